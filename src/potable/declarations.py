@@ -1,0 +1,292 @@
+"""Strict YAML: project files read with the place of every key and value.
+
+Duplicate keys, unknown keys and wrong types are errors with file, line, column and a suggestion, and
+all of them are reported at once. `${env:NAME}`, `${file:PATH}`, `${vault:PATH#KEY}` and `${aws:NAME}`
+are the only references; a literal that looks like a credential is refused. What the keys mean is the
+business of the models (`Declaration` subclasses) that the slices define.
+
+Entry: `read(path)` gives a `Document`; `Document.model(Model)` gives the validated declaration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from potable.errors import Place, PotableError, ProjectError, did_you_mean, raise_all
+
+Key = tuple[str | int, ...]
+Resolver = Callable[[str], str]
+
+_REFERENCE = re.compile(r"\$\{(\w+):([^}]+)\}")
+_SECRET_KEY = re.compile(r"(^|_)(token|password|passwd|secret|api_?key|private_?key)$", re.IGNORECASE)
+_SECRET_VALUE = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bxox[baprs]-[\w-]{10,}"
+    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.|://[^/\s:@$]*:[^/\s:@$]+@"
+)
+
+
+class Declaration(BaseModel):
+    """Something declared in a project file: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One project file: what it says, and where it says it."""
+
+    path: str
+    """Path as shown to people, relative to the project folder."""
+    data: dict[str, Any]
+    """The content with references resolved."""
+    literal: dict[str, Any]
+    """The content as written, references unresolved; this is what fingerprints see."""
+    places: Mapping[Key, tuple[Place, Place]] = field(repr=False, default_factory=dict)
+    """Place of the key and of the value, by path into the content."""
+
+    def place(self, *key: str | int, of_key: bool = False) -> Place:
+        """Where `key` stands, or the nearest enclosing thing that has a place."""
+        for end in range(len(key), -1, -1):
+            if found := self.places.get(key[:end]):
+                return found[0 if of_key else 1]
+        return Place(self.path)
+
+    def model(self, model: type[M]) -> M:
+        """The content as a validated declaration.
+
+        Raises:
+            ProjectError: or ProjectErrors, with every violation and its place.
+        """
+        try:
+            return model.model_validate(self.data)
+        except ValidationError as failure:
+            raise_all([self._located(model, error) for error in failure.errors(include_url=False)])
+            raise
+
+    def _located(self, model: type[BaseModel], error: Any) -> ProjectError:
+        loc = self._own_path(error["loc"])
+        name = ".".join(str(part) for part in loc) or "this file"
+        kind = error["type"]
+        if kind == "extra_forbidden":
+            known = known_keys(model, loc[:-1])
+            return ProjectError(
+                f"unknown key `{loc[-1]}`",
+                "P003",
+                place=self.place(*loc, of_key=True),
+                hint=did_you_mean(str(loc[-1]), known),
+                allowed=", ".join(sorted(known)),
+            )
+        if kind == "missing":
+            return ProjectError(f"`{name}` is missing", "P004", place=self.place(*loc, of_key=True))
+        inner = error.get("ctx", {}).get("error")
+        if isinstance(inner, ProjectError):
+            inner.place = inner.place or self.place(*loc)
+            return inner
+        message = error["msg"].removeprefix("Value error, ")
+        given = error.get("input")
+        shown = json.dumps(given, default=str)[:80] if isinstance(given, str | int | float | bool) else ""
+        if _SECRET_KEY.search(str(loc[-1]) if loc else ""):
+            shown = ""
+        return ProjectError(f"`{name}`: {message}", "P005", place=self.place(*loc), given=shown)
+
+    def _own_path(self, loc: tuple[str | int, ...]) -> Key:
+        """The error's path without the parts pydantic adds for unions and validators."""
+        path: Key = ()
+        for index, part in enumerate(loc):
+            last = index == len(loc) - 1
+            if (*path, part) in self.places or last:
+                path = (*path, part)
+        return path
+
+
+def read(path: Path, *, root: Path | None = None, environment: Mapping[str, str] | None = None) -> Document:
+    """Read one strict YAML file.
+
+    Args:
+        path: the file.
+        root: project folder, for the path shown in messages and for `${file:…}`.
+        environment: values for `${env:…}`; the process environment by default.
+
+    Raises:
+        ProjectError: the file is missing, is not YAML, repeats a key, holds an unresolvable reference or
+            a literal credential; ProjectErrors for several of these.
+    """
+    shown = str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
+    if not path.is_file():
+        raise ProjectError(f"`{shown}` does not exist", "P001", place=Place(shown), next="potable init")
+    try:
+        node = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
+    except (MarkedYAMLError, UnicodeDecodeError) as failure:
+        raise _not_yaml(shown, failure) from None
+    reader = _Reader(shown, root or path.parent, os.environ if environment is None else environment)
+    literal = reader.construct(node, ()) if node else {}
+    if not isinstance(literal, dict):
+        raise ProjectError("the file must be a mapping of keys to values", "P002", place=Place(shown, 1, 1))
+    data = reader.resolve(literal, ())
+    raise_all(reader.errors)
+    return Document(shown, data, literal, reader.places)
+
+
+def overlay(base: Document, top: Document) -> Document:
+    """`base` with the keys of `top` laid over it, mapping by mapping (environments)."""
+    return Document(
+        base.path,
+        _merged(base.data, top.data),
+        _merged(base.literal, top.literal),
+        {**base.places, **top.places},
+    )
+
+
+def known_keys(model: Any, loc: Key) -> set[str]:
+    """Names allowed at `loc` below `model`, seen through lists, mappings and unions."""
+    types_here = [model]
+    for part in loc:
+        types_here = [inner for kind in types_here for inner in _below(kind, part)]
+    names: set[str] = set()
+    for kind in types_here:
+        for leaf in _flatten(kind):
+            if isinstance(leaf, type) and issubclass(leaf, BaseModel):
+                names |= {info.alias or name for name, info in leaf.model_fields.items()}
+    return names
+
+
+def _below(kind: Any, part: str | int) -> Iterator[Any]:
+    for leaf in _flatten(kind):
+        origin, arguments = typing.get_origin(leaf), typing.get_args(leaf)
+        if isinstance(leaf, type) and issubclass(leaf, BaseModel):
+            for name, info in leaf.model_fields.items():
+                if part in (name, info.alias):
+                    yield info.annotation
+        elif origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+            yield arguments[1]
+        elif isinstance(part, int) and arguments:
+            yield arguments[0]
+
+
+def _flatten(kind: Any) -> Iterator[Any]:
+    origin = typing.get_origin(kind)
+    if origin is typing.Annotated:
+        yield from _flatten(typing.get_args(kind)[0])
+    elif origin in (typing.Union, types.UnionType):
+        for inner in typing.get_args(kind):
+            yield from _flatten(inner)
+    else:
+        yield kind
+
+
+def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = _merged(out[key], value) if both else value
+    return out
+
+
+def _not_yaml(shown: str, failure: Exception) -> ProjectError:
+    mark = getattr(failure, "problem_mark", None)
+    place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown)
+    problem = getattr(failure, "problem", None) or "the file is not UTF-8 text"
+    return ProjectError(f"not valid YAML: {problem}", "P002", place=place)
+
+
+class _Reader:
+    """Builds plain data from YAML nodes, noting places and collecting errors."""
+
+    def __init__(self, shown: str, root: Path, environment: Mapping[str, str]) -> None:
+        self.shown = shown
+        self.errors: list[PotableError] = []
+        self.places: dict[Key, tuple[Place, Place]] = {(): (Place(shown, 1, 1), Place(shown, 1, 1))}
+        self._providers: dict[str, Resolver] = {
+            "env": lambda name: environment[name],
+            "file": lambda name: (root / name).expanduser().read_text(encoding="utf-8").strip(),
+        }
+        self._yaml = YAML(typ="safe", pure=True)
+
+    def construct(self, node: Node, path: Key) -> Any:
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, SequenceNode):
+            items = []
+            for index, item in enumerate(node.value):
+                self._note((*path, index), item, item)
+                items.append(self.construct(item, (*path, index)))
+            return items
+        assert isinstance(node, ScalarNode)
+        return self._yaml.constructor.construct_object(node)
+
+    def _mapping(self, node: MappingNode, path: Key) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            if key in out:
+                first = self.places[(*path, key)][0]
+                self._fail(f"`{key}` stands here a second time", "P002", key_node, hint=f"first at {first}")
+                continue
+            self._note((*path, key), key_node, value_node)
+            out[key] = self.construct(value_node, (*path, key))
+        return out
+
+    def resolve(self, value: Any, path: Key) -> Any:
+        """`value` with every reference replaced; literal credentials are refused."""
+        if isinstance(value, dict):
+            return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(item, (*path, index)) for index, item in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        named = _SECRET_KEY.search(str(path[-1])) if path else None
+        if _SECRET_VALUE.search(value) or (named and value and not _REFERENCE.search(value)):
+            self._refuse(path, "P007", f"`{path[-1]}` looks like a credential written into the file")
+            return value
+        return _REFERENCE.sub(lambda match: self._lookup(match, path), value)
+
+    def _lookup(self, match: re.Match[str], path: Key) -> str:
+        scheme, name = match.groups()
+        try:
+            if provider := self._providers.get(scheme):
+                return provider(name)
+            from potable.plugins import secret_provider
+
+            return secret_provider(scheme)(name)
+        except KeyError:
+            self._refuse(path, "P006", f"the {scheme} variable `{name}` is not set")
+        except OSError:
+            self._refuse(path, "P006", f"the file of `{match.group()}` cannot be read")
+        except PotableError as failure:
+            failure.place = failure.place or self.places[path][1]
+            self.errors.append(failure)
+        return match.group()
+
+    def _refuse(self, path: Key, code: str, problem: str) -> None:
+        place = self.places[path][1]
+        hint = {
+            "P006": "set it in the environment or in the project's .env file",
+            "P007": "write a reference instead: ${env:NAME}, ${file:PATH}, ${vault:PATH#KEY}, ${aws:NAME}",
+        }[code]
+        self.errors.append(ProjectError(problem, code, place=place, hint=hint))
+
+    def _fail(self, problem: str, code: str, node: Node, *, hint: str) -> None:
+        place = Place(self.shown, node.start_mark.line + 1, node.start_mark.column + 1)
+        self.errors.append(ProjectError(problem, code, place=place, hint=hint))
+
+    def _note(self, path: Key, key: Node, value: Node) -> None:
+        self.places[path] = (self._place(key), self._place(value))
+
+    def _place(self, node: Node) -> Place:
+        return Place(self.shown, node.start_mark.line + 1, node.start_mark.column + 1)

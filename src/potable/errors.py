@@ -1,0 +1,192 @@
+"""The one error form of Potable.
+
+PotableError                exit 70  our bug, when raised by nothing below
+├── ProjectError            exit 2   project files are wrong; nothing ran
+│   └── ProjectErrors                several of them, collected and raised once
+├── DataError               exit 1   data broke a check of its contract
+├── EnvironmentFailure      exit 3   a system, network, disk or setting failed; a re-run resumes
+│   └── MissingExtra                 an optional dependency is not installed
+└── PrivacyRefusal          exit 4   a privacy or leak gate refused
+
+An error is data: what is wrong, where, what was given and allowed, what state the data is in, what to
+run next and a stable code that has a page in the docs. The text is composed here and nowhere else.
+Values of protected columns never enter an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+DOCS = "docs/reference/errors.md"
+
+CODES: dict[str, str] = {
+    "P001": "The project folder or one of its files was not found.",
+    "P002": "A project file is not valid YAML, or repeats a key.",
+    "P003": "A key is not known here.",
+    "P004": "A required key is missing.",
+    "P005": "A value has the wrong type or form.",
+    "P006": "A reference such as ${env:NAME} cannot be resolved.",
+    "P007": "A literal looks like a credential; use a reference.",
+    "P010": "A column has no privacy category.",
+    "P011": "A category is not known or has no rule in privacy.yaml.",
+    "P012": "The privacy flow of an output column is not allowed.",
+    "P020": "A check is not known or its arguments are wrong.",
+    "P030": "A feature cannot be parsed.",
+    "P031": "A feature names a table or column that does not exist.",
+    "P032": "A feature contradicts the point-in-time rules.",
+    "P040": "The declarations of two files contradict each other.",
+    "D001": "A table broke a check that stops the run.",
+    "D002": "A source no longer has a column its contract requires.",
+    "D003": "Rows in do not equal rows out plus rows quarantined.",
+    "D004": "Two records cannot be ordered in time; declare an order column.",
+    "D005": "The dataset broke one of its own invariants.",
+    "D006": "No row is eligible for the dataset.",
+    "D007": "A landed object cannot be parsed.",
+    "E001": "A source cannot be reached or refused the request.",
+    "E002": "A source file is missing.",
+    "E004": "The disk or object store refused a write.",
+    "E005": "Another run changed the lake at the same time.",
+    "E006": "An optional dependency is not installed.",
+    "E007": "A setting of the machine or the project cannot be used.",
+    "E008": "An earlier step has not run yet.",
+    "G001": "A known identifier was found in the finished dataset.",
+    "G002": "The dataset is below its required k-anonymity.",
+    "G003": "A feature changed when the future was destroyed.",
+    "G004": "Free text could not be redacted safely.",
+    "X001": "Something unexpected failed inside Potable.",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a project file something stands; line and column count from 1."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@dataclass(eq=False)
+class PotableError(Exception):
+    """One thing that is wrong, in the form every command prints.
+
+    Attributes:
+        problem: subject and what is wrong, one sentence.
+        code: stable code, a key of `CODES`.
+        place: file, line and column of the declaration it concerns.
+        given: what was found (never a protected value).
+        allowed: what would have been right.
+        hint: "did you mean", or what usually helps.
+        state: what became of the data.
+        next: the command to run next.
+        retryable: whether the same run may succeed later without a change.
+    """
+
+    problem: str
+    code: str = "X001"
+    place: Place | None = None
+    given: str = ""
+    allowed: str = ""
+    hint: str = ""
+    state: str = ""
+    next: str = ""
+    retryable: bool = False
+
+    exit_code: ClassVar[int] = 70
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self) -> str:
+        """The error as lines of plain text."""
+        where = f"{self.place}: " if self.place else ""
+        lines = [f"error[{self.code}] {where}{self.problem}"]
+        parts = {
+            "given": self.given,
+            "allowed": self.allowed,
+            "hint": self.hint,
+            "state": self.state,
+            "next": self.next,
+        }
+        lines += [f"  {name + ':':<8} {value}" for name, value in parts.items() if value]
+        return "\n".join([*lines, f"  {'docs:':<8} {DOCS}#{self.code.lower()}"])
+
+    def record(self) -> dict[str, object]:
+        """The error as JSON-ready data, for `-o json` and run records."""
+        data = {key: value for key, value in asdict(self).items() if value not in ("", None)}
+        return data | {"meaning": CODES[self.code], "exit_code": self.exit_code}
+
+
+class ProjectError(PotableError):
+    """A project file is wrong; nothing ran."""
+
+    exit_code = 2
+
+
+class ProjectErrors(ProjectError):
+    """All that is wrong in the project files, found in one go."""
+
+    def __init__(self, errors: Sequence[PotableError]) -> None:
+        self.errors = tuple(sorted(errors, key=_reading_order))
+        first = self.errors[0]
+        super().__init__(f"{len(self.errors)} problem(s) in the project files", first.code)
+
+    def text(self) -> str:
+        return "\n\n".join(error.text() for error in self.errors)
+
+    def record(self) -> dict[str, object]:
+        return {"errors": [error.record() for error in self.errors], "exit_code": self.exit_code}
+
+
+class DataError(PotableError):
+    """Data broke a check."""
+
+    exit_code = 1
+
+
+class EnvironmentFailure(PotableError):
+    """Something outside the project failed; what was finished is kept and a re-run resumes."""
+
+    exit_code = 3
+
+
+class MissingExtra(EnvironmentFailure):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"the package `{package}` is not installed",
+            "E006",
+            next=f"pip install 'potable[{extra}]'",
+        )
+
+
+class PrivacyRefusal(PotableError):
+    """A privacy or leak gate refused; nothing was published."""
+
+    exit_code = 4
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion such as "did you mean `gross`?", or an empty string."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+def raise_all(errors: Sequence[PotableError]) -> None:
+    """Raise what was collected: nothing, the one error, or all of them at once."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ProjectErrors(errors)
+
+
+def _reading_order(error: PotableError) -> tuple[str, int, int]:
+    place = error.place or Place("")
+    return place.file, place.line, place.column

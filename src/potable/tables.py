@@ -1,0 +1,217 @@
+"""What a table promises: the declarations that every later room reads.
+
+`Column` and `Table` are the shared nouns of the contracts in `sources/*.yaml`: types, keys, privacy
+categories, and the two times of each fact. They live below the slices because validate, resolve,
+protect and build all read them. How a table is fetched belongs to `potable.sources`, what its checks
+mean to `potable.contracts`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Literal, Self
+
+import pyarrow as pa
+from pydantic import Field, field_validator, model_validator
+
+from potable.declarations import Declaration
+
+OBJECT = "_object"
+"""Origin: name of the raw object a row came from."""
+ROW = "_row"
+"""Origin: 1-based ordinal of the record inside its raw object."""
+UNPARSED = "_unparsed"
+"""JSON of the original texts of cells that could not be read as their type; null when all could."""
+MISTYPED = "_mistyped"
+"""Comma-separated names of columns whose unreadable cell costs the record its place."""
+SUBJECT = "_subject"
+"""Pseudonym of the person a protected row is about."""
+TIME = "_time"
+"""When the fact happened (timestamp, UTC, no zone)."""
+KNOWN = "_known"
+"""When the fact became known (timestamp, UTC, no zone)."""
+BUCKET = "_bucket"
+"""Bucket of the subject; protected tables are partitioned by it."""
+
+_DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
+_DURATION = re.compile(r"\+?(\d+)(d|w|mo|q|y)")
+_PLAIN: Mapping[str, pa.DataType] = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "float": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+}
+
+
+class Duration(Declaration):
+    """A span such as `30d`, `2w`, `12mo`, `4q` or `5y`; mo, q and y are calendar steps."""
+
+    count: int
+    unit: Literal["d", "w", "mo", "q", "y"]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The duration written as `text`; a leading `+` is allowed.
+
+        Raises:
+            ValueError: not of the form count and unit.
+        """
+        match = _DURATION.fullmatch(text.strip())
+        if not match:
+            raise ValueError(f"`{text}` is not a duration such as 30d, 2w, 12mo, 4q, 5y")
+        return cls.model_validate({"count": int(match[1]), "unit": match[2]})
+
+    @property
+    def days(self) -> int:
+        """The part of the span that is whole days."""
+        return self.count * {"d": 1, "w": 7}.get(self.unit, 0)
+
+    @property
+    def months(self) -> int:
+        """The part of the span that is calendar months."""
+        return self.count * {"mo": 1, "q": 3, "y": 12}.get(self.unit, 0)
+
+    def __str__(self) -> str:
+        return f"{self.count}{self.unit}"
+
+
+ORIGIN = pa.schema([(OBJECT, pa.string()), (ROW, pa.int64())])
+"""Columns that say where a record came from."""
+PARSING = pa.schema([*ORIGIN, (UNPARSED, pa.string()), (MISTYPED, pa.string())])
+"""Columns every parsed table has beside its own."""
+
+
+class Column(Declaration):
+    """One column of a contract."""
+
+    path: str | list[str] = Field(default_factory=list)
+    """Name or path in the source; several when it was renamed over the years. The column's own name by default."""
+    type: str = "string"
+    """string, integer, decimal(p,s), float, boolean, date or timestamp."""
+    format: str | list[str] = Field(default_factory=list)
+    """strptime formats of a date or timestamp beside ISO 8601, tried in order."""
+    extract: str | None = None
+    """RE2 pattern with one group, the value, searched in the text found (in a file name, say)."""
+    required: bool = False
+    """A record without a value is quarantined."""
+    key: str | None = None
+    """Subject-key namespace (emp_no, email, national_id …): the value tells who the record is about."""
+    category: str | None = None
+    """Privacy category; a key without one is `user.unique_id`, any other column without one stops the plan."""
+    static: bool = False
+    """In a table without history: the value never changes, so today's value was true at any as-of date."""
+    levels: list[str] = Field(default_factory=list)
+    """The ordered words this column may hold, lowest first."""
+    null_values: list[str] = Field(default_factory=list)
+    """Placeholders that mean "no value"."""
+    on_error: Literal["quarantine", "null"] = "quarantine"
+    """What a value that is mistyped or fails its check does: the record goes, or only this cell."""
+
+    @field_validator("type")
+    @classmethod
+    def _known_type(cls, value: str) -> str:
+        if value not in _PLAIN and not _DECIMAL.fullmatch(value):
+            raise ValueError(f"unknown type; allowed: {', '.join(_PLAIN)}, decimal(p,s)")
+        return value
+
+    @field_validator("extract")
+    @classmethod
+    def _one_group(cls, value: str | None) -> str | None:
+        if value is not None and (re.compile(value).groups != 1 or value.count("(") != 1):
+            raise ValueError("the pattern needs exactly one group, the value: `payroll_(.*)[.]xml`")
+        return value
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """The Arrow type of the parsed value."""
+        match = _DECIMAL.fullmatch(self.type)
+        return pa.decimal128(int(match[1]), int(match[2])) if match else _PLAIN[self.type]
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """All declared formats, in order."""
+        return (self.format,) if isinstance(self.format, str) else tuple(self.format)
+
+    def paths(self, name: str) -> tuple[str, ...]:
+        """All names this column may have in the source, in order of preference."""
+        given = (self.path,) if isinstance(self.path, str) else tuple(self.path)
+        return given or (name,)
+
+    @property
+    def declared_category(self) -> str | None:
+        """The category, with the default of key columns applied."""
+        return self.category or ("user.unique_id" if self.key else None)
+
+
+class DriftPolicy(Declaration):
+    """What a change of the source's columns does; landing itself never fails."""
+
+    new_column: Literal["allow", "warn", "fail"] = "warn"
+    missing_column: Literal["allow", "warn", "fail"] = "fail"
+    widened: Literal["allow", "warn", "fail"] = "allow"
+    narrowed: Literal["allow", "warn", "fail"] = "fail"
+
+
+class Table(Declaration):
+    """One table of a contract: columns, identity, times, checks. Sources add how to find its records."""
+
+    columns: dict[str, Column]
+    """Columns by name, in output order."""
+    unique: list[str] = Field(default_factory=list)
+    """Columns that identify a record; the same key with a later `known` is a correction."""
+    roster: str | None = None
+    """Subject kind this table is the roster of: a person unknown to every roster belongs to nobody."""
+    time: str | None = None
+    """Column that says when the fact happened; a table without one shows today's values."""
+    known: str | None = None
+    """When it became known: a column, a lag after `time` such as `+10d`, a column with a lag for where it is
+    empty (`submitted_at or +30d`), or `landed`. `time` itself by default."""
+    order: str | None = None
+    """Column that orders facts with equal times."""
+    coverage: tuple[date, date] | None = None
+    """First and last day this table is complete for; an empty window inside it means zero, outside it unknown."""
+    drift: DriftPolicy = DriftPolicy()
+    """What changes of the source's columns do."""
+    checks: list[dict[str, Any]] = Field(default_factory=list)
+    """Expectations in Great Expectations' vocabulary."""
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        named = [*self.unique, *filter(None, [self.time, self.order])]
+        for part in self._known_parts:
+            if part.startswith("+"):
+                Duration.parse(part)
+            elif part != "landed":
+                named.append(part)
+        for name in named:
+            if name not in self.columns:
+                raise ValueError(f"column `{name}` is not declared; columns: {', '.join(self.columns)}")
+        return self
+
+    @property
+    def _known_parts(self) -> list[str]:
+        return [part.strip() for part in (self.known or "").split(" or ") if part.strip()]
+
+    @property
+    def known_column(self) -> str | None:
+        """The column that holds the known time, if one does."""
+        return next((part for part in self._known_parts if part in self.columns), None)
+
+    @property
+    def known_lag(self) -> Duration | None:
+        """The declared lag between `time` and `known`, if one is; beside a column, for where that is null."""
+        return next((Duration.parse(part) for part in self._known_parts if part.startswith("+")), None)
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Key columns by name, with their namespaces."""
+        return {name: column.key for name, column in self.columns.items() if column.key}
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of the typed columns."""
+        return pa.schema([(name, column.arrow) for name, column in self.columns.items()])
