@@ -1,0 +1,135 @@
+"""One small interface to a folder or bucket, through obstore.
+
+Everything the lake holds is written either put-if-absent (manifests, commits) or under a name that
+nobody else uses (content hashes, attempts), so two runs cannot harm one another. Local folders, S3, GCS
+and Azure differ only in the URL.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, from_url
+
+from potable.errors import EnvironmentFailure, PotableError
+
+
+class Store:
+    """A folder or bucket; paths are relative, with forward slashes."""
+
+    def __init__(self, url: str, *, base: Path | None = None) -> None:
+        """Open a store.
+
+        Args:
+            url: a URL (`s3://bucket/prefix`) or a local path, relative to `base`.
+            base: the project folder.
+
+        Raises:
+            EnvironmentFailure: the place cannot be opened.
+        """
+        self.url = url
+        self._root = None if "://" in url else ((base or Path()) / Path(url).expanduser()).absolute()
+        with self._reporting(""):
+            self._store = LocalStore(str(self._root), mkdir=True) if self._root else from_url(url)
+
+    def locate(self, path: str) -> str:
+        """The absolute path or URL an engine reads or writes `path` by."""
+        return str(self._root / path) if self._root else f"{self.url.rstrip('/')}/{path}"
+
+    def put_new(self, path: str, data: bytes) -> bool:
+        """Write `data` unless `path` exists; False if it does (the other writer won)."""
+        with self._reporting(path):
+            try:
+                obstore.put(self._store, path, data, mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def put(self, path: str, chunks: Iterable[bytes]) -> int:
+        """Write `chunks` as one object that appears whole or not at all; returns its bytes."""
+        size = 0
+        with self._reporting(path):
+            writer = obstore.open_writer(self._store, path)
+            for chunk in chunks:
+                writer.write(chunk)
+                size += len(chunk)
+            writer.close()
+        return size
+
+    def get(self, path: str) -> bytes:
+        """The object's bytes.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        with self._reporting(path):
+            return bytes(obstore.get(self._store, path).bytes())
+
+    def get_if_present(self, path: str) -> bytes | None:
+        """The object's bytes, or None."""
+        try:
+            return self.get(path)
+        except FileNotFoundError:
+            return None
+
+    def size(self, path: str) -> int | None:
+        """Bytes of the object, or None when there is none."""
+        try:
+            with self._reporting(path):
+                return int(obstore.head(self._store, path)["size"])
+        except FileNotFoundError:
+            return None
+
+    def open(self, path: str) -> BinaryIO:
+        """The object as a readable binary file."""
+        with self._reporting(path):
+            if self._root:
+                return (self._root / path).open("rb")
+            return io.BufferedReader(cast("io.RawIOBase", obstore.open_reader(self._store, path)))
+
+    def list(self, prefix: str) -> list[str]:
+        """Paths below `prefix`, sorted."""
+        with self._reporting(prefix):
+            found = [str(item["path"]) for chunk in obstore.list(self._store, prefix or None) for item in chunk]
+        return sorted(found)
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Remove objects; only for scratch and attempts that no manifest names."""
+        for path in paths:
+            with self._reporting(path):
+                obstore.delete(self._store, path)
+
+    @contextmanager
+    def _reporting(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, PotableError):
+            raise
+        except (BaseError, OSError) as failure:
+            raise EnvironmentFailure(
+                f"the store refused `{path or self.url}`: {_kind(failure)}",
+                "E004",
+                hint="is the disk full, or do the rights not allow it?",
+                state="nothing was committed; the last version stays current",
+                next="potable doctor",
+                retryable=True,
+            ) from failure
+
+
+def _kind(failure: Exception) -> str:
+    text = str(failure).lower()
+    for sign, kind in {
+        "no space": "no space left on the device",
+        "os error 28": "no space left on the device",
+        "file too large": "the file would be too large",
+        "permission": "permission denied",
+    }.items():
+        if sign in text:
+            return kind
+    return type(failure).__name__
