@@ -1,0 +1,82 @@
+"""The engine seam: six methods, so that the next engine is a file.
+
+Verbs say relational work once, in Ibis, and work on bytes and texts once, as functions over Arrow
+batches. An engine runs both. Functions given to an engine must be picklable (a module-level function
+or a `functools.partial` of one over frozen dataclasses), for they may run in another process or on
+another machine. Nothing above this room knows which engine it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import ibis
+    import pyarrow as pa
+
+ItemFunction = Callable[[Any], "Iterable[pa.RecordBatch]"]
+"""One item (a raw object, say) to any number of batches of one schema."""
+BatchFunction = Callable[["pa.RecordBatch"], "pa.RecordBatch"]
+"""One batch to one batch; rows may go or come, the schema is the declared one."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One Parquet file an engine wrote."""
+
+    path: str
+    """Path relative to the directory written to."""
+    rows: int
+    bytes: int
+    partition: int | None = None
+    """Value of the partition column, where the write was partitioned."""
+
+
+class Engine(Protocol):
+    """Runs relations and batch functions; see `potable.testing` for the suite every engine passes."""
+
+    name: str
+
+    def read(self, files: Sequence[str], schema: pa.Schema) -> ibis.Table:
+        """The Parquet `files` (absolute paths) as one relation of `schema`; no files give no rows."""
+
+    def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
+        """All batches that `function` makes of `items`, as a relation that can be consumed **once**."""
+
+    def map_batches(self, relation: ibis.Table, function: BatchFunction, schema: pa.Schema) -> ibis.Table:
+        """`function` over the batches of `relation`, as a relation that can be consumed **once**."""
+
+    def write(
+        self, relation: ibis.Table, directory: str, *, partition_by: str | None = None, order_by: Sequence[str] = ()
+    ) -> list[Part]:
+        """Write `relation` as zstd Parquet below `directory` (absolute, new); returns its parts.
+
+        A partition column (integer) is named in the path and left out of the files.
+        """
+
+    def stream(self, relation: ibis.Table) -> Iterator[pa.RecordBatch]:
+        """The rows of `relation` in its order, batch by batch; for small results and the one final file."""
+
+    def close(self) -> None:
+        """Give back processes, memory and scratch space."""
+
+
+def collect(engine: Engine, relation: ibis.Table) -> pa.Table:
+    """A small result as one Arrow table."""
+    import pyarrow as pa
+
+    return pa.Table.from_batches(engine.stream(relation), schema=relation.schema().to_pyarrow())
+
+
+def scalars(engine: Engine, relation: ibis.Table) -> dict[str, Any]:
+    """The one row of `relation` as a dict."""
+    row: dict[str, Any] = collect(engine, relation).to_pylist()[0]
+    return row
+
+
+def one_by_one(items: Iterable[Any], function: ItemFunction) -> Iterator[pa.RecordBatch]:
+    """`function` over `items` in this process, lazily."""
+    for item in items:
+        yield from function(item)

@@ -1,0 +1,173 @@
+"""DuckDB, the embedded default: no server, one process, memory bounded by the project's setting.
+
+Relations are Ibis over one in-memory DuckDB that spills to a scratch folder; batch functions run in a
+process pool. Nothing outside this file imports duckdb.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from potable.engines.base import BatchFunction, ItemFunction, Part
+from potable.engines.pool import Pool
+from potable.errors import EnvironmentFailure, PotableError
+
+ENGINE_SHARE = 0.5
+"""Share of the memory setting DuckDB may use; the rest is for Python, Arrow and the workers."""
+BATCH_ROWS = 16_384
+
+
+class DuckDBEngine:
+    """The engine seam on DuckDB."""
+
+    name = "duckdb"
+
+    def __init__(self, *, memory: int, threads: int, scratch: Path) -> None:
+        """Open an engine.
+
+        Args:
+            memory: bytes the whole run may use.
+            threads: threads and worker processes.
+            scratch: folder for spilled data; emptied by `close`.
+        """
+        scratch.mkdir(parents=True, exist_ok=True)
+        self._scratch = Path(tempfile.mkdtemp(dir=scratch, prefix="duckdb-"))
+        self._ibis = ibis.duckdb.connect(
+            threads=threads,
+            memory_limit=f"{int(memory * ENGINE_SHARE) >> 20}MiB",
+            temp_directory=str(self._scratch),
+            preserve_insertion_order=False,
+            autoinstall_known_extensions=False,
+            autoload_known_extensions=False,
+        )
+        self._connection: Any = self._ibis.con
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._pool = Pool(threads)
+        self._names = 0
+        self._failure: Exception | None = None
+        self._readers: dict[str, pa.RecordBatchReader] = {}
+
+    def read(self, files: Sequence[str], schema: pa.Schema) -> ibis.Table:
+        name = self._name()
+        if not files:
+            self._connection.register(f"{name}_schema", schema.empty_table())
+            self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_schema")
+            return self._ibis.table(name)
+        listed = ", ".join(_quoted(file) for file in files)
+        columns = ", ".join(f'"{column}"' for column in schema.names)
+        self._connection.execute(
+            f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=false)"
+        )
+        return self._ibis.table(name)
+
+    def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
+        return self._registered(self._pool.stream(items, function, schema), schema)
+
+    def map_batches(self, relation: ibis.Table, function: BatchFunction, schema: pa.Schema) -> ibis.Table:
+        return self.map_items(self.stream(relation), _OneBatch(function), schema)
+
+    def write(
+        self, relation: ibis.Table, directory: str, *, partition_by: str | None = None, order_by: Sequence[str] = ()
+    ) -> list[Part]:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        ordered = relation.order_by(list(order_by)) if order_by else relation
+        query = self._ibis.compile(ordered)
+        target, options = f"{directory}/part-0.parquet", "FORMAT parquet, COMPRESSION zstd"
+        if partition_by:
+            target, options = directory, f'{options}, PARTITION_BY ("{partition_by}"), OVERWRITE_OR_IGNORE'
+        self._guarded(lambda: self._connection.execute(f"COPY ({query}) TO {_quoted(target)} ({options})"))
+        return sorted((_part(file, directory) for file in Path(directory).rglob("*.parquet")), key=lambda p: p.path)
+
+    def stream(self, relation: ibis.Table) -> Iterator[pa.RecordBatch]:
+        schema = relation.schema().to_pyarrow()
+        cursor = self._connection.cursor()
+        try:
+            query = self._ibis.compile(relation)
+            # what is registered belongs to one connection, and a cursor is another
+            for name in [name for name in self._readers if f'"{name}"' in query]:
+                cursor.register(name, self._readers.pop(name))
+            for batch in self._guarded(lambda: cursor.sql(query).to_arrow_reader(BATCH_ROWS)):
+                yield batch.cast(schema)
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        self._pool.close()
+        self._ibis.disconnect()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _name(self) -> str:
+        self._names += 1
+        return f"relation_{self._names}"
+
+    def _registered(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> ibis.Table:
+        name = self._name()
+        reader = pa.RecordBatchReader.from_batches(schema, self._remembering(batches))
+        self._connection.register(name, reader)
+        self._readers[name] = reader
+        return self._ibis.table(name)
+
+    def _remembering(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches; a failure is kept as it was, for DuckDB passes on only its text."""
+        try:
+            yield from batches
+        except Exception as failure:
+            self._failure = failure
+            raise
+
+    def _guarded(self, query: Callable[[], Any]) -> Any:
+        """The result of `query`, its failures in our form."""
+        self._failure = None
+        try:
+            return query()
+        except duckdb.Error as failure:
+            raise self._failure or _translated(failure) from failure
+
+
+class _OneBatch:
+    """A batch function as an item function."""
+
+    def __init__(self, function: BatchFunction) -> None:
+        self._function = function
+
+    def __call__(self, batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+        return [self._function(batch)]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _part(file: Path, directory: str) -> Part:
+    path = file.relative_to(directory)
+    partition = int(path.parts[0].split("=")[1]) if "=" in path.parts[0] else None
+    return Part(str(path), pq.read_metadata(file).num_rows, file.stat().st_size, partition)
+
+
+def _translated(failure: duckdb.Error) -> PotableError:
+    """DuckDB's failures in our form; its text may hold data, so only the kind is told."""
+    kind = type(failure).__name__
+    if isinstance(failure, duckdb.OutOfMemoryException):
+        return EnvironmentFailure(
+            "the engine ran out of memory",
+            "E007",
+            hint="raise `memory` in potable.yaml, or lower `threads`",
+            retryable=True,
+        )
+    if isinstance(failure, duckdb.IOException):
+        return EnvironmentFailure(
+            "the engine could not read or write its files",
+            "E004",
+            hint="is the disk full, or was a file of the lake removed?",
+            retryable=True,
+        )
+    return PotableError(f"the engine refused a query ({kind})")
