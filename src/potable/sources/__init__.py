@@ -1,0 +1,1 @@
+"""Sources: how records of each kind of system are fetched and parsed. Verb: `ingest`."""

@@ -1,0 +1,120 @@
+"""The seam every connector fills: arrivals to land, and a parser of what was landed.
+
+A source is declared in `sources/<name>.yaml`; its `type` chooses the class. A connector implements
+`arrivals` (what is there now, as named byte streams) and `parse` (one landed object to typed batches of
+one table). Landing, hashing, typing, retries of a run and quarantine are not its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
+
+import pyarrow as pa
+
+from potable.declarations import Declaration
+from potable.store.objects import Store
+from potable.tables import Table
+
+T = TypeVar("T", bound=Table)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Bytes a source offers under a name that stays the same from run to run."""
+
+    name: str
+    tables: tuple[str, ...]
+    """Tables whose records it holds."""
+    open: Callable[[], BinaryIO]
+    """Opens the bytes as received; may be called more than once."""
+    stamp: str = ""
+    """Cheap sign of change (size and time, an ETag); equal and not empty means unchanged."""
+
+
+@dataclass(frozen=True)
+class Landed:
+    """One object of the raw zone, as its batch manifest lists it."""
+
+    name: str
+    tables: tuple[str, ...]
+    sha256: str
+    """Hash of the bytes as received."""
+    bytes: int
+    """Size as received."""
+    path: str
+    """Where it lies below the restricted root."""
+    zstd: bool
+    """Whether it is stored zstd-compressed."""
+    stored: int
+    """Size as stored."""
+    stamp: str = ""
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> Landed:
+        """The object a batch entry describes."""
+        return cls(**{**entry, "tables": tuple(entry["tables"])})
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A landed object as a parser sees it, in whatever process it runs."""
+
+    name: str
+    store: str
+    path: str
+    zstd: bool
+    bytes: int
+
+    def open(self) -> BinaryIO:
+        """The bytes as received."""
+        raw = _store(self.store).open(self.path)
+        return pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd") if self.zstd else raw
+
+
+class Source(Declaration, Generic[T]):
+    """A declared source system; subclasses add how it is reached and found."""
+
+    source: str
+    """Name of the system; the file is `sources/<source>.yaml`."""
+    type: str
+    """Kind of system; chooses the connector."""
+    description: str = ""
+    """What the system is, for people."""
+    owner: str = ""
+    """Team that answers for its data."""
+    tables: dict[str, T]
+    """Contract of each table."""
+
+    snapshot: ClassVar[bool] = False
+    """Whether `arrivals` always lists everything there is, so that names it no longer lists are gone."""
+    fixed_columns: ClassVar[bool] = False
+    """Whether every object has every column, so that one that lacks a column has drifted."""
+
+    def arrivals(self, base: Path) -> Iterator[Arrival]:
+        """What the system offers now; relative paths start at `base`, the project folder.
+
+        Raises:
+            EnvironmentFailure: E001 the system cannot be reached or refuses, E002 a file is missing.
+        """
+        raise AttributeError(f"{type(self).__name__} does not say how to fetch")
+
+    def parse(self, table: str, blob: Blob) -> Iterable[pa.RecordBatch]:
+        """Typed batches of `table` (its columns and `tables.PARSING`) from one landed object.
+
+        Raises:
+            DataError: D007, the object cannot be read; the message holds no data.
+        """
+        raise AttributeError(f"{type(self).__name__} does not say how to parse")
+
+    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+        """Names of the columns the object has for `table`, in the source's own terms; None if unknowable."""
+        return None
+
+
+@cache
+def _store(url: str) -> Store:
+    return Store(url)

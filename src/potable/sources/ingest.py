@@ -1,0 +1,187 @@
+"""The verb `ingest`: land what a source offers, write-once, hashed, with a manifest per batch.
+
+Objects are stored under the hash of the bytes as received, so the same bytes land once. What a source
+offers now is compared with what its earlier batches landed; only a difference makes a new batch, whose
+manifest is written last and put-if-absent. A killed landing leaves objects that the next one finds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from potable.errors import EnvironmentFailure
+from potable.sources.base import Arrival, Landed, Source
+from potable.store.log import Log
+from potable.store.objects import Store
+
+_CHUNK = 1 << 20
+_PACKED = (b"\x1f\x8b", b"\x28\xb5", b"PK", b"BZ", b"\xfd7", b"PA")
+"""First bytes of formats that are compressed already: gzip, zstd, zip, bzip2, xz, Parquet."""
+
+Progress = Callable[[int, int], None]
+"""Told of objects and bytes as they are landed."""
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where a source is landed."""
+
+    store: Store
+    log: Log
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What the raw zone holds of a source after `ingest`, and what this run added."""
+
+    source: str
+    objects: tuple[Landed, ...]
+    """Everything current, by name."""
+    batch: int
+    """Number of the newest batch."""
+    new_objects: int
+    new_bytes: int
+    """Bytes as received of what was added."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes as received of everything current."""
+        return sum(landed.bytes for landed in self.objects)
+
+
+def ingest(
+    source: Source[Any], landing: Landing, *, base: Path, threads: int = 1, progress: Progress | None = None
+) -> Ingested:
+    """Land everything `source` offers that is not landed yet.
+
+    Raises:
+        EnvironmentFailure: the source cannot be read (E001, E002) or the raw zone not written (E004);
+            no batch is written then.
+    """
+    before, number = current(landing.log)
+    now: dict[str, Landed] = {}
+    for landed in _landed(source, landing.store, before, base=base, threads=threads):
+        if landed.name in now:
+            raise EnvironmentFailure(f"source `{source.source}` offers `{landed.name}` twice", "E001")
+        now[landed.name] = landed
+        if progress:
+            progress(1, landed.bytes)
+    after = now if source.snapshot else {**before, **now}
+    added = [landed for name, landed in now.items() if _content(before.get(name)) != _content(landed)]
+    if added or after.keys() != before.keys():
+        number = landing.log.append(_entry(source, added, sorted(before.keys() - after.keys())), parent=number)
+    objects = tuple(after[name] for name in sorted(after))
+    return Ingested(source.source, objects, number, len(added), sum(landed.bytes for landed in added))
+
+
+def current(log: Log) -> tuple[dict[str, Landed], int]:
+    """The objects all batches together leave current, by name, and the newest batch's number."""
+    objects: dict[str, Landed] = {}
+    entries = log.entries()
+    for entry in entries:
+        for name in entry["gone"]:
+            objects.pop(name, None)
+        objects |= {item["name"]: Landed.from_entry(item) for item in entry["objects"]}
+    return objects, len(entries)
+
+
+def _entry(source: Source[Any], added: list[Landed], gone: list[str]) -> dict[str, Any]:
+    return {
+        "source": source.source,
+        "type": source.type,
+        "landed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "objects": [asdict(landed) for landed in sorted(added, key=lambda item: item.name)],
+        "gone": gone,
+    }
+
+
+def _content(landed: Landed | None) -> tuple[object, ...] | None:
+    return (landed.sha256, landed.tables, landed.stamp) if landed else None
+
+
+def _landed(
+    source: Source[Any], store: Store, before: Mapping[str, Landed], *, base: Path, threads: int
+) -> Iterator[Landed]:
+    """Land arrivals side by side, never more than a few at once in memory."""
+    waiting: set[Future[Landed]] = set()
+    with ThreadPoolExecutor(threads) as pool:
+        for arrival in source.arrivals(base):
+            waiting.add(pool.submit(_land, arrival, source.source, store, before.get(arrival.name)))
+            if len(waiting) >= 2 * threads:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        for future in waiting:
+            yield future.result()
+
+
+def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) -> Landed:
+    if before and arrival.stamp and arrival.stamp == before.stamp:
+        return replace(before, tables=arrival.tables)
+    sha256, size, start = _hashed(arrival)
+    if before and before.sha256 == sha256:
+        return replace(before, tables=arrival.tables, stamp=arrival.stamp)
+    zstd = not start.startswith(_PACKED)
+    path = f"raw/{source}/objects/{sha256[:2]}/{sha256}{'.zst' if zstd else ''}"
+    stored = store.size(path)
+    if stored is None:
+        with arrival.open() as stream:
+            stored = store.put(path, _written(stream, sha256, arrival.name, zstd))
+    return Landed(arrival.name, arrival.tables, sha256, size, path, zstd, stored, arrival.stamp)
+
+
+def _hashed(arrival: Arrival) -> tuple[str, int, bytes]:
+    digest, size, start = hashlib.sha256(), 0, b""
+    with arrival.open() as stream:
+        while chunk := stream.read(_CHUNK):
+            start = start or chunk[:4]
+            digest.update(chunk)
+            size += len(chunk)
+    return digest.hexdigest(), size, start
+
+
+def _written(stream: BinaryIO, sha256: str, name: str, zstd: bool) -> Iterator[bytes]:
+    """The bytes to store; fails before the object is complete if they are not the hashed ones."""
+    digest = hashlib.sha256()
+    sink = _Pieces()
+    packer = pa.CompressedOutputStream(pa.PythonFile(sink, "w"), "zstd") if zstd else sink
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+        packer.write(chunk)
+        yield from sink.taken()
+    if digest.hexdigest() != sha256:
+        raise EnvironmentFailure(
+            f"`{name}` changed while it was being landed",
+            "E001",
+            hint="run again when its writer is done",
+            retryable=True,
+        )
+    packer.close()
+    yield from sink.taken()
+
+
+class _Pieces(io.RawIOBase):
+    """A sink whose pieces can be taken while it is written."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> list[bytes]:
+        """What was written since the last call."""
+        pieces, self._pieces = self._pieces, []
+        return pieces
