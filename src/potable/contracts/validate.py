@@ -1,0 +1,274 @@
+"""The verb `validate`: typed rows that keep their contract, and a quarantine for the others.
+
+One scan types every cell and judges every row check at once, as bits of a mask; a second, over typed
+columns, finds duplicates and splits. Rows in = rows out + rows quarantined, checked here every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from potable.contracts.checks import TABLE_RULES, Check
+from potable.engines.base import Engine, Part, scalars
+from potable.errors import DataError
+from potable.tables import MISTYPED, OBJECT, ORIGIN, PARSING, ROW, UNPARSED, Table
+
+REASONS = "_reasons"
+"""Why a quarantined row is there: names of checks, separated by semicolons."""
+_MASK = "_mask"
+_WORD = 60
+"""Checks per mask column."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One bit of the mask: a row rule, and whether a failure costs the row or only a cell."""
+
+    reason: str
+    check: Check | None
+    cell: str | None
+    """Column that is nulled instead of quarantining the row."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcome of one check over a table, in Great Expectations' terms."""
+
+    expectation: str
+    columns: tuple[str, ...]
+    success: bool
+    element_count: int
+    unexpected_count: int
+    mostly: float | None
+    action: str
+    """`quarantine`, `null` (the cell only) or `stop`."""
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What `validate` made of one table."""
+
+    rows: Sequence[Part]
+    quarantine: Sequence[Part]
+    cells: Sequence[Part]
+    """Original rows of which single cells were set to null."""
+    rows_in: int
+    reasons: Mapping[str, int]
+    """Quarantined rows by reason; a row may have several."""
+    results: Sequence[Result]
+    nulls: Mapping[str, int]
+    """Nulls per column among the rows in."""
+    stopped: Sequence[str] = field(default=())
+    """Checks that stop the run."""
+
+    @property
+    def rows_out(self) -> int:
+        """Rows that keep the contract."""
+        return sum(part.rows for part in self.rows)
+
+    @property
+    def rows_quarantined(self) -> int:
+        """Rows split off."""
+        return sum(part.rows for part in self.quarantine)
+
+
+def validated_schema(table: Table) -> pa.Schema:
+    """Schema of a validated table: its columns and the origin of each row."""
+    return pa.schema([*table.schema, *ORIGIN])
+
+
+def quarantine_schema(table: Table) -> pa.Schema:
+    """Schema of a quarantine: as parsed, with the unreadable texts and the reasons."""
+    return pa.schema([*table.schema, *ORIGIN, (UNPARSED, pa.string()), (REASONS, pa.string())])
+
+
+def validate(
+    name: str, table: Table, parsed: ir.Table, *, checks: Sequence[Check], engine: Engine, directory: str
+) -> Validated:
+    """Judge the `parsed` rows of a table (columns of `sources.typed.schema`, consumed once).
+
+    Args:
+        directory: absolute folder of this attempt; `rows/`, `quarantine/` and `cells/` appear in it.
+
+    Raises:
+        DataError: D003 when rows are lost or doubled.
+    """
+    rules = _rules(table, checks)
+    staged_parts = engine.write(_masked(parsed, rules), f"{directory}/staged")
+    files = [f"{directory}/staged/{part.path}" for part in staged_parts]
+    staged = engine.read(files, _staged_schema(table, rules))
+    totals = scalars(engine, staged.agg(**_totals(table, staged, rules)))
+    duplicates = _duplicates(table, staged, rules, engine, f"{directory}/duplicates")
+    rows, quarantine, cells = _split(table, staged, rules, duplicates)
+    result = Validated(
+        rows=engine.write(rows, f"{directory}/rows"),
+        quarantine=engine.write(quarantine, f"{directory}/quarantine"),
+        cells=engine.write(cells, f"{directory}/cells"),
+        rows_in=totals["rows"],
+        reasons=_reasons(rules, totals, engine, duplicates),
+        results=_results(rules, checks, totals),
+        nulls={column: totals[f"nulls_{index}"] for index, column in enumerate(table.columns)},
+        stopped=_stops(rules, checks, totals),
+    )
+    if result.rows_in != result.rows_out + result.rows_quarantined:
+        raise DataError(
+            f"`{name}`: {result.rows_in} rows in, {result.rows_out} out and {result.rows_quarantined} quarantined",
+            "D003",
+        )
+    return result
+
+
+def _rules(table: Table, checks: Sequence[Check]) -> list[Rule]:
+    rules = [Rule("mistyped", None, None)]
+    rules += [Rule(f"missing:{name}", None, None) for name, column in table.columns.items() if column.required]
+    for check in checks:
+        if check.is_row_check:
+            columns = check.columns
+            soft = len(columns) == 1 and table.columns[columns[0]].on_error == "null"
+            rules.append(Rule(check.reason, check, columns[0] if soft else None))
+    return rules
+
+
+def _masked(parsed: ir.Table, rules: Sequence[Rule]) -> ir.Table:
+    """The parsed rows with a bit set for every rule they break."""
+    words: dict[str, ir.Value] = {}
+    for index, rule in enumerate(rules):
+        word, bit = f"{_MASK}{index // _WORD}", ibis.literal(1 << (index % _WORD), "int64")
+        words[word] = words.get(word, ibis.literal(0, "int64")) + ibis.ifelse(_breaks(parsed, rule), bit, 0)
+    return parsed.mutate(**words)
+
+
+def _breaks(parsed: ir.Table, rule: Rule) -> ir.BooleanValue:
+    if rule.check is not None:
+        return ~(rule.check.passes(parsed).fill_null(True))
+    if rule.reason == "mistyped":
+        return parsed[MISTYPED].notnull()
+    column = rule.reason.removeprefix("missing:")
+    # a required cell that could not be read is mistyped, not missing
+    listed = ("," + parsed[MISTYPED].fill_null("") + ",").contains(f",{column},")
+    return parsed[column].isnull() & ~listed
+
+
+def _broken(staged: ir.Table, index: int) -> ir.BooleanValue:
+    word = staged[f"{_MASK}{index // _WORD}"]
+    return (word & ibis.literal(1 << (index % _WORD), "int64")) != 0
+
+
+def _any(staged: ir.Table, rules: Sequence[Rule], *, cells: bool) -> ir.BooleanValue:
+    out: ir.BooleanValue = ibis.literal(False)
+    for word in range((len(rules) - 1) // _WORD + 1):
+        chosen = rules[word * _WORD : (word + 1) * _WORD]
+        bits = sum(1 << place for place, rule in enumerate(chosen) if (rule.cell is not None) == cells)
+        if bits:
+            out = out | ((staged[f"{_MASK}{word}"] & ibis.literal(bits, "int64")) != 0)
+    return out
+
+
+def _staged_schema(table: Table, rules: Sequence[Rule]) -> pa.Schema:
+    words = [(f"{_MASK}{word}", pa.int64()) for word in range((len(rules) - 1) // _WORD + 1)]
+    return pa.schema([*table.schema, *PARSING, *words])
+
+
+def _totals(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> dict[str, ir.Scalar]:
+    counts = {f"rule_{index}": _broken(staged, index).cast("int64").sum() for index in range(len(rules))}
+    nulls = {f"nulls_{index}": staged[name].isnull().cast("int64").sum() for index, name in enumerate(table.columns)}
+    totals = {"rows": staged.count(), **counts, **nulls}
+    return {name: value.cast("int64").fill_null(0) for name, value in totals.items()}
+
+
+def _place(rows: ir.Table) -> ir.StringValue:
+    return rows[OBJECT] + "#" + rows[ROW].cast("string").lpad(12, "0")
+
+
+def _duplicates(
+    table: Table, staged: ir.Table, rules: Sequence[Rule], engine: Engine, directory: str
+) -> ir.Table | None:
+    """Origins of the rows whose unique key an earlier good row has; None when there are none."""
+    if not table.unique:
+        return None
+    keys = [*table.unique, *([table.known_column] if table.known_column not in (None, *table.unique) else [])]
+    good = staged.filter(~_any(staged, rules, cells=False)).select(*keys, OBJECT, ROW)
+    repeated = good.group_by(keys).agg(n=good.count(), kept=_place(good).min()).filter(ibis._.n > 1)
+    both = good.inner_join(repeated, keys)
+    parts = engine.write(both.filter(_place(both) != both.kept).select(OBJECT, ROW), directory)
+    if not any(part.rows for part in parts):
+        return None
+    return engine.read([f"{directory}/{part.path}" for part in parts], ORIGIN)
+
+
+def _split(
+    table: Table, staged: ir.Table, rules: Sequence[Rule], duplicates: ir.Table | None
+) -> tuple[ir.Table, ir.Table, ir.Table]:
+    """Rows that keep the contract, rows that do not, and originals of rows with nulled cells."""
+    doubled: ir.BooleanValue = ibis.literal(False)
+    if duplicates is not None:
+        marked = duplicates.mutate(_double=ibis.literal(True))
+        joined = staged.left_join(marked, [OBJECT, ROW])
+        staged = joined.select(*staged.columns, _double=joined["_double"].fill_null(False))
+        doubled = staged["_double"]
+    failed = _any(staged, rules, cells=False) | doubled
+    soft = {rule.cell: index for index, rule in enumerate(rules) if rule.cell is not None}
+    nulled = {
+        name: ibis.ifelse(_broken(staged, index), ibis.null(staged[name].type()), staged[name])
+        for name, index in soft.items()
+        if name
+    }
+    originals = staged.mutate(**{REASONS: _reason_text(staged, rules, doubled)})
+    kept = [*table.schema.names, *ORIGIN.names, UNPARSED, REASONS]
+    touched = _any(staged, rules, cells=True) | staged[UNPARSED].notnull()
+    return (
+        staged.filter(~failed).mutate(**nulled).select(validated_schema(table).names),
+        originals.filter(failed).select(kept),
+        originals.filter(~failed & touched).select(kept),
+    )
+
+
+def _reason_text(staged: ir.Table, rules: Sequence[Rule], doubled: ir.BooleanValue) -> ir.StringValue:
+    text: ir.StringValue = ibis.ifelse(doubled, "duplicate;", "")
+    for index, rule in enumerate(rules):
+        name: Any = rule.reason
+        if rule.reason == "mistyped":
+            name = ibis.literal("mistyped:") + staged[MISTYPED].fill_null("")
+        text = text + ibis.ifelse(_broken(staged, index), name + ibis.literal(";"), "")
+    return text
+
+
+def _reasons(
+    rules: Sequence[Rule], totals: Mapping[str, int], engine: Engine, duplicates: ir.Table | None
+) -> dict[str, int]:
+    counts = {rule.reason: totals[f"rule_{index}"] for index, rule in enumerate(rules) if rule.cell is None}
+    if duplicates is not None:
+        counts["duplicate"] = scalars(engine, duplicates.agg(n=duplicates.count()))["n"]
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def _results(rules: Sequence[Rule], checks: Sequence[Check], totals: Mapping[str, int]) -> list[Result]:
+    rows = totals["rows"]
+    results = []
+    for index, rule in enumerate(rules):
+        check, failed = rule.check, totals[f"rule_{index}"]
+        expectation = check.expectation if check else rule.reason.split(":")[0]
+        columns = check.columns if check else tuple(rule.reason.split(":")[1:])
+        mostly = check.mostly if check else None
+        stop = mostly is not None and failed > (1 - mostly) * rows
+        action = "stop" if stop else ("null" if rule.cell else "quarantine")
+        results.append(Result(expectation, columns, failed == 0, rows, failed, mostly, action))
+    for check in checks:
+        if not check.is_row_check:
+            success = TABLE_RULES[check.expectation][0](rows, check.arguments)
+            results.append(Result(check.expectation, (), success, rows, int(not success), None, "stop"))
+    return results
+
+
+def _stops(rules: Sequence[Rule], checks: Sequence[Check], totals: Mapping[str, int]) -> list[str]:
+    return [
+        f"{result.expectation}({', '.join(result.columns)})"
+        for result in _results(rules, checks, totals)
+        if result.action == "stop" and not result.success
+    ]
