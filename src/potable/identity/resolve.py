@@ -1,0 +1,115 @@
+"""The verb `resolve`: every key gets a subject, and the ledger keeps it the same from run to run.
+
+The ledger is a log in the vault: each entry names a file of (namespace, value, subject, rostered). A
+person met before keeps their subject id, also when new keys join; a new person gets a random one. When
+records turn out to be one person, the older id stays; when a person turns out to be two, the one that
+holds the smallest key keeps it. Both are counted and listed by subject id, never by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from potable.engines.base import Engine, Part, scalars
+from potable.identity.match import EDGES, NODES, components, edges_of, linking, nodes_of, union_all
+from potable.tables import Table
+
+KEYS = pa.schema(
+    [("namespace", pa.string()), ("value", pa.string()), ("subject", pa.string()), ("rostered", pa.bool_())]
+)
+"""The ledger: which subject a key belongs to, and whether a roster knows that person."""
+_SUBJECTS = pa.schema([("label", pa.string()), ("subject", pa.string())])
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What `resolve` found."""
+
+    parts: Sequence[Part]
+    counts: Mapping[str, int]
+    """keys, people, rostered, new, merged, split, shared_keys (placeholders that do not link)."""
+
+
+def resolve(
+    tables: Mapping[str, Table], rows: Mapping[str, ir.Table], ledger: ir.Table, *, engine: Engine, directory: str
+) -> Resolved:
+    """Assign a subject to every key in the validated `rows` of `tables` (by `source.table`).
+
+    Args:
+        ledger: the last ledger, with schema `KEYS`; empty at first.
+        directory: absolute folder in the vault for this attempt; the ledger's files are in `keys/`.
+    """
+    scratch = f"{directory}/scratch"
+    nodes, edges, shared = _graph(tables, rows, engine, scratch)
+    labels = components(nodes, edges, engine, scratch)
+    known = ledger.mutate(node=ledger.namespace + ":" + ledger.value)
+    assigned, counts = _assigned(labels, known, engine, scratch)
+    rostered = labels.inner_join(nodes.filter(nodes.rostered), "node").select("label").distinct()
+    rostered = rostered.mutate(rostered=ibis.literal(True))
+    named = labels.inner_join(assigned, "label").left_join(rostered, "label")
+    colon = named.node.find(":")
+    fresh = named.select(
+        namespace=named.node.substr(0, colon),
+        value=named.node.substr(colon + 1),
+        subject=named.subject,
+        rostered=named.rostered.fill_null(False),
+    )
+    gone = known.anti_join(labels, "node").select(KEYS.names)
+    parts = engine.write(fresh.union(gone), f"{directory}/keys", order_by=["namespace", "value"])
+    keys = engine.read([f"{directory}/keys/{part.path}" for part in parts], KEYS)
+    found = scalars(
+        engine,
+        keys.agg(
+            keys=keys.count(),
+            people=keys.subject.nunique(),
+            rostered=keys.subject.nunique(where=keys.rostered),
+        ),
+    )
+    return Resolved(parts, {**found, **counts, "shared_keys": scalars(engine, shared.agg(n=shared.count()))["n"]})
+
+
+def _graph(
+    tables: Mapping[str, Table], rows: Mapping[str, ir.Table], engine: Engine, scratch: str
+) -> tuple[ir.Table, ir.Table, ir.Table]:
+    """Nodes, linking edges and shared keys, each read once from the validated rows."""
+    found_nodes: list[ir.Table] = []
+    found_edges: list[ir.Table] = []
+    for name, table in tables.items():
+        keys = table.keys
+        if not keys:
+            continue
+        place = f"{scratch}/{name}"
+        parts = engine.write(nodes_of(rows[name], keys, rostered=table.roster is not None), f"{place}/nodes")
+        found_nodes.append(engine.read([f"{place}/nodes/{part.path}" for part in parts], NODES))
+        pairs = edges_of(rows[name], keys)
+        if pairs is not None:
+            parts = engine.write(pairs, f"{place}/edges")
+            found_edges.append(engine.read([f"{place}/edges/{part.path}" for part in parts], EDGES))
+    every = union_all(found_nodes)
+    nodes = every.group_by("node").agg(rostered=every.rostered.any())
+    edges, shared = linking(union_all(found_edges or [engine.read([], EDGES)]).distinct())
+    return nodes, edges, shared
+
+
+def _assigned(
+    labels: ir.Table, known: ir.Table, engine: Engine, scratch: str
+) -> tuple[ir.Table, dict[str, int]]:
+    """(label, subject) for every component, and counts of new, merged and split people."""
+    met = labels.inner_join(known.select("node", "subject"), "node")
+    claims = met.group_by(["label", "subject"]).agg(first=ibis._.node.min())
+    # a subject goes to the component with its smallest key; a component takes its oldest, smallest subject
+    owner = claims.group_by("subject").agg(owner=ibis._.label.min(), pieces=ibis._.label.nunique())
+    owned = claims.inner_join(owner, "subject").filter(ibis._.label == ibis._.owner)
+    kept = owned.group_by("label").agg(subject=ibis._.subject.min(), claims=ibis._.subject.nunique())
+    strangers = labels.select("label").distinct().anti_join(kept, "label")
+    parts = engine.write(strangers.mutate(subject=ibis.uuid().cast("string")), f"{scratch}/strangers")
+    new = engine.read([f"{scratch}/strangers/{part.path}" for part in parts], _SUBJECTS)
+    merged = scalars(engine, kept.agg(n=(kept.claims - 1).sum().fill_null(0)))["n"]
+    split = scalars(engine, owner.agg(n=(owner.pieces - 1).sum().fill_null(0)))["n"]
+    counts = {"new": sum(part.rows for part in parts), "merged": int(merged), "split": int(split)}
+    return kept.select("label", "subject").union(new), counts
