@@ -1,0 +1,243 @@
+"""`build`: features and labels, one row per subject, from protected tables to Parquet.
+
+Bucket by bucket, so memory is bounded: the spine, then one query per source table, then the finished
+rows. Every bucket is held to its invariants (rows = spine rows, ids unique, no tied record decided by
+chance), and a sample is built again without its future. Entry: `build`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from potable.engines.base import Engine, Part, scalars
+from potable.errors import DataError
+from potable.features import assemble as assembly
+from potable.features import compile as compiling
+from potable.features import facts
+from potable.features import spine as spines
+from potable.features.plan import DERIVED, FeaturePlan
+from potable.features.spine import Funnel
+from potable.tables import BUCKET, SUBJECT, Table
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+Files = Mapping[str, Sequence[str]]
+"""Protected Parquet files of one bucket, by table."""
+Progress = Callable[[int, int], None]
+"""Told the number of buckets done, and of all."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What `build` made."""
+
+    parts: tuple[Part, ...]
+    """Feature files, relative to the directory; the partition is the bucket."""
+    rows: int
+    funnel: Funnel
+    columns: Mapping[str, str]
+    """Output columns in order, with their kinds."""
+    proved_on: int
+    """Subjects whose features were built again without their future, and did not change."""
+    labels: Mapping[str, Mapping[str, int]]
+    """Rows by value, per label."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where one bucket is worked on."""
+
+    plan: FeaturePlan
+    engine: Engine
+    scratch: Path
+    """Folder for intermediate files, one per bucket; every worker of the engine must reach it."""
+
+    def at(self, name: str) -> Bench:
+        """The same in a folder below."""
+        return replace(self, scratch=self.scratch / name)
+
+    def kept(self, relation: ir.Table, name: str) -> ir.Table:
+        """`relation` computed once, and read from its files from then on."""
+        directory = self.scratch / name
+        parts = self.engine.write(relation, str(directory))
+        return self.engine.read([str(directory / part.path) for part in parts], relation.schema().to_pyarrow())
+
+    def clear(self) -> None:
+        """Remove the intermediate files."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def build(
+    plan: FeaturePlan,
+    files: Mapping[str, Mapping[int, Sequence[str]]],
+    engine: Engine,
+    directory: str,
+    *,
+    scratch: Path,
+    progress: Progress | None = None,
+) -> Built:
+    """Build the dataset's rows.
+
+    Args:
+        plan: the checked feature set.
+        files: absolute paths of the protected Parquet files by table and bucket; a table may lack buckets.
+        engine: runs the queries.
+        directory: where the feature files go (absolute, new), one folder per bucket.
+        scratch: folder for intermediate files; what is put there is removed again.
+        progress: told after every bucket.
+
+    Raises:
+        DataError: tied records differ (D004), rows are not one per subject (D005), or there are none (D006).
+        PrivacyRefusal: a feature depends on the future (G003).
+    """
+    from potable.features.leakage import prove
+
+    buckets = sorted({bucket for table in plan.sources for bucket in files.get(table, {})})
+    parts, funnel, proved = [], Funnel(), 0
+    for done, bucket in enumerate(buckets, 1):
+        here = {table: tuple(files.get(table, {}).get(bucket, ())) for table in plan.sources}
+        bench = Bench(plan, engine, scratch / f"bucket-{bucket}")
+        bench.clear()
+        spine, counts = make_spine(bench, here)
+        folder = f"{BUCKET}={bucket}"
+        written = engine.write(features(bench, here, spine), f"{directory}/{folder}", order_by=[plan.id_column])
+        parts += [Part(f"{folder}/{part.path}", part.rows, part.bytes, bucket) for part in written]
+        finished = relation(plan, engine, [f"{directory}/{folder}/{part.path}" for part in written])
+        counts = replace(counts, rows=_checked_rows(finished, plan, engine, expected=counts.eligible))
+        if not proved and counts.rows:
+            proved = prove(bench.at("proof"), here, spine, finished)
+        funnel += counts
+        bench.clear()
+        if progress:
+            progress(done, len(buckets))
+    _refuse_empty(funnel)
+    everything = relation(plan, engine, [f"{directory}/{part.path}" for part in parts])
+    return Built(tuple(parts), funnel.rows, funnel, columns(plan), proved, _balance(everything, plan, engine))
+
+
+def columns(plan: FeaturePlan) -> dict[str, str]:
+    """Output columns in order, with their kinds."""
+    fixed = {plan.id_column: "string", "as_of": "date"}
+    return fixed | {feature.name: feature.type.kind for feature in plan.outputs}
+
+
+def relation(plan: FeaturePlan, engine: Engine, files: Sequence[str]) -> ir.Table:
+    """Finished feature files (absolute paths) as one relation of `columns`."""
+    import ibis
+
+    from potable.features.evaluate import IBIS_TYPES
+
+    kinds = {name: IBIS_TYPES[kind] for name, kind in columns(plan).items()}
+    return engine.read(files, ibis.schema(kinds).to_pyarrow())
+
+
+def make_spine(bench: Bench, files: Files) -> tuple[ir.Table, Funnel]:
+    """The spine of a bucket, written to scratch, and how many subjects got how far."""
+    plan, engine = bench.plan, bench.engine
+    rule, table = plan.rows, plan.tables[plan.rows.table]
+    employments = engine.read(files[rule.table], spines.employment_schema(rule, table))
+    seen = scalars(engine, employments.aggregate(seen=employments[SUBJECT].nunique()))["seen"]
+    if scalars(engine, spines.ambiguous(employments, rule, table))["conflicts"]:
+        raise _tied(rule.table, table, ["rows"])
+    found = spines.states(spines.versions(employments, table), spines.calendar(rule.dates), rule, table)
+    candidates = bench.kept(found, "candidates")
+    counts = scalars(engine, spines.counted(candidates, rule))
+    funnel = Funnel(seen, counts["employed"], counts["selected"], counts["eligible"])
+    spine = bench.kept(spines.spine(candidates, rule, engine), "spine")
+    return spine, funnel
+
+
+def features(bench: Bench, files: Files, spine: ir.Table) -> ir.Table:
+    """The finished rows of a spine; intermediate results of the tables are written to scratch."""
+    spine = facts.with_moments(spine, bench.plan.cut)
+    measured = [_measured(bench, files, spine, task, number) for number, task in enumerate(_tasks(bench.plan))]
+    return assembly.assemble(spine, measured, bench.plan)
+
+
+def _tasks(plan: FeaturePlan) -> Iterator[facts.TableTask]:
+    """One per table that has features, one per table that has labels."""
+    for forward in (False, True):
+        for name in plan.sources:
+            if (wanted := plan.of_table(name, labels=forward)) and name != DERIVED:
+                yield facts.TableTask(name, plan.tables[name], wanted, plan.digits, forward)
+
+
+def _measured(bench: Bench, files: Files, spine: ir.Table, task: facts.TableTask, number: int) -> assembly.Measured:
+    rows = bench.engine.read(files[task.name], task.schema)
+    compiled = compiling.compile_table(rows, spine, task, prefix=f"_{number}")
+    relation = bench.kept(compiled.relation, f"table-{number}")
+    _refuse_ties(bench, relation, compiled, task)
+    marks = {name: relation[f"_{number}{name}"].max() for name in (facts.TWINS, facts.HUGE)}
+    found = scalars(bench.engine, relation.aggregate(**marks))
+    if found[facts.HUGE]:
+        raise _too_large(task.name)
+    if found[facts.TWINS] and scalars(bench.engine, facts.conflicts(rows, spine, task))["conflicts"]:
+        raise _tied(task.name, task.table, [feature.name for feature in task.features])
+    return assembly.Measured(relation, compiled.counts)
+
+
+def _refuse_ties(bench: Bench, relation: ir.Table, compiled: compiling.Compiled, task: facts.TableTask) -> None:
+    if not compiled.ties:
+        return
+    worst = relation.aggregate(**{name: relation[column].max() for name, column in compiled.ties.items()})
+    if open_ := [name for name, tied in scalars(bench.engine, worst).items() if tied]:
+        raise _tied(task.name, task.table, open_)
+
+
+def _tied(name: str, table: Table, outputs: Sequence[str]) -> DataError:
+    order = f"`order: {table.order}` does not decide" if table.order else "no `order` is declared"
+    unordered = "have equal times" if table.time else "have no time"
+    return DataError(
+        f"records of `{name}` {unordered} but different values, and {order}: {', '.join(outputs)} would be"
+        " decided by chance",
+        "D004",
+        allowed="a column of the table that tells which record counts as the newest",
+        hint=f"declare `order:` for `{name}` in its source, or a finer `time` or `known`",
+        state="no features of this step were kept",
+    )
+
+
+def _too_large(name: str) -> DataError:
+    return DataError(
+        f"a float of `{name}` is too large for exact sums",
+        "D005",
+        allowed="numbers below 2^63 units of the smallest decimal that `digits` keeps",
+        hint="add a check to its contract that quarantines impossible values, or lower `digits`",
+        state="no features of this step were kept",
+    )
+
+
+def _checked_rows(finished: ir.Table, plan: FeaturePlan, engine: Engine, *, expected: int) -> int:
+    counts = scalars(engine, finished.aggregate(rows=finished.count(), ids=finished[plan.id_column].nunique()))
+    if not counts["rows"] == counts["ids"] == expected:
+        raise DataError(
+            f"`{plan.dataset}` must have one row per eligible subject",
+            "D005",
+            given=f"{counts['rows']} rows, {counts['ids']} ids, {expected} eligible subjects",
+            hint="a bucket must hold all records of its subjects",
+        )
+    return int(counts["rows"])
+
+
+def _refuse_empty(funnel: Funnel) -> None:
+    if not funnel.rows:
+        lost = "; ".join(f"{reason}: {count}" for reason, count in funnel.dropped.items())
+        raise DataError("no subject is eligible for a row", "D006", given=f"{funnel.seen} subjects seen; {lost}")
+
+
+def _balance(finished: ir.Table, plan: FeaturePlan, engine: Engine) -> dict[str, dict[str, int]]:
+    """Rows by label value; labels with many values are told as known or unknown."""
+    from potable.engines.base import collect
+
+    balance = {}
+    for label in plan.labels:
+        value = finished[label.name]
+        shown = value.cast("string") if label.type.kind in ("boolean", "string") else value.notnull().cast("string")
+        by_value = collect(engine, finished.group_by(value=shown).aggregate(rows=finished.count())).to_pylist()
+        balance[label.name] = {str(row["value"]): int(row["rows"]) for row in by_value}
+    return {name: dict(sorted(counts.items())) for name, counts in balance.items()}

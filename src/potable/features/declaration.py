@@ -1,0 +1,107 @@
+"""features.yaml as declared: what the rows are, what the label is, which features there are.
+
+Only the shape of the file is checked here. What the texts mean belongs to `language`, whether they fit
+the tables to `check`; entry: the `FeatureSet` model.
+"""
+
+from __future__ import annotations
+
+import calendar
+from datetime import date, timedelta
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from potable.declarations import Declaration
+from potable.tables import Duration
+
+
+class AsOf(Declaration):
+    """How each row gets its as-of date: one drawn month end of a period, or one date for all."""
+
+    pick: Literal["random_month_end"] | None = None
+    """Draw one of the month ends at which the subject is eligible; the same law for every subject."""
+    between: tuple[date, date] | None = None
+    """First and last day of the period to draw from."""
+    seed: int = 0
+    """Seed of the draw; the same seed gives the same dates on every engine."""
+    at: date | None = None
+    """The one as-of date of all rows."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.at is None) == (self.pick is None):
+            raise ValueError("give either `at: DATE` or `pick: random_month_end` with `between`")
+        if self.pick and self.between is None:
+            raise ValueError("`pick` needs `between: [first day, last day]`")
+        if not self.dates():
+            raise ValueError("no month end lies in `between`")
+        return self
+
+    def dates(self) -> tuple[date, ...]:
+        """All candidate as-of dates, ascending."""
+        if self.at:
+            return (self.at,)
+        assert self.between is not None
+        first, last = self.between
+        ends = []
+        day = first.replace(day=1)
+        while day <= last:
+            end = day.replace(day=calendar.monthrange(day.year, day.month)[1])
+            if first <= end <= last:
+                ends.append(end)
+            day = end + timedelta(days=1)
+        return tuple(ends)
+
+
+class Rows(Declaration):
+    """Which rows the dataset has: one per subject that is eligible at some as-of date."""
+
+    from_: str = Field(alias="from")
+    """Table of the employments (or contracts, or memberships) a row needs."""
+    during: tuple[str, str]
+    """Columns with the start and the end of an employment; an empty end means running."""
+    as_of: AsOf
+    """How each row gets its as-of date."""
+    where: str | None = None
+    """Condition on the running employment, such as `tenure_days >= 90`."""
+
+
+class Definition(Declaration):
+    """A feature or label with a description."""
+
+    is_: str = Field(alias="is")
+    """The definition in the feature language."""
+    describe: str = ""
+    """What it means, for the dataset card."""
+
+
+class FeatureSet(Declaration):
+    """One dataset: its rows, its label and its features."""
+
+    dataset: str
+    """Name of the dataset."""
+    subject: str
+    """What a row is about; the dataset has one row per subject."""
+    rows: Rows
+    """Which rows the dataset has."""
+    label: dict[str, str | Definition] = Field(min_length=1)
+    """Labels by name: aggregates that look forward from the as-of date."""
+    embargo: Duration | None = None
+    """No feature sees facts that happened this shortly before the as-of date."""
+    digits: int = Field(default=6, ge=0, le=9)
+    """Decimals that fractional outputs are rounded to."""
+    features: dict[str, dict[str, str | Definition]] = Field(min_length=1)
+    """Features by table (or `derived`) and name."""
+
+    @field_validator("embargo", mode="before")
+    @classmethod
+    def _duration(cls, value: object) -> object:
+        return Duration.parse(value) if isinstance(value, str) else value
+
+
+def text_of(definition: str | Definition) -> tuple[str, str]:
+    """The text in the feature language, and the description."""
+    if isinstance(definition, str):
+        return definition, ""
+    return definition.is_, definition.describe

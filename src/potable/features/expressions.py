@@ -1,0 +1,366 @@
+"""Types of the feature language and its closed set of functions; nothing here touches data.
+
+`resolve` turns an expression as written into one whose names, types and literals are right, collecting
+everything that is wrong. Numbers are exact (integers, decimals with a scale) or float. How a resolved
+expression is computed belongs to `evaluate`, function by function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal as OneOfTypes
+
+from potable.errors import did_you_mean
+from potable.features.tree import Binary, Call, Expression, IsNull, Literal, Name, OneOf, Unary
+from potable.tables import Column
+
+Kind = OneOfTypes["integer", "decimal", "float", "string", "boolean", "date", "timestamp", "null", "unknown"]
+
+EXACT_DIGITS = 18
+"""Decimals up to this precision are computed as 64-bit integers of their smallest unit."""
+EXACT_SCALE = 9
+"""A product with more decimals than this becomes a float."""
+
+
+@dataclass(frozen=True)
+class Type:
+    """Kind of a value; decimals have a scale."""
+
+    kind: Kind
+    scale: int = 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether values are whole multiples of a power of ten."""
+        return self.kind in ("integer", "decimal")
+
+    @property
+    def number(self) -> bool:
+        """Whether one can calculate with it."""
+        return self.exact or self.kind == "float"
+
+    @property
+    def output(self) -> Type:
+        """The type it leaves a feature with: decimals become floats, exactly rounded."""
+        return FLOAT if self.kind == "decimal" else self
+
+
+INTEGER, FLOAT, STRING = Type("integer"), Type("float"), Type("string")
+BOOLEAN, DATE, TIMESTAMP = Type("boolean"), Type("date"), Type("timestamp")
+NULL, UNKNOWN = Type("null"), Type("unknown")
+
+
+def column_type(column: Column) -> Type:
+    """Type of a declared column."""
+    import pyarrow as pa
+
+    if pa.types.is_decimal(column.arrow):
+        return Type("decimal", column.arrow.scale)
+    kinds: Mapping[str, Kind] = {
+        "string": "string", "integer": "integer", "float": "float",
+        "boolean": "boolean", "date": "date", "timestamp": "timestamp",
+    }  # fmt: skip
+    return Type(kinds[column.type])
+
+
+def common(left: Type, right: Type) -> Type | None:
+    """The type both can take, or None."""
+    if left == right or right.kind in ("null", "unknown"):
+        return left
+    if left.kind in ("null", "unknown"):
+        return right
+    if left.number and right.number:
+        exact = left.exact and right.exact
+        return decimal(max(left.scale, right.scale)) if exact else FLOAT
+    if {left.kind, right.kind} == {"date", "timestamp"}:
+        return TIMESTAMP
+    return None
+
+
+def decimal(scale: int) -> Type:
+    """The exact number type with this many decimals."""
+    return Type("decimal", scale) if scale else INTEGER
+
+
+def arithmetic(operator: str, left: Type, right: Type) -> Type:
+    """Type of `left operator right` for two numbers."""
+    if operator == "/" or not (left.exact and right.exact):
+        return FLOAT
+    scale = left.scale + right.scale if operator == "*" else max(left.scale, right.scale)
+    return decimal(scale) if scale <= EXACT_SCALE else FLOAT
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of the closed set."""
+
+    parameters: tuple[str, ...]
+    """number, text, boolean, time, any or column; `any` parameters must agree with each other."""
+    result: str
+    """A kind, `first` (type of the first argument) or `common` (type all `any` arguments can take)."""
+    meaning: str
+    many: bool = False
+    """Whether the last parameter may repeat."""
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "abs": Function(("number",), "first", "the number without its sign"),
+    "coalesce": Function(("any", "any"), "common", "the first value that is not null", many=True),
+    "contains": Function(("text", "text"), "boolean", "whether the second text stands inside the first"),
+    "day": Function(("time",), "integer", "day of the month"),
+    "days_between": Function(("time", "time"), "integer", "calendar days from the first to the second"),
+    "greatest": Function(("any", "any"), "common", "the greatest value, nulls ignored", many=True),
+    "if": Function(("boolean", "any", "any"), "common", "the second where the first is true, else the third"),
+    "least": Function(("any", "any"), "common", "the least value, nulls ignored", many=True),
+    "length": Function(("text",), "integer", "number of characters"),
+    "level": Function(("column",), "integer", "1-based rank of the word among the column's `levels`"),
+    "lower": Function(("text",), "string", "the text in lower case"),
+    "month": Function(("time",), "integer", "month, 1 to 12"),
+    "months_between": Function(("time", "time"), "integer", "complete months from the first to the second"),
+    "nullif": Function(("any", "any"), "first", "null where both are equal, else the first"),
+    "quarter": Function(("time",), "integer", "quarter, 1 to 4"),
+    "starts_with": Function(("text", "text"), "boolean", "whether the first text starts with the second"),
+    "upper": Function(("text",), "string", "the text in upper case"),
+    "year": Function(("time",), "integer", "calendar year"),
+    "years_between": Function(("time", "time"), "integer", "complete years from the first to the second"),
+}
+"""Every function has the same meaning on every engine; null in gives null out unless said otherwise."""
+
+_CLASSES: Mapping[str, tuple[str, ...]] = {
+    "number": ("integer", "decimal", "float"),
+    "text": ("string",),
+    "boolean": ("boolean",),
+    "time": ("date", "timestamp"),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong at an offset of a text."""
+
+    at: int
+    code: str
+    message: str
+    hint: str = ""
+    allowed: str = ""
+
+
+@dataclass
+class Scope:
+    """The names an expression may use, and what was found wrong with it."""
+
+    names: Mapping[str, Type]
+    place: str
+    """What the names belong to, for messages: "table `payroll.payslips`"."""
+    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Names that exist but may not be used here, and why."""
+    aggregates: Mapping[str, object] = field(default_factory=dict)
+    """Aggregate names, to explain one that stands inside an expression."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def fail(self, at: int, message: str, *, code: str = "P032", hint: str = "", allowed: str = "") -> Type:
+        """Note a problem; the result fits everywhere, so that one mistake is told once."""
+        self.problems.append(Problem(at, code, message, hint, allowed))
+        return UNKNOWN
+
+
+def names_in(expression: Expression | None) -> set[str]:
+    """All names an expression reads."""
+    match expression:
+        case Name(name):
+            return {name}
+        case Call(_, arguments):
+            return set().union(*map(names_in, arguments))
+        case Unary(_, operand):
+            return names_in(operand)
+        case Binary(_, left, right):
+            return names_in(left) | names_in(right)
+        case OneOf(value, options):
+            return names_in(value).union(*map(names_in, options))
+        case IsNull(value):
+            return names_in(value)
+    return set()
+
+
+def resolve(expression: Expression, scope: Scope) -> tuple[Expression, Type]:
+    """The expression with its literals in their final types, and its type.
+
+    Problems are noted in `scope`; the type of what is wrong is unknown.
+    """
+    match expression:
+        case Literal(value):
+            return expression, literal_type(value)
+        case Name():
+            return expression, _name(expression, scope)
+        case Call():
+            return _call(expression, scope)
+        case Unary():
+            return _unary(expression, scope)
+        case Binary():
+            return _binary(expression, scope)
+        case OneOf():
+            return _one_of(expression, scope)
+    inner, _ = resolve(expression.value, scope)
+    return replace(expression, value=inner), BOOLEAN
+
+
+def literal_type(value: object) -> Type:
+    """Type of a literal's value."""
+    if value is None:
+        return NULL
+    if isinstance(value, Decimal):
+        return decimal(-int(value.as_tuple().exponent))
+    for kind, type_ in ((bool, BOOLEAN), (int, INTEGER), (str, STRING), (datetime, TIMESTAMP), (date, DATE)):
+        if isinstance(value, kind):
+            return type_
+    raise AssertionError(type(value))
+
+
+def _name(name: Name, scope: Scope) -> Type:
+    if name.name in scope.names:
+        return scope.names[name.name]
+    if reason := scope.refused.get(name.name):
+        return scope.fail(name.at, reason)
+    return scope.fail(
+        name.at,
+        f"`{name.name}` is not known in {scope.place}",
+        code="P031",
+        hint=did_you_mean(name.name, scope.names),
+        allowed=", ".join(sorted(scope.names)),
+    )
+
+
+def _wanted(type_: Type, kind: str, at: int, scope: Scope, what: str) -> None:
+    allowed = _CLASSES[kind]
+    if type_.kind not in (*allowed, "null", "unknown"):
+        scope.fail(at, f"{what} must be {kind}, not {type_.kind}", allowed=", ".join(allowed))
+
+
+def _call(call: Call, scope: Scope) -> tuple[Expression, Type]:
+    function = FUNCTIONS.get(call.function)
+    if function is None:
+        return call, _unknown_function(call, scope)
+    if call.function == "level":
+        return _level(call, scope)
+    count, wanted = len(call.arguments), len(function.parameters)
+    if count != wanted and not (function.many and count > wanted):
+        at_least = "at least " if function.many else ""
+        return call, scope.fail(call.at, f"`{call.function}` takes {at_least}{wanted} argument(s), not {count}")
+    pairs = [resolve(argument, scope) for argument in call.arguments]
+    kinds = [*function.parameters, *[function.parameters[-1]] * (count - wanted)]
+    pairs = [_as_date(*pair, scope) if kind == "time" else pair for pair, kind in zip(pairs, kinds, strict=True)]
+    for (_, type_), kind, argument in zip(pairs, kinds, call.arguments, strict=True):
+        if kind != "any":
+            _wanted(type_, kind, argument.at, scope, f"this argument of `{call.function}`")
+    agreed = [index for index, kind in enumerate(kinds) if kind == "any"]
+    shared, arguments = _agree([pairs[index] for index in agreed], call, scope)
+    resolved = [pair[0] for pair in pairs]
+    for index, argument in zip(agreed, arguments, strict=True):
+        resolved[index] = argument
+    results = {"first": pairs[0][1], "common": shared}
+    result = results.get(function.result) or Type(function.result)  # type: ignore[arg-type]
+    return replace(call, arguments=tuple(resolved)), result
+
+
+def _unknown_function(call: Call, scope: Scope) -> Type:
+    if call.function in scope.aggregates:
+        return scope.fail(
+            call.at,
+            f"`{call.function}` is an aggregate; it starts the text of a table's feature",
+            hint="give it a name there and calculate with that under `derived`",
+        )
+    known = [*FUNCTIONS, *scope.aggregates]
+    return scope.fail(
+        call.at,
+        f"there is no function `{call.function}`",
+        code="P031",
+        hint=did_you_mean(call.function, known),
+        allowed=", ".join(sorted(known)),
+    )
+
+
+def _level(call: Call, scope: Scope) -> tuple[Expression, Type]:
+    if len(call.arguments) != 1 or not isinstance(call.arguments[0], Name):
+        return call, scope.fail(call.at, "`level` takes one column")
+    column = call.arguments[0]
+    type_ = _name(column, scope)
+    words = scope.levels.get(column.name, ())
+    if not words and type_.kind != "unknown":
+        return call, scope.fail(column.at, f"`{column.name}` declares no `levels` in its source")
+    return replace(call, arguments=(column, *map(Literal, words))), INTEGER
+
+
+def _unary(unary: Unary, scope: Scope) -> tuple[Expression, Type]:
+    inner, type_ = resolve(unary.operand, scope)
+    kind = "boolean" if unary.operator == "not" else "number"
+    _wanted(type_, kind, unary.operand.at, scope, f"the operand of `{unary.operator}`")
+    return replace(unary, operand=inner), BOOLEAN if unary.operator == "not" else type_
+
+
+def _binary(binary: Binary, scope: Scope) -> tuple[Expression, Type]:
+    left, right = resolve(binary.left, scope), resolve(binary.right, scope)
+    operator = binary.operator
+    if operator in ("and", "or"):
+        for (_, type_), side in ((left, binary.left), (right, binary.right)):
+            _wanted(type_, "boolean", side.at, scope, f"a side of `{operator}`")
+        return replace(binary, left=left[0], right=right[0]), BOOLEAN
+    if operator in ("+", "-", "*", "/"):
+        for (_, type_), side in ((left, binary.left), (right, binary.right)):
+            _wanted(type_, "number", side.at, scope, f"a side of `{operator}`")
+        known = left[1].number and right[1].number
+        result = arithmetic(operator, left[1], right[1]) if known else FLOAT
+        return replace(binary, left=left[0], right=right[0]), result
+    _, (one, other) = _agree([left, right], binary, scope)
+    return replace(binary, left=one, right=other), BOOLEAN
+
+
+def _one_of(one_of: OneOf, scope: Scope) -> tuple[Expression, Type]:
+    if not one_of.options:
+        scope.fail(one_of.at, "`in ()` names nothing")
+    pairs = [resolve(one_of.value, scope), *(resolve(option, scope) for option in one_of.options)]
+    _, (value, *options) = _agree(pairs, one_of, scope)
+    return replace(one_of, value=value, options=tuple(options)), BOOLEAN
+
+
+def _agree(pairs: Sequence[tuple[Expression, Type]], where: Expression, scope: Scope) -> tuple[Type, list[Expression]]:
+    """The type all of `pairs` can take, with texts read as dates where dates are meant."""
+    if any(type_.kind in ("date", "timestamp") for _, type_ in pairs):
+        pairs = [_as_date(expression, type_, scope) for expression, type_ in pairs]
+    shared = NULL
+    for expression, type_ in pairs:
+        wider = common(shared, type_)
+        if wider is None:
+            scope.fail(expression.at, f"{shared.kind} and {type_.kind} cannot be compared or mixed")
+            return UNKNOWN, [pair[0] for pair in pairs]
+        shared = wider
+    if not isinstance(where, Call):
+        _check_words([pair[0] for pair in pairs], scope)
+    if isinstance(where, Binary) and where.operator not in ("=", "!=") and shared.kind == "boolean":
+        scope.fail(where.at, f"truth values cannot be compared by `{where.operator}`")
+    return shared, [pair[0] for pair in pairs]
+
+
+def _as_date(expression: Expression, type_: Type, scope: Scope) -> tuple[Expression, Type]:
+    if not isinstance(expression, Literal) or not isinstance(expression.value, str):
+        return expression, type_
+    try:
+        return replace(expression, value=date.fromisoformat(expression.value)), DATE
+    except ValueError:
+        return expression, scope.fail(expression.at, "this is not a date", allowed="such as '2024-12-31'")
+
+
+def _check_words(expressions: Sequence[Expression], scope: Scope) -> None:
+    """A word compared with a column of declared levels must be one of them."""
+    levels = {word for item in expressions if isinstance(item, Name) for word in scope.levels.get(item.name, ())}
+    for item in expressions:
+        if levels and isinstance(item, Literal) and isinstance(item.value, str) and item.value not in levels:
+            scope.fail(
+                item.at,
+                f"`{item.value}` is not one of the column's levels",
+                hint=did_you_mean(item.value, levels),
+                allowed=", ".join(sorted(levels)),
+            )

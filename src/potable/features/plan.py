@@ -1,0 +1,186 @@
+"""A checked feature set: frozen, with everything resolved, ready to be explained or built.
+
+`Feature` also carries the facts other rooms may rely on: which columns an output reads, through filters
+too, and through which operators it passes. Made by `check.check`, executed by `build.build`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Protocol
+
+from potable.features.expressions import DATE, INTEGER, Type
+from potable.features.tree import Expression, Literal
+from potable.features.windows import Offset, Window
+from potable.tables import Duration, Table
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+DERIVED = "derived"
+AS_OF = "as_of"
+BUILT_IN: Mapping[str, Type] = {
+    AS_OF: DATE,
+    "tenure_days": INTEGER,
+    "tenure_months": INTEGER,
+    "tenure_years": INTEGER,
+    "first_tenure_months": INTEGER,
+}
+"""Names every row has: its as-of date, the length of the running employment, time since the first one."""
+
+
+class OutputOperator(Protocol):
+    """What this room asks of an operator; the operators themselves belong to privacy."""
+
+    @property
+    def name(self) -> str:
+        """Name, as written after `|`."""
+
+    @property
+    def meaning(self) -> str:
+        """One line for the reference."""
+
+    @property
+    def example(self) -> str:
+        """An example for the reference."""
+
+    @property
+    def arguments(self) -> Mapping[str, str]:
+        """Argument names with their meaning; `*` stands for any name."""
+
+    @property
+    def accepts(self) -> frozenset[str]:
+        """Kinds it takes."""
+
+    @property
+    def gives(self) -> str:
+        """Kind it gives, or `same`."""
+
+    @property
+    def problem(self) -> Callable[[Mapping[str, object], str], str]:
+        """What is wrong with the arguments for a value of a kind."""
+
+    @property
+    def apply(self) -> Callable[[ir.Value, Mapping[str, object]], ir.Value]:
+        """The operator as an Ibis expression."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator with its arguments."""
+
+    operator: str
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one output is computed; names and types are resolved."""
+
+    aggregate: str | None
+    """None for an expression over outputs (derived)."""
+    argument: Expression | None
+    argument_type: Type | None
+    where: Expression | None
+    window: Window
+    forward: bool
+    """Whether the window counts from the as-of date into the future (labels)."""
+    last: int | None
+    first: int | None
+    otherwise: Literal | None
+    raw: Type
+    """Type before the operators."""
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One output column: a feature, a derived feature or a label."""
+
+    name: str
+    table: str
+    """`source.table`, or `derived`."""
+    text: str
+    """The definition as written."""
+    description: str
+    type: Type
+    """Type of the finished column: integer, float, string, boolean, date or timestamp."""
+    reads: frozenset[tuple[str, str]]
+    """(table, column) of every column it depends on: argument, filters, times, order; built-ins included."""
+    outputs: frozenset[str]
+    """Derived: names of the outputs it reads."""
+    operators: tuple[str, ...]
+    """Names of the operators it passes, in order."""
+    is_label: bool
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """Which rows there are, resolved."""
+
+    table: str
+    start: str
+    end: str
+    where: Expression | None
+    dates: tuple[date, ...]
+    """All candidate as-of dates, ascending."""
+    covered: tuple[date, date] | None
+    """First and last candidate whose label windows lie inside the data; None if there is none."""
+    seed: int
+    reads: frozenset[tuple[str, str]]
+    """Columns that decide which rows there are."""
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """One dataset, checked."""
+
+    dataset: str
+    subject: str
+    rows: RowRule
+    features: tuple[Feature, ...]
+    """In the order of the file, derived ones included."""
+    labels: tuple[Feature, ...]
+    embargo: Duration | None
+    digits: int
+    tables: Mapping[str, Table]
+    operators: Mapping[str, OutputOperator]
+
+    @property
+    def id_column(self) -> str:
+        """Name of the pseudonym column."""
+        return f"{self.subject}_id"
+
+    @property
+    def outputs(self) -> tuple[Feature, ...]:
+        """All features and labels, in output order."""
+        return (*self.features, *self.labels)
+
+    @property
+    def cut(self) -> Offset:
+        """Distance from the as-of date to the first moment features may not see."""
+        return Offset.of(self.embargo, sign=-1)
+
+    def of_table(self, table: str, *, labels: bool) -> tuple[Feature, ...]:
+        """The features (or labels) computed from one table."""
+        return tuple(item for item in (self.labels if labels else self.features) if item.table == table)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All tables that are read, the one with the employments first."""
+        named = dict.fromkeys([self.rows.table, *(item.table for item in self.outputs)])
+        return tuple(name for name in named if name != DERIVED)
+
+    def evaluation_order(self) -> tuple[Feature, ...]:
+        """Derived features, each after those it reads."""
+        waiting = [item for item in self.features if item.table == DERIVED]
+        names = {item.name for item in waiting}
+        done: list[Feature] = []
+        while waiting:
+            ready = [item for item in waiting if not (item.outputs & names) - {other.name for other in done}]
+            done += ready
+            waiting = [item for item in waiting if item not in ready]
+        return tuple(done)

@@ -1,0 +1,88 @@
+"""The language as a page of Markdown, from the same tables the language is checked and computed with.
+
+Entry: `reference(operators)`; the documentation is generated from it, so it cannot lag behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from potable.features.aggregates import AGGREGATES
+from potable.features.expressions import FUNCTIONS, Function
+from potable.features.plan import BUILT_IN, OutputOperator
+
+RULES: Mapping[str, str] = {
+    "visibility": "`time < as_of - embargo` and `known < as_of`, both strict",
+    "window": "half-open `[cut - DUR, cut)`; `mo`, `q` and `y` are calendar steps, month ends clamp; `before DUR`"
+    " moves the end back",
+    "order": "visible, corrections, where, in, last N, aggregate",
+    "ties": "time, then known, then the declared `order`, newest first; still tied and different is an error (D004)",
+    "corrections": "of records with the same unique key the newest visible `known` wins",
+    "latest(x)": "value of the newest row, null if that is null",
+    "nulls": "values that are null are ignored; if all are, the result is null, and 0 for `count(x)`",
+    "empty": "count, distinct and sum give 0 and any gives false only if the source's `coverage` includes the window,"
+    " else null; all others give null",
+    "label window": "`[as_of + after, as_of + after + DUR)`; one that runs past the data is unknown: the row is"
+    " dropped and counted, never labelled 0",
+    "numbers": "sums are exact, with one division at the end, and fractions are rounded to `digits` decimals, halves"
+    " up; exact aggregates read floats to `digits` decimals",
+    "division": "by zero gives null",
+    "current-state tables": "a table without `time` shows today's values: only columns declared `static` are allowed",
+    "rows": "one row per eligible subject, checked in every build",
+}
+"""The rules of time and emptiness, as tested one by one."""
+CLAUSES: Mapping[str, str] = {
+    "last N": "only the newest N rows",
+    "first N": "only the oldest N rows",
+    "in DUR": "only rows of the last DUR before the cut",
+    "before DUR": "only rows older than DUR before the cut",
+    "in next DUR": "labels: only rows of the DUR that starts after the as-of date",
+    "after DUR": "labels: the window starts DUR after the as-of date",
+    "where …": "only rows for which it holds",
+    "else literal": "in place of null",
+    "from table": "labels: the table",
+}
+_EMPTY = {"zero": "0", "false": "false", "null": "null"}
+
+
+def reference(operators: Mapping[str, OutputOperator]) -> str:
+    """Markdown of clauses, aggregates, functions, built-ins, operators and rules."""
+    sections = [
+        ("Form", ["`agg(expr) {clause …} {| operator(…)}`; DUR is `30d 2w 12mo 4q 5y`"]),
+        ("Clauses", _table(("clause", "meaning"), ((f"`{name}`", text) for name, text in CLAUSES.items()))),
+        ("Aggregates", _table(("aggregate", "meaning", "gives", "empty", "example"), _aggregates())),
+        ("Functions", _table(("function", "meaning", "gives"), _functions())),
+        ("Built-ins", _table(("name", "gives"), ((f"`{name}`", kind.kind) for name, kind in BUILT_IN.items()))),
+        ("Operators", _table(("operator", "meaning", "takes", "gives", "example"), _operators(operators))),
+        ("Rules", _table(("question", "rule"), RULES.items())),
+    ]
+    return "\n\n".join(f"## {title}\n\n" + "\n".join(lines) for title, lines in sections) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *escaped]]
+
+
+def _aggregates() -> Iterable[Sequence[str]]:
+    for name, spec in AGGREGATES.items():
+        gives = spec.result.kind if spec.result else "the kind of its value"
+        yield f"`{name}`", spec.meaning, gives, _EMPTY[spec.empty], f"`{spec.example}`"
+
+
+def _functions() -> Iterable[Sequence[str]]:
+    for name, function in FUNCTIONS.items():
+        yield f"`{name}({_parameters(function)})`", function.meaning, _RESULTS.get(function.result, function.result)
+
+
+_RESULTS = {"first": "the kind of the first", "common": "the kind they share"}
+
+
+def _parameters(function: Function) -> str:
+    return ", ".join(function.parameters) + (", …" if function.many else "")
+
+
+def _operators(operators: Mapping[str, OutputOperator]) -> Iterable[Sequence[str]]:
+    for name, operator in operators.items():
+        gives = "the same" if operator.gives == "same" else operator.gives
+        yield f"`{name}`", operator.meaning, ", ".join(sorted(operator.accepts)), gives, f"`{operator.example}`"

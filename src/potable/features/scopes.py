@@ -1,0 +1,73 @@
+"""Which names of a table a definition may use, and why the others may not.
+
+Keys never leave the restricted zones, dropped columns are not in the protected one, and a table without
+history shows today's values, so only its `static` columns were true at an earlier as-of date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from potable.features.aggregates import AGGREGATES
+from potable.features.expressions import EXACT_DIGITS, Scope, Type, column_type
+from potable.features.plan import AS_OF, BUILT_IN
+from potable.tables import Column, Table
+
+
+def table_scope(name: str, table: Table, kept: Collection[str] | None, *, built_in: bool = False) -> Scope:
+    """The names of `table` and the built-ins; `built_in` adds those of the running employment."""
+    names: dict[str, Type] = {}
+    refused: dict[str, str] = {} if built_in else dict.fromkeys(BUILT_IN, _ONLY_ROWS)
+    for column, declared in table.columns.items():
+        if reason := _refusal(column, declared, table, kept):
+            refused[column] = reason
+        else:
+            names[column] = column_type(declared)
+    offered = BUILT_IN if built_in else {AS_OF: BUILT_IN[AS_OF]}
+    for built in offered:
+        if built not in table.columns:
+            names[built] = BUILT_IN[built]
+    levels = {column: tuple(declared.levels) for column, declared in table.columns.items() if declared.levels}
+    return Scope(names, f"table `{name}`", levels, refused, AGGREGATES)
+
+
+_ONLY_ROWS = "this built-in belongs to the row: use it in `rows.where` or under `derived`"
+
+
+def _refusal(name: str, column: Column, table: Table, kept: Collection[str] | None) -> str:
+    if column.key:
+        return f"`{name}` is a subject key; keys do not leave the restricted zones"
+    if kept is not None and name not in kept:
+        return f"`{name}` is not kept by privacy.yaml, so it is not in the protected zone"
+    if name in BUILT_IN:
+        return f"`{name}` is a built-in and a column of this table; rename the column in its source"
+    if table.time is None and not column.static:
+        return (
+            f"this table keeps no history: `{name}` shows today's value, not that of the as-of date; declare it"
+            " `static` in its source if it never changes, or declare the table's `time`"
+        )
+    kind = column_type(column)
+    if kind.exact and kind.kind == "decimal" and column.arrow.precision > EXACT_DIGITS:
+        return f"`{name}` has more than {EXACT_DIGITS} digits; declare a narrower decimal in its source"
+    return ""
+
+
+def time_reads(name: str, table: Table) -> frozenset[tuple[str, str]]:
+    """The columns that say when facts of the table happened and became known."""
+    times = (table.time, table.known_column)
+    return frozenset((name, column) for column in times if column)
+
+
+def identity(table: Table) -> tuple[str, ...]:
+    """Columns that, beside the subject, tell records apart; keys are replaced by the subject."""
+    return tuple(column for column in table.unique if not table.columns[column].key)
+
+
+def lost_identity(table: Table) -> str:
+    """Why the table's records could not be told apart once keys are gone, or an empty string."""
+    if table.time is None or not table.unique or identity(table):
+        return ""
+    return (
+        f"`unique: [{', '.join(table.unique)}]` names only keys; without them all records of a subject would look"
+        f" like corrections of one: add the column that tells them apart, such as `{table.time}`"
+    )

@@ -1,0 +1,117 @@
+"""The tree a text of the feature language becomes: expressions and whole definitions, frozen.
+
+Equal texts give equal `repr`s wherever they stand, so that queries can share what features have in
+common. Offsets (`at`) count characters from 0. Made by `language.parse`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from potable.tables import Duration
+
+Scalar = int | Decimal | str | bool | date | None
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A number, word, truth value, date or null."""
+
+    value: Scalar
+    at: int = field(default=0, repr=False)
+
+
+@dataclass(frozen=True)
+class Name:
+    """A column, an output (in derived) or a built-in."""
+
+    name: str
+    at: int = field(default=0, repr=False)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of the closed set."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+    at: int = field(default=0, repr=False)
+
+
+@dataclass(frozen=True)
+class Unary:
+    """`not x` or `-x`."""
+
+    operator: str
+    operand: Expression
+    at: int = field(default=0, repr=False)
+
+
+@dataclass(frozen=True)
+class Binary:
+    """Arithmetic, comparison, `and`, `or`."""
+
+    operator: str
+    left: Expression
+    right: Expression
+    at: int = field(default=0, repr=False)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """`x in (…)`, `x not in (…)`."""
+
+    value: Expression
+    options: tuple[Expression, ...]
+    negated: bool
+    at: int = field(default=0, repr=False)
+
+
+@dataclass(frozen=True)
+class IsNull:
+    """`x is null`, `x is not null`."""
+
+    value: Expression
+    negated: bool
+    at: int = field(default=0, repr=False)
+
+
+Expression = Literal | Name | Call | Unary | Binary | OneOf | IsNull
+
+
+@dataclass(frozen=True)
+class OperatorCall:
+    """`| name(…)` as written: values with their names, unnamed ones first."""
+
+    name: str
+    arguments: tuple[tuple[str | None, object], ...]
+    at: int = field(default=0, repr=False)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """One definition as written."""
+
+    text: str
+    aggregate: str | None
+    """Name of the aggregate; None when the text is a plain expression."""
+    argument: Expression | None
+    last: int | None = None
+    first: int | None = None
+    within: Duration | None = None
+    """`in DUR`."""
+    ahead: Duration | None = None
+    """`in next DUR`."""
+    before: Duration | None = None
+    after: Duration | None = None
+    where: Expression | None = None
+    otherwise: Literal | None = None
+    """`else`."""
+    table: str | None = None
+    """`from`, in labels."""
+    operators: tuple[OperatorCall, ...] = ()
+    places: Mapping[str, int] = field(default_factory=dict)
+    """Offset of each clause."""

@@ -1,0 +1,195 @@
+from pathlib import Path
+
+import pytest
+from tests.features.world import FACTS, LABEL, TABLES, plan_of, table
+
+from potable.errors import PotableError, ProjectError, ProjectErrors
+from potable.features.expressions import BOOLEAN, FLOAT, INTEGER, STRING
+
+
+def refused(tmp_path: Path, text: str, table: str = "hr.facts", **rest: object) -> PotableError:
+    """The one error a feature gives."""
+    with pytest.raises(ProjectError) as failure:
+        plan_of(tmp_path, {table: {"it": text}}, **rest)  # type: ignore[arg-type]
+    errors = failure.value.errors if isinstance(failure.value, ProjectErrors) else (failure.value,)
+    assert len(errors) == 1, [error.problem for error in errors]
+    return errors[0]
+
+
+def test_types_follow_from_columns_and_operators(tmp_path: Path) -> None:
+    plan = plan_of(
+        tmp_path,
+        {
+            "hr.facts": {
+                "a": "sum(n)",
+                "b": "sum(money)",
+                "c": "latest(word)",
+                "d": "any(flag)",
+                "e": "avg(n) | band([1])",
+                "f": "sum(n) | round(10)",
+                "g": "latest(due) | year",
+                "h": "any() | words(true='yes', false='no')",
+                "i": "max(n * n)",
+            }
+        },
+    )
+    kinds = [feature.type for feature in plan.features]
+    assert kinds == [INTEGER, FLOAT, STRING, BOOLEAN, STRING, INTEGER, INTEGER, STRING, INTEGER]
+
+
+def test_facts_for_privacy_name_every_column_read_filters_and_times_too(tmp_path: Path) -> None:
+    features = {
+        "hr.facts": {"a": "sum(money) where flag and word = 'Low' | round(1) | clip(max=9)", "b": "latest(n)"},
+        "derived": {"c": "a / nullif(tenure_years, 0)"},
+    }
+    a, b, c = plan_of(tmp_path, features).features
+    assert a.reads == {("hr.facts", name) for name in ("money", "flag", "word", "day", "seen")}
+    assert a.operators == ("round", "clip")
+    assert b.reads == {("hr.facts", name) for name in ("n", "turn", "day", "seen")}
+    assert (c.outputs, c.table) == ({"a"}, "derived")
+    assert c.reads == {("hrms.employment", name) for name in ("hired_on", "recorded_at")}
+
+
+def test_descriptions_come_along(tmp_path: Path) -> None:
+    from tests.features.world import document, features_yaml
+
+    from potable.features.check import check
+    from potable.features.declaration import FeatureSet
+    from potable.privacy.operators import OPERATORS
+
+    text = features_yaml({"hr.facts": {"a": "X"}}).replace('a: "X"', "a: {is: count(), describe: How many.}")
+    doc = document(tmp_path, text)
+    (feature,) = check(doc.model(FeatureSet), TABLES, doc, operators=OPERATORS).features
+    assert (feature.text, feature.description) == ("count()", "How many.")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "part", "hint"),
+    [
+        ("avg(nn)", "P031", "`nn` is not known", ""),
+        ("avg(mony)", "P031", "`mony` is not known", "`money`"),
+        ("agv(n)", "P031", "no function `agv`", "`avg`"),
+        ("avg(n) | bnad([1])", "P031", "no operator `bnad`", "`band`"),
+        ("avg(n) | band([1], lables=['a'])", "P032", "no argument `lables`", "`labels`"),
+        ("avg(n) | band([2, 1])", "P032", "must rise", ""),
+        ("avg(word)", "P032", "kind number, not string", ""),
+        ("sum(emp_no)", "P032", "subject key", ""),
+        ("avg(n) where word", "P032", "true or false", ""),
+        ("avg(n) where word = 'Hihg'", "P032", "not one of the column's levels", "`High`"),
+        ("avg(n) where due > 'yesterday'", "P032", "not a date", ""),
+        ("avg(n) where n = 'x'", "P032", "cannot be compared", ""),
+        ("avg(n) last 3 first 3", "P032", "contradict", ""),
+        ("avg(n) in next 12mo", "P032", "only labels look forward", ""),
+        ("avg(n) after 1mo", "P032", "`after` says where a label starts", ""),
+        ("avg(n) from hr.facts", "P032", "the key it stands under", ""),
+        ("avg(n) where tenure_days > 3", "P032", "belongs to the row", ""),
+        ("avg(n) else 'none'", "P032", "`else` gives string", ""),
+        ("latest(word) | round(1)", "P032", "cannot take string", ""),
+        ("value(n)", "P032", "keeps history", ""),
+        ("n + 1", "P032", "keeps history", ""),
+        ("days_since(n)", "P032", "takes nothing", ""),
+        ("avg()", "P032", "needs a value", ""),
+        ("years_between(due)", "P032", "takes 2 argument(s)", ""),
+        ("count() where avg(n) > 3", "P032", "is an aggregate", ""),
+        ("avg(n) las 3", "P030", "unexpected `las`", ""),
+    ],
+)
+def test_what_is_wrong_with_a_feature(tmp_path: Path, text: str, code: str, part: str, hint: str) -> None:
+    error = refused(tmp_path, text)
+    assert error.code == code
+    assert part in error.problem
+    assert hint in error.hint
+
+
+def test_errors_have_place_offset_and_the_text(tmp_path: Path) -> None:
+    error = refused(tmp_path, "avg(n) where wrod = 'Low'")
+    assert str(error.place) == "features.yaml:12:9"
+    assert "at character 14" in error.problem
+    assert error.given == "avg(n) where wrod = 'Low'"
+    assert error.hint == "did you mean `word`?"
+
+
+def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
+    features = {
+        "hr.facts": {"a": "avg(x)", "b": "avg(", "c": "avg(y) where z"},
+        "hr.fatcs": {"d": "count()"},
+        "derived": {"e": "f + 1", "f": "e + 1", "g": "nothing + a"},
+    }
+    with pytest.raises(ProjectErrors) as failure:
+        plan_of(tmp_path, features, label="any() in 3mo from hrms.exits", where="tenure_dyas > 3")
+    told = [(error.place.line, error.code) for error in failure.value.errors if error.place]
+    assert told == [
+        (8, "P031"),
+        (10, "P032"),
+        (10, "P032"),
+        (13, "P031"),
+        (14, "P030"),
+        (15, "P031"),
+        (15, "P031"),
+        (16, "P031"),
+        (19, "P032"),
+        (20, "P032"),
+        (21, "P031"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("label", "part"),
+    [
+        ("any()", "a label says its table"),
+        ("any() from hrms.exits", "`in next DUR`"),
+        ("any() in 12mo in next 12mo from hrms.exits", "use `in next DUR`"),
+        ("any() in next 12mo from hrms.people", "must declare `coverage`"),
+        ("days_since() in next 12mo from hrms.exits", "an aggregate over a window in the future"),
+        ("any() in next 40y from hrms.exits", "no label window lies inside the data"),
+    ],
+)
+def test_labels_look_forward(tmp_path: Path, label: str, part: str) -> None:
+    with pytest.raises(ProjectError) as failure:
+        plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, label=label)
+    assert part in str(failure.value)
+
+
+@pytest.mark.parametrize("name", ["person_id", "as_of", "left", "tenure_days", "_x", "two words"])
+def test_names_that_clash_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ProjectError, match="P032"):
+        plan_of(tmp_path, {"hr.facts": {name: "count()"}})
+
+
+def test_a_name_may_stand_under_one_table_only(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=r"already that of a feature of `hr\.facts`"):
+        plan_of(tmp_path, {"hr.facts": {"a": "count()"}, "hr.loose": {"a": "count()"}})
+
+
+def test_derived_features_may_not_read_labels_or_aggregate(tmp_path: Path) -> None:
+    assert "lies in the future" in refused(tmp_path, "left", "derived").problem
+    assert "is an aggregate" in refused(tmp_path, "avg(left)", "derived").problem
+
+
+def test_columns_that_privacy_does_not_keep_are_not_there(tmp_path: Path) -> None:
+    kept = {name: [c for c in each.columns if c != "money"] for name, each in TABLES.items()}
+    assert "not kept by privacy.yaml" in refused(tmp_path, "avg(money)", kept=kept).problem
+    kept["hr.facts"].remove("fact_id")
+    assert "tells its records apart" in refused(tmp_path, "avg(n)", kept=kept).problem
+
+
+def test_a_table_told_apart_only_by_keys_is_refused(tmp_path: Path) -> None:
+    tables = {**TABLES, "hr.facts": FACTS.model_copy(update={"unique": ["emp_no"]})}
+    assert "names only keys" in refused(tmp_path, "avg(n)", tables=tables).problem
+
+
+def test_numbers_too_wide_to_be_exact_are_refused(tmp_path: Path) -> None:
+    wide = table({"d": "date", "x": "decimal(30,2)"}, time="d")
+    assert "more than 18 digits" in refused(tmp_path, "avg(x)", "a.b", tables={**TABLES, "a.b": wide}).problem
+
+
+def test_rows_need_a_table_with_history(tmp_path: Path) -> None:
+    tables = {**TABLES, "hrms.employment": TABLES["hrms.employment"].model_copy(update={"time": None})}
+    with pytest.raises(ProjectError, match="rows need a table with history"):
+        plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, tables=tables, label=LABEL)
+
+
+def test_dates_to_draw_from_are_month_ends(tmp_path: Path) -> None:
+    as_of = "{pick: random_month_end, between: [2024-01-31, 2024-04-29], seed: 1}"
+    plan = plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=as_of)
+    assert [day.isoformat() for day in plan.rows.dates] == ["2024-01-31", "2024-02-29", "2024-03-31"]

@@ -1,0 +1,102 @@
+"""Every function of the closed set, computed by the engine and compared with the obvious answer."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from tests.features.world import World, employed, fact, plan_of
+
+from potable.features.windows import Offset, moment, moved
+
+ROW = {"n": 7, "ratio": -2.5, "word": "High", "flag": True, "due": date(2024, 2, 29)}
+CASES: dict[str, tuple[str, Any]] = {
+    "abs": ("abs(ratio)", 2.5),
+    "coalesce": ("coalesce(turn, null, n)", 7),
+    "contains": ("contains(word, 'ig')", True),
+    "day": ("day(due)", 29),
+    "days_between": ("days_between(due, day)", -29),
+    "greatest": ("greatest(n, 2, 9.5)", 9.5),
+    "if": ("if(flag, word, 'no')", "High"),
+    "least": ("least(n, null, 2)", 2),
+    "length": ("length(word)", 4),
+    "level": ("level(word)", 3),
+    "lower": ("lower(word)", "high"),
+    "month": ("month(due)", 2),
+    "months_between": ("months_between(day, due)", 1),
+    "nullif": ("nullif(n, 7.0)", None),
+    "quarter": ("quarter(due)", 1),
+    "starts_with": ("starts_with(word, 'Hi')", True),
+    "upper": ("upper(word)", "HIGH"),
+    "year": ("year(due)", 2024),
+    "years_between": ("years_between('1984-02-29', due)", 40),
+    "arithmetic": ("(n + 0.25) * 2 - -1", 15.5),
+    "mixed": ("n * ratio", -17.5),
+    "division": ("n / 2", 3.5),
+    "by_zero": ("n / (n - 7)", None),
+    "comparison": ("n >= 7 and not ratio > 0", True),
+    "membership": ("word in ('Low', 'High')", True),
+    "not_member": ("n not in (1, 2)", True),
+    "nothing": ("turn is null", True),
+    "something": ("n is not null", True),
+    "dates": ("due >= '2024-02-29'", True),
+    "moments": ("seen > due", False),
+    "kleene": ("flag or turn > 1", True),
+    "unknown": ("turn > 1", None),
+    "as_of_": ("days_between(due, as_of)", 122),
+}
+
+
+def test_every_function_gives_the_obvious_answer(world: World) -> None:
+    features = {f"f_{name}": f"latest({text})" for name, (text, _) in CASES.items()}
+    facts = [fact("ann", "2024-01-31", fact_id=1, seen=None, **ROW)]
+    facts[0]["seen"] = facts[0]["_known"]
+    plan = plan_of(world.path, {"hr.facts": features})
+    row = world.rows(world.build(plan, {"hr.facts": facts, "hrms.employment": [employed("ann", "2020-01-01")]}))["ann"]
+    assert {name: row[f"f_{name}"] for name in CASES} == {name: wanted for name, (_, wanted) in CASES.items()}
+
+
+def test_no_function_is_left_untested() -> None:
+    from potable.features.expressions import FUNCTIONS
+
+    assert set(FUNCTIONS) <= set(CASES)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "months"),
+    [
+        ("2024-01-31", "2024-02-29", 1),
+        ("2024-01-31", "2024-02-28", 0),
+        ("2024-01-30", "2024-02-29", 1),
+        ("2024-01-15", "2024-02-14", 0),
+        ("2024-01-15", "2024-02-15", 1),
+        ("2023-03-31", "2024-02-29", 11),
+        ("2024-02-29", "2024-01-31", -1),
+        ("2024-02-14", "2024-01-15", 0),
+    ],
+)
+def test_months_are_complete_calendar_months(start: str, end: str, months: int) -> None:
+    import ibis
+
+    from potable.features.evaluate import months_between
+
+    dates = [ibis.literal(date.fromisoformat(day)) for day in (start, end)]
+    assert _scalar(months_between(*dates)) == months
+
+
+def _scalar(value: Any) -> Any:
+    import ibis
+
+    connection = ibis.duckdb.connect()
+    try:
+        return connection.to_pyarrow(value).as_py()
+    finally:
+        connection.disconnect()
+
+
+@pytest.mark.parametrize("day", ["2024-03-31", "2024-02-29", "2023-12-31", "2024-01-01"])
+@pytest.mark.parametrize("offset", [Offset(-1), Offset(-12, -30), Offset(13), Offset(1, 1), Offset(0, -366)])
+def test_spans_are_the_same_in_plans_and_queries(day: str, offset: Offset) -> None:
+    from potable.features.evaluate import midnight
+
+    start = date.fromisoformat(day)
+    assert _scalar(moment(midnight(start), offset)).date() == moved(start, offset)

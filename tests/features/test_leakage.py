@@ -1,0 +1,92 @@
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import ibis
+import pytest
+from tests.features.world import World, employed, fact, left, plan_of
+
+from potable.errors import PrivacyRefusal
+from potable.features import facts as facts_room
+from potable.features import spine as spines
+from potable.features.facts import CUT, MOMENT
+from potable.tables import KNOWN, TIME
+
+FEATURES = {
+    "hr.facts": {"n": "sum(n)", "word": "latest(word)", "past": "count() before 1y"},
+    "hrms.people": {"age": "years_between(birth_date, as_of)"},
+    "derived": {"twice": "n * 2", "tenure": "tenure_days"},
+}
+
+
+def company() -> dict[str, list[dict[str, Any]]]:
+    return {
+        "hrms.employment": [employed("ann", "2020-01-01"), employed("bob", "2024-06-10")],
+        "hrms.exits": [left("ann", "2024-09-01")],
+        "hrms.people": [{"_subject": "ann", "birth_date": date(1990, 1, 1)}],
+        "hr.facts": [
+            fact("ann", "2022-01-01", fact_id=1, n=1, word="Low"),
+            fact("ann", "2024-06-20", fact_id=2, n=2, word="High"),
+            fact("ann", "2024-08-01", fact_id=3, n=4, word="High"),
+            fact("ann", "2024-02-01", "2024-08-01", fact_id=4, n=8, word="Average"),
+        ],
+    }
+
+
+def test_the_proof_covers_the_rows_of_the_sample(world: World) -> None:
+    built = world.build(plan_of(world.path, FEATURES, embargo="30d"), company())
+    assert built.proved_on == 2
+    assert world.rows(built)["ann"]["n"] == 1
+    assert world.rows(built)["ann"]["left"] is True
+
+
+LEAKS: dict[str, tuple[Callable[[ibis.Table], ibis.Table], list[str]]] = {
+    "everything": (lambda rows: rows, ["n", "word", "twice"]),
+    "no embargo": (lambda rows: rows.filter(rows[TIME] < rows[MOMENT], rows[KNOWN] < rows[MOMENT]), ["n", "word"]),
+    "known ignored": (lambda rows: rows.filter(rows[TIME] < rows[CUT]), ["n", "word"]),
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_filter_that_lets_the_future_in_is_refused(world: World, monkeypatch: pytest.MonkeyPatch, leak: str) -> None:
+    filtered, columns = LEAKS[leak]
+    monkeypatch.setattr(facts_room, "visible", filtered)
+    with pytest.raises(PrivacyRefusal) as failure:
+        world.build(plan_of(world.path, FEATURES, embargo="30d"), company())
+    assert failure.value.code == "G003"
+    assert all(f"`{name}`" in failure.value.problem for name in columns)
+    assert "`age`" not in failure.value.problem and "`past`" not in failure.value.problem
+
+
+def test_a_filter_that_lets_only_the_same_moment_in_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        facts_room, "visible", lambda rows: rows.filter(rows[TIME] <= rows[CUT], rows[KNOWN] < rows[MOMENT])
+    )
+    rows = company()
+    rows["hr.facts"] = [fact("ann", "2024-05-31", fact_id=1, n=1)]
+    with pytest.raises(PrivacyRefusal, match="`n`"):
+        world.build(plan_of(world.path, FEATURES, embargo="30d"), rows)
+
+
+def test_a_garbled_future_is_caught_even_where_no_row_is_gained(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        facts_room,
+        "visible",
+        lambda rows: rows.filter((rows[TIME] < rows[CUT]) | (rows["n"] == 4), rows[KNOWN].notnull()),
+    )
+    with pytest.raises(PrivacyRefusal, match="G003"):
+        world.build(plan_of(world.path, FEATURES, embargo="30d"), company())
+
+
+def test_a_tenure_that_sees_later_versions_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = spines.versions
+
+    def leaking(rows: ibis.Table, table: Any) -> ibis.Table:
+        return real(rows, table).mutate(_from=rows[TIME] - ibis.interval(years=20))
+
+    monkeypatch.setattr(spines, "versions", leaking)
+    rows = company()
+    # a transfer known only later
+    rows["hrms.employment"].append(employed("ann", "2024-03-01", None, "2024-07-01"))
+    with pytest.raises(PrivacyRefusal, match="`tenure`"):
+        world.build(plan_of(world.path, FEATURES, embargo="30d"), rows)

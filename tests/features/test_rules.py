@@ -1,0 +1,257 @@
+"""One test per row of the rule table of the feature language."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from tests.features.world import LOOSE, TABLES, World, employed, fact, left, plan_of
+
+from potable.errors import DataError, ProjectError
+from potable.features.plan import FeaturePlan
+
+HIRED = employed("ann", "2016-01-01")
+
+
+def one_row(world: World, features: dict[str, str], facts: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
+    """Ann's row, from facts of `hr.facts` with the as-of date 2024-06-30."""
+    plan = plan_of(world.path, {rest.pop("table", "hr.facts"): features}, **rest)
+    return built(world, plan, {"hr.facts": numbered(facts), "hr.loose": facts, "hrms.employment": [HIRED]})["ann"]
+
+
+def built(world: World, plan: FeaturePlan, rows: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return world.rows(world.build(plan, rows))
+
+
+def numbered(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"fact_id": index, "turn": index, **each} for index, each in enumerate(facts)]
+
+
+def test_visibility_is_strict_for_both_times_and_the_embargo_concerns_only_the_first(world: World) -> None:
+    facts = [
+        fact("ann", "2024-05-30T23:59:59.999999", n=1),
+        fact("ann", "2024-05-31", n=2),
+        fact("ann", "2024-05-01", "2024-06-29T23:59:59.999999", n=4),
+        fact("ann", "2024-05-01", "2024-06-30", n=8),
+        fact("ann", "2024-07-01", "2024-01-01", n=16),
+    ]
+    assert one_row(world, {"seen": "sum(n)"}, facts, embargo="30d")["seen"] == 5
+    assert one_row(world, {"seen": "sum(n)"}, facts)["seen"] == 7
+
+
+def test_windows_are_half_open_and_step_by_calendar_months(world: World) -> None:
+    facts = [
+        fact("ann", "2024-02-28T23:59:59", n=1),
+        fact("ann", "2024-02-29", n=2),
+        fact("ann", "2024-05-29", n=4),
+        fact("ann", "2023-05-30", n=8),
+        fact("ann", "2023-05-29T23:00:00", n=16),
+    ]
+    # the cut is 30 May; three months before it is 29 February, for a month end clamps
+    features = {
+        "mo": "sum(n) in 3mo",
+        "q": "sum(n) in 1q",
+        "y": "sum(n) in 1y",
+        "d": "sum(n) in 1d",
+        "w": "sum(n) in 1w",
+        "before": "sum(n) before 3mo",
+        "slice": "sum(n) in 9mo before 3mo",
+    }
+    row = one_row(world, features, facts, embargo="31d")
+    assert [row[name] for name in features] == [6, 6, 15, 4, 4, 25, 9]
+
+
+def test_order_is_corrections_then_where_then_in_then_last(world: World) -> None:
+    facts = [
+        fact("ann", "2024-01-01", fact_id=1, n=100, word="Low", turn=1),
+        # the correction takes the record out of the filter: its first version must not come back
+        fact("ann", "2024-01-01", "2024-02-01", fact_id=1, n=100, word="High", turn=1),
+        fact("ann", "2023-12-01", fact_id=2, n=3, word="Low", turn=2),
+        fact("ann", "2023-11-01", fact_id=3, n=5, word="Low", turn=3),
+        fact("ann", "2020-01-01", fact_id=4, n=7, word="Low", turn=4),
+    ]
+    features = {
+        "filtered": "sum(n) where word = 'Low' last 2",
+        "windowed": "sum(n) where word = 'Low' in 12mo last 3",
+        "all": "count()",
+        "early": "sum(n) where word = 'Low' first 2",
+    }
+    row = one_row(world, features, facts)
+    assert [row[name] for name in features] == [8, 8, 4, 12]
+
+
+def test_ties_are_broken_by_known_then_order(world: World) -> None:
+    facts = [
+        fact("ann", "2024-01-01", "2024-01-02", n=1, turn=9, fact_id=1),
+        fact("ann", "2024-01-01", "2024-01-03", n=2, turn=1, fact_id=2),
+        fact("ann", "2024-01-01", "2024-01-03", n=3, turn=2, fact_id=3),
+        fact("ann", "2024-01-01", "2024-01-03", n=4, turn=None, fact_id=4),
+    ]
+    row = one_row(world, {"new": "latest(n)", "old": "first(n)", "two": "sum(n) last 2"}, facts)
+    assert (row["new"], row["old"], row["two"]) == (3, 1, 5)
+
+
+@pytest.mark.parametrize("text", ["latest(n)", "first(n)", "sum(n) last 1", "sum(n) first 1", "change(n)"])
+def test_rows_still_tied_that_differ_are_an_error(world: World, text: str) -> None:
+    facts = [fact("ann", day, n=n) for day, n in (("2024-01-01", 1), ("2024-01-01", 2), ("2024-02-01", 3))]
+    facts += [fact("ann", "2024-02-01", n=4)]
+    with pytest.raises(DataError) as failure:
+        one_row(world, {"it": text}, facts, table="hr.loose")
+    assert failure.value.code == "D004"
+    assert "`hr.loose`" in failure.value.problem and "it would be" in failure.value.problem
+    assert "declare `order:`" in failure.value.hint
+
+
+def test_ties_that_do_not_matter_are_no_error(world: World) -> None:
+    facts = [fact("ann", "2024-03-01", n=5), fact("ann", "2024-03-01", n=5), fact("ann", "2024-01-01", n=1)]
+    facts += [fact("ann", "2024-01-01", n=2), fact("ann", "2023-01-01", n=7)]
+    features = {"new": "latest(n)", "old": "first(n)", "all": "sum(n)", "one": "sum(n) last 1", "many": "sum(n) last 4"}
+    row = one_row(world, features, facts, table="hr.loose")
+    assert [row[name] for name in features] == [5, 7, 20, 5, 13]
+
+
+def test_versions_known_at_the_same_time_that_differ_are_an_error(world: World) -> None:
+    facts = [fact("ann", "2024-01-01", n=n, fact_id=1, turn=1) for n in (1, 2)]
+    with pytest.raises(DataError, match="D004"):
+        one_row(world, {"it": "sum(n)"}, facts)
+    assert one_row(world, {"it": "count()"}, facts)["it"] == 1
+
+
+def test_corrections_take_the_newest_version_known_by_then(world: World) -> None:
+    facts = [
+        fact("ann", "2024-01-01", "2024-01-05", fact_id=1, n=1),
+        fact("ann", "2024-01-01", "2024-03-01", fact_id=1, n=2),
+        fact("ann", "2024-01-01", "2024-07-01", fact_id=1, n=4),
+    ]
+    assert one_row(world, {"it": "sum(n)"}, facts)["it"] == 2
+
+
+def test_latest_is_null_where_the_newest_row_is(world: World) -> None:
+    facts = [fact("ann", "2024-02-01", n=None, word="Low"), fact("ann", "2024-01-01", n=3, word=None)]
+    row = one_row(world, {"n": "latest(n)", "word": "latest(word)", "old": "first(n)", "oldest": "first(word)"}, facts)
+    assert (row["n"], row["word"], row["old"], row["oldest"]) == (None, "Low", 3, None)
+
+
+def test_empty_windows_are_zero_only_where_the_source_covers_them(world: World) -> None:
+    features = {
+        "count": "count() in 12mo",
+        "some": "count(n) in 12mo",
+        "sum": "sum(money) in 12mo",
+        "any": "any() in 12mo",
+        "distinct": "distinct(word) in 12mo",
+        "ever": "count()",
+        "avg": "avg(n) in 12mo",
+        "latest": "latest(n) in 12mo",
+        "filled": "avg(n) in 12mo else -1",
+        "too_far_back": "count() in 12y",
+    }
+    row = one_row(world, features, [])
+    assert [row[name] for name in features] == [0, 0, 0.0, False, 0, 0, None, None, -1.0, None]
+    uncovered = {**TABLES, "hr.facts": TABLES["hr.facts"].model_copy(update={"coverage": None})}
+    plan = plan_of(world.path, {"hr.facts": features}, tables=uncovered)
+    row = world.rows(world.build(plan, {"hrms.employment": [HIRED]}, tables=uncovered))["ann"]
+    assert [row[name] for name in features] == [None] * 8 + [-1.0, None]
+
+
+def test_label_windows_start_after_and_end_half_open(world: World) -> None:
+    people = {"on_start": "2024-07-31", "before": "2024-07-30", "last_in": "2025-07-29", "on_end": "2025-07-30"}
+    plan = plan_of(
+        world.path,
+        {"hr.facts": {"a": "count()"}},
+        label="any() in next 12mo after 1mo from hrms.exits",
+        as_of="{at: 2024-06-30}",
+    )
+    exits = [left(name, day) for name, day in {**people, "on_start": "2024-07-30", "before": "2024-07-29"}.items()]
+    rows = built(
+        world, plan, {"hrms.employment": [employed(name, "2020-01-01") for name in people], "hrms.exits": exits}
+    )
+    assert {name: rows[name]["left"] for name in people} == {
+        "on_start": True,
+        "before": False,
+        "last_in": True,
+        "on_end": False,
+    }
+
+
+def test_a_label_window_past_the_data_is_dropped_and_counted_never_labelled(world: World) -> None:
+    tables = {
+        **TABLES,
+        "hrms.exits": TABLES["hrms.exits"].model_copy(update={"coverage": (date(2010, 1, 1), date(2024, 12, 31))}),
+    }
+    as_of = "{pick: random_month_end, between: [2023-10-01, 2024-06-30], seed: 3}"
+    plan = plan_of(world.path, {"hr.facts": {"a": "count()"}}, tables=tables, as_of=as_of)
+    employments = [
+        employed("ann", "2020-01-01"),
+        employed("new", "2024-02-01"),
+        employed("old", "2020-01-01", "2023-01-31"),
+    ]
+    result = world.build(plan, {"hrms.employment": employments}, tables=tables)
+    assert {name: row["as_of"] for name, row in world.rows(result).items()} == {
+        "ann": world.rows(result)["ann"]["as_of"]
+    }
+    assert world.rows(result)["ann"]["as_of"] <= date(2023, 11, 30)
+    assert result.funnel.dropped == {
+        "no employment running in the period": 1,
+        "`rows.where` never holds": 0,
+        "the label window runs past the data": 1,
+    }
+
+
+def test_numbers_are_exact_until_one_division_and_then_rounded(world: World) -> None:
+    facts = [
+        fact("ann", f"2024-01-{day:02}", money=m, ratio=r)
+        for day, m, r in ((1, "0.10", 0.1), (2, "0.20", 0.2), (3, "0.40", 1e-9))
+    ]
+    facts = [{**each, "money": __import__("decimal").Decimal(each["money"])} for each in facts]
+    features = {"sum": "sum(money)", "avg": "avg(money)", "floats": "sum(ratio)", "product": "sum(money * money)"}
+    row = one_row(world, features, facts, digits=4)
+    assert [row[name] for name in features] == [0.7, 0.2333, 0.3, 0.21]
+
+
+def test_floats_that_are_no_numbers_are_null_and_too_large_ones_an_error(world: World) -> None:
+    facts = [
+        fact("ann", f"2024-01-0{day}", ratio=ratio) for day, ratio in ((1, 0.5), (2, float("nan")), (3, float("inf")))
+    ]
+    row = one_row(world, {"sum": "sum(ratio)", "n": "count(ratio)", "max": "max(ratio)", "new": "latest(ratio)"}, facts)
+    assert (row["sum"], row["n"], row["max"], row["new"]) == (0.5, 1, 0.5, None)
+    facts.append(fact("ann", "2024-01-04", ratio=1e15))
+    assert one_row(world, {"max": "max(ratio)"}, facts)["max"] == 1e15
+    with pytest.raises(DataError, match="too large for exact sums"):
+        one_row(world, {"sum": "sum(ratio)"}, facts)
+
+
+def test_tables_without_history_give_only_static_columns(world: World) -> None:
+    people = {
+        "hrms.people": {
+            "age": "years_between(birth_date, as_of)",
+            "gender": "value(gender)",
+            "young": "birth_date > '1990-01-01'",
+        }
+    }
+    rows = {
+        "hrms.people": [{"_subject": "ann", "birth_date": date(1984, 7, 1), "gender": "f"}],
+        "hrms.employment": [HIRED],
+    }
+    row = built(world, plan_of(world.path, people), rows)["ann"]
+    assert (row["age"], row["gender"], row["young"]) == (39, "f", False)
+    for text in ("value(city)", "latest(gender)", "count()", "value(gender) in 12mo", "value(gender) last 2"):
+        with pytest.raises(ProjectError, match="keeps no history"):
+            plan_of(world.path, {"hrms.people": {"it": text}})
+
+
+def test_static_columns_that_disagree_are_an_error(world: World) -> None:
+    people = [{"_subject": "ann", "gender": gender} for gender in ("f", None, "f")]
+    plan = plan_of(world.path, {"hrms.people": {"gender": "value(gender)"}})
+    assert built(world, plan, {"hrms.people": people, "hrms.employment": [HIRED]})["ann"]["gender"] == "f"
+    people.append({"_subject": "ann", "gender": "m"})
+    with pytest.raises(DataError, match="D004"):
+        built(world, plan, {"hrms.people": people, "hrms.employment": [HIRED]})
+
+
+def test_there_is_one_row_per_subject_whatever_the_tables_hold(world: World) -> None:
+    facts = [fact(name, "2024-01-01", n=n) for name in ("ann", "nobody") for n in (1, 2, 3)]
+    plan = plan_of(world.path, {"hr.loose": {"n": "count()"}})
+    employments = [HIRED, employed("ann", "2020-01-01"), employed("bob", "2020-01-01")]
+    result = world.build(plan, {"hr.loose": facts, "hrms.employment": employments})
+    assert {name: row["n"] for name, row in world.rows(result).items()} == {"ann": 3, "bob": 0}
+    assert result.rows == 2
+    assert LOOSE.unique == []

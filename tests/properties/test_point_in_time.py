@@ -1,0 +1,97 @@
+"""Features never change when what lies at or after the cut is added, changed or removed."""
+
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.features.world import TABLES, World, employed, fact, plan_of
+
+from potable.engines.base import collect
+from potable.engines.duckdb import DuckDBEngine
+from potable.features.build import Bench, features, make_spine
+from potable.features.plan import FeaturePlan
+
+AS_OF, CUT = datetime(2024, 6, 30), datetime(2024, 5, 31)
+FEATURES = {
+    "hr.facts": {
+        "count": "count()",
+        "sum": "sum(n) in 12mo",
+        "latest": "latest(word)",
+        "first": "first(n) where flag",
+        "last": "avg(money) last 2",
+        "change": "change(n)",
+        "slope": "slope(n)",
+        "mode": "mode(word)",
+        "since": "days_since()",
+    }
+}
+moments = st.datetimes(CUT - timedelta(days=900), CUT - timedelta(microseconds=1))
+futures = st.one_of(
+    st.tuples(
+        st.datetimes(CUT, CUT + timedelta(days=400)),
+        st.datetimes(CUT - timedelta(days=900), AS_OF + timedelta(days=400)),
+    ),
+    st.tuples(moments, st.datetimes(AS_OF, AS_OF + timedelta(days=400))),
+    st.sampled_from([(CUT, CUT), (CUT - timedelta(days=1), AS_OF)]),
+)
+payloads = st.fixed_dictionaries(
+    {
+        "fact_id": st.integers(0, 5),
+        "n": st.none() | st.integers(-9, 9),
+        "word": st.none() | st.sampled_from(["Low", "Average", "High"]),
+        "flag": st.none() | st.booleans(),
+        "money": st.none() | st.decimals(-99, 99, places=2),
+    }
+)
+pasts = st.tuples(moments, st.timedeltas(timedelta(0), timedelta(days=20)), payloads)
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with tempfile.TemporaryDirectory() as folder:
+        engine = DuckDBEngine(memory=1 << 30, threads=1, scratch=Path(folder) / "spill")
+        yield World(Path(folder), engine)
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def plan(world: World) -> FeaturePlan:
+    return plan_of(world.path, FEATURES, embargo="30d")
+
+
+def built(world: World, plan: FeaturePlan, facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The finished rows, without the proof that a whole build adds."""
+    files = world.files({"hrms.employment": [employed("ann", "2019-01-01")], "hr.facts": facts}, TABLES)
+    here = {name: files.get(name, {}).get(0, ()) for name in plan.sources}
+    bench = Bench(plan, world.engine, world.path / f"bench-{world.runs}")
+    spine, _ = make_spine(bench, here)
+    return collect(world.engine, features(bench, here, spine)).to_pylist()
+
+
+def rows_of(given: list[Any], start: int) -> list[dict[str, Any]]:
+    return [
+        fact("ann", time.isoformat(), known.isoformat(), turn=start + index, **payload)
+        for index, (time, known, payload) in enumerate(given)
+    ]
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    past=st.lists(pasts, max_size=8),
+    future=st.lists(st.tuples(futures, payloads), min_size=1, max_size=6),
+    other=st.lists(st.tuples(futures, payloads), max_size=6),
+)
+def test_features_do_not_change_with_the_future(
+    world: World, plan: FeaturePlan, past: list[Any], future: list[Any], other: list[Any]
+) -> None:
+    known = rows_of(
+        [(time, min(time + lag, AS_OF - timedelta(microseconds=1)), payload) for time, lag, payload in past], 0
+    )
+    once = built(world, plan, known + rows_of([(*when, payload) for when, payload in future], 100))
+    assert built(world, plan, known + rows_of([(*when, payload) for when, payload in other], 500)) == once
+    assert len(once) == 1

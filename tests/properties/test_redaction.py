@@ -1,0 +1,101 @@
+"""Redaction is total: whatever identifier stands in whatever text, in whatever spelling, it does not survive."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from potable.privacy.redact import MARKS, Automaton, redacted
+from potable.privacy.spelling import OWN_SEPARATOR
+
+NAMES = st.one_of(
+    st.sampled_from(
+        ["Anna Müller", "Jörg Weiß", "Siobhán O'Brien", "Anna-Lena von der Heide", "José Núñez", "Will Young", "Priya D'Souza", "Søren Kjær", "Grace May", "Hans-Jürgen Müller-Lüdenscheidt", "Łukasz Żak", "İbrahim Öztürk", "राम शर्मा", "Юлия Иванова"]
+    ),
+    st.text(st.characters(categories=["Lu", "Ll"]), min_size=2, max_size=8).map(lambda part: f"{part} Q{part}"),
+)
+IDS = st.one_of(
+    st.from_regex(r"E[1-9][0-9]{5}", fullmatch=True),
+    st.from_regex(r"[1-9][0-9]{8,11}", fullmatch=True),
+    st.from_regex(r"[A-Z]{5}[0-9]{4}[A-Z]", fullmatch=True),
+)
+PHONES = st.from_regex(r"\+(49|91|44|1)[ -]?[1-9][0-9]{2}[ /-]?[0-9]{7}", fullmatch=True)
+EMAILS = st.from_regex(r"[a-z]{1,8}\.[a-z]{2,8}[0-9]{0,2}@[a-z]{2,8}\.(example|co\.uk)", fullmatch=True)
+AROUND = st.text(max_size=20)
+EDGE = st.sampled_from(["", " ", "\n", "(", '"', "…", "—", ", ", "'", "’", "*", "\u00a0", "\t", "¿"])
+CASES = st.sampled_from([str, str.upper, str.lower, str.title, str.swapcase])
+FORMS = st.sampled_from(["NFC", "NFD"])
+GAPS = st.sampled_from([" ", "  ", "\n", " \n ", "\u00a0", "-", "\u2003", "_", ".\u200b"])
+SPLITS = st.sampled_from(["", " ", "-", ".", "\u2011", "\u00ad"])
+
+
+def _visible(text: str) -> str:
+    """The text without marks, accents and case: written for these tests alone."""
+    bare = re.sub(r"\[(?:" + "|".join(MARKS) + r")\]", "\n|||||\n", text)
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", bare).casefold())
+    return "".join(c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf"))
+
+
+def _parts(value: str) -> list[str]:
+    return [part for part in re.split(r"[\W_]+", _visible(value)) if part]
+
+
+def _survives(text: str, parts: list[str], gap: str) -> bool:
+    pattern = r"(?<![^\W_])" + gap.join(map(re.escape, parts)) + r"(?![^\W_])"
+    return re.search(pattern, _visible(text)) is not None
+
+
+def _redact(text: str, own: list[tuple[str, str]], everybody: list[tuple[str, str]]) -> str:
+    prepared = tuple(f"{kind}{OWN_SEPARATOR}{value}" for kind, value in own)
+    result = redacted(pa.array([text]), [prepared], Automaton(everybody)).to_pylist()[0]
+    again = redacted(pa.array([result]), [prepared], Automaton(everybody)).to_pylist()[0]
+    assert again == result
+    return result
+
+
+@settings(max_examples=300, deadline=None)
+@given(NAMES, AROUND, EDGE, EDGE, AROUND, CASES, FORMS, GAPS, st.booleans())
+def test_no_name_survives(name, before, left, right, after, case, form, gap, own):
+    shown = unicodedata.normalize(form, gap.join(case(part) for part in name.split()))
+    text = f"{before} {left}{shown}{right} {after}"
+    roster = [("full_name", name)]
+    result = _redact(text, roster if own else [], [] if own else roster)
+    assert not _survives(result, _parts(name), r"[\W_]{1,4}")
+    if own:
+        for part in name.split():
+            assert len(_parts(part)) > 1 or not _survives(result, _parts(part), "") or len(_parts(part)[0]) < 4
+
+
+@settings(max_examples=300, deadline=None)
+@given(IDS, AROUND, EDGE, EDGE, AROUND, CASES, SPLITS, st.booleans())
+def test_no_id_survives(value, before, left, right, after, case, split, own):
+    shown = split.join(case(value)[at : at + 4] for at in range(0, len(value), 4))
+    result = _redact(f"{before} {left}{shown}{right} {after}", [("id", value)] * own, [("id", value)] * (not own))
+    assert value.lower() not in re.sub(r"[\W_]", "", _visible(result))
+
+
+@settings(max_examples=200, deadline=None)
+@given(PHONES, AROUND, EDGE, AROUND, st.sampled_from(["", " ", "-", ".", "/", " / "]), st.booleans())
+def test_no_own_number_survives(value, before, left, after, split, national):
+    digits = re.sub(r"\D", "", value)
+    digits = "0" + digits[-10:] if national else digits
+    shown = split.join(digits[at : at + 3] for at in range(0, len(digits), 3))
+    result = _redact(f"{before} {left}{shown} {after}", [("phone", value)], [])
+    assert digits[-9:] not in re.sub(r"[\W_]", "", _visible(result))
+
+
+@settings(max_examples=200, deadline=None)
+@given(EMAILS, AROUND, EDGE, EDGE, AROUND, CASES, st.booleans())
+def test_no_address_survives(value, before, left, right, after, case, known):
+    result = _redact(f"{before} {left}{case(value)}{right} {after}", [], [("email", value)] * known)
+    assert value.lower() not in result.lower()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text())
+def test_any_text_goes_through_and_twice_changes_nothing(text):
+    _redact(text, [("full_name", "Anna Müller"), ("id", "E12")], [("full_name", "Bo Li"), ("id", "12345678")])
