@@ -1,0 +1,173 @@
+"""The proof, made before any data is read, of which privacy categories reach which output column.
+
+A category travels with every expression that reads a column of it, in a value or in a filter, and on
+through derived columns. Only an operator that the policy names for the category takes it off. What this
+room knows about features is the plain data in `Output`.
+
+Entry: `prove` gives the flows, `require` raises for those refused, `table` shows them to people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Literal
+
+from potable.errors import Place, ProjectError, raise_all
+from potable.privacy.policy import Policy
+
+ColumnName = tuple[str, str]
+"""Table (`source.table`) and column."""
+Verdict = Literal["allowed", "taken off", "refused"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """One column of the dataset, as far as privacy is concerned."""
+
+    name: str
+    reads: frozenset[ColumnName] = frozenset()
+    """Columns its expression reads, those of its filters included."""
+    outputs: frozenset[str] = frozenset()
+    """Other outputs it is derived from."""
+    operators: tuple[str, ...] = ()
+    """Names of the operators its value passes, in order."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How one category reaches one output column."""
+
+    column: str
+    category: str
+    sources: tuple[str, ...]
+    """`table.column` or the name of an output, sorted."""
+    operators: tuple[str, ...]
+    verdict: Verdict
+    why: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """All flows of a dataset, in the order of its columns."""
+
+    flows: tuple[Flow, ...]
+
+    @property
+    def refused(self) -> tuple[Flow, ...]:
+        """The flows the policy does not allow."""
+        return tuple(flow for flow in self.flows if flow.verdict == "refused")
+
+    def carried(self, column: str) -> frozenset[str]:
+        """Categories that `column` still carries when it is published."""
+        return frozenset(f.category for f in self.flows if f.column == column and f.verdict != "taken off")
+
+
+def prove(outputs: Sequence[Output], categories: Mapping[ColumnName, str], policy: Policy) -> Proof:
+    """Follow every category to every output column.
+
+    Args:
+        outputs: columns of the dataset; derived ones may name any other.
+        categories: category of every column of every table.
+        policy: the project's policy.
+
+    Raises:
+        ProjectError: an output is derived from one that does not exist, or from itself.
+    """
+    known = {output.name: output for output in outputs}
+    carried: dict[str, frozenset[str]] = {}
+    flows: dict[str, list[Flow]] = {}
+    for name in _in_order(known):
+        arriving = _arriving(known[name], categories, carried)
+        flows[name] = [
+            _judged(known[name], category, tuple(sorted(sources)), policy)
+            for category, sources in sorted(arriving.items())
+        ]
+        carried[name] = frozenset(flow.category for flow in flows[name] if flow.verdict != "taken off")
+    return Proof(tuple(flow for output in outputs for flow in flows[output.name]))
+
+
+def require(proof: Proof, places: Mapping[str, Place]) -> None:
+    """Refuse a proof with refused flows.
+
+    Args:
+        proof: what `prove` gave.
+        places: where each output column is declared.
+
+    Raises:
+        ProjectError: P012, or ProjectErrors, one for each refused flow.
+    """
+    raise_all([_refusal(flow, places.get(flow.column)) for flow in proof.refused])
+
+
+def table(flows: Iterable[Flow]) -> str:
+    """The flows as lines of aligned text, for `potable plan`."""
+    head = ("column", "carries", "from", "through", "verdict")
+    rows = [head, *(_cells(flow) for flow in flows)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(head))]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    return "\n".join("  ".join(row).rstrip() for row in padded)
+
+
+def _in_order(known: Mapping[str, Output]) -> Iterator[str]:
+    graph = {name: output.outputs for name, output in known.items()}
+    for name, parents in graph.items():
+        for parent in sorted(parents - known.keys()):
+            raise ProjectError(f"`{name}` is derived from `{parent}`, which is not a column", "P031")
+    try:
+        yield from TopologicalSorter(graph).static_order()
+    except CycleError as failure:
+        circle = ", ".join(str(name) for name in failure.args[1])
+        raise ProjectError(f"columns are derived from each other in a circle: {circle}", "P031") from None
+
+
+def _arriving(
+    output: Output, categories: Mapping[ColumnName, str], carried: Mapping[str, frozenset[str]]
+) -> dict[str, set[str]]:
+    """Categories that reach `output`, with where each comes from; an undeclared one is the empty string."""
+    arriving: dict[str, set[str]] = {}
+    for column in output.reads:
+        arriving.setdefault(categories.get(column, ""), set()).add(".".join(column))
+    for parent in output.outputs:
+        for category in carried[parent]:
+            arriving.setdefault(category, set()).add(parent)
+    return arriving
+
+
+def _judged(output: Output, category: str, sources: tuple[str, ...], policy: Policy) -> Flow:
+    verdict, why = _verdict(output, category, policy)
+    return Flow(output.name, category, sources, output.operators, verdict, why)
+
+
+def _verdict(output: Output, category: str, policy: Policy) -> tuple[Verdict, str]:
+    rule = policy.rule_for(category) if category else None
+    if rule is None:
+        return "refused", f"no rule for `{category}`" if category else "a column without a category"
+    if rule.stays:
+        return "refused", "dropped by protect" if rule.protect == "drop" else "stays in the restricted zones"
+    if rule.publish == "allow":
+        return "allowed", "the policy allows it"
+    if rule.publish == "never":
+        return "refused", "never published"
+    passed = next((name for name in output.operators if name in rule.publish), None)
+    if passed:
+        return "taken off", f"by {passed}"
+    return "refused", f"needs {' or '.join(rule.publish)}"
+
+
+def _refusal(flow: Flow, place: Place | None) -> ProjectError:
+    return ProjectError(
+        f"column `{flow.column}` may not carry `{flow.category or 'an undeclared category'}`: {flow.why}",
+        "P012",
+        place=place,
+        given=f"from {', '.join(flow.sources)} through {' | '.join(flow.operators) or 'no operator'}",
+        hint=f"add `| {flow.why.removeprefix('needs ').split(' or ')[0]}(…)`" if flow.why.startswith("needs") else "",
+    )
+
+
+def _cells(flow: Flow) -> tuple[str, ...]:
+    verdict = f"{flow.verdict} ({flow.why})" if flow.verdict == "refused" else flow.verdict
+    if flow.verdict == "taken off":
+        verdict = f"taken off {flow.why}"
+    return flow.column, flow.category or "?", ", ".join(flow.sources), " | ".join(flow.operators) or "-", verdict

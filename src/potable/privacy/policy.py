@@ -1,0 +1,249 @@
+"""privacy.yaml: what protect does with each category, and what an output column needs to be published.
+
+The most specific rule wins; a category without a rule is refused, and so is a column without a category.
+A direct identifier can only be dropped or kept inside the restricted zones. Nothing here reads data.
+
+Entry: `Policy` (the declaration) and `check` (the policy against the contracts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from potable.declarations import Declaration, Document
+from potable.errors import Place, ProjectError, did_you_mean, raise_all
+from potable.privacy.categories import CATEGORIES, FREE_TEXT, NONE, ancestry, is_direct
+from potable.tables import Column, Duration, Table
+
+Protect = Literal["drop", "inside", "keep", "redact", "truncate"]
+LegalBasis = Literal[
+    "consent",
+    "contract",
+    "legal_obligation",
+    "vital_interests",
+    "public_task",
+    "legitimate_interest",
+    "dpdp_voluntary",
+    "dpdp_state_benefit",
+    "dpdp_state_function",
+    "dpdp_legal_obligation",
+    "dpdp_judgment",
+    "dpdp_medical_emergency",
+    "dpdp_epidemic",
+    "dpdp_disaster",
+    "dpdp_employment",
+]
+"""GDPR Art. 6(1)(a) to (f), and the legitimate uses of section 7(a) to (i) of India's DPDP Act 2023."""
+
+STAYS = frozenset({"drop", "inside"})
+"""What keeps a column out of the open zones."""
+
+
+class _RuleError(ProjectError, ValueError):
+    """A project error that a validator may raise."""
+
+
+def _category(name: str) -> str:
+    if name not in CATEGORIES:
+        raise _RuleError(
+            f"`{name}` is not a privacy category", "P011", given=name, hint=did_you_mean(name, CATEGORIES)
+        )
+    return name
+
+
+def _duration(value: object) -> object:
+    return Duration.parse(value) if isinstance(value, str) else value
+
+
+Category = Annotated[str, AfterValidator(_category)]
+Span = Annotated[Duration, BeforeValidator(_duration)]
+
+
+class Rule(Declaration):
+    """What may happen to the columns of one category."""
+
+    protect: Protect
+    """drop and inside keep it out of the open zones, redact is for texts, truncate for dates, keep changes nothing."""
+    to: Literal["month", "year"] | None = None
+    """What a date is truncated to."""
+    publish: Literal["never", "allow"] | Annotated[list[str], Field(min_length=1)] = "never"
+    """Operators an output column must have passed, one of them; or allow, or never."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.protect == "truncate") != (self.to is not None):
+            raise ValueError("`to: month` or `to: year` goes with `protect: truncate`")
+        if self.protect in STAYS and self.publish != "never":
+            raise ValueError(f"what protect `{self.protect}`s cannot be published")
+        return self
+
+    @property
+    def stays(self) -> bool:
+        """Whether the column stays in the restricted zones."""
+        return self.protect in STAYS
+
+
+class AnonymityRule(Declaration):
+    """How many rows must share their combination of quasi-identifiers."""
+
+    columns: Annotated[list[str], Field(min_length=1)]
+    """Output columns that together could single a person out."""
+    k: Annotated[int, Field(ge=2)] = 5
+    """Smallest number of rows that may share one combination."""
+    below: Literal["suppress", "refuse"] = "suppress"
+    """What happens to smaller classes: their columns become empty, or nothing is published."""
+
+
+class Policy(Declaration):
+    """What a project does with personal data, and why it may."""
+
+    purposes: Annotated[list[str], Field(min_length=1)]
+    """What the dataset is for."""
+    legal_basis: LegalBasis
+    """Ground of the processing: GDPR Art. 6 or DPDP s. 7."""
+    retention: Span
+    """How long a published version is kept, such as 3y."""
+    epoch: Annotated[int, Field(ge=1)] = 1
+    """Raise it to give everybody new pseudonyms."""
+    rules: Annotated[dict[Category, Rule], Field(min_length=1)]
+    """What happens to each category; the most specific one wins."""
+    anonymity: AnonymityRule | None = None
+    """k-anonymity of the published dataset."""
+
+    def rule_for(self, category: str) -> Rule | None:
+        """The rule of `category` or of the nearest category it is part of; None refuses."""
+        return next((self.rules[part] for part in ancestry(category) if part in self.rules), None)
+
+
+def check(
+    tables: Mapping[str, Table],
+    policy: Policy,
+    *,
+    documents: Mapping[str, Document],
+    policy_document: Document,
+    operators: Collection[str],
+) -> None:
+    """Hold the contracts and the policy against each other.
+
+    Args:
+        tables: contracts by `source.table`.
+        policy: the project's policy.
+        documents: the project file of each source, for places in messages.
+        policy_document: privacy.yaml.
+        operators: names of the operators features can use.
+
+    Raises:
+        ProjectError: or ProjectErrors: a column without category (P010), a category that is unknown or has no
+            rule (P011), a rule that would expose an identifier or does not fit its column (P012).
+    """
+    errors = list(_rule_errors(policy, policy_document, operators))
+    for name, table in tables.items():
+        source, _, short = name.partition(".")
+        document = documents.get(source, Document(source, {}, {}))
+        for column, declared in table.columns.items():
+            key = ("tables", short, "columns", column)
+            place = document.place(*key, "category") if declared.category else document.place(*key, of_key=True)
+            errors += _column_errors(f"{name}.{column}", declared, policy, place)
+            errors += _time_errors(name, column, table, policy, place)
+    raise_all(errors)
+
+
+def _rule_errors(policy: Policy, document: Document, operators: Collection[str]) -> Iterator[ProjectError]:
+    for category, rule in policy.rules.items():
+        place = document.place("rules", category, "protect")
+        if is_direct(category) and not rule.stays:
+            yield _exposed(f"`{category}`", category, place)
+        named = rule.publish if isinstance(rule.publish, list) else []
+        for index, operator in enumerate(named):
+            if operator not in operators:
+                yield ProjectError(
+                    f"`{operator}` is not an operator",
+                    "P012",
+                    place=document.place("rules", category, "publish", index),
+                    allowed=", ".join(sorted(operators)),
+                    hint=did_you_mean(operator, operators),
+                )
+
+
+def _column_errors(name: str, column: Column, policy: Policy, place: Place) -> Iterator[ProjectError]:
+    category = column.declared_category
+    if category is None:
+        yield ProjectError(
+            f"column `{name}` has no privacy category",
+            "P010",
+            place=place,
+            hint="add `category: none` if it says nothing about a person",
+        )
+    elif category not in CATEGORIES:
+        yield ProjectError(
+            f"column `{name}` has the unknown category `{category}`",
+            "P011",
+            place=place,
+            hint=did_you_mean(category, CATEGORIES),
+        )
+    elif (rule := policy.rule_for(category)) is None:
+        yield ProjectError(
+            f"column `{name}`: privacy.yaml has no rule for `{category}`",
+            "P011",
+            place=place,
+            allowed=", ".join(policy.rules),
+            next=f"add a rule for `{category}` to privacy.yaml",
+        )
+    else:
+        yield from _misfits(name, column, category, rule, place)
+
+
+def _misfits(name: str, column: Column, category: str, rule: Rule, place: Place) -> Iterator[ProjectError]:
+    if column.key and not is_direct(category):
+        yield ProjectError(
+            f"column `{name}` is a key, so its category must be a direct identifier",
+            "P012",
+            place=place,
+            given=category,
+            allowed="user.unique_id, user.contact.email, user.government_id …",
+        )
+    elif is_direct(category) and not rule.stays:
+        yield _exposed(f"column `{name}`", category, place)
+    needed = {"redact": ("string",), "truncate": ("date", "timestamp")}.get(rule.protect, (column.type,))
+    if column.type not in needed:
+        yield ProjectError(
+            f"column `{name}`: `protect: {rule.protect}` needs a {' or '.join(needed)} column",
+            "P012",
+            place=place,
+            given=column.type,
+        )
+    if category == FREE_TEXT and rule.protect == "keep":
+        yield ProjectError(
+            f"column `{name}`: free text cannot be kept as it is",
+            "P012",
+            place=place,
+            allowed="redact, drop, inside",
+        )
+
+
+def _time_errors(name: str, column: str, table: Table, policy: Policy, place: Place) -> Iterator[ProjectError]:
+    """The times and the order of facts are carried on as they are, whatever else becomes of the column."""
+    if column not in (table.time, table.known_column, table.order):
+        return
+    rule = policy.rule_for(table.columns[column].declared_category or NONE)
+    if rule is not None and rule.protect != "keep":
+        yield ProjectError(
+            f"column `{name}.{column}` places its facts in time, so it must be kept as it is",
+            "P012",
+            place=place,
+            given=f"protect: {rule.protect}",
+            allowed="a category whose rule is `protect: keep`",
+        )
+
+
+def _exposed(what: str, category: str, place: Place) -> ProjectError:
+    return ProjectError(
+        f"{what} is a direct identifier and would leave the restricted zones",
+        "P012",
+        place=place,
+        given=category,
+        allowed="protect: drop, protect: inside",
+    )

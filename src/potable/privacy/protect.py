@@ -1,0 +1,285 @@
+"""The verb: validated rows become protected ones, which name nobody.
+
+Subject keys are replaced by pseudonyms, direct identifiers are left behind, dates truncated and free texts
+redacted as the policy says; rows about nobody a roster knows are split off. Rows in = rows out + rows
+quarantined is computed on every run. Kept text columns are then searched for identifiers (`residue`).
+
+Entry: `protect`. What it stands on comes before: `roster.identifiers` and `pseudonyms.pseudonyms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from potable.engines.base import Engine, Part, scalars
+from potable.errors import DataError
+from potable.privacy.categories import NONE
+from potable.privacy.policy import Policy, Rule
+from potable.privacy.redact import MARKS, Redactor
+from potable.privacy.residue import require_no_residue
+from potable.privacy.roster import SUBJECT_ID, Normalise, with_subject
+from potable.privacy.spelling import OWN_SEPARATOR
+from potable.tables import BUCKET, KNOWN, OBJECT, ROW, SUBJECT, TIME, Table
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pyarrow as pa
+
+NOBODY = "belongs_to_nobody"
+"""Why protect quarantines a row: none of its keys leads to a person of a roster."""
+REASON = "reason"
+_OWN = "_own"
+
+Done = Literal["drop", "inside", "keep", "redact", "truncate"]
+
+
+@dataclass(frozen=True)
+class People:
+    """Who is who: what resolve, `identifiers` and `pseudonyms` left in the vault."""
+
+    keys: ir.Table
+    """(namespace, value, subject, rostered)."""
+    pseudonyms: ir.Table
+    """(subject, pseudonym, bucket)."""
+    identifiers: ir.Table
+    """(subject, kind, value)."""
+    roster: tuple[str, ...] = field(repr=False)
+    """The Parquet files of `identifiers`."""
+    normalise: Normalise
+    """The identity slice's form of a key."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One table and the policy it is protected by."""
+
+    name: str
+    table: Table
+    policy: Policy
+    landed: Callable[[ir.Table], ir.Value] | None = None
+    """When a row's raw object landed (timestamp, null for history), for tables with `known: landed`."""
+
+    def rule(self, column: str) -> Rule:
+        """The rule of a column; `policy.check` has made sure there is one."""
+        category = self.category(column)
+        rule = self.policy.rule_for(category)
+        if rule is None:
+            raise LookupError(f"no rule for {category}")
+        return rule
+
+    def category(self, column: str) -> str:
+        """The category of a column."""
+        return self.table.columns[column].declared_category or ""
+
+    def columns(self, *protect: str) -> tuple[str, ...]:
+        """Columns that are no keys and whose rule is one of `protect`."""
+        return tuple(
+            name
+            for name, column in self.table.columns.items()
+            if not column.key and self.rule(name).protect in protect
+        )
+
+    @property
+    def leaving(self) -> tuple[str, ...]:
+        """Columns that go on to the protected zone, in declared order."""
+        return self.columns("keep", "redact", "truncate")
+
+    def schema(self) -> pa.Schema:
+        """Schema of the protected table; the bucket is named in the paths of its files."""
+        import pyarrow as pa
+
+        head = [(SUBJECT, pa.string()), (TIME, pa.timestamp("us")), (KNOWN, pa.timestamp("us"))]
+        return pa.schema([*head, *((name, self.table.columns[name].arrow) for name in self.leaving)])
+
+
+@dataclass(frozen=True)
+class Action:
+    """What became of one column."""
+
+    column: str
+    category: str
+    done: Done
+    redactions: Mapping[str, int] = field(default_factory=dict)
+    """Marks in a redacted column, by kind."""
+
+
+@dataclass(frozen=True)
+class Protected:
+    """One protected table."""
+
+    name: str
+    rows: tuple[Part, ...]
+    """Parts of the protected rows below `<directory>/rows`, partitioned by bucket."""
+    quarantine: tuple[Part, ...]
+    """Parts of (_object, _row, reason) below `<directory>/quarantine`."""
+    rows_in: int
+    rows_out: int
+    rows_quarantined: int
+    actions: tuple[Action, ...]
+    scanned: tuple[str, ...]
+    """Kept text columns that were searched for identifiers."""
+
+    @property
+    def redactions(self) -> dict[str, int]:
+        """Marks in all redacted columns, by kind."""
+        total: dict[str, int] = {}
+        for action in self.actions:
+            for kind, count in action.redactions.items():
+                total[kind] = total.get(kind, 0) + count
+        return total
+
+
+def protect(
+    rows: ir.Table, contract: Contract, *, people: People, engine: Engine, directory: str, quarantine: str
+) -> Protected:
+    """Write the protected rows of one table.
+
+    Args:
+        rows: validated rows: the contract's columns, `_object`, `_row`.
+        contract: table and policy.
+        people: who is who.
+        engine: runs it.
+        directory: folder in an open zone, absolute and new; the rows go there.
+        quarantine: folder in a restricted zone, absolute and new; places of rows about nobody go there.
+
+    Raises:
+        DataError: D003, rows in are not rows out plus rows quarantined.
+        PrivacyRefusal: G001, a column declared harmless holds identifiers.
+    """
+    addressed = _addressed(rows, contract, people)
+    lost = addressed.filter(addressed[SUBJECT].isnull())
+    places = lost.select(OBJECT, ROW, **{REASON: _literal(NOBODY)})
+    kept = addressed.filter(addressed[SUBJECT].notnull())
+    written = engine.write(_redacted(kept, contract, people, engine), directory, partition_by=BUCKET)
+    split_off = engine.write(places, quarantine)
+    rows_in = int(scalars(engine, rows.agg(n=rows.count()))["n"])
+    counts = (rows_in, _total(written), _total(split_off))
+    _require_all(contract.name, *counts)
+    done = engine.read([f"{directory}/{part.path}" for part in written], contract.schema())
+    scanned = require_no_residue(done, contract.name, _harmless(contract), people=people, engine=engine)
+    return Protected(
+        contract.name, tuple(written), tuple(split_off), *counts, _actions(done, contract, engine), scanned
+    )
+
+
+def _addressed(rows: ir.Table, contract: Contract, people: People) -> ir.Table:
+    """Rows with pseudonym, bucket, times and the columns that leave; pseudonym null for nobody's."""
+    import ibis
+
+    rostered = people.keys.filter(people.keys.rostered)
+    found = with_subject(rows, contract.table, rostered, normalise=people.normalise)
+    names = people.pseudonyms.select(_person="subject", **{SUBJECT: "pseudonym", BUCKET: "bucket"})
+    named = found.left_join(names, found[SUBJECT_ID] == names["_person"])
+    time, known = _times(named, contract)
+    return named.select(
+        *(ibis._[name] for name in (SUBJECT, SUBJECT_ID, OBJECT, ROW, BUCKET)),
+        **{TIME: time, KNOWN: known},
+        **{name: _value(named[name], contract, name) for name in contract.leaving},
+    )
+
+
+def _value(column: ir.Value, contract: Contract, name: str) -> ir.Value:
+    import ibis
+
+    rule = contract.rule(name)
+    if rule.protect != "truncate":
+        return column
+    if contract.table.columns[name].type == "date":
+        # truncating a date gives a timestamp on some engines
+        return ibis.date(column.year(), column.month() if rule.to == "month" else ibis.literal(1), ibis.literal(1))
+    return column.truncate("M" if rule.to == "month" else "Y")
+
+
+def _times(rows: ir.Table, contract: Contract) -> tuple[ir.Value, ir.Value]:
+    """When the fact of each row happened and became known; both null in a table without time."""
+    import ibis
+
+    table = contract.table
+    absent = ibis.null("timestamp(6)")
+    if table.time is None:
+        return absent, absent
+    time = rows[table.time].cast("timestamp(6)")
+    if table.known == "landed":
+        known = contract.landed(rows).cast("timestamp(6)") if contract.landed else absent
+    elif table.known_column:
+        known = rows[table.known_column].cast("timestamp(6)")
+    elif lag := table.known_lag:
+        known = time + (ibis.interval(months=lag.months) if lag.months else ibis.interval(days=lag.days))
+    else:
+        known = time
+    return time, known
+
+
+def _redacted(rows: ir.Table, contract: Contract, people: People, engine: Engine) -> ir.Table:
+    """The rows as they are written, free texts redacted."""
+    import pyarrow as pa
+
+    leaving = [SUBJECT, TIME, KNOWN, *contract.leaving, BUCKET]
+    texts = contract.columns("redact")
+    if not texts:
+        return rows.select(*leaving)
+    own = _own_identifiers(people.identifiers)
+    joined = rows.left_join(own, rows[SUBJECT_ID] == own["_owner"]).select(*leaving, _OWN)
+    schema = pa.schema([*contract.schema(), (BUCKET, pa.int64())])
+    return engine.map_batches(joined, Redactor(texts, _OWN, people.roster), schema)
+
+
+def _own_identifiers(identifiers: ir.Table) -> ir.Table:
+    """(_owner, _own): each subject's identifiers as one list."""
+    theirs = identifiers.filter(identifiers.subject.notnull())
+    pair = theirs.kind + _literal(OWN_SEPARATOR) + theirs.value
+    return theirs.group_by(_owner=theirs.subject).agg(**{_OWN: pair.collect()})
+
+
+def _harmless(contract: Contract) -> tuple[str, ...]:
+    """Text columns that leave as they are."""
+    kept = contract.columns("keep")
+    return tuple(name for name in kept if contract.table.columns[name].type == "string")
+
+
+def _actions(done: ir.Table, contract: Contract, engine: Engine) -> tuple[Action, ...]:
+    marks = _marks(done, contract.columns("redact"), engine)
+    return tuple(
+        Action(name, contract.category(name) or NONE, contract.rule(name).protect, marks.get(name, {}))
+        for name in contract.table.columns
+    )
+
+
+def _marks(done: ir.Table, texts: Sequence[str], engine: Engine) -> dict[str, dict[str, int]]:
+    """How often each mark stands in each redacted column (marks that the source itself wrote included)."""
+    if not texts:
+        return {}
+    counted = {}
+    for index, name in enumerate(texts):
+        for mark in MARKS:
+            shown, column = f"[{mark}]", done[name]
+            without = column.replace(shown, "").length()
+            counted[f"{index}:{mark}"] = ((column.length() - without).sum() / len(shown)).cast("int64")
+    totals = scalars(engine, done.agg(**counted))
+    return {
+        name: {mark: int(totals[f"{index}:{mark}"]) for mark in MARKS if totals[f"{index}:{mark}"]}
+        for index, name in enumerate(texts)
+    }
+
+
+def _require_all(name: str, rows_in: int, rows_out: int, quarantined: int) -> None:
+    if rows_in != rows_out + quarantined:
+        raise DataError(
+            f"`{name}`: rows in do not equal rows out plus rows quarantined",
+            "D003",
+            given=f"{rows_in:,} in, {rows_out:,} out, {quarantined:,} quarantined",
+            hint="a key that leads to several people multiplies rows",
+            state="nothing was published",
+        )
+
+
+def _total(parts: Sequence[Part]) -> int:
+    return sum(part.rows for part in parts)
+
+
+def _literal(text: str) -> ir.StringValue:
+    import ibis
+
+    return ibis.literal(text)

@@ -1,0 +1,110 @@
+"""What must not remain: identifiers in text columns that were declared harmless and kept as they are.
+
+Only distinct values are looked at, by form and checksum (`detect`) and by exact match with the roster. A
+value that is also an ordinary word (the rating "Low", the surname Low) only counts where it is about its
+own person more often than chance would have it. Values never enter the refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from potable.engines.base import Engine, collect, scalars
+from potable.errors import PrivacyRefusal
+from potable.privacy import detect
+from potable.tables import SUBJECT
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+_LEAST_DIGITS = 6
+
+
+class _Known(Protocol):
+    """What is needed of `protect.People`."""
+
+    @property
+    def identifiers(self) -> ir.Table: ...
+    @property
+    def pseudonyms(self) -> ir.Table: ...
+
+
+def require_no_residue(
+    rows: ir.Table, name: str, columns: Sequence[str], *, people: _Known, engine: Engine
+) -> tuple[str, ...]:
+    """The columns searched, when none of them holds an identifier.
+
+    Args:
+        rows: protected rows, with `_subject`.
+        name: the table.
+        columns: text columns that were kept as they are.
+        people: identifiers and pseudonyms.
+        engine: runs it.
+
+    Raises:
+        PrivacyRefusal: G001, naming the columns and the kinds of identifiers found in them.
+    """
+    found: dict[str, set[str]] = {column: set() for column in columns}
+    for column in columns:
+        for batch in engine.stream(rows.select(column).distinct()):
+            found[column] |= detect.count(batch.column(0)).keys()
+    for column, kind, telling in _matches(rows, columns, people.identifiers, engine) if columns else ():
+        if telling or _mostly_own(rows, column, people, engine):
+            found[column].add(kind)
+    exposed = {column: kinds for column, kinds in found.items() if kinds}
+    if exposed:
+        raise PrivacyRefusal(
+            f"`{name}` keeps identifiers in {', '.join(f'`{column}`' for column in exposed)}",
+            "G001",
+            given="; ".join(f"{column}: {', '.join(sorted(kinds))}" for column, kinds in exposed.items()),
+            hint="declare what these columns hold: `free_text` is redacted, a direct identifier is dropped",
+            state="nothing was published",
+        )
+    return tuple(columns)
+
+
+def _canonical(value: ir.StringValue) -> ir.StringValue:
+    return value.lower().re_replace("[ ./()-]", "")
+
+
+def _telling(identifiers: ir.Table) -> ir.BooleanValue:
+    """Whether an identifier cannot also be an ordinary word or a small number."""
+    name, value = identifiers.kind.isin(["name", "full_name", "address"]), identifiers.value
+    several, digits = value.re_search("[^ -][ -]+[^ -]"), value.re_search("[0-9]")
+    long = _canonical(value).length() >= _LEAST_DIGITS
+    return (name & several) | (~name & long & (digits | (identifiers.kind == "email")))
+
+
+def _matches(
+    rows: ir.Table, columns: Sequence[str], identifiers: ir.Table, engine: Engine
+) -> list[tuple[str, str, bool]]:
+    """(column, kind, telling) of every exact match between a kept column and the roster."""
+    import ibis
+
+    values = [
+        rows.select(column=ibis.literal(column), canonical=_canonical(rows[column])).distinct() for column in columns
+    ]
+    union = values[0]
+    for more in values[1:]:
+        union = union.union(more)
+    known = identifiers.select(
+        "kind", telling=_telling(identifiers), canonical=_canonical(identifiers.value)
+    ).filter(ibis._.canonical != "")
+    met = union.inner_join(known, "canonical").select("column", "kind", "telling").distinct()
+    found = collect(engine, met.order_by("column", "kind", "telling")).to_pylist()
+    return [(row["column"], row["kind"], row["telling"]) for row in found]
+
+
+def _mostly_own(rows: ir.Table, column: str, people: _Known, engine: Engine) -> bool:
+    """Whether cells of `column` that equal an identifier mostly equal one of the row's own person."""
+    import ibis
+
+    cells = rows.select(pseudonym=rows[SUBJECT], canonical=_canonical(rows[column])).distinct()
+    known = people.identifiers.select("subject", canonical=_canonical(people.identifiers.value)).distinct()
+    anyones = known.select("canonical").distinct()
+    hits = cells.semi_join(anyones, "canonical").inner_join(people.pseudonyms, "pseudonym")
+    own = known.mutate(own=ibis.literal(1))
+    met = hits.left_join(own, [hits.subject == own.subject, hits.canonical == own.canonical])
+    counts = scalars(engine, met.agg(all=met.count(), own=met.own.sum().fill_null(0)))
+    return bool(counts["own"] * 2 > counts["all"])

@@ -1,0 +1,125 @@
+"""The roster: every value that names or reaches a person, with the subject it belongs to.
+
+Redaction, the check of kept columns and the leak scan all search for what stands here. It is collected
+from every column of a direct identifier, in validated and in quarantined rows, and lives in the vault.
+
+Entry: `identifiers`; `with_subject` is how any room of this slice finds whom a row is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from potable.privacy.categories import ancestry, is_direct
+from potable.tables import Table
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pyarrow as pa
+
+Normalise = Callable[[str, "ir.StringValue"], "ir.StringValue"]
+"""Namespace and key column to the column in the form keys are compared in; null for no key."""
+SUBJECT_ID = "_subject_id"
+"""Internal subject id of a row, while protect works on it."""
+
+_KINDS = {
+    "user.name": "full_name",
+    "user.name.first": "name",
+    "user.name.last": "name",
+    "user.contact.email": "email",
+    "user.contact.phone_number": "phone",
+    "user.contact.fax_number": "phone",
+    "user.contact.address": "address",
+}
+
+
+def schema() -> pa.Schema:
+    """Schema of the identifiers: subject (null for nobody's), kind, value (never empty)."""
+    import pyarrow as pa
+
+    return pa.schema([("subject", pa.string()), ("kind", pa.string()), ("value", pa.string())])
+
+
+def kind_of(category: str) -> str | None:
+    """Kind of identifier that values of `category` are; None if they are none."""
+    if not is_direct(category):
+        return None
+    return next((_KINDS[part] for part in ancestry(category) if part in _KINDS), "id")
+
+
+def identifiers(
+    tables: Mapping[str, Table], rows: Mapping[str, Sequence[ir.Table]], keys: ir.Table, *, normalise: Normalise
+) -> ir.Table | None:
+    """Every identifier in `rows` as distinct (subject, kind, value); None if no table has any.
+
+    Args:
+        tables: contracts by name.
+        rows: by name, relations with the contract's columns (validated, quarantined, as many as there are).
+        keys: (namespace, value, subject, rostered).
+        normalise: the identity slice's.
+    """
+    found: list[ir.Table] = []
+    for name, table in tables.items():
+        named = _named(table)
+        if named:
+            found += [_identifiers_of(relation, table, named, keys, normalise) for relation in rows.get(name, ())]
+    if not found:
+        return None
+    union = found[0]
+    for more in found[1:]:
+        union = union.union(more)
+    return union.distinct()
+
+
+def with_subject(rows: ir.Table, table: Table, keys: ir.Table, *, normalise: Normalise) -> ir.Table:
+    """`rows` with the subject of their first known key as `_subject_id`, null where none is known."""
+    import ibis
+
+    columns = rows.columns
+    subjects: list[ir.Value] = [ibis.null("string")]
+    for index, (column, namespace) in enumerate(table.keys.items()):
+        value, subject = f"_value_{index}", f"{SUBJECT_ID}_{index}"
+        known = keys.filter(keys.namespace == namespace).select(**{value: keys.value, subject: keys.subject})
+        rows = rows.mutate(**{f"_key_{index}": normalise(namespace, rows[column].cast("string"))})
+        rows = rows.left_join(known, rows[f"_key_{index}"] == known[value])
+        subjects.append(ibis._[subject])
+    # in two steps: ibis cannot join a select of a join that computes its key
+    return rows.mutate(**{SUBJECT_ID: ibis.coalesce(*subjects)}).select(*columns, SUBJECT_ID)
+
+
+def _named(table: Table) -> dict[str, str]:
+    """Columns of direct identifiers, with the kind of their values."""
+    kinds = {name: kind_of(column.declared_category or "") for name, column in table.columns.items()}
+    return {name: kind for name, kind in kinds.items() if kind}
+
+
+def _identifiers_of(
+    rows: ir.Table, table: Table, named: Mapping[str, str], keys: ir.Table, normalise: Normalise
+) -> ir.Table:
+    import ibis
+
+    columns = list(dict.fromkeys([*table.keys, *named]))
+    # few distinct people stand behind many rows, so the join comes after
+    distinct = rows.select(**{name: rows[name].cast("string") for name in columns}).distinct()
+    known = with_subject(distinct, table, keys, normalise=normalise)
+    pairs = [
+        ibis.struct({"kind": ibis.literal(kind), "value": value})
+        for kind, value in (*((kind, known[name]) for name, kind in named.items()), *_composed(known, table))
+    ]
+    found = known.select(subject=known[SUBJECT_ID], found=ibis.array(pairs).unnest())
+    split = found.select("subject", kind=found.found["kind"], value=found.found["value"].strip())
+    return split.filter(split.value.notnull() & (split.value != "")).distinct()
+
+
+def _composed(rows: ir.Table, table: Table) -> Iterator[tuple[str, ir.StringValue]]:
+    """Full names of the row's first and last names, in both orders."""
+    parts = {
+        wanted: [name for name, column in table.columns.items() if column.declared_category == f"user.name.{wanted}"]
+        for wanted in ("first", "last")
+    }
+    for first in parts["first"]:
+        for last in parts["last"]:
+            names = rows[first].strip(), rows[last].strip()
+            yield "full_name", names[0] + " " + names[1]
+            yield "full_name", names[1] + " " + names[0]

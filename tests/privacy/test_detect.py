@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from potable.privacy import checksums
+from potable.privacy.detect import PATTERNS, candidates, count, spans
+from potable.privacy.folding import plain
+
+FOUND = {
+    "email": ["anna.mueller+x@corp.co.uk", "<a@b.example>", "ANNA@CORP"],
+    "phone": [
+        "+49 (0) 151 12 34 567", "0151/1234567", "(212) 555-0123", "212.555.0123", "+91-9876543210", "98765-43210",
+        "09876543210", "(07701) 234567", "+44 (0)7701234567", "0049 151 1234567", "01.02.2019 0151 1234567",
+    ],
+    "iban": ["DE89 3704 0044 0532 0130 00 and more", "GB29NWBK60161331926819", "de89370400440532013000"],
+    "card": ["4111 1111 1111 1111", "378282246310005", "5500-0000-0000-0004"],
+    "aadhaar": ["2341 2341 2346", "234123412346", "2341-2341-2346"],
+    "pan": ["ABCPK1234F", "abcpk1234f"],
+    "ssn": ["219-09-9999", "219 09 9999"],
+    "nino": ["AB123456C", "ab 12 34 56 c"],
+    "steuer_id": ["86095742719", "86 095 742 719"],
+    "passport": ["Passport No. C01X00T47", "Reisepass C01X00T47"],
+    "ip": ["10.0.0.1", "fe80::1ff:fe23:4567:890a"],
+    "url": ["https://anna:secret@host.example/x"],
+    "profile": ["linkedin.com/in/anna-m"],
+    "address": ["12 High Street", "12b Old Mill Lane", "Hauptstraße 12b", "Lindenallee 4"],
+}  # fmt: skip
+CHANCE = [
+    "on 01.02.2019 10:00", "2019-03-01T10:00:00", "01-02-2019 - 03-04-2020", "1,234,567.00", "1.234.567,00 EUR",
+    "2018-2019", "30000-60000", ">=100000", "12:30:45", "version 1.2", "0.123456789", "5 units @ 10", "E123456",
+    "2341 2341 2347", "4111 1111 1111 1112", "666-12-3456", "219-00-9999", "QQ123456C", "GB123456C", "86095742710",
+    "ABCXK1234F", "300.1.2.3", "12 of the 30 days",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in FOUND.items() for text in texts])
+def test_each_form_is_found(kind, text):
+    assert kind in {pattern.kind for _, pattern in spans(f"see {text}.")}
+    assert kind in {pattern.kind for _, pattern in spans(text)}
+
+
+@pytest.mark.parametrize("text", CHANCE)
+def test_dates_amounts_and_numbers_with_a_wrong_check_digit_are_not(text):
+    assert not list(spans(text))
+
+
+def test_a_wrong_check_digit_is_no_iban():
+    assert "iban" not in {pattern.kind for _, pattern in spans("DE89 3704 0044 0532 0130 01")}
+
+
+def test_only_the_iban_of_a_match_is_its_span():
+    text = "to DE89 3704 0044 0532 0130 00 by noon"
+    assert "DE89 3704 0044 0532 0130 00" in [text[a:b] for (a, b), p in spans(text) if p.kind == "iban"]
+
+
+def test_a_true_match_inside_a_chance_match_is_found():
+    assert [p.kind for _, p in spans("1111 2341 2341 2346") if p.kind == "aadhaar"] == ["aadhaar"]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=40),
+        st.text("0123456789 .-/()+@:abAB", max_size=40),
+        st.sampled_from([text for texts in FOUND.values() for text in texts]).flatmap(
+            lambda text: st.tuples(st.text(max_size=9), st.text(max_size=9)).map(lambda around: around[0] + text + around[1])
+        ),
+    )
+)
+def test_the_sieve_lets_through_whatever_the_form_matches(text):
+    text = plain(text)
+    maybe = candidates(pa.array([text])).get(0, [])
+    assert list(spans(text, maybe)) == list(spans(text))
+
+
+def test_values_are_counted_by_kind():
+    values = pa.array(["a@b.example", "x", None, "c@d.example 219-09-9999", "12 High Street"])
+    assert count(values) == {"email": 2, "ssn": 1}
+    assert count(pa.array([], pa.string())) == {}
+
+
+def test_exotic_digits_are_digits():
+    assert count(pa.array(["２１９-０９-９９９９", "٢١٩-٠٩-٩٩٩٩"])) == {"ssn": 2}
+
+
+@given(st.from_regex(r"[2-9][0-9]{10}", fullmatch=True))
+def test_one_of_ten_check_digits_is_right(stem):
+    assert sum(checksums.aadhaar(stem + digit) for digit in "0123456789") == 1
+    assert sum(checksums.luhn(stem + digit) for digit in "0123456789") == 1
+
+
+def test_kinds_are_distinct():
+    assert len({pattern.kind for pattern in PATTERNS}) == len(PATTERNS)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from potable.declarations import read
+from potable.errors import ProjectErrors
+from potable.privacy.categories import CATEGORIES, DIRECT_IDENTIFIERS, INDIRECT, is_direct
+from potable.privacy.policy import Policy, check
+from potable.tables import Table
+
+POLICY = """
+purposes: [attrition_model]
+legal_basis: legitimate_interest
+retention: 3y
+rules:
+  user.name: {protect: drop}
+  user.unique_id: {protect: drop}
+  user.demographic: {protect: keep, publish: allow}
+  user.demographic.date_of_birth: {protect: truncate, to: year, publish: [band]}
+  user.financial.salary: {protect: keep, publish: [band, round]}
+  free_text: {protect: redact}
+  none: {protect: keep, publish: allow}
+anonymity: {columns: [age, gender], k: 5}
+"""
+SOURCE = """\
+source: hr
+tables:
+  people:
+    columns:
+      emp_no: {key: emp_no}
+      name: {category: user.name}
+      born: {type: date, category: user.demographic.date_of_birth}
+      gender: {category: user.demographic.gender}
+      comment: {category: free_text}
+      changed: {type: date, category: none}
+    time: changed
+"""
+OPERATORS = ("band", "round", "year")
+
+
+@pytest.fixture
+def project(tmp_path: Path):
+    def run(policy: str = POLICY, source: str = SOURCE) -> Policy:
+        (tmp_path / "privacy.yaml").write_text(policy)
+        (tmp_path / "hr.yaml").write_text(source)
+        document, contract = (read(tmp_path / name, root=tmp_path) for name in ("privacy.yaml", "hr.yaml"))
+        declared = document.model(Policy)
+        tables = {f"hr.{name}": Table.model_validate(table) for name, table in contract.data["tables"].items()}
+        check(tables, declared, documents={"hr": contract}, policy_document=document, operators=OPERATORS)
+        return declared
+
+    return run
+
+
+def failures(run, **given) -> list[tuple[str, str, str]]:
+    with pytest.raises(Exception) as caught:
+        run(**given)
+    errors = caught.value.errors if isinstance(caught.value, ProjectErrors) else [caught.value]
+    return [(error.code, str(error.place), f"{error.problem} {error.hint}".strip()) for error in errors]
+
+
+def test_the_most_specific_rule_wins(project):
+    policy = project()
+    assert policy.rule_for("user.demographic.gender").publish == "allow"
+    assert policy.rule_for("user.demographic.date_of_birth").to == "year"
+    assert policy.rule_for("user.name.first").stays
+    assert policy.rule_for("user.health") is None
+    assert str(policy.retention) == "3y" and policy.anonymity.below == "suppress"
+
+
+def test_a_column_without_a_category_is_refused_at_its_place(project):
+    found = failures(project, source=SOURCE.replace("{category: user.demographic.gender}", "{type: string}"))
+    assert [(code, place) for code, place, _ in found] == [("P010", "hr.yaml:8:7")]
+
+
+def test_unknown_categories_are_refused_with_a_suggestion(project):
+    found = failures(project, source=SOURCE.replace("category: user.demographic.gender", "category: user.demografic.gender"))
+    assert found[0][:2] == ("P011", "hr.yaml:8:26") and "did you mean `user.demographic.gender`" in found[0][2]
+    found = failures(project, policy=POLICY.replace("user.name:", "user.nam:"))
+    assert found[0][0] == "P011" and "did you mean `user.name`" in found[0][2] and ":6:" in found[0][1]
+
+
+def test_a_category_without_a_rule_is_refused(project):
+    found = failures(project, source=SOURCE.replace("category: free_text", "category: user.health"))
+    assert found[0][:2] == ("P011", "hr.yaml:9:27") and "no rule for `user.health`" in found[0][2]
+
+
+@pytest.mark.parametrize("protect", ["keep", "redact"])
+def test_direct_identifiers_can_only_be_dropped_or_stay_inside(project, protect):
+    found = failures(project, policy=POLICY.replace("user.name: {protect: drop}", f"user.name: {{protect: {protect}}}"))
+    assert {(code, place) for code, place, _ in found} == {("P012", "privacy.yaml:6:24"), ("P012", "hr.yaml:6:24")}
+
+
+def test_a_broad_rule_does_not_let_identifiers_through(project):
+    found = failures(project, policy=POLICY.replace("user.name: {protect: drop}", "user: {protect: keep}"))
+    assert [(code, place) for code, place, _ in found] == [("P012", "hr.yaml:6:24")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ("gender: {category", "gender: {key: email, category", "P012"),
+        ("comment: {category", "comment: {type: integer, category", "P012"),
+        ("born: {type: date", "born: {type: string", "P012"),
+        ("changed: {type: date, category: none", "changed: {type: date, category: user.demographic.date_of_birth", "P012"),
+    ],
+)
+def test_a_rule_that_does_not_fit_its_column_is_refused(project, before, after, code):
+    assert failures(project, source=SOURCE.replace(before, after))[0][0] == code
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ("publish: [band, round]", "publish: [bamd]", "P012"),
+        ("{protect: drop}", "{protect: drop, publish: allow}", "P005"),
+        ("{protect: truncate, to: year, publish: [band]}", "{protect: truncate}", "P005"),
+        ("legal_basis: legitimate_interest", "legal_basis: curiosity", "P005"),
+        ("retention: 3y", "retention: long", "P005"),
+        ("k: 5", "k: 1", "P005"),
+        ("purposes: [attrition_model]", "purposes: []", "P005"),
+        ("  free_text: {protect: redact}", "  free_text: {protect: keep}", "P012"),
+        ("retention: 3y", "retention: 3y\nsecrecy: 1", "P003"),
+    ],
+)
+def test_what_the_policy_cannot_mean_is_refused(project, before, after, code):
+    assert code in {found[0] for found in failures(project, policy=POLICY.replace(before, after))}
+
+
+def test_all_is_reported_at_once(project):
+    source = SOURCE.replace("category: user.name", "category: user.mane").replace("category: free_text", "category: user.health")
+    assert len(failures(project, source=source)) == 2
+
+
+def test_direct_identifiers_are_known_categories_and_their_exceptions_lie_below_them():
+    assert set(DIRECT_IDENTIFIERS) <= CATEGORIES.keys() and set(CATEGORIES) >= INDIRECT
+    assert is_direct("user.contact.address.street") and is_direct("user.name.first") and is_direct("user.government_id")
+    assert not is_direct("user.contact.address.country") and not is_direct("user.demographic.gender")
+    assert not is_direct("user.namesake")

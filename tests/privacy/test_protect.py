@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import pickle
+from decimal import Decimal
+
+import ibis
+import pyarrow.parquet as pq
+import pytest
+
+from potable.engines.base import collect
+from potable.errors import DataError, PrivacyRefusal
+from potable.privacy import roster
+from potable.privacy.protect import Contract, People, _addressed, _own_identifiers
+from potable.privacy.pseudonyms import PseudonymKey, pseudonyms
+
+KEY = PseudonymKey.derive(b"k" * 32, dataset="test", epoch=1)
+
+
+def person(subject: str) -> str:
+    return KEY.pseudonym(subject)
+
+
+def changed(company, table, column, **declaration):
+    company.declared = copy.deepcopy(company.declared)
+    company.declared[table]["columns"][column].update(declaration)
+    return company
+
+
+def test_rows_are_about_pseudonyms_and_hold_no_identifier(company):
+    made, rows = company.protect("hr.people")
+    assert {row["_subject"] for row in rows} == {person("sa"), person("sw"), person("sp")}
+    assert rows[0].keys() == {"_subject", "_time", "_known", "born", "seen", "level"}
+    assert {row["born"] for row in rows} == {dt.date(1980, 1, 1), dt.date(1990, 1, 1), None}
+    assert {row["seen"] for row in rows} == {dt.datetime(1999, 1, 1), None}
+    assert all(row["_time"] is None and row["_known"] is None for row in rows)
+    assert (made.rows_in, made.rows_out, made.rows_quarantined) == (3, 3, 0)
+    done = {action.column: action.done for action in made.actions}
+    assert done["emp_no"] == done["phone"] == "drop" and done["national_id"] == "inside"
+    assert done["born"] == "truncate" and done["level"] == "keep"
+
+
+def test_texts_are_redacted_and_marks_counted(company):
+    made, rows = company.protect("hr.reviews")
+    texts = {(row["_subject"], row["comment"], row["advice"]) for row in rows}
+    assert texts == {
+        (person("sa"), "[NAME] asked [NAME]; see [ID]. I will help.", None),
+        (person("sw"), "[NAME] and [NAME], [PHONE]", "call me"),
+        (person("sp"), "", "[NAME] or [EMAIL]"),
+    }
+    assert made.redactions == {"NAME": 5, "ID": 1, "PHONE": 1, "EMAIL": 1}
+    assert {a.column: dict(a.redactions) for a in made.actions if a.redactions} == {
+        "comment": {"NAME": 4, "ID": 1, "PHONE": 1},
+        "advice": {"NAME": 1, "EMAIL": 1},
+    }
+
+
+def test_a_row_falls_back_to_its_next_key_and_nobody_s_rows_are_split_off(company):
+    made, rows = company.protect("hr.reviews")
+    assert {row["_subject"] for row in rows} == {person("sa"), person("sw"), person("sp")}
+    assert (made.rows_in, made.rows_out, made.rows_quarantined) == (6, 3, 3)
+    places = pq.read_table(company.place / "quarantine").to_pylist()
+    assert {row["_row"] for row in places} == {3, 4, 6}
+    assert {row["reason"] for row in places} == {"belongs_to_nobody"}
+    assert {tuple(row) for row in places} == {("_object", "_row", "reason")}
+
+
+def test_rows_are_partitioned_by_the_bucket_of_their_subject(company):
+    made, _ = company.protect("hr.reviews")
+    names = collect(company.engine, company.people().pseudonyms).to_pylist()
+    bucket = {row["pseudonym"]: row["bucket"] for row in names}
+    for part in made.rows:
+        subjects = pq.read_table(company.place / "rows" / part.path, partitioning=None).column("_subject").to_pylist()
+        assert {bucket[subject] for subject in subjects} == {part.partition}
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ("+1mo", dt.datetime(2020, 2, 29)),
+        ("+1q", dt.datetime(2020, 4, 30)),
+        ("+10d", dt.datetime(2020, 2, 10)),
+        ("reviewed", dt.datetime(2020, 1, 31)),
+        (None, dt.datetime(2020, 1, 31)),
+        ("landed", dt.datetime(2021, 1, 1)),
+    ],
+)
+def test_known_is_a_column_a_calendar_lag_or_when_it_landed(company, known, expected):
+    company.declared = copy.deepcopy(company.declared)
+    company.declared["hr.reviews"]["known"] = known
+    landed = (lambda rows: ibis.timestamp("2021-01-01")) if known == "landed" else None
+    _, rows = company.protect("hr.reviews", landed=landed)
+    row = next(row for row in rows if row["_subject"] == person("sa"))
+    assert (row["_time"], row["_known"]) == (dt.datetime(2020, 1, 31), expected)
+    absent = next(row for row in rows if row["_subject"] == person("sp"))
+    assert absent["_time"] is None
+
+
+def test_kept_columns_keep_their_types_and_values(company):
+    _, rows = company.protect("hr.reviews")
+    assert {row["pay"] for row in rows} == {Decimal("1.50"), Decimal("2.50"), Decimal("3.00")}
+
+
+def test_a_key_that_leads_to_two_people_is_noticed(company):
+    keys = company.keys()
+    doubled = collect(company.engine, keys.union(keys.filter(keys.subject == "sa")))
+    company.keys = lambda: company.relation(doubled)
+    with pytest.raises(DataError) as caught:
+        company.protect("hr.people")
+    assert caught.value.code == "D003"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "kinds"),
+    [
+        ("level", ["ask anna.mueller@corp.example", None, "x"], "email"),
+        ("level", ["219-09-9999", "x", "x"], "id, ssn"),
+        ("level", ["E100002", "x", "x"], "id"),
+        ("level", ["x", "müller anna", "x"], "full_name"),
+        ("level", ["Anna", "will", "Senior"], "name"),
+    ],
+)
+def test_identifiers_in_a_column_declared_harmless_are_refused_without_their_value(company, column, values, kinds):
+    company.data = {**company.data, "hr.people": [[*row[:-1], value] for row, value in zip(company.data["hr.people"], values, strict=True)]}
+    with pytest.raises(PrivacyRefusal) as caught:
+        company.protect("hr.people")
+    assert caught.value.code == "G001" and caught.value.given == f"{column}: {kinds}"
+    assert "`hr.people`" in caught.value.problem
+    assert not any(value and len(value) > 1 and value in caught.value.text() for value in values)
+
+
+def test_a_rating_that_is_also_a_surname_is_not_refused(company):
+    made, rows = company.protect("hr.reviews")
+    assert "rating" in made.scanned and {row["rating"] for row in rows} == {"Low", "High"}
+
+
+def test_identifiers_hold_every_value_of_every_table_with_its_person(company):
+    found = {(row["subject"], row["kind"], row["value"]) for row in company.identifiers().to_pylist()}
+    assert {
+        ("sa", "name", "Anna"),
+        ("sa", "full_name", "Anna Müller"),
+        ("sa", "full_name", "Müller Anna"),
+        ("sa", "email", "anna.mueller@corp.example"),
+        ("sa", "phone", "0151/1234567"),
+        ("sa", "id", "234123412346"),
+        ("sa", "id", "e-100001"),
+        ("sw", "email", "WILL@corp.example"),
+        (None, "id", "E999999"),
+        ("old", "id", "E100009"),
+    } <= found
+    assert not any(not value for _, _, value in found)
+    assert not {kind for _, kind, _ in found} - {"name", "full_name", "email", "phone", "id"}
+
+
+def test_pseudonyms_are_keyed_stable_and_only_for_the_rostered(company):
+    def run(key, buckets=4):
+        rows = collect(company.engine, pseudonyms(company.keys(), key, buckets=buckets, engine=company.engine))
+        return {row["subject"]: (row["pseudonym"], row["bucket"]) for row in rows.to_pylist()}
+
+    first = run(KEY)
+    assert first == run(KEY) and first.keys() == {"sa", "sw", "sp"}
+    assert all(len(name) == 32 and int(name, 16) >= 0 and bucket in range(4) for name, bucket in first.values())
+    others = [
+        PseudonymKey.derive(b"k" * 32, dataset="test", epoch=2),
+        PseudonymKey.derive(b"k" * 32, dataset="other", epoch=1),
+        PseudonymKey.derive(b"x" * 32, dataset="test", epoch=1),
+    ]
+    names = [{name for name, _ in run(key).values()} for key in [KEY, *others]]
+    assert len(set.union(*names)) == 12
+    assert {name for name, _ in run(KEY, buckets=2).values()} == names[0]
+
+
+def test_a_pseudonym_key_is_never_shown():
+    assert "k" * 8 not in repr(KEY) and KEY.secret.hex() not in repr(KEY)
+    assert pickle.loads(pickle.dumps(KEY)) == KEY
+    with pytest.raises(ValueError, match="32 bytes"):
+        PseudonymKey.derive(b"short", dataset="test", epoch=1)
+
+
+def test_an_empty_table_is_protected_too(company):
+    company.data = {**company.data, "hr.reviews": []}
+    made, rows = company.protect("hr.reviews")
+    assert rows == [] and made.rows_in == 0 and made.redactions == {}
+
+
+def test_it_compiles_for_spark(company):
+    table, keys = company.tables["hr.reviews"], ibis.table(company.keys().schema(), name="keys")
+    names = ibis.table({"subject": "string", "pseudonym": "string", "bucket": "int64"}, name="pseudonyms")
+    people = People(keys, names, ibis.table(ibis.Schema.from_pyarrow(roster.schema()), name="identifiers"), (), company.normalise)
+    rows = ibis.table(company.rows("hr.reviews").schema(), name="rows")
+    contract = Contract("hr.reviews", table, company.policy)
+    for relation in (
+        _addressed(rows, contract, people),
+        _own_identifiers(people.identifiers),
+        roster.identifiers({"hr.reviews": table}, {"hr.reviews": [rows]}, keys, normalise=company.normalise),
+    ):
+        assert "SELECT" in ibis.to_sql(relation, dialect="pyspark")
