@@ -1,0 +1,1 @@
+"""Datasets: gates, files, card and versions of the finished table. Verb: `publish`."""

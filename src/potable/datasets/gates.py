@@ -1,0 +1,319 @@
+"""The leak scan: the finished features searched for every identifier that is known of anybody.
+
+Every distinct text is cut into runs of words, and the runs are joined with the roster by their digests;
+every number is compared with the numbers of its own person. It shares no code with the redactor, so that a
+mistake there does not hide here. What is also an ordinary word or a small number (the rating "Low", the
+surname Low) only counts where it mostly stands in the row of its own person. Findings never hold values.
+
+Entry: `leak_scan`, then `require_clean`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from potable.engines.base import Engine, collect, scalars
+from potable.errors import PrivacyRefusal
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pyarrow as pa
+
+Patterns = Callable[["pa.Array"], Mapping[str, int]]
+"""Texts to how many of them hold an identifier of some form, by kind."""
+
+_WORD = re.compile(r"[^\W_]+")
+_RUN = re.compile(r"[^\W\d_]+|\d+")
+_UMLAUT = re.compile("[äöü]|[aou]\u0308")
+_LONGEST = 12
+"""Words and numbers of the longest identifier searched for."""
+_LONG_NUMBER = 9
+_LONG_CODE = 6
+_NAMES = ("name", "full_name", "address")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Identifiers in one column."""
+
+    column: str
+    kind: str
+    count: int
+    """Cells."""
+
+
+@dataclass(frozen=True)
+class LeakScan:
+    """What was searched and what was found."""
+
+    scanned_cells: int
+    identifiers: int
+    findings: tuple[Finding, ...]
+
+
+def leak_scan(
+    features: ir.Table,
+    identifiers: ir.Table,
+    pseudonyms: ir.Table,
+    *,
+    id_column: str,
+    engine: Engine,
+    patterns: Patterns | None = None,
+) -> LeakScan:
+    """Search every text and number of `features` for every identifier.
+
+    Args:
+        features: the finished rows.
+        identifiers: (subject, kind, value), everybody's.
+        pseudonyms: (subject, pseudonym, …).
+        id_column: the column of `features` that holds the pseudonym.
+        engine: runs it.
+        patterns: finds identifiers by their form in the texts of any other column.
+    """
+    schema = features.schema()
+    texts = [name for name, kind in schema.items() if kind.is_string()]
+    numbers = [name for name, kind in schema.items() if kind.is_numeric()]
+    counts = scalars(engine, features.agg(n=features.count()))
+    known = collect(engine, engine.map_batches(identifiers.select("subject", "kind", "value"), _known, _known_schema()))
+    names = pseudonyms.select("subject", _pseudonym="pseudonym")
+    people = features.left_join(names, features[id_column] == names["_pseudonym"])
+    findings = [
+        *_in_texts(people, texts, known, id_column, engine),
+        *_in_numbers(people, numbers, known, engine),
+        *_by_form(features, [name for name in texts if name != id_column], patterns, engine),
+    ]
+    total = int(scalars(engine, identifiers.agg(n=identifiers.count()))["n"])
+    ordered = sorted(findings, key=lambda found: (schema.names.index(found.column), found.kind))
+    return LeakScan(int(counts["n"]) * (len(texts) + len(numbers)), total, tuple(ordered))
+
+
+def require_clean(scan: LeakScan) -> None:
+    """Refuse a dataset in which the scan found something.
+
+    Raises:
+        PrivacyRefusal: G001, naming columns, kinds and counts.
+    """
+    if scan.findings:
+        shown = "; ".join(f"{found.column}: {found.count:,} {found.kind}" for found in scan.findings)
+        raise PrivacyRefusal(
+            "known identifiers stand in the finished dataset",
+            "G001",
+            given=shown,
+            hint="which features read these columns is told by `potable lineage`",
+            state="nothing was published; the last version stays current",
+            next="potable plan",
+        )
+
+
+def _in_texts(
+    people: ir.Table, texts: Sequence[str], known: pa.Table, id_column: str, engine: Engine
+) -> Iterator[Finding]:
+    import ibis
+
+    if not texts:
+        return
+    cells = [people.select(column=ibis.literal(name), value=people[name]) for name in texts]
+    values = _union([part.filter(part.value.notnull()) for part in cells])
+    counted = values.group_by(["column", "value"]).agg(cells=values.count())
+    runs = engine.map_batches(counted, _Runs(id_column), _runs_schema())
+    forms = known.group_by(["digest", "kind", "telling"]).aggregate([])
+    roster = _lifted(engine, forms)
+    met = runs.inner_join(roster, "digest").select("column", "value", "cells", "digest", "kind", "telling").distinct()
+    hits = collect(engine, met)
+    telling = hits.filter(hits["telling"]).group_by(["column", "kind", "value", "cells"]).aggregate([])
+    for row in telling.group_by(["column", "kind"]).aggregate([("cells", "sum")]).to_pylist():
+        yield Finding(row["column"], row["kind"], row["cells_sum"])
+    yield from _ambiguous(people, hits, known, engine)
+
+
+def _ambiguous(people: ir.Table, hits: pa.Table, known: pa.Table, engine: Engine) -> Iterator[Finding]:
+    """Words anybody may use, where they stand mostly in the rows of those they name."""
+    import ibis
+    import pyarrow.compute as pc
+
+    weak = hits.filter(pc.invert(hits["telling"])).select(["column", "value", "digest"])
+    if not weak.num_rows:
+        return
+    columns = sorted(set(weak["column"].to_pylist()))
+    cells = _union([people.select("subject", column=ibis.literal(name), value=people[name]) for name in columns])
+    names = weak.group_by(["column", "value", "digest"]).aggregate([])
+    found = cells.inner_join(_lifted(engine, names), ["column", "value"])
+    mine = known.filter(pc.invert(known["telling"])).group_by(["subject", "digest"]).aggregate([("kind", "min")])
+    own = _lifted(engine, mine.rename_columns(["_owner", "_digest", "kind"]))
+    met = found.left_join(own, [found.subject == own["_owner"], found.digest == own["_digest"]])
+    counts = met.group_by(["column", "digest"]).agg(cells=met.count(), own=met["_owner"].count(), kind=met.kind.min())
+    found_by: dict[tuple[str, str], int] = {}
+    for row in collect(engine, counts.filter(counts.own * 2 > counts.cells)).to_pylist():
+        place = row["column"], row["kind"]
+        found_by[place] = found_by.get(place, 0) + row["own"]
+    yield from (Finding(column, kind, count) for (column, kind), count in found_by.items())
+
+
+def _in_numbers(people: ir.Table, numbers: Sequence[str], known: pa.Table, engine: Engine) -> Iterator[Finding]:
+    """Columns whose numbers, where they are identifiers of anybody, are mostly those of their own person."""
+    import pyarrow.compute as pc
+
+    numeric = known.filter(pc.is_valid(known["number"]))
+    if not numbers or not numeric.num_rows:
+        return
+    owned = numeric.group_by(["subject", "number"]).aggregate([]).rename_columns(["_owner", "_number"])
+    own = _lifted(engine, owned)
+    met = people.inner_join(own, people.subject == own["_owner"])
+    equal = {name: (met[name].cast("float64") == met["_number"].cast("float64")).sum() for name in numbers}
+    counts = scalars(engine, met.agg(**equal))
+    anyones = numeric.group_by(["number"]).aggregate([])
+    for name in numbers:
+        if counts[name]:
+            values = people.group_by(number=people[name].cast("float64")).agg(cells=people.count())
+            roster = _lifted(engine, anyones)
+            hits = values.semi_join(roster.select(number=roster.number.cast("float64")), "number")
+            if counts[name] * 2 > scalars(engine, hits.agg(n=hits.cells.sum()))["n"]:
+                yield Finding(name, "number", int(counts[name]))
+
+
+def _by_form(
+    features: ir.Table, texts: Sequence[str], patterns: Patterns | None, engine: Engine
+) -> Iterator[Finding]:
+    for name in texts if patterns else ():
+        assert patterns
+        found: dict[str, int] = {}
+        for batch in engine.stream(features.select(name).distinct()):
+            for kind, count in patterns(batch.column(0)).items():
+                found[kind] = found.get(kind, 0) + count
+        yield from (Finding(name, f"{kind} by form", count) for kind, count in found.items())
+
+
+def _known_schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("subject", pa.string()),
+            ("digest", pa.int64()),
+            ("kind", pa.string()),
+            ("telling", pa.bool_()),
+            ("number", pa.int64()),
+        ]
+    )
+
+
+def _runs_schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [("column", pa.string()), ("value", pa.string()), ("cells", pa.int64()), ("digest", pa.int64())]
+    )
+
+
+def _known(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Identifiers as the digests they are found by, without the identifiers."""
+    import pyarrow as pa
+
+    rows = [
+        (subject, digest, kind, _telling(kind, value), _number(kind, value))
+        for subject, kind, value in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        for digest in _digests(kind, value)
+    ]
+    columns: list[Sequence[object]] = list(zip(*rows, strict=True)) if rows else [[]] * 5
+    return pa.record_batch(
+        [pa.array(values, field.type) for values, field in zip(columns, _known_schema(), strict=True)],
+        schema=_known_schema(),
+    )
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Texts as the digests of all runs of their words and numbers."""
+
+    whole: str
+    """The column whose words are not cut into letters and digits: pseudonyms hold any of them by chance."""
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        rows = [
+            (column, value, cells, digest)
+            for column, value, cells in zip(*(values.to_pylist() for values in batch.columns), strict=True)
+            for digest in _run_digests(value, _WORD if column == self.whole else _RUN)
+        ]
+        columns: list[Sequence[object]] = list(zip(*rows, strict=True)) if rows else [[]] * 4
+        return pa.record_batch(
+            [pa.array(values, field.type) for values, field in zip(columns, _runs_schema(), strict=True)],
+            schema=_runs_schema(),
+        )
+
+
+def _folded(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(char for char in decomposed if unicodedata.category(char) not in ("Mn", "Me", "Cf"))
+
+
+def _digests(kind: str, value: str) -> set[int]:
+    """What stands for an identifier: its letters and digits, umlauts in three spellings; a number's last nine."""
+    spelled = _UMLAUT.sub(lambda match: f"{match.group()[0].translate(_BARE)}e", value.lower())
+    texts = {"".join(_WORD.findall(_folded(text))) for text in (value, spelled)}
+    if kind in _NAMES:
+        texts |= {re.sub("(?<=[aou])e", "", text) for text in texts}
+    if kind == "phone":
+        digits = "".join(char for char in _folded(value) if char.isdigit()).lstrip("0")
+        texts |= {_tail(digits)} if len(digits) >= _LONG_NUMBER else set()
+    return {_digest(text) for text in texts if text}
+
+
+_BARE = str.maketrans("äöü", "aou")
+
+
+def _run_digests(text: str, cut: re.Pattern[str]) -> set[int]:
+    parts = cut.findall(_folded(text))
+    runs = {
+        "".join(parts[start:end])
+        for start in range(len(parts))
+        for end in range(start + 1, min(start + _LONGEST, len(parts)) + 1)
+    }
+    tails = {_tail(run.lstrip("0")) for run in runs if run.isdigit() and _LONG_NUMBER <= len(run) <= 15}
+    return {_digest(run) for run in runs | tails}
+
+
+def _tail(digits: str) -> str:
+    return f"tail {digits[-_LONG_NUMBER:]}"
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
+
+
+def _telling(kind: str, value: str) -> bool:
+    """Whether an identifier cannot also be an ordinary word or a number that occurs by chance."""
+    parts = _WORD.findall(_folded(value))
+    text = "".join(parts)
+    if kind in _NAMES:
+        return len(parts) > 1
+    if text.isdigit():
+        return len(text) >= _LONG_NUMBER
+    return "@" in value or (len(text) >= _LONG_CODE and any(char.isdigit() for char in text))
+
+
+def _number(kind: str, value: str) -> int | None:
+    digits = "".join(char for char in value if char.isascii() and char.isdigit())
+    return int(digits) if kind not in _NAMES and kind != "email" and 0 < len(digits) <= 18 else None
+
+
+def _union(relations: Sequence[ir.Table]) -> ir.Table:
+    union = relations[0]
+    for more in relations[1:]:
+        union = union.union(more)
+    return union
+
+
+def _lifted(engine: Engine, table: pa.Table) -> ir.Table:
+    """A table in memory as a relation that can be consumed once."""
+    return engine.map_items([table], _batches, table.schema)
+
+
+def _batches(table: pa.Table) -> list[pa.RecordBatch]:
+    return list(table.to_batches())

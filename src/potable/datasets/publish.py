@@ -1,0 +1,170 @@
+"""The verb `publish`: the gates, then the files. Nothing is written unless every gate lets it pass.
+
+Gates: one row per subject, no null label, k-anonymity of the declared columns (suppressed or refused), and
+the leak scan of every cell. What passes is written once, sorted by pseudonym, as CSV and Parquet; the
+version that names the files is committed by whoever ran this (`version.commit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+
+from potable.datasets.anonymity import Anonymity, measure, suppress
+from potable.datasets.card import CardFacts, card
+from potable.datasets.files import Written, chunks, write_both
+from potable.datasets.gates import LeakScan, Patterns, leak_scan, require_clean
+from potable.datasets.profile import Distribution, profile
+from potable.engines.base import Engine, scalars
+from potable.errors import DataError, PrivacyRefusal
+from potable.store.objects import Store
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a dataset promises."""
+
+    name: str
+    id_column: str
+    label: str
+    quasi: tuple[str, ...]
+    """Columns k-anonymity is declared for."""
+    k: int
+    suppress: bool
+    """Whether classes below k lose their quasi-identifiers; otherwise they are refused."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of people, to search the dataset for."""
+
+    identifiers: ir.Table
+    """(subject, kind, value)."""
+    pseudonyms: ir.Table
+    """(subject, pseudonym, bucket)."""
+    patterns: Patterns | None = None
+    """Finds identifiers by their form."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A dataset that passed, as local files."""
+
+    csv: Written
+    parquet: Written
+    rows: int
+    scan: LeakScan
+    anonymity: Anonymity | None
+    suppressed: int
+    """Rows whose quasi-identifiers were emptied."""
+    balance: Mapping[str, int]
+    """Rows per value of the label."""
+    distributions: tuple[Distribution, ...]
+
+    @property
+    def k(self) -> int:
+        """Rows of the smallest class; 0 where none is declared."""
+        return self.anonymity.k if self.anonymity else 0
+
+    def facts(self) -> dict[str, Any]:
+        """Everything the record of a run keeps of it."""
+        return {
+            "balance": dict(self.balance),
+            "distributions": [asdict(item) for item in self.distributions],
+            "identifiers": self.scan.identifiers,
+            "cells_scanned": self.scan.scanned_cells,
+            "k": self.k,
+        }
+
+    def stored(self, store: Store, folder: str, facts: CardFacts) -> dict[str, dict[str, Any]]:
+        """Put CSV, Parquet and card into `folder` of the store; returns path, bytes and hash of each."""
+        hashes = {self.csv.path.name: self.csv.sha256, self.parquet.path.name: self.parquet.sha256}
+        self.csv.path.with_name("README.md").write_text(card(replace(facts, files=hashes)), encoding="utf-8")
+        made = {"csv": self.csv, "parquet": self.parquet, "card": Written.of(self.csv.path.with_name("README.md"), 0)}
+        files = {}
+        for kind, item in made.items():
+            path = f"{folder}/{item.path.name}"
+            store.put(path, chunks(item.path))
+            files[kind] = {"path": path, "bytes": item.bytes, "sha256": item.sha256}
+        return files
+
+
+def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch: Path) -> Published:
+    """Hold `rows` (the built features) to the gates and write them to `scratch`.
+
+    Raises:
+        DataError: D005, rows are not one per subject or have no label.
+        PrivacyRefusal: G002 below k, G001 a known identifier stands in a cell.
+    """
+    before = rows
+    if spec.quasi and spec.suppress:
+        parts = engine.write(suppress(rows, spec.quasi, k=spec.k), str(scratch / "suppressed"))
+        rows = engine.read([str(scratch / "suppressed" / part.path) for part in parts], before.schema().to_pyarrow())
+    count = _require_one_row_each(rows, spec, engine, expected=before)
+    anonymity = _require_k(rows, spec, engine)
+    names, kinds = (known.identifiers, known.pseudonyms), known.patterns
+    scan = leak_scan(rows, *names, id_column=spec.id_column, engine=engine, patterns=kinds)
+    require_clean(scan)
+    ordered = rows.order_by(spec.id_column)
+    csv, parquet = write_both(engine.stream(ordered), ordered.schema().to_pyarrow(), scratch, spec.name)
+    return Published(
+        csv=csv,
+        parquet=parquet,
+        rows=count,
+        scan=scan,
+        anonymity=anonymity,
+        suppressed=measure(before, spec.quasi, k=spec.k, engine=engine).rows_below if spec.quasi else 0,
+        balance=_balance(rows, spec, engine),
+        distributions=tuple(profile(rows, engine, least=max(spec.k, 1), hidden=(spec.id_column,))),
+    )
+
+
+def _require_one_row_each(rows: ir.Table, spec: Spec, engine: Engine, *, expected: ir.Table) -> int:
+    found = scalars(
+        engine,
+        rows.agg(
+            rows=rows.count(),
+            subjects=rows[spec.id_column].nunique(),
+            unlabelled=rows[spec.label].isnull().cast("int64").sum().fill_null(0),
+        ),
+    )
+    wanted = scalars(engine, expected.agg(n=expected.count()))["n"]
+    if not found["rows"] == found["subjects"] == wanted or found["unlabelled"]:
+        raise DataError(
+            f"`{spec.name}` is not one labelled row per subject",
+            "D005",
+            given=f"{found['rows']:,} rows, {found['subjects']:,} subjects, {found['unlabelled']:,} without label",
+            allowed=f"{wanted:,} of each, none without label",
+            state="nothing was published; the last version stays current",
+        )
+    return int(found["rows"])
+
+
+def _require_k(rows: ir.Table, spec: Spec, engine: Engine) -> Anonymity | None:
+    if not spec.quasi:
+        return None
+    found = measure(rows, spec.quasi, k=spec.k, engine=engine)
+    if found.rows_below:
+        raise PrivacyRefusal(
+            f"`{spec.name}` is only {found.k}-anonymous over {', '.join(spec.quasi)}",
+            "G002",
+            given=f"{found.rows_below:,} rows in classes smaller than {spec.k}",
+            hint="use coarser bands, name fewer columns, or set `below: suppress` in privacy.yaml",
+            state="nothing was published; the last version stays current",
+            next="potable plan",
+        )
+    return found
+
+
+def _balance(rows: ir.Table, spec: Spec, engine: Engine) -> dict[str, int]:
+    labels = rows.select(label=rows[spec.label].cast("string"))
+    counted = labels.group_by("label").agg(n=labels.count()).order_by("label")
+    return {
+        label: count
+        for batch in engine.stream(counted)
+        for label, count in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    }

@@ -1,0 +1,67 @@
+"""Versions of a dataset: a log of numbered commits, each written once and put-if-absent.
+
+A version names everything it was made from by hash. `publish` is the only verb that moves a name: the
+newest entry of the log is the current version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from potable.store.log import Log
+
+
+@dataclass(frozen=True)
+class Version:
+    """One published version of a dataset."""
+
+    dataset: str
+    fingerprint: str
+    """Of the publish step; the same inputs, project and vault give the same one."""
+    files: Mapping[str, str]
+    """Path below the open root by kind: csv, parquet, card."""
+    sha256: Mapping[str, str]
+    """Hash of each file."""
+    rows: int
+    columns: tuple[str, ...]
+    lineage: Mapping[str, Any]
+    """Inputs, code, contracts, policy and parents, by hash."""
+    run: str
+    published_at: str
+    number: int = 0
+    """Place in the log, from 1."""
+
+
+def current(log: Log) -> Version | None:
+    """The newest version, if there is one."""
+    number, entry = log.last()
+    return _version(entry, number) if entry else None
+
+
+def history(log: Log) -> list[Version]:
+    """All versions, oldest first."""
+    return [_version(entry, number) for number, entry in enumerate(log.entries(), 1)]
+
+
+def commit(log: Log, version: Version) -> tuple[Version, bool]:
+    """Make `version` the current one; (the current version, whether it is new).
+
+    Committing what is current already changes nothing.
+
+    Raises:
+        EnvironmentFailure: E005, another run published something else at the same time.
+    """
+    number, entry = log.last()
+    if entry and entry["fingerprint"] == version.fingerprint:
+        return _version(entry, number), False
+    data = asdict(version)
+    del data["number"]
+    number = log.append({**data, "parent": number}, parent=number)
+    return _version(data, number), True
+
+
+def _version(entry: Mapping[str, Any], number: int) -> Version:
+    data = {key: value for key, value in entry.items() if key != "parent"}
+    return Version(**{**data, "columns": tuple(data["columns"]), "number": number})

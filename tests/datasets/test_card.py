@@ -1,0 +1,104 @@
+"""The card says everything, the same way every time, and no name can break out of its place."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from ruamel.yaml import YAML
+
+from potable.datasets.card import CardColumn, CardFacts, PersonalData, card
+
+FACTS = CardFacts(
+    "employee_attrition",
+    "employee",
+    1_912,
+    (
+        CardColumn("employee_id", "string", "pseudonym(subject)"),
+        CardColumn("monthly_income", "string", "latest(gross) | band(edges: [30000])", "Gross pay, in bands.", 239),
+        CardColumn("attrition", "string", "any() in next 12mo after 1mo"),
+    ),
+    "random month end between 2012-01-01 and 2024-12-31, seed 7",
+    "attrition",
+    "any() in next 12mo after 1mo",
+    {"Left": 278, "Stayed": 1_634},
+    PersonalData(["attrition_model"], "legitimate_interest", "3y", 18_406, 0, 6, 5, ["age", "gender"], 41),
+    ["payroll.payslips", "hrms.exits"],
+    {"policy": "9a9a", "contracts": "3f3f"},
+    {"employee_attrition.parquet": "bb", "employee_attrition.csv": "aa"},
+    "30d",
+    ["Contractors are not covered."],
+    "0.1.0",
+)
+
+
+def front(text):
+    return YAML(typ="safe").load(io.StringIO(text.split("---\n")[1]))
+
+
+def test_the_front_matter_is_yaml_the_hub_reads():
+    found = front(card(FACTS))
+    assert found["pretty_name"] == "employee_attrition"
+    assert found["task_categories"] == ["tabular-classification"]
+    assert found["size_categories"] == ["1K<n<10K"]
+    assert found["configs"] == [{"config_name": "default", "data_files": "employee_attrition.csv"}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"), [(0, "n<1K"), (999, "n<1K"), (1_000, "1K<n<10K"), (500_000, "100K<n<1M"), (2 * 10**9, "n>1B")]
+)
+def test_the_size_category_follows_the_rows(rows, size):
+    assert front(card(replace(FACTS, rows=rows)))["size_categories"] == [size]
+
+
+def test_it_says_what_a_stranger_needs():
+    text = card(FACTS)
+    for part in (
+        "1,912 rows of 3 columns: one row per employee, made from 2 tables",
+        "Facts of the last 30d before it are not used either.",
+        "| Stayed | 1,634 | 85.5% |\n| Left | 278 | 14.5% |",
+        "| `monthly_income` | string | `latest(gross) \\| band(edges: [30000])` | Gross pay, in bands. | 239 (12.5%) |",
+        "**pseudonymous, not anonymous**",
+        "Legal basis: legitimate_interest",
+        "Retention: 3y",
+        "18,406 known identifiers; nothing was found.",
+        "every combination of `age`, `gender` is shared by at least 6 rows (required: 5)",
+        "these columns are empty in 41 rows",
+        "| contracts | `3f3f` |\n| policy | `9a9a` |",
+        "| file employee_attrition.csv | `aa` |",
+        "- Contractors are not covered.",
+    ):
+        assert part in text
+
+
+def test_it_admits_what_is_missing():
+    bare = replace(FACTS, personal=replace(FACTS.personal, k_required=0, findings=2), balance={}, lineage={}, files={})
+    text = card(bare)
+    assert "k-anonymity: none required." in text
+    assert "2 findings remained" in text
+    assert "No row carries a label." in text
+    assert "configs" not in front(text)
+
+
+def test_the_order_of_mappings_and_sources_does_not_matter():
+    turned = replace(
+        FACTS,
+        balance=dict(reversed(FACTS.balance.items())),
+        lineage=dict(reversed(FACTS.lineage.items())),
+        files=dict(reversed(FACTS.files.items())),
+        sources=FACTS.sources[::-1],
+    )
+    assert card(turned) == card(FACTS)
+
+
+def test_hostile_names_stay_in_their_cells():
+    hostile = '<img src=x>|\n# `"---'
+    column = CardColumn(hostile, hostile, hostile, hostile, 1)
+    facts = replace(FACTS, name=hostile, columns=(column,), balance={hostile: 1}, limits=[hostile])
+    text = card(facts)
+    assert front(text)["pretty_name"] == hostile
+    row = next(line for line in text.splitlines() if "1 (0.1%)" in line)
+    assert len(row.replace("\\|", "").split("|")) == 7
+    body = text.split("\n---\n", 1)[1]
+    headings = [line for line in body.splitlines() if line.startswith("# ")]
+    assert len(headings) == 1
+    assert "<img" not in body.replace("`` <img", "").replace("``<img", "")

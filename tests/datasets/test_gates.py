@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from potable.datasets.gates import Finding, LeakScan, leak_scan, require_clean
+from potable.errors import PrivacyRefusal
+
+PEOPLE = [
+    ("s1", "p1", "Anna", "Müller", "E100234", "anna.mueller@corp.example", "+49 (0) 151 123 45 67", "234123412346"),
+    ("s2", "p2", "Will", "Low", "E100777", "will.low@corp.example", "(212) 555-0123", "219-09-9999"),
+    ("s3", "p3", "Grace", "High", "E100778", "grace@corp.example", "020 7946 0999", "AB123456C"),
+    ("s4", "p4", "Bo", "Small", "E100779", "bo@corp.example", "0151/7654321", "ABCPK1234F"),
+]
+CLEAN = {
+    "rating": ["High", "Low", "Low", "High"],
+    "size": ["Small", "Large", "Small", "Large"],
+    "pay": ["30000-60000", "<30000", ">=100000", "30000-60000"],
+    "dependents": [1, 2, 3, 4],
+    "rate": [0.5, 1.25, None, 100777.0],
+}
+
+
+@pytest.fixture
+def scan(engine, tmp_path: Path):
+    def run(columns=None, people=PEOPLE, **given) -> LeakScan:
+        identifiers = [
+            {"subject": subject, "kind": kind, "value": value}
+            for subject, _, first, last, number, mail, phone, national in people
+            for kind, value in (
+                ("name", first),
+                ("name", last),
+                ("full_name", f"{first} {last}"),
+                ("id", number),
+                ("email", mail),
+                ("phone", phone),
+                ("id", national),
+                ("address", "12 Hauptstraße"),
+            )
+        ]
+        identifiers.append({"subject": None, "kind": "full_name", "value": "Nobody Knows"})
+        features = pa.table({"employee_id": [person[1] for person in people], **CLEAN, **(columns or {})})
+        names = pa.table({"subject": [p[0] for p in people], "pseudonym": [p[1] for p in people]})
+        tables = (features, pa.Table.from_pylist(identifiers), names)
+        read = []
+        for index, table in enumerate(tables):
+            file = tmp_path / f"{index}.parquet"
+            pq.write_table(table, file)
+            read.append(engine.read([str(file)], table.schema))
+        return leak_scan(*read, id_column="employee_id", engine=engine, **given)
+
+    return run
+
+
+def test_bands_ratings_and_small_numbers_are_no_findings(scan):
+    found = scan()
+    assert found.findings == ()
+    assert found.identifiers == 33
+    assert found.scanned_cells == 4 * 6
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("Anna Müller", "full_name"),
+        ("report of MUELLER, anna - no: anna mueller!", "full_name"),
+        ("Nobody  knows", "full_name"),
+        ("anna.mueller@corp.example", "email"),
+        ("mailto:Anna.Mueller@CORP.example", "email"),
+        ("0151 123 4567", "phone"),
+        ("tel. 0049 151 1234567", "phone"),
+        ("2341 2341 2346", "id"),
+        ("e-100234", "id"),
+        ("ABCPK1234F", "id"),
+        ("219 09 9999", "id"),
+        ("near 12, Hauptstrasse", "address"),
+    ],
+)
+def test_an_identifier_of_anybody_is_found_in_any_row(scan, value, kind):
+    found = scan({"note": ["fine", None, value, value]}).findings
+    assert Finding("note", kind, 2) in found
+    assert all(finding.column == "note" for finding in found)
+
+
+def test_a_word_is_found_where_it_names_the_person_of_the_row(scan):
+    found = scan({"greeting": ["Dear Anna", "Hello, Will!", "Grace", None]})
+    assert found.findings == (Finding("greeting", "name", 3),)
+
+
+def test_the_employee_number_as_a_number_is_found(scan):
+    found = scan({"code": [100234, 100777, 5, None]})
+    assert found.findings == (Finding("code", "number", 2),)
+
+
+def test_a_number_that_is_somebody_elses_by_chance_is_not(scan):
+    assert scan({"code": [100777, 100778, 100234, 5]}).findings == ()
+
+
+def test_the_key_itself_is_searched(scan):
+    people = [(p[0], f"{p[4]}", *p[2:]) for p in PEOPLE]
+    assert scan(people=people).findings == (Finding("employee_id", "id", 4),)
+
+
+def test_rows_without_a_known_person_are_searched(scan):
+    columns = {"employee_id": ["x", "y", "z", "grace@corp.example"]}
+    assert scan(columns).findings == (Finding("employee_id", "email", 1),)
+
+
+def test_injected_patterns_see_distinct_values_of_every_other_text(scan):
+    seen = []
+
+    def patterns(values: pa.Array) -> dict[str, int]:
+        seen.extend(values.to_pylist())
+        return {"iban": sum(value == "Large" for value in values.to_pylist())}
+
+    found = scan(patterns=patterns)
+    assert Finding("size", "iban by form", 1) in found.findings
+    assert seen.count("Large") == 1 and "p1" not in seen
+
+
+def test_the_refusal_names_columns_and_counts_but_no_value(scan):
+    found = scan({"note": ["Anna Müller", None, None, "bo@corp.example"]})
+    with pytest.raises(PrivacyRefusal) as caught:
+        require_clean(found)
+    assert caught.value.code == "G001" and caught.value.exit_code == 4
+    text = caught.value.text() + repr(found)
+    assert "note: 1 email; note: 1 full_name" in text
+    assert not any(part in text for person in PEOPLE for part in person[2:])
+
+
+def test_a_clean_scan_passes(scan):
+    require_clean(scan())
+
+
+def test_no_features_and_no_identifiers_are_clean(scan):
+    assert scan(people=[], columns={name: [] for name in CLEAN}).findings == ()
