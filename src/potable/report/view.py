@@ -1,0 +1,295 @@
+"""What the report says about a run, in sentences and rows: the record, read once and put in order.
+
+Everything is derived from the record, nothing is looked up elsewhere; mappings are sorted here because
+a stored record has lost their order. How it looks belongs to the template and the style sheet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+from potable.errors import CODES, DOCS
+from potable.report.numbers import human_bytes, human_count, human_seconds, plural, share
+from potable.runs.record import VERBS, CategoryRecord, FeatureRecord, RunRecord, StepRecord, TableRecord
+
+NOBODY = "belongs to nobody"
+"""Reason of rows that protect split off because no roster knows their person."""
+_SPINE: Mapping[str, str] = {
+    "seen": "subjects with any employment record",
+    "employed": "employed at a candidate date",
+    "selected": "where the condition of the rows holds",
+    "eligible": "with a label window inside the data",
+    "rows": "rows of the dataset",
+}
+_IDENTITY: Mapping[str, str] = {
+    "keys": "keys in all systems",
+    "people": "people behind them",
+    "rostered": "known to a roster",
+    "new": "met for the first time",
+    "merged": "joined with another",
+    "split": "found to be two",
+    "shared_keys": "placeholders that do not link",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One promise of the product, and what this run measured about it."""
+
+    promise: str
+    state: Literal["kept", "broken", "open"]
+    """`open`: this run did not get far enough, or was not asked, to measure it."""
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Equation:
+    """The row counts of one table, which must add up."""
+
+    table: TableRecord
+    balanced: bool
+    protected: bool
+    """Whether protect has seen the table."""
+    unexpected: Sequence[Any]
+    """Checks that some row did not meet."""
+    nulls: Sequence[tuple[str, int]]
+    """Columns with nulls, most first."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The steps of one verb together."""
+
+    verb: str
+    steps: int
+    skipped: int
+    rows: int
+    bytes: int
+    seconds: float
+
+
+def outcome(record: RunRecord) -> str:
+    """What came of the run, as a sentence."""
+    data = record.dataset
+    if record.outcome == "published" and data:
+        return f"Version {data.version} was published."
+    if record.outcome == "nothing new":
+        return f"Nothing changed. Version {data.version} stays current." if data else "Nothing changed."
+    if record.outcome == "failed":
+        kept = f" Version {data.version} stays current." if data else " No version was published."
+        return "The run failed." + kept
+    return "The run did what it was asked to. It published no new version."
+
+
+def size(record: RunRecord) -> str:
+    """The dataset's measures as a phrase: `1,912 rows × 41 columns, 612 KB`."""
+    data = record.dataset
+    if not data:
+        return ""
+    return f"{plural(data.rows, 'row')} × {plural(data.columns, 'column')}, {human_bytes(data.csv_bytes)}"
+
+
+def absent(record: RunRecord) -> str:
+    """Why a section has nothing to show."""
+    return "The run ended before this." if record.outcome == "failed" else "Not part of this run."
+
+
+def verdicts(record: RunRecord) -> tuple[Verdict, ...]:
+    """The promises a run can measure, each with its evidence."""
+    return _nothing_lost(record), _no_one_exposed(record), _no_future(record), _memory_kept(record)
+
+
+def _nothing_lost(record: RunRecord) -> Verdict:
+    promise = "Nothing is lost"
+    tables = equations(record)
+    if not tables:
+        return Verdict(promise, "open", absent(record))
+    wrong = [equation.table.table for equation in tables if not equation.balanced]
+    if wrong:
+        return Verdict(promise, "broken", f"Row counts do not add up in {', '.join(wrong)}.")
+    rows_in, rows, away = totals(record)
+    what = f"{plural(rows_in, 'row')} in = {human_count(rows)} out + {human_count(away)} quarantined"
+    return Verdict(promise, "kept", f"{what}, in {plural(len(tables), 'table')}.")
+
+
+def _no_one_exposed(record: RunRecord) -> Verdict:
+    promise, privacy = "No one is exposed", record.privacy
+    if privacy.findings or privacy.k < privacy.k_required or record.error.get("code") in {"G001", "G002", "G004"}:
+        return Verdict(promise, "broken", f"{leak_scan(record)} {anonymity(record)}")
+    if not privacy.cells_scanned:
+        return Verdict(promise, "open", absent(record))
+    return Verdict(promise, "kept", f"{leak_scan(record)} {anonymity(record)}")
+
+
+def _no_future(record: RunRecord) -> Verdict:
+    promise = "No future leaks in"
+    if record.error.get("code") == "G003":
+        return Verdict(promise, "broken", "Destroying the future changed a feature; the error names it.")
+    if not record.leakage.get("subjects"):
+        return Verdict(promise, "open", absent(record))
+    return Verdict(promise, "kept", f"{proof(record)} stayed byte-identical when the future was destroyed.")
+
+
+def _memory_kept(record: RunRecord) -> Verdict:
+    state: Literal["kept", "broken"] = "broken" if record.peak_memory > record.memory else "kept"
+    peak = f"{human_bytes(record.peak_memory)} of {human_bytes(record.memory)} at most"
+    return Verdict("Memory is bounded", state, f"{peak}, {plural(record.threads, 'thread')}.")
+
+
+def leak_scan(record: RunRecord) -> str:
+    """The leak scan as a sentence."""
+    privacy = record.privacy
+    if not privacy.cells_scanned:
+        return "The dataset was not searched for identifiers."
+    found = plural(privacy.findings, "finding") if privacy.findings else "nothing found"
+    searched = f"{plural(privacy.cells_scanned, 'cell')} searched for {plural(privacy.identifiers, 'known identifier')}"
+    return f"{searched}: {found}."
+
+
+def anonymity(record: RunRecord) -> str:
+    """The k-anonymity as a sentence."""
+    privacy = record.privacy
+    if not privacy.k_required:
+        return "No k-anonymity is required." if privacy.cells_scanned else ""
+    if not privacy.k:
+        return f"k = {privacy.k_required} is required; it was not measured."
+    return f"k = {human_count(privacy.k)}, required {privacy.k_required}."
+
+
+def proof(record: RunRecord) -> str:
+    """What the point-in-time proof covered: `38 columns of 200 people`."""
+    covered = record.leakage
+    return f"{plural(covered.get('columns', 0), 'column')} of {plural(covered.get('subjects', 0), 'sampled subject')}"
+
+
+def equations(record: RunRecord) -> tuple[Equation, ...]:
+    """The tables in record order, with what does not add up marked."""
+    return tuple(_equation(table) for table in record.tables)
+
+
+def _equation(table: TableRecord) -> Equation:
+    protected = bool(table.protected_rows or table.nobody)
+    balanced = table.rows_in == table.rows + table.quarantined
+    if protected:
+        balanced = balanced and table.rows == table.protected_rows + table.nobody
+    return Equation(
+        table,
+        balanced,
+        protected,
+        [check for check in table.checks if check.unexpected_count or not check.success],
+        ranked({column: count for column, count in table.nulls.items() if count}),
+    )
+
+
+def totals(record: RunRecord) -> tuple[int, int, int]:
+    """Rows in, rows out and rows quarantined by either verb, over all tables."""
+    rows_in = sum(table.rows_in for table in record.tables)
+    away = sum(table.quarantined + table.nobody for table in record.tables)
+    return rows_in, sum(table.rows - table.nobody for table in record.tables), away
+
+
+def reasons(record: RunRecord) -> list[tuple[str, str, int]]:
+    """Quarantined rows as (reason, table, rows), most first."""
+    found = [(reason, table.table, rows) for table in record.tables for reason, rows in table.reasons.items()]
+    found += [(NOBODY, table.table, table.nobody) for table in record.tables if table.nobody]
+    return sorted((row for row in found if row[2]), key=lambda row: (-row[2], row[0], row[1]))
+
+
+def identity(record: RunRecord) -> list[tuple[str, int]]:
+    """What resolve counted, each with its meaning; counts it may add later keep their own name."""
+    known = [(_IDENTITY[key], record.identity[key]) for key in _IDENTITY if key in record.identity]
+    return known + [(words(key), count) for key, count in sorted(record.identity.items()) if key not in _IDENTITY]
+
+
+def spine(record: RunRecord) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """How the rows were chosen: subjects left after each stage, and those dropped, by why."""
+    stages = [(_SPINE[key], record.spine[key]) for key in _SPINE if key in record.spine]
+    # whatever is no stage is a reason
+    why = {words(key.removeprefix("dropped")): count for key, count in record.spine.items() if key not in _SPINE}
+    return stages, [(reason, count) for reason, count in ranked(why) if count]
+
+
+def feature_groups(features: Iterable[FeatureRecord]) -> list[tuple[str, list[FeatureRecord]]]:
+    """Output columns by the table they come from; what identifies, dates and labels a row comes first."""
+    listed = list(features)
+    groups = [("the row", [feature for feature in listed if feature.role != "feature"])]
+    rest = [feature for feature in listed if feature.role == "feature"]
+    tables = dict.fromkeys(feature.table for feature in rest)
+    groups += [(table, [feature for feature in rest if feature.table == table]) for table in tables]
+    return [(name, members) for name, members in groups if members]
+
+
+def categories(record: RunRecord) -> list[tuple[str, list[CategoryRecord]]]:
+    """Categories by what protect did with them."""
+    ordered = sorted(record.privacy.categories, key=lambda category: (category.protect, category.category))
+    return [(what, list(members)) for what, members in groupby(ordered, key=lambda category: category.protect)]
+
+
+def spent(record: RunRecord) -> list[Spent]:
+    """Steps, rows, bytes and seconds per verb, in pipeline order."""
+    return [_spent(verb, steps) for verb in VERBS if (steps := [step for step in record.steps if step.verb == verb])]
+
+
+def _spent(verb: str, steps: Sequence[StepRecord]) -> Spent:
+    skipped = sum(step.state == "skipped" for step in steps)
+    rows, written = sum(step.rows for step in steps), sum(step.bytes for step in steps)
+    return Spent(verb, len(steps), skipped, rows, written, sum(step.seconds for step in steps))
+
+
+def error_lines(error: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each error of a failed run with its place as text, its labelled parts and its docs page."""
+    return [_error(single) for single in error.get("errors", [error] if error else [])]
+
+
+def _error(error: Mapping[str, Any]) -> dict[str, Any]:
+    place, code = error.get("place") or {}, str(error.get("code", "X001"))
+    where = ":".join(str(place[key]) for key in ("file", "line", "column") if place.get(key))
+    parts = [(key, error[key]) for key in ("given", "allowed", "hint", "state", "next") if error.get(key)]
+    problem = error.get("problem") or CODES.get(code, "")
+    return {"code": code, "where": where, "problem": problem, "parts": parts, "docs": f"{DOCS}#{code.lower()}"}
+
+
+def earlier(history: Iterable[Mapping[str, Any]], most: int) -> list[dict[str, Any]]:
+    """The latest `most` of the stored records of earlier runs, newest first, as far as they are complete."""
+    return [_earlier(run) for run in list(history)[-most:]][::-1]
+
+
+def _earlier(run: Mapping[str, Any]) -> dict[str, Any]:
+    data = run.get("dataset") or {}
+    tables = run.get("tables") or ()
+    return {
+        "run": str(run.get("run", "")),
+        "started": str(run.get("started", "")),
+        "outcome": str(run.get("outcome", "")),
+        "version": data.get("version", 0),
+        "rows": data.get("rows", 0),
+        "columns": data.get("columns", 0),
+        "quarantined": sum(table.get("quarantined", 0) + table.get("nobody", 0) for table in tables),
+        "seconds": run.get("seconds", 0.0),
+        "peak_memory": run.get("peak_memory", 0),
+    }
+
+
+def funnel_line(record: RunRecord) -> str:
+    """The first and the last stage of the funnel in one sentence."""
+    if len(record.funnel) < 2:
+        return ""
+    first, last = record.funnel[0], record.funnel[-1]
+    from_ = f"{human_bytes(first.bytes)} in {plural(first.files, 'file')}"
+    line = f"{from_} became {human_bytes(last.bytes)} in {plural(last.files, 'file')}"
+    if 0 < last.bytes < first.bytes:
+        line += f": {share(last.bytes, first.bytes)} of what was received"
+    return line + f", in {human_seconds(record.seconds)}."
+
+
+def ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Largest first, equal ones by name."""
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def words(key: str) -> str:
+    """A key of the record as words."""
+    return key.replace("_", " ").strip(" :")

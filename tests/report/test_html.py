@@ -1,0 +1,226 @@
+"""The page is complete, self-contained and well-formed, whatever the record holds."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from lxml import html as lxml_html
+from tests.report import records
+
+from potable.report.html import render
+from potable.runs.record import RunRecord, TableRecord
+
+VOID = {"meta", "br", "link", "img", "input", "hr", "wbr"}
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+class Balance(HTMLParser):
+    """Collects tags that are closed in the wrong order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.wrong = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append((tag, self.getpos()))
+
+
+@pytest.fixture(params=records.ALL, ids=lambda make: make.__name__)
+def record(request):
+    return request.param()
+
+
+def text_of(record, **options):
+    page = lxml_html.fromstring(render(record, **options))
+    for unseen in page.xpath("//style | //head"):
+        unseen.drop_tree()
+    return re.sub(r"\s+", " ", page.text_content())
+
+
+def test_every_tag_is_closed_where_it_was_opened(record):
+    balance = Balance()
+    balance.feed(render(record))
+    assert (balance.wrong, balance.open) == ([], [])
+
+
+def test_nothing_is_requested_from_anywhere(record):
+    page = render(record)
+    tree = lxml_html.fromstring(page)
+    links = [value for value in tree.xpath("//@src | //@href | //@action | //@data") if not value.startswith("#")]
+    assert links == []
+    assert re.findall(r"url\((?!#)", page) == []
+    assert re.findall(r"@import|<script|<link|<iframe|\son\w+=", page) == []
+    assert "default-src 'none'" in page
+
+
+def test_ids_are_unique_and_every_link_has_its_target(record):
+    tree = lxml_html.fromstring(render(record))
+    ids = tree.xpath("//@id")
+    assert len(ids) == len(set(ids))
+    targets = [value.removeprefix("#") for value in tree.xpath("//a/@href")] + tree.xpath("//@aria-labelledby")
+    assert set(targets) <= set(ids)
+
+
+def test_it_can_be_read_without_seeing_it(record):
+    tree = lxml_html.fromstring(render(record))
+    assert [len(tree.xpath(f"//{landmark}")) for landmark in ("header", "nav", "main", "footer", "h1")] == [1] * 5
+    assert tree.get("lang") == "en"
+    assert tree.xpath("//table[not(.//th[@scope='col'])]") == []
+    assert tree.xpath("//tbody/tr[not(th[@scope='row'])]") == []
+    assert tree.xpath("//svg[not(@role='img' and title) and not(ancestor::*[@aria-hidden])]") == []
+
+
+def test_every_table_scrolls_in_its_own_box(record):
+    assert lxml_html.fromstring(render(record)).xpath("//table[not(parent::div[@class='scroll'])]") == []
+
+
+def test_names_from_data_are_never_markup():
+    page = render(records.enormous())
+    assert records.HOSTILE not in page
+    assert html.escape(records.HOSTILE, quote=False).split("(")[0] in page
+
+
+def test_control_characters_do_not_reach_the_page():
+    page = render(replace(records.attrition(), reason="a\x00b\x1b[31m\x85"))
+    assert "a�b�[31m�" in page
+
+
+def test_a_stored_record_gives_the_same_page(record):
+    assert render(RunRecord.from_bytes(record.to_bytes())) == render(record)
+
+
+def test_a_published_run_names_its_dataset_and_its_promises():
+    text = text_of(records.attrition())
+    for part in (
+        "Version 3 was published.",
+        "1,912 rows × 41 columns, 598 KB",
+        "307,077 rows in = 306,226 out + 851 quarantined, in 11 tables.",
+        "78,392 cells searched for 18,406 known identifiers: nothing found. k = 6, required 5.",
+        "38 columns of 200 sampled subjects stayed byte-identical",
+        "611 MB of 2.0 GB at most",
+        "1,094 files restricted zone",
+    ):
+        assert part in text
+
+
+def test_every_column_has_a_card_and_every_table_its_equation():
+    tree = lxml_html.fromstring(render(records.attrition()))
+    cards = [card.findtext("h4") for card in tree.xpath("//article")]
+    assert sorted(cards) == sorted(feature.name for feature in records.features())
+    rows = tree.xpath("//section[@id='quality']//table[1]/tbody/tr[th/a]")
+    assert len(rows) == len(records.tables())
+
+
+def test_a_failed_run_shows_its_error_in_the_one_form():
+    text = text_of(records.failed())
+    assert "The run failed. Version 3 stays current." in text
+    error = records.failed().error
+    parts = ("error[D001] sources/payroll.yaml:31:9:", "state:" + error["state"], "next:" + error["next"])
+    assert all(part in text for part in parts)
+    assert text.count("The run ended before this.") >= 4
+
+
+def test_all_of_several_errors_are_shown():
+    error = records.failed().error
+    several = {"errors": [error, {**error, "code": "D002"}], "exit_code": 1}
+    text = text_of(replace(records.failed(), error=several))
+    assert "error[D001]" in text
+    assert "error[D002]" in text
+
+
+def test_rows_that_do_not_add_up_break_the_promise():
+    table = TableRecord("hrms.people", 10, 8, 1, {}, (), (), {})
+    text = text_of(replace(records.attrition(), tables=(table,)))
+    assert "Nothing is lost: broken" in text
+    assert "1 table does not add up." in text
+
+
+@pytest.mark.parametrize(
+    ("change", "promise"),
+    [
+        ({"findings": 1}, "No one is exposed: broken"),
+        ({"k": 4}, "No one is exposed: broken"),
+        ({"cells_scanned": 0}, "No one is exposed: not measured"),
+    ],
+)
+def test_privacy_is_kept_only_where_it_was_measured(change, promise):
+    made = records.attrition()
+    assert promise in text_of(replace(made, privacy=replace(made.privacy, **change)))
+
+
+def test_a_leak_and_too_much_memory_break_their_promises():
+    made = records.attrition()
+    assert "No future leaks in: broken" in text_of(replace(made, error={"code": "G003", "problem": "x"}))
+    assert "Memory is bounded: broken" in text_of(replace(made, peak_memory=made.memory + 1))
+
+
+def test_the_share_a_check_needs_is_exact():
+    assert "≥ 99.9%" in text_of(records.attrition())
+    assert "≥ 99.999%" in text_of(records.enormous())
+
+
+def test_nothing_quarantined_is_said_plainly():
+    clean = TableRecord("hrms.people", 10, 10, 0, {}, (), (), {}, 0, 10)
+    text = text_of(replace(records.attrition(), tables=(clean,)))
+    assert "Nothing was quarantined." in text
+    assert "No drift. No nulls." in text
+
+
+def test_nothing_new_says_which_version_is_current():
+    assert "Nothing changed. Version 3 stays current." in text_of(records.unchanged())
+
+
+def test_earlier_runs_are_listed_newest_first_and_the_rest_counted():
+    runs = [json.loads(replace(records.attrition(), run=f"run-{place:02d}").to_bytes()) for place in range(14)]
+    text = text_of(records.attrition(), history=runs)
+    assert "The newest first; 2 older runs not listed." in text
+    assert "run-01" not in text
+    assert text.index("run-13") < text.index("run-02")
+
+
+def test_contrast_of_text_is_at_least_aa():
+    """WCAG 2.1: contrast (L1 + 0.05) / (L2 + 0.05) of relative luminances, 4.5 for text."""
+    style = re.findall(r"--([\w-]+): (#[0-9a-f]{6})", render(records.first()))
+    half = [index for index, (name, _) in enumerate(style) if name == "paper"][1]
+    for palette in (dict(style[:half]), dict(style[half:])):
+        for ground in ("paper", "sunk"):
+            for ink in ("ink", "soft", "water", "kept", "broken", "care"):
+                assert contrast(palette[ink], palette[ground]) >= 4.5, (ink, ground, palette[ink])
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour):
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to lay the page out with")
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_nothing_is_wider_than_the_screen(record, width, tmp_path):
+    frame = html.escape(render(record))
+    script = "f.onload=()=>{const d=f.contentDocument.documentElement;document.title=d.scrollWidth+' '+d.clientWidth}"
+    phone = f'<iframe id="f" style="border:0;width:{width}px;height:900px" srcdoc="{frame}"></iframe>'
+    (tmp_path / "outer.html").write_text(f"<!doctype html><body>{phone}<script>{script}</script>")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width + 200},1000", "--dump-dom"]
+    found = subprocess.run([*command, f"file://{tmp_path}/outer.html"], capture_output=True, text=True, timeout=60)
+    needed, there = map(int, re.search(r"<title>(\d+) (\d+)</title>", found.stdout).groups())
+    assert there == width
+    assert needed <= there
