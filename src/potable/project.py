@@ -1,0 +1,280 @@
+"""A project: one folder, one file per team, read and checked as a whole.
+
+`load` reads potable.yaml (with an environment laid over it), sources/*.yaml, privacy.yaml and
+features.yaml and reports everything that is wrong in them at once. What the declarations mean belongs
+to the slices that own them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import field_validator
+
+from potable import plugins
+from potable.contracts.checks import Check, parse
+from potable.declarations import Declaration, Document, overlay, read
+from potable.errors import Place, PotableError, ProjectError, ProjectErrors, did_you_mean, raise_all
+from potable.features.check import check as check_features
+from potable.features.declaration import FeatureSet
+from potable.features.plan import FeaturePlan
+from potable.privacy import flow
+from potable.privacy.operators import OPERATORS
+from potable.privacy.policy import Policy
+from potable.privacy.policy import check as check_policy
+from potable.sources.base import Source
+from potable.store.layout import Lake
+from potable.tables import Table
+
+R = TypeVar("R")
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class LakeSettings(Declaration):
+    """Where the lake is."""
+
+    restricted: str = "lake/restricted"
+    """Root of raw, validated and quarantine: holds personal data. Path or URL."""
+    open: str = "lake/open"
+    """Root of protected, features, datasets, runs and audit. Path or URL."""
+
+
+class Platform(Declaration):
+    """potable.yaml: what the platform team decides."""
+
+    project: str
+    """Name of the project."""
+    lake: LakeSettings = LakeSettings()
+    """Roots of the lake."""
+    vault: str = "vault"
+    """Subject ids and keys; may be shared by several lakes. Path or URL."""
+    engine: str = "duckdb"
+    """Engine that runs the project."""
+    memory: str = "2GB"
+    """Memory a run may use, over all its processes."""
+    threads: int = os.cpu_count() or 1
+    """Threads and worker processes."""
+    scratch: str = ".potable/scratch"
+    """Local folder for spilled data."""
+
+    @field_validator("memory")
+    @classmethod
+    def _size(cls, value: str) -> str:
+        memory_bytes(value)
+        return value
+
+
+def memory_bytes(text: str) -> int:
+    """Bytes of a size such as `512MB` or `4GiB` (powers of 1024).
+
+    Raises:
+        ValueError: not a size, or less than 256 MB.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise ValueError("write a size such as 512MB or 4GB")
+    size = int(float(match[1]) * _UNITS[match[2].upper()])
+    if size < 256 << 20:
+        raise ValueError("a run needs at least 256MB")
+    return size
+
+
+@dataclass(frozen=True)
+class Project:
+    """Everything declared in one project folder, checked."""
+
+    root: Path
+    platform: Platform
+    sources: Mapping[str, Source[Any]]
+    policy: Policy
+    features: FeatureSet
+    plan: FeaturePlan
+    """The dataset's rows, features and labels, resolved."""
+    proof: flow.Proof
+    """Which category reaches which output column, through which operator."""
+    checks: Mapping[str, tuple[Check, ...]]
+    """Parsed checks by `source.table`."""
+    documents: Mapping[str, Document]
+    """Documents by file stem: `potable`, `privacy`, `features`, and each source."""
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """All tables by `source.table`, in declared order."""
+        return tables_of(self.sources)
+
+    def lake(self) -> Lake:
+        """The project's lake, opened."""
+        settings = self.platform.lake
+        return Lake.at(settings.restricted, settings.open, self.platform.vault, base=self.root)
+
+
+def tables_of(sources: Mapping[str, Source[Any]]) -> dict[str, Table]:
+    """All tables by `source.table`."""
+    return {f"{name}.{table}": contract for name, source in sources.items() for table, contract in source.tables.items()}
+
+
+def load(root: Path, *, environment: str | None = None, variables: Mapping[str, str] | None = None) -> Project:
+    """The project in folder `root`.
+
+    Args:
+        environment: name of the overlay `envs/<environment>.yaml`.
+        variables: for `${env:…}`; by default the project's `.env` file below the process environment.
+
+    Raises:
+        ProjectError: or ProjectErrors with everything that is wrong, each with its place.
+    """
+    root = root.resolve()
+    if not (root / "potable.yaml").is_file():
+        raise ProjectError(
+            "this is not a project folder: it has no potable.yaml", "P001", given=str(root), next="potable init"
+        )
+    reader = _Reader(root, {**_dotenv(root / ".env"), **os.environ} if variables is None else variables)
+    platform = reader.model(reader.platform(environment), Platform)
+    sources = reader.sources()
+    policy = reader.model(reader.document("privacy"), Policy)
+    features = reader.model(reader.document("features"), FeatureSet)
+    raise_all(reader.errors)
+    assert platform and policy and features
+    return _checked(root, reader, platform, sources, policy, features)
+
+
+def _checked(
+    root: Path, reader: _Reader, platform: Platform, sources: Mapping[str, Source[Any]], policy: Policy, features: FeatureSet
+) -> Project:
+    """The project after the checks that need several files."""
+    tables, documents = tables_of(sources), reader.documents
+    checks: dict[str, tuple[Check, ...]] = {}
+    for name, table in tables.items():
+        source, short = name.split(".", 1)
+        parsed, wrong = parse(short, table, documents[source])
+        checks[name] = tuple(parsed)
+        reader.errors += wrong
+    reader.errors += _roster_errors(features, tables, documents["features"])
+    reader.keep(
+        lambda: check_policy(
+            tables, policy, documents=documents, policy_document=documents["privacy"], operators=OPERATORS
+        )
+    )
+    kept = {name: _kept(table, policy) for name, table in tables.items()}
+    plan = reader.keep(
+        lambda: check_features(features, tables, documents["features"], operators=OPERATORS, kept=kept)
+    )
+    proof = reader.keep(lambda: _proof(plan, tables, policy, documents["features"])) if plan else None
+    raise_all(reader.errors)
+    assert plan and proof
+    return Project(root, platform, sources, policy, features, plan, proof, checks, documents)
+
+
+def _kept(table: Table, policy: Policy) -> list[str]:
+    """Columns of a table that reach the protected zone."""
+    rules = {name: policy.rule_for(column.declared_category or "") for name, column in table.columns.items()}
+    return [name for name, rule in rules.items() if rule and not rule.stays and not table.columns[name].key]
+
+
+def _proof(plan: FeaturePlan, tables: Mapping[str, Table], policy: Policy, document: Document) -> flow.Proof:
+    categories = {
+        (name, column): declared.declared_category or ""
+        for name, table in tables.items()
+        for column, declared in table.columns.items()
+    }
+    outputs = [flow.Output(item.name, item.reads, item.outputs, item.operators) for item in plan.outputs]
+    proof = flow.prove(outputs, categories, policy)
+    places = {
+        item.name: document.place("label", item.name) if item.is_label else document.place("features", item.table, item.name)
+        for item in plan.outputs
+    }
+    flow.require(proof, places)
+    return proof
+
+
+def _roster_errors(features: FeatureSet, tables: Mapping[str, Table], document: Document) -> list[ProjectError]:
+    declared = sorted({table.roster for table in tables.values() if table.roster})
+    if features.subject in declared:
+        return []
+    hint = did_you_mean(features.subject, declared) or f"write `roster: {features.subject}` in its table"
+    allowed = ", ".join(declared) or "none is declared"
+    place = document.place("subject")
+    problem = f"no table is the roster of `{features.subject}`"
+    return [ProjectError(problem, "P040", place=place, allowed=allowed, hint=hint)]
+
+
+class _Reader:
+    """Reads the files of one folder, keeping documents and errors."""
+
+    def __init__(self, root: Path, variables: Mapping[str, str]) -> None:
+        self._root = root
+        self._variables = variables
+        self.documents: dict[str, Document] = {}
+        self.errors: list[PotableError] = []
+
+    def document(self, stem: str, folder: str = "") -> Document | None:
+        """One file; None, and an error kept, when it cannot be read."""
+        path = self._root / folder / f"{stem}.yaml"
+        found = self.keep(lambda: read(path, root=self._root, environment=self._variables))
+        if found:
+            self.documents[stem] = found
+        return found
+
+    def platform(self, environment: str | None) -> Document | None:
+        """potable.yaml with the environment's overlay."""
+        base = self.document("potable")
+        if environment and base:
+            top = self.document(environment, "envs")
+            self.documents["potable"] = base = overlay(base, top) if top else base
+        return base
+
+    def sources(self) -> dict[str, Source[Any]]:
+        """All declared sources, by name."""
+        found: dict[str, Source[Any]] = {}
+        paths = sorted((self._root / "sources").glob("*.yaml"))
+        if not paths:
+            place = Place("sources/")
+            self.errors.append(ProjectError("the project declares no source", "P001", place=place))
+        for path in paths:
+            document = self.document(path.stem, "sources")
+            source = self._source(document) if document else None
+            if source:
+                found[path.stem] = source
+        return found
+
+    def _source(self, document: Document) -> Source[Any] | None:
+        stem = Path(document.path).stem
+        if document.data.get("source") != stem:
+            place = document.place("source")
+            self.errors.append(ProjectError(f"`source` must be the file's name, `{stem}`", "P005", place=place))
+        try:
+            model = plugins.load("sources", str(document.data.get("type")))
+        except ProjectError as failure:
+            failure.place = document.place("type")
+            self.errors.append(failure)
+            return None
+        source: Source[Any] | None = self.model(document, model)
+        return source
+
+    def model(self, document: Document | None, model: Any) -> Any:
+        """The document's declaration; None, and its errors kept, when it is wrong."""
+        return self.keep(lambda: document.model(model)) if document else None
+
+    def keep(self, work: Callable[[], R]) -> R | None:
+        """What `work` gives; None, and its errors kept, when it finds the project wrong."""
+        try:
+            return work()
+        except ProjectErrors as failure:
+            self.errors += failure.errors
+        except ProjectError as failure:
+            self.errors.append(failure)
+        return None
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    """NAME=value lines of a .env file, comments and blank lines left out."""
+    if not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.removeprefix("export ").split("=", 1) for line in lines if "=" in line and line[0] != "#")
+    return {name.strip(): value.strip().strip("'\"") for name, value in pairs}

@@ -1,0 +1,195 @@
+"""The steps that write to the open root: protect of each table, build, publish.
+
+Every function takes the run's workshop, a step of the plan and the attempt folder to write to, and returns
+what it made. Skipping, committing and recording belong to `runner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+
+import ibis.expr.types as ir
+
+from potable.datasets.card import CardColumn, CardFacts, PersonalData
+from potable.datasets.publish import Known, Published, Spec, publish
+from potable.datasets.version import Version, commit
+from potable.features.build import Built, build
+from potable.identity.match import normalise
+from potable.privacy import roster
+from potable.privacy import pseudonyms as names
+from potable.privacy.protect import Contract, People, protect
+from potable.project import Project
+from potable.runs.plan import Step, code
+from potable.runs.vault import key_name
+from potable.runs.workshop import Made, Workshop
+from potable.store.manifest import fingerprint
+
+
+def protect_table(shop: Workshop, step: Step, attempt: str) -> Made:
+    """`protect` of one table."""
+    contract = Contract(step.name, shop.project.tables[step.name], shop.project.policy)
+    aside = attempt.replace("protected/", "quarantine/nobody/", 1)
+    made = protect(
+        shop.validated(step.name),
+        contract,
+        people=_people(shop),
+        engine=shop.engine,
+        directory=shop.lake.open.locate(f"{attempt}/rows"),
+        quarantine=shop.lake.restricted.locate(aside),
+    )
+    counts = {"rows_in": made.rows_in, "rows": made.rows_out, "quarantined": made.rows_quarantined}
+    facts = {
+        "actions": [asdict(action) for action in made.actions],
+        "redactions": made.redactions,
+        "scanned": made.scanned,
+        "nobody": aside,
+    }
+    return Made({"rows": made.rows}, counts, facts)
+
+
+def _people(shop: Workshop) -> People:
+    return People(
+        keys=shop.keys(),
+        pseudonyms=shop.read("protect", "pseudonyms", "rows", names.schema()),
+        identifiers=shop.read("protect", "identifiers", "rows", roster.schema()),
+        roster=tuple(shop.files("protect", "identifiers")),
+        normalise=normalise,
+    )
+
+
+def build_features(shop: Workshop, step: Step, attempt: str) -> Made:
+    """`build` of the dataset's rows, bucket by bucket."""
+    plan = shop.project.plan
+    buckets = range(shop.manifest("protect", "pseudonyms").counts["buckets"])
+    files = {
+        table: {bucket: shop.files("protect", table, partition=bucket) for bucket in buckets} for table in plan.sources
+    }
+    made = build(plan, files, shop.engine, shop.lake.open.locate(f"{attempt}/rows"), scratch=shop.scratch / "build")
+    counts = {"rows_in": made.funnel.seen, "rows": made.rows}
+    return Made({"rows": made.parts}, counts, _build_facts(made))
+
+
+def _build_facts(made: Built) -> dict[str, object]:
+    return {
+        "funnel": {**asdict(made.funnel), "dropped": made.funnel.dropped},
+        "columns": made.columns,
+        "proved_on": made.proved_on,
+        "labels": made.labels,
+    }
+
+
+def publish_dataset(shop: Workshop, step: Step, attempt: str) -> Made:
+    """`publish`: gates, then files; the version is committed by `commit_version`."""
+    made = publish(
+        _features(shop),
+        _spec(shop.project),
+        Known(
+            shop.read("protect", "identifiers", "rows", roster.schema()),
+            shop.read("protect", "pseudonyms", "rows", names.schema()),
+        ),
+        engine=shop.engine,
+        scratch=shop.scratch / "publish",
+    )
+    lineage = lineage_of(shop, step)
+    facts = _card_facts(shop, made, lineage)
+    files = made.stored(shop.lake.open, f"{step.folder}/files", facts)
+    counts = {"rows_in": shop.manifest("build", step.name).rows(), "rows": made.rows, "suppressed": made.suppressed}
+    return Made({}, counts, {**made.facts(), "files": files, "lineage": lineage})
+
+
+def _features(shop: Workshop) -> ir.Table:
+    from potable.features.build import relation
+
+    plan = shop.project.plan
+    return relation(plan, shop.engine, shop.files("build", plan.dataset))
+
+
+def _spec(project: Project) -> Spec:
+    anonymity, plan = project.policy.anonymity, project.plan
+    return Spec(
+        name=plan.dataset,
+        id_column=plan.id_column,
+        label=plan.labels[-1].name,
+        quasi=tuple(anonymity.columns) if anonymity else (),
+        k=anonymity.k if anonymity else 0,
+        suppress=anonymity is not None and anonymity.below == "suppress",
+    )
+
+
+def lineage_of(shop: Workshop, step: Step) -> dict[str, str]:
+    """What a version was made from, by hash: inputs, contracts, policy, features, code, parents."""
+    documents = shop.project.documents
+    inputs = {name: fingerprint([(item.name, item.sha256) for item in found]) for name, found in shop.landed.items()}
+    contracts = {name: documents[name].literal for name in shop.project.sources}
+    verbs: Sequence[str] = ("ingest", "validate", "resolve", "protect", "build", "publish")
+    return {
+        **{f"input {name}": value for name, value in inputs.items()},
+        "contracts": fingerprint(contracts),
+        "policy": fingerprint(documents["privacy"].literal),
+        "features": fingerprint(documents["features"].literal),
+        "code": fingerprint([code(verb) for verb in verbs]),  # type: ignore[arg-type]
+        "pseudonym key": key_name(shop.key),
+        "subjects": shop.done["resolve", "subjects"][0].fingerprint,
+        "build": shop.done["build", step.name][0].fingerprint,
+    }
+
+
+def _card_facts(shop: Workshop, made: Published, lineage: Mapping[str, str]) -> CardFacts:
+    project, plan = shop.project, shop.project.plan
+    described = {item.name: (item.text, item.description) for item in plan.outputs}
+    fixed = {plan.id_column: ("keyed pseudonym", ""), "as_of": ("as-of date", "")}
+    label = plan.labels[-1]
+    return CardFacts(
+        name=plan.dataset,
+        subject=plan.subject,
+        rows=made.rows,
+        columns=[
+            CardColumn(item.name, item.type, *(fixed | described)[item.name], nulls=item.nulls)
+            for item in made.distributions
+        ],
+        as_of=str(project.documents["features"].literal["rows"]["as_of"]),
+        label=label.name,
+        label_definition=label.text,
+        balance=made.balance,
+        personal=_personal(project, made),
+        sources=plan.sources,
+        lineage=lineage,
+        embargo=str(plan.embargo or ""),
+    )
+
+
+def _personal(project: Project, made: Published) -> PersonalData:
+    policy = project.policy
+    return PersonalData(
+        purposes=policy.purposes,
+        legal_basis=policy.legal_basis,
+        retention=str(policy.retention),
+        identifiers=made.scan.identifiers,
+        findings=0,
+        k=made.k,
+        k_required=policy.anonymity.k if policy.anonymity else 0,
+        k_columns=policy.anonymity.columns if policy.anonymity else (),
+        suppressed=made.suppressed,
+    )
+
+
+def commit_version(shop: Workshop) -> tuple[Version, bool]:
+    """Make what publish wrote the current version; (version, whether it is new)."""
+    name = shop.project.plan.dataset
+    step, manifest = shop.done["publish", name]
+    facts = manifest.facts
+    version = Version(
+        dataset=name,
+        fingerprint=step.fingerprint,
+        files={kind: item["path"] for kind, item in facts["files"].items()},
+        sha256={kind: item["sha256"] for kind, item in facts["files"].items()},
+        rows=manifest.counts["rows"],
+        columns=tuple(item["name"] for item in facts["distributions"]),
+        lineage=facts["lineage"],
+        run=shop.run,
+        published_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    found, new = commit(shop.lake.versions(name), version)
+    return replace(found), new

@@ -1,0 +1,187 @@
+"""What a run's record says about the data, from the manifests of its steps.
+
+Works for half a run too: what a failed run did not reach is left empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from potable.datasets.version import Version
+from potable.runs.record import (
+    CategoryRecord,
+    CheckRecord,
+    DatasetRecord,
+    FeatureRecord,
+    PrivacyRecord,
+    Stage,
+    TableRecord,
+)
+from potable.runs.workshop import Workshop
+from potable.store.manifest import Manifest
+
+
+def facts(shop: Workshop, version: tuple[Version, bool] | None) -> dict[str, Any]:
+    """The fields of `RunRecord` that tell about data."""
+    dataset = _dataset(shop, *version) if version else None
+    return {
+        "tables": tuple(_tables(shop)),
+        "funnel": tuple(_funnel(shop, dataset)),
+        "identity": dict(_counts(shop, "resolve", "subjects")),
+        "spine": _spine(shop),
+        "leakage": _leakage(shop),
+        "privacy": _privacy(shop),
+        "dataset": dataset,
+    }
+
+
+def _manifest(shop: Workshop, verb: str, name: str) -> Manifest | None:
+    found = shop.done.get((verb, name))
+    return found[1] if found else None
+
+
+def _counts(shop: Workshop, verb: str, name: str) -> Mapping[str, int]:
+    manifest = _manifest(shop, verb, name)
+    return manifest.counts if manifest else {}
+
+
+def _tables(shop: Workshop) -> Iterator[TableRecord]:
+    for name in shop.project.tables:
+        manifest = _manifest(shop, "validate", name)
+        if manifest is None:
+            continue
+        protected = _counts(shop, "protect", name)
+        yield TableRecord(
+            table=name,
+            rows_in=manifest.counts["rows_in"],
+            rows=manifest.counts["rows"],
+            quarantined=manifest.counts["quarantined"],
+            reasons=manifest.facts["reasons"],
+            checks=tuple(CheckRecord(**check) for check in manifest.facts["checks"]),
+            drift=tuple(manifest.facts["drift"]),
+            nulls=manifest.facts["nulls"],
+            cells_nulled=manifest.counts["cells"],
+            protected_rows=protected.get("rows", 0),
+            nobody=protected.get("quarantined", 0),
+        )
+
+
+def _funnel(shop: Workshop, dataset: DatasetRecord | None) -> Iterator[Stage]:
+    objects = [item for found in shop.landed.values() for item in found]
+    if objects:
+        note = f"{len(shop.landed)} sources, bytes as received"
+        yield Stage("raw", 0, sum(item.bytes for item in objects), len(objects), note)
+    for stage, verb in (("validated", "validate"), ("protected", "protect")):
+        manifests = [found for name in shop.project.tables if (found := _manifest(shop, verb, name))]
+        if manifests:
+            yield _stage(stage, manifests, f"{len(manifests)} tables")
+    if built := _manifest(shop, "build", shop.project.plan.dataset):
+        yield _stage("features", [built], f"{len(built.facts['columns'])} columns")
+    if dataset:
+        yield Stage("dataset", dataset.rows, dataset.csv_bytes, 1, f"{dataset.columns} columns, CSV")
+
+
+def _stage(stage: str, manifests: list[Manifest], note: str) -> Stage:
+    files = [file for manifest in manifests for file in manifest.files.get("rows", ())]
+    return Stage(stage, sum(file.rows for file in files), sum(file.bytes for file in files), len(files), note)
+
+
+def _spine(shop: Workshop) -> dict[str, int]:
+    built = _manifest(shop, "build", shop.project.plan.dataset)
+    if built is None:
+        return {}
+    funnel, roster = built.facts["funnel"], _counts(shop, "resolve", "subjects").get("rostered", 0)
+    reached = {name: funnel[name] for name in ("employed", "selected", "eligible", "rows")}
+    dropped = {"no employment at all": roster - funnel["seen"], **funnel["dropped"]}
+    return {"subjects": roster, **reached, **{f"dropped: {why}": count for why, count in dropped.items()}}
+
+
+def _leakage(shop: Workshop) -> dict[str, int]:
+    built = _manifest(shop, "build", shop.project.plan.dataset)
+    return {"subjects": built.facts["proved_on"], "columns": len(shop.project.plan.features)} if built else {}
+
+
+def _privacy(shop: Workshop) -> PrivacyRecord:
+    published = _manifest(shop, "publish", shop.project.plan.dataset)
+    found = published.facts if published else {}
+    anonymity = shop.project.policy.anonymity
+    redactions: dict[str, int] = {}
+    for name in shop.project.tables:
+        manifest = _manifest(shop, "protect", name)
+        for kind, count in (manifest.facts["redactions"] if manifest else {}).items():
+            redactions[kind] = redactions.get(kind, 0) + count
+    return PrivacyRecord(
+        categories=tuple(_categories(shop)),
+        redactions=redactions,
+        identifiers=found.get("identifiers", 0),
+        cells_scanned=found.get("cells_scanned", 0),
+        findings=0,
+        k_required=anonymity.k if anonymity else 0,
+        k=found.get("k", 0),
+        k_columns=tuple(anonymity.columns) if anonymity else (),
+        suppressed=published.counts["suppressed"] if published else 0,
+    )
+
+
+def _categories(shop: Workshop) -> Iterator[CategoryRecord]:
+    project = shop.project
+    columns: dict[str, list[str]] = {}
+    for name, table in project.tables.items():
+        for column, declared in table.columns.items():
+            columns.setdefault(declared.declared_category or "", []).append(f"{name}.{column}")
+    reaches: dict[str, list[str]] = {}
+    for flow in project.proof.flows:
+        reaches.setdefault(flow.category, []).append(flow.column)
+    for category in sorted(columns):
+        rule = project.policy.rule_for(category)
+        if rule:
+            publish = rule.publish if isinstance(rule.publish, str) else " or ".join(rule.publish)
+            reached = tuple(dict.fromkeys(reaches.get(category, ())))
+            yield CategoryRecord(category, tuple(columns[category]), rule.protect, publish, reached)
+
+
+def _dataset(shop: Workshop, version: Version, new: bool) -> DatasetRecord:
+    manifest = shop.manifest("publish", version.dataset)
+    label = shop.project.plan.labels[-1].name
+    locate = shop.lake.open.locate
+    return DatasetRecord(
+        name=version.dataset,
+        version=version.number,
+        new=new,
+        rows=version.rows,
+        columns=len(version.columns),
+        csv=locate(version.files["csv"]),
+        csv_bytes=manifest.facts["files"]["csv"]["bytes"],
+        parquet=locate(version.files["parquet"]),
+        card=locate(version.files["card"]),
+        label=label,
+        balance=manifest.facts["balance"],
+        features=tuple(_features(shop, manifest)),
+    )
+
+
+def _features(shop: Workshop, manifest: Manifest) -> Iterator[FeatureRecord]:
+    plan = shop.project.plan
+    known = {item.name: item for item in plan.outputs}
+    for item in manifest.facts["distributions"]:
+        feature = known.get(item["name"])
+        yield FeatureRecord(
+            name=item["name"],
+            type=item["type"],
+            role=_role(item["name"], shop),
+            table=feature.table if feature else "",
+            definition=feature.text if feature else "",
+            description=feature.description if feature else "",
+            nulls=item["nulls"],
+            distinct=item["distinct"],
+            bins=tuple(item["bins"]),
+            counts=tuple(item["counts"]),
+        )
+
+
+def _role(name: str, shop: Workshop) -> Any:
+    plan = shop.project.plan
+    if name in (plan.id_column, "as_of"):
+        return "as_of" if name == "as_of" else "id"
+    return "label" if any(item.name == name for item in plan.labels) else "feature"

@@ -1,0 +1,143 @@
+"""The plan: every step of a run as frozen data, with the fingerprint that says whether it is done.
+
+`plan`, `run`, the report and Airflow read this one list. A fingerprint covers the landed bytes a step
+depends on, the declarations it reads and the code it runs; nothing else, so neither the engine nor the
+machine nor the clock changes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from potable.project import Project
+from potable.runs.record import Verb
+from potable.sources.base import Landed
+from potable.store.layout import Lake, step_folder
+from potable.store.manifest import code_version, fingerprint
+from potable.store.objects import Store
+
+_ROOT = Path(__file__).parent.parent
+_SHARED = (_ROOT / "tables.py", _ROOT / "engines")
+_CODE: Mapping[Verb, tuple[Path, ...]] = {
+    "ingest": (_ROOT / "sources",),
+    "validate": (_ROOT / "sources", _ROOT / "contracts"),
+    "resolve": (_ROOT / "identity",),
+    "protect": (_ROOT / "privacy", _ROOT / "identity" / "match.py"),
+    "build": (_ROOT / "features", _ROOT / "privacy" / "operators.py"),
+    "publish": (_ROOT / "datasets",),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run. Ingest has no fingerprint: only looking at the source tells what is new."""
+
+    verb: Verb
+    name: str
+    """Source, table or dataset it is about."""
+    fingerprint: str = ""
+    zone: str = ""
+    """Zone its output lies in."""
+
+    @property
+    def label(self) -> str:
+        """How people see it: `validate payroll.payslips`."""
+        return f"{self.verb} {self.name}"
+
+    @property
+    def folder(self) -> str:
+        """Folder of its output below the zone's root."""
+        return step_folder(self.zone, self.name, self.fingerprint)
+
+    def store(self, lake: Lake) -> Store:
+        """The store its output lies in."""
+        return {"validated": lake.restricted, "vault": lake.vault}.get(self.zone, lake.open)
+
+
+@cache
+def code(verb: Verb) -> str:
+    """Code version of a verb: a hash of the sources it runs."""
+    return code_version(*_SHARED, *_CODE[verb])
+
+
+def ingest_steps(project: Project) -> list[Step]:
+    """One step per source."""
+    return [Step("ingest", source) for source in project.sources]
+
+
+def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: str) -> list[Step]:
+    """Everything after ingest, in order, for what is landed now.
+
+    Args:
+        landed: current raw objects by source.
+        key: fingerprint of the vault's pseudonym key (never the key).
+    """
+    tables = project.tables
+    validate = [_validate(project, name, landed[name.split(".", 1)[0]]) for name in tables]
+    prints = {step.name: step.fingerprint for step in validate}
+    resolve = _resolve(project, prints)
+    roster = _roster(project, prints, resolve)
+    subjects = _subjects(project, resolve, key)
+    protect = [_protect(project, name, prints[name], (roster, subjects)) for name in tables]
+    build = _build(project, protect)
+    return [*validate, resolve, roster, subjects, *protect, build, _publish(project, build, roster)]
+
+
+def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
+    source, table = name.split(".", 1)
+    content = [(item.name, item.sha256) for item in landed if table in item.tables]
+    literal = project.documents[source].literal
+    reading = {key: value for key, value in literal.items() if key not in ("tables", "owner", "description")}
+    declared = literal["tables"][table]
+    return Step("validate", name, fingerprint(code("validate"), reading["type"], declared, content), "validated")
+
+
+def _resolve(project: Project, prints: Mapping[str, str]) -> Step:
+    inputs = {name: (table.keys, table.roster, prints[name]) for name, table in project.tables.items() if table.keys}
+    return Step("resolve", "subjects", fingerprint(code("resolve"), inputs), "vault")
+
+
+def _roster(project: Project, prints: Mapping[str, str], resolve: Step) -> Step:
+    categories = {
+        name: {column: declared.declared_category for column, declared in table.columns.items()}
+        for name, table in project.tables.items()
+    }
+    return Step(
+        "protect", "identifiers", fingerprint(code("protect"), categories, prints, resolve.fingerprint), "vault"
+    )
+
+
+def _subjects(project: Project, resolve: Step, key: str) -> Step:
+    domain = (project.features.dataset, project.policy.epoch, key)
+    return Step("protect", "pseudonyms", fingerprint(code("protect"), domain, resolve.fingerprint), "vault")
+
+
+def _protect(project: Project, name: str, validated: str, vault: Sequence[Step]) -> Step:
+    table = project.tables[name]
+    rules: dict[str, Any] = {
+        column: project.policy.rule_for(declared.declared_category or "")
+        for column, declared in table.columns.items()
+    }
+    declared = (table.model_dump(mode="json", exclude={"checks", "drift"}), rules)
+    parents = [step.fingerprint for step in vault]
+    return Step("protect", name, fingerprint(code("protect"), declared, validated, parents), "protected")
+
+
+def _build(project: Project, protect: Sequence[Step]) -> Step:
+    used = project.plan.sources
+    inputs = {step.name: step.fingerprint for step in protect if step.name in used}
+    contracts = {name: project.tables[name].model_dump(mode="json", exclude={"checks", "drift"}) for name in used}
+    declared = project.documents["features"].literal
+    return Step("build", project.features.dataset, fingerprint(code("build"), declared, contracts, inputs), "features")
+
+
+def _publish(project: Project, build: Step, roster: Step) -> Step:
+    policy = project.documents["privacy"].literal
+    inputs = (build.fingerprint, roster.fingerprint)
+    return Step(
+        "publish", project.features.dataset, fingerprint(code("publish"), policy, inputs, project.policy.epoch), "datasets"
+    )

@@ -1,0 +1,218 @@
+"""The record of a run: one JSON file that the summary, the report and later questions are made from.
+
+It holds names, counts, times and hashes; never a value of a protected column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from potable.store.manifest import canonical
+
+VERBS = ("ingest", "validate", "resolve", "protect", "build", "publish")
+Verb = Literal["ingest", "validate", "resolve", "protect", "build", "publish"]
+State = Literal["started", "progress", "done", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a listener may want to show while a run goes on."""
+
+    verb: Verb
+    step: str
+    """Step name: `ingest hrms`, `validate payroll.payslips`, `build employee_attrition` …"""
+    state: State
+    finished: int
+    """Steps finished so far."""
+    total: int
+    """Steps of the run."""
+    rows: int = 0
+    bytes: int = 0
+    quarantined: int = 0
+    seconds: float = 0.0
+
+
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step of a run."""
+
+    verb: Verb
+    step: str
+    state: State
+    fingerprint: str = ""
+    seconds: float = 0.0
+    rows_in: int = 0
+    rows: int = 0
+    quarantined: int = 0
+    bytes: int = 0
+    """Bytes written (ingest: bytes as received)."""
+
+
+@dataclass(frozen=True)
+class CheckRecord:
+    """Outcome of one check over one table."""
+
+    expectation: str
+    columns: Sequence[str]
+    success: bool
+    element_count: int
+    unexpected_count: int
+    mostly: float | None
+    action: str
+
+
+@dataclass(frozen=True)
+class TableRecord:
+    """Quality of one source table."""
+
+    table: str
+    rows_in: int
+    rows: int
+    quarantined: int
+    reasons: Mapping[str, int]
+    """Quarantined rows by reason."""
+    checks: Sequence[CheckRecord]
+    drift: Sequence[Mapping[str, Any]]
+    """Each: change, column, objects, first."""
+    nulls: Mapping[str, int]
+    cells_nulled: int = 0
+    """Rows kept with a cell set to null."""
+    protected_rows: int = 0
+    nobody: int = 0
+    """Rows quarantined at protect because they belong to nobody a roster knows."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the funnel from raw bytes to the final file."""
+
+    stage: str
+    """`raw`, `validated`, `protected`, `features`, `dataset`."""
+    rows: int
+    bytes: int
+    files: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class CategoryRecord:
+    """What became of one privacy category."""
+
+    category: str
+    columns: Sequence[str]
+    """`source.table.column` names."""
+    protect: str
+    publish: str
+    reaches: Sequence[str]
+    """Output columns it reaches, after its operators."""
+
+
+@dataclass(frozen=True)
+class FeatureRecord:
+    """One output column: what it is and how it is distributed."""
+
+    name: str
+    type: str
+    role: Literal["id", "as_of", "feature", "label"]
+    table: str
+    definition: str
+    description: str
+    nulls: int
+    distinct: int
+    minimum: float | str | None = None
+    """Numbers and dates only, and only where no class below k would show."""
+    maximum: float | str | None = None
+    bins: Sequence[float | str] = ()
+    """Histogram edges (numbers, one more than counts) or the words themselves."""
+    counts: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """The published version, or the one that stays current."""
+
+    name: str
+    version: int
+    new: bool
+    rows: int
+    columns: int
+    csv: str
+    """Path or URL of the CSV."""
+    csv_bytes: int
+    parquet: str
+    card: str
+    label: str
+    balance: Mapping[str, int]
+    """Rows per value of the label."""
+    features: Sequence[FeatureRecord]
+
+
+@dataclass(frozen=True)
+class PrivacyRecord:
+    """What was done so that no one is exposed."""
+
+    categories: Sequence[CategoryRecord] = ()
+    redactions: Mapping[str, int] = field(default_factory=dict)
+    """Replaced passages in free text, by kind."""
+    identifiers: int = 0
+    """Known identifiers the finished dataset was searched for."""
+    cells_scanned: int = 0
+    findings: int = 0
+    k_required: int = 0
+    k: int = 0
+    """Smallest class of the published dataset."""
+    k_columns: Sequence[str] = ()
+    suppressed: int = 0
+    """Rows whose quasi-identifiers were set to null to reach k."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Everything about one run."""
+
+    run: str
+    project: str
+    outcome: Literal["published", "nothing new", "done", "failed"]
+    exit_code: int
+    started: str
+    """UTC, ISO 8601."""
+    seconds: float
+    potable: str
+    engine: str
+    memory: int
+    """Bytes the run was allowed."""
+    peak_memory: int
+    """Bytes it used at most, over all its processes."""
+    threads: int
+    reason: str = ""
+    """Why it was run, as given by who ran it."""
+    steps: Sequence[StepRecord] = ()
+    tables: Sequence[TableRecord] = ()
+    funnel: Sequence[Stage] = ()
+    identity: Mapping[str, int] = field(default_factory=dict)
+    """keys, people, rostered, new, merged, split, shared_keys."""
+    spine: Mapping[str, int] = field(default_factory=dict)
+    """Subjects at each stage of choosing rows, and how many were dropped and why."""
+    leakage: Mapping[str, int] = field(default_factory=dict)
+    """Subjects and columns of the point-in-time proof."""
+    privacy: PrivacyRecord = field(default_factory=PrivacyRecord)
+    dataset: DatasetRecord | None = None
+    error: Mapping[str, Any] = field(default_factory=dict)
+    """The error that ended a failed run."""
+
+    def to_bytes(self) -> bytes:
+        """The record as it is stored."""
+        return canonical(asdict(self))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RunRecord:
+        """A stored record."""
+        record: RunRecord = TypeAdapter(cls).validate_json(data)
+        return record

@@ -1,0 +1,273 @@
+"""The runner: the plan's steps one after the other, each skipped, made and committed, or failed.
+
+A step's manifest is written last and put-if-absent, so a killed run continues where it stopped, an
+unchanged step is found again, and of two runs at once each adopts what the other finished first.
+"""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import potable
+from potable import plugins
+from potable.engines.base import Engine, Part
+from potable.errors import EnvironmentFailure, PotableError
+from potable.project import Project, memory_bytes
+from potable.runs import opened, restricted
+from potable.runs.memory import PeakMemory
+from potable.runs.plan import Step, ingest_steps, later_steps
+from potable.runs.record import VERBS, Event, Listener, RunRecord, State, StepRecord, Verb
+from potable.runs.outcome import facts
+from potable.runs.vault import key_name, pseudonym_key
+from potable.runs.workshop import Made, Workshop
+from potable.sources.ingest import Landing, current, ingest
+from potable.store.layout import Lake, attempt_folder
+from potable.store.manifest import File, Manifest, commit, find
+
+_MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
+    ("validate", ""): restricted.validate_table,
+    ("resolve", ""): restricted.resolve_subjects,
+    ("protect", "identifiers"): restricted.collect_identifiers,
+    ("protect", "pseudonyms"): restricted.make_pseudonyms,
+    ("protect", ""): opened.protect_table,
+    ("build", ""): opened.build_features,
+    ("publish", ""): opened.publish_dataset,
+}
+_SCRATCH_OUTPUTS = ("staged", "duplicates", "scratch")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked to do."""
+
+    only: Verb | None = None
+    """Stop after this verb; what it needs must have run before."""
+    reason: str = ""
+    """Why, for the audit log."""
+
+
+@dataclass
+class _Run:
+    """A run while it goes on."""
+
+    shop: Workshop
+    listener: Listener
+    steps: list[StepRecord] = field(default_factory=list)
+    total: int = 0
+
+    def tell(self, step: Step, state: State, record: StepRecord) -> None:
+        self.listener(
+            Event(
+                step.verb,
+                step.label,
+                state,
+                finished=len(self.steps),
+                total=max(self.total, len(self.steps)),
+                rows=record.rows,
+                bytes=record.bytes,
+                quarantined=record.quarantined,
+                seconds=record.seconds,
+            )
+        )
+
+    def add(self, step: Step, record: StepRecord) -> None:
+        self.steps.append(record)
+        self.tell(step, record.state, record)
+
+
+def run(project: Project, options: Options, listener: Listener) -> RunRecord:
+    """Run the project; returns its record, which is stored under `runs/` also when the run failed.
+
+    The record of a failed run carries the error; raising it is the caller's decision.
+    """
+    started, begun = datetime.now(UTC), time.monotonic()
+    name = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    memory = memory_bytes(project.platform.memory)
+    lake = project.lake()
+    failure: PotableError | None = None
+    version = None
+    with PeakMemory() as watched, _workshop(project, lake, memory, name) as shop:
+        running = _Run(shop, listener)
+        try:
+            _execute(running, options)
+            version = opened.commit_version(shop) if options.only in (None, "publish") else None
+        except PotableError as error:
+            failure = error
+    record = RunRecord(
+        run=name,
+        project=project.platform.project,
+        outcome=_outcome(running, options, failure, new=bool(version and version[1])),
+        exit_code=failure.exit_code if failure else 0,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - begun, 3),
+        potable=potable.__version__,
+        engine=project.platform.engine,
+        memory=memory,
+        peak_memory=watched.peak,
+        threads=project.platform.threads,
+        reason=options.reason,
+        steps=tuple(running.steps),
+        error={**failure.record(), "text": failure.text()} if failure else {},
+        **facts(shop, version),
+    )
+    lake.open.put_new(f"runs/{name}.json", record.to_bytes())
+    lake.audit.add(_audit(record))
+    return record
+
+
+def landed_now(project: Project, lake: Lake) -> dict[str, tuple[Any, ...]]:
+    """What the raw zone holds of each source, without looking at the sources."""
+    return {name: tuple(current(lake.batches(name))[0].values()) for name in project.sources}
+
+
+def _execute(running: _Run, options: Options) -> None:
+    shop = running.shop
+    chosen = VERBS[: VERBS.index(options.only) + 1] if options.only else VERBS
+    first = ingest_steps(shop.project)
+    running.total = len(first) + len(shop.project.tables) * 2 + 5
+    if options.only in (None, "ingest"):
+        for step in first:
+            _ingest(running, step)
+    else:
+        shop.landed |= landed_now(shop.project, shop.lake)
+    if empty := [name for name, objects in shop.landed.items() if not objects]:
+        raise EnvironmentFailure(f"source `{empty[0]}` has not been landed yet", "E008", next="potable run")
+    steps = [
+        step for step in later_steps(shop.project, shop.landed, key_name(shop.key)) if step.verb in chosen
+    ]
+    running.total = len(running.steps) + len(steps)
+    for step in steps:
+        wanted = options.only in (None, step.verb)
+        _perform(running, step, make=wanted)
+
+
+def _ingest(running: _Run, step: Step) -> None:
+    shop, begun = running.shop, time.monotonic()
+    running.tell(step, "started", StepRecord("ingest", step.label, "started"))
+    objects = received = 0
+
+    def progress(more: int, size: int) -> None:
+        nonlocal objects, received
+        objects, received = objects + more, received + size
+        running.tell(step, "progress", StepRecord("ingest", step.label, "progress", rows=objects, bytes=received))
+
+    landing = Landing(shop.lake.restricted, shop.lake.batches(step.name))
+    with _failing(running, step):
+        made = ingest(
+            shop.project.sources[step.name],
+            landing,
+            base=shop.project.root,
+            threads=shop.project.platform.threads,
+            progress=progress,
+        )
+    shop.landed[step.name] = made.objects
+    state: State = "done" if made.new_objects else "skipped"
+    seconds = round(time.monotonic() - begun, 3)
+    running.add(step, StepRecord("ingest", step.label, state, seconds=seconds, bytes=made.bytes))
+
+
+def _perform(running: _Run, step: Step, *, make: bool) -> None:
+    shop, begun = running.shop, time.monotonic()
+    store = step.store(shop.lake)
+    manifest = find(store, step.folder)
+    state: State = "skipped"
+    if manifest is None:
+        if not make:
+            raise EnvironmentFailure(
+                f"`{step.label}` has not run yet for what is landed now", "E008", next=f"potable run --only {step.verb}"
+            )
+        running.tell(step, "started", StepRecord(step.verb, step.label, "started"))
+        with _failing(running, step):
+            manifest = _made(shop, step)
+        state = "done"
+    shop.done[step.verb, step.name] = (step, manifest)
+    counts = manifest.counts
+    running.add(
+        step,
+        StepRecord(
+            step.verb,
+            step.label,
+            state,
+            step.fingerprint,
+            seconds=round(time.monotonic() - begun, 3),
+            rows_in=counts.get("rows_in", 0),
+            rows=counts.get("rows", 0),
+            quarantined=counts.get("quarantined", 0),
+            bytes=sum(file.bytes for files in manifest.files.values() for file in files),
+        ),
+    )
+
+
+def _made(shop: Workshop, step: Step) -> Manifest:
+    """Make a step in an attempt folder of its own, and commit it unless another run was first."""
+    store = step.store(shop.lake)
+    attempt = attempt_folder(step.folder)
+    maker = _MAKERS.get((step.verb, step.name)) or _MAKERS[step.verb, ""]
+    made = maker(shop, step, attempt)
+    for output in _SCRATCH_OUTPUTS:
+        store.delete(store.list(f"{attempt}/{output}"))
+    files = {
+        output: [_file(made.folders.get(output, f"{attempt}/{output}"), part) for part in parts]
+        for output, parts in made.files.items()
+    }
+    return commit(store, step.folder, Manifest(step.label, step.fingerprint, files, made.counts, made.facts))
+
+
+def _file(folder: str, part: Part) -> File:
+    return File(f"{folder}/{part.path}", part.rows, part.bytes, part.partition)
+
+
+@contextmanager
+def _failing(running: _Run, step: Step) -> Iterator[None]:
+    """Notes the step that failed."""
+    try:
+        yield
+    except PotableError:
+        running.add(step, StepRecord(step.verb, step.label, "failed", step.fingerprint))
+        raise
+
+
+@contextmanager
+def _workshop(project: Project, lake: Lake, memory: int, name: str) -> Iterator[Workshop]:
+    scratch = project.root / project.platform.scratch
+    scratch.mkdir(parents=True, exist_ok=True)
+    engine: Engine = plugins.load("engines", project.platform.engine)(
+        memory=memory, threads=project.platform.threads, scratch=scratch
+    )
+    try:
+        with tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder:
+            yield Workshop(project, lake, engine, Path(folder), pseudonym_key(lake.vault), name)
+    finally:
+        engine.close()
+
+
+def _outcome(
+    running: _Run, options: Options, failure: PotableError | None, *, new: bool
+) -> Literal["published", "nothing new", "done", "failed"]:
+    if failure:
+        return "failed"
+    if not new and all(step.state == "skipped" for step in running.steps):
+        return "nothing new"
+    return "done" if options.only not in (None, "publish") else "published"
+
+
+def _audit(record: RunRecord) -> dict[str, object]:
+    version: Sequence[object] = (record.dataset.name, record.dataset.version) if record.dataset else ()
+    return {
+        "at": record.started,
+        "who": getpass.getuser(),
+        "what": f"run {record.outcome}",
+        "why": record.reason,
+        "run": record.run,
+        "dataset": list(version),
+        "error": record.error.get("code", ""),
+    }

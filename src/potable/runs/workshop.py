@@ -1,0 +1,80 @@
+"""What all steps of one run share, and what a step hands back.
+
+`restricted` and `opened` hold the steps themselves, by the root they write to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from potable.contracts.validate import quarantine_schema, validated_schema
+from potable.engines.base import Engine, Part
+from potable.identity.resolve import KEYS
+from potable.project import Project
+from potable.runs.plan import Step
+from potable.sources.base import Landed
+from potable.store.layout import Lake
+from potable.store.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a step made in its attempt folder."""
+
+    files: Mapping[str, Sequence[Part]]
+    """Parts by output name, relative to `<attempt>/<output>`."""
+    counts: Mapping[str, int]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Folders of outputs that lie elsewhere in the step's store."""
+
+
+@dataclass
+class Workshop:
+    """The project, its lake and engine, and what has been done so far."""
+
+    project: Project
+    lake: Lake
+    engine: Engine
+    scratch: Path
+    """Local folder of this run, removed when it ends."""
+    key: bytes = field(repr=False)
+    """The vault's pseudonym key."""
+    run: str = ""
+    """Name of the run."""
+    landed: dict[str, tuple[Landed, ...]] = field(default_factory=dict)
+    """Current raw objects by source."""
+    done: dict[tuple[str, str], tuple[Step, Manifest]] = field(default_factory=dict)
+    """Finished steps by verb and name."""
+
+    def manifest(self, verb: str, name: str) -> Manifest:
+        """The manifest of an earlier step."""
+        return self.done[verb, name][1]
+
+    def files(self, verb: str, name: str, output: str = "rows", *, partition: int | None = None) -> list[str]:
+        """Absolute paths of an earlier step's files."""
+        step, manifest = self.done[verb, name]
+        return manifest.paths(step.store(self.lake), output, partition=partition)
+
+    def read(self, verb: str, name: str, output: str, schema: pa.Schema) -> ir.Table:
+        """One output of an earlier step."""
+        return self.engine.read(self.files(verb, name, output), schema)
+
+    def validated(self, name: str) -> ir.Table:
+        """The validated rows of a table."""
+        return self.read("validate", name, "rows", validated_schema(self.project.tables[name]))
+
+    def quarantined(self, name: str) -> list[ir.Table]:
+        """Original records of a table that were split off, or of which a cell was."""
+        schema = quarantine_schema(self.project.tables[name])
+        return [self.read("validate", name, output, schema) for output in ("quarantine", "cells")]
+
+    def keys(self) -> ir.Table:
+        """Which subject each key belongs to."""
+        return self.read("resolve", "subjects", "keys", KEYS)
