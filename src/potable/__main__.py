@@ -1,0 +1,5 @@
+"""`python -m potable` is `potable`."""
+
+from potable.cli.app import main
+
+main()

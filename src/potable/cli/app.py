@@ -1,0 +1,225 @@
+"""The `potable` command. Each command is a few lines here; what it does lives below.
+
+Exit codes: 0 ok, 1 data broke a check, 2 project files wrong, 3 environment or runtime (resumable),
+4 a privacy or leak gate refused, 5 `plan --exit-code` with changes pending, 70 our bug, 99 nothing new
+with `run --exit-code`, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import potable
+from potable.errors import PotableError
+
+if TYPE_CHECKING:
+    from potable.project import Project
+
+PENDING, NOTHING_NEW, INTERRUPTED, BUG = 5, 99, 130, 70
+_FORMATS = click.Choice(["text", "json"])
+
+
+class Settings:
+    """What all commands share: the project folder, the environment, the output format."""
+
+    def __init__(self, folder: Path, environment: str | None) -> None:
+        self.folder = folder
+        self.environment = environment
+
+    def project(self) -> Project:
+        """The project, loaded and checked."""
+        from potable.project import load
+
+        return load(self.folder, environment=self.environment)
+
+
+def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`-o text|json` on a command."""
+    return click.option("-o", "--output", type=_FORMATS, default="text", help="Form of the result.")(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(potable.__version__, prog_name="potable")
+@click.option(
+    "-C", "folder", type=click.Path(path_type=Path), default=Path(), metavar="DIR", help="Project folder; this one."
+)
+@click.option("--env", "environment", metavar="NAME", help="Lay envs/NAME.yaml over potable.yaml.")
+@click.pass_context
+def cli(context: click.Context, folder: Path, environment: str | None) -> None:
+    """Turn records scattered over many systems into one dataset that is safe to train on."""
+    context.obj = Settings(folder, environment)
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--example", default="attrition", show_default=True, help="Which example to start from.")
+def init(directory: Path, example: str) -> None:
+    """Make a project folder from an example."""
+    from potable.cli.scaffold import scaffold
+
+    for line in scaffold(directory, example):
+        click.echo(line)
+
+
+@cli.command()
+@output_option
+@click.pass_obj
+def check(settings: Settings, output: str) -> None:
+    """Check all project files; report everything that is wrong at once."""
+    project = settings.project()
+    columns = sum(len(table.columns) for table in project.tables.values())
+    facts = {
+        "project": project.platform.project,
+        "sources": len(project.sources),
+        "tables": len(project.tables),
+        "columns": columns,
+        "checks": sum(len(checks) for checks in project.checks.values()),
+        "features": len(project.plan.features),
+    }
+    text = (
+        f"ok: {facts['sources']} sources, {facts['tables']} tables, {columns} columns (every one has a category), "
+        f"{facts['checks']} checks, {facts['features']} features\nnext: potable plan"
+    )
+    show_result(output, facts, text)
+
+
+@cli.command()
+@output_option
+@click.option("--exit-code", is_flag=True, help="Exit 5 when a run would do something.")
+@click.pass_obj
+def plan(settings: Settings, output: str, exit_code: bool) -> None:
+    """Show what a run would do, and the proof of which categories reach which output."""
+    from potable.cli.planning import planned
+
+    result = planned(settings.project())
+    show_result(output, result.facts, result.text)
+    if exit_code and result.pending:
+        sys.exit(PENDING)
+
+
+@cli.command()
+@output_option
+@click.option(
+    "--only",
+    type=click.Choice(["ingest", "validate", "resolve", "protect", "build", "publish"]),
+    help="Run this verb alone; what it needs must have run before.",
+)
+@click.option("--reason", default="", help="Why, for the audit log.")
+@click.option("--exit-code", is_flag=True, help="Exit 99 when nothing was new.")
+@click.pass_obj
+def run(settings: Settings, output: str, only: Any, reason: str, exit_code: bool) -> None:
+    """Run the project: ingest, validate, resolve, protect, build, publish."""
+    from potable.cli.output import Progress, summary
+    from potable.cli.reporting import write_report
+    from potable.runs.runner import Options
+    from potable.runs.runner import run as execute
+
+    project = settings.project()
+    with Progress() as progress:
+        record = execute(project, Options(only=only, reason=reason), progress)
+    page = write_report(project, record)
+    if record.error:
+        click.echo(record.error["text"] + "\n", err=True)
+    show_result(output, json.loads(record.to_bytes()), summary(record, page), failed=record.exit_code != 0)
+    if record.exit_code:
+        sys.exit(record.exit_code)
+    if exit_code and record.outcome == "nothing new":
+        sys.exit(NOTHING_NEW)
+
+
+@cli.command()
+@click.argument("dataset", required=False)
+@click.option("--rows", default=5, show_default=True, help="How many rows to show.")
+@output_option
+@click.pass_obj
+def show(settings: Settings, dataset: str | None, rows: int, output: str) -> None:
+    """Show the current version of the dataset and its first rows."""
+    from potable.cli.showing import shown
+
+    facts, text = shown(settings.project(), dataset, rows)
+    show_result(output, facts, text)
+
+
+@cli.command()
+@click.argument("run_id", metavar="[RUN]", required=False)
+@output_option
+@click.pass_obj
+def report(settings: Settings, run_id: str | None, output: str) -> None:
+    """Write the HTML report of a run (the latest) and print its path."""
+    from potable.cli.reporting import report_of
+
+    facts, text = report_of(settings.project(), run_id)
+    show_result(output, facts, text)
+
+
+@cli.command()
+@output_option
+@click.pass_obj
+def doctor(settings: Settings, output: str) -> None:
+    """Check the machine, the lake and every source, without changing anything."""
+    from potable.cli.diagnosis import diagnose
+
+    facts, text, healthy = diagnose(settings.project())
+    show_result(output, facts, text)
+    if not healthy:
+        sys.exit(3)
+
+
+def show_result(output: str, facts: Any, text: str, *, failed: bool = False) -> None:
+    """The command's one result on stdout; a failed run's text goes to stderr."""
+    if output == "json":
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
+    else:
+        click.echo(text, err=failed)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: runs the command and turns every failure into our error form and exit code."""
+    try:
+        cli.main(args=arguments, prog_name="potable", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted; finished steps are kept, `potable run` continues", err=True)
+        sys.exit(INTERRUPTED)
+    except click.ClickException as failure:
+        failure.show()
+        sys.exit(2)
+    except PotableError as failure:
+        _report(failure)
+        sys.exit(failure.exit_code)
+    except BrokenPipeError:
+        os._exit(0)
+    except Exception as failure:
+        _report_bug(failure)
+        sys.exit(BUG)
+
+
+def _report(failure: PotableError) -> None:
+    asked = [*sys.argv, ""]
+    as_json = any(pair in (("-o", "json"), ("--output", "json")) for pair in zip(asked, asked[1:], strict=False))
+    if as_json:
+        click.echo(json.dumps(failure.record(), indent=2, ensure_ascii=False, default=str))
+    click.echo(failure.text(), err=True)
+
+
+def _report_bug(failure: Exception) -> None:
+    """Our bug: where it happened, without the message, which might quote data."""
+    where = traceback.extract_tb(failure.__traceback__)
+    own = [frame for frame in where if f"{os.sep}potable{os.sep}" in frame.filename] or where
+    place = f"{Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}"
+    bug = PotableError(
+        f"unexpected {type(failure).__name__} at {place}",
+        hint="set POTABLE_TRACEBACK=1 to see the traceback (it may show data)",
+        state="the last version stays current",
+        next="potable run",
+    )
+    click.echo(bug.text(), err=True)
+    if os.environ.get("POTABLE_TRACEBACK"):
+        traceback.print_exception(failure)

@@ -1,0 +1,98 @@
+"""`potable doctor`: is the machine, the lake and every source in a state to run?"""
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import psutil
+
+from potable.cli.output import human_bytes, table
+from potable.datasets.version import current
+from potable.errors import PotableError
+from potable.project import Project, memory_bytes
+
+_NEEDED = {"xml": "xml2arrow", "docx": "lxml", "rest": "httpx"}
+_SPARE = 1 << 30
+
+
+def diagnose(project: Project) -> tuple[list[dict[str, str]], str, bool]:
+    """Every finding as data and as text, and whether all is well. Nothing of the lake is changed."""
+    findings = [dict(zip(("what", "state", "detail"), row, strict=True)) for row in _findings(project)]
+    healthy = all(finding["state"] != "bad" for finding in findings)
+    rows = [list(finding.values()) for finding in findings]
+    closing = "all is well; next: potable run" if healthy else "mend what is marked bad, then run `potable doctor` again"
+    return findings, table(rows, ["what", "state", "detail"]) + f"\n\n{closing}", healthy
+
+
+def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
+    yield "python", "ok", sys.version.split()[0]
+    yield _memory(project)
+    for source in project.sources.values():
+        package = _NEEDED.get(source.type)
+        if package and importlib.util.find_spec(package) is None:
+            yield f"package {package}", "bad", f"pip install 'potable[{source.type}]'"
+    yield from (_attempt(f"root {name}", work) for name, work in _roots(project))
+    for name, source in project.sources.items():
+        yield _attempt(f"source {name}", partial(_first, source, project))
+    yield _attempt("dataset", lambda: _version(project))
+
+
+def _memory(project: Project) -> tuple[str, str, str]:
+    wanted, there = memory_bytes(project.platform.memory), psutil.virtual_memory().available
+    detail = f"{human_bytes(wanted)} allowed, {human_bytes(there)} available"
+    return "memory", "ok" if wanted <= there else "bad", detail
+
+
+def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:
+    lake = project.lake()
+    for name, store in (("restricted", lake.restricted), ("open", lake.open), ("vault", lake.vault)):
+
+        def write(store: Any = store) -> str:
+            probe = f".doctor-{secrets.token_hex(4)}"
+            store.put_new(probe, b"probe")
+            second = store.put_new(probe, b"probe")
+            store.delete([probe])
+            if second:
+                return "bad: put-if-absent overwrites here, so two runs could harm each other"
+            return f"writable, put-if-absent holds{_free(store.locate(''))}"
+
+        yield name, write
+
+
+def _free(place: str) -> str:
+    if "://" in place:
+        return ""
+    free = shutil.disk_usage(place).free
+    return f", {human_bytes(free)} free" + ("" if free > _SPARE else ": bad: less than 1 GB")
+
+
+def _first(source: Any, project: Project) -> str:
+    arrivals = source.arrivals(project.root)
+    try:
+        arrival = next(arrivals, None)
+        return "reachable" if arrival else "reachable, offers nothing"
+    finally:
+        arrivals.close()
+
+
+def _version(project: Project) -> str:
+    lake = project.lake()
+    version = current(lake.versions(project.features.dataset))
+    broken = list(lake.audit.broken())
+    if broken:
+        return f"bad: the audit log is broken at entry {broken[0]}"
+    return f"version {version.number} is current" if version else "no version yet"
+
+
+def _attempt(what: str, work: Callable[[], str]) -> tuple[str, str, str]:
+    try:
+        detail = work()
+    except PotableError as failure:
+        return what, "bad", failure.problem
+    return what, "bad" if "bad:" in detail else "ok", detail

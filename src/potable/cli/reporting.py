@@ -1,0 +1,51 @@
+"""`potable report`: the HTML page of a run, stored beside its record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from potable.errors import EnvironmentFailure, did_you_mean
+from potable.project import Project
+from potable.report.html import render
+from potable.runs.record import RunRecord
+from potable.store.layout import Lake
+
+
+def write_report(project: Project, record: RunRecord) -> str:
+    """Render the run's page into the open root; returns its path or URL."""
+    lake = project.lake()
+    path = f"runs/{record.run}.html"
+    if lake.open.size(path) is None:
+        lake.open.put(path, [render(record, history=_history(lake, record.run)).encode()])
+    return lake.open.locate(path)
+
+
+def report_of(project: Project, run: str | None) -> tuple[dict[str, Any], str]:
+    """Facts and text of `potable report`.
+
+    Raises:
+        EnvironmentFailure: E008, there is no such run.
+    """
+    lake = project.lake()
+    runs = run_names(lake)
+    chosen = run or (runs[-1] if runs else None)
+    if chosen is None or chosen not in runs:
+        problem = f"there is no run `{run}`" if run else "nothing has been run yet"
+        hint = did_you_mean(run or "", runs)
+        raise EnvironmentFailure(problem, "E008", hint=hint, next="potable run")
+    record = RunRecord.from_bytes(lake.open.get(f"runs/{chosen}.json"))
+    page = write_report(project, record)
+    return {"run": chosen, "report": page}, page
+
+
+def run_names(lake: Lake) -> list[str]:
+    """All runs, oldest first."""
+    names = (path.removeprefix("runs/") for path in lake.open.list("runs"))
+    return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+
+
+def _history(lake: Lake, run: str) -> list[dict[str, Any]]:
+    """Records of the runs before this one, the latest ten."""
+    earlier = [name for name in run_names(lake) if name < run][-10:]
+    return [json.loads(lake.open.get(f"runs/{name}.json")) for name in earlier]
