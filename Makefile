@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 EMPLOYEES ?= 2000
 YEARS ?= 20
 
-.PHONY: demo test lint types bench lock clean
+.PHONY: demo test lint types docs bench lock clean
 
 demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to one dataset
 	@rm -rf demo
@@ -25,6 +25,9 @@ lint: $(READY) types  ## style, types, import layers
 
 types: $(READY)
 	@$(BIN)/mypy
+
+docs: $(READY)  ## renew docs/reference from the code
+	@$(BIN)/python docs/generate.py
 
 bench: $(READY)  ## time and memory against a plain parse of the same bytes (EMPLOYEES=20000 by default)
 	@$(BIN)/python bench/main_job.py

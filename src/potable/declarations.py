@@ -22,8 +22,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from potable.errors import Place, PotableError, ProjectError, did_you_mean, raise_all
 
@@ -31,11 +32,17 @@ Key = tuple[str | int, ...]
 Resolver = Callable[[str], str]
 
 _REFERENCE = re.compile(r"\$\{(\w+):([^}]+)\}")
-_SECRET_KEY = re.compile(r"(^|_)(token|password|passwd|secret|api_?key|private_?key)$", re.IGNORECASE)
+_SECRET_NAMES = "token|bearer|password|passwd|passphrase|pwd|secret|credentials?|(api|access|secret|private)[_-]?key"
+_SECRET_KEY = re.compile(rf"(^|[_-]|(?<=[a-z])(?=[A-Z]))(?i:{_SECRET_NAMES})s?$")
 _SECRET_VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bxox[baprs]-[\w-]{10,}"
-    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.|://[^/\s:@$]*:[^/\s:@$]+@"
+    rf"|\beyJ[\w-]{{10,}}\.[\w-]{{10,}}\.|://[^/\s:@]*:[^/\s@]+@|[?&;\s](?i:{_SECRET_NAMES})=[^&;\s]"
 )
+_SHORTEST = 4
+"""Characters from which a resolved value is kept out of messages."""
+_DEEPEST = 64
+_LARGEST = 200_000
+"""Nodes a project file may have, aliases counted as often as they are used."""
 
 
 class Declaration(BaseModel):
@@ -53,12 +60,14 @@ class Document:
 
     path: str
     """Path as shown to people, relative to the project folder."""
-    data: dict[str, Any]
+    data: dict[str, Any] = field(repr=False)
     """The content with references resolved."""
     literal: dict[str, Any]
     """The content as written, references unresolved; this is what fingerprints see."""
     places: Mapping[Key, tuple[Place, Place]] = field(repr=False, default_factory=dict)
     """Place of the key and of the value, by path into the content."""
+    resolved: Mapping[str, str] = field(repr=False, default_factory=dict)
+    """The reference each resolved value came from; messages show the reference."""
 
     def place(self, *key: str | int, of_key: bool = False) -> Place:
         """Where `key` stands, or the nearest enclosing thing that has a place."""
@@ -98,12 +107,19 @@ class Document:
         if isinstance(inner, ProjectError):
             inner.place = inner.place or self.place(*loc)
             return inner
-        message = error["msg"].removeprefix("Value error, ")
+        message = self._shown(error["msg"].removeprefix("Value error, "))
         given = error.get("input")
-        shown = json.dumps(given, default=str)[:80] if isinstance(given, str | int | float | bool) else ""
+        given = self._shown(given) if isinstance(given, str) else given
+        shown = json.dumps(given, ensure_ascii=False) if isinstance(given, str | int | float | bool) else ""
         if _SECRET_KEY.search(str(loc[-1]) if loc else ""):
             shown = ""
-        return ProjectError(f"`{name}`: {message}", "P005", place=self.place(*loc), given=shown)
+        return ProjectError(f"`{name}`: {message}", "P005", place=self.place(*loc), given=shown[:80])
+
+    def _shown(self, text: str) -> str:
+        """`text` with every value that came from a reference replaced by that reference."""
+        for value in sorted(self.resolved, key=len, reverse=True):
+            text = text.replace(value, self.resolved[value])
+        return text
 
     def _own_path(self, loc: tuple[str | int, ...]) -> Key:
         """The error's path without the parts pydantic adds for unions and validators."""
@@ -130,17 +146,19 @@ def read(path: Path, *, root: Path | None = None, environment: Mapping[str, str]
     shown = str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
     if not path.is_file():
         raise ProjectError(f"`{shown}` does not exist", "P001", place=Place(shown), next="potable init")
-    try:
-        node = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
-    except (MarkedYAMLError, UnicodeDecodeError) as failure:
-        raise _not_yaml(shown, failure) from None
     reader = _Reader(shown, root or path.parent, os.environ if environment is None else environment)
-    literal = reader.construct(node, ()) if node else {}
+    try:
+        node = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8-sig"))
+        literal = reader.construct(node, ()) if node else {}
+    except OSError as failure:
+        raise ProjectError(f"`{shown}` cannot be read ({type(failure).__name__})", "P001", place=Place(shown)) from None
+    except (YAMLError, UnicodeDecodeError, RecursionError, ValueError) as failure:
+        raise _not_yaml(shown, failure) from None
     if not isinstance(literal, dict):
         raise ProjectError("the file must be a mapping of keys to values", "P002", place=Place(shown, 1, 1))
     data = reader.resolve(literal, ())
     raise_all(reader.errors)
-    return Document(shown, data, literal, reader.places)
+    return Document(shown, data, literal, reader.places, reader.resolved)
 
 
 def overlay(base: Document, top: Document) -> Document:
@@ -149,7 +167,8 @@ def overlay(base: Document, top: Document) -> Document:
         base.path,
         _merged(base.data, top.data),
         _merged(base.literal, top.literal),
-        {**base.places, **top.places},
+        {**base.places, **top.places, (): base.places.get((), (Place(base.path), Place(base.path)))},
+        {**base.resolved, **top.resolved},
     )
 
 
@@ -201,7 +220,11 @@ def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 def _not_yaml(shown: str, failure: Exception) -> ProjectError:
     mark = getattr(failure, "problem_mark", None)
     place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown)
-    problem = getattr(failure, "problem", None) or "the file is not UTF-8 text"
+    problem = getattr(failure, "problem", None) or {
+        UnicodeDecodeError: "the file is not UTF-8 text",
+        ReaderError: "the file holds characters that are not text",
+        RecursionError: "the file is nested too deeply",
+    }.get(type(failure), "a value cannot be read as what it says it is")
     return ProjectError(f"not valid YAML: {problem}", "P002", place=place)
 
 
@@ -217,8 +240,14 @@ class _Reader:
             "file": lambda name: (root / name).expanduser().read_text(encoding="utf-8").strip(),
         }
         self._yaml = YAML(typ="safe", pure=True)
+        self._nodes = 0
+        self.resolved: dict[str, str] = {}
 
     def construct(self, node: Node, path: Key) -> Any:
+        self._nodes += 1
+        if len(path) > _DEEPEST or self._nodes > _LARGEST:
+            # an alias to something that holds it has no end
+            raise MarkedYAMLError(problem="nested too deeply, or too large", problem_mark=node.start_mark)
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -233,6 +262,8 @@ class _Reader:
     def _mapping(self, node: MappingNode, path: Key) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode):
+                raise MarkedYAMLError(problem="a key must be a single word", problem_mark=key_node.start_mark)
             key = str(key_node.value)
             if key in out:
                 first = self.places[(*path, key)][0]
@@ -248,37 +279,50 @@ class _Reader:
             return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [self.resolve(item, (*path, index)) for index, item in enumerate(value)]
+        literal = _REFERENCE.sub("", str(value)) if value is not None and not isinstance(value, bool) else ""
+        name = next((part for part in reversed(path) if isinstance(part, str)), "")
+        if _SECRET_VALUE.search(literal) or (_SECRET_KEY.search(name) and literal.strip()):
+            self._refuse(path, "P007", f"`{name}` looks like a credential written into the file")
+            return value
         if not isinstance(value, str):
             return value
-        named = _SECRET_KEY.search(str(path[-1])) if path else None
-        if _SECRET_VALUE.search(value) or (named and value and not _REFERENCE.search(value)):
-            self._refuse(path, "P007", f"`{path[-1]}` looks like a credential written into the file")
+        if "${" in literal:
+            self._refuse(path, "P005", f"`{name}` holds a `${{` that is not a reference")
             return value
         return _REFERENCE.sub(lambda match: self._lookup(match, path), value)
 
     def _lookup(self, match: re.Match[str], path: Key) -> str:
         scheme, name = match.groups()
         try:
-            if provider := self._providers.get(scheme):
-                return provider(name)
-            from potable.plugins import secret_provider
-
-            return secret_provider(scheme)(name)
+            value = self._provider(scheme)(name)
         except KeyError:
             self._refuse(path, "P006", f"the {scheme} variable `{name}` is not set")
-        except OSError:
-            self._refuse(path, "P006", f"the file of `{match.group()}` cannot be read")
         except PotableError as failure:
             failure.place = failure.place or self.places[path][1]
             self.errors.append(failure)
+        # a provider is foreign code, and what it raises may hold the secret
+        except Exception as failure:
+            self._refuse(path, "P006", f"`{match.group()}` cannot be read ({type(failure).__name__})")
+        else:
+            if len(value) >= _SHORTEST:
+                self.resolved[value] = match.group()
+            return value
         return match.group()
+
+    def _provider(self, scheme: str) -> Resolver:
+        if scheme in self._providers:
+            return self._providers[scheme]
+        from potable.plugins import secret_provider
+
+        return secret_provider(scheme)
 
     def _refuse(self, path: Key, code: str, problem: str) -> None:
         place = self.places[path][1]
+        known = "${env:NAME}, ${file:PATH}, ${vault:PATH#KEY}, ${aws:NAME}"
         hint = {
             "P006": "set it in the environment or in the project's .env file",
-            "P007": "write a reference instead: ${env:NAME}, ${file:PATH}, ${vault:PATH#KEY}, ${aws:NAME}",
-        }[code]
+            "P007": f"write a reference instead: {known}",
+        }.get(code, f"references are {known}")
         self.errors.append(ProjectError(problem, code, place=place, hint=hint))
 
     def _fail(self, problem: str, code: str, node: Node, *, hint: str) -> None:

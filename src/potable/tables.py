@@ -36,6 +36,8 @@ BUCKET = "_bucket"
 """Bucket of the subject; protected tables are partitioned by it."""
 
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
+_DIRECTIVES = frozenset("YymbdHMSfz")
+"""Directives a `format` may use, each once."""
 _DURATION = re.compile(r"\+?(\d+)(d|w|mo|q|y)")
 _PLAIN: Mapping[str, pa.DataType] = {
     "string": pa.string(),
@@ -114,16 +116,40 @@ class Column(Declaration):
     @field_validator("type")
     @classmethod
     def _known_type(cls, value: str) -> str:
-        if value not in _PLAIN and not _DECIMAL.fullmatch(value):
+        match = _DECIMAL.fullmatch(value)
+        if value not in _PLAIN and not match:
             raise ValueError(f"unknown type; allowed: {', '.join(_PLAIN)}, decimal(p,s)")
+        if match and not (1 <= int(match[1]) <= 38 and int(match[2]) <= int(match[1])):
+            raise ValueError("decimal(p,s) has 1 to 38 digits, of which s stand behind the point")
         return value
 
     @field_validator("extract")
     @classmethod
     def _one_group(cls, value: str | None) -> str | None:
-        if value is not None and (re.compile(value).groups != 1 or value.count("(") != 1):
-            raise ValueError("the pattern needs exactly one group, the value: `payroll_(.*)[.]xml`")
+        if value is not None and (value.count("(") != 1 or value.count("(?") or not _is_re2(value)):
+            raise ValueError("an RE2 pattern with exactly one group, the value: `payroll_(.*)[.]xml`")
         return value
+
+    @field_validator("format")
+    @classmethod
+    def _known_directives(cls, value: str | list[str]) -> str | list[str]:
+        for form in [value] if isinstance(value, str) else value:
+            used = re.findall(r"%(.?)", form)
+            if not {"Y", "y"} & set(used) or len(used) != len(set(used)) or set(used) - _DIRECTIVES:
+                raise ValueError(
+                    "a format has a year and, each once, of " + " ".join(f"%{d}" for d in sorted(_DIRECTIVES))
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.format and self.type not in ("date", "timestamp"):
+            raise ValueError("`format` is for dates and timestamps")
+        if self.levels and self.type != "string":
+            raise ValueError("`levels` are words, so the type is string")
+        if len({level.strip().lower() for level in self.levels}) != len(self.levels):
+            raise ValueError("two `levels` are the same word")
+        return self
 
     @property
     def arrow(self) -> pa.DataType:
@@ -159,7 +185,7 @@ class DriftPolicy(Declaration):
 class Table(Declaration):
     """One table of a contract: columns, identity, times, checks. Sources add how to find its records."""
 
-    columns: dict[str, Column]
+    columns: dict[str, Column] = Field(min_length=1)
     """Columns by name, in output order."""
     unique: list[str] = Field(default_factory=list)
     """Columns that identify a record; the same key with a later `known` is a correction."""
@@ -179,6 +205,17 @@ class Table(Declaration):
     checks: list[dict[str, Any]] = Field(default_factory=list)
     """Expectations in Great Expectations' vocabulary."""
 
+    @field_validator("columns")
+    @classmethod
+    def _distinct_names(cls, value: dict[str, Column]) -> dict[str, Column]:
+        for name in value:
+            if name.startswith("_") or not name.strip():
+                raise ValueError(f"`{name}` cannot be a column: names that start with _ are Potable's own")
+        # SQL does not tell Name from name
+        if twice := [name for name in value if sum(name.lower() == other.lower() for other in value) > 1]:
+            raise ValueError(f"columns {' and '.join(f'`{name}`' for name in twice)} differ only in their case")
+        return value
+
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         named = [*self.unique, *filter(None, [self.time, self.order])]
@@ -190,6 +227,13 @@ class Table(Declaration):
         for name in named:
             if name not in self.columns:
                 raise ValueError(f"column `{name}` is not declared; columns: {', '.join(self.columns)}")
+        for name in filter(None, [self.time, self.known_column]):
+            if self.columns[name].type not in ("date", "timestamp"):
+                raise ValueError(f"column `{name}` is a time of the table, so its type is date or timestamp")
+        if self.known_lag and not self.time:
+            raise ValueError("`known` is a lag after `time`, and there is no `time`")
+        if self.coverage and self.coverage[0] > self.coverage[1]:
+            raise ValueError("`coverage` ends before it starts")
         return self
 
     @property
@@ -215,3 +259,14 @@ class Table(Declaration):
     def schema(self) -> pa.Schema:
         """Arrow schema of the typed columns."""
         return pa.schema([(name, column.arrow) for name, column in self.columns.items()])
+
+
+def _is_re2(pattern: str) -> bool:
+    """Whether the engines can read `pattern`."""
+    import pyarrow.compute as pc
+
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern)
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -51,6 +51,16 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where `validate` writes: absolute, new folders of this attempt."""
+
+    rows: str
+    """Validated zone: `rows/`, and `staged/` and `duplicates/`, which may go when it is done."""
+    quarantine: str
+    """Quarantine zone: `quarantine/` and `cells/`."""
+
+
+@dataclass(frozen=True)
 class Validated:
     """What `validate` made of one table."""
 
@@ -89,27 +99,24 @@ def quarantine_schema(table: Table) -> pa.Schema:
 
 
 def validate(
-    name: str, table: Table, parsed: ir.Table, *, checks: Sequence[Check], engine: Engine, directory: str
+    name: str, table: Table, parsed: ir.Table, *, checks: Sequence[Check], engine: Engine, places: Places
 ) -> Validated:
     """Judge the `parsed` rows of a table (columns of `sources.typed.schema`, consumed once).
-
-    Args:
-        directory: absolute folder of this attempt; `rows/`, `quarantine/` and `cells/` appear in it.
 
     Raises:
         DataError: D003 when rows are lost or doubled.
     """
     rules = _rules(table, checks)
-    staged_parts = engine.write(_masked(parsed, rules), f"{directory}/staged")
-    files = [f"{directory}/staged/{part.path}" for part in staged_parts]
+    staged_parts = engine.write(_masked(parsed, rules), f"{places.rows}/staged")
+    files = [f"{places.rows}/staged/{part.path}" for part in staged_parts]
     staged = engine.read(files, _staged_schema(table, rules))
     totals = scalars(engine, staged.agg(**_totals(table, staged, rules)))
-    duplicates = _duplicates(table, staged, rules, engine, f"{directory}/duplicates")
+    duplicates = _duplicates(table, staged, rules, engine, f"{places.rows}/duplicates")
     rows, quarantine, cells = _split(table, staged, rules, duplicates)
     result = Validated(
-        rows=engine.write(rows, f"{directory}/rows"),
-        quarantine=engine.write(quarantine, f"{directory}/quarantine"),
-        cells=engine.write(cells, f"{directory}/cells"),
+        rows=engine.write(rows, f"{places.rows}/rows"),
+        quarantine=engine.write(quarantine, f"{places.quarantine}/quarantine"),
+        cells=engine.write(cells, f"{places.quarantine}/cells"),
         rows_in=totals["rows"],
         reasons=_reasons(rules, totals, engine, duplicates),
         results=_results(rules, checks, totals),
@@ -256,7 +263,7 @@ def _results(rules: Sequence[Rule], checks: Sequence[Check], totals: Mapping[str
         expectation = check.expectation if check else rule.reason.split(":")[0]
         columns = check.columns if check else tuple(rule.reason.split(":")[1:])
         mostly = check.mostly if check else None
-        stop = mostly is not None and failed > (1 - mostly) * rows
+        stop = mostly is not None and rows > 0 and (rows - failed) / rows < mostly
         action = "stop" if stop else ("null" if rule.cell else "quarantine")
         results.append(Result(expectation, columns, failed == 0, rows, failed, mostly, action))
     for check in checks:

@@ -6,11 +6,13 @@ process pool. Nothing outside this file imports duckdb.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import duckdb
 import ibis
@@ -24,6 +26,7 @@ from potable.errors import EnvironmentFailure, PotableError
 ENGINE_SHARE = 0.5
 """Share of the memory setting DuckDB may use; the rest is for Python, Arrow and the workers."""
 BATCH_ROWS = 16_384
+_KINDS = ("Binder Error", "Conversion Error", "Invalid Input Error", "Out of Range Error", "Parser Error")
 
 
 class DuckDBEngine:
@@ -39,34 +42,42 @@ class DuckDBEngine:
             threads: threads and worker processes.
             scratch: folder for spilled data; emptied by `close`.
         """
-        scratch.mkdir(parents=True, exist_ok=True)
-        self._scratch = Path(tempfile.mkdtemp(dir=scratch, prefix="duckdb-"))
-        self._ibis = ibis.duckdb.connect(
-            threads=threads,
-            memory_limit=f"{int(memory * ENGINE_SHARE) >> 20}MiB",
-            temp_directory=str(self._scratch),
-            preserve_insertion_order=False,
-            autoinstall_known_extensions=False,
-            autoload_known_extensions=False,
-        )
+        try:
+            scratch.mkdir(parents=True, exist_ok=True)
+            self._scratch = Path(tempfile.mkdtemp(dir=scratch, prefix="duckdb-"))
+            self._ibis = ibis.duckdb.connect(
+                threads=threads,
+                memory_limit=f"{max(int(memory * ENGINE_SHARE) >> 20, 1)}MiB",
+                temp_directory=str(self._scratch),
+                preserve_insertion_order=False,
+                autoinstall_known_extensions=False,
+                autoload_known_extensions=False,
+            )
+        except (OSError, duckdb.Error) as failure:
+            raise EnvironmentFailure(
+                f"the engine cannot start ({type(failure).__name__})",
+                "E007",
+                given=str(scratch),
+                hint="can the scratch folder be written, and are `memory` and `threads` of this machine?",
+            ) from failure
         self._connection: Any = self._ibis.con
         self._connection.execute("SET TimeZone = 'UTC'")
         self._pool = Pool(threads)
         self._names = 0
-        self._failure: Exception | None = None
         self._readers: dict[str, pa.RecordBatchReader] = {}
+        self._failure: Exception | None = None
 
     def read(self, files: Sequence[str], schema: pa.Schema) -> ibis.Table:
         name = self._name()
         if not files:
             self._connection.register(f"{name}_schema", schema.empty_table())
             self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_schema")
+            self._connection.unregister(f"{name}_schema")
             return self._ibis.table(name)
-        listed = ", ".join(_quoted(file) for file in files)
-        columns = ", ".join(f'"{column}"' for column in schema.names)
-        self._connection.execute(
-            f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=false)"
-        )
+        listed = ", ".join(_quoted(_no_glob(file)) for file in files)
+        columns = ", ".join(_identifier(column) for column in schema.names)
+        view = f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=false)"
+        self._guarded(lambda: self._connection.execute(view))
         return self._ibis.table(name)
 
     def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
@@ -78,12 +89,12 @@ class DuckDBEngine:
     def write(
         self, relation: ibis.Table, directory: str, *, partition_by: str | None = None, order_by: Sequence[str] = ()
     ) -> list[Part]:
-        Path(directory).mkdir(parents=True, exist_ok=True)
+        self._guarded(lambda: Path(directory).mkdir(parents=True, exist_ok=True))
         ordered = relation.order_by(list(order_by)) if order_by else relation
         query = self._ibis.compile(ordered)
         target, options = f"{directory}/part-0.parquet", "FORMAT parquet, COMPRESSION zstd"
         if partition_by:
-            target, options = directory, f'{options}, PARTITION_BY ("{partition_by}"), OVERWRITE_OR_IGNORE'
+            target, options = directory, f"{options}, PARTITION_BY ({_identifier(partition_by)}), OVERWRITE_OR_IGNORE"
         self._guarded(lambda: self._connection.execute(f"COPY ({query}) TO {_quoted(target)} ({options})"))
         return sorted((_part(file, directory) for file in Path(directory).rglob("*.parquet")), key=lambda p: p.path)
 
@@ -95,7 +106,8 @@ class DuckDBEngine:
             # what is registered belongs to one connection, and a cursor is another
             for name in [name for name in self._readers if f'"{name}"' in query]:
                 cursor.register(name, self._readers.pop(name))
-            for batch in self._guarded(lambda: cursor.sql(query).to_arrow_reader(BATCH_ROWS)):
+            reader = self._guarded(lambda: cursor.sql(query).to_arrow_reader(BATCH_ROWS))
+            while (batch := self._guarded(lambda: next(reader, None))) is not None:
                 yield batch.cast(schema)
         finally:
             cursor.close()
@@ -125,12 +137,12 @@ class DuckDBEngine:
             raise
 
     def _guarded(self, query: Callable[[], Any]) -> Any:
-        """The result of `query`, its failures in our form."""
+        """The result of `query`, its failures in our form; the engine's own text may hold data and ends here."""
         self._failure = None
         try:
             return query()
-        except duckdb.Error as failure:
-            raise self._failure or _translated(failure) from failure
+        except (duckdb.Error, pa.ArrowException, OSError) as failure:
+            raise self._failure or _translated(failure) from None
 
 
 class _OneBatch:
@@ -147,27 +159,45 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _no_glob(path: str) -> str:
+    """`path` so that no sign in it is taken for a pattern."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)
+
+
 def _part(file: Path, directory: str) -> Part:
     path = file.relative_to(directory)
-    partition = int(path.parts[0].split("=")[1]) if "=" in path.parts[0] else None
-    return Part(str(path), pq.read_metadata(file).num_rows, file.stat().st_size, partition)
+    value = unquote(path.parts[0]).rpartition("=")[2] if len(path.parts) > 1 else None
+    if value is not None and not value.lstrip("-").isdigit():
+        raise PotableError("a row has no partition")
+    return Part(
+        path.as_posix(),
+        pq.read_metadata(file).num_rows,
+        file.stat().st_size,
+        int(value) if value is not None else None,
+    )
 
 
-def _translated(failure: duckdb.Error) -> PotableError:
-    """DuckDB's failures in our form; its text may hold data, so only the kind is told."""
-    kind = type(failure).__name__
-    if isinstance(failure, duckdb.OutOfMemoryException):
+def _translated(failure: Exception) -> PotableError:
+    """The engine's failures in our form, by their kind."""
+    text = str(failure)
+    if isinstance(failure, duckdb.OutOfMemoryException) or "Out of Memory Error" in text:
         return EnvironmentFailure(
             "the engine ran out of memory",
             "E007",
             hint="raise `memory` in potable.yaml, or lower `threads`",
             retryable=True,
         )
-    if isinstance(failure, duckdb.IOException):
+    if isinstance(failure, duckdb.IOException) or text.startswith("IO Error") or getattr(failure, "errno", None):
         return EnvironmentFailure(
             "the engine could not read or write its files",
             "E004",
             hint="is the disk full, or was a file of the lake removed?",
             retryable=True,
         )
-    return PotableError(f"the engine refused a query ({kind})")
+    # errors that come through a stream of batches are told apart by how their text begins
+    kind = text.partition(":")[0] if isinstance(failure, OSError) else type(failure).__name__
+    return PotableError(f"the engine refused a query ({kind if kind in _KINDS else type(failure).__name__})")

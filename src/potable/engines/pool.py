@@ -1,32 +1,52 @@
 """A process pool that streams: items in, Arrow batches out, bounded by the pipes between.
 
 Parsing and redaction hold the interpreter lock, so they run in other processes. Workers are spawned
-once per engine and end when the parent does (their pipe closes), also when it is killed.
+when first needed, lent to one stream at a time, and end when the parent does (their pipe closes), also
+when it is killed. A stream that runs while another does gets workers of its own.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import pickle
+import signal
+import traceback
 from collections.abc import Iterable, Iterator
-from multiprocessing.connection import Connection, wait
+from dataclasses import dataclass
 from itertools import chain, islice
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import pyarrow as pa
 
-from potable.engines.base import ItemFunction, one_by_one
+from potable.engines.base import ItemFunction
 from potable.errors import EnvironmentFailure
 
 _DONE, _FAILED, _BATCH = b"D", b"F", b"B"
 
 
+@dataclass(frozen=True)
+class Worker:
+    """A process and our end of its pipe."""
+
+    process: BaseProcess
+    pipe: Connection
+
+    def end(self) -> None:
+        """Stop it, whatever it does."""
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
+
+
 class Pool:
-    """`workers` processes; with one worker everything runs in the caller's own."""
+    """`workers` processes per stream; with one worker everything runs in the caller's own."""
 
     def __init__(self, workers: int) -> None:
         self._size = workers
-        self._workers: list[tuple[Any, Connection]] = []
+        self._idle: list[Worker] = []
+        self._lent: list[Worker] = []
 
     def stream(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Batches of `function` over `items`, in no particular order.
@@ -39,59 +59,92 @@ class Pool:
         first = list(islice(queue, 2))
         queue = chain(first, queue)
         if self._size < 2 or len(first) < 2:
-            yield from one_by_one(queue, function)
+            for item in queue:
+                yield from _checked(function(item), schema)
             return
-        task = pickle.dumps(function)
-        busy = {pipe: process for process, pipe in self._started()}
+        busy = {worker.pipe: worker for worker in self._take()}
+        workers = tuple(busy.values())
         finished = False
         try:
+            task = pickle.dumps((function, schema))
             for pipe in list(busy):
-                pipe.send_bytes(task)
+                _send(pipe, task)
                 _give_next(pipe, queue, busy)
             yield from _received(busy, queue, schema)
             finished = True
         finally:
-            if not finished:
-                self.close()
+            self._give_back(workers, alive=finished)
 
     def close(self) -> None:
         """End all workers."""
-        for process, pipe in self._workers:
-            pipe.close()
-            process.terminate()
-            process.join()
-        self._workers = []
+        for worker in (*self._idle, *self._lent):
+            worker.end()
+        self._idle, self._lent = [], []
 
-    def _started(self) -> list[tuple[Any, Connection]]:
-        context = multiprocessing.get_context("spawn")
-        while len(self._workers) < self._size:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs,), daemon=True)
-            process.start()
-            theirs.close()
-            self._workers.append((process, ours))
-        return self._workers
+    def _take(self) -> list[Worker]:
+        while len(self._idle) < self._size:
+            self._idle.append(_started())
+        taken, self._idle = self._idle[: self._size], self._idle[self._size :]
+        self._lent += taken
+        return taken
+
+    def _give_back(self, workers: tuple[Worker, ...], *, alive: bool) -> None:
+        """Take workers back; those of a stream that was given up are in the middle of something and end."""
+        self._lent = [worker for worker in self._lent if worker not in workers]
+        if alive:
+            self._idle += workers
+        else:
+            for worker in workers:
+                worker.end()
 
 
-def _give_next(pipe: Connection, queue: Iterator[Any], busy: dict[Connection, Any]) -> None:
+def _started() -> Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    return Worker(process, ours)
+
+
+def _checked(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The batches; one of another schema would be read as garbage on the other side."""
+    for batch in batches:
+        if not batch.schema.equals(schema):
+            raise TypeError("a batch function returned another schema than it was declared with")
+        yield batch
+
+
+def _died() -> EnvironmentFailure:
+    return EnvironmentFailure(
+        "a worker process died", "E007", hint="the machine may be out of memory; lower `threads`", retryable=True
+    )
+
+
+def _send(pipe: Connection, message: bytes) -> None:
+    try:
+        pipe.send_bytes(message)
+    except OSError:
+        raise _died() from None
+
+
+def _give_next(pipe: Connection, queue: Iterator[Any], busy: dict[Connection, Worker]) -> None:
     """Send the next item, or tell the worker that this task is over."""
     for item in queue:
-        pipe.send(item)
+        _send(pipe, pickle.dumps(item))
         return
-    pipe.send_bytes(_DONE)
+    _send(pipe, _DONE)
     del busy[pipe]
 
 
-def _received(busy: dict[Connection, Any], queue: Iterator[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _received(busy: dict[Connection, Worker], queue: Iterator[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     while busy:
         for pipe in wait(list(busy)):
             assert isinstance(pipe, Connection)
             try:
                 message = pipe.recv_bytes()
-            except EOFError:
-                raise EnvironmentFailure(
-                    "a worker process died", "E007", hint="the machine may be out of memory", retryable=True
-                ) from None
+            except (EOFError, OSError):
+                raise _died() from None
             if message[:1] == _FAILED:
                 raise pickle.loads(message[1:])
             if message[:1] == _BATCH:
@@ -102,31 +155,32 @@ def _received(busy: dict[Connection, Any], queue: Iterator[Any], schema: pa.Sche
 
 def _work(pipe: Connection) -> None:
     """Worker: for each task, a function and then items until the parent says done."""
+    # the parent decides what an interrupt means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         while True:
-            function = pickle.loads(pipe.recv_bytes())
-            _serve(pipe, function)
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+            _serve(pipe, pipe.recv_bytes())
+    except (EOFError, ConnectionError):
         return
 
 
-def _serve(pipe: Connection, function: ItemFunction) -> None:
-    while True:
-        message = pipe.recv_bytes()
-        if message == _DONE:
-            return
-        try:
-            for batch in function(pickle.loads(message)):
+def _serve(pipe: Connection, task: bytes) -> None:
+    try:
+        function, schema = pickle.loads(task)
+        while (message := pipe.recv_bytes()) != _DONE:
+            for batch in _checked(function(pickle.loads(message)), schema):
                 pipe.send_bytes(_BATCH + batch.serialize().to_pybytes())
             pipe.send_bytes(_DONE)
-        except (BrokenPipeError, EOFError):
-            raise
-        except Exception as failure:
-            pipe.send_bytes(_FAILED + _pickled(failure))
-            return
+    except (EOFError, ConnectionError):
+        raise
+    except Exception as failure:
+        pipe.send_bytes(_FAILED + _pickled(failure))
 
 
 def _pickled(failure: Exception) -> bytes:
+    """The failure with the lines it came through; its kind alone where it cannot travel."""
+    # the lines of code only, for the text of a failure may hold data
+    failure.add_note("in a worker process:\n" + "".join(traceback.format_tb(failure.__traceback__)))
     try:
         data = pickle.dumps(failure)
         pickle.loads(data)

@@ -7,8 +7,9 @@ one table). Landing, hashing, typing, retries of a run and quarantine are not it
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
@@ -33,6 +34,16 @@ class Arrival:
     """Opens the bytes as received; may be called more than once."""
     stamp: str = ""
     """Cheap sign of change (size and time, an ETag); equal and not empty means unchanged."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Bytes in memory, as something an arrival can open."""
+
+    data: bytes = field(repr=False)
+
+    def __call__(self) -> BinaryIO:
+        return io.BytesIO(self.data)
 
 
 @dataclass(frozen=True)

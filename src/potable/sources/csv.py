@@ -1,28 +1,33 @@
 """CSV dumps as they really come: any delimiter, several encodings, quoted newlines, renamed columns.
 
 Delimiter and encoding are declared or found per file. Rows with the wrong number of fields keep their
-place and their text and go to quarantine; they are never dropped.
+place and their text and go to quarantine; they are never dropped. Empty lines are not records.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
+import json
+from array import array
 from collections.abc import Iterator
-from typing import BinaryIO, ClassVar, cast
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
+from pydantic import field_validator
 
 from potable.sources.base import Blob
-from potable.sources.files import FileSource, FileTable, decompressed, unreadable
+from potable.sources.encodings import Ambiguous, Utf8, found, normal
+from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.typed import schema, typed_at
 from potable.tables import MISTYPED, OBJECT, ROW, UNPARSED, Table
 
 _DELIMITERS = ",;\t|"
 _BLOCK = 4 << 20
+_LONGEST_HEADER = 1 << 20
 
 
 class CsvTable(FileTable):
@@ -31,7 +36,22 @@ class CsvTable(FileTable):
     delimiter: str = "auto"
     """Field separator; `auto` takes the one that splits the header most."""
     encoding: str = "auto"
-    """Encoding; `auto` is UTF-8 (with or without BOM) where the bytes are valid, Windows-1252 elsewhere."""
+    """Encoding; `auto` is UTF-8 (with or without BOM), UTF-16 by its BOM, or else Windows-1252."""
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_sign(cls, value: str) -> str:
+        if value != "auto" and (len(value) != 1 or not value.isascii() or value in '"\r\n'):
+            raise ValueError("one ASCII character, or `auto`")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            return value if value == "auto" else normal(value)
+        except LookupError:
+            raise ValueError("not an encoding; examples: utf-8, cp1252, iso-8859-15, utf-16, auto") from None
 
 
 class CsvSource(FileSource[CsvTable]):
@@ -40,145 +60,170 @@ class CsvSource(FileSource[CsvTable]):
     fixed_columns: ClassVar[bool] = True
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches; rows with the wrong number of fields come with their text only."""
         contract = self.tables[table]
         dialect = _dialect(contract, blob)
         if dialect is None:
             return
-        encoding, delimiter, header = dialect
-        where = _columns(contract, header)
-        ragged: list[arrow_csv.InvalidRow] = []
+        where = _columns(contract, dialect.header, blob)
+        ragged = _Ragged()
         done = 0
+        last = ""
         try:
-            for batch in _batches(blob, encoding, delimiter, header, ragged):
-                texts = {name: _text(batch, index) for name, index in where.items()}
-                ordinals = _ordinals(done, batch.num_rows, ragged)
-                done += batch.num_rows
-                if batch.num_rows:
-                    yield typed_at(contract, texts, blob.name, ordinals)
-        except (pa.ArrowInvalid, UnicodeDecodeError, OSError, EOFError) as failure:
+            with dialect.records(blob) as stream:
+                for batch in _batches(stream, dialect, ragged):
+                    texts = {name: batch.column(index) for name, index in where.items()}
+                    ordinals = ragged.ordinals(done, batch.num_rows)
+                    done += batch.num_rows
+                    if batch.num_rows:
+                        last = batch.column(batch.num_columns - 1)[-1].as_py()
+                        yield typed_at(contract, texts, blob.name, ordinals)
+                    yield from ragged.taken(contract, blob.name)
+        except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
             raise unreadable(blob, f"not well-formed CSV or damaged ({type(failure).__name__})", row=done) from None
-        if ragged:
-            yield _ragged(contract, blob.name, ragged)
+        yield from ragged.taken(contract, blob.name)
+        if stream.quotes % 2 and "\n" in last:
+            raise unreadable(blob, "its last record opens a quote that is never closed", row=done - 1)
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+        """The names in the header."""
         dialect = _dialect(self.tables[table], blob)
-        return frozenset(dialect[2]) if dialect else None
+        return frozenset(dialect.header) if dialect else None
 
 
-def _dialect(table: CsvTable, blob: Blob) -> tuple[str, str, list[str]] | None:
-    """Encoding, delimiter and header of a file; None for an empty one."""
+@dataclass(frozen=True)
+class _Dialect:
+    """How one file is written."""
+
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    start: int
+    """Bytes, as UTF-8, before the first record."""
+
+    def records(self, blob: Blob) -> _Records:
+        """The file as UTF-8 from its first record on."""
+        stream = _Records(decompressed(blob), self.encoding)
+        stream.read(self.start)
+        return stream
+
+
+class _Records(Utf8):
+    """A CSV stream that counts its quotes: pyarrow closes one that is open at the end."""
+
+    quotes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = super().read(size)
+        self.quotes += data.count(b'"')
+        return data
+
+
+def _dialect(table: CsvTable, blob: Blob) -> _Dialect | None:
+    """How the file is written; None for one without a header."""
     try:
-        encoding = table.encoding if table.encoding != "auto" else _encoding(decompressed(blob))
-        with io.TextIOWrapper(decompressed(blob), encoding=encoding, newline="") as text:
-            first = text.readline()
-            if not first.strip():
-                return None
-            delimiter = table.delimiter
-            if delimiter == "auto":
-                delimiter = max(_DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign))))
-            while first.count('"') % 2 and (more := text.readline()):
-                first += more
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, LookupError) as failure:
+        encoding = table.encoding if table.encoding != "auto" else found(decompressed(blob))
+        with Utf8(decompressed(blob), encoding) as stream:
+            text = stream.read(_LONGEST_HEADER).decode("utf-8", "ignore")
+    except Ambiguous:
+        why = "some of its bytes are UTF-8 and others are not; declare its `encoding`"
+        raise unreadable(blob, why) from None
+    except (UnicodeDecodeError, *DAMAGE) as failure:
         raise unreadable(blob, f"its head cannot be decoded ({type(failure).__name__})") from None
-    header = [name.strip() for name in next(csv.reader(io.StringIO(first), delimiter=delimiter))]
-    return encoding, delimiter, header
+    head = _head(text)
+    if not head.strip():
+        return None
+    delimiter = table.delimiter if table.delimiter != "auto" else _delimiter(head)
+    header = tuple(name.strip() for name in _fields(head, delimiter))
+    return _Dialect(encoding, delimiter, header, len(head.encode()))
 
 
-def _encoding(stream: BinaryIO) -> str:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        with stream:
-            while chunk := stream.read(1 << 20):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8-sig"
+def _head(text: str) -> str:
+    """Everything up to the end of the header, blank lines before it included."""
+    end, quotes, started = 0, 0, False
+    for line in io.StringIO(text, newline=""):
+        end += len(line)
+        quotes += line.count('"')
+        started = started or bool(line.strip())
+        if started and quotes % 2 == 0:
+            break
+    return text[:end]
 
 
-def _columns(table: Table, header: list[str]) -> dict[str, int]:
+def _delimiter(head: str) -> str:
+    return max(_DELIMITERS, key=lambda sign: len(_fields(head, sign)))
+
+
+def _fields(head: str, delimiter: str) -> list[str]:
+    csv.field_size_limit(_LONGEST_HEADER)
+    return next(csv.reader(io.StringIO(head.lstrip("\r\n"), newline=""), delimiter=delimiter))
+
+
+def _columns(table: Table, header: tuple[str, ...], blob: Blob) -> dict[str, int]:
     """Position of each contract column in the file, by the first of its names that is there."""
-    found = {}
+    places = {}
     for name, column in table.columns.items():
-        for path in column.paths(name):
-            if path in header:
-                found[name] = header.index(path)
-                break
-    return found
+        path = next((path for path in column.paths(name) if path in header), None)
+        if path is not None:
+            if header.count(path) > 1:
+                raise unreadable(blob, f"two of its columns are called `{path}`")
+            places[name] = header.index(path)
+    return places
 
 
-def _batches(
-    blob: Blob, encoding: str, delimiter: str, header: list[str], ragged: list[arrow_csv.InvalidRow]
-) -> Iterator[pa.RecordBatch]:
-    def keep(row: arrow_csv.InvalidRow) -> str:
-        ragged.append(row)
-        return "skip"
-
-    names = [f"c{index}" for index in range(len(header))]
-    stream = _Recoded(decompressed(blob), encoding)
+def _batches(stream: _Records, dialect: _Dialect, ragged: _Ragged) -> Iterator[pa.RecordBatch]:
+    names = [f"c{index}" for index in range(len(dialect.header))]
     try:
         reader = arrow_csv.open_csv(
             pa.PythonFile(stream, "r"),
-            read_options=arrow_csv.ReadOptions(
-                use_threads=False, block_size=_BLOCK, column_names=names, skip_rows_after_names=1
-            ),
+            # one thread, or rows would not be numbered
+            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names),
             parse_options=arrow_csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep, ignore_empty_lines=True
+                delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=ragged.keep
             ),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
     except pa.ArrowInvalid as failure:
-        if "Empty CSV" in str(failure) or "no column" in str(failure):
+        if "Empty CSV file" in str(failure):
             return
         raise
     yield from reader
 
 
-class _Recoded(io.RawIOBase):
-    """A stream re-encoded to UTF-8 without a BOM, chunk by chunk."""
+class _Ragged:
+    """Rows with the wrong number of fields: where they stood, and their texts until they are taken."""
 
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace" if encoding == "cp1252" else "strict")
-        self._left = b""
-        self._end = False
+    def __init__(self) -> None:
+        self._seen = array("q")
+        self._texts: list[str] = []
 
-    def readable(self) -> bool:
-        return True
+    def keep(self, row: arrow_csv.InvalidRow) -> str:
+        """Note a row, as pyarrow's handler; its number counts all records from 1."""
+        self._seen.append(row.number)
+        self._texts.append(row.text)
+        return "skip"
 
-    def read(self, size: int = -1) -> bytes:
-        while not self._end and (size < 0 or len(self._left) < size):
-            chunk = self._stream.read(1 << 20)
-            self._end = not chunk
-            self._left += self._decoder.decode(chunk, final=self._end).encode()
-        size = len(self._left) if size < 0 else size
-        out, self._left = self._left[:size], self._left[size:]
-        return out
+    def ordinals(self, done: int, rows: int) -> pa.Array:
+        """Ordinals of good rows `done` + 1 to `done` + `rows`, counting the ragged ones between them.
 
+        Before the j-th ragged row, which is record r, stand r - j good ones.
+        """
+        good = np.arange(done + 1, done + rows + 1, dtype=np.int64)
+        seen = np.array(self._seen, dtype=np.int64)
+        before = seen - np.arange(1, len(seen) + 1)
+        return pa.array(good + np.searchsorted(before, good, side="left"))
 
-def _text(batch: pa.RecordBatch, index: int) -> pa.StringArray:
-    return cast("pa.StringArray", batch.column(index))
-
-
-def _ordinals(done: int, rows: int, ragged: list[arrow_csv.InvalidRow]) -> pa.Array:
-    """1-based record ordinals of the next `rows` good rows, counting the ragged ones between them."""
-    ordinals = np.arange(done + 1, done + rows + 1, dtype=np.int64)
-    for row in ragged:
-        if row.number is not None:
-            # the header is row 1 of the file
-            ordinals[ordinals >= row.number - 1] += 1
-    return pa.array(ordinals)
-
-
-def _ragged(table: CsvTable, name: str, ragged: list[arrow_csv.InvalidRow]) -> pa.RecordBatch:
-    import json
-
-    length = len(ragged)
-    columns: dict[str, pa.Array] = {field.name: pa.nulls(length, field.type) for field in schema(table)}
-    columns[OBJECT] = pa.repeat(name, length)
-    columns[ROW] = pa.array([(row.number or 1) - 1 for row in ragged], pa.int64())
-    columns[UNPARSED] = pa.array([json.dumps({"@record": row.text}, ensure_ascii=False) for row in ragged])
-    columns[MISTYPED] = pa.repeat("@record", length)
-    return pa.record_batch(columns, schema=schema(table))
+    def taken(self, table: Table, name: str) -> Iterator[pa.RecordBatch]:
+        """The rows kept since the last call, as a batch."""
+        texts, self._texts = self._texts, []
+        if not texts:
+            return
+        length = len(texts)
+        columns: dict[str, pa.Array] = {field.name: pa.nulls(length, field.type) for field in schema(table)}
+        columns[OBJECT] = pa.repeat(name, length)
+        columns[ROW] = pa.array(self._seen[-length:], pa.int64())
+        columns[UNPARSED] = pa.array([json.dumps({"@record": text}, ensure_ascii=False) for text in texts])
+        columns[MISTYPED] = pa.repeat("@record", length)
+        yield pa.record_batch(columns, schema=schema(table))

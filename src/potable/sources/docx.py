@@ -1,7 +1,8 @@
 """Word documents: one record per file, from its form table and its paragraphs.
 
 A column's path is the label in the form's first column (`Employee number`); `@text` is all paragraphs
-outside tables, one per line. Text is read as Word shows it: runs joined, tabs and breaks kept.
+outside tables, one per line. Text is read as Word shows it: runs joined, tabs and breaks kept, deleted
+text left out. Headers, footers and notes are not read.
 """
 
 from __future__ import annotations
@@ -13,12 +14,19 @@ import pyarrow as pa
 from lxml import etree
 
 from potable.sources.base import Blob
-from potable.sources.files import FileSource, FileTable, unreadable
+from potable.sources.files import DAMAGE, FileSource, FileTable, unreadable
 from potable.sources.typed import typed
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_PART = "word/document.xml"
 _LARGEST = 64 << 20
 """Bytes of unpacked text a document may have; more is taken for an attack."""
+_P, _T, _TBL = f"{_W}p", f"{_W}t", f"{_W}tbl"
+_SIGNS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
+_HIDDEN = {f"{_W}{name}" for name in ("pPr", "rPr", "tblPr", "trPr", "tcPr", "sdtPr", "del", "moveFrom")} | {_FALLBACK}
+_WRAPPERS = {f"{_W}{name}" for name in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo")}
+"""Elements that stand around paragraphs, tables, rows or cells without being shown."""
 
 
 class DocxTable(FileTable):
@@ -29,47 +37,86 @@ class DocxSource(FileSource[DocxTable]):
     """A folder of Word documents."""
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """One row."""
         contract = self.tables[table]
         found = _read(blob)
-        texts = {
-            name: pa.array([next((found[path] for path in column.paths(name) if path in found), None)], pa.string())
-            for name, column in contract.columns.items()
-        }
+        texts = {}
+        for name, column in contract.columns.items():
+            path = next((path for path in column.paths(name) if path in found), None)
+            value = found[path] if path else None
+            if value == _TWICE:
+                raise unreadable(blob, f"its label `{path}` stands twice with different values")
+            texts[name] = pa.array([value], pa.string())
         yield typed(contract, texts, blob.name)
+
+
+_TWICE = "\0twice"
+"""Value of a label whose value is not known; no XML document can hold it."""
 
 
 def _read(blob: Blob) -> dict[str, str]:
     """Form values by label, and `@text`."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-    try:
-        with zipfile.ZipFile(blob.open()) as package:
-            if package.getinfo("word/document.xml").file_size > _LARGEST:
-                raise unreadable(blob, "its text is larger than 64 MiB unpacked")
-            body = etree.fromstring(package.read("word/document.xml"), parser).find(f"{_W}body")
-    except (zipfile.BadZipFile, KeyError, etree.XMLSyntaxError, OSError, EOFError, zipfile.zlib.error) as failure:
-        raise unreadable(blob, f"not a whole Word document ({type(failure).__name__})") from None
-    if body is None:
-        raise unreadable(blob, "a Word document without a body")
     form: dict[str, str] = {}
     lines: list[str] = []
-    for element in body:
-        if element.tag == f"{_W}tbl":
-            for row in element.iter(f"{_W}tr"):
-                cells = [_cell(cell) for cell in row.findall(f"{_W}tc")]
-                if len(cells) > 1:
-                    form.setdefault(cells[0].strip().rstrip(":"), cells[1])
-        elif element.tag == f"{_W}p":
-            lines.append(_paragraph(element))
+    for block in _children(_body(blob), _P, _TBL):
+        if block.tag == _P:
+            lines.append(_text(block))
+            continue
+        for row in _children(block, f"{_W}tr"):
+            cells = [_text(cell) for cell in _children(row, f"{_W}tc")]
+            label = " ".join(cells[0].split()).rstrip(": ") if len(cells) > 1 else ""
+            if label and form.setdefault(label, cells[1]) != cells[1]:
+                form[label] = _TWICE
     return {**form, "@text": "\n".join(line for line in lines if line)}
 
 
-def _cell(cell: etree._Element) -> str:
-    return "\n".join(_paragraph(paragraph) for paragraph in cell.iter(f"{_W}p"))
+def _body(blob: Blob) -> etree._Element:
+    """The document's body.
+
+    Raises:
+        DataError: D007, it is not a Word document, or an attack.
+    """
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        with blob.open() as stream, zipfile.ZipFile(stream) as package:
+            if package.getinfo(_PART).file_size > _LARGEST:
+                raise unreadable(blob, "its text is larger than 64 MiB unpacked")
+            root = etree.fromstring(package.read(_PART), parser)
+    # RuntimeError and its NotImplementedError: encrypted, or packed in an unknown way
+    except (zipfile.BadZipFile, KeyError, RuntimeError, etree.XMLSyntaxError, *DAMAGE) as failure:
+        raise unreadable(blob, f"not a whole Word document ({type(failure).__name__})") from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise unreadable(blob, "its text declares a document type, as no Word document does")
+    body = root.find(f"{_W}body")
+    if body is None:
+        raise unreadable(blob, "a Word document without a body")
+    return body
 
 
-def _paragraph(paragraph: etree._Element) -> str:
-    pieces = []
-    for element in paragraph.iter(f"{_W}t", f"{_W}tab", f"{_W}br", f"{_W}noBreakHyphen"):
-        kind = str(element.tag).removeprefix(_W)
-        pieces.append({"tab": "\t", "br": "\n", "noBreakHyphen": "-"}.get(kind) or element.text or "")
+def _children(element: etree._Element, *tags: str) -> Iterator[etree._Element]:
+    """Children of `element` that are one of `tags`, wrappers seen through."""
+    for child in element:
+        if child.tag in tags:
+            yield child
+        elif child.tag in _WRAPPERS:
+            yield from _children(child, *tags)
+
+
+def _text(element: etree._Element) -> str:
+    """The text of a paragraph or a cell, the paragraphs of a cell on lines of their own."""
+    pieces: list[str] = []
+    _collect(element, pieces)
     return "".join(pieces)
+
+
+def _collect(element: etree._Element, pieces: list[str]) -> None:
+    for child in element:
+        tag = child.tag
+        if tag == _T:
+            pieces.append(child.text or "")
+        elif tag in _SIGNS:
+            pieces.append(_SIGNS[tag])
+        elif tag not in _HIDDEN:
+            if tag == _P and pieces:
+                pieces.append("\n")
+            _collect(child, pieces)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import glob
 import gzip
+import lzma
+import os
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -29,13 +34,14 @@ class FileSource(Source[F]):
     """A source that is a folder of files, or a glob."""
 
     path: str
-    """Folder or glob; relative paths start at the project folder."""
+    """Folder or glob; relative paths start at the project folder. Hidden files and Word's lock files are not data."""
 
     def arrivals(self, base: Path) -> Iterator[Arrival]:
+        """The files that match, by path below the folder."""
         folder, default = _split(base, self.path)
         tables_of: dict[Path, list[str]] = {}
         for name, table in self.tables.items():
-            found = sorted(path for path in folder.glob(table.files or default) if path.is_file())
+            found = sorted(path for path in folder.glob(table.files or default) if _is_data(path))
             if not found:
                 raise _missing(self.source, name, folder)
             for path in found:
@@ -44,23 +50,30 @@ class FileSource(Source[F]):
             yield _arrival(path, folder, tuple(tables_of[path]))
 
 
-
-
 def decompressed(blob: Blob) -> BinaryIO:
-    """The object's content, unpacked when it is gzip or zstd (told by its first bytes).
+    """The object's content, unpacked when it is gzip, zstd, bzip2 or xz (told by its first bytes).
 
     Raises:
-        DataError: D007, from reads, when a packed file is damaged.
+        DataError: D007, it is an archive of files. A damaged file fails in reads, with one of `DAMAGE`.
     """
-    raw = blob.open()
-    start = raw.read(4)
-    raw.close()
+    with blob.open() as peek:
+        start = peek.read(6)
+    if start[:4] == b"PK\x03\x04":
+        raise unreadable(blob, "a zip archive, not a file")
     raw = blob.open()
     if start[:2] == b"\x1f\x8b":
         return _gzip(raw)
-    if start == b"\x28\xb5\x2f\xfd":
+    if start[:4] == b"\x28\xb5\x2f\xfd":
         return cast("BinaryIO", pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"))
+    if start[:3] == b"BZh":
+        return cast("BinaryIO", bz2.BZ2File(raw))
+    if start == b"\xfd7zXZ\x00":
+        return cast("BinaryIO", lzma.LZMAFile(raw))
     return raw
+
+
+DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
+"""What reading a damaged packed file raises."""
 
 
 def unreadable(blob: Blob, why: str, *, row: int | None = None) -> DataError:
@@ -83,23 +96,40 @@ def _gzip(raw: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", igzip.IGzipFile(fileobj=raw))
 
 
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
 def _split(base: Path, path: str) -> tuple[Path, str]:
     """The folder and the glob below it."""
-    parts = (base / Path(path).expanduser()).parts
+    whole = base / Path(path).expanduser()
+    if whole.is_file():
+        return whole.parent, glob.escape(whole.name)
+    parts = Path(path).expanduser().parts
     for index, part in enumerate(parts):
-        if any(sign in part for sign in "*?["):
-            return Path(*parts[:index]), str(Path(*parts[index:]))
-    whole = Path(*parts)
-    return (whole.parent, whole.name) if whole.is_file() else (whole, "*")
+        if glob.has_magic(part) and not whole.is_dir():
+            return base.joinpath(*parts[:index]), str(Path(*parts[index:]))
+    return whole, "*"
+
+
+def _is_data(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith((".", "~$"))
 
 
 def _arrival(path: Path, folder: Path, tables: tuple[str, ...]) -> Arrival:
-    status = path.stat()
+    try:
+        status = path.stat()
+        stamp = f"{status.st_size}-{status.st_mtime_ns}"
+    except OSError:
+        # opening it will say why
+        stamp = ""
+    # file names are bytes: what is not UTF-8 in them is spelled out
+    name = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
     return Arrival(
-        name=path.relative_to(folder).as_posix(),
+        name=name,
         tables=tables,
-        open=partial(path.open, "rb"),
-        stamp=f"{status.st_size}-{status.st_mtime_ns}",
+        open=partial(_opened, path),
+        stamp=stamp,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +25,7 @@ from potable.store.log import Log
 from potable.store.objects import Store
 
 _CHUNK = 1 << 20
-_PACKED = (b"\x1f\x8b", b"\x28\xb5", b"PK", b"BZ", b"\xfd7", b"PA")
+_PACKED = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PK\x05\x06", b"BZh", b"\xfd7zXZ\x00", b"PAR1")
 """First bytes of formats that are compressed already: gzip, zstd, zip, bzip2, xz, Parquet."""
 
 Progress = Callable[[int, int], None]
@@ -78,7 +79,9 @@ def ingest(
     after = now if source.snapshot else {**before, **now}
     added = [landed for name, landed in now.items() if _content(before.get(name)) != _content(landed)]
     if added or after.keys() != before.keys():
-        number = landing.log.append(_entry(source, added, sorted(before.keys() - after.keys())), parent=number)
+        # new stamps of unchanged objects are no news, but travel with some
+        changed = [landed for name, landed in now.items() if before.get(name) != landed]
+        number = landing.log.append(_entry(source, changed, sorted(before.keys() - after.keys())), parent=number)
     objects = tuple(after[name] for name in sorted(after))
     return Ingested(source.source, objects, number, len(added), sum(landed.bytes for landed in added))
 
@@ -86,12 +89,13 @@ def ingest(
 def current(log: Log) -> tuple[dict[str, Landed], int]:
     """The objects all batches together leave current, by name, and the newest batch's number."""
     objects: dict[str, Landed] = {}
-    entries = log.entries()
-    for entry in entries:
+    newest = 0
+    for number, data in log.stored():
+        newest, entry = number, json.loads(data)
         for name in entry["gone"]:
             objects.pop(name, None)
         objects |= {item["name"]: Landed.from_entry(item) for item in entry["objects"]}
-    return objects, len(entries)
+    return objects, newest
 
 
 def _entry(source: Source[Any], added: list[Landed], gone: list[str]) -> dict[str, Any]:
@@ -105,7 +109,7 @@ def _entry(source: Source[Any], added: list[Landed], gone: list[str]) -> dict[st
 
 
 def _content(landed: Landed | None) -> tuple[object, ...] | None:
-    return (landed.sha256, landed.tables, landed.stamp) if landed else None
+    return (landed.sha256, landed.tables) if landed else None
 
 
 def _landed(
@@ -126,15 +130,25 @@ def _landed(
 def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) -> Landed:
     if before and arrival.stamp and arrival.stamp == before.stamp:
         return replace(before, tables=arrival.tables)
-    sha256, size, start = _hashed(arrival)
-    if before and before.sha256 == sha256:
-        return replace(before, tables=arrival.tables, stamp=arrival.stamp)
-    zstd = not start.startswith(_PACKED)
-    path = f"raw/{source}/objects/{sha256[:2]}/{sha256}{'.zst' if zstd else ''}"
-    stored = store.size(path)
-    if stored is None:
-        with arrival.open() as stream:
-            stored = store.put(path, _written(stream, sha256, arrival.name, zstd))
+    try:
+        sha256, size, start = _hashed(arrival)
+        if before and before.sha256 == sha256:
+            return replace(before, tables=arrival.tables, stamp=arrival.stamp)
+        zstd = not start.startswith(_PACKED)
+        path = f"raw/{source}/objects/{sha256[:2]}/{sha256}{'.zst' if zstd else ''}"
+        stored = store.size(path)
+        if stored is None:
+            with arrival.open() as stream:
+                stored = store.put(path, _written(stream, sha256, arrival.name, zstd))
+    except OSError as failure:
+        raise EnvironmentFailure(
+            f"source `{source}`: `{arrival.name}` cannot be read ({type(failure).__name__})",
+            "E002" if isinstance(failure, FileNotFoundError) else "E001",
+            hint="was it removed or moved, and may this user read it?",
+            state="nothing was landed from this source; the last version stays current",
+            next="potable run",
+            retryable=True,
+        ) from None
     return Landed(arrival.name, arrival.tables, sha256, size, path, zstd, stored, arrival.stamp)
 
 
@@ -142,7 +156,7 @@ def _hashed(arrival: Arrival) -> tuple[str, int, bytes]:
     digest, size, start = hashlib.sha256(), 0, b""
     with arrival.open() as stream:
         while chunk := stream.read(_CHUNK):
-            start = start or chunk[:4]
+            start = start or chunk[:8]
             digest.update(chunk)
             size += len(chunk)
     return digest.hexdigest(), size, start

@@ -6,32 +6,38 @@ growing pauses; 429 waits as long as the server says.
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 import httpx
 import pyarrow as pa
+from pydantic import Field, SecretStr
 
 from potable.declarations import Declaration
-from potable.errors import DataError, EnvironmentFailure
-from potable.sources.base import Arrival, Blob, Source
+from potable.errors import EnvironmentFailure
+from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.files import unreadable
 from potable.sources.typed import typed
 from potable.tables import Table
 
 ATTEMPTS = 6
 LONGEST_WAIT = 60.0
+_LARGEST_PAGE = 256 << 20
+_FIRST_RECORDS = 100
+_BATCH_ROWS = 16_384
 
 
 class Auth(Declaration):
     """How requests prove who asks."""
 
-    bearer: str
+    bearer: SecretStr
     """Token of the Authorization header; take it from a reference."""
 
 
@@ -50,8 +56,8 @@ class RestTable(Table):
     endpoint: str
     """Path below the source's `url`."""
     records: str = "data"
-    """Dotted path in a page to its list of records."""
-    params: dict[str, str | int] = {}
+    """Dotted path in a page to its list of records; empty where the page itself is the list."""
+    params: dict[str, str | int] = Field(default_factory=dict)
     """Query parameters of every request."""
     pagination: Pagination = Pagination()
     """How pages follow one another."""
@@ -60,7 +66,7 @@ class RestTable(Table):
 class RestSource(Source[RestTable]):
     """A JSON API."""
 
-    url: str
+    url: str = Field(repr=False)
     """Base URL."""
     auth: Auth | None = None
     """Credentials, by reference."""
@@ -70,11 +76,11 @@ class RestSource(Source[RestTable]):
     snapshot: ClassVar[bool] = True
 
     def arrivals(self, base: Path) -> Iterator[Arrival]:
-        headers = {"Authorization": f"Bearer {self.auth.bearer}"} if self.auth else {}
-        with httpx.Client(base_url=self.url, headers=headers, timeout=self.timeout) as client:
+        """All pages of every table, as received."""
+        with _client(self) as client:
             for name, table in self.tables.items():
                 for number, body in enumerate(self._pages(client, table), 1):
-                    yield Arrival(f"{name}-{number:06d}.json", (name,), _Body(body))
+                    yield Arrival(f"{name}-{number:06d}.json", (name,), Held(body))
 
     def _pages(self, client: httpx.Client, table: RestTable) -> Iterator[bytes]:
         cursor: str | None = None
@@ -88,31 +94,35 @@ class RestSource(Source[RestTable]):
             cursor = _at(page, table.pagination.next)
             if not cursor:
                 return
-            if str(cursor) in seen:
+            if not isinstance(cursor, str):
+                raise _failure(self.source, f"`{table.pagination.next}` is not a cursor")
+            if cursor in seen:
                 raise _failure(self.source, "the server repeats a cursor, so its pages would never end")
-            seen.add(str(cursor))
+            seen.add(cursor)
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches of one page."""
         contract = self.tables[table]
         records = _records(contract, blob)
-        texts = {
-            name: pa.array([_text(_first(record, column.paths(name))) for record in records], pa.string())
-            for name, column in contract.columns.items()
-        }
-        if records:
-            yield typed(contract, texts, blob.name)
+        for start in range(0, len(records), _BATCH_ROWS):
+            part = records[start : start + _BATCH_ROWS]
+            texts = {name: _column(part, column.paths(name)) for name, column in contract.columns.items()}
+            yield typed(contract, texts, blob.name, first=start + 1)
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+        """Dotted paths of all values in the page's first records."""
         records = _records(self.tables[table], blob)
-        return frozenset(_leaves(records[0], "")) if records else None
+        found = frozenset(leaf for record in records[:_FIRST_RECORDS] for leaf in _leaves(record, ""))
+        return found if records else None
 
 
-class _Body:
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def __call__(self) -> BinaryIO:
-        return io.BytesIO(self._data)
+def _client(source: RestSource) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {source.auth.bearer.get_secret_value()}"} if source.auth else {}
+    try:
+        return httpx.Client(base_url=source.url, headers=headers, timeout=source.timeout)
+    except (httpx.InvalidURL, ValueError):
+        why = "`url` is not a URL, or the token holds characters no header can carry"
+        raise _failure(source.source, why, retryable=False) from None
 
 
 def _fetch(source: str, client: httpx.Client, endpoint: str, params: dict[str, Any]) -> tuple[bytes, Any]:
@@ -124,31 +134,48 @@ def _fetch(source: str, client: httpx.Client, endpoint: str, params: dict[str, A
     why = ""
     for attempt in range(ATTEMPTS):
         try:
-            response = client.get(endpoint, params=params)
+            status, asked, body = _get(client, endpoint, params)
         except httpx.HTTPError as failure:
+            status, asked, body = 0, None, b""
             why = f"no answer ({type(failure).__name__})"
-            _pause(attempt)
-            continue
-        if response.status_code == 200:
+        except httpx.InvalidURL:
+            raise _failure(source, "`url` is not a URL", retryable=False) from None
+        if status == 200:
             try:
-                return response.content, _json(response.content)
+                return body, _json(body)
             except ValueError:
                 why = "the page is not valid JSON"
-        elif response.status_code in (401, 403):
-            raise _failure(source, f"the server refuses the credentials (HTTP {response.status_code})", retryable=False)
-        elif response.status_code == 429 or response.status_code >= 500:
-            why = f"HTTP {response.status_code}"
-        else:
-            raise _failure(source, f"HTTP {response.status_code} for `{endpoint}`", retryable=False)
-        _pause(attempt, response.headers.get("Retry-After"))
+        elif status in (401, 403):
+            raise _failure(source, f"the server refuses the credentials (HTTP {status})", retryable=False)
+        elif status == 429 or status >= 500:
+            why = f"HTTP {status}"
+        elif status:
+            raise _failure(source, f"HTTP {status} for `{endpoint}`", retryable=False)
+        if attempt < ATTEMPTS - 1:
+            _pause(attempt, asked)
     raise _failure(source, f"gave up after {ATTEMPTS} attempts: {why}")
 
 
+def _get(client: httpx.Client, endpoint: str, params: dict[str, Any]) -> tuple[int, str | None, bytes]:
+    """Status, `Retry-After` and body of one request; no more of a body than a page may have."""
+    body = bytearray()
+    with client.stream("GET", endpoint, params=params) as response:
+        for piece in response.iter_bytes():
+            body += piece
+            if len(body) > _LARGEST_PAGE:
+                raise httpx.DecodingError("the page is too large")
+        return response.status_code, response.headers.get("Retry-After"), bytes(body)
+
+
 def _pause(attempt: int, asked: str | None = None) -> None:
-    if asked and asked.isdigit():
-        time.sleep(min(float(asked), LONGEST_WAIT))
-    else:
-        time.sleep(min(0.1 * 2**attempt, LONGEST_WAIT) * (0.5 + random.random() / 2))
+    """Wait as long as the server asked for, in seconds or until a date, or longer every time."""
+    seconds = 0.1 * 2**attempt * (0.5 + random.random() / 2)
+    if asked and asked.isdecimal():
+        seconds = float(asked)
+    elif asked:
+        with suppress(ValueError):
+            seconds = (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds()
+    time.sleep(min(max(seconds, 0.0), LONGEST_WAIT))
 
 
 def _json(data: bytes) -> Any:
@@ -163,30 +190,47 @@ def _json(data: bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def _records(table: RestTable, blob: Blob) -> list[Any]:
+def _records(table: RestTable, blob: Blob) -> list[dict[str, Any]]:
     try:
-        page = _json(blob.open().read())
+        with blob.open() as stream:
+            page = _json(stream.read())
     except (ValueError, OSError) as failure:
         raise unreadable(blob, f"not valid JSON ({type(failure).__name__})") from None
     records = _at(page, table.records)
     if not isinstance(records, list):
-        raise DataError(f"`{blob.name}` has no list at `{table.records}`", "D007")
+        raise unreadable(blob, f"it has no list at `{table.records}`")
+    if not all(isinstance(record, dict) for record in records):
+        raise unreadable(blob, f"not everything in its list `{table.records}` is an object")
     return records
 
 
 def _at(value: Any, path: str) -> Any:
-    for part in path.split("."):
+    for part in path.split(".") if path else ():
         value = value.get(part) if isinstance(value, dict) else None
     return value
 
 
-def _first(record: Any, paths: tuple[str, ...]) -> Any:
-    return next((found for path in paths if (found := _at(record, path)) is not None), None)
+def _column(records: list[dict[str, Any]], paths: tuple[str, ...]) -> pa.StringArray:
+    """The texts at the first of `paths` that has a value, record by record."""
+    values = [record.get(paths[0]) for record in records] if "." not in paths[0] else _deep(records, paths[0])
+    for path in paths[1:]:
+        values = [_at(record, path) if value is None else value for record, value in zip(records, values, strict=True)]
+    texts = [value if value is None or type(value) is str else _text(value) for value in values]
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError:
+        # half a character, from a text cut by a system that counts in UTF-16
+        return pa.array([text and text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts])
 
 
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
+def _deep(records: Sequence[Any], path: str) -> list[Any]:
+    values = list(records)
+    for part in path.split("."):
+        values = [value.get(part) if type(value) is dict else None for value in values]
+    return values
+
+
+def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return json.dumps(value, ensure_ascii=False)

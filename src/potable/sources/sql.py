@@ -1,33 +1,36 @@
 """SQL databases, read-only and as one consistent snapshot, landed as text columns in Parquet chunks.
 
 Rows have no bytes of their own, so what is landed is every value in its canonical text form, ordered by
-the table's key: the same rows give the same bytes and hash, whatever database they came from. SQLite by
-file, PostgreSQL through psycopg.
+a key or by all columns: the same rows of a database give the same bytes and hash. SQLite by file,
+PostgreSQL through psycopg.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
-from urllib.parse import urlsplit
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from potable.errors import EnvironmentFailure, MissingExtra
-from potable.sources.base import Arrival, Blob, Source
+from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.files import unreadable
 from potable.sources.typed import typed
 from potable.tables import Table
 
 CHUNK_ROWS = 50_000
 _Rows = Iterator[Sequence[tuple[Any, ...]]]
+_Select = Callable[[str], tuple[list[str], _Rows]]
 
 
 class SqlTable(Table):
@@ -37,8 +40,8 @@ class SqlTable(Table):
     """Name in the database; the contract's own name by default."""
     query: str | None = None
     """A SELECT instead of a table."""
-    order_by: list[str] = []
-    """Columns that give every row a fixed place; the columns of `unique` by default."""
+    order_by: list[str] = Field(default_factory=list)
+    """Columns that give every row a fixed place; by default the columns of `unique`, then all others."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> SqlTable:
@@ -50,54 +53,72 @@ class SqlTable(Table):
 class SqlSource(Source[SqlTable]):
     """A database, by URL: `sqlite:///path`, `postgresql://host/database`."""
 
-    url: str
+    url: str = Field(repr=False)
     """URL of the database; take it from a reference."""
 
     snapshot: ClassVar[bool] = True
     fixed_columns: ClassVar[bool] = True
 
     def arrivals(self, base: Path) -> Iterator[Arrival]:
+        """All rows of every table, in chunks, from one snapshot."""
         with _connected(self.source, self.url, base) as select:
             for name, table in self.tables.items():
-                for number, chunk in enumerate(_chunks(select, self._query(name, table)), 1):
-                    yield Arrival(f"{name}-{number:05d}.parquet", (name,), _Opener(chunk))
+                names = self._names(select, name, table)
+                _, rows = select(_ordered(name, table, names))
+                for number, chunk in enumerate(_chunks(names, rows), 1):
+                    yield Arrival(f"{name}-{number:05d}.parquet", (name,), Held(chunk))
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches of one chunk."""
         contract = self.tables[table]
-        first = (int(blob.name.rsplit("-", 1)[1].removesuffix(".parquet")) - 1) * CHUNK_ROWS + 1
-        try:
-            file = pq.ParquetFile(io.BytesIO(blob.open().read()))
-        except (pa.ArrowInvalid, OSError) as failure:
-            raise unreadable(blob, f"not the chunk that was landed ({type(failure).__name__})") from None
-        for batch in file.iter_batches(16_384):
+        first = 1
+        for batch in _landed(blob).iter_batches(16_384):
             texts = {}
             for name, column in contract.columns.items():
-                for path in column.paths(name):
-                    if path in batch.schema.names:
-                        texts[name] = batch.column(path)
-                        break
-            yield typed(contract, texts, blob.name, first=first)
+                path = next((path for path in column.paths(name) if path in batch.schema.names), None)
+                if path is not None:
+                    texts[name] = batch.column(path)
+            yield typed(contract, texts, blob.name, first=first, rows=batch.num_rows)
             first += batch.num_rows
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
-        return frozenset(pq.read_schema(io.BytesIO(blob.open().read())).names)
+        """The columns the table had when it was landed."""
+        return frozenset(_landed(blob).schema_arrow.names)
 
-    def _query(self, name: str, table: SqlTable) -> str:
-        origin = f"({table.query}) AS q" if table.query else _quoted(table.table or name)
-        paths = {column: table.columns[column].paths(column)[0] for column in table.unique}
-        order = table.order_by or list(paths.values())
-        ordered = " ORDER BY " + ", ".join(_quoted(column) for column in order) if order else ""
-        return f"SELECT * FROM {origin}{ordered}"
+    def _names(self, select: _Select, name: str, table: SqlTable) -> list[str]:
+        """Names of the columns; each once, or values could not be told apart."""
+        names, rows = select(f"SELECT * FROM {_origin(name, table)} LIMIT 0")
+        list(rows)
+        if twice := [column for column in names if names.count(column) > 1]:
+            raise EnvironmentFailure(
+                f"source `{self.source}`: the query of `{name}` gives two columns called `{twice[0]}`",
+                "E007",
+                hint="give one of them another name with AS",
+            )
+        return names
 
 
-class _Opener:
-    """A chunk in memory, as something to open."""
+def _landed(blob: Blob) -> pq.ParquetFile:
+    try:
+        with blob.open() as stream:
+            return pq.ParquetFile(io.BytesIO(stream.read()))
+    except (pa.ArrowInvalid, OSError) as failure:
+        raise unreadable(blob, f"not the chunk that was landed ({type(failure).__name__})") from None
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
 
-    def __call__(self) -> BinaryIO:
-        return io.BytesIO(self._data)
+def _origin(name: str, table: SqlTable) -> str:
+    return f"({table.query}\n) AS q" if table.query else _quoted(table.table or name)
+
+
+def _ordered(name: str, table: SqlTable, names: Sequence[str]) -> str:
+    """The query of all rows in an order that does not depend on where they lie."""
+    order = [_quoted(column) for column in table.order_by]
+    if not order:
+        keys = [table.columns[column].paths(column)[0] for column in table.unique]
+        # as text, for some types have no order
+        others = [f"CAST({_quoted(column)} AS TEXT)" for column in names if column not in keys]
+        order = [*(_quoted(key) for key in keys), *others]
+    return f"SELECT * FROM {_origin(name, table)} ORDER BY {', '.join(order)}"
 
 
 def _quoted(name: str) -> str:
@@ -105,9 +126,10 @@ def _quoted(name: str) -> str:
 
 
 @contextmanager
-def _connected(source: str, url: str, base: Path) -> Iterator[Callable[[str], tuple[list[str], _Rows]]]:
+def _connected(source: str, url: str, base: Path) -> Iterator[_Select]:
     """A function from a query to its column names and rows in chunks, inside one read-only snapshot."""
-    scheme = urlsplit(url).scheme.split("+")[0]
+    # as in SQLAlchemy, the scheme may name a driver
+    scheme = url.partition(":")[0].partition("+")[0]
     opener = {"sqlite": _sqlite, "postgresql": _postgres, "postgres": _postgres}.get(scheme)
     if opener is None:
         raise EnvironmentFailure(
@@ -120,9 +142,9 @@ def _connected(source: str, url: str, base: Path) -> Iterator[Callable[[str], tu
 
 
 @contextmanager
-def _sqlite(source: str, url: str, base: Path) -> Iterator[Callable[[str], tuple[list[str], _Rows]]]:
+def _sqlite(source: str, url: str, base: Path) -> Iterator[_Select]:
     # as in SQLAlchemy: three slashes and a relative path, four and an absolute one
-    path = base / urlsplit(url).path.removeprefix("/")
+    path = base / url.partition("://")[2].removeprefix("/")
     if not path.is_file():
         raise _unreachable(source, "the database file does not exist", "E002")
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
@@ -147,13 +169,13 @@ def _sqlite_reason(failure: sqlite3.Error) -> str:
 
 
 @contextmanager
-def _postgres(source: str, url: str, base: Path) -> Iterator[Callable[[str], tuple[list[str], _Rows]]]:
+def _postgres(source: str, url: str, base: Path) -> Iterator[_Select]:
     try:
         import psycopg
     except ModuleNotFoundError:
         raise MissingExtra("psycopg", "postgres") from None
     try:
-        with psycopg.connect(url, options="-c TimeZone=UTC") as connection:
+        with psycopg.connect(f"postgresql:{url.partition(':')[2]}", options="-c TimeZone=UTC") as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
 
@@ -174,14 +196,13 @@ def _until_empty(cursor: Any) -> _Rows:
             yield rows
 
 
-def _chunks(select: Callable[[str], tuple[list[str], _Rows]], query: str) -> Iterator[bytes]:
-    """Parquet chunks of the query's rows; a table without rows gives one empty chunk, for its columns."""
-    names, chunks = select(query)
+def _chunks(names: Sequence[str], rows: _Rows) -> Iterator[bytes]:
+    """Parquet chunks of the rows; a table without rows gives one empty chunk, for its columns."""
     schema = pa.schema([(name, pa.string()) for name in names])
     empty = True
-    for rows in chunks:
+    for chunk in rows:
         empty = False
-        yield _parquet(pa.table([_texts(column) for column in zip(*rows, strict=True)], schema=schema))
+        yield _parquet(pa.table([_texts(column) for column in zip(*chunk, strict=True)], schema=schema))
     if empty:
         yield _parquet(schema.empty_table())
 
@@ -193,17 +214,39 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 def _texts(column: Sequence[Any]) -> pa.Array:
-    return pa.array([value if value is None or type(value) is str else _text(value) for value in column], pa.string())
+    """The values in their canonical text form, many at once where they are all texts or all whole numbers."""
+    kinds = set(map(type, column)) - {type(None)}
+    if kinds <= {str}:
+        return pa.array(column, pa.string())
+    if kinds == {int}:
+        return pa.array(map(_if_any(str), column), pa.string())
+    if kinds == {date}:
+        return pa.array(column, pa.date32()).cast(pa.string())
+    return pa.array(map(_if_any(_text), column), pa.string())
+
+
+def _if_any(form: Callable[[Any], str]) -> Callable[[Any], str | None]:
+    return lambda value: None if value is None else form(value)
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes | memoryview):
-        return bytes(value).hex()
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    return str(value)
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return format(Decimal(repr(value)), "f") if isfinite(value) else str(value)
+        case Decimal():
+            return format(value, "f")
+        case bytes() | memoryview():
+            return bytes(value).hex()
+        case datetime():
+            return value.isoformat(sep=" ")
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False, default=_text)
+        case _:
+            return str(value)
 
 
 def _unreachable(source: str, why: str, code: str = "E001") -> EnvironmentFailure:

@@ -1,32 +1,36 @@
 """XML exports, streamed: gzip or plain, nested elements, attributes, namespaces.
 
 Records are found by a path of local names (`/payroll/payslip`; prefixes are optional), values by paths
-below it (`employee/empNo`, `gross/@currency`, `@id`); `/payroll/@period` style absolute paths are for
-attributes of the root. Reading is xml2arrow's; it neither expands entities nor fetches anything.
+below it (`employee/empNo`, `gross/@currency`, `@id`); `/payroll/@period`, from the root, gives every record
+an attribute of the root element. A value is the element's own text. Reading is xml2arrow's; what it lets
+pass (cut documents, entities, repeated attributes) is found by `wellformed`.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Self, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import xml2arrow
+from pydantic import field_validator, model_validator
 
 from potable.sources.base import Blob
-from potable.sources.files import FileSource, FileTable, decompressed, unreadable
+from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.typed import typed
+from potable.sources.wellformed import ENTITY, REPEATED, Head, Malformed, Watched, check, first_records, head
 
 _BATCH_ROWS = 16_384
-_ROOT = re.compile(rb"<(?![?!])(?:[\w.-]+:)?([\w.-]+)")
-_TAIL = re.compile(rb"</(?:[\w.-]+:)?([\w.-]+)\s*>\s*(?:<!--.*?-->\s*)*$", re.DOTALL)
+_NAME = r"[^\W\d][\w.-]*"
+_RECORD = re.compile(rf"(/{_NAME})+")
+_VALUE = re.compile(rf"({_NAME}/)*@?{_NAME}")
 
 
 class XmlTable(FileTable):
@@ -35,96 +39,142 @@ class XmlTable(FileTable):
     record: str
     """Path of the record element from the root, such as `/payroll/payslip`."""
 
+    @field_validator("record")
+    @classmethod
+    def _from_root(cls, value: str) -> str:
+        if not _RECORD.fullmatch(_local(value)):
+            raise ValueError("a path of element names from the root, such as `/payroll/payslip`")
+        return value
+
+    @model_validator(mode="after")
+    def _readable_paths(self) -> Self:
+        record = _local(self.record)
+        root = record.split("/")[1]
+        of_root = re.compile(rf"/{re.escape(root)}/@{_NAME}")
+        for name, column in self.columns.items():
+            for path in column.paths(name):
+                inside = _VALUE.fullmatch(_local(path).removeprefix(f"{record}/"))
+                if path != "@object" and not inside and not of_root.fullmatch(_local(path)):
+                    raise ValueError(
+                        f"column `{name}`: `{path}` is neither below the record (`gross/@currency`) "
+                        f"nor an attribute of the root (`/{root}/@period`)"
+                    )
+        return self
+
 
 class XmlSource(FileSource[XmlTable]):
     """A folder of XML files."""
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches, one row per record element."""
         contract = self.tables[table]
-        fields = _fields(contract)
-        parser = _parser(json.dumps(_configuration(contract.record, tuple(fields))))
-        watched = _Watched(decompressed(blob))
+        fields = _Fields.of(contract)
         done = 0
         try:
-            for _, batch in parser.parse_batches(watched, max_rows_per_batch=_BATCH_ROWS):
-                texts = {
-                    name: pc.coalesce(*(batch.column(place) for place in places)) if places[1:] else batch.column(places[0])
-                    for name, places in _by_column(fields).items()
-                }
-                yield typed(contract, texts, blob.name, first=done + 1)
+            start = head(decompressed(blob))
+            if start.name != fields.root:
+                raise Malformed(f"its root element is not `{fields.root}`")
+            watched = Watched(decompressed(blob), start, fields.watched)
+            valued = dict.fromkeys(fields.watched, 0)
+            for batch in fields.batches(watched):
+                yield typed(contract, fields.texts(batch, start), blob.name, first=done + 1, rows=batch.num_rows)
                 done += batch.num_rows
-        except (xml2arrow.Xml2ArrowError, OSError, EOFError, RuntimeError) as failure:
-            # the parser's own text may quote the record
+                fields.count(batch, valued)
+            if watched.doubtful(valued):
+                check(decompressed(blob), fields.record, fields.attributed.keys())
+        except Malformed as failure:
+            raise unreadable(blob, failure.why, row=done) from None
+        # xml2arrow stumbles over bytes that are not UTF-8 with a TypeError
+        except (xml2arrow.Xml2ArrowError, TypeError, UnicodeDecodeError, RuntimeError, *DAMAGE) as failure:
             raise unreadable(blob, _reason(failure), row=done) from None
-        if not watched.complete:
-            raise unreadable(blob, "it ends before its root element is closed", row=done)
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
-        return _paths_of_first(self.tables[table].record, blob)
+        """Leaf and attribute paths of the first records, relative to the record."""
+        try:
+            return first_records(decompressed(blob), _local(self.tables[table].record))
+        except (Malformed, *DAMAGE):
+            return None
 
 
-class _Watched(io.RawIOBase):
-    """A stream that remembers its head and tail: the parser accepts a document cut between two elements."""
+@dataclass(frozen=True)
+class _Fields:
+    """What is read of a document: every place below the record a value may stand in, once."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._head = b""
-        self._tail = b""
+    record: str
+    places: tuple[str, ...]
+    """Absolute paths, by the number of their field."""
+    columns: Mapping[str, tuple[str, ...]]
+    """Absolute paths of each column, in order of preference."""
+    attributed: Mapping[str, tuple[int, ...]]
+    """Fields that are attributes, by the element below the record they belong to."""
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._stream.read(size)
-        if len(self._head) < 4096:
-            self._head += chunk[:4096]
-        self._tail = (self._tail + chunk[-4096:])[-4096:]
-        return chunk
+    @classmethod
+    def of(cls, table: XmlTable) -> Self:
+        """The fields of a contract."""
+        record = _local(table.record)
+        columns: dict[str, tuple[str, ...]] = {}
+        for name, column in table.columns.items():
+            paths = [_local(path) for path in column.paths(name) if path != "@object"]
+            if paths:
+                columns[name] = tuple(path if path.startswith("/") else f"{record}/{path}" for path in paths)
+        below = dict.fromkeys(path for paths in columns.values() for path in paths if path.startswith(f"{record}/"))
+        # without a field there would be no rows
+        places = tuple(below) or (f"{record}/@none",)
+        attributed: dict[str, tuple[int, ...]] = {}
+        for number, path in enumerate(places):
+            element, _, attribute = path.rpartition("/")
+            if attribute.startswith("@") and element != record:
+                attributed[element] = (*attributed.get(element, ()), number)
+        return cls(record, places, columns, attributed)
 
     @property
-    def complete(self) -> bool:
-        """Whether the last tag closes the root element."""
-        root, last = _ROOT.search(self._head), _TAIL.search(self._tail)
-        return bool(root and last and root[1] == last[1])
+    def root(self) -> str:
+        """Name of the root element."""
+        return self.record.split("/")[1]
 
+    @property
+    def watched(self) -> frozenset[str]:
+        """Names of the elements in `attributed`."""
+        return frozenset(element.rpartition("/")[2] for element in self.attributed)
 
-def _fields(table: XmlTable) -> list[tuple[str, str]]:
-    """(column, absolute path) of every place a value may stand."""
-    found = []
-    for name, column in table.columns.items():
-        if column.path == "@object":
-            continue
-        for path in column.paths(name):
-            found.append((name, _local(path if path.startswith("/") else f"{table.record}/{path}")))
-    return found
+    def batches(self, stream: Watched) -> Iterator[pa.RecordBatch]:
+        """The records of a document, one column of texts per field."""
+        parser = _parser(json.dumps(_configuration(self.record, self.places)))
+        for _, batch in parser.parse_batches(cast("IO[bytes]", stream), max_rows_per_batch=_BATCH_ROWS):
+            yield batch
 
+    def texts(self, batch: pa.RecordBatch, start: Head) -> dict[str, pa.StringArray]:
+        """The texts of each column."""
+        return {name: self._text(batch, start, paths) for name, paths in self.columns.items()}
 
-def _by_column(fields: list[tuple[str, str]]) -> dict[str, list[int]]:
-    out: dict[str, list[int]] = {}
-    for place, (name, _) in enumerate(fields):
-        out.setdefault(name, []).append(place)
-    return out
+    def _text(self, batch: pa.RecordBatch, start: Head, paths: tuple[str, ...]) -> pa.StringArray:
+        found = []
+        for path in paths:
+            if path in self.places:
+                found.append(batch.column(self.places.index(path)))
+            else:
+                value = pa.scalar(start.attributes.get(path.rpartition("@")[2]), pa.string())
+                found.append(pa.repeat(value, batch.num_rows))
+        return pc.coalesce(*found) if found[1:] else found[0]
+
+    def count(self, batch: pa.RecordBatch, valued: dict[str, int]) -> None:
+        """Add to `valued`, by element name, the records that have an attribute of it; at most as many as do."""
+        for element, numbers in self.attributed.items():
+            name = element.rpartition("/")[2]
+            valued[name] += max(batch.num_rows - batch.column(number).null_count for number in numbers)
 
 
 def _local(path: str) -> str:
-    return re.sub(r"(?<=[/@])[\w.-]+:", "", path)
+    return re.sub(r"(?<=[/@])[\w.-]+:", "", re.sub(r"^[\w.-]+:", "", path))
 
 
-def _configuration(record: str, fields: tuple[tuple[str, str], ...]) -> dict[str, object]:
-    parent, _, row = _local(record).rpartition("/")
-    return {
-        "tables": [
-            {
-                "name": row,
-                "xml_path": parent or "/",
-                "levels": [],
-                "fields": [
-                    {"name": f"f{place}", "xml_path": path, "data_type": "Utf8", "nullable": True}
-                    for place, (_, path) in enumerate(fields)
-                ],
-            }
-        ]
-    }
+def _configuration(record: str, places: tuple[str, ...]) -> dict[str, object]:
+    parent, _, row = record.rpartition("/")
+    fields = [
+        {"name": f"f{number}", "xml_path": path, "data_type": "Utf8", "nullable": True}
+        for number, path in enumerate(places)
+    ]
+    return {"tables": [{"name": row, "xml_path": parent or "/", "levels": [], "fields": fields}]}
 
 
 @cache
@@ -136,39 +186,14 @@ def _parser(configuration: str) -> xml2arrow.XmlToArrowParser:
 
 
 def _reason(failure: Exception) -> str:
+    """What is wrong, without the parser's own text, which may quote the record."""
     if isinstance(failure, xml2arrow.Xml2ArrowError):
         text = str(failure)
         if "more than once" in text:
-            return "a record repeats an element the contract takes a single value from"
-        if "entity" in text:
-            return "it uses entities of its own, which are refused"
-        return "not well-formed XML"
+            return REPEATED
+        return ENTITY if "entity reference" in text else "not well-formed XML"
+    if isinstance(failure, TypeError | UnicodeDecodeError):
+        return "it is not in the encoding it declares"
+    if isinstance(failure, RuntimeError):
+        return "the XML reader failed"
     return "the compressed file is cut short or damaged"
-
-
-def _paths_of_first(record: str, blob: Blob) -> frozenset[str] | None:
-    """Leaf and attribute paths of the first record, relative to it."""
-    from lxml import etree
-
-    row = _local(record).rsplit("/", 1)[1]
-    try:
-        events = etree.iterparse(decompressed(blob), events=("end",), resolve_entities=False, no_network=True)
-        for _, element in events:
-            if etree.QName(element).localname == row:
-                return frozenset(_leaves(element, ""))
-    except (etree.XMLSyntaxError, OSError, EOFError):
-        return None
-    return None
-
-
-def _leaves(element: object, path: str) -> Iterator[str]:
-    from lxml import etree
-
-    assert isinstance(element, etree._Element)
-    for name in element.attrib:
-        yield f"{path}/@{etree.QName(str(name)).localname}".lstrip("/")
-    children = [child for child in element if isinstance(child.tag, str)]
-    if not children and path:
-        yield path.lstrip("/")
-    for child in children:
-        yield from _leaves(child, f"{path}/{etree.QName(child).localname}")

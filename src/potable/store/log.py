@@ -21,15 +21,26 @@ class Log:
     def __init__(self, store: Store, folder: str) -> None:
         self._store = store
         self._folder = folder
+        self._seen = 0
 
     def entries(self) -> list[dict[str, Any]]:
         """All entries, oldest first."""
-        return [json.loads(self._store.get(path)) for path in self._store.list(self._folder)]
+        return [json.loads(data) for _, data in self.stored()]
+
+    def stored(self) -> Iterator[tuple[int, bytes]]:
+        """Number and bytes of each entry, oldest first."""
+        for path in self._store.list(self._folder):
+            yield _number(path), self._store.get(path)
 
     def last(self) -> tuple[int, dict[str, Any] | None]:
         """Number and content of the newest entry; (0, None) for an empty log."""
-        paths = self._store.list(self._folder)
-        return (_number(paths[-1]), json.loads(self._store.get(paths[-1]))) if paths else (0, None)
+        if not self._seen:
+            paths = self._store.list(self._folder)
+            self._seen = _number(paths[-1]) if paths else 0
+        # entries are never removed, so the newest stands where the last one stood or right behind
+        while self._store.size(self._path(self._seen + 1)) is not None:
+            self._seen += 1
+        return (self._seen, json.loads(self._store.get(self._path(self._seen)))) if self._seen else (0, None)
 
     def append(self, entry: dict[str, Any], *, parent: int) -> int:
         """Write `entry` as number `parent` + 1.
@@ -53,7 +64,12 @@ class Log:
 
 
 class AuditLog:
-    """Who did what, when and why; each entry holds the hash of the one before. No personal data."""
+    """Who did what, when and why; no personal data.
+
+    Each entry holds its own hash and the one of the entry before, so a changed, removed or inserted entry
+    is seen. Whoever can write the log can also rewrite it from some entry on; a copy of the newest hash
+    kept elsewhere shows that.
+    """
 
     def __init__(self, store: Store, folder: str = "audit") -> None:
         self._log = Log(store, folder)
@@ -62,24 +78,36 @@ class AuditLog:
         """Append `entry`, chained; waits its turn when others write at the same time."""
         while True:
             number, previous = self._log.last()
-            chained = {**entry, "number": number + 1, "previous": _digest(previous)}
+            chained = {**entry, "number": number + 1, "previous": (previous or {}).get("hash", "")}
             try:
-                return self._log.append(chained, parent=number)
+                return self._log.append({**chained, "hash": _digest(chained)}, parent=number)
             except EnvironmentFailure as failure:
                 if failure.code != "E005":
                     raise
 
     def broken(self) -> Iterator[int]:
-        """Numbers of entries whose link to the one before does not hold."""
-        previous: dict[str, Any] | None = None
-        for number, entry in enumerate(self._log.entries(), 1):
-            if entry["previous"] != _digest(previous) or entry["number"] != number:
+        """Numbers of entries that were changed, or whose link to the one before does not hold."""
+        before, previous = 0, ""
+        for number, data in self._log.stored():
+            entry = _entry(data)
+            body = {key: value for key, value in entry.items() if key != "hash"}
+            whole = entry.get("hash") == _digest(body) and entry.get("number") == number
+            if not whole or number != before + 1 or entry.get("previous") != previous:
                 yield number
-            previous = entry
+            before, previous = number, entry.get("hash", "")
 
 
-def _digest(entry: dict[str, Any] | None) -> str:
-    return hashlib.sha256(canonical(entry)).hexdigest() if entry else ""
+def _entry(data: bytes) -> dict[str, Any]:
+    """A stored entry; an empty one where the bytes are none."""
+    try:
+        entry = json.loads(data)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def _digest(entry: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical(entry)).hexdigest()
 
 
 def _number(path: str) -> int:

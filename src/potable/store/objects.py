@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
+from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -34,7 +35,8 @@ class Store:
             EnvironmentFailure: the place cannot be opened.
         """
         self.url = url
-        self._root = None if "://" in url else ((base or Path()) / Path(url).expanduser()).absolute()
+        local = unquote(urlsplit(url).path) if url.startswith("file://") else url
+        self._root = None if "://" in local else ((base or Path()) / Path(local).expanduser()).absolute()
         with self._reporting(""):
             self._store = LocalStore(str(self._root), mkdir=True) if self._root else from_url(url)
 
@@ -52,13 +54,19 @@ class Store:
         return True
 
     def put(self, path: str, chunks: Iterable[bytes]) -> int:
-        """Write `chunks` as one object that appears whole or not at all; returns its bytes."""
+        """Write `chunks` as one object that appears whole or not at all; returns its bytes.
+
+        What the chunks' iterator raises passes through as it is, and nothing is written then.
+        """
         size = 0
         with self._reporting(path):
+            # an unclosed writer leaves nothing behind
             writer = obstore.open_writer(self._store, path)
-            for chunk in chunks:
+        for chunk in chunks:
+            with self._reporting(path):
                 writer.write(chunk)
-                size += len(chunk)
+            size += len(chunk)
+        with self._reporting(path):
             writer.close()
         return size
 
@@ -111,7 +119,7 @@ class Store:
             yield
         except (FileNotFoundError, PotableError):
             raise
-        except (BaseError, OSError) as failure:
+        except (BaseError, OSError, ValueError) as failure:
             raise EnvironmentFailure(
                 f"the store refused `{path or self.url}`: {_kind(failure)}",
                 "E004",

@@ -1,0 +1,111 @@
+"""Bytes as files really hold them, to UTF-8: encodings declared or found, byte order marks, odd bytes.
+
+Found means: UTF-8 where all bytes are valid, UTF-16 where a byte order mark says so, Windows-1252 where no
+UTF-8 sequence speaks against it, and otherwise an error that asks for a declaration, never a guess.
+
+Entry: `found` and `Utf8`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from typing import BinaryIO
+
+_CHUNK = 1 << 20
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""Byte order marks of UTF-16."""
+_MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+
+
+class Ambiguous(ValueError):
+    """Some bytes speak for UTF-8 and others against it."""
+
+
+def normal(encoding: str) -> str:
+    """Python's name of `encoding`; UTF-8 is read with or without its byte order mark.
+
+    Raises:
+        LookupError: Python does not know it, or it is not an encoding of text.
+    """
+    codec = codecs.lookup(encoding)
+    "".encode(codec.name)
+    return "utf-8-sig" if codec.name == "utf-8" else codec.name
+
+
+def found(stream: BinaryIO) -> str:
+    """The encoding of the text in `stream`, which is read to its end and closed.
+
+    Raises:
+        Ambiguous: it is neither UTF-8 nor Windows-1252 throughout.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    valid, multibyte, first = True, False, True
+    with stream:
+        while chunk := stream.read(_CHUNK):
+            if first and chunk.startswith(UTF16):
+                return "utf-16"
+            first = False
+            multibyte = multibyte or (not chunk.isascii() and bool(_MULTIBYTE.search(chunk)))
+            valid = valid and _decodes(decoder, chunk)
+            if multibyte and not valid:
+                raise Ambiguous
+    if valid and _decodes(decoder, b"", final=True):
+        return "utf-8-sig"
+    if multibyte:
+        raise Ambiguous
+    return "cp1252"
+
+
+def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
+    try:
+        decoder.decode(chunk, final)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class Utf8(io.RawIOBase):
+    """A text stream as UTF-8 without byte order mark, chunk by chunk; reads raise UnicodeDecodeError."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self._stream = stream
+        # the five bytes Windows-1252 leaves open become control characters, as browsers do it: nothing is lost
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors=_OPEN if encoding == "cp1252" else "strict")
+        self._left = b""
+        self._end = False
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes, fewer only at the end."""
+        pieces, length = [self._left], len(self._left)
+        while not self._end and (size < 0 or length < size):
+            chunk = self._stream.read(_CHUNK)
+            self._end = not chunk
+            pieces.append(self._decoder.decode(chunk, final=self._end).encode())
+            length += len(pieces[-1])
+        whole = b"".join(pieces)
+        size = len(whole) if size < 0 else size
+        self._left = whole[size:]
+        return whole[:size]
+
+    def close(self) -> None:
+        """Close the stream below too."""
+        self._stream.close()
+        super().close()
+
+
+_OPEN = "potable-open-bytes"
+
+
+def _control(failure: UnicodeError) -> tuple[str, int]:
+    if not isinstance(failure, UnicodeDecodeError):
+        raise failure
+    return "".join(chr(byte) for byte in failure.object[failure.start : failure.end]), failure.end
+
+
+codecs.register_error(_OPEN, _control)

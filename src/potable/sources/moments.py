@@ -1,0 +1,156 @@
+"""Texts to dates and timestamps: ISO 8601 the fast way, declared forms one by one, all in UTC.
+
+A form is a strptime format over `%Y %y %m %b %d %H %M %S %f %z`; numbers need no leading zero. `%f` is an
+optional fraction with its point or comma, `%z` an optional offset (none means UTC). A day that does not
+exist, or a moment outside the years 1 to 9999, is no moment.
+
+Entry: `moments`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Numbers: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+_ISO_DATE = ("%Y-%m-%d",)
+_ISO_TIMES = (
+    tuple(f"%Y-%m-%d{between}{clock}%z" for clock in ("%H:%M:%S%f", "%H:%M", "%H") for between in ("T", " "))
+    + _ISO_DATE
+)
+_DIRECTIVES = {
+    "%Y": r"(?P<year>\d{4})",
+    "%y": r"(?P<short>\d{2})",
+    "%m": r"(?P<month>\d{1,2})",
+    "%b": r"(?P<name>[A-Za-z]{3})",
+    "%d": r"(?P<day>\d{1,2})",
+    "%H": r"(?P<hour>\d{1,2})",
+    "%M": r"(?P<minute>\d{1,2})",
+    "%S": r"(?P<second>\d{1,2})",
+    "%f": r"(?:[.,](?P<fraction>\d{1,9}))?",
+    "%z": r" ?(?P<zone>Z|UTC|[+-]\d{2}(?::?\d{2})?)?",
+}
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_FIRST, _LAST = (
+    np.datetime64("0001-01-01", "us").astype(np.int64),
+    np.datetime64("9999-12-31T23:59:59.999999", "us").astype(np.int64),
+)
+_WIDEST_ZONE = 18 * 60
+
+
+def moments(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType) -> pa.Array:
+    """`text` (cleaned) as dates or timestamps; what fits no form is null.
+
+    Args:
+        text: one moment each, or null.
+        formats: declared forms, tried in order before ISO 8601.
+        kind: `date32` or `timestamp[us]`.
+    """
+    whole_days = pa.types.is_date(kind)
+    if not formats and (quick := _iso(text, kind)) is not None:
+        return quick
+    found = pa.nulls(len(text), pa.timestamp("us"))
+    for form in (*formats, *(_ISO_DATE if whole_days else _ISO_TIMES)):
+        left = pc.and_(pc.is_valid(text), pc.is_null(found))
+        if not pc.any(left).as_py():
+            break
+        rows = pc.indices_nonzero(left)
+        found = pc.replace_with_mask(found, left, _by_form(pc.take(text, rows), form))
+    return found.cast(kind, safe=False) if whole_days else found
+
+
+def _iso(text: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
+    """All of `text` at once, where Arrow's reader takes it; its forms are among ours."""
+    try:
+        found = text.cast(kind)
+    except pa.ArrowInvalid:
+        return None
+    earliest = pc.min(found.cast(pa.timestamp("us")).cast(pa.int64())).as_py()
+    return found if earliest is None or earliest >= _FIRST else None
+
+
+def _by_form(text: pa.StringArray, form: str) -> pa.Array:
+    parts = pc.extract_regex(text, _regex(form))
+    names = {field.name for field in parts.type}
+
+    def numbers(name: str, default: int) -> Numbers:
+        return _numbers(pc.struct_field(parts, name), default) if name in names else _same(len(text), default)
+
+    year = numbers("year", 1) if "year" in names else _full_year(numbers("short", 0))
+    month = _month_names(parts) if "name" in names else numbers("month", 1)
+    days, exists = _days(year, month, numbers("day", 1))
+    hour, minute, second = numbers("hour", 0), numbers("minute", 0), numbers("second", 0)
+    micros = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000
+    if "fraction" in names:
+        micros += _fractions(parts)
+    exists &= (hour < 24) & (minute < 60) & (second < 60)
+    if "zone" in names:
+        offset, known = _zones(parts)
+        micros, exists = micros - offset, exists & known
+    exists &= (micros >= _FIRST) & (micros <= _LAST)
+    exists &= pc.is_valid(parts).to_numpy(zero_copy_only=False)
+    return pa.array(micros, mask=~exists).cast(pa.timestamp("us"))
+
+
+def _same(length: int, value: int) -> Numbers:
+    return np.full(length, value, dtype=np.int64)
+
+
+def _numbers(digits: pa.StringArray, default: int) -> Numbers:
+    digits = pc.if_else(pc.equal(digits, ""), pa.scalar(None, pa.string()), digits)
+    filled: Numbers = pc.fill_null(digits.cast(pa.int64()), default).to_numpy(zero_copy_only=False)
+    return filled
+
+
+def _full_year(short: Numbers) -> Numbers:
+    """Two digits as POSIX reads them: 69 to 99 are 1969 to 1999, 00 to 68 are 2000 to 2068."""
+    return np.where(short < 69, short + 2000, short + 1900)
+
+
+def _month_names(parts: pa.StructArray) -> Numbers:
+    place = pc.index_in(pc.utf8_lower(pc.struct_field(parts, "name")), value_set=pa.array(_MONTHS))
+    months: Numbers = pc.fill_null(pc.add(place.cast(pa.int64()), 1), 0).to_numpy(zero_copy_only=False)
+    return months
+
+
+def _days(year: Numbers, month: Numbers, day: Numbers) -> tuple[Numbers, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    """Days since 1970-01-01, and which of them exist."""
+    real_month = np.clip(month, 1, 12)
+    start = ((year - 1970) * 12 + real_month - 1).astype("datetime64[M]")
+    first = start.astype("datetime64[D]").astype(np.int64)
+    length = (start + 1).astype("datetime64[D]").astype(np.int64) - first
+    return first + day - 1, (year >= 1) & (month == real_month) & (day >= 1) & (day <= length)
+
+
+def _fractions(parts: pa.StructArray) -> Numbers:
+    digits = pc.utf8_rpad(pc.fill_null(pc.struct_field(parts, "fraction"), ""), 6, "0")
+    micros: Numbers = pc.utf8_slice_codeunits(digits, 0, 6).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return micros
+
+
+def _zones(parts: pa.StructArray) -> tuple[Numbers, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    """Offsets from UTC in microseconds, and which of them can be."""
+    zones = pc.fill_null(pc.struct_field(parts, "zone"), "").dictionary_encode()
+    minutes = np.array([_minutes(zone) for zone in zones.dictionary.to_pylist()], dtype=np.int64)
+    each: Numbers = minutes[zones.indices.to_numpy(zero_copy_only=False)]
+    return each * 60_000_000, np.abs(each) <= _WIDEST_ZONE
+
+
+def _minutes(zone: str) -> int:
+    if zone in ("", "Z", "UTC"):
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    hours, minutes = int(digits[:2]), int(digits[2:])
+    return (hours * 60 + minutes if minutes < 60 else _WIDEST_ZONE + 1) * (-1 if zone[0] == "-" else 1)
+
+
+@cache
+def _regex(form: str) -> str:
+    pieces = re.split(r"(%[YymbdHMSfz])", re.sub(r"[.,]%f", "%f", form))
+    return "^" + "".join(_DIRECTIVES.get(piece) or re.escape(piece) for piece in pieces) + "$"

@@ -1,0 +1,248 @@
+"""What the fast XML reader lets pass, found: documents cut between two elements, second roots, entities
+of the document's own, attributes of repeated elements.
+
+`Watched` looks at the bytes on their way to the reader and only counts; where the counts leave a doubt,
+`check` reads the document again with expat and decides. Nothing here fetches or expands an entity.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+from xml.parsers import expat
+
+from potable.sources.encodings import UTF16, Utf8
+
+REPEATED = "a record repeats an element the contract takes a single value from"
+ENTITY = "it uses entities of its own, which are refused"
+_PIECE = 1 << 12
+_BLOCK = 1 << 20
+_TAIL = 1 << 12
+_FIRST_RECORDS = 100
+_AFTER_ROOT = rb"\s*>\s*(?:<!--.*?-->\s*|<\?.*?\?>\s*)*\Z"
+
+
+class Malformed(Exception):
+    """A document that is not what it should be; `why` quotes nothing of its content."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands before the first child of the root element."""
+
+    root: str
+    """Name of the root element, with its prefix."""
+    attributes: dict[str, str] = field(repr=False)
+    """Attributes of the root by local name."""
+    encoding: str = "utf-8"
+    doctype: bool = False
+    """Whether a document type is declared."""
+
+    @property
+    def name(self) -> str:
+        """Local name of the root element."""
+        return local(self.root)
+
+
+def local(name: str) -> str:
+    """`name` without its prefix."""
+    return name.rpartition(":")[2]
+
+
+def head(stream: BinaryIO) -> Head:
+    """The head of the document in `stream`, which is closed.
+
+    Raises:
+        Malformed: there is no element in it, or it declares entities.
+    """
+    encoding, doctype = "utf-8", False
+    found: list[Head] = []
+
+    def declaration(version: str, named: str | None, standalone: int) -> None:
+        nonlocal encoding
+        encoding = named or encoding
+
+    def document_type(*parts: object) -> None:
+        nonlocal doctype
+        doctype = True
+
+    def root(name: str, attributes: dict[str, str]) -> None:
+        values = {local(key): value for key, value in attributes.items() if not key.startswith("xmlns")}
+        found.append(Head(name, values, encoding, doctype))
+
+    parser = _parser()
+    parser.XmlDeclHandler, parser.StartDoctypeDeclHandler = declaration, document_type
+    parser.StartElementHandler = root
+    with stream:
+        piece = stream.read(_PIECE)
+        encoding = "utf-16" if piece.startswith(UTF16) else encoding
+        while True:
+            _feed(parser, piece)
+            if found:
+                return found[0]
+            piece = stream.read(_PIECE)
+
+
+def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
+    """Read all of the document in `stream` and close it.
+
+    Args:
+        record: path of the record element, local names.
+        single: paths of elements, from the root, that a record may have once; by local names.
+
+    Raises:
+        Malformed: it is not well-formed, or a record repeats an element of `single`.
+    """
+    path: list[str] = []
+    seen: set[str] = set()
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        path.append(local(name))
+        here = "/" + "/".join(path)
+        if here == record:
+            seen.clear()
+        elif here in single and attributes:
+            if here in seen:
+                raise Malformed(REPEATED)
+            seen.add(here)
+
+    parser = _parser()
+    if single:
+        parser.StartElementHandler = start
+        parser.EndElementHandler = lambda name: path.pop()
+    for _ in _whole(parser, stream):
+        pass
+
+
+def first_records(stream: BinaryIO, record: str) -> frozenset[str] | None:
+    """Leaf and attribute paths, relative to the record, of the first records; None when there is none.
+
+    Raises:
+        Malformed: the document is not well-formed as far as it was read.
+    """
+    path: list[str] = []
+    leaves: set[str] = set()
+    is_leaf = [False]
+    records = [0]
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        path.append(local(name))
+        here = "/" + "/".join(path)
+        records[0] += here == record
+        is_leaf[0] = here.startswith(record + "/")
+        if here == record or is_leaf[0]:
+            below = here.removeprefix(record)
+            leaves.update(f"{below}/@{local(key)}"[1:] for key in attributes if not key.startswith("xmlns"))
+
+    def end(name: str) -> None:
+        if is_leaf[0]:
+            leaves.add(("/" + "/".join(path)).removeprefix(record)[1:])
+        is_leaf[0] = False
+        path.pop()
+
+    parser = _parser()
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    for _ in _whole(parser, stream):
+        if records[0] > _FIRST_RECORDS:
+            break
+    return frozenset(leaves) if records[0] else None
+
+
+class Watched(io.RawIOBase):
+    """A document on its way to the reader, as UTF-8, with what is needed to doubt it."""
+
+    def __init__(self, stream: BinaryIO, head: Head, attributes: Collection[str]) -> None:
+        """Watch `stream`.
+
+        Args:
+            head: the document's head.
+            attributes: names of elements whose attributes are read.
+        """
+        self._stream = stream if head.encoding.lower() in ("utf-8", "us-ascii") else Utf8(stream, head.encoding)
+        self._doubtful = head.doctype
+        self._end = re.compile(rb"</" + re.escape(head.root.encode()) + _AFTER_ROOT, re.DOTALL)
+        # a pattern that starts with a literal is searched at memory speed
+        self._root = _Tags(head.root, rb"%b[\s/>]")
+        self._elements = {name: _Tags(name, rb"%b\s") for name in attributes}
+        self._block, self._at, self._tail = b"", 0, b""
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; fewer than `size` at the end of a block."""
+        if self._at == len(self._block):
+            self._block, self._at = self._stream.read(_BLOCK), 0
+            self._tail = (self._tail + self._block[-_TAIL:])[-_TAIL:]
+            self._root.look(self._block)
+            for tags in self._elements.values():
+                tags.look(self._block)
+        piece = self._block[self._at : self._at + size if size >= 0 else None]
+        self._at += len(piece)
+        return piece
+
+    def doubtful(self, values: Mapping[str, int]) -> bool:
+        """Whether only `check` can tell, once all was read.
+
+        Args:
+            values: by name of the watched elements, how many records have a value of its attribute.
+        """
+        whole = self._root.count == 2 and self._end.search(self._tail)
+        repeated = any(tags.count > values[name] for name, tags in self._elements.items())
+        return self._doubtful or not whole or repeated
+
+
+class _Tags:
+    """Counts the tags of a name in blocks of a document: all of them, sometimes more, never fewer."""
+
+    def __init__(self, name: str, form: bytes) -> None:
+        self.count = 0
+        self._name = name.encode()
+        self._form = re.compile(form % re.escape(self._name))
+        self._carry = b""
+
+    def look(self, block: bytes) -> None:
+        """Count in the next block, also what began in the one before."""
+        block = self._carry + block
+        # shorter than what is counted, so that nothing is counted twice
+        self._carry = block[-len(self._name) :]
+        self.count += len(self._form.findall(block))
+
+
+def _parser() -> expat.XMLParserType:
+    parser = expat.ParserCreate()
+    parser.EntityDeclHandler = parser.SkippedEntityHandler = _refuse_entity
+    return parser
+
+
+def _refuse_entity(*declaration: object) -> None:
+    raise Malformed(ENTITY)
+
+
+def _whole(parser: expat.XMLParserType, stream: BinaryIO) -> Iterator[None]:
+    """Feed all of `stream`, piece by piece, and close it."""
+    with stream:
+        while piece := stream.read(_BLOCK if parser.StartElementHandler is None else _PIECE):
+            _feed(parser, piece)
+            yield
+        _feed(parser, b"")
+
+
+def _feed(parser: expat.XMLParserType, piece: bytes) -> None:
+    try:
+        parser.Parse(piece, not piece)
+    except expat.ExpatError as failure:
+        why = expat.ErrorString(failure.code)
+        if why == expat.errors.XML_ERROR_NO_ELEMENTS:
+            raise Malformed("it ends before its root element is closed") from None
+        raise Malformed(f"not well-formed XML, line {failure.lineno}: {why}") from None
+    except (LookupError, ValueError):
+        raise Malformed("it is in an encoding that cannot be read") from None

@@ -1,0 +1,240 @@
+"""validate: every row goes out or to quarantine, with its reason and origin, whatever is wrong with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from potable.contracts.checks import parse
+from potable.contracts.validate import Places, Validated, quarantine_schema, validate, validated_schema
+from potable.engines.base import Engine, collect
+from potable.sources.typed import schema, typed
+from potable.tables import Table
+
+
+def payslips(**changes: Any) -> Table:
+    declared: dict[str, Any] = {
+        "columns": {
+            "emp_no": {"type": "string", "required": True, "key": "emp_no"},
+            "pay_date": {"type": "date", "required": True, "category": "none"},
+            "gross": {"type": "decimal(12,2)", "category": "user.financial.salary"},
+            "currency": {"type": "string", "category": "none"},
+            "dependents": {"type": "integer", "category": "none", "on_error": "null"},
+        },
+        "unique": ["emp_no", "pay_date"],
+        "time": "pay_date",
+        "checks": [
+            {"expect_column_values_to_be_between": {"column": "gross", "min_value": 0}},
+            {"expect_column_values_to_be_in_set": {"column": "currency", "value_set": ["INR", "USD"]}},
+            {"expect_column_values_to_be_between": {"column": "dependents", "min_value": 0}},
+        ],
+    }
+    return Table.model_validate(declared | changes)
+
+
+GOOD = {"emp_no": "E1", "pay_date": "2020-01-31", "gross": "10.00", "currency": "INR", "dependents": "2"}
+
+
+def judge(engine: Engine, folder: Path, table: Table, rows: list[dict[str, str | None]]) -> Validated:
+    texts = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in table.columns}
+    parsed = engine.map_items([typed(table, texts, "file-1")], one, schema(table))
+    checks, errors = parse("payslips", table)
+    assert not errors
+    return validate("payroll.payslips", table, parsed, checks=checks, engine=engine, places=places(folder))
+
+
+def places(folder: Path) -> Places:
+    return Places(str(folder), str(folder))
+
+
+def one(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+    return [batch]
+
+
+def rows_of(engine: Engine, folder: Path, made: Validated, table: Table, output: str) -> list[dict[str, Any]]:
+    parts = getattr(made, output)
+    shape = validated_schema(table) if output == "rows" else quarantine_schema(table)
+    found = collect(engine, engine.read([f"{folder}/{output}/{part.path}" for part in parts], shape)).to_pylist()
+    return sorted(found, key=lambda row: row["_row"])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"emp_no": None}, "missing:emp_no"),
+        ({"emp_no": "   "}, "missing:emp_no"),
+        ({"pay_date": "31.02.2020"}, "mistyped:pay_date"),
+        ({"gross": "12,5O0.00"}, "mistyped:gross"),
+        ({"gross": "-1.00"}, "be_between:gross"),
+        ({"currency": "XYZ"}, "be_in_set:currency"),
+    ],
+)
+def test_a_bad_row_goes_to_quarantine_with_its_reason_and_origin(
+    engine: Engine, tmp_path: Path, change: dict[str, str | None], reason: str
+) -> None:
+    made = judge(engine, tmp_path, payslips(), [GOOD, {**GOOD, "emp_no": "E2", **change}])
+    (bad,) = rows_of(engine, tmp_path, made, payslips(), "quarantine")
+    assert (bad["_reasons"], bad["_object"], bad["_row"]) == (f"{reason};", "file-1", 2)
+    assert made.rows_in == 2 and made.rows_out == 1
+
+
+def test_the_original_text_of_an_unreadable_cell_is_kept(engine: Engine, tmp_path: Path) -> None:
+    made = judge(engine, tmp_path, payslips(), [{**GOOD, "gross": "12,5O0.00"}])
+    (bad,) = rows_of(engine, tmp_path, made, payslips(), "quarantine")
+    assert bad["_unparsed"] == '{"gross": "12,5O0.00"}'
+
+
+@pytest.mark.parametrize("value", ["many", "-1"])
+def test_a_cell_that_may_be_null_costs_only_itself(engine: Engine, tmp_path: Path, value: str) -> None:
+    made = judge(engine, tmp_path, payslips(), [{**GOOD, "dependents": value}])
+    (row,) = rows_of(engine, tmp_path, made, payslips(), "rows")
+    (original,) = rows_of(engine, tmp_path, made, payslips(), "cells")
+    assert row["dependents"] is None
+    assert original["dependents"] == -1 or original["_unparsed"] == '{"dependents": "many"}'
+    assert made.rows_quarantined == 0
+
+
+def test_nulls_pass_checks_as_in_great_expectations(engine: Engine, tmp_path: Path) -> None:
+    made = judge(engine, tmp_path, payslips(), [{**GOOD, "gross": None, "currency": None}])
+    assert made.rows_out == 1
+
+
+def test_of_equal_keys_the_first_record_stays(engine: Engine, tmp_path: Path) -> None:
+    made = judge(engine, tmp_path, payslips(), [GOOD, {**GOOD, "gross": "11"}, {**GOOD, "gross": "12"}])
+    (kept,) = rows_of(engine, tmp_path, made, payslips(), "rows")
+    assert kept["_row"] == 1
+    assert made.reasons == {"duplicate": 2}
+
+
+def test_a_later_known_record_of_one_key_is_a_correction(engine: Engine, tmp_path: Path) -> None:
+    table = payslips()
+    columns = {name: column.model_dump() for name, column in table.columns.items()}
+    columns["seen"] = {"type": "timestamp", "category": "none"}
+    table = payslips(columns=columns, known="seen")
+    rows = [{**GOOD, "seen": "2020-02-01"}, {**GOOD, "seen": "2020-03-01"}, {**GOOD, "seen": "2020-03-01"}]
+    made = judge(engine, tmp_path, table, rows)
+    assert made.rows_out == 2 and made.reasons == {"duplicate": 1}
+
+
+def test_a_bad_record_does_not_make_its_good_twin_a_duplicate(engine: Engine, tmp_path: Path) -> None:
+    made = judge(engine, tmp_path, payslips(), [{**GOOD, "gross": "-5"}, GOOD])
+    assert made.rows_out == 1 and made.reasons == {"be_between:gross": 1}
+
+
+def test_mostly_says_when_the_run_stops(engine: Engine, tmp_path: Path) -> None:
+    check = {"expect_column_values_to_be_between": {"column": "gross", "min_value": 0, "mostly": 0.9}}
+    rows = [{**GOOD, "emp_no": f"E{i}", "gross": "-1" if i < 2 else "1"} for i in range(10)]
+    made = judge(engine, tmp_path, payslips(checks=[check]), rows)
+    assert made.stopped == ["expect_column_values_to_be_between(gross)"]
+    loose = {"expect_column_values_to_be_between": {"column": "gross", "min_value": 0, "mostly": 0.8}}
+    assert not judge(engine, tmp_path / "loose", payslips(checks=[loose]), rows).stopped
+
+
+def test_a_row_count_out_of_bounds_stops_the_run(engine: Engine, tmp_path: Path) -> None:
+    made = judge(engine, tmp_path, payslips(checks=[{"expect_table_row_count_to_be_between": {"min_value": 2}}]), [GOOD])
+    assert made.stopped == ["expect_table_row_count_to_be_between()"]
+
+
+def test_more_checks_than_bits_in_a_word(engine: Engine, tmp_path: Path) -> None:
+    checks = [{"expect_column_values_to_be_between": {"column": "gross", "max_value": 100 + i}} for i in range(130)]
+    made = judge(engine, tmp_path, payslips(checks=checks), [GOOD, {**GOOD, "emp_no": "E2", "gross": "164.5"}])
+    assert sum(result.unexpected_count for result in made.results) == 65
+    assert made.rows_quarantined == 1
+
+
+def test_an_empty_table_is_fine(engine: Engine, tmp_path: Path) -> None:
+    parsed = engine.read([], schema(payslips()))
+    checks, _ = parse("payslips", payslips())
+    made = validate("p.p", payslips(), parsed, checks=checks, engine=engine, places=places(tmp_path))
+    assert (made.rows_in, made.rows_out, made.rows_quarantined) == (0, 0, 0)
+
+
+cells = st.sampled_from([None, "", "E1", "E2", "-3", "7.25", "x", "2020-01-31", "1899-12-31", "31.02.2019", "INR"])
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.fixed_dictionaries({name: cells for name in GOOD}), min_size=1, max_size=12))
+def test_no_row_is_lost_whatever_comes(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str | None]]
+) -> None:
+    folder = tmp_path_factory.mktemp("judged")
+    made = judge(engine, folder, payslips(), rows)
+    out = rows_of(engine, folder, made, payslips(), "rows")
+    bad = rows_of(engine, folder, made, payslips(), "quarantine")
+    assert sorted(row["_row"] for row in [*out, *bad]) == list(range(1, len(rows) + 1))
+    assert all(row["_reasons"] for row in bad)
+    assert all(row["emp_no"] and row["pay_date"] and (row["gross"] is None or row["gross"] >= 0) for row in out)
+    assert len({(row["emp_no"], row["pay_date"]) for row in out}) == len(out)
+
+
+@pytest.mark.parametrize(
+    ("check", "problem"),
+    [
+        ({"expect_column_values_to_be_betwen": {"column": "gross"}}, "unknown expectation"),
+        ({"expect_column_values_to_be_between": {"column": "gros"}}, "names no column"),
+        ({"expect_column_values_to_be_between": {"column": "gross", "minvalue": 1}}, "has no argument"),
+        ({"expect_column_values_to_be_in_set": {"column": "gross"}}, "needs `value_set`"),
+        ("expect", "a check is one expectation"),
+    ],
+)
+def test_a_wrong_check_is_a_project_error_with_a_suggestion(check: Any, problem: str) -> None:
+    table = payslips().model_copy(update={"checks": [check]})
+    checks, (error,) = parse("payslips", table)
+    assert not checks and problem in error.problem and error.code == "P020"
+    assert error.hint or error.allowed or "needs" in problem
+
+
+@pytest.mark.parametrize(
+    ("check", "values", "expected"),
+    [
+        ({"expect_column_values_to_match_regex": {"column": "currency", "regex": "^[A-Z]{3}$"}}, ["INR", "inr"], 1),
+        ({"expect_column_values_to_not_match_regex": {"column": "currency", "regex": "^X"}}, ["XAU", "INR"], 1),
+        ({"expect_column_value_lengths_to_be_between": {"column": "currency", "max_value": 3}}, ["INRR", "INR"], 1),
+        ({"expect_column_values_to_not_be_in_set": {"column": "currency", "value_set": ["XXX"]}}, ["XXX", "INR"], 1),
+        ({"expect_column_values_to_not_be_null": {"column": "currency"}}, [None, "INR"], 1),
+        ({"expect_column_values_to_be_null": {"column": "currency"}}, [None, "INR"], 1),
+    ],
+)
+def test_each_expectation_means_what_its_name_says(
+    engine: Engine, tmp_path: Path, check: dict[str, Any], values: list[str | None], expected: int
+) -> None:
+    rows = [{**GOOD, "emp_no": f"E{i}", "currency": value} for i, value in enumerate(values)]
+    made = judge(engine, tmp_path, payslips(checks=[check]), rows)
+    assert made.rows_quarantined == expected
+
+
+def test_pairs_of_columns_are_compared_row_by_row(engine: Engine, tmp_path: Path) -> None:
+    table = Table.model_validate(
+        {
+            "columns": {name: {"type": "date", "category": "none"} for name in ("hired_on", "left_on")},
+            "checks": [
+                {
+                    "expect_column_pair_values_a_to_be_greater_than_b": {
+                        "column_A": "left_on",
+                        "column_B": "hired_on",
+                        "or_equal": True,
+                    }
+                }
+            ],
+        }
+    )
+    rows = [
+        {"hired_on": "2020-01-01", "left_on": "2020-01-01"},
+        {"hired_on": "2020-01-01", "left_on": "2019-12-31"},
+        {"hired_on": "2020-01-01", "left_on": None},
+    ]
+    made = judge(engine, tmp_path, table, rows)
+    assert [row["_row"] for row in rows_of(engine, tmp_path, made, table, "quarantine")] == [2]
+
+
+def test_bounds_on_dates_are_dates(engine: Engine, tmp_path: Path) -> None:
+    bound = {"column": "pay_date", "min_value": dt.date(2000, 1, 1), "max_value": "2030-01-01"}
+    table = payslips(checks=[{"expect_column_values_to_be_between": bound}])
+    made = judge(engine, tmp_path, table, [GOOD, {**GOOD, "emp_no": "E2", "pay_date": "1899-01-01"}])
+    assert made.reasons == {"be_between:pay_date": 1}

@@ -1,0 +1,115 @@
+"""A small synthetic company, served and run end to end once, for every test that looks at the outcome."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from potable import estate
+from potable.datasets.version import Version, current
+from potable.estate.environment import read_environment
+from potable.project import Project, load
+from potable.runs.record import Event, RunRecord, Verb
+from potable.runs.runner import Options, run
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "attrition"
+EMPLOYEES = 300
+
+
+@dataclass(frozen=True)
+class Company:
+    """The five systems, up and running, and the truth about them."""
+
+    directory: Path
+    variables: dict[str, str]
+
+    def truth(self, name: str) -> pa.Table:
+        """One file of the truth the pipeline never sees."""
+        return pq.read_table(self.directory / "truth" / f"{name}.parquet")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A project folder with its own lake, to run, change and run again."""
+
+    root: Path
+    company: Company
+
+    def project(self) -> Project:
+        """The project as its files are now."""
+        return load(self.root, variables=self.company.variables)
+
+    def run(self, only: Verb | None = None, listener: Callable[[Event], None] = lambda event: None) -> RunRecord:
+        """One run, in this process."""
+        return run(self.project(), Options(only=only), listener)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Change one place of a project file."""
+        path = self.root / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    def with_variables(self, **variables: str) -> Bench:
+        """The same with other environment variables."""
+        return replace(self, company=replace(self.company, variables={**self.company.variables, **variables}))
+
+    @property
+    def version(self) -> Version:
+        """The current version of the dataset."""
+        project = self.project()
+        found = current(project.lake().versions(project.features.dataset))
+        assert found
+        return found
+
+    def file(self, kind: str) -> bytes:
+        """The bytes of one file of the current version."""
+        return self.project().lake().open.get(self.version.files[kind])
+
+    def table(self) -> pa.Table:
+        """The current version."""
+        return pq.read_table(io.BytesIO(self.file("parquet")))
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    """A company of 300 people over 20 years, its learning platform served over HTTP."""
+    directory = tmp_path_factory.mktemp("company")
+    with contextlib.redirect_stdout(io.StringIO()):
+        estate.make(directory, employees=EMPLOYEES, years=20, seed=7)
+    with estate.serve(directory) as url:
+        yield Company(directory, {**read_environment(directory), "LMS_URL": url})
+
+
+@pytest.fixture
+def bench(company: Company, tmp_path: Path) -> Bench:
+    """A fresh project folder."""
+    return make_bench(company, tmp_path / "project")
+
+
+def make_bench(company: Company, root: Path, *, vault: Path | None = None, **settings: object) -> Bench:
+    """A project folder for the attrition example; `settings` replace keys of potable.yaml."""
+    shutil.copytree(EXAMPLE, root)
+    lines = [f"vault: {vault}"] if vault else ["vault: vault"]
+    lines += [f"{key}: {value}" for key, value in ({"threads": 1, "memory": "1GB"} | settings).items()]
+    (root / "potable.yaml").write_text(
+        "project: attrition\nlake: {restricted: lake/restricted, open: lake/open}\n" + "\n".join(lines) + "\n"
+    )
+    return Bench(root, company)
+
+
+@pytest.fixture(scope="session")
+def finished(company: Company, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, RunRecord]:
+    """The company's dataset, published once; read it, do not change it."""
+    bench = make_bench(company, tmp_path_factory.mktemp("finished") / "project")
+    record = bench.run()
+    assert record.exit_code == 0, record.error
+    return bench, record

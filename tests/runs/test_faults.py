@@ -1,0 +1,195 @@
+"""Bad input and broken surroundings: a clear error, the right exit code, and nothing lost."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from potable import estate
+from potable.runs.record import RunRecord
+from tests.runs.conftest import Bench, make_bench
+
+Finished = tuple[Bench, RunRecord]
+ERROR_FORM = ("error[", "docs:")
+
+
+def command(bench: Bench, *arguments: str, **limits: int) -> subprocess.CompletedProcess[str]:
+    """The real command in a real process."""
+    environment = {**os.environ, **bench.company.variables}
+    call = [sys.executable, "-m", "potable", "-C", str(bench.root), *arguments]
+    return subprocess.run(call, env=environment, capture_output=True, text=True, check=False, timeout=300, **limits)
+
+
+def copied(bench: Bench, variable: str, folder: Path) -> Bench:
+    """The bench with a copy of one source folder that may be damaged."""
+    shutil.copytree(bench.company.variables[variable], folder)
+    return bench.with_variables(**{variable: str(folder)})
+
+
+@pytest.fixture
+def published(finished: Finished, tmp_path: Path) -> Bench:
+    """A project with version 1, on a lake of its own."""
+    bench = make_bench(finished[0].company, tmp_path / "project", vault=finished[0].root / "vault")
+    assert bench.run().outcome == "published"
+    return bench
+
+
+def refused(bench: Bench, code: str, exit_code: int, *arguments: str) -> str:
+    """Run the command; it must fail as said, in our form, and leave version 1 current."""
+    done = command(bench, *(arguments or ("run",)))
+    assert done.returncode == exit_code, done.stderr
+    assert f"error[{code}]" in done.stderr and all(part in done.stderr for part in ERROR_FORM)
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_missing_source_folder(published: Bench) -> None:
+    gone = published.with_variables(PAYROLL_EXPORTS="/nowhere")
+    text = refused(gone, "E002", 3)
+    assert "payslips" in text and "last version stays current" in text
+    assert published.version.number == 1
+
+
+def test_a_missing_database(published: Bench) -> None:
+    refused(published.with_variables(HRMS_URL="sqlite:////nowhere/hrms.sqlite"), "E002", 3)
+    assert published.version.number == 1
+
+
+def half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def half_of_the_text(data: bytes) -> bytes:
+    text = gzip.decompress(data)
+    return gzip.compress(text[: text.rindex(b"</pay:payslip>") + len(b"</pay:payslip>")])
+
+
+def garbage(data: bytes) -> bytes:
+    return gzip.compress(b"<pay:payroll><pay:payslip><<<")
+
+
+@pytest.mark.parametrize("damage", [half, half_of_the_text, garbage])
+def test_an_export_that_is_cut_or_not_xml(published: Bench, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    bench = copied(published, "PAYROLL_EXPORTS", tmp_path / "payroll")
+    victim = sorted((tmp_path / "payroll").iterdir())[7]
+    original = victim.read_bytes()
+    victim.write_bytes(damage(original))
+    text = refused(bench, "D007", 1)
+    assert victim.name in text and "raw zone" in text
+    assert published.version.number == 1
+    victim.write_bytes(original)
+    assert command(bench, "run").returncode == 0
+    assert published.version.number == 1
+
+
+def test_a_word_document_that_is_none(published: Bench, tmp_path: Path) -> None:
+    bench = copied(published, "EXIT_INTERVIEWS", tmp_path / "interviews")
+    sorted((tmp_path / "interviews").iterdir())[0].write_bytes(b"not a zip")
+    refused(bench, "D007", 1)
+
+
+def test_a_wrong_token_is_refused_and_not_shown(published: Bench) -> None:
+    text = refused(published.with_variables(LMS_TOKEN="wr0ng-t0ken-value"), "E001", 3)
+    assert "credentials" in text and "wr0ng-t0ken-value" not in text
+
+
+def test_a_server_that_is_gone(published: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused(published.with_variables(LMS_URL="http://127.0.0.1:9"), "E001", 3)
+
+
+@pytest.mark.parametrize("fault", ["drop_mid_page", "status_500", "malformed"])
+def test_a_server_that_stumbles_mid_page_is_asked_again(finished: Finished, tmp_path: Path, fault: str) -> None:
+    directory = finished[0].company.directory
+    bench = make_bench(finished[0].company, tmp_path / "project", vault=finished[0].root / "vault")
+    with estate.serve(directory, faults={fault: 2}) as url:
+        record = bench.with_variables(LMS_URL=url).run()
+    assert record.outcome == "published"
+    assert bench.file("csv") == finished[0].file("csv")
+
+
+def test_a_feature_of_an_unknown_column(published: Bench) -> None:
+    published.edit("features.yaml", "sum(hours) in 12mo", "sum(hour) in 12mo")
+    text = refused(published, "P031", 2)
+    assert "features.yaml:" in text and "hours" in text
+    assert published.root.joinpath("lake").is_dir()
+
+
+def test_a_column_without_a_category(published: Bench) -> None:
+    published.edit("sources/payroll.yaml", 'type: "decimal(6,2)", category: user.professional_information.hours', 'type: "decimal(6,2)"')
+    text = refused(published, "P010", 2)
+    assert "sources/payroll.yaml:" in text and "overtime_hours" in text
+
+
+def test_a_feature_that_contradicts_itself(published: Bench) -> None:
+    published.edit("features.yaml", "days_since_review: days_since()", "days_since_review: days_since() in next 3mo")
+    refused(published, "P032", 2)
+
+
+def test_a_feature_of_a_table_without_history(published: Bench) -> None:
+    published.edit("features.yaml", "    gender: value(gender)", "    gender: latest(gender)")
+    refused(published, "P032", 2)
+
+
+def test_a_category_that_may_not_be_published(published: Bench) -> None:
+    published.edit("features.yaml", "latest(gross_usd) | band(edges=[1000, 2000, 3000, 4500, 6500, 9000])", "latest(gross_usd)")
+    text = refused(published, "P012", 2)
+    assert "monthly_income" in text and "user.financial.salary" in text
+
+
+def test_all_mistakes_are_told_at_once(published: Bench) -> None:
+    published.edit("potable.yaml", "threads: 1", "thread: 1")
+    published.edit("sources/hrms.yaml", "type: integer", "type: integr")
+    published.edit("privacy.yaml", "protect: drop", "protect: drpo")
+    text = refused(published, "P003", 2)
+    assert text.count("error[") >= 3
+    assert "did you mean `threads`?" in text
+
+
+def test_a_broken_threshold_stops_the_run_and_names_the_check(published: Bench) -> None:
+    published.edit("sources/lms.yaml", "max_value: 400}", "max_value: 4, mostly: 0.99}")
+    text = refused(published, "D001", 1)
+    assert "expect_column_values_to_be_between(hours)" in text
+    assert published.version.number == 1
+
+
+def test_a_dataset_below_k_is_refused(published: Bench) -> None:
+    published.edit("privacy.yaml", "below: suppress", "below: refuse")
+    refused(published, "G002", 4)
+    assert published.version.number == 1
+
+
+def test_a_full_disk(finished: Finished, tmp_path: Path) -> None:
+    """A file system of a few megabytes for the lake; root may mount one, others get a file size limit."""
+    import resource
+
+    bench = make_bench(finished[0].company, tmp_path / "project", vault=finished[0].root / "vault")
+    environment = {**os.environ, **bench.company.variables}
+    limit = 40_000
+
+    done = subprocess.run(
+        [sys.executable, "-m", "potable", "-C", str(bench.root), "run"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 3, done.stderr
+    assert "error[E004]" in done.stderr and "Traceback" not in done.stderr
+    assert bench.run().outcome == "published"
+    assert bench.file("csv") == finished[0].file("csv")
+
+
+def test_exit_codes_for_nothing_new_and_pending_changes(published: Bench) -> None:
+    assert command(published, "plan", "--exit-code").returncode == 0
+    assert command(published, "run", "--exit-code").returncode == 99
+    assert command(published, "run").returncode == 0
+    published.edit("features.yaml", "surveys_answered: count()", "surveys_answered: count() in 3y")
+    assert command(published, "plan", "--exit-code").returncode == 5

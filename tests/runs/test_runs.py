@@ -1,0 +1,152 @@
+"""Runs resume, repeat and share a vault without ever changing a byte of the outcome."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from potable.runs.record import Event, RunRecord
+from tests.runs.conftest import Bench, Company, make_bench
+
+Finished = tuple[Bench, RunRecord]
+
+
+def states(record: RunRecord) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for step in record.steps:
+        found.setdefault(step.verb, set()).add(step.state)
+    return found
+
+
+def twin(finished: Finished, root: Path, **settings: object) -> Bench:
+    """Another lake that shares the finished project's vault."""
+    bench = finished[0]
+    return make_bench(bench.company, root, vault=bench.root / "vault", **settings)
+
+
+def same_files(one: Bench, other: Bench) -> None:
+    assert one.file("csv") == other.file("csv")
+    assert one.file("parquet") == other.file("parquet")
+
+
+def test_two_lakes_that_share_a_vault_give_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
+    other = twin(finished, tmp_path / "twin")
+    assert other.run().outcome == "published"
+    same_files(finished[0], other)
+
+
+@pytest.mark.slow
+def test_two_threads_give_the_same_bytes_as_one(finished: Finished, tmp_path: Path) -> None:
+    other = twin(finished, tmp_path / "twin", threads=2)
+    other.run()
+    same_files(finished[0], other)
+
+
+def test_the_order_and_the_names_of_input_files_do_not_matter(finished: Finished, tmp_path: Path) -> None:
+    """The same payslip files landed in the opposite order."""
+    bench = finished[0]
+    exports = Path(bench.company.variables["PAYROLL_EXPORTS"])
+    shuffled = tmp_path / "payroll"
+    shuffled.mkdir()
+    for path in sorted(exports.iterdir(), reverse=True):
+        (shuffled / path.name).write_bytes(path.read_bytes())
+    other = twin(finished, tmp_path / "twin").with_variables(PAYROLL_EXPORTS=str(shuffled))
+    other.run()
+    same_files(bench, other)
+
+
+def test_an_unchanged_project_does_nothing(finished: Finished) -> None:
+    bench = finished[0]
+    before = bench.version
+    record = bench.run()
+    assert record.outcome == "nothing new" and bench.version == before
+    assert all(states == {"skipped"} for states in states_of(record))
+
+
+def states_of(record: RunRecord) -> list[set[str]]:
+    return list(states(record).values())
+
+
+def test_one_changed_feature_rebuilds_only_build_and_publish(finished: Finished, tmp_path: Path) -> None:
+    bench = twin(finished, tmp_path / "twin")
+    bench.run()
+    bench.edit("features.yaml", "surveys_answered: count()", "surveys_answered: count() in 10y")
+    found = states(bench.run())
+    assert found["build"] == found["publish"] == {"done"}
+    assert all(found[verb] == {"skipped"} for verb in ("ingest", "validate", "resolve", "protect"))
+    assert bench.version.number == 2
+
+
+def test_a_changed_check_runs_only_what_depends_on_it(finished: Finished, tmp_path: Path) -> None:
+    bench = twin(finished, tmp_path / "twin")
+    bench.run()
+    bench.edit("sources/lms.yaml", "column: hours, min_value: 0", "column: hours, min_value: 1")
+    record = bench.run()
+    validated = {step.step for step in record.steps if step.verb == "validate" and step.state == "done"}
+    assert validated == {"validate lms.trainings"}
+
+
+def test_a_step_asked_for_alone_needs_what_comes_before(bench: Bench) -> None:
+    record = bench.run(only="validate")
+    assert record.exit_code == 3 and record.error["code"] == "E008"
+    assert bench.run(only="ingest").outcome == "done"
+    assert bench.run(only="validate").outcome == "done"
+    assert bench.run(only="build").error["code"] == "E008"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["ingest", "validate", "resolve", "protect", "build", "publish"])
+def test_a_killed_run_ends_with_the_same_bytes(finished: Finished, tmp_path: Path, verb: str) -> None:
+    """kill -9 as soon as a step of the verb has started; then run again."""
+    other = twin(finished, tmp_path / "twin", threads=2)
+    script = f"""
+import os, signal
+from pathlib import Path
+from potable.project import load
+from potable.runs.runner import Options, run
+def listener(event):
+    if event.verb == {verb!r} and event.state == "started":
+        import threading
+        threading.Timer({0.02 if verb in ("ingest", "publish") else 0.15}, os.kill, (os.getpid(), signal.SIGKILL)).start()
+if __name__ == "__main__":
+    run(load(Path({str(other.root)!r})), Options(), listener)
+"""
+    (tmp_path / "killed.py").write_text(script)
+    environment = {**os.environ, **other.company.variables}
+    done = subprocess.run([sys.executable, str(tmp_path / "killed.py")], env=environment, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+    assert other.run().outcome == "published"
+    same_files(finished[0], other)
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_on_one_lake_agree(company: Company, tmp_path: Path) -> None:
+    bench = make_bench(company, tmp_path / "project")
+    environment = {**os.environ, **company.variables}
+    command = [sys.executable, "-m", "potable", "-C", str(bench.root), "run"]
+    both = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)
+    ]
+    codes = [(process.wait(), process.communicate()[1].decode()) for process in both]
+    # the one that loses a race for a numbered entry says so and can simply be run again
+    assert {code for code, _ in codes} <= {0, 3}, codes
+    assert all("E005" in text for code, text in codes if code == 3)
+    assert bench.run().exit_code == 0
+    assert bench.version.number == 1
+    assert len(set(bench.table()["employee_id"].to_pylist())) == bench.version.rows
+
+
+def test_events_tell_how_far_the_run_is(company: Company, tmp_path: Path) -> None:
+    events: list[Event] = []
+    bench = make_bench(company, tmp_path / "project")
+    bench.run(only="ingest", listener=events.append)
+    done = [event for event in events if event.state == "done"]
+    assert [event.step for event in done] == [f"ingest {name}" for name in bench.project().sources]
+    assert all(event.bytes > 0 for event in done)
+
+
