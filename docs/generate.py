@@ -20,6 +20,7 @@ from potable.errors import CODES
 from potable.features.declaration import FeatureSet
 from potable.features.reference import reference
 from potable.privacy.categories import CATEGORIES, is_direct
+from potable.privacy.operators import OPERATORS
 from potable.privacy.policy import Policy
 from potable.project import Platform
 from potable.tables import Column
@@ -37,7 +38,7 @@ def pages() -> dict[str, str]:
         "errors.md": _errors(),
         "expectations.md": _expectations(),
         "categories.md": _categories(),
-        "features.md": NOTE + reference().strip() + "\n",
+        "features.md": NOTE + reference(OPERATORS).strip() + "\n",
     }
 
 

@@ -38,6 +38,7 @@ _SECRET_VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bxox[baprs]-[\w-]{10,}"
     rf"|\beyJ[\w-]{{10,}}\.[\w-]{{10,}}\.|://[^/\s:@]*:[^/\s@]+@|[?&;\s](?i:{_SECRET_NAMES})=[^&;\s]"
 )
+_CONTAINERS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _SHORTEST = 4
 """Characters from which a resolved value is kept out of messages."""
 _DEEPEST = 64
@@ -248,6 +249,8 @@ class _Reader:
         if len(path) > _DEEPEST or self._nodes > _LARGEST:
             # an alias to something that holds it has no end
             raise MarkedYAMLError(problem="nested too deeply, or too large", problem_mark=node.start_mark)
+        if not isinstance(node, ScalarNode) and node.tag not in _CONTAINERS:
+            raise MarkedYAMLError(problem="tags have no meaning here", problem_mark=node.start_mark)
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):

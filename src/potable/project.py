@@ -118,12 +118,15 @@ def tables_of(sources: Mapping[str, Source[Any]]) -> dict[str, Table]:
     return {f"{name}.{table}": contract for name, source in sources.items() for table, contract in source.tables.items()}
 
 
-def load(root: Path, *, environment: str | None = None, variables: Mapping[str, str] | None = None) -> Project:
+def load(
+    root: Path, *, environment: str | None = None, variables: Mapping[str, str] | None = None, offline: bool = False
+) -> Project:
     """The project in folder `root`.
 
     Args:
         environment: name of the overlay `envs/<environment>.yaml`.
         variables: for `${env:…}`; by default the project's `.env` file below the process environment.
+        offline: leave variables that are not set as they are written, for commands that reach no source.
 
     Raises:
         ProjectError: or ProjectErrors with everything that is wrong, each with its place.
@@ -133,7 +136,8 @@ def load(root: Path, *, environment: str | None = None, variables: Mapping[str, 
         raise ProjectError(
             "this is not a project folder: it has no potable.yaml", "P001", given=str(root), next="potable init"
         )
-    reader = _Reader(root, {**_dotenv(root / ".env"), **os.environ} if variables is None else variables)
+    known = {**_dotenv(root / ".env"), **os.environ} if variables is None else variables
+    reader = _Reader(root, _Unset(known) if offline else known)
     platform = reader.model(reader.platform(environment), Platform)
     sources = reader.sources()
     policy = reader.model(reader.document("privacy"), Policy)
@@ -269,6 +273,13 @@ class _Reader:
         except ProjectError as failure:
             self.errors.append(failure)
         return None
+
+
+class _Unset(dict[str, str]):
+    """Variables of which those that are not set stand for themselves."""
+
+    def __missing__(self, name: str) -> str:
+        return f"${{env:{name}}}"
 
 
 def _dotenv(path: Path) -> dict[str, str]:

@@ -122,6 +122,14 @@ def test_a_later_known_record_of_one_key_is_a_correction(engine: Engine, tmp_pat
     assert made.rows_out == 2 and made.reasons == {"duplicate": 1}
 
 
+def test_records_without_a_known_time_are_duplicates_of_each_other(engine: Engine, tmp_path: Path) -> None:
+    columns = {name: column.model_dump() for name, column in payslips().columns.items()}
+    columns["seen"] = {"type": "timestamp", "category": "none"}
+    table = payslips(columns=columns, known="seen or +30d")
+    made = judge(engine, tmp_path, table, [GOOD, GOOD, {**GOOD, "seen": "2020-03-01"}])
+    assert made.rows_out == 2 and made.reasons == {"duplicate": 1}
+
+
 def test_a_bad_record_does_not_make_its_good_twin_a_duplicate(engine: Engine, tmp_path: Path) -> None:
     made = judge(engine, tmp_path, payslips(), [{**GOOD, "gross": "-5"}, GOOD])
     assert made.rows_out == 1 and made.reasons == {"be_between:gross": 1}

@@ -69,14 +69,32 @@ TABLES = {
     },
 }
 PEOPLE = [
-    ["E100001", "Anna", "Müller", "anna.mueller@corp.example", "0151/1234567", "234123412346", dt.date(1980, 5, 17), dt.datetime(1999, 9, 9, 9), "Senior"],
+    [
+        "E100001",
+        "Anna",
+        "Müller",
+        "anna.mueller@corp.example",
+        "0151/1234567",
+        "234123412346",
+        dt.date(1980, 5, 17),
+        dt.datetime(1999, 9, 9, 9),
+        "Senior",
+    ],
     ["E100002", "Will", "Low", "will@corp.example", None, "219-09-9999", dt.date(1990, 1, 2), None, "Entry"],
     ["E100003", "Priya", "D'Souza", "priya@corp.example", "98765-43210", "ABCPK1234F", None, None, None],
 ]
 SUBJECTS = ("sa", "sw", "sp")
 REVIEWS = [
     ["e-100001", None, dt.date(2020, 1, 31), "Low", 1.5, "Anna asked Will Low; see e100002. I will help.", None],
-    ["E999999", "WILL@corp.example ", dt.date(2020, 3, 1), "High", 2.5, "Will and Anna Müller, 0151 123 4567", "call me"],
+    [
+        "E999999",
+        "WILL@corp.example ",
+        dt.date(2020, 3, 1),
+        "High",
+        2.5,
+        "Will and Anna Müller, 0151 123 4567",
+        "call me",
+    ],
     [None, None, dt.date(2020, 3, 1), "High", None, "whose is this?", None],
     ["E999999", None, None, None, None, None, "x"],
     ["E100003", "priya@corp.example", None, "Low", 3, "", "D’Souza or priya@corp.example"],
@@ -100,7 +118,7 @@ class Company:
         default_factory=lambda: {"hr.people": PEOPLE, "hr.reviews": REVIEWS}
     )
     policy: Policy = POLICY
-    normalise: Any = staticmethod(normalise)
+    normalise: Any = field(default=normalise)
     numbers: Any = field(default_factory=count)
 
     @property

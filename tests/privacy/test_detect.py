@@ -65,9 +65,11 @@ def test_a_true_match_inside_a_chance_match_is_found():
     st.one_of(
         st.text(max_size=40),
         st.text("0123456789 .-/()+@:abAB", max_size=40),
-        st.sampled_from([text for texts in FOUND.values() for text in texts]).flatmap(
-            lambda text: st.tuples(st.text(max_size=9), st.text(max_size=9)).map(lambda around: around[0] + text + around[1])
-        ),
+        st.tuples(
+            st.text(max_size=9),
+            st.sampled_from([text for texts in FOUND.values() for text in texts]),
+            st.text(max_size=9),
+        ).map("".join),
     )
 )
 def test_the_sieve_lets_through_whatever_the_form_matches(text):

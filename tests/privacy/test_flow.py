@@ -100,7 +100,8 @@ def test_circles_and_unknown_inputs_are_refused():
 
 
 def test_the_table_shows_one_aligned_line_for_each_flow():
-    flows = prove([output("income", "pay.slips.gross", operators=["band"]), output("n", "hr.reviews.rating")], CATEGORIES, POLICY)
+    outputs = [output("income", "pay.slips.gross", operators=["band"]), output("n", "hr.reviews.rating")]
+    flows = prove(outputs, CATEGORIES, POLICY)
     assert table(flows.flows).splitlines() == [
         "column  carries                from               through  verdict",
         "income  user.financial.salary  pay.slips.gross    band     taken off by band",

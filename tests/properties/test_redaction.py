@@ -14,7 +14,22 @@ from potable.privacy.spelling import OWN_SEPARATOR
 
 NAMES = st.one_of(
     st.sampled_from(
-        ["Anna Müller", "Jörg Weiß", "Siobhán O'Brien", "Anna-Lena von der Heide", "José Núñez", "Will Young", "Priya D'Souza", "Søren Kjær", "Grace May", "Hans-Jürgen Müller-Lüdenscheidt", "Łukasz Żak", "İbrahim Öztürk", "राम शर्मा", "Юлия Иванова"]
+        [
+            "Anna Müller",
+            "Jörg Weiß",
+            "Siobhán O'Brien",
+            "Anna-Lena von der Heide",
+            "José Núñez",
+            "Will Young",
+            "Priya D'Souza",
+            "Søren Kjær",
+            "Grace May",
+            "Hans-Jürgen Müller-Lüdenscheidt",
+            "Łukasz Żak",
+            "İbrahim Öztürk",
+            "राम शर्मा",
+            "Юлия Иванова",
+        ]
     ),
     st.text(st.characters(categories=["Lu", "Ll"]), min_size=2, max_size=8).map(lambda part: f"{part} Q{part}"),
 )

@@ -34,11 +34,11 @@ class Settings:
         self.folder = folder
         self.environment = environment
 
-    def project(self) -> Project:
-        """The project, loaded and checked."""
+    def project(self, *, offline: bool = False) -> Project:
+        """The project, loaded and checked; `offline` for commands that reach no source."""
         from potable.project import load
 
-        return load(self.folder, environment=self.environment)
+        return load(self.folder, environment=self.environment, offline=offline)
 
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,7 +144,7 @@ def show(settings: Settings, dataset: str | None, rows: int, output: str) -> Non
     """Show the current version of the dataset and its first rows."""
     from potable.cli.showing import shown
 
-    facts, text = shown(settings.project(), dataset, rows)
+    facts, text = shown(settings.project(offline=True), dataset, rows)
     show_result(output, facts, text)
 
 
@@ -156,7 +156,7 @@ def report(settings: Settings, run_id: str | None, output: str) -> None:
     """Write the HTML report of a run (the latest) and print its path."""
     from potable.cli.reporting import report_of
 
-    facts, text = report_of(settings.project(), run_id)
+    facts, text = report_of(settings.project(offline=True), run_id)
     show_result(output, facts, text)
 
 

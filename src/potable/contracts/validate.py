@@ -22,6 +22,7 @@ from potable.tables import MISTYPED, OBJECT, ORIGIN, PARSING, ROW, UNPARSED, Tab
 REASONS = "_reasons"
 """Why a quarantined row is there: names of checks, separated by semicolons."""
 _MASK = "_mask"
+_KNOWN_KEY = "_known_key"
 _WORD = 60
 """Checks per mask column."""
 
@@ -199,8 +200,10 @@ def _duplicates(
     """Origins of the rows whose unique key an earlier good row has; None when there are none."""
     if not table.unique:
         return None
-    keys = [*table.unique, *([table.known_column] if table.known_column not in (None, *table.unique) else [])]
-    good = staged.filter(~_any(staged, rules, cells=False)).select(*keys, OBJECT, ROW)
+    # a null in the key says nothing, but two records without a known time are known at the same time
+    known = staged[table.known_column].cast("string").fill_null("") if table.known_column else ibis.literal("")
+    keys = [*table.unique, _KNOWN_KEY]
+    good = staged.filter(~_any(staged, rules, cells=False)).mutate(**{_KNOWN_KEY: known}).select(*keys, OBJECT, ROW)
     repeated = good.group_by(keys).agg(n=good.count(), kept=_place(good).min()).filter(ibis._.n > 1)
     both = good.inner_join(repeated, keys)
     parts = engine.write(both.filter(_place(both) != both.kept).select(OBJECT, ROW), directory)

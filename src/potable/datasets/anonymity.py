@@ -62,9 +62,7 @@ def suppress(relation: ir.Table, columns: Sequence[str], *, k: int) -> ir.Table:
     renamed = hidden.rename({f"_class_{index}": name for index, name in enumerate(columns)})
     same = [relation[name].identical_to(renamed[f"_class_{index}"]) for index, name in enumerate(columns)]
     joined = relation.left_join(renamed, same)
-    emptied = {
-        name: ibis.ifelse(ibis._[_HIDDEN], ibis.null(relation[name].type()), ibis._[name]) for name in columns
-    }
+    emptied = {name: ibis.ifelse(ibis._[_HIDDEN], ibis.null(relation[name].type()), ibis._[name]) for name in columns}
     return joined.mutate(**emptied).select(*relation.columns)
 
 

@@ -176,9 +176,7 @@ def _in_numbers(people: ir.Table, numbers: Sequence[str], known: pa.Table, engin
                 yield Finding(name, "number", int(counts[name]))
 
 
-def _by_form(
-    features: ir.Table, texts: Sequence[str], patterns: Patterns | None, engine: Engine
-) -> Iterator[Finding]:
+def _by_form(features: ir.Table, texts: Sequence[str], patterns: Patterns | None, engine: Engine) -> Iterator[Finding]:
     for name in texts if patterns else ():
         assert patterns
         found: dict[str, int] = {}
@@ -205,9 +203,7 @@ def _known_schema() -> pa.Schema:
 def _runs_schema() -> pa.Schema:
     import pyarrow as pa
 
-    return pa.schema(
-        [("column", pa.string()), ("value", pa.string()), ("cells", pa.int64()), ("digest", pa.int64())]
-    )
+    return pa.schema([("column", pa.string()), ("value", pa.string()), ("cells", pa.int64()), ("digest", pa.int64())])
 
 
 def _known(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -65,7 +65,7 @@ class DuckDBEngine:
         self._pool = Pool(threads)
         self._names = 0
         self._readers: dict[str, pa.RecordBatchReader] = {}
-        self._failure: Exception | None = None
+        self._failures: dict[str, Exception] = {}
 
     def read(self, files: Sequence[str], schema: pa.Schema) -> ibis.Table:
         name = self._name()
@@ -77,7 +77,7 @@ class DuckDBEngine:
         listed = ", ".join(_quoted(_no_glob(file)) for file in files)
         columns = ", ".join(_identifier(column) for column in schema.names)
         view = f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=false)"
-        self._guarded(lambda: self._connection.execute(view))
+        self._guarded(view, lambda: self._connection.execute(view))
         return self._ibis.table(name)
 
     def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
@@ -89,13 +89,14 @@ class DuckDBEngine:
     def write(
         self, relation: ibis.Table, directory: str, *, partition_by: str | None = None, order_by: Sequence[str] = ()
     ) -> list[Part]:
-        self._guarded(lambda: Path(directory).mkdir(parents=True, exist_ok=True))
+        self._guarded("", lambda: Path(directory).mkdir(parents=True, exist_ok=True))
         ordered = relation.order_by(list(order_by)) if order_by else relation
         query = self._ibis.compile(ordered)
         target, options = f"{directory}/part-0.parquet", "FORMAT parquet, COMPRESSION zstd"
         if partition_by:
             target, options = directory, f"{options}, PARTITION_BY ({_identifier(partition_by)}), OVERWRITE_OR_IGNORE"
-        self._guarded(lambda: self._connection.execute(f"COPY ({query}) TO {_quoted(target)} ({options})"))
+        copy = f"COPY ({query}) TO {_quoted(target)} ({options})"
+        self._guarded(query, lambda: self._connection.execute(copy))
         return sorted((_part(file, directory) for file in Path(directory).rglob("*.parquet")), key=lambda p: p.path)
 
     def stream(self, relation: ibis.Table) -> Iterator[pa.RecordBatch]:
@@ -106,8 +107,8 @@ class DuckDBEngine:
             # what is registered belongs to one connection, and a cursor is another
             for name in [name for name in self._readers if f'"{name}"' in query]:
                 cursor.register(name, self._readers.pop(name))
-            reader = self._guarded(lambda: cursor.sql(query).to_arrow_reader(BATCH_ROWS))
-            while (batch := self._guarded(lambda: next(reader, None))) is not None:
+            reader = self._guarded(query, lambda: cursor.sql(query).to_arrow_reader(BATCH_ROWS))
+            while (batch := self._guarded(query, lambda: next(reader, None))) is not None:
                 yield batch.cast(schema)
         finally:
             cursor.close()
@@ -123,26 +124,29 @@ class DuckDBEngine:
 
     def _registered(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> ibis.Table:
         name = self._name()
-        reader = pa.RecordBatchReader.from_batches(schema, self._remembering(batches))
+        reader = pa.RecordBatchReader.from_batches(schema, self._remembering(name, batches))
         self._connection.register(name, reader)
         self._readers[name] = reader
         return self._ibis.table(name)
 
-    def _remembering(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The batches; a failure is kept as it was, for DuckDB passes on only its text."""
+    def _remembering(self, name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches of a relation; a failure is kept as it was, for DuckDB passes on only its text."""
         try:
             yield from batches
         except Exception as failure:
-            self._failure = failure
+            self._failures[name] = failure
             raise
 
-    def _guarded(self, query: Callable[[], Any]) -> Any:
-        """The result of `query`, its failures in our form; the engine's own text may hold data and ends here."""
-        self._failure = None
+    def _guarded(self, query: str, action: Callable[[], Any]) -> Any:
+        """The result of `action`, which runs `query`, its failures in our form.
+
+        What a relation of the query raised is raised again; the engine's own text may hold data and ends here.
+        """
         try:
-            return query()
+            return action()
         except (duckdb.Error, pa.ArrowException, OSError) as failure:
-            raise self._failure or _translated(failure) from None
+            raised = [self._failures.pop(name) for name in list(self._failures) if f'"{name}"' in query]
+            raise raised[0] if raised else _translated(failure) from None
 
 
 class _OneBatch:

@@ -162,7 +162,7 @@ PATTERNS: tuple[Pattern, ...] = (
         f"(?i)[0-9].*\\b({_STREET_WORDS})\\b|(?i)({_STRASSE}) ?[0-9]",
         re.compile(
             rf"\b[0-9]{{1,5}}[a-z]?,? (?:[^\W\d_][\w.'’-]* ){{1,3}}(?i:{_STREET_WORDS})\b"
-            rf"|\b[^\W\d_][\w-]*(?i:{_STRASSE}) ?[0-9]{{1,4}} ?[a-z]?\b"
+            rf"|\b[^\W\d_][\w-]*(?i:{_STRASSE}) ?[0-9]{{1,4}}(?: ?[a-z])?\b"
         ),
     ),
 )

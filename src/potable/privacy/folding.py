@@ -138,11 +138,16 @@ class Folded:
     def whole_words(self, span: Span) -> Span:
         """`span` of the plain text, widened to the words it cuts."""
         start, end = span
-        while start > 0 and _FOLD[ord(self._text[start - 1])] not in _APART:
+        while start > 0 and self._joined(start):
             start -= 1
-        while end < len(self._text) and _FOLD[ord(self._text[end])] not in _APART:
+        while end < len(self._text) and self._joined(end):
             end += 1
         return start, end
+
+    def _joined(self, position: int) -> bool:
+        """Whether a word runs on over `position` of the plain text."""
+        before, after = self._text[position - 1], self._text[position]
+        return _FOLD[ord(before)] not in _APART and _FOLD[ord(after)] not in _APART
 
     def between(self, start: int, end: int) -> str:
         """The part of the plain text that `compact[start:end]` came from."""

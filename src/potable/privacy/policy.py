@@ -48,9 +48,7 @@ class _RuleError(ProjectError, ValueError):
 
 def _category(name: str) -> str:
     if name not in CATEGORIES:
-        raise _RuleError(
-            f"`{name}` is not a privacy category", "P011", given=name, hint=did_you_mean(name, CATEGORIES)
-        )
+        raise _RuleError(f"`{name}` is not a privacy category", "P011", given=name, hint=did_you_mean(name, CATEGORIES))
     return name
 
 

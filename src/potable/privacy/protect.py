@@ -76,9 +76,7 @@ class Contract:
     def columns(self, *protect: str) -> tuple[str, ...]:
         """Columns that are no keys and whose rule is one of `protect`."""
         return tuple(
-            name
-            for name, column in self.table.columns.items()
-            if not column.key and self.rule(name).protect in protect
+            name for name, column in self.table.columns.items() if not column.key and self.rule(name).protect in protect
         )
 
     @property
@@ -202,14 +200,15 @@ def _times(rows: ir.Table, contract: Contract) -> tuple[ir.Value, ir.Value]:
         return absent, absent
     time = rows[table.time].cast("timestamp(6)")
     if table.known == "landed":
-        known = contract.landed(rows).cast("timestamp(6)") if contract.landed else absent
-    elif table.known_column:
-        known = rows[table.known_column].cast("timestamp(6)")
-    elif lag := table.known_lag:
-        known = time + (ibis.interval(months=lag.months) if lag.months else ibis.interval(days=lag.days))
-    else:
-        known = time
-    return time, known
+        return time, contract.landed(rows).cast("timestamp(6)") if contract.landed else absent
+    lagged = time
+    if lag := table.known_lag:
+        lagged = time + (ibis.interval(months=lag.months) if lag.months else ibis.interval(days=lag.days))
+    if table.known_column is None:
+        return time, lagged
+    known = rows[table.known_column].cast("timestamp(6)")
+    # without a declared lag, a fact nobody dated stays unseen
+    return time, ibis.coalesce(known, lagged) if table.known_lag else known
 
 
 def _redacted(rows: ir.Table, contract: Contract, people: People, engine: Engine) -> ir.Table:

@@ -88,9 +88,9 @@ def _matches(
     union = values[0]
     for more in values[1:]:
         union = union.union(more)
-    known = identifiers.select(
-        "kind", telling=_telling(identifiers), canonical=_canonical(identifiers.value)
-    ).filter(ibis._.canonical != "")
+    known = identifiers.select("kind", telling=_telling(identifiers), canonical=_canonical(identifiers.value)).filter(
+        ibis._.canonical != ""
+    )
     met = union.inner_join(known, "canonical").select("column", "kind", "telling").distinct()
     found = collect(engine, met.order_by("column", "kind", "telling")).to_pylist()
     return [(row["column"], row["kind"], row["telling"]) for row in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -40,9 +41,12 @@ class PeakMemory:
 def resident(process: psutil.Process) -> int:
     """Resident bytes of `process` and its children."""
     total = 0
-    for member in [process, *process.children(recursive=True)]:
-        try:
+    try:
+        members = [process, *process.children(recursive=True)]
+    except psutil.Error:
+        members = [process]
+    for member in members:
+        # one that has just ended holds nothing any more
+        with suppress(psutil.Error):
             total += member.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
     return total

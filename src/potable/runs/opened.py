@@ -6,7 +6,7 @@ what it made. Skipping, committing and recording belong to `runner`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
@@ -17,11 +17,12 @@ from potable.datasets.publish import Known, Published, Spec, publish
 from potable.datasets.version import Version, commit
 from potable.features.build import Built, build
 from potable.identity.match import normalise
-from potable.privacy import roster
+from potable.privacy import detect, roster
 from potable.privacy import pseudonyms as names
 from potable.privacy.protect import Contract, People, protect
 from potable.project import Project
 from potable.runs.plan import Step, code
+from potable.runs.record import VERBS
 from potable.runs.vault import key_name
 from potable.runs.workshop import Made, Workshop
 from potable.store.manifest import fingerprint
@@ -88,6 +89,7 @@ def publish_dataset(shop: Workshop, step: Step, attempt: str) -> Made:
         Known(
             shop.read("protect", "identifiers", "rows", roster.schema()),
             shop.read("protect", "pseudonyms", "rows", names.schema()),
+            patterns=detect.count,
         ),
         engine=shop.engine,
         scratch=shop.scratch / "publish",
@@ -123,13 +125,12 @@ def lineage_of(shop: Workshop, step: Step) -> dict[str, str]:
     documents = shop.project.documents
     inputs = {name: fingerprint([(item.name, item.sha256) for item in found]) for name, found in shop.landed.items()}
     contracts = {name: documents[name].literal for name in shop.project.sources}
-    verbs: Sequence[str] = ("ingest", "validate", "resolve", "protect", "build", "publish")
     return {
         **{f"input {name}": value for name, value in inputs.items()},
         "contracts": fingerprint(contracts),
         "policy": fingerprint(documents["privacy"].literal),
         "features": fingerprint(documents["features"].literal),
-        "code": fingerprint([code(verb) for verb in verbs]),  # type: ignore[arg-type]
+        "code": fingerprint([code(verb) for verb in VERBS]),
         "pseudonym key": key_name(shop.key),
         "subjects": shop.done["resolve", "subjects"][0].fingerprint,
         "build": shop.done["build", step.name][0].fingerprint,

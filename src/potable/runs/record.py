@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 
 from potable.store.manifest import canonical
 
-VERBS = ("ingest", "validate", "resolve", "protect", "build", "publish")
 Verb = Literal["ingest", "validate", "resolve", "protect", "build", "publish"]
+VERBS: tuple[Verb, ...] = ("ingest", "validate", "resolve", "protect", "build", "publish")
 State = Literal["started", "progress", "done", "skipped", "failed"]
 
 

@@ -6,12 +6,10 @@ what it made. Skipping, committing and recording belong to `runner`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
-
-import pyarrow as pa
 
 from potable.contracts import drift
 from potable.contracts.validate import Places, validate
@@ -23,12 +21,10 @@ from potable.privacy import pseudonyms, roster
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
 from potable.sources.base import Blob, Landed, Source
+from potable.sources.groups import OBSERVED, grouped, observe_group, parse_group
 from potable.sources.typed import schema as parsed_schema
 from potable.store.log import Log
 
-GROUP_BYTES = 4 << 20
-GROUP_OBJECTS = 64
-_BATCH_ROWS = 8192
 BUCKET_ROWS = 2_000_000
 """Validated rows, over all tables, that are worth a bucket of their own."""
 MOST_BUCKETS = 64
@@ -41,7 +37,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     blobs = [_blob(shop, item) for item in shop.landed[source_name] if short in item.tables]
     drifts = _drift(shop.engine, source, short, blobs)
     drift.refuse(step.name, table, drifts)
-    groups = list(_grouped(blobs))
+    groups = list(grouped(blobs))
     parsed = shop.engine.map_items(groups, partial(parse_group, source, short), parsed_schema(table))
     aside = attempt.replace("validated/", "quarantine/", 1)
     made = validate(
@@ -83,8 +79,8 @@ def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
     number, entry = log.last()
     if entry and entry["fingerprint"] == step.fingerprint:
         # a run was killed between the ledger's entry and the step's manifest
-        parts = [Part(**part) for part in entry["parts"]]
-        return Made({"keys": parts}, entry["counts"], folders={"keys": f"{entry['attempt']}/keys"})
+        resumed = [Part(**part) for part in entry["parts"]]
+        return Made({"keys": resumed}, entry["counts"], folders={"keys": f"{entry['attempt']}/keys"})
     known = entry["parts"] if entry else []
     before = [shop.lake.vault.locate(f"{entry['attempt']}/keys/{part['path']}") for part in known] if entry else []
     tables = {name: table for name, table in shop.project.tables.items() if table.keys}
@@ -126,32 +122,8 @@ def _buckets(rows: int) -> int:
     return int(min(MOST_BUCKETS, 1 << max(0, (rows // BUCKET_ROWS).bit_length())))
 
 
-def parse_group(source: Source[Any], table: str, blobs: Sequence[Blob]) -> Iterable[pa.RecordBatch]:
-    """Parsed batches of several small objects, joined to batches worth sending."""
-    held: list[pa.RecordBatch] = []
-    for blob in blobs:
-        for batch in source.parse(table, blob):
-            held.append(batch)
-            if sum(item.num_rows for item in held) >= _BATCH_ROWS:
-                yield _joined(held)
-                held = []
-    if held:
-        yield _joined(held)
-
-
-def observe_group(source: Source[Any], table: str, blobs: Sequence[Blob]) -> Iterable[pa.RecordBatch]:
-    """(object, column) pairs of what each object has."""
-    pairs = [(blob.name, column) for blob in blobs for column in sorted(source.observe(table, blob) or ())]
-    if pairs:
-        names, columns = zip(*pairs, strict=True)
-        yield pa.record_batch({"object": pa.array(names), "column": pa.array(columns)}, schema=_OBSERVED)
-
-
-_OBSERVED = pa.schema([("object", pa.string()), ("column", pa.string())])
-
-
 def _drift(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]) -> list[drift.Drift]:
-    seen = engine.map_items(list(_grouped(blobs)), partial(observe_group, source, table), _OBSERVED)
+    seen = engine.map_items(list(grouped(blobs)), partial(observe_group, source, table), OBSERVED)
     observed: dict[str, set[str]] = {}
     for batch in engine.stream(seen):
         for name, column in zip(*(values.to_pylist() for values in batch.columns), strict=True):
@@ -159,25 +131,5 @@ def _drift(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob
     return drift.compare(source.tables[table], observed, fixed=source.fixed_columns)
 
 
-def _joined(held: list[pa.RecordBatch]) -> pa.RecordBatch:
-    if len(held) == 1:
-        return held[0]
-    return pa.Table.from_batches(held).combine_chunks().to_batches()[0]
-
-
 def _blob(shop: Workshop, item: Landed) -> Blob:
     return Blob(item.name, shop.lake.restricted.locate(""), item.path, item.zstd, item.bytes)
-
-
-def _grouped(blobs: Sequence[Blob]) -> Iterable[tuple[Blob, ...]]:
-    """Objects in groups that are worth a message to a worker."""
-    group: list[Blob] = []
-    size = 0
-    for blob in blobs:
-        group.append(blob)
-        size += blob.bytes
-        if size >= GROUP_BYTES or len(group) >= GROUP_OBJECTS:
-            yield tuple(group)
-            group, size = [], 0
-    if group:
-        yield tuple(group)

@@ -142,9 +142,11 @@ def _booleans(text: Texts) -> pa.BooleanArray:
 def _decimal_form(kind: pa.Decimal128Type) -> str:
     """Digits that fit the type; zeros before and behind them do not count."""
     whole, scale = kind.precision - kind.scale, kind.scale
+    # Arrow reads more than 38 digits as another number
+    zeros = f"0{{0,{38 - kind.precision}}}"
     digits = rf"0*\d{{1,{whole}}}" if whole else "0+"
-    places = rf"\d{{0,{scale}}}0*" if scale else "0*"
-    alone = rf"|\.\d{{1,{scale}}}0*" if scale else ""
+    places = rf"\d{{0,{scale}}}{zeros}" if scale else zeros
+    alone = rf"|\.\d{{1,{scale}}}{zeros}" if scale else ""
     return rf"^[+-]?(?:{digits}(?:\.{places})?{alone})$"
 
 

@@ -1,0 +1,273 @@
+"""What every engine does, whatever it is made of: the six methods and their corners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.engines import functions as fn
+
+from potable.engines.base import Engine, Part, collect, scalars
+from potable.engines.duckdb import DuckDBEngine
+from potable.errors import DataError, EnvironmentFailure, MissingExtra, PotableError
+
+ODD = "a [b]*? 'c' \"d\" é # 50%"
+NAMES = pa.schema([("n", pa.int64()), ('odd "name", é;', pa.string()), ("select", pa.bool_())])
+
+
+def opened(name: str, scratch: Path, **settings: int) -> Engine:
+    """A fresh engine."""
+    made = {"duckdb": DuckDBEngine}[name]
+    engine: Engine = made(**{"memory": 1 << 30, "threads": 2, **settings}, scratch=scratch)
+    return engine
+
+
+@pytest.fixture(scope="module", params=["duckdb"])
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Every engine in turn, with two threads and therefore worker processes."""
+    made = opened(request.param, tmp_path_factory.mktemp("scratch"))
+    yield made
+    made.close()
+
+
+def numbered(engine: Engine, tmp_path: Path, rows: int, *, columns: int = 1) -> ibis.Table:
+    """A relation of n = 0, 1, … in a file."""
+    path = tmp_path / "numbers.parquet"
+    table = pa.table({"n": pa.array(range(rows), pa.int64())})
+    for index in range(1, columns):
+        table = table.append_column(f"c{index}", pa.array([f"{index}-{n * 7919 % rows}" for n in range(rows)]))
+    pq.write_table(table, path)
+    return engine.read([str(path)], table.schema)
+
+
+def rows(engine: Engine, relation: ibis.Table) -> list[dict[str, object]]:
+    return sorted(collect(engine, relation).to_pylist(), key=repr)
+
+
+def full(directory: Path, parts: list[Part]) -> list[str]:
+    return [str(directory / part.path) for part in parts]
+
+
+def test_no_files_give_no_rows_with_their_schema(pair: Engine) -> None:
+    relation = pair.read([], NAMES)
+    assert collect(pair, relation).schema.equals(NAMES)
+    assert scalars(pair, relation.agg(n=relation.count())) == {"n": 0}
+
+
+def test_odd_paths_and_column_names_survive(pair: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / ODD
+    folder.mkdir()
+    (tmp_path / "a b c d").mkdir()
+    table = pa.table({"n": [1], 'odd "name", é;': ["x"], "select": [True]}, schema=NAMES)
+    pq.write_table(table, folder / "x?.parquet")
+    pq.write_table(table, folder / "xy.parquet")
+    relation = pair.read([str(folder / "x?.parquet")], NAMES)
+    parts = pair.write(relation, str(folder / "out"), partition_by="n")
+    assert [(part.partition, part.rows) for part in parts] == [(1, 1)]
+    assert collect(pair, relation).to_pylist() == table.to_pylist()
+
+
+def test_columns_of_a_file_come_by_name(pair: Engine, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"b": [2], "extra": ["x"], "a": [1]}), tmp_path / "x.parquet")
+    schema = pa.schema([("a", pa.int64()), ("b", pa.int64())])
+    assert collect(pair, pair.read([str(tmp_path / "x.parquet")], schema)).to_pylist() == [{"a": 1, "b": 2}]
+
+
+def test_a_missing_file_is_an_environment_failure(pair: Engine, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFailure) as caught:
+        collect(pair, pair.read([str(tmp_path / "nope.parquet")], fn.NUMBERS))
+    assert caught.value.code == "E004"
+
+
+@pytest.mark.parametrize("items", [[], [0, 0, 0], [5], [25, 0, 13, 7]], ids=["none", "empty", "one", "several"])
+def test_items_become_all_their_batches(pair: Engine, items: list[int]) -> None:
+    made = sorted(row["n"] for row in collect(pair, pair.map_items(items, fn.count_to, fn.NUMBERS)).to_pylist())
+    assert made == sorted(n for item in items for n in range(1, item + 1))
+
+
+def test_items_may_be_a_generator_longer_than_memory_of_pipes(pair: Engine) -> None:
+    relation = pair.map_items((n for n in range(300)), fn.count_to, fn.NUMBERS)
+    assert scalars(pair, relation.agg(rows=relation.count(), sum=relation.n.sum())) == {
+        "rows": sum(range(300)),
+        "sum": sum(n * (n + 1) // 2 for n in range(300)),
+    }
+
+
+def test_batches_are_mapped_in_other_processes(pair: Engine, tmp_path: Path) -> None:
+    relation = numbered(pair, tmp_path, 50_000)
+    made = collect(pair, pair.map_batches(relation, fn.squared, fn.SQUARES))
+    assert made.num_rows == 50_000
+    assert all(row["square"] == row["n"] ** 2 for row in made.slice(0, 1000).to_pylist())
+    assert len(set(made["pid"].to_pylist())) == 2
+
+
+def test_a_mapped_relation_can_be_mapped_again(pair: Engine) -> None:
+    first = pair.map_items([100] * 20, fn.count_to, fn.NUMBERS)
+    second = pair.map_batches(first, fn.squared, fn.SQUARES)
+    assert scalars(pair, second.agg(rows=second.count())) == {"rows": 2000}
+
+
+def test_a_one_shot_relation_is_consumed_once_and_never_quietly_empty(pair: Engine, tmp_path: Path) -> None:
+    relation = pair.map_items([5, 5], fn.count_to, fn.NUMBERS)
+    assert sum(part.rows for part in pair.write(relation, str(tmp_path / "once"))) == 10
+    with pytest.raises(PotableError):
+        pair.write(relation, str(tmp_path / "twice"))
+    with pytest.raises(PotableError):
+        collect(pair, relation)
+
+
+def test_a_write_is_read_again(pair: Engine, tmp_path: Path) -> None:
+    relation = numbered(pair, tmp_path, 10_000, columns=3)
+    parts = pair.write(relation, str(tmp_path / "out"))
+    again = pair.read(full(tmp_path / "out", parts), relation.schema().to_pyarrow())
+    assert rows(pair, again) == rows(pair, relation)
+    assert all(part.bytes == (tmp_path / "out" / part.path).stat().st_size for part in parts)
+
+
+def test_a_write_of_nothing_has_no_rows(pair: Engine, tmp_path: Path) -> None:
+    nothing = pair.read([], fn.NUMBERS)
+    parts = pair.write(nothing, str(tmp_path / "out"))
+    assert sum(part.rows for part in parts) == 0
+    assert rows(pair, pair.read(full(tmp_path / "out", parts), fn.NUMBERS)) == []
+    assert pair.write(nothing.mutate(bucket=nothing.n), str(tmp_path / "parted"), partition_by="bucket") == []
+
+
+def test_a_partitioned_write_names_the_partition_and_leaves_it_out(pair: Engine, tmp_path: Path) -> None:
+    relation = numbered(pair, tmp_path, 1000)
+    parts = pair.write(relation.mutate(bucket=relation.n % 7), str(tmp_path / "out"), partition_by="bucket")
+    assert {part.partition for part in parts} == set(range(7))
+    assert sum(part.rows for part in parts) == 1000
+    for part in parts:
+        found = pq.ParquetFile(tmp_path / "out" / part.path).read()
+        assert found.column_names == ["n"]
+        assert {n % 7 for n in found["n"].to_pylist()} == {part.partition}
+
+
+def test_a_row_without_partition_is_an_error(pair: Engine, tmp_path: Path) -> None:
+    relation = numbered(pair, tmp_path, 10)
+    with pytest.raises(PotableError, match="no partition"):
+        pair.write(relation.mutate(b=relation.n.nullif(3)), str(tmp_path / "out"), partition_by="b")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_an_ordered_write_is_ordered_whatever_the_threads(pair: Engine, tmp_path: Path, threads: int) -> None:
+    engine = opened(pair.name, tmp_path / "scratch", threads=threads)
+    try:
+        relation = numbered(engine, tmp_path, 400_000, columns=2)
+        parts = engine.write(relation, str(tmp_path / "out"), order_by=["c1", "n"])
+        again = pa.concat_tables(pq.read_table(path) for path in full(tmp_path / "out", parts))
+        assert again["n"].to_pylist() == sorted(range(400_000), key=lambda n: (f"1-{n * 7919 % 400_000}", n))
+    finally:
+        engine.close()
+
+
+def test_a_stream_has_the_relations_order_and_schema(pair: Engine, tmp_path: Path) -> None:
+    relation = numbered(pair, tmp_path, 100_000)
+    batches = list(pair.stream(relation.order_by(relation.n.desc())))
+    assert all(batch.schema.equals(fn.NUMBERS) for batch in batches)
+    assert [n for batch in batches for n in batch["n"].to_pylist()] == list(range(99_999, -1, -1))
+
+
+def test_a_relation_streams_while_another_is_written(pair: Engine, tmp_path: Path) -> None:
+    relation = numbered(pair, tmp_path, 60_000)
+    seen = written = 0
+    for turn, batch in enumerate(pair.stream(relation)):
+        seen += batch.num_rows
+        made = pair.map_items([50, 50, 50], fn.count_to, fn.NUMBERS)
+        written += sum(part.rows for part in pair.write(made, str(tmp_path / f"out{turn}")))
+    assert seen == 60_000
+    assert written == 150 * (turn + 1)
+
+
+def test_a_stream_can_be_given_up_and_the_engine_goes_on(pair: Engine) -> None:
+    batches = pair.stream(pair.map_items([1] * 6, fn.big, fn.NUMBERS))
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
+    relation = pair.map_items([5, 5], fn.count_to, fn.NUMBERS)
+    assert scalars(pair, relation.agg(n=relation.count())) == {"n": 10}
+
+
+@pytest.mark.parametrize("consume", ["stream", "write", "map"])
+def test_a_failure_in_a_worker_arrives_as_it_was(pair: Engine, tmp_path: Path, consume: str) -> None:
+    relation = pair.map_items(range(6), fn.data_error, fn.NUMBERS)
+    with pytest.raises(DataError) as caught:
+        if consume == "stream":
+            collect(pair, relation)
+        elif consume == "write":
+            pair.write(relation, str(tmp_path / "out"))
+        else:
+            collect(pair, pair.map_batches(relation, fn.squared, fn.SQUARES))
+    assert (caught.value.code, caught.value.hint) == ("D007", "export it again")
+    assert any("functions.py" in note for note in caught.value.__notes__)
+
+
+def test_a_failure_in_a_batch_function_arrives_as_it_was(pair: Engine, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        collect(pair, pair.map_batches(numbered(pair, tmp_path, 40_000), fn.failing_batch, fn.SQUARES))
+    assert caught.value.code == "D005"
+
+
+def test_a_failure_with_a_constructor_of_its_own_arrives_too(pair: Engine) -> None:
+    with pytest.raises(MissingExtra) as caught:
+        collect(pair, pair.map_items(range(6), fn.missing_extra, fn.NUMBERS))
+    assert "potable[docx]" in caught.value.next
+
+
+def test_a_failure_that_cannot_travel_is_told_by_its_kind_only(pair: Engine) -> None:
+    with pytest.raises(EnvironmentFailure, match="Unpicklable") as caught:
+        collect(pair, pair.map_items(range(6), fn.unpicklable, fn.NUMBERS))
+    assert "SECRET" not in caught.value.text()
+
+
+@pytest.mark.parametrize("items", [[1], [1, 2, 3]], ids=["here", "in workers"])
+def test_a_function_that_breaks_its_schema_is_found_out(pair: Engine, items: list[int]) -> None:
+    with pytest.raises(TypeError, match="another schema"):
+        collect(pair, pair.map_items(items, fn.wrong_schema, fn.NUMBERS))
+
+
+def test_the_engine_works_on_after_a_failure(pair: Engine) -> None:
+    with pytest.raises(DataError):
+        collect(pair, pair.map_items(range(6), fn.data_error, fn.NUMBERS))
+    assert collect(pair, pair.map_items([5, 5], fn.count_to, fn.NUMBERS)).num_rows == 10
+
+
+def test_a_query_that_fails_shows_no_value(pair: Engine, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"s": ["1", "SECRET"]}), tmp_path / "x.parquet")
+    relation = pair.read([str(tmp_path / "x.parquet")], pa.schema([("s", pa.string())]))
+    for attempt in (
+        lambda: collect(pair, relation.select(n=relation.s.cast("int64"))),
+        lambda: pair.write(relation.select(n=relation.s.cast("int64")), str(tmp_path / "out")),
+    ):
+        with pytest.raises(PotableError) as caught:
+            attempt()
+        assert "SECRET" not in caught.value.text()
+        assert caught.value.__cause__ is None
+
+
+def test_a_sort_larger_than_memory_spills(pair: Engine, tmp_path: Path) -> None:
+    engine = opened(pair.name, tmp_path / "scratch", memory=400 << 20)
+    try:
+        base = numbered(engine, tmp_path, 1_200_000)
+        wide = base.mutate(**{f"s{k}": (base.n * (k + 3) % 1_000_003).cast("string").lpad(40, "x") for k in range(6)})
+        parts = engine.write(wide, str(tmp_path / "out"), order_by=["s0", "n"])
+        assert sum(part.rows for part in parts) == 1_200_000
+    finally:
+        engine.close()
+
+
+def test_closing_leaves_no_scratch(pair: Engine, tmp_path: Path) -> None:
+    engine = opened(pair.name, tmp_path / "scratch")
+    collect(engine, engine.map_items([5, 5], fn.count_to, fn.NUMBERS))
+    engine.close()
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_scratch_folder_that_cannot_be_made_is_told(pair: Engine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentFailure) as caught:
+        opened(pair.name, tmp_path / "file" / "scratch")
+    assert caught.value.code == "E007"

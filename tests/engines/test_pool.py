@@ -1,0 +1,108 @@
+"""Workers: killed ones are told, and none outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.engines import functions as fn
+
+from potable.engines.pool import Pool
+from potable.errors import EnvironmentFailure
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_one_worker_means_the_own_process() -> None:
+    batches = list(Pool(1).stream([fn.numbers(1), fn.numbers(2)], lambda item: [fn.squared(item)], fn.SQUARES))
+    assert {pid for batch in batches for pid in batch["pid"].to_pylist()} == {os.getpid()}
+
+
+def test_a_killed_worker_is_an_environment_failure_and_no_hang() -> None:
+    pool = Pool(2)
+    try:
+        with pytest.raises(EnvironmentFailure, match="worker process died") as caught:
+            list(pool.stream(range(6), fn.killed, fn.NUMBERS))
+        assert (caught.value.code, caught.value.retryable) == ("E007", True)
+        assert sum(batch.num_rows for batch in pool.stream([5, 5], fn.count_to, fn.NUMBERS)) == 10
+    finally:
+        pool.close()
+
+
+def test_a_worker_killed_while_idle_is_told_too() -> None:
+    pool = Pool(2)
+    try:
+        list(pool.stream([5, 5], fn.count_to, fn.NUMBERS))
+        for child in psutil.Process().children():
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.kill()
+                child.wait(5)
+        with pytest.raises(EnvironmentFailure, match="worker process died"):
+            list(pool.stream([5, 5], fn.count_to, fn.NUMBERS))
+    finally:
+        pool.close()
+
+
+def test_two_streams_at_once_do_not_mix() -> None:
+    pool = Pool(2)
+    try:
+        outer = pool.stream([20, 20, 20], fn.count_to, fn.NUMBERS)
+        first = next(outer)
+        inner = pool.stream([fn.numbers(n) for n in range(50)], Square(), fn.SQUARES)
+        assert sum(batch.num_rows for batch in inner) == 50
+        assert first.num_rows + sum(batch.num_rows for batch in outer) == 60
+    finally:
+        pool.close()
+
+
+class Square:
+    def __call__(self, item: object) -> list[object]:
+        return [fn.squared(item)]
+
+
+PARENT = """
+import sys
+from potable.engines.pool import Pool
+from tests.engines import functions as fn
+if __name__ == "__main__":
+    for batch in Pool(2).stream([sys.argv[1]] * 4, fn.sleepy, fn.NUMBERS):
+        pass
+"""
+
+
+def test_workers_end_when_the_parent_is_killed(tmp_path: Path) -> None:
+    script, marks = tmp_path / "parent.py", tmp_path / "marks"
+    script.write_text(PARENT)
+    marks.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    parent = subprocess.Popen([sys.executable, str(script), str(marks)], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        _until(lambda: len(list(marks.iterdir())) == 2)
+        workers = [int(mark.name) for mark in marks.iterdir()]
+        assert all(psutil.pid_exists(pid) for pid in workers)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait(10)
+        _until(lambda: not any(_runs(pid) for pid in workers))
+    finally:
+        parent.kill()
+        parent.wait(10)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _until(condition: object, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)

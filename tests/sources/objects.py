@@ -1,0 +1,45 @@
+"""Objects for parsers: bytes as they lie in a raw zone, and the rows read from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from potable.errors import DataError
+from potable.sources.base import Blob, Source
+
+SECRET = "Sw0rdfish-Meyer"
+"""A value that no error may show."""
+
+
+def blob(folder: Path, data: bytes, name: str = "object") -> Blob:
+    """`data` as a landed object."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return Blob(name, str(folder), name, False, len(data))
+
+
+def parsed(source: Source[Any], object_: Blob, table: str = "t") -> list[dict[str, Any]]:
+    """All rows of an object, in the order of their ordinals."""
+    rows = [row for batch in source.parse(table, object_) for row in batch.to_pylist()]
+    return sorted(rows, key=lambda row: row["_row"])
+
+
+def values(rows: Sequence[dict[str, Any]], *names: str) -> list[Any]:
+    """The cells of some columns; of one column without tuples."""
+    return [row[names[0]] if len(names) == 1 else tuple(row[name] for name in names) for row in rows]
+
+
+def refusal(source: Source[Any], object_: Blob, table: str = "t") -> str:
+    """The problem an object is refused with; it shows nothing of the content."""
+    with pytest.raises(DataError) as caught:
+        parsed(source, object_, table)
+    told = caught.value.text() + json.dumps(caught.value.record()) + repr(caught.value.__cause__)
+    assert SECRET not in told
+    assert caught.value.code == "D007"
+    return caught.value.problem

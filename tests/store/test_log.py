@@ -1,0 +1,102 @@
+"""Numbered entries: no number twice, and no change unseen."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from potable.errors import EnvironmentFailure
+from potable.store.log import AuditLog, Log
+from potable.store.objects import Store
+
+
+def audited(tmp_path: Path, entries: int) -> tuple[AuditLog, Path]:
+    log = AuditLog(Store(str(tmp_path)))
+    for number in range(1, entries + 1):
+        assert log.add({"who": "ops", "what": f"run {number}"}) == number
+    return log, tmp_path / "audit"
+
+
+def change(path: Path, **keys: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+
+
+def test_an_empty_log_has_no_last_entry(tmp_path: Path) -> None:
+    log = Log(Store(str(tmp_path)), "raw/x/batches")
+    assert (log.last(), log.entries()) == ((0, None), [])
+
+
+def test_entries_come_back_oldest_first(tmp_path: Path) -> None:
+    log = Log(Store(str(tmp_path)), "log")
+    for parent in range(12):
+        assert log.append({"n": parent + 1}, parent=parent) == parent + 1
+    assert [entry["n"] for entry in log.entries()] == list(range(1, 13))
+    assert log.last() == (12, {"n": 12})
+
+
+def test_the_second_writer_of_a_number_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    ours, theirs = (Log(Store(str(tmp_path)), "log") for _ in range(2))
+    assert ours.last() == theirs.last() == (0, None)
+    ours.append({"by": "us"}, parent=0)
+    with pytest.raises(EnvironmentFailure) as caught:
+        theirs.append({"by": "them"}, parent=0)
+    assert (caught.value.code, caught.value.retryable) == ("E005", True)
+    assert theirs.last() == (1, {"by": "us"})
+
+
+def test_audit_entries_of_many_writers_all_arrive(tmp_path: Path) -> None:
+    def write(writer: int) -> None:
+        log = AuditLog(Store(str(tmp_path)))
+        for turn in range(10):
+            log.add({"writer": writer, "turn": turn})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    log = Log(Store(str(tmp_path)), "audit")
+    assert log.last()[0] == 40
+    assert len({(entry["writer"], entry["turn"]) for entry in log.entries()}) == 40
+    assert list(AuditLog(Store(str(tmp_path))).broken()) == []
+
+
+@pytest.mark.parametrize("number", [1, 3, 5])
+def test_a_changed_audit_entry_is_seen(tmp_path: Path, number: int) -> None:
+    log, folder = audited(tmp_path, 5)
+    assert list(log.broken()) == []
+    change(folder / f"{number:08d}.json", what="nothing")
+    assert list(log.broken()) == [number]
+
+
+def test_an_entry_changed_together_with_its_hash_breaks_the_next(tmp_path: Path) -> None:
+    log, folder = audited(tmp_path / "a", 3)
+    other, forged = audited(tmp_path / "b", 1)
+    other.add({"who": "ops", "what": "forged"})
+    (folder / "00000002.json").write_bytes((forged / "00000002.json").read_bytes())
+    assert list(log.broken()) == [3]
+
+
+def test_a_removed_entry_is_seen(tmp_path: Path) -> None:
+    log, folder = audited(tmp_path, 4)
+    (folder / "00000002.json").unlink()
+    assert list(log.broken()) == [3]
+
+
+@pytest.mark.parametrize("junk", ["", "{", "[]", "{}"])
+def test_an_entry_that_is_none_is_seen(tmp_path: Path, junk: str) -> None:
+    log, folder = audited(tmp_path, 3)
+    (folder / "00000002.json").write_text(junk)
+    assert list(log.broken()) == [2, 3]
+
+
+def test_a_log_of_thousands_is_not_listed_for_every_entry(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    listed = []
+    original = store.list
+    store.list = lambda prefix: listed.append(prefix) or original(prefix)  # type: ignore[method-assign,func-returns-value]
+    log = AuditLog(store)
+    for number in range(200):
+        log.add({"n": number})
+    assert len(listed) <= 2

@@ -1,0 +1,148 @@
+"""Bytes appear whole or not at all, and of two writers one wins."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from potable.errors import EnvironmentFailure
+from potable.store.objects import Store
+
+BIG = 12 << 20
+"""More than the writer holds back before it writes."""
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def compete(url: str, mark: bytes) -> bool:
+    return Store(url).put_new("log/1", mark * 100_000)
+
+
+def test_a_missing_object_has_no_size_and_no_bytes(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    assert store.size("a") is None
+    assert store.get_if_present("a") is None
+    assert store.list("nothing") == []
+    with pytest.raises(FileNotFoundError):
+        store.get("a")
+    with pytest.raises(FileNotFoundError):
+        store.open("a")
+
+
+def test_what_is_put_is_got_listed_and_measured(tmp_path: Path) -> None:
+    store = Store("lake", base=tmp_path)
+    assert store.put("b/2", [b"x" * 10, b"y"]) == 11
+    assert store.put_new("a", b"")
+    assert store.put("b/1", iter(())) == 0
+    assert (store.get("b/2"), store.size("b/2"), store.size("b/1")) == (b"x" * 10 + b"y", 11, 0)
+    assert store.list("") == ["a", "b/1", "b/2"]
+    assert store.list("b") == ["b/1", "b/2"]
+    with store.open("b/2") as stream:
+        assert stream.read(3) == b"xxx"
+    store.delete(["b/2"])
+    assert store.list("b") == ["b/1"]
+
+
+@pytest.mark.parametrize("name", ["a b", "ü/é", "50%", "it's", 'say "no"', "[x]?*", "a#b"])
+def test_odd_names_are_found_where_they_are_said_to_be(tmp_path: Path, name: str) -> None:
+    store = Store(str(tmp_path))
+    store.put(name, [b"1"])
+    assert Path(store.locate(name)).read_bytes() == b"1"
+    assert store.list("") == [name]
+
+
+@pytest.mark.parametrize("name", ["../up", "a//b", "x#1"])
+def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(EnvironmentFailure):
+        Store(str(tmp_path / "lake")).put_new(name, b"1")
+    assert files(tmp_path) == []
+
+
+def test_a_file_url_is_a_folder(tmp_path: Path) -> None:
+    store = Store((tmp_path / "a b").as_uri())
+    store.put_new("x", b"1")
+    assert store.locate("x") == str(tmp_path / "a b" / "x")
+    with store.open("x") as stream:
+        assert stream.read() == b"1"
+
+
+def test_of_many_threads_exactly_one_wins(tmp_path: Path) -> None:
+    for turn in range(20):
+        folder = str(tmp_path / str(turn))
+        with ThreadPoolExecutor(8) as pool:
+            won = list(pool.map(lambda mark, folder=folder: compete(folder, mark), [b"%d" % n for n in range(8)]))
+        assert sum(won) == 1
+        assert Store(folder).get("log/1") == b"%d" % won.index(True) * 100_000
+
+
+def test_of_two_processes_exactly_one_wins(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        for turn in range(10):
+            tasks = [(str(tmp_path / str(turn)), mark) for mark in (b"a", b"b")]
+            won = pool.starmap(compete, tasks)
+            assert sum(won) == 1
+            assert Store(tasks[0][0]).get("log/1")[:1] == (b"a" if won[0] else b"b")
+
+
+@pytest.mark.parametrize("before", [1000, BIG])
+def test_a_writer_that_fails_leaves_nothing_and_its_error_passes(tmp_path: Path, before: int) -> None:
+    store = Store(str(tmp_path))
+
+    def chunks() -> Iterator[bytes]:
+        yield b"x" * before
+        assert store.list("") == []
+        raise OSError("the source broke")
+
+    with pytest.raises(OSError, match="the source broke"):
+        store.put("a/b", chunks())
+    assert files(tmp_path) == []
+
+
+def test_an_object_is_not_there_before_it_is_whole(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(12):
+            yield b"x" * (1 << 20)
+            assert store.size("a") is None
+
+    store.put("a", chunks())
+    assert store.size("a") == BIG
+
+
+FULL = """
+import resource, sys
+from potable.errors import EnvironmentFailure
+from potable.store.objects import Store
+store = Store(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+for write in (lambda: store.put("stream", (b"x" * (1 << 20) for _ in range(12))),
+              lambda: store.put("small", [b"x" * (2 << 20)]),
+              lambda: store.put_new("once", b"x" * (2 << 20))):
+    try:
+        write()
+    except EnvironmentFailure as failure:
+        print(failure.code, failure.retryable, "large" in failure.problem)
+print(store.list(""))
+"""
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_object(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["E004 True True"] * 3 + ["[]"], done.stderr
+    assert not {"stream", "small", "once"} & set(files(tmp_path))
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentFailure) as caught:
+        Store(str(tmp_path / "file" / "lake"))
+    assert caught.value.code == "E004"
