@@ -106,10 +106,8 @@ def _parse_xml(path: Path) -> int:
     import xml2arrow
     from isal import igzip
 
-    paths = (
-        "@id employee/empNo employee/nationalId employee/name payDate gross gross/@currency grossUsd "
-        "reporting/grossUsd net overtimeHours bonus costCentre"
-    ).split()
+    paths = ["@id", "employee/empNo", "employee/nationalId", "employee/name", "payDate", "gross", "gross/@currency"]
+    paths += ["grossUsd", "reporting/grossUsd", "net", "overtimeHours", "bonus", "costCentre"]
     fields = [
         {"name": f"f{i}", "xml_path": f"/payroll/payslip/{item}", "data_type": "Utf8", "nullable": True}
         for i, item in enumerate(paths)
@@ -196,7 +194,9 @@ def _show_one(result: dict[str, Any]) -> Iterable[str]:
     print(f"  whole run  {record['seconds']:8.1f} s  = {ratio:.1f} x one plain parse (aim {LIMIT_RATIO:.0f})")
     print(f"  plain parse {plain:7.1f} s  ({formats})")
     print(f"  run again, nothing new: {result['again']:.1f} s")
-    print(f"  peak memory {record['peak_memory'] / 2**20:,.0f} MB = {memory:.2f} of the setting (limit {LIMIT_MEMORY})\n")
+    print(
+        f"  peak memory {record['peak_memory'] / 2**20:,.0f} MB = {memory:.2f} of the setting (limit {LIMIT_MEMORY})\n"
+    )
     if memory > LIMIT_MEMORY:
         yield f"peak memory is {memory:.2f} of the setting at {result['employees']:,} employees"
 

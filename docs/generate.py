@@ -47,7 +47,7 @@ def _cli() -> str:
     context = click.Context(cli, info_name="potable")
     for name in ["", *sorted(cli.commands)]:
         command = cli.commands[name] if name else cli
-        inner = click.Context(command, info_name=f"potable {name}".strip(), parent=None if not name else None)
+        inner = click.Context(command, info_name=f"potable {name}".strip())
         text = command.get_help(inner if name else context)
         parts.append(f"## potable {name}".rstrip() + f"\n\n```text\n{text}\n```\n")
     return "\n".join(parts)

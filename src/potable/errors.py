@@ -138,9 +138,11 @@ class ProjectErrors(ProjectError):
         super().__init__(f"{len(self.errors)} problem(s) in the project files", first.code)
 
     def text(self) -> str:
+        """All errors, one after the other."""
         return "\n\n".join(error.text() for error in self.errors)
 
     def record(self) -> dict[str, object]:
+        """All errors as JSON-ready data."""
         return {"errors": [error.record() for error in self.errors], "exit_code": self.exit_code}
 
 

@@ -115,7 +115,9 @@ class Project:
 
 def tables_of(sources: Mapping[str, Source[Any]]) -> dict[str, Table]:
     """All tables by `source.table`."""
-    return {f"{name}.{table}": contract for name, source in sources.items() for table, contract in source.tables.items()}
+    return {
+        f"{name}.{table}": contract for name, source in sources.items() for table, contract in source.tables.items()
+    }
 
 
 def load(
@@ -148,7 +150,12 @@ def load(
 
 
 def _checked(
-    root: Path, reader: _Reader, platform: Platform, sources: Mapping[str, Source[Any]], policy: Policy, features: FeatureSet
+    root: Path,
+    reader: _Reader,
+    platform: Platform,
+    sources: Mapping[str, Source[Any]],
+    policy: Policy,
+    features: FeatureSet,
 ) -> Project:
     """The project after the checks that need several files."""
     tables, documents = tables_of(sources), reader.documents
@@ -165,9 +172,7 @@ def _checked(
         )
     )
     kept = {name: _kept(table, policy) for name, table in tables.items()}
-    plan = reader.keep(
-        lambda: check_features(features, tables, documents["features"], operators=OPERATORS, kept=kept)
-    )
+    plan = reader.keep(lambda: check_features(features, tables, documents["features"], operators=OPERATORS, kept=kept))
     proof = reader.keep(lambda: _proof(plan, tables, policy, documents["features"])) if plan else None
     raise_all(reader.errors)
     assert plan and proof
@@ -189,7 +194,9 @@ def _proof(plan: FeaturePlan, tables: Mapping[str, Table], policy: Policy, docum
     outputs = [flow.Output(item.name, item.reads, item.outputs, item.operators) for item in plan.outputs]
     proof = flow.prove(outputs, categories, policy)
     places = {
-        item.name: document.place("label", item.name) if item.is_label else document.place("features", item.table, item.name)
+        item.name: document.place("label", item.name)
+        if item.is_label
+        else document.place("features", item.table, item.name)
         for item in plan.outputs
     }
     flow.require(proof, places)

@@ -145,7 +145,9 @@ def test_mostly_says_when_the_run_stops(engine: Engine, tmp_path: Path) -> None:
 
 
 def test_a_row_count_out_of_bounds_stops_the_run(engine: Engine, tmp_path: Path) -> None:
-    made = judge(engine, tmp_path, payslips(checks=[{"expect_table_row_count_to_be_between": {"min_value": 2}}]), [GOOD])
+    made = judge(
+        engine, tmp_path, payslips(checks=[{"expect_table_row_count_to_be_between": {"min_value": 2}}]), [GOOD]
+    )
     assert made.stopped == ["expect_table_row_count_to_be_between()"]
 
 

@@ -67,9 +67,7 @@ def bad(truth):
 @pytest.fixture(scope="session")
 def documents(estate):
     """File name -> the form and the free text of a Word document."""
-    return {
-        path.name: read_document(path) for path in sorted(estate.directory.glob("exit_interviews/*.docx"))
-    }
+    return {path.name: read_document(path) for path in sorted(estate.directory.glob("exit_interviews/*.docx"))}
 
 
 def read_dump(path: Path) -> list[dict[str, str]]:
@@ -106,6 +104,4 @@ def read_document(path: Path) -> tuple[dict[str, str], str]:
 
 def paragraph_text(node) -> str:
     marks = {f"{W}tab": "\t", f"{W}br": "\n"}
-    return "".join(
-        leaf.text or "" if leaf.tag == f"{W}t" else marks.get(leaf.tag, "") for leaf in node.iter()
-    )
+    return "".join(leaf.text or "" if leaf.tag == f"{W}t" else marks.get(leaf.tag, "") for leaf in node.iter())

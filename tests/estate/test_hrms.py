@@ -96,9 +96,7 @@ def test_resignations_are_known_one_to_two_months_before_unless_late(hrms, bad):
 
 
 def test_nothing_was_recorded_after_the_last_day(hrms, trainings, dumps):
-    moments = [
-        row["recorded_at"] for table in ("employment", "jobs", "promotions", "exits") for row in hrms(table)
-    ]
+    moments = [row["recorded_at"] for table in ("employment", "jobs", "promotions", "exits") for row in hrms(table)]
     moments += [record["recorded_at"] for record in trainings]
     moments += [row["submitted_at"] for rows in dumps.values() for row in rows if "submitted_at" in row]
     assert max(moments) < "2026-01-01"

@@ -42,18 +42,14 @@ DEFECTS = {
     ("overtimeHours", "impossible"): lambda slip: slip["overtimeHours"] == "-5",
     ("overtimeHours", "mistyped"): lambda slip: slip["overtimeHours"] == "n/a",
     ("payDate", "impossible"): lambda slip: slip["payDate"] == "31.02.2014",
-    ("payDate", "outdated"): lambda slip: (
-        slip["payDate"][:1] == "2" and slip["payDate"][:7] != slip["id"][:7]
-    ),
+    ("payDate", "outdated"): lambda slip: slip["payDate"][:1] == "2" and slip["payDate"][:7] != slip["id"][:7],
 }
 
 
 @pytest.mark.parametrize(("column", "reason"), DEFECTS, ids=" ".join)
 def test_a_defect_is_where_the_truth_says_and_nowhere_else(column, reason, payslips, bad):
     broken = DEFECTS[column, reason]
-    seen = {
-        f"{name}#{at}" for name, slips in payslips.items() for at, slip in enumerate(slips, 1) if broken(slip)
-    }
+    seen = {f"{name}#{at}" for name, slips in payslips.items() for at, slip in enumerate(slips, 1) if broken(slip)}
     assert seen == set(bad["payslips", column, reason])
     assert seen
 

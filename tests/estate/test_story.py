@@ -36,15 +36,11 @@ def dataset(history, seen):
     rows, labels = [], []
     for person in range(history.people.persons):
         hired, left = force.hired[person], force.left[person]
-        at_work = [
-            month for month in range(12, calendar.months - 13) if hired + 90 < calendar.last_day(month) < left
-        ]
+        at_work = [month for month in range(12, calendar.months - 13) if hired + 90 < calendar.last_day(month) < left]
         if at_work:
             month = at_work[rng.integers(len(at_work))]
             low, high = calendar.last_day(month + 1), calendar.last_day(min(month + 13, calendar.months - 1))
-            rows.append(
-                seen[month - 2][person] if hired < calendar.first_day(month - 2) else seen[month - 1][person]
-            )
+            rows.append(seen[month - 2][person] if hired < calendar.first_day(month - 2) else seen[month - 1][person])
             labels.append(force.kind[person] == 0 and low < left <= high)
     return np.array(rows), np.array(labels)
 

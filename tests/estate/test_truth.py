@@ -35,13 +35,9 @@ def test_records_cover_every_row_of_every_table_but_payroll(truth, hrms, dumps, 
     expected["lms", "trainings"] = len(trainings)
     for table in ("reviews", "engagement"):
         expected["reviews", table] = sum(len(rows) for name, rows in dumps.items() if name.startswith(table))
-    expected["exit_interviews", "exit_interviews"] = len(
-        list(estate.directory.glob("exit_interviews/*.docx"))
-    )
+    expected["exit_interviews", "exit_interviews"] = len(list(estate.directory.glob("exit_interviews/*.docx")))
     assert counted == expected
-    assert estate.records - sum(counted.values()) == next(
-        s.records for s in estate.systems if s.system == "payroll"
-    )
+    assert estate.records - sum(counted.values()) == next(s.records for s in estate.systems if s.system == "payroll")
 
 
 def test_keys_lead_from_records_to_their_person(truth, hrms, dumps, trainings):
@@ -89,9 +85,7 @@ def test_no_identifier_stands_in_a_text_without_being_told(truth, dumps):
     told = {}
     for row in truth("pii"):
         told.setdefault((row["locator"], row["column"]), []).append((row["start"], row["end"]))
-    sharp = [
-        row["value"] for row in truth("identifiers") if row["kind"] in ("email", "national_id", "emp_no")
-    ]
+    sharp = [row["value"] for row in truth("identifiers") if row["kind"] in ("email", "national_id", "emp_no")]
     sharp = {value for value in sharp if len(value) >= 8}
     for name, rows in dumps.items():
         for at, record in enumerate(rows, 1):

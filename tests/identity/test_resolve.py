@@ -121,7 +121,9 @@ def test_a_person_keeps_their_id_when_keys_join(engine: Engine, tmp_path: Path) 
 def test_a_merge_keeps_one_of_the_ids_and_is_counted(engine: Engine, tmp_path: Path) -> None:
     _, first = run(engine, tmp_path / "1", {"hrms.people": [person("E1", None, None), person("E2", None, None)]})
     ids = {subject(first, "emp_no", "E1"), subject(first, "emp_no", "E2")}
-    made, second = run(engine, tmp_path / "2", {"hrms.people": [person("E1", None, "N"), person("E2", None, "N")]}, first)
+    made, second = run(
+        engine, tmp_path / "2", {"hrms.people": [person("E1", None, "N"), person("E2", None, "N")]}, first
+    )
     assert subject(second, "emp_no", "E1") == subject(second, "emp_no", "E2") in ids
     assert (made.counts["merged"], made.counts["split"], made.counts["new"]) == (1, 0, 0)
 

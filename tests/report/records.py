@@ -1,6 +1,5 @@
 """Run records to render: a published attrition run, a failed one, a first and empty one, a huge one."""
 
-# ruff: noqa: E501
 # fmt: off
 
 import random

@@ -106,6 +106,13 @@ def make_bench(company: Company, root: Path, *, vault: Path | None = None, **set
     return Bench(root, company)
 
 
+@pytest.fixture
+def published(finished: tuple[Bench, RunRecord], tmp_path: Path) -> Bench:
+    """A copy of the finished project, lake and vault, that may be changed."""
+    shutil.copytree(finished[0].root, tmp_path / "published")
+    return Bench(tmp_path / "published", finished[0].company)
+
+
 @pytest.fixture(scope="session")
 def finished(company: Company, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, RunRecord]:
     """The company's dataset, published once; read it, do not change it."""

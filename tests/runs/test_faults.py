@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.runs.conftest import Bench, make_bench
 
 from potable import estate
 from potable.runs.record import RunRecord
-from tests.runs.conftest import Bench, make_bench
 
 Finished = tuple[Bench, RunRecord]
 ERROR_FORM = ("error[", "docs:")
@@ -31,14 +31,6 @@ def copied(bench: Bench, variable: str, folder: Path) -> Bench:
     """The bench with a copy of one source folder that may be damaged."""
     shutil.copytree(bench.company.variables[variable], folder)
     return bench.with_variables(**{variable: str(folder)})
-
-
-@pytest.fixture
-def published(finished: Finished, tmp_path: Path) -> Bench:
-    """A project with version 1, on a lake of its own."""
-    bench = make_bench(finished[0].company, tmp_path / "project", vault=finished[0].root / "vault")
-    assert bench.run().outcome == "published"
-    return bench
 
 
 def refused(bench: Bench, code: str, exit_code: int, *arguments: str) -> str:
@@ -118,11 +110,14 @@ def test_a_feature_of_an_unknown_column(published: Bench) -> None:
     published.edit("features.yaml", "sum(hours) in 12mo", "sum(hour) in 12mo")
     text = refused(published, "P031", 2)
     assert "features.yaml:" in text and "hours" in text
-    assert published.root.joinpath("lake").is_dir()
 
 
 def test_a_column_without_a_category(published: Bench) -> None:
-    published.edit("sources/payroll.yaml", 'type: "decimal(6,2)", category: user.professional_information.hours', 'type: "decimal(6,2)"')
+    published.edit(
+        "sources/payroll.yaml",
+        'type: "decimal(6,2)", category: user.professional_information.hours',
+        'type: "decimal(6,2)"',
+    )
     text = refused(published, "P010", 2)
     assert "sources/payroll.yaml:" in text and "overtime_hours" in text
 
@@ -138,7 +133,9 @@ def test_a_feature_of_a_table_without_history(published: Bench) -> None:
 
 
 def test_a_category_that_may_not_be_published(published: Bench) -> None:
-    published.edit("features.yaml", "latest(gross_usd) | band(edges=[1000, 2000, 3000, 4500, 6500, 9000])", "latest(gross_usd)")
+    published.edit(
+        "features.yaml", "latest(gross_usd) | band(edges=[1000, 2000, 3000, 4500, 6500, 9000])", "latest(gross_usd)"
+    )
     text = refused(published, "P012", 2)
     assert "monthly_income" in text and "user.financial.salary" in text
 

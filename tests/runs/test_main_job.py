@@ -13,18 +13,38 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.runs.conftest import EMPLOYEES, Bench
 
 from potable.identity.resolve import KEYS
 from potable.runs.record import RunRecord
-from tests.runs.conftest import EMPLOYEES, Bench
 
 Finished = tuple[Bench, RunRecord]
-PUBLIC = (
-    "employee_id age gender years_at_company job_role monthly_income work_life_balance job_satisfaction "
-    "performance_rating number_of_promotions overtime distance_from_home education_level marital_status "
-    "number_of_dependents job_level company_size company_tenure remote_work leadership_opportunities "
-    "innovation_opportunities company_reputation employee_recognition attrition"
-).split()
+PUBLIC = [
+    "employee_id",
+    "age",
+    "gender",
+    "years_at_company",
+    "job_role",
+    "monthly_income",
+    "work_life_balance",
+    "job_satisfaction",
+    "performance_rating",
+    "number_of_promotions",
+    "overtime",
+    "distance_from_home",
+    "education_level",
+    "marital_status",
+    "number_of_dependents",
+    "job_level",
+    "company_size",
+    "company_tenure",
+    "remote_work",
+    "leadership_opportunities",
+    "innovation_opportunities",
+    "company_reputation",
+    "employee_recognition",
+    "attrition",
+]
 WORDS = {
     "work_life_balance": {"Poor", "Fair", "Good", "Excellent"},
     "company_reputation": {"Poor", "Fair", "Good", "Excellent"},
@@ -135,7 +155,9 @@ def test_every_planted_passage_is_gone_from_the_redacted_texts(finished: Finishe
     texts = [text for place, text in open_texts(bench) if "/reviews." in place or "/exit_interviews." in place]
     assert texts
     everything = "\n".join(texts)
-    planted = [row["value"] for row in bench.company.truth("pii").to_pylist() if row["kind"] not in ("first_name", "last_name")]
+    planted = [
+        row["value"] for row in bench.company.truth("pii").to_pylist() if row["kind"] not in ("first_name", "last_name")
+    ]
     survived = {value for value in planted if value in everything}
     assert not survived, f"{len(survived)} of {len(planted)} planted passages survived"
 
@@ -146,7 +168,14 @@ def test_the_record_and_the_audit_log_say_what_happened(finished: Finished) -> N
     assert not list(lake.audit.broken())
     stored = json.loads(lake.open.get(f"runs/{record.run}.json"))
     assert stored["outcome"] == "published" and stored["dataset"]["version"] == 1
-    assert {step["verb"] for step in stored["steps"]} == {"ingest", "validate", "resolve", "protect", "build", "publish"}
+    assert {step["verb"] for step in stored["steps"]} == {
+        "ingest",
+        "validate",
+        "resolve",
+        "protect",
+        "build",
+        "publish",
+    }
     assert stored["privacy"]["findings"] == 0 and stored["privacy"]["identifiers"] > 1000
     assert stored["privacy"]["k"] >= stored["privacy"]["k_required"] == 5
     assert stored["leakage"]["subjects"] > 50
@@ -154,7 +183,9 @@ def test_the_record_and_the_audit_log_say_what_happened(finished: Finished) -> N
 
 def test_k_holds_on_the_file_itself(finished: Finished) -> None:
     table = finished[0].table()
-    classes = Counter(zip(*(table[name].to_pylist() for name in ("age", "gender", "education_level", "marital_status")), strict=True))
+    classes = Counter(
+        zip(*(table[name].to_pylist() for name in ("age", "gender", "education_level", "marital_status")), strict=True)
+    )
     assert min(classes.values()) >= 5
 
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.runs.conftest import Bench, Company, make_bench
 
 from potable.runs.record import Event, RunRecord
-from tests.runs.conftest import Bench, Company, make_bench
 
 Finished = tuple[Bench, RunRecord]
 
@@ -60,21 +60,15 @@ def test_the_order_and_the_names_of_input_files_do_not_matter(finished: Finished
     same_files(bench, other)
 
 
-def test_an_unchanged_project_does_nothing(finished: Finished) -> None:
-    bench = finished[0]
-    before = bench.version
-    record = bench.run()
-    assert record.outcome == "nothing new" and bench.version == before
-    assert all(states == {"skipped"} for states in states_of(record))
+def test_an_unchanged_project_does_nothing(published: Bench) -> None:
+    before = published.version
+    record = published.run()
+    assert record.outcome == "nothing new" and published.version == before
+    assert set().union(*states(record).values()) == {"skipped"}
 
 
-def states_of(record: RunRecord) -> list[set[str]]:
-    return list(states(record).values())
-
-
-def test_one_changed_feature_rebuilds_only_build_and_publish(finished: Finished, tmp_path: Path) -> None:
-    bench = twin(finished, tmp_path / "twin")
-    bench.run()
+def test_one_changed_feature_rebuilds_only_build_and_publish(published: Bench) -> None:
+    bench = published
     bench.edit("features.yaml", "surveys_answered: count()", "surveys_answered: count() in 10y")
     found = states(bench.run())
     assert found["build"] == found["publish"] == {"done"}
@@ -82,9 +76,8 @@ def test_one_changed_feature_rebuilds_only_build_and_publish(finished: Finished,
     assert bench.version.number == 2
 
 
-def test_a_changed_check_runs_only_what_depends_on_it(finished: Finished, tmp_path: Path) -> None:
-    bench = twin(finished, tmp_path / "twin")
-    bench.run()
+def test_a_changed_check_runs_only_what_depends_on_it(published: Bench) -> None:
+    bench = published
     bench.edit("sources/lms.yaml", "column: hours, min_value: 0", "column: hours, min_value: 1")
     record = bench.run()
     validated = {step.step for step in record.steps if step.verb == "validate" and step.state == "done"}
@@ -118,7 +111,9 @@ if __name__ == "__main__":
 """
     (tmp_path / "killed.py").write_text(script)
     environment = {**os.environ, **other.company.variables}
-    done = subprocess.run([sys.executable, str(tmp_path / "killed.py")], env=environment, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "killed.py")], env=environment, capture_output=True, check=False
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
     assert other.run().outcome == "published"
     same_files(finished[0], other)
@@ -148,5 +143,3 @@ def test_events_tell_how_far_the_run_is(company: Company, tmp_path: Path) -> Non
     done = [event for event in events if event.state == "done"]
     assert [event.step for event in done] == [f"ingest {name}" for name in bench.project().sources]
     assert all(event.bytes > 0 for event in done)
-
-

@@ -14,10 +14,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
+from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
 from potable.sources import csv as module
 from potable.sources.csv import CsvSource
-from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
 
 def source(columns: dict[str, Any] | None = None, **keys: Any) -> CsvSource:
@@ -47,7 +47,9 @@ PLAIN = [(1, "é", "2"), (2, "x", "y")]
     ],
     ids=["plain", "bom crlf", "latin-1", "cp1252 tab", "utf-16 bar", "cr", "blank lines", "quoted"],
 )
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress, lambda raw: pa.compress(raw, "zstd", asbytes=True)])
+@pytest.mark.parametrize(
+    "pack", [bytes, gzip.compress, bz2.compress, lzma.compress, lambda raw: pa.compress(raw, "zstd", asbytes=True)]
+)
 def test_dialects_encodings_and_packings_are_found(tmp_path: Path, data: bytes, pack: Any) -> None:
     assert read(tmp_path, pack(data)) == PLAIN
 
@@ -86,7 +88,7 @@ def test_columns_are_observed_as_they_are_called(tmp_path: Path) -> None:
 
 
 def test_ragged_rows_keep_their_place_and_text(tmp_path: Path) -> None:
-    rows = parsed(source(), blob(tmp_path, 'a,b\n1,2,3\n1,2\n\nlonely\n"x\ny",2\n"p,q",r,s\n3,4\n'.encode()))
+    rows = parsed(source(), blob(tmp_path, b'a,b\n1,2,3\n1,2\n\nlonely\n"x\ny",2\n"p,q",r,s\n3,4\n'))
     assert values(rows, "_row", "a", "b", "_mistyped") == [
         (1, None, None, "@record"),
         (2, "1", "2", None),
@@ -142,7 +144,9 @@ def test_utf8_is_read_with_or_without_its_mark_also_when_declared(tmp_path: Path
     assert read(tmp_path, "\ufeffa,b\n1,2\n", encoding="utf-8") == [(1, "1", "2")]
 
 
-@pytest.mark.parametrize("keys", [{"encoding": "klingon"}, {"encoding": "rot13"}, {"delimiter": ";;"}, {"delimiter": '"'}])
+@pytest.mark.parametrize(
+    "keys", [{"encoding": "klingon"}, {"encoding": "rot13"}, {"delimiter": ";;"}, {"delimiter": '"'}]
+)
 def test_a_dialect_that_cannot_be_is_refused_in_the_project(keys: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         source(**keys)
@@ -181,7 +185,9 @@ def test_a_large_file_needs_little_memory(tmp_path: Path) -> None:
     line = "Ein längerer Text in der ersten Spalte;123456;31.12.2019\n".encode("latin-1")
     (tmp_path / "small.csv").write_bytes(b"a;b;c\n" + line * 100)
     (tmp_path / "big.csv").write_bytes(b"a;b;c\n" + line * 900_000)
-    done = subprocess.run([sys.executable, "-c", MEMORY, str(tmp_path), "big.csv"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(tmp_path), "big.csv"], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     rows, megabytes = map(int, done.stdout.split())
     assert rows == 900_000

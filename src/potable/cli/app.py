@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _report(failure: PotableError) -> None:
     asked = [*sys.argv, ""]
-    as_json = any(pair in (("-o", "json"), ("--output", "json")) for pair in zip(asked, asked[1:], strict=False))
+    as_json = any(pair in (("-o", "json"), ("--output", "json")) for pair in pairwise(asked))
     if as_json:
         click.echo(json.dumps(failure.record(), indent=2, ensure_ascii=False, default=str))
     click.echo(failure.text(), err=True)

@@ -26,7 +26,9 @@ def diagnose(project: Project) -> tuple[list[dict[str, str]], str, bool]:
     findings = [dict(zip(("what", "state", "detail"), row, strict=True)) for row in _findings(project)]
     healthy = all(finding["state"] != "bad" for finding in findings)
     rows = [list(finding.values()) for finding in findings]
-    closing = "all is well; next: potable run" if healthy else "mend what is marked bad, then run `potable doctor` again"
+    closing = (
+        "all is well; next: potable run" if healthy else "mend what is marked bad, then run `potable doctor` again"
+    )
     return findings, table(rows, ["what", "state", "detail"]) + f"\n\n{closing}", healthy
 
 

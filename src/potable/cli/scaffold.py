@@ -19,7 +19,9 @@ def scaffold(directory: Path, example: str) -> list[str]:
         ProjectError: there is no such example.
         EnvironmentFailure: the directory already holds something.
     """
-    known = {path.name: path for place in _PLACES if place.is_dir() for path in sorted(place.iterdir()) if path.is_dir()}
+    known = {
+        path.name: path for place in _PLACES if place.is_dir() for path in sorted(place.iterdir()) if path.is_dir()
+    }
     if example not in known:
         hint = did_you_mean(example, known)
         raise ProjectError(f"there is no example `{example}`", "P001", allowed=", ".join(sorted(known)), hint=hint)

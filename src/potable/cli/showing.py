@@ -34,7 +34,8 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
     file = pq.ParquetFile(io.BytesIO(lake.open.get(version.files["parquet"])))
     first = next(file.iter_batches(rows)).to_pylist() if version.rows and rows else []
     csv = lake.open.locate(version.files["csv"])
-    head = f"{name} version {version.number}: {version.rows:,} rows x {len(version.columns)} columns, {version.published_at}"
+    size = f"{version.rows:,} rows × {len(version.columns)} columns"
+    head = f"{name} version {version.number}: {size}, {version.published_at}"
     # the label is the last column and what people look for
     names = [*version.columns[: _COLUMNS - 1], version.columns[-1]]
     preview = table([[_short(row[column]) for column in names] for row in first], names)

@@ -36,7 +36,9 @@ class Written:
         return cls(path, rows, path.stat().st_size, digest.hexdigest())
 
 
-def write_both(batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path, name: str) -> tuple[Written, Written]:
+def write_both(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path, name: str
+) -> tuple[Written, Written]:
     """Write `batches` (sorted) as `<name>.csv` and `<name>.parquet` in `folder`; returns both."""
     folder.mkdir(parents=True, exist_ok=True)
     csv_path, parquet_path = folder / f"{name}.csv", folder / f"{name}.parquet"
@@ -74,4 +76,3 @@ def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa
             held, rows = rest.to_batches(), rest.num_rows
     if rows:
         yield pa.Table.from_batches(held, schema=schema).combine_chunks()
-

@@ -59,9 +59,7 @@ class Sqlite:
         self._connection.execute(f"CREATE TABLE {name} ({_declared(table, self._TYPES)})")
         marks = ", ".join("?" * table.num_columns)
         for block in table.to_batches(max_chunksize=_BLOCK):
-            plain = [
-                column.cast(pa.string()) if pa.types.is_temporal(column.type) else column for column in block
-            ]
+            plain = [column.cast(pa.string()) if pa.types.is_temporal(column.type) else column for column in block]
             rows = zip(*(column.to_pylist() for column in plain), strict=True)
             self._connection.executemany(f"INSERT INTO {name} VALUES ({marks})", rows)
         return int(table.num_rows)

@@ -80,9 +80,7 @@ def paragraph(text: str, cuts: Sequence[int], *, heading: bool = False) -> str:
     return f"<w:p>{style}{''.join(runs)}</w:p>"
 
 
-def document(
-    title: str, form: Sequence[tuple[str, str]], text: str, cuts: Sequence[int]
-) -> tuple[bytes, int]:
+def document(title: str, form: Sequence[tuple[str, str]], text: str, cuts: Sequence[int]) -> tuple[bytes, int]:
     """One .docx file and the uncompressed size of its main part.
 
     Args:

@@ -125,9 +125,7 @@ def _clear(place: Path) -> None:
             path.unlink()
 
 
-def _write(
-    world: World, history: History, place: Path, *, hrms_url: str | None, clock: _Clock
-) -> tuple[Written, ...]:
+def _write(world: World, history: History, place: Path, *, hrms_url: str | None, clock: _Clock) -> tuple[Written, ...]:
     payroll = PayrollWriter(world, place / "payroll")
     lms = TrainingWriter(world, place / "lms")
     reviews = ReviewWriter(world, place / "reviews")
@@ -164,9 +162,7 @@ def _write(
 def _summarise(place: Path, systems: tuple[Written, ...], truth: Truth) -> None:
     """Writes truth/summary.json: counts and bytes, no times."""
     counted = {
-        system.system: {
-            name: value for name, value in asdict(system).items() if name not in ("system", "seconds")
-        }
+        system.system: {name: value for name, value in asdict(system).items() if name not in ("system", "seconds")}
         for system in systems
     }
     text = json.dumps({"systems": counted, "truth": truth.counts}, indent=1, sort_keys=True)

@@ -144,9 +144,7 @@ class History:
     def _log_jobs(self, stints: Ints, days: Ints) -> None:
         force = self.force
         place = (force.department, force.company, force.commute, force.remote.astype(np.int64))
-        self.jobs.add(
-            stints, days, force.role[stints], force.level(stints), *(part[stints] for part in place)
-        )
+        self.jobs.add(stints, days, force.role[stints], force.level(stints), *(part[stints] for part in place))
 
     def _staying(self) -> Ints:
         open_: Mask = self.force.left[self._active] == NEVER

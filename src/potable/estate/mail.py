@@ -63,9 +63,7 @@ class Mailbook:
         marriage = self.people.marriage_day[self.people.person[stints]]
         fixed = hired + self.fixed_after[stints]
         starts = np.c_[hired, fixed, marriage, np.full(len(stints), self.switch_day)]
-        starts = np.sort(
-            np.where((starts < hired[:, None]) | (starts > left[:, None]), NEVER, starts), axis=1
-        )
+        starts = np.sort(np.where((starts < hired[:, None]) | (starts > left[:, None]), NEVER, starts), axis=1)
         row, place = np.nonzero(starts < NEVER)
         day = starts[row, place]
         address = self.address(stints[row], day, hired[row])
@@ -87,15 +85,9 @@ def build_mailbook(people: People, calendar: Calendar, seed: int) -> Mailbook:
     """Decides who is mistyped at first; everything else follows from the people."""
     rng = stream(seed, "mail")
     rows = np.flatnonzero(chance(rng, TYPO_SHARE, people.stints))
-    taken = {
-        text
-        for column in (people.local, people.married_local, people.twin_local)
-        for text in column.to_pylist()
-    }
+    taken = {text for column in (people.local, people.married_local, people.twin_local) for text in column.to_pylist()}
     wrong = [_swapped(text) for text in take(people.local, rows).to_pylist()]
-    free = np.array(
-        [text not in taken and wrong.index(text) == at for at, text in enumerate(wrong)], dtype=bool
-    )
+    free = np.array([text not in taken and wrong.index(text) == at for at, text in enumerate(wrong)], dtype=bool)
     kept = rows[free]
     days = between(rng, 9, 60, people.stints)
     fixed = np.zeros(people.stints, dtype=np.int64)

@@ -110,9 +110,7 @@ class PayrollWriter:
         identity = digits(rows + 1, 7)
         text = _element(columns, identity, start, new=month.index >= world.calendar.half)
         order, copies = doubled(rng, len(rows), marks["twice"])
-        self._tell(
-            f"payroll_{period}.xml.gz", marks, before + final_places(order, len(rows)), before + copies
-        )
+        self._tell(f"payroll_{period}.xml.gz", marks, before + final_places(order, len(rows)), before + copies)
         return take(text, order) if len(copies) else text
 
     def _tell(self, name: str, marks: dict[str, Ints], places: Ints, copies: Ints) -> None:
@@ -142,18 +140,14 @@ class PayrollWriter:
             "net": hundredths(slips.gross - parts.sum(axis=1)),
             "overtimeHours": tenths(slips.overtime),
             "bonus": hundredths(slips.bonus),
-            "costCentre": join(
-                "CC-", whole(1000 + 10 * world.force.company[stint] + world.force.department[stint])
-            ),
+            "costCentre": join("CC-", whole(1000 + 10 * world.force.company[stint] + world.force.department[stint])),
         }
         columns |= {kind: hundredths(parts[:, at]) for at, kind in enumerate(_DEDUCTIONS)}
         return _spoil(rng, columns, marks, pay_day)
 
 
 def _subset(slips: Payslips, rows: Ints) -> Payslips:
-    return Payslips(
-        *(part[rows] for part in (slips.stint, slips.gross, slips.usd, slips.bonus, slips.overtime))
-    )
+    return Payslips(*(part[rows] for part in (slips.stint, slips.gross, slips.usd, slips.bonus, slips.overtime)))
 
 
 def _spoil(

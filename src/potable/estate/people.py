@@ -135,9 +135,9 @@ def _hire_days(rng: np.random.Generator, size: int, calendar: Calendar) -> tuple
     """First day of work and birth day per person, ordered by first day."""
     present = round(size / (1 + 0.17 * calendar.years) * 0.9)
     month = np.arange(calendar.months)
-    weights = (1 + 0.8 * month / len(month)) * np.array(
-        [1.6, 1, 1.1, 1.2, 1, 0.9, 1, 0.8, 1.7, 1.2, 0.8, 0.4]
-    )[month % 12]
+    weights = (1 + 0.8 * month / len(month)) * np.array([1.6, 1, 1.1, 1.2, 1, 0.9, 1, 0.8, 1.7, 1.2, 0.8, 0.4])[
+        month % 12
+    ]
     months = np.array([calendar.first_day(m) for m in range(calendar.months)])
     day = months[pick(rng, weights, size)] + np.array([0, 14, 7, 20])[pick(rng, [6, 2, 1, 1], size)]
     age = (19 + np.minimum(rng.gamma(2.2, 4.5, size), 38)) * 365.25
@@ -149,9 +149,7 @@ def _hire_days(rng: np.random.Generator, size: int, calendar: Calendar) -> tuple
     return hired[order], (hired - age.astype(np.int64))[order]
 
 
-def _marriages(
-    rng: np.random.Generator, birth: Ints, hired: Ints, calendar: Calendar
-) -> tuple[Mask, Ints, Ints]:
+def _marriages(rng: np.random.Generator, birth: Ints, hired: Ints, calendar: Calendar) -> tuple[Mask, Ints, Ints]:
     """Who is single at first, and when people marry and divorce."""
     age = (hired - birth) / 365.25
     single = chance(rng, np.clip(1.25 - age / 45, 0.15, 0.95), len(birth))

@@ -168,9 +168,7 @@ class ReviewWriter:
         marks = scatter(rng, size, ENGAGEMENT)
         people = cast(world, part.stint, world.force.manager[part.stint], part.day)
         mood = np.clip(part.satisfaction - pick(rng, [5, 5], size), 0, 2)
-        texts = compose(
-            rng, self._survey_styles[new], people, group=mood, count=pick(rng, [60, 25, 12, 3], size)
-        )
+        texts = compose(rng, self._survey_styles[new], people, group=mood, count=pick(rng, [60, 25, 12, 3], size))
         day = part.day.copy()
         day[marks["date_outdated"]] -= between(rng, 1100, 2200, len(marks["date_outdated"]))
         columns = {
@@ -188,9 +186,7 @@ class ReviewWriter:
         rows = _Rows("engagement", ENGAGEMENT, marks, part.stint, texts, {})
         self._put(rng, dump, columns, rows)
 
-    def _put(
-        self, rng: np.random.Generator, dump: Dump, columns: Mapping[str, pa.Array], rows: _Rows
-    ) -> None:
+    def _put(self, rng: np.random.Generator, dump: Dump, columns: Mapping[str, pa.Array], rows: _Rows) -> None:
         """Writes one block of rows, second copies included, and tells the truth about it."""
         truth, size, place = self._world.truth, len(rows.stint), ("reviews", rows.table)
         order, copies = doubled(rng, size, rows.marks["twice"])

@@ -141,9 +141,7 @@ class _Request(BaseHTTPRequestHandler):
             body = body[: len(body) * 2 // 3]
         self._answer(200, body, cut=what == "drop_mid_page")
 
-    def _answer(
-        self, status: int, body: bytes, more: Mapping[str, str] | None = None, *, cut: bool = False
-    ) -> None:
+    def _answer(self, status: int, body: bytes, more: Mapping[str, str] | None = None, *, cut: bool = False) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
@@ -174,13 +172,7 @@ def _position(cursor: str) -> int:
 def _body(listing: Listing, first: int, limit: int) -> bytes:
     last = first + limit
     cursor = base64.urlsafe_b64encode(f"after:{last}".encode()).decode() if last < len(listing) else None
-    return (
-        b'{"data": ['
-        + listing.page(first, limit)
-        + b'], "next_cursor": '
-        + json.dumps(cursor).encode()
-        + b"}"
-    )
+    return b'{"data": [' + listing.page(first, limit) + b'], "next_cursor": ' + json.dumps(cursor).encode() + b"}"
 
 
 class Running:
@@ -188,9 +180,7 @@ class Running:
 
     def __init__(self, server: _Server) -> None:
         self._server = server
-        self._thread = threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
+        self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{server.server_address[1]}"
 

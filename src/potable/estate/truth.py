@@ -120,11 +120,7 @@ class Truth:
 
     def identifiers(self, kind: str, values: pa.Array, persons: Ints) -> None:
         """Identifiers of a kind and whose they are, each pair once."""
-        table = (
-            pa.table({"value": values, "person": pa.array(persons)})
-            .group_by(["value", "person"])
-            .aggregate([])
-        )
+        table = pa.table({"value": values, "person": pa.array(persons)}).group_by(["value", "person"]).aggregate([])
         order = pc.sort_indices(table, [("person", "ascending"), ("value", "ascending")])
         table = table.take(order)
         owner = np.asarray(table["person"]) + 1

@@ -46,9 +46,7 @@ def nodes_of(rows: ir.Table, keys: dict[str, str], *, rostered: bool) -> ir.Tabl
 
 def edges_of(rows: ir.Table, keys: dict[str, str]) -> ir.Table | None:
     """All pairs of keys that stand in one record, as (a, b); None for tables with one key."""
-    named = [
-        ibis.literal(f"{namespace}:") + normalise(namespace, rows[column]) for column, namespace in keys.items()
-    ]
+    named = [ibis.literal(f"{namespace}:") + normalise(namespace, rows[column]) for column, namespace in keys.items()]
     pairs = [rows.select(a=named[i], b=named[j]) for i in range(len(named)) for j in range(i + 1, len(named))]
     if not pairs:
         return None

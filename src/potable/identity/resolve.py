@@ -96,9 +96,7 @@ def _graph(
     return nodes, edges, shared
 
 
-def _assigned(
-    labels: ir.Table, known: ir.Table, engine: Engine, scratch: str
-) -> tuple[ir.Table, dict[str, int]]:
+def _assigned(labels: ir.Table, known: ir.Table, engine: Engine, scratch: str) -> tuple[ir.Table, dict[str, int]]:
     """(label, subject) for every component, and counts of new, merged and split people."""
     met = labels.inner_join(known.select("node", "subject"), "node")
     claims = met.group_by(["label", "subject"]).agg(first=ibis._.node.min())

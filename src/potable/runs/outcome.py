@@ -71,7 +71,8 @@ def _funnel(shop: Workshop, dataset: DatasetRecord | None) -> Iterator[Stage]:
     objects = [item for found in shop.landed.values() for item in found]
     if objects:
         note = f"{len(shop.landed)} sources, bytes as received"
-        yield Stage("raw", 0, sum(item.bytes for item in objects), len(objects), note)
+        records = sum(_counts(shop, "validate", name).get("rows_in", 0) for name in shop.project.tables)
+        yield Stage("raw", records, sum(item.bytes for item in objects), len(objects), note)
     for stage, verb in (("validated", "validate"), ("protected", "protect")):
         manifests = [found for name in shop.project.tables if (found := _manifest(shop, verb, name))]
         if manifests:

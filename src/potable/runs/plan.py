@@ -119,8 +119,7 @@ def _subjects(project: Project, resolve: Step, key: str) -> Step:
 def _protect(project: Project, name: str, validated: str, vault: Sequence[Step]) -> Step:
     table = project.tables[name]
     rules: dict[str, Any] = {
-        column: project.policy.rule_for(declared.declared_category or "")
-        for column, declared in table.columns.items()
+        column: project.policy.rule_for(declared.declared_category or "") for column, declared in table.columns.items()
     }
     declared = (table.model_dump(mode="json", exclude={"checks", "drift"}), rules)
     parents = [step.fingerprint for step in vault]
@@ -139,5 +138,8 @@ def _publish(project: Project, build: Step, roster: Step) -> Step:
     policy = project.documents["privacy"].literal
     inputs = (build.fingerprint, roster.fingerprint)
     return Step(
-        "publish", project.features.dataset, fingerprint(code("publish"), policy, inputs, project.policy.epoch), "datasets"
+        "publish",
+        project.features.dataset,
+        fingerprint(code("publish"), policy, inputs, project.policy.epoch),
+        "datasets",
     )

@@ -24,9 +24,9 @@ from potable.errors import EnvironmentFailure, PotableError
 from potable.project import Project, memory_bytes
 from potable.runs import opened, restricted
 from potable.runs.memory import PeakMemory
+from potable.runs.outcome import facts
 from potable.runs.plan import Step, ingest_steps, later_steps
 from potable.runs.record import VERBS, Event, Listener, RunRecord, State, StepRecord, Verb
-from potable.runs.outcome import facts
 from potable.runs.vault import key_name, pseudonym_key
 from potable.runs.workshop import Made, Workshop
 from potable.sources.ingest import Landing, current, ingest
@@ -141,9 +141,7 @@ def _execute(running: _Run, options: Options) -> None:
         shop.landed |= landed_now(shop.project, shop.lake)
     if empty := [name for name, objects in shop.landed.items() if not objects]:
         raise EnvironmentFailure(f"source `{empty[0]}` has not been landed yet", "E008", next="potable run")
-    steps = [
-        step for step in later_steps(shop.project, shop.landed, key_name(shop.key)) if step.verb in chosen
-    ]
+    steps = [step for step in later_steps(shop.project, shop.landed, key_name(shop.key)) if step.verb in chosen]
     running.total = len(running.steps) + len(steps)
     for step in steps:
         wanted = options.only in (None, step.verb)

@@ -70,6 +70,30 @@ class Landed:
         return cls(**{**entry, "tables": tuple(entry["tables"])})
 
 
+class Unpacked(io.BufferedIOBase, BinaryIO):
+    """A packed stream unpacked; closing it closes both."""
+
+    def __init__(self, inner: Any, raw: BinaryIO) -> None:
+        self._inner = inner
+        self._raw = raw
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes."""
+        # pyarrow's streams take no -1
+        data: bytes = self._inner.read() if size is None or size < 0 else self._inner.read(size)
+        return data
+
+    def close(self) -> None:
+        """Close it and what it is read from."""
+        self._inner.close()
+        self._raw.close()
+        super().close()
+
+
 @dataclass(frozen=True)
 class Blob:
     """A landed object as a parser sees it, in whatever process it runs."""
@@ -83,7 +107,7 @@ class Blob:
     def open(self) -> BinaryIO:
         """The bytes as received."""
         raw = _store(self.store).open(self.path)
-        return pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd") if self.zstd else raw
+        return Unpacked(pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"), raw) if self.zstd else raw
 
 
 class Source(Declaration, Generic[T]):

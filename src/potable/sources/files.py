@@ -11,12 +11,12 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
 
 import pyarrow as pa
 
 from potable.errors import DataError, EnvironmentFailure
-from potable.sources.base import Arrival, Blob, Source
+from potable.sources.base import Arrival, Blob, Source, Unpacked
 from potable.tables import Table
 
 
@@ -62,13 +62,13 @@ def decompressed(blob: Blob) -> BinaryIO:
         raise unreadable(blob, "a zip archive, not a file")
     raw = blob.open()
     if start[:2] == b"\x1f\x8b":
-        return _gzip(raw)
+        return Unpacked(_gzip(raw), raw)
     if start[:4] == b"\x28\xb5\x2f\xfd":
-        return cast("BinaryIO", pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"))
+        return Unpacked(pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"), raw)
     if start[:3] == b"BZh":
-        return cast("BinaryIO", bz2.BZ2File(raw))
+        return Unpacked(bz2.BZ2File(raw), raw)
     if start == b"\xfd7zXZ\x00":
-        return cast("BinaryIO", lzma.LZMAFile(raw))
+        return Unpacked(lzma.LZMAFile(raw), raw)
     return raw
 
 
@@ -88,12 +88,12 @@ def unreadable(blob: Blob, why: str, *, row: int | None = None) -> DataError:
     )
 
 
-def _gzip(raw: BinaryIO) -> BinaryIO:
+def _gzip(raw: BinaryIO) -> Any:
     try:
         from isal import igzip
     except ModuleNotFoundError:
-        return cast("BinaryIO", gzip.GzipFile(fileobj=raw))
-    return cast("BinaryIO", igzip.IGzipFile(fileobj=raw))
+        return gzip.GzipFile(fileobj=raw)
+    return igzip.IGzipFile(fileobj=raw)
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
-from potable.errors import EnvironmentFailure, MissingExtra
+from potable.errors import EnvironmentFailure, MissingExtra, did_you_mean
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.files import unreadable
 from potable.sources.typed import typed
@@ -64,7 +64,7 @@ class SqlSource(Source[SqlTable]):
         with _connected(self.source, self.url, base) as select:
             for name, table in self.tables.items():
                 names = self._names(select, name, table)
-                _, rows = select(_ordered(name, table, names))
+                _, rows = select(f"SELECT * FROM {_origin(name, table)} ORDER BY {self._order(name, table, names)}")
                 for number, chunk in enumerate(_chunks(names, rows), 1):
                     yield Arrival(f"{name}-{number:05d}.parquet", (name,), Held(chunk))
 
@@ -97,6 +97,25 @@ class SqlSource(Source[SqlTable]):
             )
         return names
 
+    def _order(self, name: str, table: SqlTable, names: Sequence[str]) -> str:
+        """What gives every row a place that does not depend on where it lies."""
+        for column in table.order_by:
+            # SQLite would take an unknown name for a text
+            if column not in names:
+                raise EnvironmentFailure(
+                    f"source `{self.source}`: `{name}` has no column `{column}` to be ordered by",
+                    "E007",
+                    hint=did_you_mean(column, names),
+                )
+        keys = table.order_by or [
+            path for key in table.unique for path in table.columns[key].paths(key) if path in names
+        ]
+        # as text, for some types have no order
+        others = (
+            [] if table.order_by else [f"CAST({_quoted(column)} AS TEXT)" for column in names if column not in keys]
+        )
+        return ", ".join([*map(_quoted, keys), *others])
+
 
 def _landed(blob: Blob) -> pq.ParquetFile:
     try:
@@ -108,17 +127,6 @@ def _landed(blob: Blob) -> pq.ParquetFile:
 
 def _origin(name: str, table: SqlTable) -> str:
     return f"({table.query}\n) AS q" if table.query else _quoted(table.table or name)
-
-
-def _ordered(name: str, table: SqlTable, names: Sequence[str]) -> str:
-    """The query of all rows in an order that does not depend on where they lie."""
-    order = [_quoted(column) for column in table.order_by]
-    if not order:
-        keys = [table.columns[column].paths(column)[0] for column in table.unique]
-        # as text, for some types have no order
-        others = [f"CAST({_quoted(column)} AS TEXT)" for column in names if column not in keys]
-        order = [*(_quoted(key) for key in keys), *others]
-    return f"SELECT * FROM {_origin(name, table)} ORDER BY {', '.join(order)}"
 
 
 def _quoted(name: str) -> str:
@@ -181,7 +189,11 @@ def _postgres(source: str, url: str, base: Path) -> Iterator[_Select]:
 
             def select(query: str) -> tuple[list[str], _Rows]:
                 cursor = connection.cursor(name="potable")
-                cursor.execute(query.encode())
+                try:
+                    cursor.execute(query.encode())
+                except psycopg.Error:
+                    cursor.close()
+                    raise
                 names = [item.name for item in cursor.description or ()]
                 return names, _until_empty(cursor)
 

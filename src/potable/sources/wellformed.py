@@ -189,6 +189,11 @@ class Watched(io.RawIOBase):
         self._at += len(piece)
         return piece
 
+    def close(self) -> None:
+        """Close the stream below too."""
+        self._stream.close()
+        super().close()
+
     def doubtful(self, values: Mapping[str, int]) -> bool:
         """Whether only `check` can tell, once all was read.
 

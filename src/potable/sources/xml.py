@@ -74,12 +74,12 @@ class XmlSource(FileSource[XmlTable]):
             start = head(decompressed(blob))
             if start.name != fields.root:
                 raise Malformed(f"its root element is not `{fields.root}`")
-            watched = Watched(decompressed(blob), start, fields.watched)
             valued = dict.fromkeys(fields.watched, 0)
-            for batch in fields.batches(watched):
-                yield typed(contract, fields.texts(batch, start), blob.name, first=done + 1, rows=batch.num_rows)
-                done += batch.num_rows
-                fields.count(batch, valued)
+            with Watched(decompressed(blob), start, fields.watched) as watched:
+                for batch in fields.batches(watched):
+                    yield typed(contract, fields.texts(batch, start), blob.name, first=done + 1, rows=batch.num_rows)
+                    done += batch.num_rows
+                    fields.count(batch, valued)
             if watched.doubtful(valued):
                 check(decompressed(blob), fields.record, fields.attributed.keys())
         except Malformed as failure:

@@ -60,14 +60,18 @@ class Store:
         """
         size = 0
         with self._reporting(path):
-            # an unclosed writer leaves nothing behind
             writer = obstore.open_writer(self._store, path)
-        for chunk in chunks:
+        try:
+            for chunk in chunks:
+                with self._reporting(path):
+                    writer.write(chunk)
+                size += len(chunk)
             with self._reporting(path):
-                writer.write(chunk)
-            size += len(chunk)
-        with self._reporting(path):
-            writer.close()
+                writer.close()
+        except BaseException:
+            # a writer that is dropped unclosed takes back what it wrote, but the traceback would hold it
+            del writer
+            raise
         return size
 
     def get(self, path: str) -> bytes:

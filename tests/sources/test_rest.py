@@ -1,0 +1,289 @@
+"""A JSON API that misbehaves, and what is landed of it all the same."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from tests.sources.objects import SECRET, blob, parsed, refusal, values
+
+from potable.errors import EnvironmentFailure
+from potable.sources import rest as module
+from potable.sources.rest import RestSource
+
+COLUMNS: dict[str, Any] = {
+    "id": {"type": "integer"},
+    "email": {"path": ["user.email", "mail"]},
+    "hours": {"type": "decimal(6,2)"},
+}
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class Server:
+    """A real HTTP server that gives the answers it is told to, one after the other, and then the last again."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer | Callable[[dict[str, list[str]]], Answer]] = []
+        self.requests: list[tuple[str, dict[str, list[str]], str]] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                url = urlsplit(self.path)
+                query = parse_qs(url.query)
+                server.requests.append((url.path, query, self.headers.get("Authorization", "")))
+                answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
+                status, headers, body = answer(query) if callable(answer) else answer
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._httpd.server_port}"
+        self._thread = threading.Thread(target=self._httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._httpd.shutdown()
+        self._thread.join()
+        self._httpd.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made; nobody waits for them."""
+    made: list[float] = []
+    monkeypatch.setattr(module.time, "sleep", made.append)
+    return made
+
+
+def source(url: str, columns: dict[str, Any] | None = None, token: str = SECRET, **keys: Any) -> RestSource:
+    table = {"endpoint": "/api/trainings", "params": {"limit": 2}, "columns": columns or COLUMNS, **keys}
+    return RestSource.model_validate(
+        {"source": "s", "type": "rest", "url": url, "auth": {"bearer": token}, "timeout": 5, "tables": {"t": table}}
+    )
+
+
+def page(*records: Any, **more: Any) -> Answer:
+    return 200, {"Content-Type": "application/json"}, json.dumps({"data": records, **more}).encode()
+
+
+def landed(made: RestSource) -> list[tuple[str, bytes]]:
+    out = []
+    for arrival in made.arrivals(Path()):
+        with arrival.open() as stream:
+            out.append((arrival.name, stream.read()))
+    return out
+
+
+def refused(made: RestSource) -> EnvironmentFailure:
+    with pytest.raises(EnvironmentFailure) as caught:
+        landed(made)
+    assert caught.value.code == "E001"
+    assert SECRET not in caught.value.text() + repr(caught.value.__cause__) + repr(made)
+    return caught.value
+
+
+def test_pages_are_followed_and_landed_as_received(server: Server) -> None:
+    first, second = page({"id": 1}, {"id": 2}, next_cursor="a b&c"), page({"id": 3}, next_cursor=None)
+    server.answers = [first, second]
+    assert landed(source(server.url)) == [("t-000001.json", first[2]), ("t-000002.json", second[2])]
+    assert server.requests == [
+        ("/api/trainings", {"limit": ["2"]}, f"Bearer {SECRET}"),
+        ("/api/trainings", {"limit": ["2"], "cursor": ["a b&c"]}, f"Bearer {SECRET}"),
+    ]
+
+
+def test_cursors_may_be_numbers_and_stand_deep(server: Server) -> None:
+    server.answers = [page(meta={"next": 7}), page(meta={"next": ""})]
+    made = source(server.url, pagination={"cursor": "after", "next": "meta.next"})
+    assert len(landed(made)) == 2
+    assert server.requests[1][1]["after"] == ["7"]
+
+
+def test_a_page_may_be_the_list_itself(server: Server, tmp_path: Path) -> None:
+    server.answers = [(200, {}, b'[{"id": 1}, {"id": 2}]')]
+    made = source(server.url, records="")
+    ((name, data),) = landed(made)
+    assert values(parsed(made, blob(tmp_path, data, name)), "id") == [1, 2]
+
+
+def test_a_repeated_cursor_does_not_go_on_for_ever(server: Server) -> None:
+    server.answers = [page(next_cursor="a"), page(next_cursor="b"), page(next_cursor="a")]
+    assert "repeats a cursor" in refused(source(server.url)).problem
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("cursor", [{"a": 1}, [1], True])
+def test_what_is_no_cursor_is_refused(server: Server, cursor: Any) -> None:
+    server.answers = [page(next_cursor=cursor)]
+    assert "not a cursor" in refused(source(server.url)).problem
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 400, 302])
+def test_refusals_are_not_asked_again(server: Server, status: int) -> None:
+    server.answers = [(status, {"Location": "http://127.0.0.1:9/"}, SECRET.encode())]
+    failure = refused(source(server.url))
+    assert str(status) in failure.problem
+    assert not failure.retryable
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        (500, {}, b"oops"),
+        (503, {}, b""),
+        (429, {}, b""),
+        (200, {}, b'{"data": ['),
+        (200, {}, b"<html>"),
+        (200, {}, b'{"data": [NaN]}'),
+        (200, {}, b"\xff\xfe{"),
+        (200, {"Content-Length": "1000"}, b'{"data": []}'),
+        (200, {"Content-Encoding": "gzip"}, b"not gzip"),
+        (200, {}, b"[" * 100_000),
+    ],
+    ids=["500", "503", "429", "cut json", "html", "nan", "no text", "cut body", "bad gzip", "deep"],
+)
+def test_trouble_that_passes_is_waited_out_and_that_stays_is_given_up(
+    server: Server, pauses: list[float], trouble: Answer
+) -> None:
+    server.answers = [trouble, trouble, page({"id": 1})]
+    assert len(landed(source(server.url))) == 1
+    assert len(pauses) == 2
+    server.answers, server.requests[:], pauses[:] = [trouble], [], []
+    assert "gave up after 6 attempts" in refused(source(server.url)).problem
+    assert len(server.requests) == 6
+    assert len(pauses) == 5
+    assert pauses == sorted(pauses)
+
+
+def test_the_server_says_how_long_to_wait(server: Server, pauses: list[float]) -> None:
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+    answers = [
+        ("7", 7.0),
+        ("3600", 60.0),
+        (until, 20.0),
+        ("Mon, 01 Jan 2001 00:00:00 GMT", 0.0),
+        ("soon", 1.6),
+        ("-1", 3.2),
+    ]
+    server.answers = [*[(429, {"Retry-After": asked}, b"") for asked, _ in answers[:5]], page()]
+    landed(source(server.url))
+    for (_, expected), pause in zip(answers, pauses, strict=False):
+        assert expected * 0.5 - 2 <= pause <= expected + 0.1
+
+
+def test_a_server_that_is_not_there_is_told(pauses: list[float]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert "ConnectError" in refused(source(f"http://127.0.0.1:{port}")).problem
+    assert len(pauses) == 5
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:80", "ftp://127.0.0.1", "http://[", "http://exa mple", ""])
+def test_a_url_that_is_none_is_told(url: str) -> None:
+    refused(source(url))
+
+
+@pytest.mark.parametrize("token", [f"{SECRET}\nX-Evil: 1", f"{SECRET}é", f"{SECRET}\0"])
+def test_a_token_no_header_can_carry_is_not_shown(server: Server, token: str) -> None:
+    server.answers = [page()]
+    refused(source(server.url, token=token))
+    assert all(SECRET not in authorization for _, _, authorization in server.requests)
+
+
+def test_the_token_is_no_part_of_what_is_shown_or_dumped(server: Server) -> None:
+    made = source(server.url)
+    assert SECRET not in repr(made) + str(made) + made.model_dump_json()
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"data": null}', b'{"data": {"a": 1}}', b"[]", b"1", b"null"])
+def test_a_page_without_its_list_is_refused(server: Server, body: bytes) -> None:
+    server.answers = [(200, {}, body)]
+    assert "no list at `data`" in refused(source(server.url)).problem
+
+
+def test_a_page_larger_than_any_is_not_read_to_its_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LARGEST_PAGE", 1000)
+    server.answers = [page(*[{"id": n} for n in range(1000)])]
+    refused(source(server.url))
+
+
+def read(tmp_path: Path, *records: Any, columns: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    return parsed(source("http://x", columns), blob(tmp_path, page(*records)[2]))
+
+
+def test_values_are_found_by_dotted_paths_in_order_of_preference(tmp_path: Path) -> None:
+    rows = read(
+        tmp_path, {"user": {"email": "a"}, "mail": "b"}, {"mail": "c"}, {"user": None, "mail": "d"}, {"user": "x"}
+    )
+    assert values(rows, "_row", "email") == [(1, "a"), (2, "c"), (3, "d"), (4, None)]
+
+
+def test_numbers_keep_their_digits_and_other_values_their_form(tmp_path: Path) -> None:
+    raw = b'{"data": [{"n": 12345678901234567890.10, "b": true, "l": [1, {"a": null}], "s": "\\u00e9\\ud83d\\ude00", "z": 1e2}]}'
+    made = source(
+        "http://x", {"n": {"type": "decimal(38,2)"}, "b": {"type": "boolean"}, "l": {}, "s": {}, "z": {"type": "float"}}
+    )
+    (row,) = parsed(made, blob(tmp_path, raw))
+    assert [str(value) for value in values([row], "n", "b", "l", "s", "z")[0]] == [
+        "12345678901234567890.10",
+        "True",
+        '["1", {"a": null}]',
+        "é😀",
+        "100.0",
+    ]
+
+
+def test_half_a_character_does_not_cost_the_page(tmp_path: Path) -> None:
+    assert values(read(tmp_path, {"mail": "ok"}, {"mail": "cut \ud83d"}, {"mail": None}), "email") == [
+        "ok",
+        "cut \ufffd",
+        None,
+    ]
+
+
+def test_an_empty_page_has_no_rows(tmp_path: Path) -> None:
+    assert read(tmp_path) == []
+
+
+def test_a_long_page_is_read_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BATCH_ROWS", 10)
+    assert values(read(tmp_path, *[{"id": n} for n in range(1, 36)]), "_row", "id") == [(n, n) for n in range(1, 36)]
+
+
+def test_leaves_of_the_first_records_are_observed(tmp_path: Path) -> None:
+    made = source("http://x")
+    body = page({"id": 1, "user": {"email": "a"}}, {"score": None, "tags": [1]})[2]
+    assert made.observe("t", blob(tmp_path, body)) == {"id", "user.email", "score", "tags"}
+    assert made.observe("t", blob(tmp_path, page()[2])) is None
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b'{"data": 1}', b'{"data": [1]}', b'{"data": [NaN]}', b"[" * 100_000]
+)
+def test_a_damaged_page_is_refused(tmp_path: Path, body: bytes) -> None:
+    refusal(source("http://x"), blob(tmp_path, body))
