@@ -12,6 +12,7 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 	@rm -rf demo
 	@$(BIN)/potable init --example attrition demo
 	@$(BIN)/python -m potable.estate make demo/estate --employees $(EMPLOYEES) --years $(YEARS) --seed 7
+	@cp demo/estate/estate.env demo/.env
 	@$(BIN)/python -m potable.estate serve demo/estate -- $(BIN)/potable -C demo run
 	@$(BIN)/potable -C demo show employee_attrition
 

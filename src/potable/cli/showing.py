@@ -33,7 +33,10 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
         raise EnvironmentFailure(f"no version of `{name}` has been published yet", "E008", next="potable run")
     file = pq.ParquetFile(io.BytesIO(lake.open.get(version.files["parquet"])))
     first = next(file.iter_batches(rows)).to_pylist() if version.rows and rows else []
-    csv = lake.open.locate(version.files["csv"])
+    places = {
+        **{kind: lake.open.locate(path) for kind, path in version.files.items()},
+        "report": lake.open.locate(f"runs/{version.run}.html"),
+    }
     size = f"{version.rows:,} rows × {len(version.columns)} columns"
     head = f"{name} version {version.number}: {size}, {version.published_at}"
     # the label is the last column and what people look for
@@ -45,12 +48,13 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
         "version": version.number,
         "rows": version.rows,
         "columns": list(version.columns),
-        "files": {kind: lake.open.locate(path) for kind, path in version.files.items()},
+        "files": places,
         "sha256": dict(version.sha256),
         "lineage": dict(version.lineage),
         "first_rows": first,
     }
-    return facts, "\n".join(line for line in (head, "", preview, more, "", csv) if line is not None)
+    where = [f"{kind:<8} {place}" for kind, place in places.items()]
+    return facts, "\n".join([head, "", preview, more, "", *where])
 
 
 def _short(value: object) -> str:
