@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.runs.conftest import Bench, Company, make_bench
+from tests.runs.conftest import EMPLOYEES, Bench, Company, make_bench
 
 from potable.runs.record import Event, RunRecord
 
@@ -92,31 +92,48 @@ def test_a_step_asked_for_alone_needs_what_comes_before(bench: Bench) -> None:
     assert bench.run(only="build").error["code"] == "E008"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("verb", ["ingest", "validate", "resolve", "protect", "build", "publish"])
-def test_a_killed_run_ends_with_the_same_bytes(finished: Finished, tmp_path: Path, verb: str) -> None:
-    """kill -9 as soon as a step of the verb has started; then run again."""
-    other = twin(finished, tmp_path / "twin", threads=2)
-    script = f"""
-import os, signal
+def killed(bench: Bench, verb: str, after: float) -> None:
+    """Run the project and kill -9 it `after` seconds into the first step of `verb`."""
+    script = bench.root.parent / "killed.py"
+    script.write_text(f"""
+import os, signal, threading
 from pathlib import Path
 from potable.project import load
 from potable.runs.runner import Options, run
+
 def listener(event):
     if event.verb == {verb!r} and event.state == "started":
-        import threading
-        threading.Timer({0.02 if verb in ("ingest", "publish") else 0.15}, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        threading.Timer({after}, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
 if __name__ == "__main__":
-    run(load(Path({str(other.root)!r})), Options(), listener)
-"""
-    (tmp_path / "killed.py").write_text(script)
-    environment = {**os.environ, **other.company.variables}
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "killed.py")], env=environment, capture_output=True, check=False
-    )
+    run(load(Path({str(bench.root)!r})), Options(), listener)
+""")
+    environment = {**os.environ, **bench.company.variables}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("verb", "after"), [("ingest", 0.02), ("validate", 0.15), ("protect", 0.1), ("build", 0.3), ("publish", 0.02)]
+)
+def test_a_killed_run_ends_with_the_same_bytes(finished: Finished, tmp_path: Path, verb: str, after: float) -> None:
+    other = twin(finished, tmp_path / "twin", threads=2)
+    killed(other, verb, after)
     assert other.run().outcome == "published"
     same_files(finished[0], other)
+
+
+@pytest.mark.slow
+def test_a_run_killed_while_it_names_people_names_nobody_twice(company: Company, tmp_path: Path) -> None:
+    """Resolve is only done where the vault is new; what a half-done one left must not stay."""
+    bench = make_bench(company, tmp_path / "project")
+    killed(bench, "resolve", 0.1)
+    record = bench.run()
+    assert record.outcome == "published" and record.identity["rostered"] == EMPLOYEES
+    other = make_bench(company, tmp_path / "twin", vault=bench.root / "vault")
+    other.run()
+    same_files(bench, other)
 
 
 @pytest.mark.slow
