@@ -152,7 +152,7 @@ def _parse_csv(folder: Path) -> None:
 def _parse_json(path: Path) -> None:
     import duckdb
 
-    query = "SELECT max(hours), max(score), max(completed_at), max(user.email), max(course.title) FROM read_ndjson(?)"
+    query = "SELECT max(hours), max(score), max(completed_at::VARCHAR), max(user.email), max(course.title) FROM read_ndjson(?)"
     duckdb.connect().execute(query, [str(path)]).fetchall()
 
 

@@ -115,6 +115,17 @@ def test_an_empty_document_is_a_record_without_values(tmp_path: Path) -> None:
     assert (made["emp_no"], made["text"]) == (None, None)
 
 
+def test_many_documents_are_one_batch(tmp_path: Path) -> None:
+    documents = [
+        blob(tmp_path, package(f"<w:body>{table(row(p('Staff no'), p(str(n))))}</w:body>"), f"{n}.docx")
+        for n in range(5)
+    ]
+    (batch,) = source().parse_all("t", documents)
+    assert batch["emp_no"].to_pylist() == ["0", "1", "2", "3", "4"]
+    assert batch["_object"].to_pylist() == [document.name for document in documents]
+    assert batch["_row"].to_pylist() == [1] * 5
+
+
 def test_a_label_with_two_values_is_refused_and_with_one_twice_is_not(tmp_path: Path) -> None:
     twice = table(row(p("Employee number"), p(SECRET)), row(p("Employee number"), p("other")))
     assert "`Employee number` stands twice" in refusal(source(), blob(tmp_path, package(f"<w:body>{twice}</w:body>")))

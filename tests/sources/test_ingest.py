@@ -298,8 +298,9 @@ def test_progress_is_told(world: World) -> None:
 
 
 RUN = """
-import resource, sys, time
+import sys, time
 from pathlib import Path
+from tests.sources import peak
 from tests.sources.test_ingest import World
 world = World(Path(sys.argv[1]), Path(sys.argv[2]))
 if len(sys.argv) > 3:
@@ -309,7 +310,7 @@ if len(sys.argv) > 3:
     world.ingest(progress=progress)
 else:
     world.ingest()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+print(peak.megabytes())
 """
 
 

@@ -275,6 +275,14 @@ def test_a_long_page_is_read_in_batches(tmp_path: Path, monkeypatch: pytest.Monk
     assert values(read(tmp_path, *[{"id": n} for n in range(1, 36)]), "_row", "id") == [(n, n) for n in range(1, 36)]
 
 
+def test_many_pages_are_one_batch(tmp_path: Path) -> None:
+    pages = [blob(tmp_path, page({"id": n}, {"id": n + 10})[2], f"t-{n}.json") for n in range(3)]
+    (batch,) = source("http://x").parse_all("t", [pages[0], blob(tmp_path, page()[2], "empty"), *pages[1:]])
+    assert list(zip(*(batch[name].to_pylist() for name in ("_object", "_row", "id")), strict=True)) == [
+        (f"t-{n}.json", row, n + 10 * (row - 1)) for n in range(3) for row in (1, 2)
+    ]
+
+
 def test_leaves_of_the_first_records_are_observed(tmp_path: Path) -> None:
     made = source("http://x")
     body = page({"id": 1, "user": {"email": "a"}}, {"score": None, "tags": [1]})[2]

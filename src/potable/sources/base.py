@@ -145,6 +145,11 @@ class Source(Declaration, Generic[T]):
         """
         raise AttributeError(f"{type(self).__name__} does not say how to parse")
 
+    def parse_all(self, table: str, blobs: Iterable[Blob]) -> Iterable[pa.RecordBatch]:
+        """Typed batches of several objects; sources whose objects are single records type many at once."""
+        for blob in blobs:
+            yield from self.parse(table, blob)
+
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Names of the columns the object has for `table`, in the source's own terms; None if unknowable."""
         return None

@@ -26,7 +26,8 @@ from potable.sources.typed import schema, typed_at
 from potable.tables import MISTYPED, OBJECT, ROW, UNPARSED, Table
 
 _DELIMITERS = ",;\t|"
-_BLOCK = 4 << 20
+_BLOCK = 2 << 20
+"""Bytes read at once, and the most a record may have; pyarrow holds up to 32 blocks."""
 _LONGEST_HEADER = 1 << 20
 
 

@@ -8,20 +8,22 @@ text left out. Headers, footers and notes are not read.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 import pyarrow as pa
 from lxml import etree
 
 from potable.sources.base import Blob
 from potable.sources.files import DAMAGE, FileSource, FileTable, unreadable
-from potable.sources.typed import typed
+from potable.sources.typed import typed_at
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _PART = "word/document.xml"
 _LARGEST = 64 << 20
 """Bytes of unpacked text a document may have; more is taken for an attack."""
+_BATCH_ROWS = 1024
 _P, _T, _TBL = f"{_W}p", f"{_W}t", f"{_W}tbl"
 _SIGNS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
 _HIDDEN = {f"{_W}{name}" for name in ("pPr", "rPr", "tblPr", "trPr", "tcPr", "sdtPr", "del", "moveFrom")} | {_FALLBACK}
@@ -38,20 +40,36 @@ class DocxSource(FileSource[DocxTable]):
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """One row."""
+        yield from self.parse_all(table, [blob])
+
+    def parse_all(self, table: str, blobs: Iterable[Blob]) -> Iterator[pa.RecordBatch]:
+        """One row per document, many in a batch."""
         contract = self.tables[table]
-        found = _read(blob)
-        texts = {}
-        for name, column in contract.columns.items():
-            path = next((path for path in column.paths(name) if path in found), None)
-            value = found[path] if path else None
-            if value == _TWICE:
-                raise unreadable(blob, f"its label `{path}` stands twice with different values")
-            texts[name] = pa.array([value], pa.string())
-        yield typed(contract, texts, blob.name)
+        paths = {name: column.paths(name) for name, column in contract.columns.items()}
+        queue = iter(blobs)
+        while some := list(islice(queue, _BATCH_ROWS)):
+            rows = [_values(blob, paths) for blob in some]
+            texts = {
+                name: pa.array(values, pa.string()) for name, values in zip(paths, zip(*rows, strict=True), strict=True)
+            }
+            names = pa.array([blob.name for blob in some], pa.string())
+            yield typed_at(contract, texts, names, pa.array([1] * len(some), pa.int64()))
 
 
 _TWICE = "\0twice"
 """Value of a label whose value is not known; no XML document can hold it."""
+
+
+def _values(blob: Blob, paths: Mapping[str, tuple[str, ...]]) -> list[str | None]:
+    """The text of each column."""
+    found = _read(blob)
+    values = []
+    for names in paths.values():
+        path = next((name for name in names if name in found), None)
+        values.append(found[path] if path else None)
+        if values[-1] == _TWICE:
+            raise unreadable(blob, f"its label `{path}` stands twice with different values")
+    return values
 
 
 def _read(blob: Blob) -> dict[str, str]:

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import codecs
 import io
-import re
 from typing import BinaryIO
 
 _CHUNK = 1 << 20
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """Byte order marks of UTF-16."""
-_MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
 class Ambiguous(ValueError):
@@ -47,8 +45,9 @@ def found(stream: BinaryIO) -> str:
             if first and chunk.startswith(UTF16):
                 return "utf-16"
             first = False
-            multibyte = multibyte or (not chunk.isascii() and bool(_MULTIBYTE.search(chunk)))
             valid = valid and _decodes(decoder, chunk)
+            # what is left when all invalid bytes are passed over
+            multibyte = multibyte or not (chunk.isascii() or chunk.decode("utf-8", "ignore").isascii())
             if multibyte and not valid:
                 raise Ambiguous
     if valid and _decodes(decoder, b"", final=True):

@@ -36,12 +36,11 @@ def grouped(blobs: Sequence[Blob]) -> Iterable[tuple[Blob, ...]]:
 def parse_group(source: Source[Any], table: str, blobs: Sequence[Blob]) -> Iterable[pa.RecordBatch]:
     """Parsed batches of several small objects, joined to batches worth sending."""
     held: list[pa.RecordBatch] = []
-    for blob in blobs:
-        for batch in source.parse(table, blob):
-            held.append(batch)
-            if sum(item.num_rows for item in held) >= _BATCH_ROWS:
-                yield _joined(held)
-                held = []
+    for batch in source.parse_all(table, blobs):
+        held.append(batch)
+        if sum(item.num_rows for item in held) >= _BATCH_ROWS:
+            yield _joined(held)
+            held = []
     if held:
         yield _joined(held)
 

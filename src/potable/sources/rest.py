@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,7 +25,7 @@ from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.files import unreadable
-from potable.sources.typed import typed
+from potable.sources.typed import typed_at
 from potable.tables import Table
 
 ATTEMPTS = 6
@@ -102,12 +103,16 @@ class RestSource(Source[RestTable]):
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """Typed batches of one page."""
+        yield from self.parse_all(table, [blob])
+
+    def parse_all(self, table: str, blobs: Iterable[Blob]) -> Iterator[pa.RecordBatch]:
+        """Typed batches of several pages, each as long as a batch may be."""
         contract = self.tables[table]
-        records = _records(contract, blob)
-        for start in range(0, len(records), _BATCH_ROWS):
-            part = records[start : start + _BATCH_ROWS]
-            texts = {name: _column(part, column.paths(name)) for name, column in contract.columns.items()}
-            yield typed(contract, texts, blob.name, first=start + 1)
+        rows = ((blob.name, row, record) for blob in blobs for row, record in enumerate(_records(contract, blob), 1))
+        while part := list(islice(rows, _BATCH_ROWS)):
+            names, ordinals, records = zip(*part, strict=True)
+            texts = {name: _column(records, column.paths(name)) for name, column in contract.columns.items()}
+            yield typed_at(contract, texts, pa.array(names, pa.string()), pa.array(ordinals, pa.int64()))
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Dotted paths of all values in the page's first records."""
@@ -210,7 +215,7 @@ def _at(value: Any, path: str) -> Any:
     return value
 
 
-def _column(records: list[dict[str, Any]], paths: tuple[str, ...]) -> pa.StringArray:
+def _column(records: Sequence[dict[str, Any]], paths: tuple[str, ...]) -> pa.StringArray:
     """The texts at the first of `paths` that has a value, record by record."""
     values = [record.get(paths[0]) for record in records] if "." not in paths[0] else _deep(records, paths[0])
     for path in paths[1:]:

@@ -47,18 +47,19 @@ def typed(table: Table, texts: Mapping[str, Texts], name: str, *, first: int = 1
     return typed_at(table, texts, name, ordinals)
 
 
-def typed_at(table: Table, texts: Mapping[str, Texts], name: str, ordinals: pa.Array) -> pa.RecordBatch:
-    """Like `typed`, for rows whose ordinals are given."""
+def typed_at(table: Table, texts: Mapping[str, Texts], name: str | Texts, ordinals: pa.Array) -> pa.RecordBatch:
+    """Like `typed`, for rows whose ordinals are given; also for rows of several objects."""
     length = len(ordinals)
+    names = pa.repeat(name, length) if isinstance(name, str) else name
     columns: dict[str, pa.Array] = {}
     failed: dict[str, tuple[pa.Array, Texts]] = {}
     for column_name, column in table.columns.items():
-        text = pa.repeat(name, length) if "@object" in column.paths(column_name) else texts.get(column_name)
+        text = names if "@object" in column.paths(column_name) else texts.get(column_name)
         columns[column_name], bad = _cells(column, text if text is not None else pa.nulls(length, pa.string()))
         if bad is not None:
             failed[column_name] = bad
     unparsed, mistyped = _failures(table, failed, length)
-    columns |= {OBJECT: pa.repeat(name, length), ROW: ordinals, UNPARSED: unparsed, MISTYPED: mistyped}
+    columns |= {OBJECT: names, ROW: ordinals, UNPARSED: unparsed, MISTYPED: mistyped}
     return pa.record_batch(columns, schema=schema(table))
 
 

@@ -20,6 +20,9 @@ from obstore.store import LocalStore, from_url
 
 from potable.errors import EnvironmentFailure, PotableError
 
+_PARTS = 4
+"""Parts of 10 MiB of one object on their way at a time."""
+
 
 class Store:
     """A folder or bucket; paths are relative, with forward slashes."""
@@ -60,7 +63,7 @@ class Store:
         """
         size = 0
         with self._reporting(path):
-            writer = obstore.open_writer(self._store, path)
+            writer = obstore.open_writer(self._store, path, max_concurrency=_PARTS)
         try:
             for chunk in chunks:
                 with self._reporting(path):
