@@ -152,8 +152,8 @@ def _parse_csv(folder: Path) -> None:
 def _parse_json(path: Path) -> None:
     import duckdb
 
-    query = "SELECT max(hours), max(score), max(completed_at::VARCHAR), max(user.email), max(course.title) FROM read_ndjson(?)"
-    duckdb.connect().execute(query, [str(path)]).fetchall()
+    columns = "max(hours), max(score), max(completed_at::VARCHAR), max(user.email), max(course.title)"
+    duckdb.connect().execute(f"SELECT {columns} FROM read_ndjson(?)", [str(path)]).fetchall()
 
 
 def _parse_sqlite(path: Path) -> None:

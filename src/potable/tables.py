@@ -102,6 +102,8 @@ class Column(Declaration):
     """A record without a value is quarantined."""
     key: str | None = None
     """Subject-key namespace (emp_no, email, national_id …): the value tells who the record is about."""
+    someone_else: bool = False
+    """The value names somebody else than the person the record is about (a reviewer, a manager)."""
     category: str | None = None
     """Privacy category; a key without one is `user.unique_id`, any other column without one stops the plan."""
     static: bool = False

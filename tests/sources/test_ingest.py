@@ -248,8 +248,9 @@ def test_a_name_offered_twice_is_refused(world: World) -> None:
     assert world.landing().log.last() == (0, None)
 
 
-@pytest.mark.parametrize("size", [10, 15 << 20])
-def test_a_file_that_changes_while_it_is_landed_is_not_committed(world: World, size: int) -> None:
+def test_a_large_file_that_changes_while_it_is_landed_is_not_committed(world: World) -> None:
+    """A small one is read once, so what is hashed is what is stored."""
+    size = 15 << 20
     contents = iter([os.urandom(size), os.urandom(size)])
     with pytest.raises(EnvironmentFailure, match="changed while") as caught:
         world.ingest(offering(Arrival("x", ("t",), lambda: io.BytesIO(next(contents)))))

@@ -24,7 +24,9 @@ from potable.engines.pool import Pool
 from potable.errors import EnvironmentFailure, PotableError
 
 ENGINE_SHARE = 0.5
-"""Share of the memory setting DuckDB may use; the rest is for Python, Arrow and the workers."""
+"""Most of the memory setting DuckDB may use; the rest is for Python, Arrow and the workers."""
+OWN_BYTES, WORKER_BYTES, LEAST_BYTES = 300 << 20, 250 << 20, 400 << 20
+"""What this process takes beside DuckDB, what a worker takes, and what DuckDB cannot do without."""
 BATCH_ROWS = 16_384
 _KINDS = ("Binder Error", "Conversion Error", "Invalid Input Error", "Out of Range Error", "Parser Error")
 
@@ -47,7 +49,7 @@ class DuckDBEngine:
             self._scratch = Path(tempfile.mkdtemp(dir=scratch, prefix="duckdb-"))
             self._ibis = ibis.duckdb.connect(
                 threads=threads,
-                memory_limit=f"{max(int(memory * ENGINE_SHARE) >> 20, 1)}MiB",
+                memory_limit=f"{_limit(memory, threads) >> 20}MiB",
                 temp_directory=str(self._scratch),
                 preserve_insertion_order=False,
                 autoinstall_known_extensions=False,
@@ -63,6 +65,7 @@ class DuckDBEngine:
         self._connection: Any = self._ibis.con
         self._connection.execute("SET TimeZone = 'UTC'")
         self._pool = Pool(threads)
+        self._threads = threads
         self._names = 0
         self._readers: dict[str, pa.RecordBatchReader] = {}
         self._failures: dict[str, Exception] = {}
@@ -96,8 +99,26 @@ class DuckDBEngine:
         if partition_by:
             target, options = directory, f"{options}, PARTITION_BY ({_identifier(partition_by)}), OVERWRITE_OR_IGNORE"
         copy = f"COPY ({query}) TO {_quoted(target)} ({options})"
-        self._guarded(query, lambda: self._connection.execute(copy))
+        self._guarded(query, lambda: self._copied(copy, directory))
         return sorted((_part(file, directory) for file in Path(directory).rglob("*.parquet")), key=lambda p: p.path)
+
+    def _copied(self, copy: str, directory: str) -> None:
+        """Run a COPY; one that runs out of memory again with one thread, which sorts in much less.
+
+        A sort of about the size of the limit can fail with two threads where a larger one spills.
+        """
+        try:
+            self._connection.execute(copy)
+        except duckdb.OutOfMemoryException:
+            if self._threads == 1 or any(f'"{name}"' in copy for name in self._readers):
+                raise
+            shutil.rmtree(directory)
+            Path(directory).mkdir()
+            self._connection.execute("SET threads = 1")
+            try:
+                self._connection.execute(copy)
+            finally:
+                self._connection.execute(f"SET threads = {self._threads}")
 
     def stream(self, relation: ibis.Table) -> Iterator[pa.RecordBatch]:
         schema = relation.schema().to_pyarrow()
@@ -147,6 +168,12 @@ class DuckDBEngine:
         except (duckdb.Error, pa.ArrowException, OSError) as failure:
             raised = [self._failures.pop(name) for name in list(self._failures) if f'"{name}"' in query]
             raise raised[0] if raised else _translated(failure) from None
+
+
+def _limit(memory: int, threads: int) -> int:
+    """Bytes DuckDB may use of a run's memory."""
+    others = OWN_BYTES + (WORKER_BYTES * threads if threads > 1 else 0)
+    return max(LEAST_BYTES, min(int(memory * ENGINE_SHARE), memory - others))
 
 
 class _OneBatch:

@@ -19,7 +19,6 @@ MAX_LINKS = 10
 """Different values of one namespace a key may stand beside before it stops linking."""
 EDGES = pa.schema([("a", pa.string()), ("b", pa.string())])
 NODES = pa.schema([("node", pa.string()), ("rostered", pa.bool_())])
-LABELS = pa.schema([("node", pa.string()), ("label", pa.string())])
 
 
 def normalise(namespace: str, value: ir.StringValue) -> ir.StringValue:
@@ -69,17 +68,17 @@ def components(nodes: ir.Table, edges: ir.Table, engine: Engine, directory: str)
     Label propagation with pointer jumping: each round takes the smallest label among the neighbours,
     then the label of the label; rounds grow with the logarithm of the longest chain.
     """
-    both = _kept(engine, edges.union(edges.select(a="b", b="a")).distinct(), f"{directory}/edges", EDGES)
-    labels = _kept(engine, nodes.select("node", label="node").distinct(), f"{directory}/labels-0", LABELS)
+    both = kept(engine, edges.union(edges.select(a="b", b="a")).distinct(), f"{directory}/edges")
+    labels = kept(engine, nodes.select("node", label="node").distinct(), f"{directory}/labels-0")
     for turn in range(1, 100):
         nearer = both.inner_join(labels, [("b", "node")]).group_by("a").agg(best=ibis._.label.min())
         seen = labels.left_join(nearer, [("node", "a")])
         stepped = seen.select("node", label=ibis.least(seen.label, seen.best.fill_null(seen.label)))
-        stepped = _kept(engine, stepped, f"{directory}/steps-{turn}", LABELS)
+        stepped = kept(engine, stepped, f"{directory}/steps-{turn}")
         over = stepped.view().select(at="node", further="label")
         jumped = stepped.left_join(over, [("label", "at")])
         after = jumped.select("node", label=ibis.least(jumped.label, jumped.further.fill_null(jumped.label)))
-        after = _kept(engine, after, f"{directory}/labels-{turn}", LABELS)
+        after = kept(engine, after, f"{directory}/labels-{turn}")
         moved = after.inner_join(labels.select("node", before="label"), "node")
         changed = scalars(engine, moved.agg(n=(moved.label != moved.before).cast("int64").sum().fill_null(0)))
         labels = after
@@ -88,9 +87,10 @@ def components(nodes: ir.Table, edges: ir.Table, engine: Engine, directory: str)
     raise AssertionError("label propagation did not settle in 99 rounds")
 
 
-def _kept(engine: Engine, relation: ir.Table, directory: str, schema: pa.Schema) -> ir.Table:
+def kept(engine: Engine, relation: ir.Table, directory: str) -> ir.Table:
+    """`relation` computed once, and read from its files from then on."""
     parts = engine.write(relation, directory)
-    return engine.read([f"{directory}/{part.path}" for part in parts], schema)
+    return engine.read([f"{directory}/{part.path}" for part in parts], relation.schema().to_pyarrow())
 
 
 def union_all(relations: Iterable[ir.Table]) -> ir.Table:

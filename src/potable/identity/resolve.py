@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable.engines.base import Engine, Part, scalars
-from potable.identity.match import EDGES, NODES, components, edges_of, linking, nodes_of, union_all
+from potable.identity.match import EDGES, NODES, components, edges_of, kept, linking, nodes_of, union_all
 from potable.tables import Table
 
 KEYS = pa.schema(
@@ -84,9 +84,11 @@ def _graph(
         if not keys:
             continue
         place = f"{scratch}/{name}"
-        parts = engine.write(nodes_of(rows[name], keys, rostered=table.roster is not None), f"{place}/nodes")
+        # few distinct people stand behind many records
+        distinct = kept(engine, rows[name].select(*keys).distinct(), f"{place}/keys")
+        parts = engine.write(nodes_of(distinct, keys, rostered=table.roster is not None), f"{place}/nodes")
         found_nodes.append(engine.read([f"{place}/nodes/{part.path}" for part in parts], NODES))
-        pairs = edges_of(rows[name], keys)
+        pairs = edges_of(distinct, keys)
         if pairs is not None:
             parts = engine.write(pairs, f"{place}/edges")
             found_edges.append(engine.read([f"{place}/edges/{part.path}" for part in parts], EDGES))

@@ -66,7 +66,7 @@ class Automaton:
 
     def __init__(self, identifiers: Iterable[tuple[str, str]]) -> None:
         """Build it from pairs of kind and value."""
-        from ahocorasick_rs import AhoCorasick
+        from ahocorasick_rs import AhoCorasick, Implementation
 
         spoken: dict[str, str] = {}
         compact: dict[str, str] = {}
@@ -75,8 +75,10 @@ class Automaton:
                 marks = compact if spelling.compact else spoken
                 # the same text under two kinds takes one mark, whatever order they come in
                 marks[spelling.text] = min(spelling.mark, marks.get(spelling.text, spelling.mark))
-        self._words = AhoCorasick(spoken, store_patterns=False) if spoken else None
-        self._ids = AhoCorasick(compact, store_patterns=False) if compact else None
+        # the contiguous form takes a third of the memory, and every worker holds one
+        form = Implementation.ContiguousNFA
+        self._words = AhoCorasick(spoken, implementation=form, store_patterns=False) if spoken else None
+        self._ids = AhoCorasick(compact, implementation=form, store_patterns=False) if compact else None
         self._word_marks, self._id_marks = list(spoken.values()), list(compact.values())
 
     def find(self, text: str, folded: Folded) -> Iterator[Found]:
@@ -202,7 +204,7 @@ def _phone(folded: Folded, start: int, end: int) -> Span:
     return folded.of_compact(first, end)
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=1_024)
 def _prepared(own: tuple[str, ...]) -> Own:
     pairs = (value.partition(OWN_SEPARATOR)[::2] for value in own)
     unique = dict.fromkeys(spelling for kind, value in pairs for spelling in spellings(kind, value))

@@ -103,12 +103,18 @@ def _identifiers_of(
     # few distinct people stand behind many rows, so the join comes after
     distinct = rows.select(**{name: rows[name].cast("string") for name in columns}).distinct()
     known = with_subject(distinct, table, keys, normalise=normalise)
-    pairs = [
-        ibis.struct({"kind": ibis.literal(kind), "value": value})
-        for kind, value in (*((kind, known[name]) for name, kind in named.items()), *_composed(known, table))
-    ]
-    found = known.select(subject=known[SUBJECT_ID], found=ibis.array(pairs).unnest())
-    split = found.select("subject", kind=found.found["kind"], value=found.found["value"].strip())
+    others = {name for name, column in table.columns.items() if column.someone_else}
+    own = [(kind, known[name], name not in others) for name, kind in named.items()]
+    composed = [(kind, value, True) for kind, value in _composed(known, table)]
+    found = ibis.array(
+        [
+            ibis.struct({"kind": ibis.literal(kind), "value": value, "own": ibis.literal(mine)})
+            for kind, value, mine in (*own, *composed)
+        ]
+    ).unnest()
+    parts = known.select(subject=known[SUBJECT_ID], found=found)
+    subject = ibis.ifelse(parts.found["own"], parts.subject, ibis.null("string"))
+    split = parts.select(subject=subject, kind=parts.found["kind"], value=parts.found["value"].strip())
     return split.filter(split.value.notnull() & (split.value != "")).distinct()
 
 

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+
 import potable
 from potable import plugins
 from potable.engines.base import Engine, Part
@@ -211,6 +213,7 @@ def _made(shop: Workshop, step: Step) -> Manifest:
     attempt = attempt_folder(step.folder)
     maker = _MAKERS.get((step.verb, step.name)) or _MAKERS[step.verb, ""]
     made = maker(shop, step, attempt)
+    pa.default_memory_pool().release_unused()
     for output in _SCRATCH_OUTPUTS:
         store.delete(store.list(f"{attempt}/{output}"))
     files = {

@@ -131,12 +131,12 @@ def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) ->
     if before and arrival.stamp and arrival.stamp == before.stamp:
         return replace(before, tables=arrival.tables)
     try:
-        sha256, size, start = _hashed(arrival)
+        sha256, size, start, whole = _hashed(arrival)
         if before and before.sha256 == sha256:
             return replace(before, tables=arrival.tables, stamp=arrival.stamp)
         zstd = not start.startswith(_PACKED)
         path = f"raw/{source}/objects/{sha256[:2]}/{sha256}{'.zst' if zstd else ''}"
-        stored = store.size(path)
+        stored = _put_small(store, path, whole, zstd) if whole is not None else store.size(path)
         if stored is None:
             with arrival.open() as stream:
                 stored = store.put(path, _written(stream, sha256, arrival.name, zstd))
@@ -152,14 +152,21 @@ def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) ->
     return Landed(arrival.name, arrival.tables, sha256, size, path, zstd, stored, arrival.stamp)
 
 
-def _hashed(arrival: Arrival) -> tuple[str, int, bytes]:
-    digest, size, start = hashlib.sha256(), 0, b""
+def _hashed(arrival: Arrival) -> tuple[str, int, bytes, bytes | None]:
+    """Hash, size, first bytes, and all bytes where they fit into one chunk."""
+    digest, size, start, whole, chunks = hashlib.sha256(), 0, b"", b"", 0
     with arrival.open() as stream:
         while chunk := stream.read(_CHUNK):
-            start = start or chunk[:8]
+            start, whole, chunks = start or chunk[:8], chunk, chunks + 1
             digest.update(chunk)
             size += len(chunk)
-    return digest.hexdigest(), size, start
+    return digest.hexdigest(), size, start, whole if chunks < 2 else None
+
+
+def _put_small(store: Store, path: str, data: bytes, zstd: bool) -> int | None:
+    """Store an object that is in memory already; one call, because small ones come by the thousand."""
+    kept = pa.compress(data, "zstd", asbytes=True) if zstd else data
+    return len(kept) if store.put_new(path, kept) else store.size(path)
 
 
 def _written(stream: BinaryIO, sha256: str, name: str, zstd: bool) -> Iterator[bytes]:
