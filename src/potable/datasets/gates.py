@@ -104,7 +104,7 @@ def require_clean(scan: LeakScan) -> None:
             "known identifiers stand in the finished dataset",
             "G001",
             given=shown,
-            hint="which features read these columns is told by `potable lineage`",
+            hint="`potable plan` tells which columns these outputs are made from",
             state="nothing was published; the last version stays current",
             next="potable plan",
         )

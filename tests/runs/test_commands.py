@@ -1,0 +1,130 @@
+"""The commands people type, each on a published project: output, JSON and exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.runs.conftest import Bench
+
+from potable.cli.app import main
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(
+    published: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """The command in this process: exit code, stdout, stderr."""
+    for name, value in published.company.variables.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str, folder: Path | None = None) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main(["-C", str(folder or published.root), *arguments])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def as_json(result: tuple[int, str, str]) -> Any:
+    code, out, err = result
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_check_counts_what_is_declared(call: Call) -> None:
+    code, out, _ = call("check")
+    assert code == 0 and out.startswith("ok: 5 sources, 11 tables") and "next: potable plan" in out
+    assert as_json(call("check", "-o", "json"))["sources"] == 5
+
+
+def test_plan_names_every_step_and_proves_every_column(call: Call, published: Bench) -> None:
+    code, out, _ = call("plan")
+    assert code == 0
+    assert all(f"validate {name}" in out for name in published.project().tables)
+    facts = as_json(call("plan", "-o", "json"))
+    assert not facts["pending"]
+    proved = {flow["column"] for flow in facts["flows"]}
+    assert {"age", "monthly_income", "performance_rating", "attrition"} <= proved
+
+
+def test_show_prints_the_first_rows_and_the_path(call: Call, published: Bench) -> None:
+    code, out, _ = call("show", "employee_attrition", "--rows", "3")
+    assert code == 0 and "employee_attrition version 1" in out and "employee_attrition.csv" in out
+    facts = as_json(call("show", "-o", "json"))
+    assert facts["rows"] == published.version.rows and len(facts["first_rows"]) == 5
+    assert Path(facts["files"]["csv"]).is_file() and Path(facts["files"]["report"]).parent.is_dir()
+    assert facts["lineage"]["policy"]
+
+
+def test_show_works_where_the_sources_cannot_be_reached(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LMS_TOKEN")
+    monkeypatch.delenv("HRMS_URL")
+    assert call("show")[0] == 0
+    code, _, err = call("check")
+    assert code == 2 and "LMS_TOKEN" in err and "HRMS_URL" in err
+
+
+def test_show_of_another_dataset_is_refused(call: Call) -> None:
+    code, _, err = call("show", "employee_atrition")
+    assert code == 2 and "did you mean `employee_attrition`?" in err
+
+
+def test_report_writes_the_page_of_the_latest_or_a_named_run(call: Call) -> None:
+    code, out, _ = call("report")
+    page = Path(out.strip())
+    assert code == 0 and "employee_attrition" in page.read_text(encoding="utf-8")
+    facts = as_json(call("report", page.stem, "-o", "json"))
+    assert facts == {"run": page.stem, "report": str(page)}
+    assert call("report", "20000101-000000-abcdef")[0] == 3
+
+
+def test_doctor_finds_a_healthy_project_healthy_and_a_broken_source_broken(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = call("doctor")
+    assert code == 0, out + err
+    monkeypatch.setenv("LMS_TOKEN", "wr0ng-one")
+    code, out, _ = call("doctor")
+    assert code == 3 and "source lms" in out and "wr0ng-one" not in out
+
+
+def test_init_makes_a_project_that_needs_only_its_variables(call: Call, tmp_path: Path) -> None:
+    code, out, _ = call("init", str(tmp_path / "new"))
+    assert code == 0 and "features.yaml" in out
+    assert call("check", folder=tmp_path / "new")[0] == 0
+    assert call("init", str(tmp_path / "new"))[0] == 3
+    assert call("init", str(tmp_path / "other"), "--example", "atrition")[0] == 2
+
+
+def test_errors_are_json_where_json_is_asked_for(call: Call, published: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    published.edit("features.yaml", "embargo: 30d", "embargo: soon")
+    monkeypatch.setattr("sys.argv", ["potable", "check", "-o", "json"])
+    code, out, err = call("check", "-o", "json")
+    assert code == 2 and "features.yaml" in err
+    assert json.loads(out)["code"] == "P005"
+
+
+def test_a_folder_without_a_project_says_what_to_do(call: Call, tmp_path: Path) -> None:
+    code, _, err = call("run", folder=tmp_path)
+    assert code == 2 and "error[P001]" in err and "potable init" in err
+
+
+def test_a_word_that_is_no_command_is_a_usage_error(call: Call) -> None:
+    assert call("rnu")[0] == 2
+
+
+def test_a_run_ends_with_at_most_fifteen_lines(call: Call) -> None:
+    code, out, err = call("run")
+    assert code == 0 and len(out.strip().splitlines()) <= 15
+    assert "version 1" in out and "next" in out
+    assert not any(line.startswith("  csv") for line in err.splitlines())
