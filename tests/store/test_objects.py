@@ -146,3 +146,11 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailure) as caught:
         Store(str(tmp_path / "file" / "lake"))
     assert caught.value.code == "E004"
+
+
+def test_a_private_folder_is_its_owners_only(tmp_path: Path) -> None:
+    Store(str(tmp_path / "lake" / "vault"), private=True).put_new("keys/k.json", b"{}")
+    assert (tmp_path / "lake" / "vault").stat().st_mode & 0o077 == 0
+    (tmp_path / "shared").mkdir(mode=0o750)
+    Store(str(tmp_path / "shared"), private=True)
+    assert (tmp_path / "shared").stat().st_mode & 0o050

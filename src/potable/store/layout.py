@@ -26,7 +26,9 @@ class Lake:
     @classmethod
     def at(cls, restricted: str, opened: str, vault: str, *, base: Path) -> Lake:
         """The lake at three URLs or paths; relative ones start at `base`."""
-        return cls(Store(restricted, base=base), Store(opened, base=base), Store(vault, base=base))
+        return cls(
+            Store(restricted, base=base, private=True), Store(opened, base=base), Store(vault, base=base, private=True)
+        )
 
     def batches(self, source: str) -> Log:
         """Log of the batches landed from a source."""

@@ -27,12 +27,13 @@ _PARTS = 4
 class Store:
     """A folder or bucket; paths are relative, with forward slashes."""
 
-    def __init__(self, url: str, *, base: Path | None = None) -> None:
+    def __init__(self, url: str, *, base: Path | None = None, private: bool = False) -> None:
         """Open a store.
 
         Args:
             url: a URL (`s3://bucket/prefix`) or a local path, relative to `base`.
             base: the project folder.
+            private: make a new local folder readable by its owner only.
 
         Raises:
             EnvironmentFailure: the place cannot be opened.
@@ -41,6 +42,8 @@ class Store:
         local = unquote(urlsplit(url).path) if url.startswith("file://") else url
         self._root = None if "://" in local else ((base or Path()) / Path(local).expanduser()).absolute()
         with self._reporting(""):
+            if private and self._root and not self._root.exists():
+                self._root.mkdir(parents=True, mode=0o700)
             self._store = LocalStore(str(self._root), mkdir=True) if self._root else from_url(url)
 
     def locate(self, path: str) -> str:
