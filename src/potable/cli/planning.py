@@ -10,7 +10,7 @@ from potable.privacy import flow
 from potable.project import Project
 from potable.runs.plan import Step, ingest_steps, later_steps
 from potable.runs.runner import landed_now
-from potable.runs.vault import key_name, pseudonym_key
+from potable.runs.vault import existing_key, key_name
 from potable.store.layout import Lake
 from potable.store.manifest import find
 
@@ -34,7 +34,7 @@ def planned(project: Project) -> Planned:
     if missing:
         rows.append(("everything after", "runs", f"not landed yet: {', '.join(missing)}"))
     else:
-        for step in later_steps(project, landed, key_name(pseudonym_key(lake.vault))):
+        for step in later_steps(project, landed, key_name(existing_key(lake.vault))):
             done = _is_done(lake, step)
             pending = pending or not done
             rows.append((step.label, "done" if done else "runs", step.fingerprint[:12]))

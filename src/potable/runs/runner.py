@@ -7,6 +7,7 @@ unchanged step is found again, and of two runs at once each adopts what the othe
 from __future__ import annotations
 
 import getpass
+import os
 import secrets
 import tempfile
 import time
@@ -265,10 +266,18 @@ def _audit(record: RunRecord) -> dict[str, object]:
     version: Sequence[object] = (record.dataset.name, record.dataset.version) if record.dataset else ()
     return {
         "at": record.started,
-        "who": getpass.getuser(),
+        "who": _who(),
         "what": f"run {record.outcome}",
         "why": record.reason,
         "run": record.run,
         "dataset": list(version),
         "error": record.error.get("code", ""),
     }
+
+
+def _who() -> str:
+    """The user of this process; containers may run one that has no name."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
