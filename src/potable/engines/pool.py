@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 
 from potable.engines.base import ItemFunction
+from potable.engines.freed import give_back
 from potable.errors import EnvironmentFailure
 
 _DONE, _FAILED, _BATCH = b"D", b"F", b"B"
@@ -160,6 +161,7 @@ def _work(pipe: Connection) -> None:
     try:
         while True:
             _serve(pipe, pipe.recv_bytes())
+            give_back()
     except (EOFError, ConnectionError):
         return
 

@@ -18,11 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-
 import potable
 from potable import plugins
 from potable.engines.base import Engine, Part
+from potable.engines.freed import give_back
 from potable.errors import EnvironmentFailure, PotableError
 from potable.project import Project, memory_bytes
 from potable.runs import opened, restricted
@@ -214,7 +213,7 @@ def _made(shop: Workshop, step: Step) -> Manifest:
     attempt = attempt_folder(step.folder)
     maker = _MAKERS.get((step.verb, step.name)) or _MAKERS[step.verb, ""]
     made = maker(shop, step, attempt)
-    pa.default_memory_pool().release_unused()
+    give_back()
     for output in _SCRATCH_OUTPUTS:
         store.delete(store.list(f"{attempt}/{output}"))
     files = {
