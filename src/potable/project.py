@@ -165,6 +165,7 @@ def _checked(
         parsed, wrong = parse(short, table, documents[source])
         checks[name] = tuple(parsed)
         reader.errors += wrong
+    reader.errors += _not_yet(platform, tables, documents)
     reader.errors += _roster_errors(features, tables, documents["features"])
     reader.keep(
         lambda: check_policy(
@@ -201,6 +202,30 @@ def _proof(plan: FeaturePlan, tables: Mapping[str, Table], policy: Policy, docum
     }
     flow.require(proof, places)
     return proof
+
+
+def _not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping[str, Document]) -> list[ProjectError]:
+    """What may be declared but cannot be run yet; better refused than done wrongly."""
+    errors = []
+    roots = {
+        ("lake", "restricted"): platform.lake.restricted,
+        ("lake", "open"): platform.lake.open,
+        ("vault",): platform.vault,
+    }
+    for key, url in roots.items():
+        if "://" in url and not url.startswith("file://"):
+            place = documents["potable"].place(*key)
+            problem = (
+                f"`{'.'.join(key)}` is no local folder; the {platform.engine} engine cannot work on object stores yet"
+            )
+            errors.append(ProjectError(problem, "P040", place=place, allowed="a path or a file:// URL"))
+    for name, table in tables.items():
+        if table.known == "landed":
+            source, short = name.split(".", 1)
+            place = documents[source].place("tables", short, "known")
+            problem = f"`{name}`: `known: landed` needs the landing time of each record, which is not kept yet"
+            errors.append(ProjectError(problem, "P040", place=place, allowed="a column, a lag such as +10d, or both"))
+    return errors
 
 
 def _roster_errors(features: FeatureSet, tables: Mapping[str, Table], document: Document) -> list[ProjectError]:

@@ -180,8 +180,6 @@ class DriftPolicy(Declaration):
 
     new_column: Literal["allow", "warn", "fail"] = "warn"
     missing_column: Literal["allow", "warn", "fail"] = "fail"
-    widened: Literal["allow", "warn", "fail"] = "allow"
-    narrowed: Literal["allow", "warn", "fail"] = "fail"
 
 
 class Table(Declaration):

@@ -76,6 +76,7 @@ class Published:
             "balance": dict(self.balance),
             "distributions": [asdict(item) for item in self.distributions],
             "identifiers": self.scan.identifiers,
+            "findings": len(self.scan.findings),
             "cells_scanned": self.scan.scanned_cells,
             "k": self.k,
         }

@@ -168,7 +168,7 @@ def _personal(project: Project, made: Published) -> PersonalData:
         legal_basis=policy.legal_basis,
         retention=str(policy.retention),
         identifiers=made.scan.identifiers,
-        findings=0,
+        findings=len(made.scan.findings),
         k=made.k,
         k_required=policy.anonymity.k if policy.anonymity else 0,
         k_columns=policy.anonymity.columns if policy.anonymity else (),

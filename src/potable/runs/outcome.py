@@ -117,7 +117,7 @@ def _privacy(shop: Workshop) -> PrivacyRecord:
         redactions=redactions,
         identifiers=found.get("identifiers", 0),
         cells_scanned=found.get("cells_scanned", 0),
-        findings=0,
+        findings=found.get("findings", 0),
         k_required=anonymity.k if anonymity else 0,
         k=found.get("k", 0),
         k_columns=tuple(anonymity.columns) if anonymity else (),
