@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from potable.datasets.gates import Finding, LeakScan, leak_scan, require_clean
+from potable.datasets.gates import Finding, Known, LeakScan, leak_scan, require_clean
 from potable.errors import PrivacyRefusal
 
 PEOPLE = [
@@ -50,7 +50,8 @@ def scan(engine, tmp_path: Path):
             file = tmp_path / f"{index}.parquet"
             pq.write_table(table, file)
             read.append(engine.read([str(file)], table.schema))
-        return leak_scan(*read, id_column="employee_id", engine=engine, **given)
+        known = Known(read[1], read[2], **given)
+        return leak_scan(read[0], known, id_column="employee_id", engine=engine, scratch=str(tmp_path / "known"))
 
     return run
 

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.privacy import known
 
 from potable.engines.base import Engine, collect
 from potable.privacy import roster
@@ -158,12 +159,12 @@ class Company:
 
     def people(self, *, buckets: int = 4) -> People:
         found = self.identifiers()
-        file = self.stored(found)
+        index = known.index(
+            zip(*(found[name].to_pylist() for name in ("subject", "kind", "value")), strict=True), self.folder
+        )
         key = PseudonymKey.derive(b"k" * 32, dataset="test", epoch=1)
         names = collect(self.engine, pseudonyms(self.keys(), key, buckets=buckets, engine=self.engine))
-        return People(
-            self.keys(), self.relation(names.cast(schema())), self.engine.read([file], found.schema), (file,), normalise
-        )
+        return People(self.keys(), self.relation(names.cast(schema())), self.relation(found), index, normalise)
 
     def protect(self, name: str, **given: Any) -> tuple[Protected, list[dict[str, Any]]]:
         contract = Contract(name, self.tables[name], self.policy, **given)

@@ -12,7 +12,8 @@ import pytest
 from potable.engines.base import collect
 from potable.errors import DataError, PrivacyRefusal
 from potable.privacy import roster
-from potable.privacy.protect import Contract, People, _addressed, _own_identifiers
+from potable.privacy.forms import Index
+from potable.privacy.protect import Contract, People, _addressed
 from potable.privacy.pseudonyms import PseudonymKey, pseudonyms
 
 KEY = PseudonymKey.derive(b"k" * 32, dataset="test", epoch=1)
@@ -184,12 +185,11 @@ def test_it_compiles_for_spark(company):
     table, keys = company.tables["hr.reviews"], ibis.table(company.keys().schema(), name="keys")
     names = ibis.table({"subject": "string", "pseudonym": "string", "bucket": "int64"}, name="pseudonyms")
     known = ibis.table(ibis.Schema.from_pyarrow(roster.schema()), name="identifiers")
-    people = People(keys, names, known, (), company.normalise)
+    people = People(keys, names, known, Index("", "", {}), company.normalise)
     rows = ibis.table(company.rows("hr.reviews").schema(), name="rows")
     contract = Contract("hr.reviews", table, company.policy)
     for relation in (
         _addressed(rows, contract, people),
-        _own_identifiers(people.identifiers),
         roster.identifiers({"hr.reviews": table}, {"hr.reviews": [rows]}, keys, normalise=company.normalise),
     ):
         assert "SELECT" in ibis.to_sql(relation, dialect="pyspark")

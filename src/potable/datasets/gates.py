@@ -48,6 +48,18 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is known of people, to search the dataset for."""
+
+    identifiers: ir.Table
+    """(subject, kind, value)."""
+    pseudonyms: ir.Table
+    """(subject, pseudonym, bucket)."""
+    patterns: Patterns | None = None
+    """Finds identifiers by their form."""
+
+
+@dataclass(frozen=True)
 class LeakScan:
     """What was searched and what was found."""
 
@@ -56,38 +68,29 @@ class LeakScan:
     findings: tuple[Finding, ...]
 
 
-def leak_scan(
-    features: ir.Table,
-    identifiers: ir.Table,
-    pseudonyms: ir.Table,
-    *,
-    id_column: str,
-    engine: Engine,
-    patterns: Patterns | None = None,
-) -> LeakScan:
+def leak_scan(features: ir.Table, known: Known, *, id_column: str, engine: Engine, scratch: str) -> LeakScan:
     """Search every text and number of `features` for every identifier.
 
     Args:
         features: the finished rows.
-        identifiers: (subject, kind, value), everybody's.
-        pseudonyms: (subject, pseudonym, …).
+        known: everybody's identifiers.
         id_column: the column of `features` that holds the pseudonym.
         engine: runs it.
-        patterns: finds identifiers by their form in the texts of any other column.
+        scratch: new folder for the digests of all identifiers.
     """
     schema = features.schema()
     texts = [name for name, kind in schema.items() if kind.is_string()]
     numbers = [name for name, kind in schema.items() if kind.is_numeric()]
     counts = scalars(engine, features.agg(n=features.count()))
-    known = collect(engine, engine.map_batches(identifiers.select("subject", "kind", "value"), _known, _known_schema()))
-    names = pseudonyms.select("subject", _pseudonym="pseudonym")
+    digested = _digested(known.identifiers, engine, scratch)
+    names = known.pseudonyms.select("subject", _pseudonym="pseudonym")
     people = features.left_join(names, features[id_column] == names["_pseudonym"])
     findings = [
-        *_in_texts(people, texts, known, id_column, engine),
-        *_in_numbers(people, numbers, known, engine),
-        *_by_form(features, [name for name in texts if name != id_column], patterns, engine),
+        *_in_texts(people, texts, digested, id_column, engine),
+        *_in_numbers(people, numbers, digested, engine),
+        *_by_form(features, [name for name in texts if name != id_column], known.patterns, engine),
     ]
-    total = int(scalars(engine, identifiers.agg(n=identifiers.count()))["n"])
+    total = int(scalars(engine, known.identifiers.agg(n=known.identifiers.count()))["n"])
     ordered = sorted(findings, key=lambda found: (schema.names.index(found.column), found.kind))
     return LeakScan(int(counts["n"]) * (len(texts) + len(numbers)), total, tuple(ordered))
 
@@ -110,8 +113,15 @@ def require_clean(scan: LeakScan) -> None:
         )
 
 
+def _digested(identifiers: ir.Table, engine: Engine, scratch: str) -> ir.Table:
+    """The digests of all identifiers, kept on disk: they grow with the number of people."""
+    made = engine.map_batches(identifiers.select("subject", "kind", "value"), _known, _known_schema())
+    parts = engine.write(made, scratch)
+    return engine.read([f"{scratch}/{part.path}" for part in parts], _known_schema())
+
+
 def _in_texts(
-    people: ir.Table, texts: Sequence[str], known: pa.Table, id_column: str, engine: Engine
+    people: ir.Table, texts: Sequence[str], known: ir.Table, id_column: str, engine: Engine
 ) -> Iterator[Finding]:
     import ibis
 
@@ -121,8 +131,7 @@ def _in_texts(
     values = _union([part.filter(part.value.notnull()) for part in cells])
     counted = values.group_by(["column", "value"]).agg(cells=values.count())
     runs = engine.map_batches(counted, _Runs(id_column), _runs_schema())
-    forms = known.group_by(["digest", "kind", "telling"]).aggregate([])
-    roster = _lifted(engine, forms)
+    roster = known.select("digest", "kind", "telling").distinct()
     met = runs.inner_join(roster, "digest").select("column", "value", "cells", "digest", "kind", "telling").distinct()
     hits = collect(engine, met)
     telling = hits.filter(hits["telling"]).group_by(["column", "kind", "value", "cells"]).aggregate([])
@@ -131,7 +140,7 @@ def _in_texts(
     yield from _ambiguous(people, hits, known, engine)
 
 
-def _ambiguous(people: ir.Table, hits: pa.Table, known: pa.Table, engine: Engine) -> Iterator[Finding]:
+def _ambiguous(people: ir.Table, hits: pa.Table, known: ir.Table, engine: Engine) -> Iterator[Finding]:
     """Words anybody may use, where they stand mostly in the rows of those they name."""
     import ibis
     import pyarrow.compute as pc
@@ -143,8 +152,7 @@ def _ambiguous(people: ir.Table, hits: pa.Table, known: pa.Table, engine: Engine
     cells = _union([people.select("subject", column=ibis.literal(name), value=people[name]) for name in columns])
     names = weak.group_by(["column", "value", "digest"]).aggregate([])
     found = cells.inner_join(_lifted(engine, names), ["column", "value"])
-    mine = known.filter(pc.invert(known["telling"])).group_by(["subject", "digest"]).aggregate([("kind", "min")])
-    own = _lifted(engine, mine.rename_columns(["_owner", "_digest", "kind"]))
+    own = known.filter(~known.telling).group_by(_owner=known.subject, _digest=known.digest).agg(kind=known.kind.min())
     met = found.left_join(own, [found.subject == own["_owner"], found.digest == own["_digest"]])
     counts = met.group_by(["column", "digest"]).agg(cells=met.count(), own=met["_owner"].count(), kind=met.kind.min())
     found_by: dict[tuple[str, str], int] = {}
@@ -154,24 +162,20 @@ def _ambiguous(people: ir.Table, hits: pa.Table, known: pa.Table, engine: Engine
     yield from (Finding(column, kind, count) for (column, kind), count in found_by.items())
 
 
-def _in_numbers(people: ir.Table, numbers: Sequence[str], known: pa.Table, engine: Engine) -> Iterator[Finding]:
+def _in_numbers(people: ir.Table, numbers: Sequence[str], known: ir.Table, engine: Engine) -> Iterator[Finding]:
     """Columns whose numbers, where they are identifiers of anybody, are mostly those of their own person."""
-    import pyarrow.compute as pc
-
-    numeric = known.filter(pc.is_valid(known["number"]))
-    if not numbers or not numeric.num_rows:
+    if not numbers:
         return
-    owned = numeric.group_by(["subject", "number"]).aggregate([]).rename_columns(["_owner", "_number"])
-    own = _lifted(engine, owned)
+    numeric = known.filter(known.number.notnull())
+    own = numeric.select(_owner="subject", _number="number").distinct()
     met = people.inner_join(own, people.subject == own["_owner"])
     equal = {name: (met[name].cast("float64") == met["_number"].cast("float64")).sum() for name in numbers}
     counts = scalars(engine, met.agg(**equal))
-    anyones = numeric.group_by(["number"]).aggregate([])
+    anyones = numeric.select(number=numeric.number.cast("float64")).distinct()
     for name in numbers:
         if counts[name]:
             values = people.group_by(number=people[name].cast("float64")).agg(cells=people.count())
-            roster = _lifted(engine, anyones)
-            hits = values.semi_join(roster.select(number=roster.number.cast("float64")), "number")
+            hits = values.semi_join(anyones, "number")
             if counts[name] * 2 > scalars(engine, hits.agg(n=hits.cells.sum()))["n"]:
                 yield Finding(name, "number", int(counts[name]))
 

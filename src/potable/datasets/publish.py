@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 from potable.datasets.anonymity import Anonymity, measure, suppress
 from potable.datasets.card import CardFacts, card
 from potable.datasets.files import Written, chunks, write_both
-from potable.datasets.gates import LeakScan, Patterns, leak_scan, require_clean
+from potable.datasets.gates import Known, LeakScan, leak_scan, require_clean
 from potable.datasets.profile import Distribution, profile
 from potable.engines.base import Engine, scalars
 from potable.errors import DataError, PrivacyRefusal
@@ -36,18 +36,6 @@ class Spec:
     k: int
     suppress: bool
     """Whether classes below k lose their quasi-identifiers; otherwise they are refused."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is known of people, to search the dataset for."""
-
-    identifiers: ir.Table
-    """(subject, kind, value)."""
-    pseudonyms: ir.Table
-    """(subject, pseudonym, bucket)."""
-    patterns: Patterns | None = None
-    """Finds identifiers by their form."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +95,7 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
         rows = engine.read([str(scratch / "suppressed" / part.path) for part in parts], before.schema().to_pyarrow())
     count = _require_one_row_each(rows, spec, engine, expected=before)
     anonymity = _require_k(rows, spec, engine)
-    names, kinds = (known.identifiers, known.pseudonyms), known.patterns
-    scan = leak_scan(rows, *names, id_column=spec.id_column, engine=engine, patterns=kinds)
+    scan = leak_scan(rows, known, id_column=spec.id_column, engine=engine, scratch=str(scratch / "known"))
     require_clean(scan)
     ordered = rows.order_by(spec.id_column)
     csv, parquet = write_both(engine.stream(ordered), ordered.schema().to_pyarrow(), scratch, spec.name)

@@ -1,17 +1,15 @@
 """Texts as the redactor sees them: case, accents, punctuation and spacing taken away, offsets kept.
 
 `plain` drops invisible characters and writes exotic digits, dashes and blanks in ASCII, one for one.
-`Folded` holds the words of a plain text in lower case without accents, each after one blank, and the same
-without blanks; spans found there are given back as spans of the plain text. Names and ids are folded by
-the same rules (`fold`), so they meet whatever their spelling.
+`folded` leaves letters and digits, in lower case without accents, and blanks between them; `Offsets` leads
+from there back into the plain text. Names and ids are folded by the same rules (`fold`), so they meet
+whatever their spelling.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left, bisect_right
-from itertools import accumulate
 
 BARRIER = "\x00"
 """Stands for what is masked already; no match crosses it."""
@@ -23,7 +21,6 @@ _INVISIBLE = re.compile(
     "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
 )
 _ODD = re.compile("[\u0080-\u00bf\u0250-\U0010ffff]")
-_RUN = re.compile("  +")
 _UNDECOMPOSED = {"ø": "o", "đ": "d", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ħ": "h"}
 
 Span = tuple[int, int]
@@ -97,71 +94,42 @@ def words(text: str) -> list[str]:
     return plain(text).translate(_FOLD).split()
 
 
-class Folded:
-    """A plain text as words, with the way back to its offsets."""
+def folded(text: str) -> str:
+    """A plain text as letters and digits in lower case without accents, everything else a blank."""
+    return text.translate(_FOLD)
 
-    __slots__ = ("_line", "_removed", "_runs", "_starts", "_text", "compact", "view", "words")
+
+class Offsets:
+    """The way back from a folded text to the plain one it came from."""
+
+    __slots__ = ("_origin", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._line = f" {text.translate(_FOLD)} "
-        self._runs: list[int] | None = None
-        self._starts: list[int] = []
-        self.view = _RUN.sub(" ", self._line) if "  " in self._line else self._line
-        """Words after one blank each, and a blank at the end."""
-        parts = self.view.split()
-        self.words = frozenset(parts)
-        """The different words."""
-        self.compact = "".join(parts)
-        """Words without anything between them."""
+        self._origin: list[int] | None = None
+        if not text.isascii() and not _UNEVEN.isdisjoint(text):
+            self._origin = [index for index, char in enumerate(text) for _ in _FOLD[ord(char)]]
 
-    def of_view(self, start: int, end: int) -> Span:
-        """The span of the plain text that `view[start:end]` came from; neither end is a blank."""
-        left, right = self._line_position(start) - 1, self._line_position(end - 1) - 1
-        if not self._text.isascii() and not _UNEVEN.isdisjoint(self._text):
-            origin = [index for index, char in enumerate(self._text) for _ in _FOLD[ord(char)]]
-            left, right = origin[left], origin[right]
-            while right + 1 < len(self._text) and not _FOLD[ord(self._text[right + 1])]:
-                right += 1
-        return left, right + 1
+    def span(self, start: int, end: int) -> Span:
+        """The span of the plain text that `folded(text)[start:end]` came from."""
+        if self._origin is None:
+            return start, end
+        last = self._origin[end - 1]
+        while last + 1 < len(self._text) and not _FOLD[ord(self._text[last + 1])]:
+            last += 1
+        return self._origin[start], last + 1
 
-    def of_compact(self, start: int, end: int) -> Span:
-        """The span of the plain text that `compact[start:end]` came from."""
-        return self.of_view(self._view_position(start), self._view_position(end - 1) + 1)
 
-    def starts_word(self, position: int) -> bool:
-        """Whether a word starts at `position` of `compact`; its end counts as one."""
-        if position == len(self.compact):
-            return True
-        return self.view[self._view_position(position) - 1] == " "
+def whole_words(text: str, span: Span) -> Span:
+    """`span` of a plain text, widened to the words it cuts."""
+    start, end = span
+    while start > 0 and _joined(text, start):
+        start -= 1
+    while 0 < end < len(text) and _joined(text, end):
+        end += 1
+    return start, end
 
-    def whole_words(self, span: Span) -> Span:
-        """`span` of the plain text, widened to the words it cuts."""
-        start, end = span
-        while start > 0 and self._joined(start):
-            start -= 1
-        while end < len(self._text) and self._joined(end):
-            end += 1
-        return start, end
 
-    def _joined(self, position: int) -> bool:
-        """Whether a word runs on over `position` of the plain text."""
-        before, after = self._text[position - 1], self._text[position]
-        return _FOLD[ord(before)] not in _APART and _FOLD[ord(after)] not in _APART
-
-    def between(self, start: int, end: int) -> str:
-        """The part of the plain text that `compact[start:end]` came from."""
-        return self._text[slice(*self.of_compact(start, end))]
-
-    def _line_position(self, position: int) -> int:
-        if self._runs is None:
-            self._runs, self._removed = [], [0]
-            for run in _RUN.finditer(self._line):
-                self._runs.append(run.start() - self._removed[-1])
-                self._removed.append(self._removed[-1] + run.end() - run.start() - 1)
-        return position + self._removed[bisect_left(self._runs, position)]
-
-    def _view_position(self, position: int) -> int:
-        if not self._starts:
-            self._starts = [0, *accumulate(map(len, self.view.split()))]
-        return position + bisect_right(self._starts, position)
+def _joined(text: str, position: int) -> bool:
+    """Whether a word runs on over `position`."""
+    return _FOLD[ord(text[position - 1])] not in _APART and _FOLD[ord(text[position])] not in _APART

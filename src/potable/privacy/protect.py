@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Literal
 from potable.engines.base import Engine, Part, scalars
 from potable.errors import DataError
 from potable.privacy.categories import NONE
+from potable.privacy.forms import MARKS, Index
 from potable.privacy.policy import Policy, Rule
-from potable.privacy.redact import MARKS, Redactor
+from potable.privacy.redact import Redactor
 from potable.privacy.residue import require_no_residue
 from potable.privacy.roster import SUBJECT_ID, Normalise, with_subject
-from potable.privacy.spelling import OWN_SEPARATOR
 from potable.tables import BUCKET, KNOWN, OBJECT, ROW, SUBJECT, TIME, Table
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 NOBODY = "belongs_to_nobody"
 """Why protect quarantines a row: none of its keys leads to a person of a roster."""
 REASON = "reason"
-_OWN = "_own"
 
 Done = Literal["drop", "inside", "keep", "redact", "truncate"]
 
@@ -45,8 +44,8 @@ class People:
     """(subject, pseudonym, bucket)."""
     identifiers: ir.Table
     """(subject, kind, value)."""
-    roster: tuple[str, ...] = field(repr=False)
-    """The Parquet files of `identifiers`."""
+    index: Index = field(repr=False)
+    """The forms of all `identifiers`."""
     normalise: Normalise
     """The identity slice's form of a key."""
 
@@ -219,17 +218,8 @@ def _redacted(rows: ir.Table, contract: Contract, people: People, engine: Engine
     texts = contract.columns("redact")
     if not texts:
         return rows.select(*leaving)
-    own = _own_identifiers(people.identifiers)
-    joined = rows.left_join(own, rows[SUBJECT_ID] == own["_owner"]).select(*leaving, _OWN)
     schema = pa.schema([*contract.schema(), (BUCKET, pa.int64())])
-    return engine.map_batches(joined, Redactor(texts, _OWN, people.roster), schema)
-
-
-def _own_identifiers(identifiers: ir.Table) -> ir.Table:
-    """(_owner, _own): each subject's identifiers as one list."""
-    theirs = identifiers.filter(identifiers.subject.notnull())
-    pair = theirs.kind + _literal(OWN_SEPARATOR) + theirs.value
-    return theirs.group_by(_owner=theirs.subject).agg(**{_OWN: pair.collect()})
+    return engine.map_batches(rows.select(*leaving, SUBJECT_ID), Redactor(texts, SUBJECT_ID, people.index), schema)
 
 
 def _harmless(contract: Contract) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """Identifiers in free texts replaced by typed marks such as `[NAME]`, `[EMAIL]`, `[ID]`.
 
-Three lookups over one folded view of each text: the person's own names, numbers and addresses; anyone's
-full names and ids, by one Aho-Corasick automaton over the roster; and the forms of `potable.privacy.detect`.
-What they find is united and replaced, and a changed text is looked at again until nothing is found, so
-redacting twice changes nothing. Null stays null; invisible characters go, for they could split a name.
+Two lookups over the same plain texts: the known forms of everybody's identifiers and of the person's own
+(`potable.privacy.forms`), and the forms of `potable.privacy.detect`. What they find is united and replaced,
+and a changed text is looked at again until nothing is found, so redacting twice changes nothing. Null stays
+null; invisible characters go, for they could split a name.
 
 Entry: `Redactor`, a batch function for `engine.map_batches`.
 """
@@ -11,24 +11,25 @@ Entry: `Redactor`, a batch function for `engine.map_batches`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from potable.privacy import detect
-from potable.privacy.folding import BARRIER, Folded, Span, plain, visible
-from potable.privacy.spelling import OWN_SEPARATOR, Spelling, anyones, spellings
+from potable.privacy.folding import BARRIER, Offsets, Span, plain, visible, whole_words
+from potable.privacy.forms import MARKS, Hit, Index, Kind, people
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
-MARKS: tuple[str, ...] = ("NAME", "EMAIL", "PHONE", "ID", "ADDRESS", "URL")
-"""What may stand in brackets instead of an identifier."""
 _MARK = re.compile(r"\[(?:" + "|".join(MARKS) + r")\]")
 _BETWEEN = re.compile(r"[\s-]{0,3}")
 _PHONE_GAP = re.compile(r"[\s()+./-]{1,4}")
 _PHONE_DIGITS_BEFORE = 8
+_CHARS = 1 << 17
+"""Characters that are looked at together."""
 _GAP = 3
 """Characters that may stand between the groups of somebody else's id."""
 
@@ -37,112 +38,97 @@ Found = tuple[Span, str]
 
 @dataclass(frozen=True)
 class Redactor:
-    """Redacts the text columns of a batch; picklable, the automaton is built once per process.
+    """Redacts the text columns of a batch; picklable.
 
-    The result has the columns of the batch, the text columns redacted, without the column of own identifiers.
+    The result has the columns of the batch, the text columns redacted, without the column of subject ids.
     """
 
     columns: tuple[str, ...]
     """Text columns to redact."""
-    own: str
-    """Column with the person's own identifiers, a list of `kind` + OWN_SEPARATOR + `value`; null for none."""
-    roster: tuple[str, ...] = field(default=(), repr=False)
-    """Parquet files with everybody's identifiers (columns kind and value)."""
+    subject: str
+    """Column with the subject id each row is about; null for nobody's."""
+    index: Index
+    """Everybody's identifiers."""
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch, redacted."""
-        automaton = automaton_of(self.roster)
-        own = [tuple(values or ()) for values in batch.column(self.own).to_pylist()]
-        arrays = []
-        names = [name for name in batch.schema.names if name != self.own]
-        for name in names:
-            column = batch.column(name)
-            arrays.append(redacted(column, own, automaton) if name in self.columns else column)
+        about = people(batch.column(self.subject))
+        names = [name for name in batch.schema.names if name != self.subject]
+        columns = {name: batch.column(name) for name in names}
+        arrays = [
+            redacted(column, about, self.index) if name in self.columns else column for name, column in columns.items()
+        ]
         return type(batch).from_arrays(arrays, names=names)
 
 
-class Automaton:
-    """Everybody's full names and ids, findable in one pass."""
-
-    def __init__(self, identifiers: Iterable[tuple[str, str]]) -> None:
-        """Build it from pairs of kind and value."""
-        from ahocorasick_rs import AhoCorasick, Implementation
-
-        spoken: dict[str, str] = {}
-        compact: dict[str, str] = {}
-        for kind, value in identifiers:
-            for spelling in anyones(kind, value):
-                marks = compact if spelling.compact else spoken
-                # the same text under two kinds takes one mark, whatever order they come in
-                marks[spelling.text] = min(spelling.mark, marks.get(spelling.text, spelling.mark))
-        # the contiguous form takes a third of the memory, and every worker holds one
-        form = Implementation.ContiguousNFA
-        self._words = AhoCorasick(spoken, implementation=form, store_patterns=False) if spoken else None
-        self._ids = AhoCorasick(compact, implementation=form, store_patterns=False) if compact else None
-        self._word_marks, self._id_marks = list(spoken.values()), list(compact.values())
-
-    def find(self, text: str, folded: Folded) -> Iterator[Found]:
-        """Spans of `text` that hold an identifier of anybody."""
-        if self._words:
-            for index, start, end in self._words.find_matches_as_indexes(folded.view, overlapping=True):
-                if ends_word(folded.view, end):
-                    yield folded.of_view(start + 1, end), self._word_marks[index]
-        if self._ids and not folded.compact.isalpha():
-            for index, start, end in self._ids.find_matches_as_indexes(folded.compact, overlapping=True):
-                if at_edges(folded, start, end):
-                    span = folded.of_compact(start, end)
-                    if _close(text[slice(*span)]):
-                        yield span, self._id_marks[index]
-
-
-@lru_cache(maxsize=2)
-def automaton_of(roster: tuple[str, ...]) -> Automaton:
-    """The automaton over the identifiers in Parquet files, built once per process."""
-    return Automaton(_identifiers(roster))
-
-
-def redacted(texts: pa.Array, own: Sequence[tuple[str, ...]], automaton: Automaton) -> pa.Array:
+def redacted(texts: pa.Array, about: npt.NDArray[np.uint64], index: Index) -> pa.Array:
     """`texts` with every identifier replaced by its mark.
 
     Args:
         texts: strings; null stays null.
-        own: the writer's identifiers, as in `Redactor.own`, per text.
-        automaton: everybody's.
+        about: by text, `forms.person` of whom it is about.
+        index: everybody's identifiers.
     """
     import pyarrow as pa
 
     values = [text and visible(text) for text in texts.to_pylist()]
-    pending = [index for index, text in enumerate(values) if text]
-    again = False
-    while pending:
-        works = [_barred(plain(values[index])) for index in pending]
-        maybe = detect.candidates(pa.array(works, pa.string()))
-        changed = []
-        # marks replace whole words, so only the forms can match anew in a changed text
-        for position in sorted(maybe) if again else range(len(pending)):
-            index, work = pending[position], works[position]
-            if found := _found(work, _prepared(own[index]), automaton, maybe.get(position, ())):
-                values[index] = _replaced(values[index], found)
-                changed.append(index)
-        pending, again = changed, True
+    for first, last in _slices(values):
+        values[first:last] = _redacted(values[first:last], about[first:last], index)
     return pa.array(values, pa.string())
 
 
-def ends_word(view: str, end: int) -> bool:
-    """Whether a word of `view` ends at `end`, a possessive s aside."""
-    return view[end] == " " or view.startswith("s ", end)
+def _slices(texts: Sequence[str | None]) -> Iterator[tuple[int, int]]:
+    """Ranges of texts of about `_CHARS` characters together."""
+    first = size = 0
+    for number, text in enumerate(texts):
+        length = len(text or "")
+        if size and size + length > _CHARS:
+            yield first, number
+            first, size = number, 0
+        size += length
+    yield first, len(texts)
 
 
-def at_edges(folded: Folded, start: int, end: int) -> bool:
-    """Whether `compact[start:end]` is cut where words, or letters and digits, meet."""
-    return _edge(folded, start) and _edge(folded, end)
+def _redacted(values: list[str], about: npt.NDArray[np.uint64], index: Index) -> list[str]:
+    import pyarrow as pa
+
+    pending = [number for number, text in enumerate(values) if text]
+    again = False
+    while pending:
+        works = [_barred(plain(values[number])) for number in pending]
+        forms = detect.candidates(pa.array(works, pa.string()))
+        if again:
+            # marks replace whole words, so only what has a form can match anew in a changed text
+            pending, works = [pending[at] for at in sorted(forms)], [works[at] for at in sorted(forms)]
+            forms = {new: forms[old] for new, old in enumerate(sorted(forms))}
+        found = index.find(works, about[pending])
+        changed = []
+        for at in sorted(found.keys() | forms.keys()):
+            spans = [*_known(works[at], found.get(at, ())), *_formed(works[at], forms.get(at, ()))]
+            if spans:
+                values[pending[at]] = _replaced(values[pending[at]], spans)
+                changed.append(pending[at])
+        pending, again = changed, True
+    return values
 
 
-def _edge(folded: Folded, position: int) -> bool:
-    if folded.starts_word(position):
-        return True
-    before, after = folded.compact[position - 1], folded.compact[position]
-    return before.isdigit() != after.isdigit()
+def _known(work: str, hits: Sequence[Hit]) -> Iterator[Found]:
+    """Spans of `work` that hold known identifiers."""
+    if not hits:
+        return
+    offsets = Offsets(work)
+    for hit in hits:
+        span = offsets.span(hit.start, hit.end)
+        if hit.kind is Kind.OWN_NUMBER:
+            span = _phone(work, hit, offsets)
+        if hit.kind is not Kind.ANYONES_ID or _close(work[slice(*span)]):
+            yield whole_words(work, span), hit.mark
+
+
+def _formed(work: str, patterns: Sequence[detect.Pattern]) -> Iterator[Found]:
+    """Spans of `work` that have the form of an identifier."""
+    if patterns:
+        yield from ((whole_words(work, span), pattern.mark) for span, pattern in detect.spans(work, patterns))
 
 
 def _close(text: str) -> bool:
@@ -154,64 +140,17 @@ def _close(text: str) -> bool:
     return True
 
 
-def _found(work: str, own: Own, automaton: Automaton, patterns: Sequence[detect.Pattern]) -> list[Found]:
-    folded = Folded(work)
-    found = [*own.find(folded), *automaton.find(work, folded)]
-    if patterns:
-        found += ((span, pattern.mark) for span, pattern in detect.spans(work, patterns))
-    return [(folded.whole_words(span), mark) for span, mark in found]
-
-
-@dataclass(frozen=True)
-class Own:
-    """One person's own identifiers, ready to be looked for."""
-
-    anchors: frozenset[str]
-    """First words of all spellings; a text without any of them holds none."""
-    spoken: tuple[Spelling, ...]
-    compact: tuple[Spelling, ...]
-
-    def find(self, folded: Folded) -> Iterator[Found]:
-        """Spans that hold one of them."""
-        if not self.anchors.isdisjoint(folded.words):
-            for spelling in self.spoken:
-                for start, end in _occurrences(folded.view, spelling.text):
-                    if ends_word(folded.view, end):
-                        yield folded.of_view(start + 1, end), spelling.mark
-        for spelling in self.compact:
-            for start, end in _occurrences(folded.compact, spelling.text):
-                if spelling.mark == "PHONE":
-                    if folded.starts_word(end) or not folded.compact[end].isdigit():
-                        yield _phone(folded, start, end), spelling.mark
-                elif at_edges(folded, start, end):
-                    yield folded.of_compact(start, end), spelling.mark
-
-
-def _occurrences(line: str, text: str) -> Iterator[tuple[int, int]]:
-    start = line.find(text)
-    while start >= 0:
-        yield start, start + len(text)
-        start = line.find(text, start + 1)
-
-
-def _phone(folded: Folded, start: int, end: int) -> Span:
+def _phone(work: str, hit: Hit, offsets: Offsets) -> Span:
     """The span of a number whose last digits were found, with the country and area code before them."""
-    compact, first = folded.compact, start
-    while first > 0 and compact[first - 1].isdigit() and start - first < _PHONE_DIGITS_BEFORE:
-        if folded.starts_word(first) and not _PHONE_GAP.fullmatch(folded.between(first - 1, first + 1)[1:-1]):
-            break
-        first -= 1
-    return folded.of_compact(first, end)
-
-
-@lru_cache(maxsize=1_024)
-def _prepared(own: tuple[str, ...]) -> Own:
-    pairs = (value.partition(OWN_SEPARATOR)[::2] for value in own)
-    unique = dict.fromkeys(spelling for kind, value in pairs for spelling in spellings(kind, value))
-    spoken = tuple(spelling for spelling in unique if not spelling.compact)
-    firsts = {spelling.text.split()[0] for spelling in spoken}
-    anchors = firsts | {f"{first}s" for first in firsts}
-    return Own(frozenset(anchors), spoken, tuple(spelling for spelling in unique if spelling.compact))
+    line, first, start = hit.line, hit.first, hit.start
+    while first > 0 and line.digits[first - 1] and hit.first - first < _PHONE_DIGITS_BEFORE:
+        before = start - int(line.at[first] - line.at[first - 1])
+        if line.starts[first]:
+            between = work[offsets.span(before, before + 1)[1] : offsets.span(start, start + 1)[0]]
+            if not _PHONE_GAP.fullmatch(between):
+                break
+        first, start = first - 1, before
+    return offsets.span(start, hit.end)
 
 
 def _barred(text: str) -> str:
@@ -242,12 +181,3 @@ def _united(text: str, found: list[Found]) -> list[Found]:
                 continue
         united.append((start, end, end - start, mark))
     return [((start, end), mark) for start, end, _, mark in united]
-
-
-def _identifiers(files: Sequence[str]) -> Iterator[tuple[str, str]]:
-    import pyarrow.parquet as pq
-
-    for file in files:
-        parquet: Any = pq.ParquetFile(file)
-        for batch in parquet.iter_batches(columns=["kind", "value"]):
-            yield from zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)

@@ -45,7 +45,6 @@ class Spelling(NamedTuple):
     """Searched in the text without anything between its letters and digits."""
 
 
-@lru_cache(maxsize=65_536)
 def spellings(kind: str, value: str) -> tuple[Spelling, ...]:
     """All that stands for `value` in a text of its owner."""
     mark = MARK_OF.get(kind, "ID")
@@ -110,20 +109,24 @@ def _names(value: str) -> Iterator[str]:
                 yield part
 
 
-def _phrases(value: str) -> Iterator[str]:
+@lru_cache(maxsize=1_024)
+def _phrases(value: str) -> tuple[str, ...]:
     """A name or an address as words: as written, joined where it has a hyphen or apostrophe, umlauts both ways."""
     if value.isascii():
         texts: Iterable[str] = (value,)
     else:
         texts = (value, _UMLAUT.sub(lambda match: _UMLAUTS.get(match.group(), match.group()[0] + "e"), value))
-    for text in texts:
-        folded = fold(text)
-        if not folded:
-            continue
-        yield folded
-        if _JOINT.search(text):
-            yield fold(_JOINT.sub("", text))
-        if _WRITTEN_OUT.search(folded):
-            yield _WRITTEN_OUT.sub("", folded)
-        if "strasse" in folded:
-            yield folded.replace("strasse", "str")
+    return tuple(dict.fromkeys(phrase for text in texts for phrase in _written(text)))
+
+
+def _written(text: str) -> Iterator[str]:
+    folded = fold(text)
+    if not folded:
+        return
+    yield folded
+    if _JOINT.search(text):
+        yield fold(_JOINT.sub("", text))
+    if _WRITTEN_OUT.search(folded):
+        yield _WRITTEN_OUT.sub("", folded)
+    if "strasse" in folded:
+        yield folded.replace("strasse", "str")

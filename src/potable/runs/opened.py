@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 import ibis.expr.types as ir
 
 from potable.datasets.card import CardColumn, CardFacts, PersonalData
-from potable.datasets.publish import Known, Published, Spec, publish
+from potable.datasets.gates import Known
+from potable.datasets.publish import Published, Spec, publish
 from potable.datasets.version import Version, commit
 from potable.features.build import Built, build
 from potable.identity.match import normalise
-from potable.privacy import detect, roster
+from potable.privacy import detect, forms, roster
 from potable.privacy import pseudonyms as names
 from potable.privacy.protect import Contract, People, protect
 from potable.project import Project
@@ -55,9 +56,14 @@ def _people(shop: Workshop) -> People:
         keys=shop.keys(),
         pseudonyms=shop.read("protect", "pseudonyms", "rows", names.schema()),
         identifiers=shop.read("protect", "identifiers", "rows", roster.schema()),
-        roster=tuple(shop.files("protect", "identifiers")),
+        index=_index(shop),
         normalise=normalise,
     )
+
+
+def _index(shop: Workshop) -> forms.Index:
+    (digests,), (beginnings,) = (shop.files("protect", "identifiers", output) for output in ("forms", "beginnings"))
+    return forms.Index(digests, beginnings, shop.manifest("protect", "identifiers").facts["forms"])
 
 
 def build_features(shop: Workshop, step: Step, attempt: str) -> Made:

@@ -6,7 +6,7 @@ what it made. Skipping, committing and recording belong to `runner`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.identity.match import normalise
 from potable.identity.resolve import KEYS, resolve
-from potable.privacy import pseudonyms, roster
+from potable.privacy import forms, pseudonyms, roster
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
 from potable.sources.base import Blob, Landed, Source
@@ -99,12 +99,20 @@ def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
 
 
 def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
-    """The roster of every value that names or reaches someone, quarantined records included."""
-    tables = shop.project.tables
+    """The roster of every value that names or reaches someone, quarantined records included, and its forms."""
+    tables, vault = shop.project.tables, shop.lake.vault
     rows = {name: [shop.validated(name), *shop.quarantined(name)] for name in tables}
     found = roster.identifiers(tables, rows, shop.keys(), normalise=normalise)
-    parts = shop.engine.write(found, shop.lake.vault.locate(f"{attempt}/rows")) if found is not None else []
-    return Made({"rows": parts}, {"rows": sum(part.rows for part in parts)})
+    parts = shop.engine.write(found, vault.locate(f"{attempt}/rows")) if found is not None else []
+    known = shop.engine.read([vault.locate(f"{attempt}/rows/{part.path}") for part in parts], roster.schema())
+    count = sum(part.rows for part in parts)
+    files: dict[str, list[Part]] = {"rows": list(parts)}
+
+    def write(name: str, chunks: Iterable[bytes]) -> None:
+        files[name] = [Part("digests", 0, vault.put(f"{attempt}/{name}/digests", chunks))]
+
+    shape = forms.save(shop.engine.stream(forms.forms(known, shop.engine)), count, write)
+    return Made(files, {"rows": count}, {"forms": shape})
 
 
 def make_pseudonyms(shop: Workshop, step: Step, attempt: str) -> Made:

@@ -1,0 +1,117 @@
+"""Many folded texts as one line of characters, and the hash of any run of them.
+
+The hash of the characters from a to b is the sum of value(k) * P**(k - a) modulo 2**64, read off prefix
+sums (Karp and Rabin 1987), so runs of a whole batch are hashed by a few operations on arrays. Blanks are
+left out of the line; where one stood, a word starts.
+
+Entry: `Line`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Places = npt.NDArray[np.intp]
+    """Positions in a line."""
+    Flags = npt.NDArray[np.bool_]
+    Hashes = npt.NDArray[np.uint64]
+
+_SEPARATOR = "\x01"
+_BLANK, _ZERO, _NINE, _S = map(ord, " 09s")
+_P = 0x9E3779B97F4A7C15
+_P_INVERSE = pow(_P, -1, 1 << 64)
+_WORD = 0xC2B2AE3D27D4EB4F
+"""Added to the value of a character that starts a word, so that `an na` and `anna` differ."""
+_KEPT_POWERS = 1 << 18
+
+
+class Line:
+    """Folded texts side by side; no run of characters that is looked for crosses from one to the next."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        import numpy as np
+
+        joined = f" {_SEPARATOR} ".join(texts)
+        codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
+        self.at: Places = np.flatnonzero(codes != _BLANK)
+        """Where each character stands among the joined texts."""
+        chars = codes[self.at]
+        size = len(chars)
+        self.starts: Flags = np.ones(size + 1, np.bool_)
+        """Whether a word starts at a character; the end counts as one."""
+        if size:
+            np.not_equal(self.at[1:], self.at[:-1] + 1, out=self.starts[1:size])
+        self.digits: Flags = (chars >= _ZERO) & (chars <= _NINE)
+        self.edges: Flags = self.starts.copy()
+        """Where words, or letters and digits, meet."""
+        self.edges[1:size] |= self.digits[1:] != self.digits[:-1]
+        self.ends_s: Flags = chars == _S
+        self._number: Places = np.cumsum(chars == ord(_SEPARATOR))
+        lengths = np.fromiter(map(len, texts), np.intp, len(texts)) + 3
+        self._texts: Places = np.concatenate(([0], np.cumsum(lengths)[:-1])) if len(texts) else lengths
+        values = chars.astype(np.uint64) + np.uint64(1)
+        self._powers, self._inverses = powers(size)
+        self._compact = _sums(values * self._powers)
+        worded = values + self.starts[:size] * np.uint64(_WORD)
+        self._spoken = _sums(worded * self._powers)
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def words(self) -> tuple[Places, Places]:
+        """Start and end of every word."""
+        import numpy as np
+
+        starts = np.flatnonzero(self.starts[:-1])
+        return starts, np.append(starts[1:], len(self))
+
+    def text_of(self, places: Places) -> Places:
+        """The number of the text each place lies in; what separates two texts counts to the second."""
+        numbers: Places = self._number[places]
+        return numbers
+
+    def in_text(self, text: int, place: int) -> int:
+        """The offset, in its text, of the character at `place`."""
+        return int(self.at[place] - self._texts[text])
+
+    def spoken(self, starts: Places, ends: Places) -> Hashes:
+        """Hashes of runs of words."""
+        hashes: Hashes = (self._spoken[ends] - self._spoken[starts]) * self._inverses[starts]
+        return hashes
+
+    def compact(self, starts: Places, ends: Places) -> Hashes:
+        """Hashes of runs of letters and digits, whatever stands between them."""
+        hashes: Hashes = (self._compact[ends] - self._compact[starts]) * self._inverses[starts]
+        return hashes
+
+
+def powers(size: int) -> tuple[Hashes, Hashes]:
+    """The powers 0 to size - 1 of P, and 0 to size of its inverse, modulo 2**64."""
+    made = _powers(_KEPT_POWERS if size < _KEPT_POWERS else size + 1)
+    return made[0][:size], made[1][: size + 1]
+
+
+@lru_cache(maxsize=1)
+def _powers(size: int) -> tuple[Hashes, Hashes]:
+    import numpy as np
+
+    def of(base: int) -> Hashes:
+        factors = np.full(size, base, np.uint64)
+        factors[0] = 1
+        return np.cumprod(factors, dtype=np.uint64)
+
+    return of(_P), of(_P_INVERSE)
+
+
+def _sums(values: Hashes) -> Any:
+    import numpy as np
+
+    sums = np.zeros(len(values) + 1, np.uint64)
+    np.cumsum(values, out=sums[1:])
+    return sums

@@ -1,0 +1,71 @@
+"""The index of forms against a slow and obvious search: every form, every text, every place."""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.privacy.known import index
+
+from potable.privacy.folding import folded, plain
+from potable.privacy.forms import Kind, forms_of, people
+
+PEOPLE = ("a", "b", None)
+PIECES = ("anna", "lee", "annas", "Lena", "o'hara", "müller", "E12345", "e123456", "12345", "678", "9", "7 ", "ß", "s")
+VALUES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map(" ".join)
+KINDS = st.sampled_from(["name", "full_name", "email", "phone", "id", "address"])
+IDENTIFIERS = st.lists(st.tuples(st.sampled_from(PEOPLE), KINDS, VALUES), max_size=6)
+GAPS = st.sampled_from(["", " ", "-", ", ", "\u0301", "\x01", "\n"])
+TEXT = st.lists(st.tuples(st.sampled_from(PIECES), GAPS), max_size=8).map(
+    lambda parts: "".join(piece + gap for piece, gap in parts)
+)
+
+
+def _edge(compact: str, starts: set[int], at: int) -> bool:
+    return at in starts or at == len(compact) or compact[at - 1].isdigit() != compact[at].isdigit()
+
+
+def _runs(text: str, kind: Kind, form: str) -> set[tuple[str, int]]:
+    """What a form is in a text: (letters and digits, how many stand before them)."""
+    view = " " + " ".join(folded(text).split()) + " "
+    compact = view.replace(" ", "")
+    starts = {len(view[: at + 1].replace(" ", "")) for at, char in enumerate(view) if char == " "}
+    found = set()
+    if kind.words:
+        for match in re.finditer(f"(?= {form}s? )", view):
+            found.add((form.replace(" ", ""), len(view[: match.start()].replace(" ", ""))))
+    else:
+        for match in re.finditer(f"(?={form})", compact):
+            first, last = match.start(), match.start() + len(form)
+            if kind is Kind.OWN_NUMBER:
+                whole = last in starts or last == len(compact) or not compact[last].isdigit()
+            else:
+                whole = _edge(compact, starts, first) and _edge(compact, starts, last)
+            if whole:
+                found.add((form, first))
+    return found
+
+
+@settings(max_examples=400, deadline=None)
+@given(IDENTIFIERS, st.lists(st.tuples(TEXT, st.sampled_from(PEOPLE)), max_size=4))
+def test_the_index_finds_exactly_the_forms_that_stand_in_a_text(identifiers, texts):
+    known = index(identifiers)
+    works = [plain(text) for text, _ in texts]
+    about = people(pa.array([subject for _, subject in texts], pa.string()))
+    found = set()
+    for number, hits in known.find(works, about).items():
+        for hit in hits:
+            compact = folded(works[number]).replace(" ", "")
+            first = len(folded(works[number])[: hit.start].replace(" ", ""))
+            found.add((number, hit.kind, compact[first : first + hit.last - hit.first], first))
+    expected = {
+        (number, kind, run, first)
+        for number, (work, (_, about)) in enumerate(zip(works, texts, strict=True))
+        for subject, identifier, value in identifiers
+        for kind, _, form in forms_of(identifier, value)
+        if not kind.own or (subject and subject == about)
+        for run, first in _runs(work, kind, form)
+    }
+    assert found == expected

@@ -1,0 +1,46 @@
+"""An index of identifiers, made in the test's own process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+
+from potable.privacy import forms
+from potable.privacy.forms import Index
+from potable.privacy.redact import redacted
+
+SOMEBODY = "somebody"
+
+
+def index(identifiers: Iterable[tuple[str | None, str, str]], folder: Path | None = None) -> Index:
+    """The index of (subject, kind, value)."""
+    rows = [dict(zip(("subject", "kind", "value"), row, strict=True)) for row in identifiers]
+    batch = pa.RecordBatch.from_pylist(rows, pa.schema([(name, pa.string()) for name in ("subject", "kind", "value")]))
+    made = pa.Table.from_batches([forms.made_forms(batch)])
+    # each index has a name of its own, for opened ones are kept by name
+    place = Path(tempfile.mkdtemp(dir=folder))
+
+    def write(name: str, chunks: Iterable[bytes]) -> None:
+        (place / name).write_bytes(b"".join(chunks))
+
+    ordered = made.group_by(made.column_names).aggregate([]).sort_by([("digest", "ascending")])
+    shape = forms.save(ordered.to_batches(), len(rows), write)
+    return Index(str(place / "forms"), str(place / "beginnings"), shape)
+
+
+def redact(
+    text: str | None, own: Iterable[tuple[str, str]] = (), everybody: Iterable[tuple[str, str]] = ()
+) -> str | None:
+    """A text of somebody whose identifiers are `own`."""
+    known = index([*((SOMEBODY, *pair) for pair in own), *((None, *pair) for pair in everybody)])
+    return again(text, known)
+
+
+def again(text: str | None, known: Index) -> str | None:
+    """A text of somebody, redacted by an index."""
+    texts = pa.array([text], pa.string())
+    result: str | None = redacted(texts, forms.people(pa.array([SOMEBODY])), known).to_pylist()[0]
+    return result
