@@ -87,14 +87,14 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "card",
         "ID",
-        _DIGITS,
+        "[2-6][0-9]{3}[ -]?[0-9]{3,7}[ -]?[0-9]{3}",
         re.compile(r"(?<![0-9])[2-6][0-9]{3}(?:[ -]?[0-9]{3,7}){2}(?:[ -]?[0-9]{1,7})?(?![0-9])"),
         _whole(checksums.card),
     ),
     Pattern(
         "aadhaar",
         "ID",
-        _DIGITS,
+        "[2-9][0-9]{3}[ .-]?[0-9]{4}[ .-]?[0-9]{4}",
         re.compile(r"(?<![0-9])[2-9][0-9]{3}([ .-]?)[0-9]{4}\1[0-9]{4}(?![0-9])"),
         _whole(checksums.aadhaar),
     ),
@@ -108,7 +108,7 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "ssn",
         "ID",
-        _DIGITS,
+        "[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}",
         re.compile(r"(?<![0-9-])[0-9]{3}([ -])[0-9]{2}\1[0-9]{4}(?![0-9-])"),
         _whole(checksums.ssn),
     ),
@@ -122,7 +122,7 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "steuer_id",
         "ID",
-        _DIGITS,
+        "[1-9][0-9][ ./-]?[0-9]{3}[ ./-]?[0-9]{3}[ ./-]?[0-9]{3}",
         re.compile(r"(?<![0-9])[1-9][0-9]([ ./-]?)[0-9]{3}\1[0-9]{3}\1[0-9]{3}(?![0-9])"),
         _whole(checksums.steuer_id),
     ),

@@ -39,8 +39,8 @@ class PeakMemory:
 
 
 def resident(process: psutil.Process) -> int:
-    """Resident bytes of `process` and its children."""
-    total = 0
+    """Resident bytes of `process` and its children; what they share (libraries, mapped files) counts once."""
+    own = shared = 0
     try:
         members = [process, *process.children(recursive=True)]
     except psutil.Error:
@@ -48,5 +48,7 @@ def resident(process: psutil.Process) -> int:
     for member in members:
         # one that has just ended holds nothing any more
         with suppress(psutil.Error):
-            total += member.memory_info().rss
-    return total
+            memory = member.memory_info()
+            common = getattr(memory, "shared", 0)
+            own, shared = own + memory.rss - common, max(shared, common)
+    return own + shared
