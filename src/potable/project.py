@@ -32,6 +32,8 @@ from potable.store.layout import Lake
 from potable.tables import Table
 
 R = TypeVar("R")
+STORES = ("file", "s3", "gs", "az")
+"""Schemes of URLs a lake or vault may lie under; a path needs none."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -213,12 +215,10 @@ def _not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping
         ("vault",): platform.vault,
     }
     for key, url in roots.items():
-        if "://" in url and not url.startswith("file://"):
-            place = documents["potable"].place(*key)
-            problem = (
-                f"`{'.'.join(key)}` is no local folder; the {platform.engine} engine cannot work on object stores yet"
-            )
-            errors.append(ProjectError(problem, "P040", place=place, allowed="a path or a file:// URL"))
+        if "://" in url and url.partition("://")[0] not in STORES:
+            problem = f"`{'.'.join(key)}` lies on a kind of store that is not known"
+            allowed = "a path, " + ", ".join(f"{scheme}://" for scheme in STORES)
+            errors.append(ProjectError(problem, "P040", place=documents["potable"].place(*key), allowed=allowed))
     for name, table in tables.items():
         if table.known == "landed":
             source, short = name.split(".", 1)

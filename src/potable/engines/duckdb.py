@@ -12,13 +12,12 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import duckdb
 import ibis
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from potable.engines import places
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.pool import Pool
 from potable.errors import EnvironmentFailure, PotableError
@@ -69,6 +68,7 @@ class DuckDBEngine:
         self._names = 0
         self._readers: dict[str, pa.RecordBatchReader] = {}
         self._failures: dict[str, Exception] = {}
+        self._schemes: set[str] = set()
 
     def read(self, files: Sequence[str], schema: pa.Schema) -> ibis.Table:
         name = self._name()
@@ -77,6 +77,7 @@ class DuckDBEngine:
             self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_schema")
             self._connection.unregister(f"{name}_schema")
             return self._ibis.table(name)
+        self._reach(files[0])
         listed = ", ".join(_quoted(_no_glob(file)) for file in files)
         columns = ", ".join(_identifier(column) for column in schema.names)
         view = f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=false)"
@@ -92,7 +93,8 @@ class DuckDBEngine:
     def write(
         self, relation: ibis.Table, directory: str, *, partition_by: str | None = None, order_by: Sequence[str] = ()
     ) -> list[Part]:
-        self._guarded("", lambda: Path(directory).mkdir(parents=True, exist_ok=True))
+        self._guarded("", lambda: places.make(directory))
+        self._reach(directory)
         ordered = relation.order_by(list(order_by)) if order_by else relation
         query = self._ibis.compile(ordered)
         target, options = f"{directory}/part-0.parquet", "FORMAT parquet, COMPRESSION zstd"
@@ -100,7 +102,8 @@ class DuckDBEngine:
             target, options = directory, f"{options}, PARTITION_BY ({_identifier(partition_by)}), OVERWRITE_OR_IGNORE"
         copy = f"COPY ({query}) TO {_quoted(target)} ({options})"
         self._guarded(query, lambda: self._copied(copy, directory))
-        return sorted((_part(file, directory) for file in Path(directory).rglob("*.parquet")), key=lambda p: p.path)
+        made: list[Part] = self._guarded("", lambda: places.parts(directory))
+        return made
 
     def _copied(self, copy: str, directory: str) -> None:
         """Run a COPY; one that runs out of memory again with one thread, which sorts in much less.
@@ -112,8 +115,8 @@ class DuckDBEngine:
         except duckdb.OutOfMemoryException:
             if self._threads == 1 or any(f'"{name}"' in copy for name in self._readers):
                 raise
-            shutil.rmtree(directory)
-            Path(directory).mkdir()
+            places.clear(directory)
+            places.make(directory)
             self._connection.execute("SET threads = 1")
             try:
                 self._connection.execute(copy)
@@ -138,6 +141,13 @@ class DuckDBEngine:
         self._pool.close()
         self._ibis.disconnect()
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _reach(self, path: str) -> None:
+        """Let the connection read and write where `path` lies."""
+        scheme = places.scheme_of(path)
+        if scheme and scheme not in self._schemes:
+            self._connection.register_filesystem(places.filesystem(scheme))
+            self._schemes.add(scheme)
 
     def _name(self) -> str:
         self._names += 1
@@ -195,21 +205,8 @@ def _identifier(name: str) -> str:
 
 
 def _no_glob(path: str) -> str:
-    """`path` so that no sign in it is taken for a pattern."""
-    return re.sub(r"[*?\[]", r"[\g<0>]", path)
-
-
-def _part(file: Path, directory: str) -> Part:
-    path = file.relative_to(directory)
-    value = unquote(path.parts[0]).rpartition("=")[2] if len(path.parts) > 1 else None
-    if value is not None and not value.lstrip("-").isdigit():
-        raise PotableError("a row has no partition")
-    return Part(
-        path.as_posix(),
-        pq.read_metadata(file).num_rows,
-        file.stat().st_size,
-        int(value) if value is not None else None,
-    )
+    """`path` so that no sign in it is taken for a pattern; names in object stores hold none."""
+    return path if places.scheme_of(path) else re.sub(r"[*?\[]", r"[\g<0>]", path)
 
 
 def _translated(failure: Exception) -> PotableError:

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from potable.engines.base import Engine
+from potable.engines.places import mapped
 from potable.privacy.folding import folded
 from potable.privacy.lines import Line
 from potable.privacy.spelling import anyones, spellings
@@ -157,7 +158,8 @@ class _Opened(NamedTuple):
 def _opened(forms: str, beginnings: str) -> _Opened:
     import numpy as np
 
-    return _Opened(np.memmap(forms, np.int64, "r"), np.memmap(beginnings, np.uint8, "r"))
+    with mapped(forms) as digests, mapped(beginnings) as bits:
+        return _Opened(np.memmap(digests, np.int64, "r"), np.memmap(bits, np.uint8, "r"))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -19,6 +19,9 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
 from potable.errors import EnvironmentFailure, PotableError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _PARTS = 4
 """Parts of 10 MiB of one object on their way at a time."""
@@ -109,7 +112,7 @@ class Store:
         with self._reporting(path):
             if self._root:
                 return (self._root / path).open("rb")
-            return io.BufferedReader(cast("io.RawIOBase", obstore.open_reader(self._store, path)))
+            return io.BufferedReader(_Reader(obstore.open_reader(self._store, path)))
 
     def list(self, prefix: str) -> list[str]:
         """Paths below `prefix`, sorted."""
@@ -138,6 +141,32 @@ class Store:
                 next="potable doctor",
                 retryable=True,
             ) from failure
+
+
+class _Reader(io.RawIOBase):
+    """An object of a bucket as a raw stream."""
+
+    def __init__(self, inner: obstore.ReadableFile) -> None:
+        self._inner = inner
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move; returns the position."""
+        return int(self._inner.seek(offset, whence))
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Fill `buffer` with the next bytes; returns how many."""
+        view = memoryview(buffer).cast("B")
+        data = self._inner.read(len(view))
+        view[: len(data)] = data
+        return len(data)
 
 
 def _kind(failure: Exception) -> str:
