@@ -173,16 +173,19 @@ class _Search:
 
     def hits(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[int, Hit]]:
         """Every form found, with the number of its text."""
-        runs = self._word_runs if self.kind.words else self._number_runs
-        if self.kind is Kind.ANYONES_ID or self.kind is Kind.OWN_ID:
-            runs = self._id_runs
-        for starts, ends in runs(beginnings, sizes):
+        for starts, ends in self._runs(beginnings, sizes):
             marks = self.opened.marks(self._digests(self.kind, starts, ends))
             texts = self.line.text_of(starts)
             for index in (marks >= 0).nonzero()[0].tolist():
                 number, first, last = int(texts[index]), int(starts[index]), int(ends[index])
                 start, end = self.line.in_text(number, first), self.line.in_text(number, last - 1) + 1
                 yield number, Hit(start, end, MARKS[marks[index]], self.kind, self.line, first, last)
+
+    def _runs(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[Places, Places]]:
+        """Starts and ends of the runs that may be a form, by the bits of their beginnings."""
+        if self.kind.words:
+            return self._word_runs(beginnings, sizes)
+        return self._number_runs(sizes) if self.kind is Kind.OWN_NUMBER else self._id_runs(beginnings, sizes)
 
     def _word_runs(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[Places, Places]]:
         import numpy as np
@@ -220,7 +223,7 @@ class _Search:
             fit = fit[self.line.edges[fit + size]]
             yield fit, fit + size
 
-    def _number_runs(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[Places, Places]]:
+    def _number_runs(self, sizes: Sequence[int]) -> Iterator[tuple[Places, Places]]:
         import numpy as np
 
         after = self.line.starts[1:] | ~np.append(self.line.digits[1:], False)

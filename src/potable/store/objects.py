@@ -46,7 +46,7 @@ class Store:
         self._root = None if "://" in local else ((base or Path()) / Path(local).expanduser()).absolute()
         with self._reporting(""):
             if private and self._root and not self._root.exists():
-                self._root.mkdir(parents=True, mode=0o700)
+                self._root.mkdir(parents=True, mode=0o700, exist_ok=True)
             self._store = LocalStore(str(self._root), mkdir=True) if self._root else from_url(url)
 
     def locate(self, path: str) -> str:
@@ -136,7 +136,7 @@ class Store:
             raise EnvironmentFailure(
                 f"the store refused `{path or self.url}`: {_kind(failure)}",
                 "E004",
-                hint="is the disk full, or do the rights not allow it?",
+                hint="is the disk full, do the rights not allow it, or can the store not be reached?",
                 state="nothing was committed; the last version stays current",
                 next="potable doctor",
                 retryable=True,
