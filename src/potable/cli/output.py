@@ -28,7 +28,7 @@ from potable.report.numbers import human_bytes, human_count, human_seconds, plai
 from potable.runs.memory import resident
 from potable.runs.record import VERBS, Event, RunRecord
 
-__all__ = ["Progress", "human_bytes", "human_count", "summary", "table"]
+__all__ = ["Progress", "human_bytes", "human_count", "line", "summary", "table"]
 
 _SHOWN = 6
 """Running steps shown at once."""
@@ -172,6 +172,18 @@ def summary(record: RunRecord, report: str) -> str:
         "next": _next(record),
     }
     return "\n".join(lines + [f"  {label:<12} {text}" for label, text in facts.items() if text])
+
+
+def line(record: RunRecord) -> dict[str, object]:
+    """What a scheduler needs to know of a run, small enough for one line."""
+    data = record.dataset
+    short = {"run": record.run, "outcome": record.outcome, "exit_code": record.exit_code}
+    steps = {state: sum(step.state == state for step in record.steps) for state in ("done", "skipped", "failed")}
+    version = {"dataset": data.name, "version": data.version, "new": data.new, "rows": data.rows} if data else {}
+    if data:
+        published = [step.fingerprint for step in record.steps if step.verb == "publish"]
+        version |= {"fingerprint": published[-1], "csv": data.csv, "parquet": data.parquet}
+    return {**short, "steps": steps, **version, **({"error": record.error.get("code")} if record.error else {})}
 
 
 def table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:

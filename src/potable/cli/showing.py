@@ -23,10 +23,12 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
         ProjectError: the project has no such dataset.
         EnvironmentFailure: E008, no version has been published yet.
     """
-    name = project.features.dataset
-    if dataset not in (None, name):
-        hint = did_you_mean(str(dataset), [name])
-        raise ProjectError(f"the project has no dataset `{dataset}`", "P031", allowed=name, hint=hint)
+    own = project.features.dataset
+    name = dataset or own
+    # a version of another day is kept under name@day
+    if name.split("@", 1)[0] != own:
+        hint = did_you_mean(name, [own])
+        raise ProjectError(f"the project has no dataset `{dataset}`", "P031", allowed=own, hint=hint)
     lake = project.lake()
     version = current(lake.versions(name))
     if version is None:

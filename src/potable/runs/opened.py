@@ -140,6 +140,7 @@ def lineage_of(shop: Workshop, step: Step) -> dict[str, str]:
         "pseudonym key": key_name(shop.key),
         "subjects": shop.done["resolve", "subjects"][0].fingerprint,
         "build": shop.done["build", step.name][0].fingerprint,
+        **({"as of": str(shop.project.as_of)} if shop.project.as_of else {}),
     }
 
 
@@ -198,5 +199,5 @@ def commit_version(shop: Workshop) -> tuple[Version, bool]:
         run=shop.run,
         published_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    found, new = commit(shop.lake.versions(name), version)
+    found, new = commit(shop.lake.versions(shop.project.dataset), version)
     return replace(found), new

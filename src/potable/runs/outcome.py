@@ -147,7 +147,7 @@ def _dataset(shop: Workshop, version: Version, new: bool) -> DatasetRecord:
     label = shop.project.plan.labels[-1].name
     locate = shop.lake.open.locate
     return DatasetRecord(
-        name=version.dataset,
+        name=shop.project.dataset,
         version=version.number,
         new=new,
         rows=version.rows,

@@ -7,7 +7,7 @@ machine nor the clock changes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -64,9 +64,17 @@ def code(verb: Verb) -> str:
     return code_version(*_SHARED, *_CODE[verb])
 
 
-def ingest_steps(project: Project) -> list[Step]:
-    """One step per source."""
-    return [Step("ingest", source) for source in project.sources]
+def ingest_steps(project: Project, sources: Collection[str] | None = None) -> list[Step]:
+    """One step per source; of all sources by default."""
+    return [Step("ingest", source) for source in project.sources if sources is None or source in sources]
+
+
+def validate_steps(
+    project: Project, landed: Mapping[str, Sequence[Landed]], tables: Collection[str] | None = None
+) -> list[Step]:
+    """One step per table; needs only the sources of these tables to be landed."""
+    wanted = [name for name in project.tables if tables is None or name in tables]
+    return [_validate(project, name, landed[name.split(".", 1)[0]]) for name in wanted]
 
 
 def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: str) -> list[Step]:
@@ -77,7 +85,7 @@ def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: s
         key: fingerprint of the vault's pseudonym key (never the key).
     """
     tables = project.tables
-    validate = [_validate(project, name, landed[name.split(".", 1)[0]]) for name in tables]
+    validate = validate_steps(project, landed)
     prints = {step.name: step.fingerprint for step in validate}
     resolve = _resolve(project, prints)
     roster = _roster(project, prints, resolve)

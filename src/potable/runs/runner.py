@@ -1,7 +1,8 @@
 """The runner: the plan's steps one after the other, each skipped, made and committed, or failed.
 
 A step's manifest is written last and put-if-absent, so a killed run continues where it stopped, an
-unchanged step is found again, and of two runs at once each adopts what the other finished first.
+unchanged step is found again, and of two runs at once each adopts what the other finished first. A full
+refresh makes finished steps once more beside themselves: what stands stays, and must be what comes out.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -22,13 +23,14 @@ import potable
 from potable import plugins
 from potable.engines.base import Engine, Part
 from potable.engines.freed import give_back
-from potable.errors import EnvironmentFailure, PotableError
+from potable.errors import DataError, EnvironmentFailure, PotableError
 from potable.project import Project, memory_bytes
 from potable.runs import opened, restricted
 from potable.runs.memory import PeakMemory
 from potable.runs.outcome import facts
-from potable.runs.plan import Step, ingest_steps, later_steps
+from potable.runs.plan import Step, ingest_steps, later_steps, validate_steps
 from potable.runs.record import VERBS, Event, Listener, RunRecord, State, StepRecord, Verb
+from potable.runs.select import SELECTABLE, Selection, selection
 from potable.runs.vault import key_name, pseudonym_key
 from potable.runs.workshop import Made, Workshop
 from potable.sources.ingest import Landing, current, ingest
@@ -55,6 +57,19 @@ class Options:
     """Stop after this verb; what it needs must have run before."""
     reason: str = ""
     """Why, for the audit log."""
+    select: tuple[str, ...] = ()
+    """Sources and tables to work on; all by default. A run of all verbs then stops after validate."""
+    full_refresh: bool = False
+    """Read the sources from the beginning, and prove every finished step by making it again."""
+
+    def __post_init__(self) -> None:
+        if self.select and self.only not in (None, *SELECTABLE):
+            raise ValueError(f"`{self.only}` works on all tables at once and takes no selection")
+
+    @property
+    def publishes(self) -> bool:
+        """Whether the run ends with a version."""
+        return self.only in (None, "publish") and not self.select
 
 
 @dataclass
@@ -65,6 +80,8 @@ class _Run:
     listener: Listener
     steps: list[StepRecord] = field(default_factory=list)
     total: int = 0
+    changed: bool = False
+    """Whether anything came out that was not there before."""
 
     def tell(self, step: Step, state: State, record: StepRecord) -> None:
         self.listener(
@@ -90,7 +107,11 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     """Run the project; returns its record, which is stored under `runs/` also when the run failed.
 
     The record of a failed run carries the error; raising it is the caller's decision.
+
+    Raises:
+        ProjectError: the options select something the project does not have; nothing ran.
     """
+    selection(project, options.select)
     started, begun = datetime.now(UTC), time.monotonic()
     name = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     memory = memory_bytes(project.platform.memory)
@@ -101,7 +122,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
         running = _Run(shop, listener)
         try:
             _execute(running, options)
-            version = opened.commit_version(shop) if options.only in (None, "publish") else None
+            version = opened.commit_version(shop) if options.publishes else None
         except PotableError as error:
             failure = error
     record = RunRecord(
@@ -126,31 +147,44 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     return record
 
 
-def landed_now(project: Project, lake: Lake) -> dict[str, tuple[Any, ...]]:
-    """What the raw zone holds of each source, without looking at the sources."""
-    return {name: tuple(current(lake.batches(name))[0].values()) for name in project.sources}
+def landed_now(project: Project, lake: Lake, sources: Collection[str] | None = None) -> dict[str, tuple[Any, ...]]:
+    """What the raw zone holds of each source (or of some), without looking at the sources."""
+    wanted = [name for name in project.sources if sources is None or name in sources]
+    return {name: tuple(current(lake.batches(name))[0].values()) for name in wanted}
 
 
 def _execute(running: _Run, options: Options) -> None:
     shop = running.shop
-    chosen = VERBS[: VERBS.index(options.only) + 1] if options.only else VERBS
-    first = ingest_steps(shop.project)
-    running.total = len(first) + len(shop.project.tables) * 2 + 5
+    wanted = selection(shop.project, options.select)
+    first = ingest_steps(shop.project, wanted.sources)
+    running.total = len(first) + len(wanted.tables) * 2 + 5
     if options.only in (None, "ingest"):
         for step in first:
-            _ingest(running, step)
+            _ingest(running, step, fresh=options.full_refresh)
+    elif options.only == "validate":
+        shop.landed |= landed_now(shop.project, shop.lake, wanted.sources)
     else:
         shop.landed |= landed_now(shop.project, shop.lake)
     if empty := [name for name, objects in shop.landed.items() if not objects]:
         raise EnvironmentFailure(f"source `{empty[0]}` has not been landed yet", "E008", next="potable run")
-    steps = [step for step in later_steps(shop.project, shop.landed, key_name(shop.key)) if step.verb in chosen]
+    steps = _after_ingest(shop, options, wanted)
     running.total = len(running.steps) + len(steps)
     for step in steps:
-        wanted = options.only in (None, step.verb)
-        _perform(running, step, make=wanted)
+        make = options.only in (None, step.verb)
+        _perform(running, step, make=make, again=make and options.full_refresh)
 
 
-def _ingest(running: _Run, step: Step) -> None:
+def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[Step]:
+    if options.only == "ingest":
+        return []
+    if options.only == "validate" or (wanted.partial and options.only is None):
+        return validate_steps(shop.project, shop.landed, wanted.tables)
+    last = VERBS.index(options.only or "publish")
+    steps = later_steps(shop.project, shop.landed, key_name(shop.key))
+    return [step for step in steps if VERBS.index(step.verb) <= last and wanted.takes(step)]
+
+
+def _ingest(running: _Run, step: Step, *, fresh: bool) -> None:
     shop, begun = running.shop, time.monotonic()
     running.tell(step, "started", StepRecord("ingest", step.label, "started"))
     objects = received = 0
@@ -168,14 +202,16 @@ def _ingest(running: _Run, step: Step) -> None:
             base=shop.project.root,
             threads=shop.project.platform.threads,
             progress=progress,
+            fresh=fresh,
         )
+    running.changed |= bool(made.new_objects)
     shop.landed[step.name] = made.objects
     state: State = "done" if made.new_objects else "skipped"
     seconds = round(time.monotonic() - begun, 3)
     running.add(step, StepRecord("ingest", step.label, state, seconds=seconds, bytes=made.bytes))
 
 
-def _perform(running: _Run, step: Step, *, make: bool) -> None:
+def _perform(running: _Run, step: Step, *, make: bool, again: bool) -> None:
     shop, begun = running.shop, time.monotonic()
     store = step.store(shop.lake)
     manifest = find(store, step.folder)
@@ -188,6 +224,12 @@ def _perform(running: _Run, step: Step, *, make: bool) -> None:
         running.tell(step, "started", StepRecord(step.verb, step.label, "started"))
         with _failing(running, step):
             manifest = _made(shop, step)
+        state, running.changed = "done", True
+    elif again and step.verb != "resolve":
+        # subject ids are drawn once and kept in the ledger, so resolve has nothing to prove
+        running.tell(step, "started", StepRecord(step.verb, step.label, "started"))
+        with _failing(running, step):
+            _prove(shop, step, manifest)
         state = "done"
     shop.done[step.verb, step.name] = (step, manifest)
     counts = manifest.counts
@@ -208,7 +250,12 @@ def _perform(running: _Run, step: Step, *, make: bool) -> None:
 
 
 def _made(shop: Workshop, step: Step) -> Manifest:
-    """Make a step in an attempt folder of its own, and commit it unless another run was first."""
+    """Make a step, and commit it unless another run was first."""
+    return commit(step.store(shop.lake), step.folder, _attempted(shop, step))
+
+
+def _attempted(shop: Workshop, step: Step) -> Manifest:
+    """The manifest of a step made in an attempt folder of its own, not committed."""
     store = step.store(shop.lake)
     attempt = attempt_folder(step.folder)
     maker = _MAKERS.get((step.verb, step.name)) or _MAKERS[step.verb, ""]
@@ -220,7 +267,41 @@ def _made(shop: Workshop, step: Step) -> Manifest:
         output: [_file(made.folders.get(output, f"{attempt}/{output}"), part) for part in parts]
         for output, parts in made.files.items()
     }
-    return commit(store, step.folder, Manifest(step.label, step.fingerprint, files, made.counts, made.facts))
+    return Manifest(step.label, step.fingerprint, files, made.counts, made.facts)
+
+
+def _prove(shop: Workshop, step: Step, manifest: Manifest) -> None:
+    """Make a finished step once more, in a place of its own that goes again.
+
+    Raises:
+        DataError: D005, the same inputs, declarations and code gave another result.
+    """
+    beside = replace(step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}")
+    try:
+        found = _attempted(shop, beside)
+    finally:
+        zones = (beside.zone, "quarantine", "quarantine/nobody")
+        folders = [beside.folder.replace(beside.zone, zone, 1) for zone in zones]
+        for store in (beside.store(shop.lake), shop.lake.restricted):
+            for folder in folders:
+                store.delete(store.list(folder))
+    if _result(found) != _result(manifest):
+        raise DataError(
+            f"`{step.label}` made again gave another result",
+            "D005",
+            given=f"{found.counts}",
+            allowed=f"{dict(manifest.counts)}",
+            hint="was a file of the lake changed by hand, or a package replaced?",
+            state="what was there stays; the last version stays current",
+            next="potable report",
+        )
+
+
+def _result(manifest: Manifest) -> tuple[Any, ...]:
+    """What a step must give again: its counts, its rows, and the hashes of finished files."""
+    rows = {output: manifest.rows(output) for output in manifest.files}
+    hashes = {kind: item["sha256"] for kind, item in manifest.facts.get("files", {}).items()}
+    return dict(manifest.counts), rows, hashes
 
 
 def _file(folder: str, part: Part) -> File:
@@ -242,7 +323,7 @@ def _workshop(project: Project, lake: Lake, memory: int, name: str) -> Iterator[
     scratch = project.root / project.platform.scratch
     scratch.mkdir(parents=True, exist_ok=True)
     engine: Engine = plugins.load("engines", project.platform.engine)(
-        memory=memory, threads=project.platform.threads, scratch=scratch
+        memory=memory, threads=project.platform.threads, scratch=scratch, **project.platform.engine_options()
     )
     try:
         with tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder:
@@ -256,9 +337,9 @@ def _outcome(
 ) -> Literal["published", "nothing new", "done", "failed"]:
     if failure:
         return "failed"
-    if not new and all(step.state == "skipped" for step in running.steps):
+    if not new and not running.changed:
         return "nothing new"
-    return "done" if options.only not in (None, "publish") else "published"
+    return "published" if options.publishes else "done"
 
 
 def _audit(record: RunRecord) -> dict[str, object]:

@@ -60,9 +60,18 @@ class Ingested:
 
 
 def ingest(
-    source: Source[Any], landing: Landing, *, base: Path, threads: int = 1, progress: Progress | None = None
+    source: Source[Any],
+    landing: Landing,
+    *,
+    base: Path,
+    threads: int = 1,
+    progress: Progress | None = None,
+    fresh: bool = False,
 ) -> Ingested:
     """Land everything `source` offers that is not landed yet.
+
+    Args:
+        fresh: read every byte again, also where size and time say that nothing changed.
 
     Raises:
         EnvironmentFailure: the source cannot be read (E001, E002) or the raw zone not written (E004);
@@ -70,7 +79,7 @@ def ingest(
     """
     before, number = current(landing.log)
     now: dict[str, Landed] = {}
-    for landed in _landed(source, landing.store, before, base=base, threads=threads):
+    for landed in _landed(source, landing.store, _unstamped(before) if fresh else before, base=base, threads=threads):
         if landed.name in now:
             raise EnvironmentFailure(f"source `{source.source}` offers `{landed.name}` twice", "E001")
         now[landed.name] = landed
@@ -106,6 +115,10 @@ def _entry(source: Source[Any], added: list[Landed], gone: list[str]) -> dict[st
         "objects": [asdict(landed) for landed in sorted(added, key=lambda item: item.name)],
         "gone": gone,
     }
+
+
+def _unstamped(objects: Mapping[str, Landed]) -> dict[str, Landed]:
+    return {name: replace(landed, stamp="") for name, landed in objects.items()}
 
 
 def _content(landed: Landed | None) -> tuple[object, ...] | None:

@@ -1,0 +1,59 @@
+"""Waiting for a source to arrive, without a worker while it waits."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.standard.triggers.file import FileTrigger
+from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+
+class SourceArrival(BaseSensorOperator):
+    """Waits until a file of a source is there.
+
+    `${env:NAME}` in `files` means what it means in the project: the worker's environment, or the project's .env.
+    """
+
+    template_fields = ("files",)
+
+    def __init__(self, *, files: str, project: str, select: str = "", **settings: Any) -> None:
+        super().__init__(**settings)
+        self.files = files
+        self.project = project
+        self.select = select
+
+    def poke(self, context: Any) -> bool:
+        """Whether a file is there now; a folder counts when a file is in it."""
+        place = Path(self.place())
+        found = Path(place.anchor).glob(str(place.relative_to(place.anchor)))
+        return any(path.is_file() or any(inner.is_file() for inner in path.rglob("*")) for path in found)
+
+    def execute(self, context: Any) -> None:
+        """Look once, then leave the waiting to the triggerer."""
+        if not self.poke(context):
+            trigger = FileTrigger(self.place(), recursive=True, poke_interval=self.poke_interval)
+            self.defer(trigger=trigger, timeout=timedelta(seconds=self.timeout), method_name="arrived")
+
+    def arrived(self, context: Any, event: Any = None) -> None:
+        """The triggerer saw a file."""
+
+    def place(self) -> str:
+        """The absolute path or glob to look for."""
+        known, found = self.variables(), self.files
+        for reference, name in re.findall(r"(\$\{env:([^}]+)\})", found):
+            if name not in known:
+                raise AirflowFailException(f"the variable {name} is set neither here nor in the project's .env")
+            found = found.replace(reference, known[name])
+        return str(Path(self.project, Path(found).expanduser()))
+
+    def variables(self) -> dict[str, str]:
+        """The project's .env below the environment of this process."""
+        file = Path(self.project, ".env")
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        pairs = [line.strip().removeprefix("export ").split("=", 1) for line in lines if "=" in line]
+        return {name.strip(): value.strip().strip("'\"") for name, value in pairs} | dict(os.environ)

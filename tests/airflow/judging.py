@@ -1,0 +1,77 @@
+"""Runs in Airflow's environment: real operators, exit codes, and what they raise."""
+
+import json
+import sys
+from datetime import datetime
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+from kubernetes.client import models as k8s
+
+from potable.airflow import BashRun, KubernetesRun
+from potable.airflow.runs import asked_for
+
+CODES = (0, 1, 2, 3, 4, 70, 99, 130, 137)
+LINE = {"run": "x", "outcome": "done", "exit_code": 0}
+
+
+def outcome(work):
+    try:
+        work()
+    except Exception as failure:
+        return type(failure).__name__
+    return "done"
+
+
+def run_of(zone="UTC", run_type="manual", **params):
+    end = datetime(2024, 4, 1, tzinfo=ZoneInfo(zone)).astimezone(ZoneInfo("UTC"))
+    run = SimpleNamespace(run_type=run_type, data_interval_end=end)
+    return {"params": params, "dag_run": run, "dag": SimpleNamespace(timezone=ZoneInfo(zone))}
+
+
+def options(**asked):
+    try:
+        return asked_for(run_of(**asked))
+    except ValueError as failure:
+        return type(failure).__name__
+
+
+def in_a_shell(code):
+    command = f"echo progress >&2; echo '{json.dumps(LINE)}'; exit {code}; #"
+    task = BashRun(task_id="x", verb="ingest", project="/x", command=command)
+    context = {**run_of(), "task": task, "ti": SimpleNamespace(), "inlet_events": {}, "outlet_events": {}}
+    task.get_env = lambda context: {"PATH": "/usr/bin:/bin"}
+    return outcome(lambda: task.execute(context))
+
+
+def in_a_pod(code):
+    task = KubernetesRun(task_id="x", verb="ingest", project="/x", image="potable", on_finish_action="keep_pod")
+    # the cluster, of which there is none here
+    task.pod_manager = SimpleNamespace(read_pod=lambda pod: pod)
+    task.patch_already_checked = lambda *given, **more: None
+    ended = k8s.V1ContainerState(terminated=k8s.V1ContainerStateTerminated(exit_code=code))
+    base = k8s.V1ContainerStatus(name="base", state=ended, image="potable", image_id="x", ready=False, restart_count=0)
+    phase = "Succeeded" if code == 0 else "Failed"
+    pod = k8s.V1Pod(
+        metadata=k8s.V1ObjectMeta(name="x", namespace="ml"),
+        spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="base")]),
+        status=k8s.V1PodStatus(phase=phase, container_statuses=[base]),
+    )
+    context = {**run_of(), "task": task, "ti": SimpleNamespace(xcom_push=lambda *given, **more: None)}
+    return outcome(lambda: task.cleanup(pod, pod, LINE, context))
+
+
+found = {
+    "bash": {str(code): in_a_shell(code) for code in CODES},
+    "kubernetes": {str(code): in_a_pod(code) for code in CODES},
+    "options": {
+        "nothing": options(as_of=None, full_refresh=False),
+        "refresh": options(full_refresh=True),
+        "day": options(as_of="2024-02-29"),
+        "backfill": options(run_type="backfill"),
+        "backfill in Kolkata": options(run_type="backfill", zone="Asia/Kolkata"),
+        "a command": options(as_of="2024-02-29; rm -rf /"),
+    },
+    "foreign": sorted({"duckdb", "ibis", "pyarrow", "obstore"} & {name.split(".")[0] for name in sys.modules}),
+}
+sys.stdout.write(json.dumps(found))

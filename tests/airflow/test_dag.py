@@ -1,0 +1,106 @@
+"""Every kind of generated file loads in a real Airflow, and its operators judge exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.airflow.conftest import ROOT, generate
+
+pytestmark = pytest.mark.airflow
+EXAMPLE = ROOT / "examples" / "attrition"
+KINDS = {
+    "bash": "schedule: '@monthly', deadline: {after: 6h, notify: company.alerts.late, arguments: {to: [platform]}}",
+    "python": "operator: python, python: /opt/potable/bin/python",
+    "virtualenv": "operator: virtualenv, requirements: ['potable[all]']",
+    "kubernetes": "operator: kubernetes, image: potable, pod: {namespace: ml}",
+}
+
+
+def inside(python: Path, home: Path, script: str, *arguments: str, **environment: str) -> Any:
+    """What a script prints as its last line in Airflow's environment, as JSON."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHONPATH"))}
+    clean |= {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", **environment}
+    call = [str(python), str(Path(__file__).parent / script), *arguments]
+    done = subprocess.run(call, env=clean, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def loaded(airflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What Airflow makes of each kind of file, and what it had to import for them."""
+    folder = tmp_path_factory.mktemp("kinds")
+    for kind, settings in KINDS.items():
+        root = folder / kind
+        shutil.copytree(EXAMPLE, root)
+        with (root / "potable.yaml").open("a", encoding="utf-8") as file:
+            file.write(f"airflow: {{{settings}}}\n")
+        generate(root, folder / "dags" / f"{kind}.py")
+    found: dict[str, Any] = inside(airflow_python, folder, "loading.py", str(folder / "dags"))
+    return found
+
+
+def test_no_file_has_an_import_error_and_none_imports_the_product(loaded: dict[str, Any]) -> None:
+    assert loaded["errors"] == {}
+    assert sorted(loaded["dags"]) == sorted(KINDS)
+    assert loaded["foreign"] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_task_per_verb_and_one_mapped_task_per_source(loaded: dict[str, Any], kind: str) -> None:
+    dag = loaded["dags"][kind]
+    assert dag["order"] == ["arrive", "ingest", "validate", "resolve", "protect", "build", "publish"]
+    assert dag["mapped"] == ["arrive", "ingest", "validate"]
+    assert set(dag["rules"]) == {"none_failed"}
+    assert dag["owners"]["protect"] == "privacy" and "payroll-integrations" in dag["owners"]["ingest"]
+    assert (dag["catchup"], dag["params"]) == (False, ["as_of", "full_refresh"])
+    assert dag["retries"] == 3 and dag["backoff"] > 1
+
+
+def test_schedule_and_deadline_are_what_was_declared(loaded: dict[str, Any]) -> None:
+    assert (loaded["dags"]["bash"]["schedule"], loaded["dags"]["bash"]["deadlines"]) == ("0 0 1 * *", 1)
+    assert loaded["dags"]["python"]["deadlines"] == 0
+
+
+@pytest.fixture(scope="module")
+def judged(airflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the operators raise for exit codes, and which options a DAG run hands on."""
+    home = tmp_path_factory.mktemp("judged")
+    found: dict[str, Any] = inside(airflow_python, home, "judging.py", PYTHONPATH=str(ROOT / "src"))
+    return found
+
+
+@pytest.mark.parametrize("operator", ["bash", "kubernetes"])
+def test_exit_codes_become_states(judged: dict[str, Any], operator: str) -> None:
+    assert judged[operator] == {
+        "0": "done",
+        "1": "AirflowFailException",
+        "2": "AirflowFailException",
+        "3": "AirflowException",
+        "4": "AirflowFailException",
+        "70": "AirflowFailException",
+        "99": "AirflowSkipException",
+        "130": "AirflowException",
+        "137": "AirflowException",
+    }
+
+
+def test_params_become_options_and_only_dates_get_through(judged: dict[str, Any]) -> None:
+    assert judged["options"] == {
+        "nothing": [],
+        "refresh": ["--full-refresh"],
+        "day": ["--as-of=2024-02-29"],
+        "backfill": ["--as-of=2024-03-31"],
+        "backfill in Kolkata": ["--as-of=2024-03-31"],
+        "a command": "ValueError",
+    }
+
+
+def test_nothing_of_the_product_is_imported_with_the_operators(judged: dict[str, Any]) -> None:
+    assert judged["foreign"] == []
