@@ -1,18 +1,29 @@
-"""`potable plan`: which steps a run would take, and the proof of what may reach the dataset."""
+"""`potable plan`: which steps a run would take, the proof of what may reach the dataset, and what it would cost."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from potable.cli.output import table
+from potable.cli.reporting import run_names
+from potable.errors import EnvironmentFailure
 from potable.privacy import flow
-from potable.project import Project
+from potable.project import Project, memory_bytes
+from potable.report.numbers import human_bytes, human_count, human_seconds, plural
+from potable.runs import estimate as estimating
+from potable.runs.estimate import Estimate, Machine, Observed, Rates, Span, Work
 from potable.runs.plan import Step, ingest_steps, later_steps
+from potable.runs.record import VERBS, RunRecord
 from potable.runs.runner import landed_now
 from potable.runs.vault import existing_key, key_name
 from potable.store.layout import Lake
 from potable.store.manifest import find
+
+_FAR = 100
+"""Beyond this factor an estimate says that a larger run should be measured first."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,17 @@ class Planned:
     facts: dict[str, Any]
     text: str
     pending: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an estimate is wanted for; what is not said is as in the project."""
+
+    size: str = ""
+    engine: str = ""
+    cores: int | None = None
+    nodes: int = 1
+    memory: str = ""
 
 
 def planned(project: Project) -> Planned:
@@ -56,3 +78,199 @@ def planned(project: Project) -> Planned:
 
 def _is_done(lake: Lake, step: Step) -> bool:
     return find(step.store(lake), step.folder) is not None
+
+
+# what a run would cost
+
+
+def estimated(project: Project, asked: Asked) -> Planned:
+    """What a full run would take; neither the sources nor any data are read.
+
+    Raises:
+        ProjectError: P005, an option says something impossible.
+        EnvironmentFailure: E008, the size is not known or the engine was never measured.
+    """
+    platform, lake = project.platform, project.lake()
+    cores = platform.threads if asked.cores is None else asked.cores
+    memory = _memory(asked.memory or platform.memory)
+    machine = Machine(asked.engine or platform.engine, cores, asked.nodes, memory)
+    estimating.require_machine(machine)
+    types = {name: source.type for name, source in project.sources.items()}
+    landed = landed_now(project, lake)
+    own = _own_run(lake, machine.engine, types, sum(item.stored for objects in landed.values() for item in objects))
+    received: Counter[str] = Counter()
+    for name, objects in landed.items():
+        received[types[name]] += sum(item.bytes for item in objects)
+    base = sum(received.values())
+    size = asked_size(asked.size, base) if asked.size else base
+    if not size:
+        raise _unsized("nothing is landed yet, so the size of the data is not known")
+    rates = estimating.rates(own, estimating.shipped(), machine.engine)
+    work = Work(_mixed(received if base else _known_mix(rates.anchor, types), size), _steps(project, types))
+    made = estimating.predict(rates, work, machine)
+    return Planned(_facts(made, rates, machine), _text(made, rates, machine), False)
+
+
+def _memory(text: str) -> int:
+    try:
+        return memory_bytes(text)
+    except ValueError as failure:
+        raise estimating.refused("--memory", text, str(failure)) from None
+
+
+def asked_size(text: str, base: float) -> float:
+    """Bytes of `--size`: a size such as `0.8TB`, or how many times `base`, such as `10` or `10x`.
+
+    Raises:
+        ProjectError: P005, neither of both, nothing at all, or more than there is.
+        EnvironmentFailure: E008, a factor where nothing is landed.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:(x?)|([KMGTP]?)i?B)", text.strip(), re.IGNORECASE | re.ASCII)
+    unit = match[3] if match else None
+    if match and unit is None and not base:
+        raise _unsized("`--size` is a factor, but nothing is landed that it could multiply")
+    scale = base if unit is None else 1 << (10 * " KMGTP".index(unit.upper() or " "))
+    size = float(match[1]) * scale if match else 0.0
+    if not 1 <= size <= estimating.MOST:
+        allowed = "bytes as received such as 6GB or 0.8TB, or a factor such as 10x; at most 1024PB"
+        raise estimating.refused("--size", text, allowed)
+    return size
+
+
+def _own_run(lake: Lake, engine: str, types: dict[str, str], stored: int) -> Observed | None:
+    """The project's latest finished full run on an engine, if its sources are still the same."""
+    for name in reversed(run_names(lake)):
+        record = RunRecord.from_bytes(lake.open.get(f"runs/{name}.json"))
+        sources = {step.step.partition(" ")[2] for step in record.steps if step.verb == "ingest"}
+        if record.engine == engine and estimating.is_full(record) and sources == types.keys():
+            return estimating.observed(record, types, stored=stored)
+    return None
+
+
+def _steps(project: Project, types: dict[str, str]) -> Counter[str]:
+    """Steps of a full run by part."""
+    tables, dataset = project.tables, project.features.dataset
+    vault = ["resolve subjects", "protect identifiers", "protect pseudonyms", f"build {dataset}", f"publish {dataset}"]
+    labels = [step.label for step in ingest_steps(project)] + vault + ["start"]
+    labels += [f"{verb} {name}" for name in tables for verb in ("validate", "protect")]
+    return Counter(estimating.part_of(label, types) for label in labels)
+
+
+def _known_mix(anchor: Observed, types: dict[str, str]) -> dict[str, float]:
+    """The measured run's bytes by type for the types the project has; one it never met gets their mean."""
+    mean = anchor.size / len(anchor.bytes)
+    return {kind: float(anchor.bytes.get(kind, mean)) for kind in set(types.values())}
+
+
+def _mixed(received: Any, size: float) -> dict[str, float]:
+    return {kind: part * (size / sum(received.values())) for kind, part in received.items()}
+
+
+def _unsized(problem: str) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        problem,
+        "E008",
+        allowed="--size with bytes as received, such as 6GB or 0.8TB",
+        state="nothing was read or written",
+        next="potable plan --estimate --size 6GB",
+    )
+
+
+def _facts(made: Estimate, rates: Rates, machine: Machine) -> dict[str, Any]:
+    anchor = rates.anchor
+    return {
+        "size": round(made.size),
+        "machine": asdict(machine),
+        "basis": made.basis,
+        "factor": made.factor,
+        "measured": {
+            "of": "this project" if rates.own else "reference",
+            **{key: getattr(anchor, key) for key in ("run", "date", "machine", "engine", "threads", "seconds", "size")},
+        },
+        "seconds": {verb: asdict(span) for verb, span in made.seconds.items()},
+        "seconds_total": asdict(made.total),
+        "memory": asdict(made.memory),
+        "disk": {zone: round(size) for zone, size in made.disk.items()},
+        "disk_total": round(sum(made.disk.values())),
+        "shuffle": {verb: asdict(span) for verb, span in made.shuffle.items()},
+        "shuffle_total": asdict(made.shuffle_total),
+        "notes": list(notes(made, rates, machine)),
+    }
+
+
+def _text(made: Estimate, rates: Rates, machine: Machine) -> str:
+    cores = plural(machine.cores, "core")
+    where = cores if machine.nodes == 1 else f"{machine.nodes} machines of {cores}"
+    rows = [
+        (verb, *_times_of(made.seconds[verb], made), _sent(made, verb))
+        for verb in ("start", *VERBS)
+        if verb in made.seconds
+    ]
+    rows.append(("the whole run", *_times_of(made.total, made), _sent(made)))
+    disk = [(zone, human_bytes(rounded(size))) for zone, size in made.disk.items()]
+    disk.append(("together", human_bytes(rounded(sum(made.disk.values())))))
+    held = human_bytes(made.memory.likely) if made.basis == "measured" else between(made.memory, human_bytes)
+    memory = f"{held}, of {human_bytes(machine.memory)} set"
+    parts = [
+        f"{human_bytes(made.size)} as received, {machine.engine}, {where}: {made.basis}",
+        table(rows, ["verb", "time", "range", "sent between machines"]),
+        f"peak memory of a machine: {memory}",
+        table(disk, ["zone", "disk"]),
+        "\n".join(f"- {note}" for note in notes(made, rates, machine)),
+    ]
+    return "\n\n".join(parts)
+
+
+def notes(made: Estimate, rates: Rates, machine: Machine) -> list[str]:
+    """What was measured, what is extrapolated and how far, and what is assumed."""
+    anchor = rates.anchor
+    whose = f"run {anchor.run} of this project" if rates.own else f"the reference run of {anchor.date}"
+    on = f" on {anchor.machine}" if anchor.machine else ""
+    lines = [
+        f"measured: {whose}: {human_bytes(anchor.size)} as received, {human_count(anchor.people)} people, "
+        f"{human_seconds(anchor.seconds)} on {anchor.engine} with {plural(anchor.threads, 'thread')}{on}"
+    ]
+    if made.basis == "computed":
+        cores = machine.cores * machine.nodes
+        lines.append(
+            f"extrapolated: {times(made.factor)} the measured bytes, {times(cores / anchor.threads)} its cores; "
+            "the range shows what the measurements leave open"
+        )
+    if made.factor > _FAR:
+        lines.append(f"that is far: run a part of the data of at least {human_bytes(made.size / _FAR)} first")
+    if not rates.own:
+        lines.append("other data and other machines differ; a full run of this project replaces the reference")
+    if len(rates.shape) < 2:
+        lines.append("no two sizes were measured on this engine: all time is taken to grow with the data")
+    if machine.nodes > 1:
+        lines.append("assumed: 10 Gbit/s between machines; sources read by the driver; never run on this cluster")
+    return [*lines, *made.notes]
+
+
+def between(span: Span, write: Any) -> str:
+    """A range in words of `write`, both ends to two digits; one number where they agree."""
+    low, high = write(rounded(span.low, write)), write(rounded(span.high, write))
+    return (low if low == high else f"{low} to {high}").replace(".0 ", " ")
+
+
+def rounded(value: float, write: Any = human_bytes) -> float:
+    """`value` to two digits of the unit it is written in, for more would be false."""
+    steps = (1, 60, 3600) if write is human_seconds else tuple(1 << shift for shift in range(0, 60, 10))
+    unit = max((step for step in steps if step <= value), default=1)
+    return float(f"{value / unit:.2g}") * unit
+
+
+def _times_of(span: Span, made: Estimate) -> tuple[str, str]:
+    """Likely time, as measured where it was, and the range."""
+    likely = span.likely if made.basis == "measured" else rounded(span.likely, human_seconds)
+    return human_seconds(likely), between(span, human_seconds)
+
+
+def _sent(made: Estimate, verb: str = "") -> str:
+    span = made.shuffle.get(verb) if verb else made.shuffle_total
+    return between(span, human_bytes) if span and span.high else "–"
+
+
+def times(factor: float) -> str:
+    """A factor in words: `540×`, `0.3×`."""
+    return f"{factor:,.0f}×" if factor >= 10 else f"{factor:.2g}×"
