@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 from potable.engines.base import Engine, collect, scalars
 from potable.errors import PrivacyRefusal
 from potable.privacy import detect
+from potable.privacy.roster import canonical
 from potable.tables import SUBJECT
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
-_LEAST_DIGITS = 6
 
 
 class _Known(Protocol):
@@ -64,18 +63,6 @@ def require_no_residue(
     return tuple(columns)
 
 
-def _canonical(value: ir.StringValue) -> ir.StringValue:
-    return value.lower().re_replace("[ ./()-]", "")
-
-
-def _telling(identifiers: ir.Table) -> ir.BooleanValue:
-    """Whether an identifier cannot also be an ordinary word or a small number."""
-    name, value = identifiers.kind.isin(["name", "full_name", "address"]), identifiers.value
-    several, digits = value.re_search("[^ -][ -]+[^ -]"), value.re_search("[0-9]")
-    long = _canonical(value).length() >= _LEAST_DIGITS
-    return (name & several) | (~name & long & (digits | (identifiers.kind == "email")))
-
-
 def _matches(
     rows: ir.Table, columns: Sequence[str], identifiers: ir.Table, engine: Engine
 ) -> list[tuple[str, str, bool]]:
@@ -83,14 +70,12 @@ def _matches(
     import ibis
 
     values = [
-        rows.select(column=ibis.literal(column), canonical=_canonical(rows[column])).distinct() for column in columns
+        rows.select(column=ibis.literal(column), canonical=canonical(rows[column])).distinct() for column in columns
     ]
     union = values[0]
     for more in values[1:]:
         union = union.union(more)
-    known = identifiers.select("kind", telling=_telling(identifiers), canonical=_canonical(identifiers.value)).filter(
-        ibis._.canonical != ""
-    )
+    known = identifiers.filter(identifiers.canonical != "").select("kind", "telling", "canonical")
     met = union.inner_join(known, "canonical").select("column", "kind", "telling").distinct()
     found = collect(engine, met.order_by("column", "kind", "telling")).to_pylist()
     return [(row["column"], row["kind"], row["telling"]) for row in found]
@@ -100,8 +85,8 @@ def _mostly_own(rows: ir.Table, column: str, people: _Known, engine: Engine) -> 
     """Whether cells of `column` that equal an identifier mostly equal one of the row's own person."""
     import ibis
 
-    cells = rows.select(pseudonym=rows[SUBJECT], canonical=_canonical(rows[column])).distinct()
-    known = people.identifiers.select("subject", canonical=_canonical(people.identifiers.value)).distinct()
+    cells = rows.select(pseudonym=rows[SUBJECT], canonical=canonical(rows[column])).distinct()
+    known = people.identifiers.select("subject", "canonical").distinct()
     anyones = known.select("canonical").distinct()
     hits = cells.semi_join(anyones, "canonical").inner_join(people.pseudonyms, "pseudonym")
     own = known.mutate(own=ibis.literal(1))

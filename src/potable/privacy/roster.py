@@ -22,6 +22,7 @@ Normalise = Callable[[str, "ir.StringValue"], "ir.StringValue"]
 """Namespace and key column to the column in the form keys are compared in; null for no key."""
 SUBJECT_ID = "_subject_id"
 """Internal subject id of a row, while protect works on it."""
+_LEAST_DIGITS = 6
 
 _KINDS = {
     "user.name": "full_name",
@@ -35,10 +36,16 @@ _KINDS = {
 
 
 def schema() -> pa.Schema:
-    """Schema of the identifiers: subject (null for nobody's), kind, value (never empty)."""
+    """Schema of the identifiers: subject (null for nobody's), kind, value (never empty), canonical, telling."""
     import pyarrow as pa
 
-    return pa.schema([("subject", pa.string()), ("kind", pa.string()), ("value", pa.string())])
+    texts = [(name, pa.string()) for name in ("subject", "kind", "value", "canonical")]
+    return pa.schema([*texts, ("telling", pa.bool_())])
+
+
+def canonical(value: ir.StringValue) -> ir.StringValue:
+    """A value in the form in which whole cells are compared with identifiers."""
+    return value.lower().re_replace("[ ./()-]", "")
 
 
 def kind_of(category: str) -> str | None:
@@ -51,7 +58,7 @@ def kind_of(category: str) -> str | None:
 def identifiers(
     tables: Mapping[str, Table], rows: Mapping[str, Sequence[ir.Table]], keys: ir.Table, *, normalise: Normalise
 ) -> ir.Table | None:
-    """Every identifier in `rows` as distinct (subject, kind, value); None if no table has any.
+    """Every identifier in `rows`, once, as `schema` says; None if no table has any.
 
     Args:
         tables: contracts by name.
@@ -69,7 +76,18 @@ def identifiers(
     union = found[0]
     for more in found[1:]:
         union = union.union(more)
-    return union.distinct()
+    # told here once, because every table that is protected asks
+    once = union.distinct()
+    known = once.mutate(canonical=canonical(once.value))
+    return known.mutate(telling=_telling(known))
+
+
+def _telling(known: ir.Table) -> ir.BooleanValue:
+    """Whether an identifier cannot also be an ordinary word or a small number."""
+    name = known.kind.isin(["name", "full_name", "address"])
+    several, digits = known.value.re_search("[^ -][ -]+[^ -]"), known.value.re_search("[0-9]")
+    long = known.canonical.length() >= _LEAST_DIGITS
+    return (name & several) | (~name & long & (digits | (known.kind == "email")))
 
 
 def with_subject(rows: ir.Table, table: Table, keys: ir.Table, *, normalise: Normalise) -> ir.Table:
