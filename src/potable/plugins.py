@@ -13,7 +13,15 @@ from typing import Any
 
 from potable.errors import MissingExtra, ProjectError, did_you_mean
 
-EXTRAS = {"lxml": "docx", "xml2arrow": "xml", "httpx": "rest", "psycopg": "postgres", "pyspark": "spark"}
+EXTRAS = {
+    "httpx": "rest",
+    "lxml": "docx",
+    "pandas": "spark",
+    "psycopg": "postgres",
+    "py4j": "spark",
+    "pyspark": "spark",
+    "xml2arrow": "xml",
+}
 """Which extra of Potable brings which package."""
 
 

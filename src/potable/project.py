@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import field_validator
+from pydantic import Field, field_validator, model_validator
 
 from potable import plugins
 from potable.contracts.checks import Check, parse
@@ -27,6 +28,7 @@ from potable.privacy import flow
 from potable.privacy.operators import OPERATORS
 from potable.privacy.policy import Policy
 from potable.privacy.policy import check as check_policy
+from potable.scheduling import AirflowSettings
 from potable.sources.base import Source
 from potable.store.layout import Lake
 from potable.tables import Table
@@ -46,6 +48,28 @@ class LakeSettings(Declaration):
     """Root of protected, features, datasets, runs and audit. Path or URL."""
 
 
+class SparkSettings(Declaration):
+    """How Spark is reached, where `engine: spark`."""
+
+    master: str = ""
+    """Master URL such as `spark://host:7077`, `yarn` or `k8s://…`; empty runs Spark here, in `threads` and `memory`."""
+    remote: str = ""
+    """Spark Connect URL such as `sc://host:15002`, instead of a master."""
+    conf: Mapping[str, str | bool | int | float] = Field(default={})
+    """Spark's own settings, such as `spark.executor.memory: 8g`."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.master and self.remote:
+            raise ValueError("give `master` or `remote`, not both")
+        return self
+
+    def options(self) -> dict[str, object]:
+        """What the engine takes."""
+        words = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in self.conf.items()}
+        return {"master": self.master, "remote": self.remote, "conf": words}
+
+
 class Platform(Declaration):
     """potable.yaml: what the platform team decides."""
 
@@ -62,13 +86,21 @@ class Platform(Declaration):
     threads: int = os.cpu_count() or 1
     """Threads and worker processes."""
     scratch: str = ".potable/scratch"
-    """Local folder for spilled data."""
+    """Folder for spilled data and results on their way; on a cluster every executor must reach it."""
+    spark: SparkSettings = SparkSettings()
+    """How Spark is reached, where `engine: spark`."""
+    airflow: AirflowSettings = AirflowSettings()
+    """The DAG that `potable airflow generate` writes."""
 
     @field_validator("memory")
     @classmethod
     def _size(cls, value: str) -> str:
         memory_bytes(value)
         return value
+
+    def engine_options(self) -> dict[str, object]:
+        """Options of the chosen engine alone."""
+        return self.spark.options() if self.engine == "spark" else {}
 
 
 def memory_bytes(text: str) -> int:
@@ -103,6 +135,13 @@ class Project:
     """Parsed checks by `source.table`."""
     documents: Mapping[str, Document]
     """Documents by file stem: `potable`, `privacy`, `features`, and each source."""
+    as_of: date | None = None
+    """The day a run was asked for instead of the declared `rows.as_of`."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset; of another day it is a dataset of its own: `attrition@2024-03-31`."""
+        return f"{self.features.dataset}@{self.as_of}" if self.as_of else self.features.dataset
 
     @property
     def tables(self) -> dict[str, Table]:
@@ -123,7 +162,12 @@ def tables_of(sources: Mapping[str, Source[Any]]) -> dict[str, Table]:
 
 
 def load(
-    root: Path, *, environment: str | None = None, variables: Mapping[str, str] | None = None, offline: bool = False
+    root: Path,
+    *,
+    environment: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    offline: bool = False,
+    as_of: date | None = None,
 ) -> Project:
     """The project in folder `root`.
 
@@ -131,6 +175,7 @@ def load(
         environment: name of the overlay `envs/<environment>.yaml`.
         variables: for `${env:…}`; by default the project's `.env` file below the process environment.
         offline: leave variables that are not set as they are written, for commands that reach no source.
+        as_of: the day that replaces `rows.as_of` of features.yaml, as if it were declared there.
 
     Raises:
         ProjectError: or ProjectErrors with everything that is wrong, each with its place.
@@ -145,10 +190,10 @@ def load(
     platform = reader.model(reader.platform(environment), Platform)
     sources = reader.sources()
     policy = reader.model(reader.document("privacy"), Policy)
-    features = reader.model(reader.document("features"), FeatureSet)
+    features = reader.model(reader.features(as_of), FeatureSet)
     raise_all(reader.errors)
     assert platform and policy and features
-    return _checked(root, reader, platform, sources, policy, features)
+    return replace(_checked(root, reader, platform, sources, policy, features), as_of=as_of)
 
 
 def _checked(
@@ -263,6 +308,15 @@ class _Reader:
             top = self.document(environment, "envs")
             self.documents["potable"] = base = overlay(base, top) if top else base
         return base
+
+    def features(self, as_of: date | None) -> Document | None:
+        """features.yaml, with another as-of date laid over it."""
+        found = self.document("features")
+        if as_of and found and isinstance(found.data.get("rows"), dict):
+            asked = {"as_of": {"at": as_of}}
+            data, literal = ({**part, "rows": {**part["rows"], **asked}} for part in (found.data, found.literal))
+            self.documents["features"] = found = replace(found, data=data, literal=literal)
+        return found
 
     def sources(self) -> dict[str, Source[Any]]:
         """All declared sources, by name."""

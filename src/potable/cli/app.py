@@ -1,8 +1,8 @@
 """The `potable` command. Each command is a few lines here; what it does lives below.
 
 Exit codes: 0 ok, 1 data broke a check, 2 project files wrong, 3 environment or runtime (resumable),
-4 a privacy or leak gate refused, 5 `plan --exit-code` with changes pending, 70 our bug, 99 nothing new
-with `run --exit-code`, 130 interrupted.
+4 a privacy or leak gate refused, 5 changes pending (`plan --exit-code`, `airflow generate --check`),
+70 our bug, 99 nothing new with `run --exit-code`, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import potable
 from potable.errors import PotableError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from potable.project import Project
 
 PENDING, NOTHING_NEW, INTERRUPTED, BUG = 5, 99, 130, 70
@@ -35,11 +37,11 @@ class Settings:
         self.folder = folder
         self.environment = environment
 
-    def project(self, *, offline: bool = False) -> Project:
+    def project(self, *, offline: bool = False, as_of: date | None = None) -> Project:
         """The project, loaded and checked; `offline` for commands that reach no source."""
         from potable.project import load
 
-        return load(self.folder, environment=self.environment, offline=offline)
+        return load(self.folder, environment=self.environment, offline=offline, as_of=as_of)
 
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,41 +97,83 @@ def check(settings: Settings, output: str) -> None:
 @cli.command()
 @output_option
 @click.option("--exit-code", is_flag=True, help="Exit 5 when a run would do something.")
+@click.option("--estimate", is_flag=True, help="Predict time, memory, disk and shuffle of a full run instead.")
+@click.option("--size", default="", help="Estimate for so many bytes as received (0.8TB), or times what is landed.")
+@click.option("--engine", default="", help="Estimate for this engine; the project's.")
+@click.option("--cores", type=int, help="Estimate for so many cores of a machine; the project's threads.")
+@click.option("--nodes", type=int, default=1, show_default=True, help="Estimate for so many machines.")
+@click.option("--memory", default="", help="Estimate for this memory of a machine (4GB); the project's.")
 @click.pass_obj
-def plan(settings: Settings, output: str, exit_code: bool) -> None:
+def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **asked: Any) -> None:
     """Show what a run would do, and the proof of which categories reach which output."""
-    from potable.cli.planning import planned
+    from potable.cli.planning import Asked, estimated, planned
 
-    result = planned(settings.project())
+    if estimate:
+        result = estimated(settings.project(offline=True), Asked(**asked))
+    elif given := [name for name, value in asked.items() if value != getattr(Asked, name)]:
+        raise click.UsageError(f"--{given[0]} needs --estimate")
+    else:
+        result = planned(settings.project())
     show_result(output, result.facts, result.text)
     if exit_code and result.pending:
         sys.exit(PENDING)
 
 
 @cli.command()
-@output_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "line"]),
+    default="text",
+    help="Form of the result; `line` is a short one on one line, for schedulers.",
+)
 @click.option(
     "--only",
     type=click.Choice(["ingest", "validate", "resolve", "protect", "build", "publish"]),
     help="Run this verb alone; what it needs must have run before.",
 )
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="SOURCE|TABLE",
+    help="Work on this source (payroll) or table (payroll.payslips) only; may be repeated. Goes with ingest, "
+    "validate and protect; without --only the run stops after validate.",
+)
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="Build the dataset of this day, under the name DATASET@DATE; the current version stays what it is.",
+)
+@click.option(
+    "--full-refresh",
+    is_flag=True,
+    help="Read the sources from the beginning and make finished steps again; a different result is an error.",
+)
 @click.option("--reason", default="", help="Why, for the audit log.")
 @click.option("--exit-code", is_flag=True, help="Exit 99 when nothing was new.")
 @click.pass_obj
-def run(settings: Settings, output: str, only: Any, reason: str, exit_code: bool) -> None:
+def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked: Any) -> None:
     """Run the project: ingest, validate, resolve, protect, build, publish."""
-    from potable.cli.output import Progress, summary
+    from potable.cli.output import Progress, line, summary
     from potable.cli.reporting import write_report
     from potable.runs.runner import Options
     from potable.runs.runner import run as execute
 
-    project = settings.project()
+    try:
+        options = Options(**asked)
+    except ValueError as failure:
+        raise click.UsageError(f"--select: {failure}") from None
+    project = settings.project(as_of=as_of.date() if as_of else None)
     with Progress() as progress:
-        record = execute(project, Options(only=only, reason=reason), progress)
+        record = execute(project, options, progress)
     page = write_report(project, record)
     if record.error:
         click.echo(record.error["text"] + "\n", err=True)
-    show_result(output, json.loads(record.to_bytes()), summary(record, page), failed=record.exit_code != 0)
+    if output == "line":
+        click.echo(json.dumps(line(record)))
+    else:
+        show_result(output, json.loads(record.to_bytes()), summary(record, page), failed=record.exit_code != 0)
     if record.exit_code:
         sys.exit(record.exit_code)
     if exit_code and record.outcome == "nothing new":
@@ -172,6 +216,27 @@ def doctor(settings: Settings, output: str) -> None:
     show_result(output, facts, text)
     if not healthy:
         sys.exit(3)
+
+
+@cli.group()
+def airflow() -> None:
+    """Run the project in Airflow 3."""
+
+
+@airflow.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--check", "compare", is_flag=True, help="Write nothing; exit 5 when the file is out of date.")
+@output_option
+@click.pass_obj
+def generate(settings: Settings, file: Path | None, compare: bool, output: str) -> None:
+    """Write the project's DAG as one static FILE that imports only Airflow (dags/PROJECT.py)."""
+    from potable.cli.airflow import generated
+
+    project = settings.project(offline=True)
+    facts, text, fresh = generated(project, file, environment=settings.environment, check=compare)
+    show_result(output, facts, text)
+    if not fresh:
+        sys.exit(PENDING)
 
 
 def show_result(output: str, facts: Any, text: str, *, failed: bool = False) -> None:

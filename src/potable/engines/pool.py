@@ -61,7 +61,7 @@ class Pool:
         queue = chain(first, queue)
         if self._size < 2 or len(first) < 2:
             for item in queue:
-                yield from _checked(function(item), schema)
+                yield from checked(function(item), schema)
             return
         busy = {worker.pipe: worker for worker in self._take()}
         workers = tuple(busy.values())
@@ -108,7 +108,7 @@ def _started() -> Worker:
     return Worker(process, ours)
 
 
-def _checked(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def checked(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The batches; one of another schema would be read as garbage on the other side."""
     for batch in batches:
         if not batch.schema.equals(schema):
@@ -170,7 +170,7 @@ def _serve(pipe: Connection, task: bytes) -> None:
     try:
         function, schema = pickle.loads(task)
         while (message := pipe.recv_bytes()) != _DONE:
-            for batch in _checked(function(pickle.loads(message)), schema):
+            for batch in checked(function(pickle.loads(message)), schema):
                 pipe.send_bytes(_BATCH + batch.serialize().to_pybytes())
             pipe.send_bytes(_DONE)
     except (EOFError, ConnectionError):

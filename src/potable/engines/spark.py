@@ -1,0 +1,295 @@
+"""Spark: the same verbs on one machine or on a cluster (local, standalone, YARN, Kubernetes, Connect).
+
+Relations are Ibis over a session of their own; batch functions run in `mapInArrow`; no data is collected
+to the driver, which reads small results and the one final file back from what the executors wrote. How
+Spark is started belongs to `spark_session`, what runs on executors to `spark_tasks`.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ibis
+import ibis.backends.pyspark
+import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlglot as sg
+from ibis.backends.sql.compilers.base import NULL
+from ibis.backends.sql.compilers.pyspark import PySparkCompiler
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from potable.engines import places, spark_session
+from potable.engines.base import BatchFunction, ItemFunction, Part
+from potable.engines.spark_session import Settings
+from potable.engines.spark_tasks import ITEMS, EachBatch, EachItem, carried
+from potable.errors import EnvironmentFailure, PotableError
+
+R = TypeVar("R")
+BATCH_ROWS = 16_384
+TASKS_PER_CORE = 4
+"""Tasks that items are dealt to, per core: enough that one large item holds nobody up."""
+_WRITING = {
+    "compression": "zstd",
+    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    # no .crc files beside ours: the lake hashes what counts
+    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "fs.file.impl.disable.cache": "true",
+}
+# no sign in a path is a pattern, and no folder name a column
+_READING = {"__globPaths__": "false", "recursiveFileLookup": "true"}
+
+
+class _Compiler(PySparkCompiler):  # type: ignore[misc]
+    """Ibis' own, where a query would fail on Spark or mean something else than on other engines."""
+
+    __slots__ = ()
+    UNSUPPORTED_OPS = ()
+
+    def visit_RandomUUID(self, op: ops.RandomUUID) -> Any:
+        return self.f.uuid()
+
+    def visit_CountStar(self, op: ops.CountStar, *, arg: Any, where: Any) -> Any:
+        # a sum over no rows is null, a count is 0
+        counted = super().visit_CountStar(op, arg=arg, where=None)
+        return counted if where is None else self.f.count(self.if_(where, 1, NULL))
+
+    def visit_Median(self, op: ops.Median, *, arg: Any, where: Any) -> Any:
+        # the share must be a constant, so the condition goes to the value alone
+        return self.f.percentile(arg if where is None else self.if_(where, arg, NULL), 0.5)
+
+    def visit_IsInf(self, op: ops.IsInf, *, arg: Any) -> Any:
+        # ibis 12 compares two Python objects here, which is always false
+        return self.f.abs(arg).eq(self.cast("Infinity", dt.float64))
+
+    def visit_IsNull(self, op: ops.IsNull, *, arg: Any) -> Any:
+        # nan is a value, as on other engines
+        return arg.is_(NULL)
+
+    def visit_NotNull(self, op: ops.NotNull, *, arg: Any) -> Any:
+        return sg.not_(arg.is_(NULL))
+
+
+class SparkEngine:
+    """The engine seam on Spark."""
+
+    name = "spark"
+
+    def __init__(
+        self,
+        *,
+        memory: int,
+        threads: int,
+        scratch: Path,
+        master: str = "",
+        remote: str = "",
+        conf: Mapping[str, str] | None = None,
+    ) -> None:
+        """Open an engine.
+
+        Args:
+            memory: bytes the whole run may use, where Spark is local.
+            threads: cores and Python workers, where Spark is local.
+            scratch: folder for results on their way; every executor must reach it by the same path.
+            master: Spark's master URL; by default all of it runs on this machine.
+            remote: Spark Connect URL, instead of a master.
+            conf: Spark's own settings.
+        """
+        settings = Settings(master or ("" if remote else f"local[{threads}]"), remote, conf or {}, memory, threads)
+        try:
+            scratch.mkdir(parents=True, exist_ok=True)
+            self._scratch = Path(tempfile.mkdtemp(dir=scratch, prefix="spark-"))
+        except OSError as failure:
+            raise EnvironmentFailure(
+                f"the engine cannot start ({type(failure).__name__})",
+                "E007",
+                given=str(scratch),
+                hint="can the scratch folder be written?",
+            ) from failure
+        try:
+            self._opened = spark_session.opened(settings, scratch)
+        except BaseException:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            raise
+        self._session = self._opened.session
+        self._ibis = ibis.pyspark.connect(self._session)
+        self._ibis.compiler = _Compiler()
+        self._names = 0
+        self._once: set[str] = set()
+
+    def read(self, files: Sequence[str], schema: pa.Schema) -> ibis.Table:
+        kinds = from_arrow_schema(schema, prefer_timestamp_ntz=True)
+        if not files:
+            return self._guarded(lambda: self._view(self._session.createDataFrame(schema.empty_table(), kinds)))
+        paths = [_url(file) for file in files]
+        return self._guarded(lambda: self._view(self._session.read.schema(kinds).options(**_READING).parquet(*paths)))
+
+    def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
+        pickled = [pickle.dumps(item) for item in items]
+        return self._guarded(lambda: self._mapped(self._dealt(pickled), EachItem(function, schema), schema))
+
+    def map_batches(self, relation: ibis.Table, function: BatchFunction, schema: pa.Schema) -> ibis.Table:
+        given = relation.schema().to_pyarrow()
+        with self._frame(relation) as frame:
+            # signs in a column's name mean something to Spark
+            plain = frame.toDF(*(f"c{index}" for index in range(len(given))))
+            spread = plain.repartition(self._cores())
+            return self._guarded(lambda: self._mapped(spread, EachBatch(function, given, schema), schema))
+
+    def write(
+        self, relation: ibis.Table, directory: str, *, partition_by: str | None = None, order_by: Sequence[str] = ()
+    ) -> list[Part]:
+        with self._frame(relation.order_by(list(order_by)) if order_by else relation) as frame:
+            if partition_by:
+                frame = frame.repartition(_quoted(partition_by))
+            writer = frame.write.mode("overwrite").options(**_WRITING)
+            if partition_by:
+                writer = writer.partitionBy(partition_by)
+            self._guarded(lambda: writer.parquet(_url(directory)))
+        return self._guarded(lambda: places.parts(directory))
+
+    def stream(self, relation: ibis.Table) -> Iterator[pa.RecordBatch]:
+        schema = relation.schema().to_pyarrow()
+        folder = self._scratch / self._name()
+        try:
+            parts = self.write(relation, str(folder))
+            for part in parts:
+                with pq.ParquetFile(folder / part.path) as file:
+                    for batch in file.iter_batches(BATCH_ROWS):
+                        yield batch.cast(schema)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        self._opened.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _name(self) -> str:
+        self._names += 1
+        return f"relation_{self._names}"
+
+    def _view(self, frame: Any) -> ibis.Table:
+        name = self._name()
+        frame.createTempView(name)
+        return self._ibis.table(name)
+
+    def _mapped(self, frame: Any, function: EachItem | EachBatch, schema: pa.Schema) -> ibis.Table:
+        made = frame.mapInArrow(function, from_arrow_schema(schema, prefer_timestamp_ntz=True))
+        relation = self._view(made)
+        self._once.add(relation.get_name())
+        return relation
+
+    def _dealt(self, items: Sequence[bytes]) -> Any:
+        """Pickled items as a frame, dealt to tasks like cards, so that neighbours of one size part."""
+        cores = self._cores()
+        tasks = max(1, min(len(items), cores * TASKS_PER_CORE))
+        dealt = [item for start in range(tasks) for item in items[start::tasks]]
+        table = pa.table([pa.array(range(len(dealt)), pa.int64()), pa.array(dealt, pa.binary())], schema=ITEMS)
+        frame = self._session.createDataFrame(table)
+        return frame.repartitionByRange(tasks, "slot") if tasks > cores else frame
+
+    def _cores(self) -> int:
+        """Tasks that run at a time."""
+        return _partitions(self._session) if self._opened.remote else int(self._session.sparkContext.defaultParallelism)
+
+    @contextmanager
+    def _frame(self, relation: ibis.Table) -> Iterator[Any]:
+        """The query of `relation`, its columns of the types Ibis knows; what it consumes is gone afterwards."""
+        query = self._ibis.compile(relation)
+        wanted = from_arrow_schema(relation.schema().to_pyarrow(), prefer_timestamp_ntz=True)
+
+        def typed() -> Any:
+            frame = self._session.sql(query)
+            return frame.selectExpr(
+                *(
+                    _cast(has.dataType, field.dataType, field.name)
+                    for has, field in zip(frame.schema, wanted, strict=True)
+                )
+            )
+
+        yield self._guarded(typed)
+        for name in [name for name in self._once if f"`{name}`" in query]:
+            self._once.discard(name)
+            self._session.catalog.dropTempView(name)
+
+    def _guarded(self, action: Callable[[], R]) -> R:
+        """The result of `action`, its failures in our form.
+
+        What a function of ours raised on an executor is raised again; Spark's own text may hold data and ends here.
+        """
+        try:
+            return action()
+        except (PySparkException, Py4JError, pa.ArrowException, OSError) as failure:
+            raise carried(str(failure)) or _translated(failure) from None
+
+
+def _url(path: str) -> str:
+    """Where Hadoop finds a path: no default file system of a cluster takes a local one for its own."""
+    scheme = places.scheme_of(path)
+    return f"file://{path}" if not scheme else path.replace("s3://", "s3a://", 1) if scheme == "s3" else path
+
+
+@cache
+def _partitions(session: Any) -> int:
+    """A server does not tell how many tasks it runs, but into how many it cuts a plain range."""
+    from pyspark.sql.functions import spark_partition_id
+
+    return int(session.range(10_000).select(spark_partition_id().alias("n")).distinct().count())
+
+
+def _cast(given: Any, wanted: Any, name: str) -> str:
+    quoted = _quoted(name)
+    return quoted if given == wanted else f"CAST({quoted} AS {wanted.simpleString()}) AS {quoted}"
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+_OUT_OF_MEMORY = ("OutOfMemoryError", "exit code 137", "exited with code 137", "Container killed")
+_LOST = ("Python worker exited unexpectedly", "ExecutorLostFailure", "SparkContext was shut down", "has been stopped")
+_FILES = (
+    "PATH_NOT_FOUND",
+    "FAILED_READ_FILE",
+    "FileNotFoundException",
+    "No space left",
+    "Permission denied",
+    "File too large",
+    "IOException",
+    "Mkdirs failed",
+)
+
+
+def _translated(failure: Exception) -> PotableError:
+    """Spark's failures in our form, by their kind."""
+    text = str(failure)
+    if any(sign in text for sign in _OUT_OF_MEMORY):
+        return EnvironmentFailure(
+            "the engine ran out of memory",
+            "E007",
+            hint="raise `memory` in potable.yaml or `spark.executor.memory` in its `spark.conf`",
+            retryable=True,
+        )
+    if any(sign in text for sign in _LOST) or type(failure).__name__ == "Py4JNetworkError":
+        return EnvironmentFailure(
+            "Spark, or one of its workers, ended", "E007", hint="the machine may be out of memory", retryable=True
+        )
+    if isinstance(failure, OSError) or any(sign in text for sign in _FILES):
+        return EnvironmentFailure(
+            "the engine could not read or write its files",
+            "E004",
+            hint="is the disk full, was a file of the lake removed, or does an executor not reach it?",
+            retryable=True,
+        )
+    kind = failure.getCondition() if isinstance(failure, PySparkException) else None
+    return PotableError(f"the engine refused a query ({kind or type(failure).__name__})")

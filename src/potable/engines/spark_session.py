@@ -1,0 +1,287 @@
+"""Spark itself: started, shared by the engines of one process, and stopped.
+
+A process has one Spark; engines that are open at the same time share it and have a session each, and the
+last one to close stops it. `master` starts a driver in this process (local, standalone, YARN, Kubernetes),
+`remote` talks to a Spark Connect server. Entry: `opened` and `Opened.close`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkException
+from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
+
+from potable.errors import EnvironmentFailure, PotableError
+
+ENGINE_SHARE = 0.5
+"""Most of the memory setting a local Spark's heap may take; Python, Arrow and the workers need the rest."""
+LEAST_HEAP = 512 << 20
+CONNECT_PORT = 15002
+MEANING = {
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
+    "spark.sql.execution.arrow.useLargeVarTypes": "false",
+}
+"""What results depend on; no project may set these."""
+_JAVA = "-Dsun.jnu.encoding=UTF-8 -Dfile.encoding=UTF-8"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How Spark is reached and what it may use."""
+
+    master: str = ""
+    """Spark's master URL; empty with `remote`."""
+    remote: str = ""
+    """Spark Connect URL."""
+    conf: Mapping[str, str] = field(default_factory=dict)
+    memory: int = 0
+    threads: int = 1
+
+    @property
+    def local(self) -> bool:
+        """Whether the driver is the whole cluster."""
+        return not self.remote and self.master.startswith("local")
+
+
+@dataclass
+class Running:
+    """The Spark of this process."""
+
+    session: Any
+    folder: Path
+    """Where it spills and logs; goes with it."""
+    master: str
+    users: int = 0
+
+
+@dataclass
+class Opened:
+    """One engine's session."""
+
+    session: Any
+    remote: bool
+    folder: Path | None = None
+
+    def close(self) -> None:
+        """Give the session back; the last of a process stops Spark."""
+        if not self.remote:
+            _leave()
+        else:
+            self.session.stop()
+            if self.folder:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_running: Running | None = None
+
+
+def opened(settings: Settings, scratch: Path) -> Opened:
+    """A session of its own, on the Spark that runs or a new one.
+
+    Raises:
+        EnvironmentFailure: E007, Spark cannot be started or reached.
+    """
+    if wrong := sorted(key for key, value in MEANING.items() if settings.conf.get(key, value) != value):
+        raise EnvironmentFailure(
+            f"`{wrong[0]}` decides what results mean and cannot be set", "E007", allowed=MEANING[wrong[0]]
+        )
+    made = _connected(settings, scratch) if settings.remote else _joined(settings, scratch)
+    # pyspark itself logs the text of failing queries, which may hold data
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        logging.getLogger(name).disabled = True
+    for key, value in {**_of_queries(settings.conf), **MEANING}.items():
+        # what cannot be set in a session was set when Spark started, or is the server's own
+        with suppress(PySparkException):
+            made.session.conf.set(key, value)
+    _require_meaning(made)
+    return made
+
+
+def _of_queries(conf: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in conf.items() if key.startswith("spark.sql.")}
+
+
+def _require_meaning(made: Opened) -> None:
+    for key, value in MEANING.items():
+        if str(made.session.conf.get(key)).lower() != value.lower():
+            made.close()
+            problem = f"Spark does not let a session set `{key}`, on which results depend"
+            raise EnvironmentFailure(problem, "E007", allowed=value)
+
+
+def _connected(settings: Settings, scratch: Path) -> Opened:
+    folder = Path(tempfile.mkdtemp(dir=scratch, prefix="connect-"))
+    try:
+        # the client itself asks again for minutes before it gives up
+        at = urlsplit(settings.remote)
+        socket.create_connection((at.hostname or "", at.port or CONNECT_PORT), timeout=10).close()
+        session = SparkSession.builder.remote(settings.remote).config(map=dict(settings.conf)).create()
+        session.addArtifacts(str(package(folder)), pyfile=True)
+    except Exception as failure:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise EnvironmentFailure(
+            f"the Spark Connect server cannot be used ({type(failure).__name__})",
+            "E007",
+            given=settings.remote.partition(";")[0],
+            hint="is the server running, of the same Spark version, and pyspark's `connect` extra installed?",
+            retryable=True,
+        ) from None
+    return Opened(session, True, folder)
+
+
+def _joined(settings: Settings, scratch: Path) -> Opened:
+    global _running
+    if _running is None:
+        _running = _started(settings, scratch)
+    elif not settings.local and settings.master != _running.master:
+        raise EnvironmentFailure(
+            "this process runs another Spark already", "E007", given=settings.master, allowed=_running.master
+        )
+    _running.users += 1
+    return Opened(_running.session.newSession(), False)
+
+
+def _leave() -> None:
+    global _running
+    if _running is None:
+        return
+    _running.users -= 1
+    if _running.users == 0:
+        _stop(_running)
+        _running = None
+
+
+def _started(settings: Settings, scratch: Path) -> Running:
+    folder = Path(tempfile.mkdtemp(dir=scratch, prefix="spark-jvm-"))
+    try:
+        session = _launched(settings, folder)
+        if settings.local:
+            session.sparkContext.pythonExec = sys.executable
+        else:
+            session.sparkContext.pythonExec = settings.conf.get("spark.pyspark.python", "python3")
+            session.sparkContext.addPyFile(str(package(folder)))
+    except BaseException as failure:
+        log = _log(folder)
+        _end_java()
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(failure, PotableError) or not isinstance(failure, Exception):
+            raise
+        raise _refused(settings, failure, log) from None
+    return Running(session, folder, settings.master)
+
+
+def _launched(settings: Settings, folder: Path) -> Any:
+    if not (shutil.which("java") or _java_home()):
+        raise EnvironmentFailure(
+            "Spark needs Java 17 or newer, and there is no `java` here", "E007", hint="install it, or set JAVA_HOME"
+        )
+    conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, folder).items()))
+    with (folder / "spark.log").open("wb") as log:
+        gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
+    SparkContext._ensure_initialized(gateway=gateway)
+    return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+def configuration(settings: Settings, folder: Path) -> dict[str, str]:
+    """Spark's configuration: ours, the project's over it, and what results depend on over both."""
+    ours = {
+        "spark.app.name": "potable",
+        "spark.master": settings.master,
+        "spark.ui.showConsoleProgress": "false",
+        # what Spark logs of a failing query may hold data
+        "spark.log.level": "OFF",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
+    }
+    if settings.local:
+        heap = max(LEAST_HEAP, int(settings.memory * ENGINE_SHARE))
+        ours |= {
+            "spark.driver.memory": f"{heap >> 20}m",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.host": "127.0.0.1",
+            "spark.local.dir": str(folder),
+            "spark.sql.shuffle.partitions": str(settings.threads),
+            "spark.ui.enabled": "false",
+        }
+    made = {**ours, **settings.conf, **MEANING}
+    for key in ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"):
+        made[key] = f"{_JAVA} {settings.conf.get(key, '')}".strip()
+    return made
+
+
+def package(folder: Path) -> Path:
+    """Potable's own code as a zip that Python can import, for executors that do not have it."""
+    import potable
+
+    root = Path(potable.__file__).parent
+    path = folder / "potable.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(root.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                archive.write(file, file.relative_to(root.parent))
+    return path
+
+
+def _stop(running: Running) -> None:
+    running.session.stop()
+    _end_java()
+    shutil.rmtree(running.folder, ignore_errors=True)
+
+
+def _end_java() -> None:
+    """End the Java process and forget it, so that a later engine starts a new one."""
+    gateway = SparkContext._gateway
+    if gateway is None:
+        return
+    gateway.shutdown()
+    process = getattr(gateway, "proc", None)
+    if process is not None:
+        process.stdin.close()
+        try:
+            process.wait(10)
+        except Exception:
+            process.kill()
+            process.wait()
+    SparkContext._gateway = None
+    SparkContext._jvm = None
+
+
+def _java_home() -> bool:
+    home = os.environ.get("JAVA_HOME")
+    return bool(home and Path(home, "bin", "java").exists())
+
+
+def _log(folder: Path) -> str:
+    path = folder / "spark.log"
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _refused(settings: Settings, failure: Exception, log: str) -> EnvironmentFailure:
+    hint = "is the master reachable, and do `spark.conf` and `memory` suit this machine?"
+    if "UnsupportedClassVersionError" in log or "class file version" in log:
+        hint = "Spark needs Java 17 or newer; set JAVA_HOME to one"
+    condition = failure.getCondition() if isinstance(failure, PySparkException) else ""
+    return EnvironmentFailure(
+        f"Spark cannot start ({condition or type(failure).__name__})", "E007", given=settings.master, hint=hint
+    )
