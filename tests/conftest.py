@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -13,12 +15,47 @@ import pytest
 from potable.engines.base import Engine
 from potable.engines.duckdb import DuckDBEngine
 
+SPARK = pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.xdist_group("spark")])
+ENGINES = ["duckdb", SPARK]
+"""Every engine a behaviour test runs on."""
+QUICK = {
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+"""Settings of Spark for many tiny queries, where compiling them would take longest."""
 
-@pytest.fixture(scope="session", params=["duckdb"])
+
+def open_engine(
+    name: str, scratch: Path, *, memory: int = 1 << 30, threads: int = 1, conf: Mapping[str, str] = QUICK
+) -> Engine:
+    """An engine by its name; a test is skipped, and says why, where the machine has no Spark."""
+    if name == "duckdb":
+        return cast("Engine", DuckDBEngine(memory=memory, threads=threads, scratch=scratch))
+    require_spark()
+    from potable.engines.spark import SparkEngine
+
+    return cast("Engine", SparkEngine(memory=memory, threads=threads, scratch=scratch, conf=conf))
+
+
+def require_spark() -> None:
+    """Skip where pyspark or Java is missing."""
+    pytest.importorskip("pyspark", reason="pyspark is not installed")
+    if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
+        pytest.skip("there is no Java")
+
+
+def examples(engine: Engine, count: int) -> int:
+    """How many examples of a property to try; one of a whole verb takes Spark seconds."""
+    return count if engine.name == "duckdb" else 3
+
+
+@pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Every engine in turn, with one thread, so that batch functions run in the test's own process."""
-    made = DuckDBEngine(memory=1 << 30, threads=1, scratch=tmp_path_factory.mktemp(f"scratch-{request.param}"))
-    yield cast("Engine", made)
+    made = open_engine(request.param, tmp_path_factory.mktemp(f"scratch-{request.param}"))
+    yield made
     made.close()
 
 

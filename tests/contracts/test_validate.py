@@ -8,8 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import examples
 
 from potable.contracts.checks import parse
 from potable.contracts.validate import Places, Validated, quarantine_schema, validate, validated_schema
@@ -168,19 +169,20 @@ def test_an_empty_table_is_fine(engine: Engine, tmp_path: Path) -> None:
 cells = st.sampled_from([None, "", "E1", "E2", "-3", "7.25", "x", "2020-01-31", "1899-12-31", "31.02.2019", "INR"])
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(st.fixed_dictionaries({name: cells for name in GOOD}), min_size=1, max_size=12))
-def test_no_row_is_lost_whatever_comes(
-    engine: Engine, tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str | None]]
-) -> None:
-    folder = tmp_path_factory.mktemp("judged")
-    made = judge(engine, folder, payslips(), rows)
-    out = rows_of(engine, folder, made, payslips(), "rows")
-    bad = rows_of(engine, folder, made, payslips(), "quarantine")
-    assert sorted(row["_row"] for row in [*out, *bad]) == list(range(1, len(rows) + 1))
-    assert all(row["_reasons"] for row in bad)
-    assert all(row["emp_no"] and row["pay_date"] and (row["gross"] is None or row["gross"] >= 0) for row in out)
-    assert len({(row["emp_no"], row["pay_date"]) for row in out}) == len(out)
+def test_no_row_is_lost_whatever_comes(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
+    @settings(max_examples=examples(engine, 15), deadline=None)
+    @given(rows=st.lists(st.fixed_dictionaries({name: cells for name in GOOD}), min_size=1, max_size=12))
+    def holds(rows: list[dict[str, str | None]]) -> None:
+        folder = tmp_path_factory.mktemp("judged")
+        made = judge(engine, folder, payslips(), rows)
+        out = rows_of(engine, folder, made, payslips(), "rows")
+        bad = rows_of(engine, folder, made, payslips(), "quarantine")
+        assert sorted(row["_row"] for row in [*out, *bad]) == list(range(1, len(rows) + 1))
+        assert all(row["_reasons"] for row in bad)
+        assert all(row["emp_no"] and row["pay_date"] and (row["gross"] is None or row["gross"] >= 0) for row in out)
+        assert len({(row["emp_no"], row["pay_date"]) for row in out}) == len(out)
+
+    holds()
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import examples
 
 from potable.datasets.anonymity import Anonymity, measure, suppress
 from potable.engines.base import Engine, collect
@@ -71,16 +72,18 @@ def test_an_anonymous_table_stays_as_it_is(engine, tmp_path):
     assert classes(engine, suppress(table, ["age", "level"], k=5)) == {("a", 1): 5, ("a", None): 5}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from([None, 1, 2])), min_size=5, max_size=60),
-    st.integers(2, 5),
-)
-def test_suppression_always_reaches_k_and_keeps_every_row(engine, tmp_path, rows, k):
-    result = suppress(relation(engine, tmp_path, rows), ["age", "level"], k=k)
-    found = measure(result, ["age", "level"], k=k, engine=engine)
-    assert found.k >= k and found.rows_below == 0
-    assert sum(classes(engine, result).values()) == len(rows)
+def test_suppression_always_reaches_k_and_keeps_every_row(engine, tmp_path):
+    cells = st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from([None, 1, 2]))
+
+    @settings(max_examples=examples(engine, 40), deadline=None)
+    @given(st.lists(cells, min_size=5, max_size=60), st.integers(2, 5))
+    def holds(rows, k):
+        result = suppress(relation(engine, tmp_path, rows), ["age", "level"], k=k)
+        found = measure(result, ["age", "level"], k=k, engine=engine)
+        assert found.k >= k and found.rows_below == 0
+        assert sum(classes(engine, result).values()) == len(rows)
+
+    holds()
 
 
 @pytest.mark.parametrize("dialect", ["pyspark", "duckdb"])

@@ -48,6 +48,9 @@ def scan(engine, tmp_path: Path):
         read = []
         for index, table in enumerate(tables):
             file = tmp_path / f"{index}.parquet"
+            # a column without values has no type of its own
+            kinds = [pa.string() if pa.types.is_null(field.type) else field.type for field in table.schema]
+            table = table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
             pq.write_table(table, file)
             read.append(engine.read([str(file)], table.schema))
         known = Known(read[1], read[2], **given)

@@ -9,24 +9,23 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.conftest import ENGINES, open_engine
 from tests.engines import functions as fn
 
 from potable.engines.base import Engine, Part, collect, scalars
-from potable.engines.duckdb import DuckDBEngine
 from potable.errors import DataError, EnvironmentFailure, MissingExtra, PotableError
 
 ODD = "a [b]*? 'c' \"d\" é # 50%"
+COMPILED = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
 NAMES = pa.schema([("n", pa.int64()), ('odd "name", é;', pa.string()), ("select", pa.bool_())])
 
 
 def opened(name: str, scratch: Path, **settings: int) -> Engine:
     """A fresh engine."""
-    made = {"duckdb": DuckDBEngine}[name]
-    engine: Engine = made(**{"memory": 1 << 30, "threads": 2, **settings}, scratch=scratch)
-    return engine
+    return open_engine(name, scratch, **{"threads": 2, **settings}, conf=COMPILED)
 
 
-@pytest.fixture(scope="module", params=["duckdb"])
+@pytest.fixture(scope="module", params=ENGINES)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Every engine in turn, with two threads and therefore worker processes."""
     made = opened(request.param, tmp_path_factory.mktemp("scratch"))
@@ -217,10 +216,10 @@ def test_a_failure_with_a_constructor_of_its_own_arrives_too(pair: Engine) -> No
     assert "potable[docx]" in caught.value.next
 
 
-def test_a_failure_that_cannot_travel_is_told_by_its_kind_only(pair: Engine) -> None:
+def test_a_failure_that_cannot_travel_is_told_by_its_kind_only(pair: Engine, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(EnvironmentFailure, match="Unpicklable") as caught:
         collect(pair, pair.map_items(range(6), fn.unpicklable, fn.NUMBERS))
-    assert "SECRET" not in caught.value.text()
+    assert "SECRET" not in caught.value.text() + "".join(capfd.readouterr())
 
 
 @pytest.mark.parametrize("items", [[1], [1, 2, 3]], ids=["here", "in workers"])
@@ -235,7 +234,7 @@ def test_the_engine_works_on_after_a_failure(pair: Engine) -> None:
     assert collect(pair, pair.map_items([5, 5], fn.count_to, fn.NUMBERS)).num_rows == 10
 
 
-def test_a_query_that_fails_shows_no_value(pair: Engine, tmp_path: Path) -> None:
+def test_a_query_that_fails_shows_no_value(pair: Engine, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pq.write_table(pa.table({"s": ["1", "SECRET"]}), tmp_path / "x.parquet")
     relation = pair.read([str(tmp_path / "x.parquet")], pa.schema([("s", pa.string())]))
     for attempt in (
@@ -246,6 +245,7 @@ def test_a_query_that_fails_shows_no_value(pair: Engine, tmp_path: Path) -> None
             attempt()
         assert "SECRET" not in caught.value.text()
         assert caught.value.__cause__ is None
+    assert "SECRET" not in "".join(capfd.readouterr())
 
 
 def test_a_sort_larger_than_memory_spills(pair: Engine, tmp_path: Path) -> None:

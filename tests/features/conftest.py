@@ -1,14 +1,11 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.features.world import World
 
-from potable.engines.duckdb import DuckDBEngine
+from potable.engines.base import Engine
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    engine = DuckDBEngine(memory=1 << 30, threads=1, scratch=tmp_path / "spill")
-    yield World(tmp_path, engine)
-    engine.close()
+def world(engine: Engine, tmp_path: Path) -> World:
+    return World(tmp_path, engine)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from potable.declarations import Document, read
-from potable.engines.duckdb import DuckDBEngine
+from potable.engines.base import Engine
 from potable.features.build import Built, build
 from potable.features.check import check
 from potable.features.declaration import FeatureSet
@@ -162,7 +162,7 @@ class World:
     """A scratch folder with an engine."""
 
     path: Path
-    engine: DuckDBEngine
+    engine: Engine
     runs: int = 0
 
     def files(self, rows: Mapping[str, Sequence[Row]], tables: Mapping[str, Table], buckets: int = 1) -> Any:

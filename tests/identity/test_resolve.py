@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import examples
 
 from potable.contracts.validate import validated_schema
 from potable.engines.base import Engine, collect
@@ -154,16 +155,17 @@ def test_a_long_chain_is_one_person(engine: Engine, tmp_path: Path) -> None:
 value = st.one_of(st.none(), st.integers(0, 7).map(str))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(people=st.lists(st.tuples(value, value, value), min_size=1, max_size=14))
-def test_people_are_the_connected_components(
-    engine: Engine, tmp_path_factory: pytest.TempPathFactory, people: list[tuple[str | None, str | None, str | None]]
-) -> None:
-    _, keys = run(engine, tmp_path_factory.mktemp("graph"), {"hrms.people": [person(*row) for row in people]})
-    found: dict[str, set[str]] = {}
-    for row in keys:
-        found.setdefault(row["subject"], set()).add(f"{row['namespace']}:{row['value']}")
-    assert sorted(map(sorted, found.values())) == sorted(map(sorted, oracle(people)))
+def test_people_are_the_connected_components(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
+    @settings(max_examples=examples(engine, 12), deadline=None)
+    @given(people=st.lists(st.tuples(value, value, value), min_size=1, max_size=14))
+    def holds(people: list[tuple[str | None, str | None, str | None]]) -> None:
+        _, keys = run(engine, tmp_path_factory.mktemp("graph"), {"hrms.people": [person(*row) for row in people]})
+        found: dict[str, set[str]] = {}
+        for row in keys:
+            found.setdefault(row["subject"], set()).add(f"{row['namespace']}:{row['value']}")
+        assert sorted(map(sorted, found.values())) == sorted(map(sorted, oracle(people)))
+
+    holds()
 
 
 def oracle(people: Iterable[tuple[str | None, ...]]) -> list[set[str]]:

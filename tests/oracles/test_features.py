@@ -2,7 +2,7 @@
 
 import random
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.features.world import World, employed, fact, plan_of
 
-from potable.engines.duckdb import DuckDBEngine
+from potable.engines.base import Engine
 
 Facts = list[dict[str, Any]]
 AS_OF = datetime(2024, 6, 30)
@@ -23,10 +23,8 @@ LEVELS = ["Low", "Average", "High"]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    engine = DuckDBEngine(memory=1 << 30, threads=1, scratch=tmp_path / "spill")
-    yield World(tmp_path, engine)
-    engine.close()
+def world(engine: Engine, tmp_path: Path) -> World:
+    return World(tmp_path, engine)
 
 
 def newest_first(rows: Facts) -> Facts:

@@ -1,18 +1,15 @@
 """Features never change when what lies at or after the cut is added, changed or removed."""
 
-import tempfile
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import examples
 from tests.features.world import TABLES, World, employed, fact, plan_of
 
-from potable.engines.base import collect
-from potable.engines.duckdb import DuckDBEngine
+from potable.engines.base import Engine, collect
 from potable.features.build import Bench, features, make_spine
 from potable.features.plan import FeaturePlan
 
@@ -52,11 +49,8 @@ pasts = st.tuples(moments, st.timedeltas(timedelta(0), timedelta(days=20)), payl
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with tempfile.TemporaryDirectory() as folder:
-        engine = DuckDBEngine(memory=1 << 30, threads=1, scratch=Path(folder) / "spill")
-        yield World(Path(folder), engine)
-        engine.close()
+def world(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("world"), engine)
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +74,21 @@ def rows_of(given: list[Any], start: int) -> list[dict[str, Any]]:
     ]
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(
-    past=st.lists(pasts, max_size=8),
-    future=st.lists(st.tuples(futures, payloads), min_size=1, max_size=6),
-    other=st.lists(st.tuples(futures, payloads), max_size=6),
-)
-def test_features_do_not_change_with_the_future(
-    world: World, plan: FeaturePlan, past: list[Any], future: list[Any], other: list[Any]
-) -> None:
-    known = rows_of(
-        [(time, min(time + lag, AS_OF - timedelta(microseconds=1)), payload) for time, lag, payload in past], 0
+def test_features_do_not_change_with_the_future(world: World, plan: FeaturePlan) -> None:
+    after = st.tuples(futures, payloads)
+
+    @settings(max_examples=examples(world.engine, 12), deadline=None, derandomize=True)
+    @given(
+        past=st.lists(pasts, max_size=8),
+        future=st.lists(after, min_size=1, max_size=6),
+        other=st.lists(after, max_size=6),
     )
-    once = built(world, plan, known + rows_of([(*when, payload) for when, payload in future], 100))
-    assert built(world, plan, known + rows_of([(*when, payload) for when, payload in other], 500)) == once
-    assert len(once) == 1
+    def holds(past: list[Any], future: list[Any], other: list[Any]) -> None:
+        known = rows_of(
+            [(time, min(time + lag, AS_OF - timedelta(microseconds=1)), payload) for time, lag, payload in past], 0
+        )
+        once = built(world, plan, known + rows_of([(*when, payload) for when, payload in future], 100))
+        assert built(world, plan, known + rows_of([(*when, payload) for when, payload in other], 500)) == once
+        assert len(once) == 1
+
+    holds()

@@ -1,0 +1,112 @@
+"""Spark itself: what is told where it is missing, that nothing of it is left, and Spark Connect."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import require_spark
+from tests.runs.cluster import connect_server
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-runs")]
+OPEN = """
+import sys
+from pathlib import Path
+from potable import plugins
+from potable.errors import PotableError
+
+def opened(**settings):
+    return plugins.load("engines", "spark")(memory=1 << 30, threads=1, scratch=Path(sys.argv[1]), **settings)
+
+try:
+    {work}
+except PotableError as failure:
+    print(failure.text())
+"""
+
+
+def told(work: str, folder: Path, **environment: str) -> str:
+    """What a process of its own says that opens engines; it must not end by an error that is not ours."""
+    script = OPEN.format(work=work.strip().replace("\n", "\n    "))
+    call = [sys.executable, "-c", script, str(folder)]
+    given = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **environment}
+    done = subprocess.run(call, env=given, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(autouse=True)
+def spark() -> None:
+    require_spark()
+
+
+@pytest.mark.parametrize("package", ["pyspark", "py4j", "pandas"])
+def test_a_missing_package_names_the_extra(tmp_path: Path, package: str) -> None:
+    text = told(f"sys.modules[{package!r}] = None\nopened()", tmp_path)
+    assert "error[E006]" in text and "pip install 'potable[spark]'" in text
+
+
+def test_a_missing_java_is_told(tmp_path: Path) -> None:
+    text = told("opened()", tmp_path, PATH=str(tmp_path), JAVA_HOME="")
+    assert "error[E007]" in text and "Java 17" in text
+
+
+def test_a_master_out_of_reach_is_told(tmp_path: Path) -> None:
+    text = told("opened(remote='sc://127.0.0.1:9')", tmp_path)
+    assert "error[E007]" in text and "Connect server" in text
+
+
+def test_what_results_depend_on_cannot_be_set(tmp_path: Path) -> None:
+    text = told("opened(conf={'spark.sql.ansi.enabled': 'false'})", tmp_path)
+    assert "error[E007]" in text and "`spark.sql.ansi.enabled`" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_engine_to_close_ends_spark_and_a_new_one_starts_it_again(tmp_path: Path) -> None:
+    work = """
+import psutil
+from potable.engines.base import collect
+from tests.engines import functions as fn
+for turn in range(2):
+    one, two = opened(), opened()
+    one.close()
+    assert collect(two, two.map_items([5], fn.count_to, fn.NUMBERS)).num_rows == 5
+    print("java" in {child.name() for child in psutil.Process().children()})
+    two.close()
+    print("java" in {child.name() for child in psutil.Process().children()}, list(Path(sys.argv[1]).iterdir()))
+"""
+    assert told(work, tmp_path).split() == ["True", "False", "[]"] * 2
+
+
+@pytest.mark.slow
+def test_a_connect_server_runs_batch_functions_whose_code_it_does_not_have(tmp_path: Path) -> None:
+    work = """
+from functools import partial
+from potable.engines.base import collect, scalars
+from potable.engines.spark_tasks import ITEMS
+from potable.features.spine import _DRAW_SCHEMA, draw, number_of
+from potable.sources.groups import OBSERVED, observe_group
+import pyarrow as pa
+
+engine = opened(remote=sys.argv[2])
+counts = pa.table({"s": ["a", "b"], "n": [3, 5]})
+made = engine.map_items([counts], pa.Table.to_batches, counts.schema)
+parts = engine.write(made, f"{sys.argv[1]}/made")
+read = engine.read([f"{sys.argv[1]}/made/{part.path}" for part in parts], counts.schema)
+picks = collect(engine, engine.map_batches(read, partial(draw, seed=7), _DRAW_SCHEMA)).to_pylist()
+assert {row["_subject"]: row["_pick"] for row in picks} == {"a": number_of("a", 7) % 3, "b": number_of("b", 7) % 5}
+assert scalars(engine, read.agg(n=read.n.sum())) == {"n": 8}
+try:
+    collect(engine, engine.map_batches(read, partial(draw, seed=7), OBSERVED))
+except TypeError as failure:
+    print(failure)
+engine.close()
+"""
+    (tmp_path / "server").mkdir()
+    with connect_server(tmp_path / "server") as url:
+        text = told(work.replace("sys.argv[2]", repr(url)), tmp_path)
+    assert "another schema" in text

@@ -1,0 +1,118 @@
+"""The same project on Spark: the same bytes, on one machine and on a cluster that loses a worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.conftest import QUICK, require_spark
+from tests.runs.cluster import cluster
+from tests.runs.conftest import Bench, make_bench
+from tests.runs.test_runs import killed, same_files
+
+from potable.runs.record import RunRecord
+from potable.store.log import Log
+
+Finished = tuple[Bench, RunRecord]
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-runs")]
+
+
+@pytest.fixture(autouse=True)
+def spark() -> None:
+    require_spark()
+
+
+def on_spark(finished: Finished, root: Path, **settings: object) -> Bench:
+    """The finished project on Spark, with a copy of its vault in which nobody has been resolved by this code."""
+    bench = finished[0]
+    shutil.copytree(bench.root / "vault", root.parent / "vault")
+    made = make_bench(bench.company, root, vault=root.parent / "vault", engine="spark", **settings)
+    log = Log(made.project().lake().vault, "ledger")
+    number, entry = log.last()
+    assert entry
+    log.append({**entry, "fingerprint": "of other code"}, parent=number)
+    for manifest in (root.parent / "vault").rglob("manifest.json"):
+        manifest.unlink()
+    return made
+
+
+def states(record: RunRecord) -> set[str]:
+    return {step.state for step in record.steps}
+
+
+def test_spark_gives_the_same_bytes_as_duckdb(finished: Finished, tmp_path: Path) -> None:
+    other = on_spark(finished, tmp_path / "project", threads=2, spark=json.dumps({"conf": QUICK}))
+    record = other.run()
+    assert record.outcome == "published", record.error
+    assert (record.engine, states(record)) == ("spark", {"done"})
+    same_files(finished[0], other)
+    before = finished[1]
+    assert record.tables == before.tables
+    assert record.privacy == before.privacy
+    assert record.spine == before.spine
+    assert {**record.identity, "new": 0} == {**before.identity, "new": 0}
+    assert leftovers(other) == []
+    assert states(other.run()) == {"skipped"}
+
+
+def leftovers(bench: Bench) -> list[str]:
+    """Files of Spark's own that no manifest names."""
+    signs = ("_temporary", "_SUCCESS", ".crc")
+    roots = [bench.root / "lake", bench.root.parent / "vault", bench.root / ".potable" / "scratch"]
+    return [str(path) for root in roots for path in root.rglob("*") if any(sign in path.name for sign in signs)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("verb", "after"), [("validate", 9.0), ("build", 3.0)])
+def test_a_killed_run_ends_with_the_same_bytes(finished: Finished, tmp_path: Path, verb: str, after: float) -> None:
+    other = on_spark(finished, tmp_path / "project", spark=json.dumps({"conf": QUICK}))
+    killed(other, verb, after)
+    until_gone(str(other.root))
+    record = other.run()
+    assert record.outcome == "published", record.error
+    same_files(finished[0], other)
+
+
+def until_gone(root: str, seconds: float = 30.0) -> None:
+    """Spark ends with the process that started it, also when that is killed."""
+    end = time.monotonic() + seconds
+    while any(root in " ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])):
+        assert time.monotonic() < end, "Spark outlives its driver"
+        time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
+    """Two worker processes, whose executors get Potable from the driver; one is killed in mid-run."""
+    (tmp_path / "cluster").mkdir()
+    with cluster(tmp_path / "cluster") as machines:
+        other = on_spark(finished, tmp_path / "project", spark=machines.settings())
+        environment = {**os.environ, **other.company.variables}
+        command = [sys.executable, "-m", "potable", "-C", str(other.root), "run"]
+        run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            until_made(other, "validated/payroll.payslips", run)
+            assert all(machines.executors()), "both workers work"
+            machines.kill(0)
+            _, told = run.communicate(timeout=600)
+        finally:
+            run.kill()
+        assert run.returncode == 0, told.decode()[-3000:]
+    assert leftovers(other) == []
+    same_files(finished[0], other)
+
+
+def until_made(bench: Bench, folder: str, run: subprocess.Popen[bytes], seconds: float = 300.0) -> None:
+    """Wait until a step of the run is committed."""
+    end = time.monotonic() + seconds
+    while not list((bench.root / "lake" / "restricted" / folder).glob("*/manifest.json")):
+        assert run.poll() is None, run.communicate()[1].decode()[-3000:]
+        assert time.monotonic() < end, "the run is stuck"
+        time.sleep(0.2)
