@@ -44,10 +44,10 @@ def pages() -> dict[str, str]:
 
 def _cli() -> str:
     parts = [NOTE, "# Command line\n"]
-    context = click.Context(cli, info_name="potable")
+    context = click.Context(cli, info_name="potable", **cli.context_settings)
     for name in ["", *sorted(cli.commands)]:
         command = cli.commands[name] if name else cli
-        inner = click.Context(command, info_name=f"potable {name}".strip())
+        inner = click.Context(command, info_name=f"potable {name}".strip(), **cli.context_settings)
         text = command.get_help(inner if name else context)
         parts.append(f"## potable {name}".rstrip() + f"\n\n```text\n{text}\n```\n")
     return "\n".join(parts)

@@ -260,9 +260,16 @@ def _not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping
         ("vault",): platform.vault,
     }
     for key, url in roots.items():
-        if "://" in url and url.partition("://")[0] not in STORES:
+        scheme, remote, _ = url.partition("://")
+        problem, allowed = "", ", ".join(["a path", *(f"{known}://" for known in STORES)])
+        if remote and scheme not in STORES:
             problem = f"`{'.'.join(key)}` lies on a kind of store that is not known"
-            allowed = "a path, " + ", ".join(f"{scheme}://" for scheme in STORES)
+        elif remote and scheme != "file" and platform.engine == "spark":
+            problem, allowed = (
+                f"`{'.'.join(key)}`: Spark cannot work on object stores yet",
+                "a path that executors reach",
+            )
+        if problem:
             errors.append(ProjectError(problem, "P040", place=documents["potable"].place(*key), allowed=allowed))
     for name, table in tables.items():
         if table.known == "landed":

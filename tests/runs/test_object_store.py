@@ -37,8 +37,11 @@ def test_the_dataset_on_s3_has_the_same_bytes(
     assert bench.run().outcome == "nothing new"
 
 
-def test_an_unknown_kind_of_store_is_refused(company: Company, tmp_path: Path) -> None:
-    bench = elsewhere(company, tmp_path / "ftp", "ftp://lake")
+@pytest.mark.parametrize(("url", "engine"), [("ftp://lake", "duckdb"), ("s3://lake", "spark")])
+def test_a_store_the_engine_cannot_work_on_is_refused(company: Company, tmp_path: Path, url: str, engine: str) -> None:
+    bench = elsewhere(company, tmp_path / "project", url)
+    with (bench.root / "potable.yaml").open("a") as settings:
+        settings.write(f"engine: {engine}\n")
     with pytest.raises(ProjectErrors) as caught:
         bench.project()
     assert {error.code for error in caught.value.errors} == {"P040"}
