@@ -20,7 +20,7 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 	@$(BIN)/potable -C demo show employee_attrition
 
 test: $(READY) $(VENV)/.spark $(AIRFLOW)/.ready  ## all tests
-	@$(BIN)/python -m pytest -q -n 2
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12
 
 lint: $(READY) types  ## style, types, import layers
 	@$(BIN)/ruff check .

@@ -70,7 +70,7 @@ def leftovers(bench: Bench) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("verb", "after"), [("validate", 9.0), ("build", 3.0)])
+@pytest.mark.parametrize(("verb", "after"), [("build", 3.0)])
 def test_a_killed_run_ends_with_the_same_bytes(finished: Finished, tmp_path: Path, verb: str, after: float) -> None:
     other = on_spark(finished, tmp_path / "project", spark=json.dumps({"conf": QUICK}))
     killed(other, verb, after)
