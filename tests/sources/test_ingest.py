@@ -54,7 +54,9 @@ class World:
         return ingest(made or self.source(), self.landing(), base=self.folder, **{"threads": 2, **keys})
 
     def objects(self) -> list[Path]:
-        return sorted(path for path in (self.lake / "raw/s/objects").rglob("*") if path.is_file())
+        """Whole objects: a kill can leave one that was only begun, under a name with a #."""
+        found = (self.lake / "raw/s/objects").rglob("*")
+        return sorted(path for path in found if path.is_file() and "#" not in path.name)
 
     def content(self, landed: Landed) -> bytes:
         with Blob(landed.name, str(self.lake), landed.path, landed.zstd, landed.bytes).open() as stream:

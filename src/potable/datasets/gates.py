@@ -29,6 +29,7 @@ Patterns = Callable[["pa.Array"], Mapping[str, int]]
 
 _WORD = re.compile(r"[^\W_]+")
 _RUN = re.compile(r"[^\W\d_]+|\d+")
+_NO_DIGIT = re.compile("[^0-9]+")
 _UMLAUT = re.compile("[äöü]|[aou]\u0308")
 _LONGEST = 12
 """Words and numbers of the longest identifier searched for."""
@@ -215,8 +216,9 @@ def _known(batch: pa.RecordBatch) -> pa.RecordBatch:
     import pyarrow as pa
 
     rows = [
-        (subject, digest, kind, _telling(kind, value), _number(kind, value))
+        (subject, digest, kind, telling, number)
         for subject, kind, value in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        for telling, number in [(_telling(kind, value), _number(kind, value))]
         for digest in _digests(kind, value)
     ]
     columns: list[Sequence[object]] = list(zip(*rows, strict=True)) if rows else [[]] * 5
@@ -249,14 +251,18 @@ class _Runs:
 
 
 def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(char for char in decomposed if unicodedata.category(char) not in ("Mn", "Me", "Cf"))
 
 
 def _digests(kind: str, value: str) -> set[int]:
     """What stands for an identifier: its letters and digits, umlauts in three spellings; a number's last nine."""
-    spelled = _UMLAUT.sub(lambda match: f"{match.group()[0].translate(_BARE)}e", value.lower())
-    texts = {"".join(_WORD.findall(_folded(text))) for text in (value, spelled)}
+    texts = {"".join(_WORD.findall(_folded(value)))}
+    if not value.isascii():
+        spelled = _UMLAUT.sub(lambda match: f"{match.group()[0].translate(_BARE)}e", value.lower())
+        texts.add("".join(_WORD.findall(_folded(spelled))))
     if kind in _NAMES:
         texts |= {re.sub("(?<=[aou])e", "", text) for text in texts}
     if kind == "phone":
@@ -295,11 +301,11 @@ def _telling(kind: str, value: str) -> bool:
         return len(parts) > 1
     if text.isdigit():
         return len(text) >= _LONG_NUMBER
-    return "@" in value or (len(text) >= _LONG_CODE and any(char.isdigit() for char in text))
+    return "@" in value or (len(text) >= _LONG_CODE and re.search(r"\d", text) is not None)
 
 
 def _number(kind: str, value: str) -> int | None:
-    digits = "".join(char for char in value if char.isascii() and char.isdigit())
+    digits = _NO_DIGIT.sub("", value)
     return int(digits) if kind not in _NAMES and kind != "email" and 0 < len(digits) <= 18 else None
 
 

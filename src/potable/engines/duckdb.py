@@ -27,6 +27,8 @@ ENGINE_SHARE = 0.5
 OWN_BYTES, WORKER_BYTES, LEAST_BYTES = 300 << 20, 250 << 20, 400 << 20
 """What this process takes beside DuckDB, what a worker takes, and what DuckDB cannot do without."""
 BATCH_ROWS = 16_384
+SLICE_ROWS = 4_096
+"""Rows a worker is given at a time: few enough that a table of some thousand long texts keeps all workers busy."""
 _KINDS = ("Binder Error", "Conversion Error", "Invalid Input Error", "Out of Range Error", "Parser Error")
 
 
@@ -88,7 +90,7 @@ class DuckDBEngine:
         return self._registered(self._pool.stream(items, function, schema), schema)
 
     def map_batches(self, relation: ibis.Table, function: BatchFunction, schema: pa.Schema) -> ibis.Table:
-        return self.map_items(self.stream(relation), _OneBatch(function), schema)
+        return self.map_items(_sliced(self.stream(relation)), _OneBatch(function), schema)
 
     def write(
         self, relation: ibis.Table, directory: str, *, partition_by: str | None = None, order_by: Sequence[str] = ()
@@ -194,6 +196,11 @@ class _OneBatch:
 
     def __call__(self, batch: pa.RecordBatch) -> list[pa.RecordBatch]:
         return [self._function(batch)]
+
+
+def _sliced(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield from (batch.slice(first, SLICE_ROWS) for first in range(0, batch.num_rows, SLICE_ROWS))
 
 
 def _quoted(text: str) -> str:

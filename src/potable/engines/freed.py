@@ -10,7 +10,8 @@ import pyarrow as pa
 
 def give_back() -> None:
     """Return free memory of Arrow's pool and of the C library to the system; nothing to do elsewhere."""
-    gc.collect()
+    # what a step leaves behind is young; to walk all that was ever imported takes longer than most steps
+    gc.collect(1)
     pa.default_memory_pool().release_unused()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

@@ -11,8 +11,10 @@ import getpass
 import os
 import secrets
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -82,6 +84,10 @@ class _Run:
     total: int = 0
     changed: bool = False
     """Whether anything came out that was not there before."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Sources are landed side by side."""
+    interrupted: threading.Event = field(default_factory=threading.Event)
+    """Set when somebody wants the run to end while sources are landed."""
 
     def tell(self, step: Step, state: State, record: StepRecord) -> None:
         self.listener(
@@ -99,8 +105,9 @@ class _Run:
         )
 
     def add(self, step: Step, record: StepRecord) -> None:
-        self.steps.append(record)
-        self.tell(step, record.state, record)
+        with self.lock:
+            self.steps.append(record)
+            self.tell(step, record.state, record)
 
 
 def run(project: Project, options: Options, listener: Listener) -> RunRecord:
@@ -159,8 +166,7 @@ def _execute(running: _Run, options: Options) -> None:
     first = ingest_steps(shop.project, wanted.sources)
     running.total = len(first) + len(wanted.tables) * 2 + 5
     if options.only in (None, "ingest"):
-        for step in first:
-            _ingest(running, step, fresh=options.full_refresh)
+        _ingest_all(running, first, fresh=options.full_refresh)
     elif options.only == "validate":
         shop.landed |= landed_now(shop.project, shop.lake, wanted.sources)
     else:
@@ -184,6 +190,26 @@ def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[S
     return [step for step in steps if VERBS.index(step.verb) <= last and wanted.takes(step)]
 
 
+def _ingest_all(running: _Run, steps: Sequence[Step], *, fresh: bool) -> None:
+    """Land the sources side by side, for most of the time goes into waiting for them.
+
+    When one fails, the others are landed all the same, and the first failure in declared order is raised.
+    """
+    shop = running.shop
+    with ThreadPoolExecutor(shop.project.platform.threads) as pool:
+        landings = [pool.submit(_ingest, running, step, fresh=fresh) for step in steps]
+        try:
+            wait(landings)
+        except BaseException:
+            running.interrupted.set()
+            raise
+    places = {step.label: place for place, step in enumerate(steps)}
+    running.steps.sort(key=lambda record: places[record.step])
+    for landing in landings:
+        landing.result()
+    shop.landed = {step.name: shop.landed[step.name] for step in steps}
+
+
 def _ingest(running: _Run, step: Step, *, fresh: bool) -> None:
     shop, begun = running.shop, time.monotonic()
     running.tell(step, "started", StepRecord("ingest", step.label, "started"))
@@ -191,6 +217,8 @@ def _ingest(running: _Run, step: Step, *, fresh: bool) -> None:
 
     def progress(more: int, size: int) -> None:
         nonlocal objects, received
+        if running.interrupted.is_set():
+            raise KeyboardInterrupt
         objects, received = objects + more, received + size
         running.tell(step, "progress", StepRecord("ingest", step.label, "progress", rows=objects, bytes=received))
 
