@@ -45,12 +45,21 @@ def pages() -> dict[str, str]:
 def _cli() -> str:
     parts = [NOTE, "# Command line\n"]
     context = click.Context(cli, info_name="potable", **cli.context_settings)
-    for name in ["", *sorted(cli.commands)]:
-        command = cli.commands[name] if name else cli
+    for name, command in {"": cli, **commands()}.items():
         inner = click.Context(command, info_name=f"potable {name}".strip(), **cli.context_settings)
         text = command.get_help(inner if name else context)
         parts.append(f"## potable {name}".rstrip() + f"\n\n```text\n{text}\n```\n")
     return "\n".join(parts)
+
+
+def commands() -> dict[str, click.Command]:
+    """All commands by name, also those of groups (`airflow generate`)."""
+    found: dict[str, click.Command] = {}
+    for name, command in sorted(cli.commands.items()):
+        found[name] = command
+        if isinstance(command, click.Group):
+            found |= {f"{name} {inner}": command.commands[inner] for inner in sorted(command.commands)}
+    return found
 
 
 def _errors() -> str:

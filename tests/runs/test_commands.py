@@ -88,6 +88,22 @@ def test_report_writes_the_page_of_the_latest_or_a_named_run(call: Call) -> None
     assert call("report", "20000101-000000-abcdef")[0] == 3
 
 
+def test_state_shows_how_far_each_table_was_read_and_goes_back(call: Call, published: Bench) -> None:
+    code, out, _ = call("state", "show")
+    assert code == 0
+    (told,) = (line for line in out.splitlines() if line.startswith("lms.trainings"))
+    assert "read on from 20" in told and "read whole" in out
+    facts = as_json(call("state", "show", "hrms", "-o", "json"))
+    assert facts["hrms"]["batch"] == 1 and sorted(facts["hrms"]["tables"]) == ["exits", "jobs", "promotions"]
+    assert call("run", "--only", "ingest")[0] == 0
+    assert as_json(call("state", "rewind", "lms", "--to", "1", "-o", "json"))["batch"] == 2
+    # what is current is what was current, so nothing has to be done again
+    assert published.run().outcome == "nothing new"
+    assert call("state", "rewind", "lms", "--to", "7")[0] == 2
+    code, _, err = call("state", "show", "hmrs")
+    assert code == 2 and "did you mean `hrms`?" in err
+
+
 def test_doctor_finds_a_healthy_project_healthy_and_a_broken_source_broken(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

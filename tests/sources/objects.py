@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from potable.errors import DataError
 from potable.sources.base import Blob, Source
+from potable.sources.ingest import Landing, current
 
 SECRET = "Sw0rdfish-Meyer"
 """A value that no error may show."""
@@ -43,3 +44,11 @@ def refusal(source: Source[Any], object_: Blob, table: str = "t") -> str:
     assert SECRET not in told
     assert caught.value.code == "D007"
     return caught.value.problem
+
+
+def landed_rows(source: Source[Any], landing: Landing, table: str) -> Iterator[dict[str, Any]]:
+    """What a raw zone says now."""
+    for item in current(landing.log).objects.values():
+        held = Blob(item.name, landing.store.locate(""), item.path, item.zstd, item.bytes, item.skip)
+        for batch in source.parse(table, held):
+            yield from batch.to_pylist()

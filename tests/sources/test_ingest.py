@@ -23,6 +23,7 @@ from potable.errors import EnvironmentFailure
 from potable.sources.base import Arrival, Blob, Held, Landed, Source
 from potable.sources.csv import CsvSource
 from potable.sources.ingest import Ingested, Landing, current, ingest
+from potable.sources.onwards import State
 from potable.store.log import Log
 from potable.store.objects import Store
 from potable.tables import Table
@@ -107,7 +108,9 @@ def test_a_touched_file_is_no_news(world: World) -> None:
     assert (again.batch, again.new_objects, again.objects[0].sha256) == (1, 0, first.objects[0].sha256)
     world.write("y.csv", b"2")
     assert (world.ingest().batch, world.ingest().new_objects) == (2, 0)
-    assert {landed.name: landed.stamp for landed in current(world.landing().log)[0].values()}["x.csv"].endswith("-1")
+    assert {landed.name: landed.stamp for landed in current(world.landing().log).objects.values()}["x.csv"].endswith(
+        "-1"
+    )
 
 
 def test_a_changed_file_adds_one_object_and_one_batch(world: World) -> None:
@@ -223,7 +226,7 @@ class Offer(Source[Table]):
     snapshot: ClassVar[bool] = True
     offered: ClassVar[list[Arrival]] = []
 
-    def arrivals(self, base: Path) -> Iterator[Arrival]:
+    def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         yield from self.offered
 
 
@@ -263,7 +266,7 @@ def test_a_large_file_that_changes_while_it_is_landed_is_not_committed(world: Wo
 
 def test_a_source_that_breaks_off_commits_nothing_and_is_found_again(world: World) -> None:
     class Breaking(Offer):
-        def arrivals(self, base: Path) -> Iterator[Arrival]:
+        def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
             yield from self.offered
             raise EnvironmentFailure("the server went away", "E001")
 

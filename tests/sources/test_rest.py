@@ -15,11 +15,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.sources.objects import SECRET, blob, parsed, refusal, values
+from tests.sources.objects import SECRET, blob, landed_rows, parsed, refusal, values
 
 from potable.errors import EnvironmentFailure
 from potable.sources import rest as module
+from potable.sources.ingest import Landing, ingest
 from potable.sources.rest import RestSource
+from potable.store.log import Log
+from potable.store.objects import Store
 
 COLUMNS: dict[str, Any] = {
     "id": {"type": "integer"},
@@ -297,3 +300,43 @@ def test_leaves_of_the_first_records_are_observed(tmp_path: Path) -> None:
 )
 def test_a_damaged_page_is_refused(tmp_path: Path, body: bytes) -> None:
     refusal(source("http://x"), blob(tmp_path, body))
+
+
+READ_ON = {
+    "columns": {**COLUMNS, "at": {"type": "timestamp"}},
+    "known": "at",
+    "incremental": {"column": "at", "param": "since", "overlap": "1d"},
+}
+
+
+def test_only_what_is_new_is_asked_for_and_counted(server: Server, tmp_path: Path) -> None:
+    made, store = source(server.url, **READ_ON), Store(str(tmp_path))
+    landing = Landing(store, Log(store, "raw/s/batches"))
+    old = [{"id": 1, "at": "2024-01-01T00:00:00Z"}, {"id": 2, "at": "2024-01-09T12:00:00Z"}]
+    server.answers = [page(*old)]
+    ingest(made, landing, base=tmp_path)
+    assert "since" not in server.requests[0][1]
+    new = {"id": 3, "at": "2024-01-10T00:00:00Z"}
+    server.answers = [page(old[1], new, next_cursor="x"), page(old[1])]
+    second = ingest(made, landing, base=tmp_path)
+    assert server.requests[1][1]["since"] == ["2024-01-08T00:00:00Z"]
+    assert server.requests[2][1] == {"since": ["2024-01-08T00:00:00Z"], "limit": ["2"], "cursor": ["x"]}
+    # the page lands as received, and of it only what is new counts
+    assert sorted(row["id"] for row in landed_rows(made, landing, "t")) == [1, 2, 2, 3]
+    assert [(item.name, item.skip) for item in second.objects] == [
+        ("t-000001.json", ()),
+        ("t-000002-000001.json", (1,)),
+        ("t-000002-000002.json", ()),
+    ]
+    server.answers = [page(old[1], new, old[1])]
+    assert ingest(made, landing, base=tmp_path).batch == 2
+
+
+def test_a_server_that_forgets_its_past_loses_nothing_landed(server: Server, tmp_path: Path) -> None:
+    made, store = source(server.url, **READ_ON), Store(str(tmp_path))
+    landing = Landing(store, Log(store, "raw/s/batches"))
+    server.answers = [page({"id": 1, "at": "2024-01-01T00:00:00Z"})]
+    ingest(made, landing, base=tmp_path)
+    server.answers = [page()]
+    assert ingest(made, landing, base=tmp_path).batch == 1
+    assert [row["id"] for row in landed_rows(made, landing, "t")] == [1]

@@ -219,6 +219,36 @@ def doctor(settings: Settings, output: str) -> None:
 
 
 @cli.group()
+def state() -> None:
+    """How far each source has been read."""
+
+
+@state.command("show")
+@click.argument("source", required=False)
+@output_option
+@click.pass_obj
+def show_state(settings: Settings, source: str | None, output: str) -> None:
+    """Show the batches of every SOURCE and what its next run will read."""
+    from potable.cli.state import shown
+
+    facts, text = shown(settings.project(offline=True), source)
+    show_result(output, facts, text)
+
+
+@state.command("rewind")
+@click.argument("source")
+@click.option("--to", type=int, required=True, metavar="BATCH", help="The batch to go back to.")
+@output_option
+@click.pass_obj
+def rewind_state(settings: Settings, source: str, to: int, output: str) -> None:
+    """Make what BATCH of a SOURCE left current again; nothing is removed from the raw zone."""
+    from potable.cli.state import rewound
+
+    facts, text = rewound(settings.project(offline=True), source, to)
+    show_result(output, facts, text)
+
+
+@cli.group()
 def airflow() -> None:
     """Run the project in Airflow 3."""
 

@@ -1,7 +1,8 @@
 """The learning system's REST interface over the listing made by lms.py.
 
-    GET /api/v1/trainings?limit=500&cursor=…      Authorization: Bearer …
+    GET /api/v1/trainings?limit=500&cursor=…&recorded_since=2025-12-01T00:00:00Z      Authorization: Bearer …
     {"data": [ … ], "next_cursor": "…" | null}
+`recorded_since` leaves out what was recorded before it; records that tell no such time are always given.
 401 for a wrong token, 404 for anything else, 400 for a bad cursor or limit; about every fortieth page is
 answered 429 with Retry-After, never twice running for one cursor. Entry: serve.
 """
@@ -13,6 +14,7 @@ import binascii
 import hmac
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -33,6 +35,7 @@ _EVERY = 40
 _LONG_WAITS = 5
 """At most this many Retry-After of one second (each fifth 429); the others say 0."""
 _PATH = "/api/v1/trainings"
+_RECORDED = re.compile(rb'"recorded_at": ?"([^"]*)"')
 
 
 class Listing:
@@ -41,6 +44,8 @@ class Listing:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDONLY)
         self._ends = _line_ends(path)
+        self._selected: dict[str, Ints] = {}
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -54,9 +59,41 @@ class Listing:
         raw = os.pread(self._file, int(self._ends[last]) - begin, begin)
         return raw.replace(b"\n", b",\n")
 
+    def since(self, moment: str) -> Selected:
+        """The records recorded at `moment` (ISO 8601, UTC) or later, and those that do not say when."""
+        with self._lock:
+            if moment not in self._selected:
+                self._selected[moment] = self._recorded(moment.encode())
+        return Selected(self, self._selected[moment])
+
+    def _recorded(self, moment: bytes) -> Ints:
+        found = []
+        with open(self._file, "rb", closefd=False) as lines:
+            lines.seek(0)
+            for place, line in enumerate(lines):
+                told = _RECORDED.search(line)
+                if told is None or told[1] >= moment:
+                    found.append(place)
+        return np.array(found, np.int64)
+
     def close(self) -> None:
         """Closes the file."""
         os.close(self._file)
+
+
+class Selected:
+    """Some records of a listing, as a listing."""
+
+    def __init__(self, listing: Listing, places: Ints) -> None:
+        self._listing = listing
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def page(self, first: int, limit: int) -> bytes:
+        """Up to `limit` records from a 0-based position, separated by commas."""
+        return b",\n".join(self._listing.page(int(place), 1) for place in self._places[first : first + limit])
 
 
 def _line_ends(path: Path) -> Ints:
@@ -127,14 +164,16 @@ class _Request(BaseHTTPRequestHandler):
             first, limit = _position(cursor), int(query.get("limit", ["100"])[0])
         except ValueError:
             return self._answer(400, b'{"error": "bad cursor or limit"}')
-        if not 1 <= limit <= MAX_LIMIT or not 0 <= first <= len(self.server.listing):
+        since = query.get("recorded_since", [""])[0]
+        listing = self.server.listing.since(since) if since else self.server.listing
+        if not 1 <= limit <= MAX_LIMIT or not 0 <= first <= len(listing):
             return self._answer(400, b'{"error": "bad cursor or limit"}')
         what, seconds = self.server.pace.next(cursor)
         if what == "wait":
             return self._answer(429, b'{"error": "too many requests"}', {"Retry-After": str(seconds)})
         if what == "status_500":
             return self._answer(500, b'{"error": "internal error"}')
-        body = _body(self.server.listing, first, limit)
+        body = _body(listing, first, limit)
         if what == "slow":
             time.sleep(SLOW_SECONDS)
         if what == "malformed":
@@ -169,7 +208,7 @@ def _position(cursor: str) -> int:
     return int(number)
 
 
-def _body(listing: Listing, first: int, limit: int) -> bytes:
+def _body(listing: Listing | Selected, first: int, limit: int) -> bytes:
     last = first + limit
     cursor = base64.urlsafe_b64encode(f"after:{last}".encode()).decode() if last < len(listing) else None
     return b'{"data": [' + listing.page(first, limit) + b'], "next_cursor": ' + json.dumps(cursor).encode() + b"}"

@@ -97,7 +97,7 @@ def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: s
 
 def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     source, table = name.split(".", 1)
-    content = [(item.name, item.sha256) for item in landed if table in item.tables]
+    content = [(item.name, item.sha256, *item.skip) for item in landed if table in item.tables]
     literal = project.documents[source].literal
     reading = {key: value for key, value in literal.items() if key not in ("tables", "owner", "description")}
     declared = literal["tables"][table]

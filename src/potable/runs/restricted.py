@@ -140,4 +140,4 @@ def _drift(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob
 
 
 def _blob(shop: Workshop, item: Landed) -> Blob:
-    return Blob(item.name, shop.lake.restricted.locate(""), item.path, item.zstd, item.bytes)
+    return Blob(item.name, shop.lake.restricted.locate(""), item.path, item.zstd, item.bytes, item.skip)

@@ -157,7 +157,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
 def landed_now(project: Project, lake: Lake, sources: Collection[str] | None = None) -> dict[str, tuple[Any, ...]]:
     """What the raw zone holds of each source (or of some), without looking at the sources."""
     wanted = [name for name in project.sources if sources is None or name in sources]
-    return {name: tuple(current(lake.batches(name))[0].values()) for name in wanted}
+    return {name: tuple(current(lake.batches(name)).objects.values()) for name in wanted}
 
 
 def _execute(running: _Run, options: Options) -> None:

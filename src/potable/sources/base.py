@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
 import pyarrow as pa
 
 from potable.declarations import Declaration
+from potable.sources.onwards import State
 from potable.store.objects import Store
 from potable.tables import Table
 
@@ -34,6 +35,8 @@ class Arrival:
     """Opens the bytes as received; may be called more than once."""
     stamp: str = ""
     """Cheap sign of change (size and time, an ETag); equal and not empty means unchanged."""
+    skip: tuple[int, ...] = ()
+    """1-based ordinals of records that were landed before and do not count again."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,13 @@ class Landed:
     stored: int
     """Size as stored."""
     stamp: str = ""
+    skip: tuple[int, ...] = ()
+    """1-based ordinals of its records that do not count, because they were landed before."""
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Landed:
         """The object a batch entry describes."""
-        return cls(**{**entry, "tables": tuple(entry["tables"])})
+        return cls(**{**entry, "tables": tuple(entry["tables"]), "skip": tuple(entry.get("skip", ()))})
 
 
 class Unpacked(io.BufferedIOBase, BinaryIO):
@@ -103,6 +108,7 @@ class Blob:
     path: str
     zstd: bool
     bytes: int
+    skip: tuple[int, ...] = ()
 
     def open(self) -> BinaryIO:
         """The bytes as received."""
@@ -129,8 +135,11 @@ class Source(Declaration, Generic[T]):
     fixed_columns: ClassVar[bool] = False
     """Whether every object has every column, so that one that lacks a column has drifted."""
 
-    def arrivals(self, base: Path) -> Iterator[Arrival]:
+    def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """What the system offers now; relative paths start at `base`, the project folder.
+
+        A connector that can be asked for what is new reads on from `state.before` and leaves in `state.after` how
+        far it got. Without a state it reads everything.
 
         Raises:
             EnvironmentFailure: E001 the system cannot be reached or refuses, E002 a file is missing.

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources.base import Arrival, Blob, Source, Unpacked
+from potable.sources.onwards import State
 from potable.tables import Table
 
 
@@ -36,7 +37,7 @@ class FileSource(Source[F]):
     path: str
     """Folder or glob; relative paths start at the project folder. Hidden files and Word's lock files are not data."""
 
-    def arrivals(self, base: Path) -> Iterator[Arrival]:
+    def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """The files that match, by path below the folder."""
         folder, default = _split(base, self.path)
         tables_of: dict[Path, list[str]] = {}

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from potable.errors import EnvironmentFailure
 from potable.sources.base import Arrival, Landed, Source
+from potable.sources.onwards import State
 from potable.store.log import Log
 from potable.store.objects import Store
 
@@ -77,44 +78,85 @@ def ingest(
         EnvironmentFailure: the source cannot be read (E001, E002) or the raw zone not written (E004);
             no batch is written then.
     """
-    before, number = current(landing.log)
+    raw = current(landing.log)
+    before, number = raw.objects, raw.batch
+    state = State({} if fresh else raw.state, number + 1)
     now: dict[str, Landed] = {}
-    for landed in _landed(source, landing.store, _unstamped(before) if fresh else before, base=base, threads=threads):
+    arrivals = source.arrivals(base, state)
+    for landed in _landed(arrivals, source.source, landing.store, _unstamped(before) if fresh else before, threads):
         if landed.name in now:
             raise EnvironmentFailure(f"source `{source.source}` offers `{landed.name}` twice", "E001")
         now[landed.name] = landed
         if progress:
             progress(1, landed.bytes)
-    after = now if source.snapshot else {**before, **now}
+    stays = {name: landed for name, landed in before.items() if not source.snapshot or _resumed(landed, state)}
+    after = {**stays, **now}
     added = [landed for name, landed in now.items() if _content(before.get(name)) != _content(landed)]
     if added or after.keys() != before.keys():
         # new stamps of unchanged objects are no news, but travel with some
         changed = [landed for name, landed in now.items() if before.get(name) != landed]
-        number = landing.log.append(_entry(source, changed, sorted(before.keys() - after.keys())), parent=number)
+        gone = sorted(before.keys() - after.keys())
+        number = landing.log.append(_entry(source, changed, gone, state.after), parent=number)
     objects = tuple(after[name] for name in sorted(after))
     return Ingested(source.source, objects, number, len(added), sum(landed.bytes for landed in added))
 
 
-def current(log: Log) -> tuple[dict[str, Landed], int]:
-    """The objects all batches together leave current, by name, and the newest batch's number."""
+@dataclass(frozen=True)
+class Raw:
+    """What the raw zone holds of a source."""
+
+    objects: Mapping[str, Landed]
+    """Current objects by name: what all batches together leave."""
+    batch: int
+    """Number of the newest batch; 0 before the first."""
+    state: Mapping[str, Any]
+    """How far each table was read, by table; only of those that are read on."""
+
+
+def current(log: Log, *, until: int | None = None) -> Raw:
+    """What the raw zone holds after the newest batch, or after batch `until`."""
     objects: dict[str, Landed] = {}
-    newest = 0
+    newest, state = 0, {}
     for number, data in log.stored():
+        if until is not None and number > until:
+            break
         newest, entry = number, json.loads(data)
         for name in entry["gone"]:
             objects.pop(name, None)
         objects |= {item["name"]: Landed.from_entry(item) for item in entry["objects"]}
-    return objects, newest
+        state = entry.get("state", {})
+    return Raw(objects, newest, state)
 
 
-def _entry(source: Source[Any], added: list[Landed], gone: list[str]) -> dict[str, Any]:
+def rewind(source: Source[Any], log: Log, to: int) -> Raw:
+    """Make what batch `to` left current again, by a batch of its own; the next `ingest` reads on from there.
+
+    Raises:
+        ValueError: there is no such batch.
+    """
+    now, then = current(log), current(log, until=to)
+    if not 0 < then.batch == to <= now.batch:
+        raise ValueError(f"batch {to} of `{source.source}` does not exist; the newest is {now.batch}")
+    changed = [landed for name, landed in then.objects.items() if now.objects.get(name) != landed]
+    gone = sorted(now.objects.keys() - then.objects.keys())
+    number = log.append(_entry(source, changed, gone, then.state), parent=now.batch)
+    return Raw(then.objects, number, then.state)
+
+
+def _entry(source: Source[Any], added: list[Landed], gone: list[str], state: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "source": source.source,
         "type": source.type,
         "landed_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "objects": [asdict(landed) for landed in sorted(added, key=lambda item: item.name)],
         "gone": gone,
+        "state": state,
     }
+
+
+def _resumed(landed: Landed, state: State) -> bool:
+    """Whether an object holds records of tables only of which only what is new was read."""
+    return state.resumed.issuperset(landed.tables)
 
 
 def _unstamped(objects: Mapping[str, Landed]) -> dict[str, Landed]:
@@ -122,17 +164,17 @@ def _unstamped(objects: Mapping[str, Landed]) -> dict[str, Landed]:
 
 
 def _content(landed: Landed | None) -> tuple[object, ...] | None:
-    return (landed.sha256, landed.tables) if landed else None
+    return (landed.sha256, landed.tables, landed.skip) if landed else None
 
 
 def _landed(
-    source: Source[Any], store: Store, before: Mapping[str, Landed], *, base: Path, threads: int
+    arrivals: Iterator[Arrival], source: str, store: Store, before: Mapping[str, Landed], threads: int
 ) -> Iterator[Landed]:
     """Land arrivals side by side, never more than a few at once in memory."""
     waiting: set[Future[Landed]] = set()
     with ThreadPoolExecutor(threads) as pool:
-        for arrival in source.arrivals(base):
-            waiting.add(pool.submit(_land, arrival, source.source, store, before.get(arrival.name)))
+        for arrival in arrivals:
+            waiting.add(pool.submit(_land, arrival, source, store, before.get(arrival.name)))
             if len(waiting) >= 2 * threads:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
@@ -142,11 +184,11 @@ def _landed(
 
 def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) -> Landed:
     if before and arrival.stamp and arrival.stamp == before.stamp:
-        return replace(before, tables=arrival.tables)
+        return replace(before, tables=arrival.tables, skip=arrival.skip)
     try:
         sha256, size, start, whole = _hashed(arrival)
         if before and before.sha256 == sha256:
-            return replace(before, tables=arrival.tables, stamp=arrival.stamp)
+            return replace(before, tables=arrival.tables, stamp=arrival.stamp, skip=arrival.skip)
         zstd = not start.startswith(_PACKED)
         path = f"raw/{source}/objects/{sha256[:2]}/{sha256}{'.zst' if zstd else ''}"
         stored = _put_small(store, path, whole, zstd) if whole is not None else store.size(path)
@@ -162,7 +204,7 @@ def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) ->
             next="potable run",
             retryable=True,
         ) from None
-    return Landed(arrival.name, arrival.tables, sha256, size, path, zstd, stored, arrival.stamp)
+    return Landed(arrival.name, arrival.tables, sha256, size, path, zstd, stored, arrival.stamp, arrival.skip)
 
 
 def _hashed(arrival: Arrival) -> tuple[str, int, bytes, bytes | None]:

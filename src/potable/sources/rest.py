@@ -25,8 +25,8 @@ from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.files import unreadable
-from potable.sources.typed import typed_at
-from potable.tables import Table
+from potable.sources.onwards import Incremental, IncrementalTable, Reading, State
+from potable.sources.typed import clean, convert, typed_at
 
 ATTEMPTS = 6
 LONGEST_WAIT = 60.0
@@ -51,7 +51,16 @@ class Pagination(Declaration):
     """Dotted path in the page to the next cursor; null or absent on the last page."""
 
 
-class RestTable(Table):
+class RestIncremental(Incremental):
+    """How an endpoint is asked for what is new."""
+
+    param: str
+    """Query parameter that takes the first moment wanted; the server answers with records at or after it."""
+    format: str = "%Y-%m-%dT%H:%M:%SZ"
+    """strftime form of that moment (UTC)."""
+
+
+class RestTable(IncrementalTable):
     """A table behind an endpoint."""
 
     endpoint: str
@@ -62,6 +71,8 @@ class RestTable(Table):
     """Query parameters of every request."""
     pagination: Pagination = Pagination()
     """How pages follow one another."""
+    incremental: RestIncremental | None = None
+    """Ask only for what was recorded since the last run; for everything every time by default."""
 
 
 class RestSource(Source[RestTable]):
@@ -76,22 +87,38 @@ class RestSource(Source[RestTable]):
 
     snapshot: ClassVar[bool] = True
 
-    def arrivals(self, base: Path) -> Iterator[Arrival]:
-        """All pages of every table, as received."""
+    def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
+        """Pages of every table as received: all, or those with records since the last time."""
+        state = state or State()
         with _client(self) as client:
             for name, table in self.tables.items():
-                for number, body in enumerate(self._pages(client, table), 1):
-                    yield Arrival(f"{name}-{number:06d}.json", (name,), Held(body))
+                reading = _reading(table, state.before.get(name))
+                onwards = reading is not None and reading.since is not None
+                label = f"{name}-{state.batch:06d}" if onwards else name
+                number = 0
+                for body, page in self._pages(client, table, reading):
+                    records = _at(page, table.records)
+                    met = _met(table, records, reading) if reading else ()
+                    if onwards and len(met) == len(records):
+                        continue
+                    number += 1
+                    yield Arrival(f"{label}-{number:06d}.json", (name,), Held(body), skip=met)
+                if reading and (after := reading.state()):
+                    state.after[name] = after
 
-    def _pages(self, client: httpx.Client, table: RestTable) -> Iterator[bytes]:
+    def _pages(
+        self, client: httpx.Client, table: RestTable, reading: Reading | None
+    ) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """Each page as received, and as it reads."""
         cursor: str | None = None
         seen: set[str] = set()
+        asked = dict(table.params) | _since(table, reading)
         while True:
-            params = dict(table.params) | ({table.pagination.cursor: cursor} if cursor else {})
+            params = asked | ({table.pagination.cursor: cursor} if cursor else {})
             body, page = _fetch(self.source, client, table.endpoint, params)
             if not isinstance(_at(page, table.records), list):
                 raise _failure(self.source, f"a page has no list at `{table.records}`")
-            yield body
+            yield body, page
             cursor = _at(page, table.pagination.next)
             if not cursor:
                 return
@@ -108,7 +135,12 @@ class RestSource(Source[RestTable]):
     def parse_all(self, table: str, blobs: Iterable[Blob]) -> Iterator[pa.RecordBatch]:
         """Typed batches of several pages, each as long as a batch may be."""
         contract = self.tables[table]
-        rows = ((blob.name, row, record) for blob in blobs for row, record in enumerate(_records(contract, blob), 1))
+        rows = (
+            (blob.name, row, record)
+            for blob in blobs
+            for row, record in enumerate(_records(contract, blob), 1)
+            if row not in blob.skip
+        )
         while part := list(islice(rows, _BATCH_ROWS)):
             names, ordinals, records = zip(*part, strict=True)
             texts = {name: _column(records, column.paths(name)) for name, column in contract.columns.items()}
@@ -119,6 +151,32 @@ class RestSource(Source[RestTable]):
         records = _records(self.tables[table], blob, read=json.loads)
         found = frozenset(leaf for record in records[:_FIRST_RECORDS] for leaf in _leaves(record, ""))
         return found if records else None
+
+
+def _reading(table: RestTable, before: Any) -> Reading | None:
+    if table.incremental is None:
+        return None
+    origin = json.dumps([table.endpoint, table.params, table.records, table.incremental.param], sort_keys=True)
+    return Reading(table.incremental, origin, before)
+
+
+def _since(table: RestTable, reading: Reading | None) -> dict[str, str]:
+    """The parameter that asks for what is new."""
+    if table.incremental is None or reading is None or reading.since is None:
+        return {}
+    return {table.incremental.param: reading.since.strftime(table.incremental.format)}
+
+
+def _met(table: RestTable, records: Sequence[Any], reading: Reading) -> tuple[int, ...]:
+    """Ordinals of the records of a page that were landed before."""
+    assert table.incremental
+    column = table.columns[table.incremental.column]
+    known = [record if isinstance(record, dict) else {} for record in records]
+    texts = clean(column, _column(known, column.paths(table.incremental.column)))
+    new = reading.new(
+        convert(column, texts), lambda number: json.dumps(records[number], sort_keys=True, ensure_ascii=True).encode()
+    )
+    return tuple(sorted(set(range(1, len(records) + 1)) - {number + 1 for number in new}))
 
 
 def _client(source: RestSource) -> httpx.Client:

@@ -25,15 +25,16 @@ from pydantic import Field, model_validator
 from potable.errors import EnvironmentFailure, MissingExtra, did_you_mean
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.files import unreadable
-from potable.sources.typed import typed
-from potable.tables import Table
+from potable.sources.moments import moments
+from potable.sources.onwards import IncrementalTable, Reading, State
+from potable.sources.typed import clean, typed
 
 CHUNK_ROWS = 50_000
 _Rows = Iterator[Sequence[tuple[Any, ...]]]
 _Select = Callable[[str], tuple[list[str], _Rows]]
 
 
-class SqlTable(Table):
+class SqlTable(IncrementalTable):
     """A table or query of a database."""
 
     table: str | None = None
@@ -59,14 +60,24 @@ class SqlSource(Source[SqlTable]):
     snapshot: ClassVar[bool] = True
     fixed_columns: ClassVar[bool] = True
 
-    def arrivals(self, base: Path) -> Iterator[Arrival]:
-        """All rows of every table, in chunks, from one snapshot."""
+    def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
+        """The rows of every table, in chunks, from one snapshot: all, or those recorded since the last time."""
+        state = state or State()
         with _connected(self.source, self.url, base) as select:
             for name, table in self.tables.items():
                 names = self._names(select, name, table)
-                _, rows = select(f"SELECT * FROM {_origin(name, table)} ORDER BY {self._order(name, table, names)}")
-                for number, chunk in enumerate(_chunks(names, rows), 1):
-                    yield Arrival(f"{name}-{number:05d}.parquet", (name,), Held(chunk))
+                reading = _reading(name, table, state)
+                query = f"SELECT * FROM {_origin(name, table)}{self._since(name, table, names, reading)}"
+                _, rows = select(f"{query} ORDER BY {self._order(name, table, names)}")
+                chunks = (self._new(name, table, chunk, reading) for chunk in _chunks(names, rows))
+                if reading and reading.since:
+                    label, chunks = f"{name}-{state.batch:06d}", (chunk for chunk in chunks if chunk.num_rows)
+                else:
+                    label = name
+                for number, chunk in enumerate(chunks, 1):
+                    yield Arrival(f"{label}-{number:05d}.parquet", (name,), Held(_parquet(chunk)))
+                if reading and (after := reading.state()):
+                    state.after[name] = after
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """Typed batches of one chunk."""
@@ -97,6 +108,39 @@ class SqlSource(Source[SqlTable]):
             )
         return names
 
+    def _since(self, name: str, table: SqlTable, names: Sequence[str], reading: Reading | None) -> str:
+        """The condition that leaves out what was read before."""
+        if reading is None or table.incremental is None:
+            return ""
+        column = table.incremental.column
+        if not (found := [path for path in table.columns[column].paths(column) if path in names]):
+            raise EnvironmentFailure(
+                f"source `{self.source}`: `{name}` has no column `{column}`, which `incremental` reads on by",
+                "E007",
+                hint=did_you_mean(column, names),
+            )
+        at = _quoted(found[0])
+        return f" WHERE {at} >= '{reading.since}' OR {at} IS NULL" if reading.since else ""
+
+    def _new(self, name: str, table: SqlTable, chunk: pa.Table, reading: Reading | None) -> pa.Table:
+        """The rows of a chunk that were not landed before."""
+        if reading is None or table.incremental is None:
+            return chunk
+        column = table.incremental.column
+        path = next(path for path in table.columns[column].paths(column) if path in chunk.schema.names)
+        texts = clean(table.columns[column], chunk.column(path).combine_chunks())
+        # the database compares texts as texts, so no form but ISO 8601 will do
+        times = moments(texts, (), pa.timestamp("us"))
+        if times.null_count > texts.null_count:
+            raise EnvironmentFailure(
+                f"source `{self.source}`: `{name}` cannot be read on by `{column}`: not every value is a moment",
+                "E007",
+                allowed="dates and timestamps, or texts of them in ISO 8601",
+                hint="read the whole table every time: take `incremental` away",
+            )
+        fresh = reading.new(times, lambda number: json.dumps(chunk.slice(number, 1).to_pylist()).encode())
+        return chunk if len(fresh) == len(chunk) else chunk.take(pa.array(fresh, pa.int64()))
+
     def _order(self, name: str, table: SqlTable, names: Sequence[str]) -> str:
         """What gives every row a place that does not depend on where it lies."""
         for column in table.order_by:
@@ -115,6 +159,12 @@ class SqlSource(Source[SqlTable]):
             [] if table.order_by else [f"CAST({_quoted(column)} AS TEXT)" for column in names if column not in keys]
         )
         return ", ".join([*map(_quoted, keys), *others])
+
+
+def _reading(name: str, table: SqlTable, state: State) -> Reading | None:
+    if table.incremental is None:
+        return None
+    return Reading(table.incremental, _origin(name, table), state.before.get(name))
 
 
 def _landed(blob: Blob) -> pq.ParquetFile:
@@ -208,15 +258,15 @@ def _until_empty(cursor: Any) -> _Rows:
             yield rows
 
 
-def _chunks(names: Sequence[str], rows: _Rows) -> Iterator[bytes]:
-    """Parquet chunks of the rows; a table without rows gives one empty chunk, for its columns."""
+def _chunks(names: Sequence[str], rows: _Rows) -> Iterator[pa.Table]:
+    """The rows in chunks of texts; a table without rows gives one empty chunk, for its columns."""
     schema = pa.schema([(name, pa.string()) for name in names])
     empty = True
     for chunk in rows:
         empty = False
-        yield _parquet(pa.table([_texts(column) for column in zip(*chunk, strict=True)], schema=schema))
+        yield pa.table([_texts(column) for column in zip(*chunk, strict=True)], schema=schema)
     if empty:
-        yield _parquet(schema.empty_table())
+        yield schema.empty_table()
 
 
 def _parquet(table: pa.Table) -> bytes:

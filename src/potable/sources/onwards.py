@@ -1,0 +1,159 @@
+"""Reading on: a table that is read from where it was read to, instead of whole every time.
+
+A table declares `incremental` with the column that says when a record was recorded or changed. What is new
+are the records at or after the newest one met so far, less an overlap for those that were committed late;
+records of the overlap that were met before are known by their digests and not landed twice. The state is
+plain JSON in the batch manifests; without it the table is read whole again.
+
+Entry: `Reading`, one per table and run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import field_validator, model_validator
+
+from potable.declarations import Declaration
+from potable.tables import Duration, Table
+
+_PRUNE = 100_000
+"""Records held at most before those that have fallen out of the overlap are let go."""
+
+
+@dataclass
+class State:
+    """How far each table of a source was read: what the newest batch left, and what this reading comes to."""
+
+    before: Mapping[str, Any] = field(default_factory=dict)
+    batch: int = 1
+    """Number of the batch that this reading would make."""
+    after: dict[str, Any] = field(default_factory=dict)
+    """By table, filled in when it has been read to its end."""
+
+    @property
+    def resumed(self) -> frozenset[str]:
+        """Tables of which only what is new was read; what they landed before stays."""
+        return frozenset(name for name, state in self.after.items() if state["resumed"])
+
+
+class Incremental(Declaration):
+    """How a table is read on from where it was read to."""
+
+    column: str
+    """Column that says when a record was recorded or changed; date or timestamp, in ISO 8601 in a database's texts."""
+    overlap: str = "1d"
+    """How far before the newest record to look again, for records that were committed late; days or weeks."""
+
+    @field_validator("overlap")
+    @classmethod
+    def _whole_days(cls, value: str) -> str:
+        if Duration.parse(value).months:
+            raise ValueError("an overlap is days or weeks, such as 1d or 2w")
+        return value
+
+
+class IncrementalTable(Table):
+    """A table of a system that can be asked for what is new."""
+
+    incremental: Incremental | None = None
+    """Read only what was recorded since the last run; the whole table every time by default."""
+
+    @model_validator(mode="after")
+    def _can_be_read_on(self) -> Self:
+        if self.incremental is None:
+            return self
+        column = self.columns.get(self.incremental.column)
+        if column is None or column.type not in ("date", "timestamp"):
+            raise ValueError("`incremental` needs a `column` of this table that is a date or timestamp")
+        if self.known_column is None:
+            raise ValueError(
+                "`incremental` needs `known` to be a column: a record that was changed is landed again, and counts as"
+                " a correction of the earlier one by its later known time"
+            )
+        return self
+
+
+class Reading:
+    """One reading of one table: what of it is new, and how far it got."""
+
+    def __init__(self, incremental: Incremental, origin: str, state: Any) -> None:
+        """Start to read.
+
+        Args:
+            incremental: the table's declaration.
+            origin: what is read (a query, an endpoint); a state of another origin does not count.
+            state: what the last reading of the table came to, if there was one.
+        """
+        self._origin = hashlib.sha256(f"{incremental.column}\0{origin}".encode()).hexdigest()[:16]
+        self._overlap = Duration.parse(incremental.overlap).days
+        known = state if isinstance(state, Mapping) and state.get("origin") == self._origin else {}
+        self.since: date | None = None
+        """First day to ask for; None reads everything."""
+        self._newest: int | None = None
+        if known:
+            self._newest = _micros(np.datetime64(known["newest"], "us"))
+            self.since = date.fromisoformat(known["newest"][:10]) - timedelta(self._overlap)
+        self._first = self._from() if known else None
+        """First moment of which records were remembered last time."""
+        self._left = Counter({str(digest): int(count) for digest, count in known.get("seen", {}).items()})
+        self._held: list[tuple[int | None, str]] = []
+
+    def new(self, moments: pa.Array, content: Callable[[int], bytes]) -> list[int]:
+        """Numbers of the records, from 0, that were not met before.
+
+        Args:
+            moments: when each record was recorded (timestamp[us]); null for never told.
+            content: what a record says, by its number; equal ones are one record.
+        """
+        times = moments.cast(pa.timestamp("us")).cast(pa.int64())
+        newest = pc.max(times).as_py()
+        self._newest = max(filter(None, (self._newest, newest)), default=None)
+        repeated = set()
+        first = self._from() if self._first is None else self._first
+        within = pc.fill_null(pc.greater_equal(times, pa.scalar(first, pa.int64())), True)
+        for number in pc.indices_nonzero(within).to_pylist():
+            digest = hashlib.blake2b(content(number), digest_size=8).hexdigest()
+            self._held.append((times[number].as_py(), digest))
+            if self._left[digest] > 0:
+                self._left[digest] -= 1
+                repeated.add(number)
+        if len(self._held) > _PRUNE:
+            self._held = self._within()
+        return [number for number in range(len(moments)) if number not in repeated]
+
+    def state(self) -> dict[str, Any] | None:
+        """What to go on from, as JSON; None when no record told a time."""
+        if self._newest is None:
+            return None
+        seen = Counter(digest for _, digest in self._within())
+        newest = str(np.datetime64(self._newest, "us"))
+        return {
+            "origin": self._origin,
+            "newest": newest,
+            "seen": dict(sorted(seen.items())),
+            "resumed": self.since is not None,
+        }
+
+    def _within(self) -> list[tuple[int | None, str]]:
+        first = self._from()
+        return [(time, digest) for time, digest in self._held if time is None or time >= first]
+
+    def _from(self) -> int:
+        """First moment whose records are remembered: a day more than is asked for, whatever zone texts are in."""
+        if self._newest is None:
+            return np.iinfo(np.int64).min
+        day = np.datetime64(self._newest, "us").astype("datetime64[D]")
+        return _micros((day - self._overlap - 1).astype("datetime64[us]"))
+
+
+def _micros(moment: np.datetime64) -> int:
+    return int(moment.astype(np.int64))
