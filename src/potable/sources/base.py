@@ -49,7 +49,7 @@ class Held:
         return io.BytesIO(self.data)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Landed:
     """One object of the raw zone, as its batch manifest lists it."""
 
@@ -99,7 +99,7 @@ class Unpacked(io.BufferedIOBase, BinaryIO):
         super().close()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Blob:
     """A landed object as a parser sees it, in whatever process it runs."""
 
