@@ -19,7 +19,7 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 	@$(BIN)/python -m potable.estate serve demo/estate -- $(BIN)/potable -C demo run
 	@$(BIN)/potable -C demo show employee_attrition
 
-test: $(READY) $(VENV)/.spark $(AIRFLOW)/.ready  ## all tests
+test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(AIRFLOW)/.ready  ## all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12
 
 lint: $(READY) types  ## style, types, import layers
@@ -55,6 +55,12 @@ $(READY): requirements.lock pyproject.toml
 # half a gigabyte that only the tests of one engine need; without it they say so and are skipped
 $(VENV)/.spark: $(READY) requirements-spark.lock
 	@$(BIN)/python $(INSTALL) --require-hashes -r requirements-spark.lock && touch $@ || true
+
+# twenty megabytes by which Spark reaches S3; without Maven or its network the tests that need them say so and are skipped
+$(VENV)/.s3a: $(READY) tests/engines/s3a/pom.xml
+	@rm -rf $(VENV)/s3a
+	@mvn -q -B -f tests/engines/s3a/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+	  -DoutputDirectory=$(abspath $(VENV))/s3a && touch $@ || true
 
 # Airflow never meets the product's environment; where it cannot be had, its tests say so and are skipped
 $(AIRFLOW)/.ready: requirements-airflow.lock

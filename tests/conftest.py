@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -44,6 +45,15 @@ def require_spark() -> None:
     pytest.importorskip("pyspark", reason="pyspark is not installed")
     if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
         pytest.skip("there is no Java")
+
+
+def require_s3a() -> str:
+    """The jars by which Spark reaches S3, as `spark.jars` takes them; skip where they have not been fetched."""
+    require_spark()
+    jars = sorted(Path(sys.prefix, "s3a").glob("*.jar"))
+    if not jars:
+        pytest.skip("Spark's jars for S3 are missing: `make .venv/.s3a` fetches them, by Maven")
+    return ",".join(str(jar) for jar in jars)
 
 
 def examples(engine: Engine, count: int) -> int:

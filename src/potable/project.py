@@ -36,6 +36,8 @@ from potable.tables import Table
 R = TypeVar("R")
 STORES = ("file", "s3", "gs", "az")
 """Schemes of URLs a lake or vault may lie under; a path needs none."""
+SPARK_STORES = ("file", "s3")
+"""Those that Spark can work on."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -67,7 +69,7 @@ class SparkSettings(Declaration):
     def options(self) -> dict[str, object]:
         """What the engine takes."""
         words = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in self.conf.items()}
-        return {"master": self.master, "remote": self.remote, "conf": words}
+        return {"master": self.remote or self.master, "conf": words}
 
 
 class Platform(Declaration):
@@ -100,7 +102,12 @@ class Platform(Declaration):
 
     def engine_options(self) -> dict[str, object]:
         """Options of the chosen engine alone."""
-        return self.spark.options() if self.engine == "spark" else {}
+        return {**self.spark.options(), "stores": self.object_stores()} if self.engine == "spark" else {}
+
+    def object_stores(self) -> tuple[str, ...]:
+        """The roots that lie on object stores."""
+        roots = (self.lake.restricted, self.lake.open, self.vault)
+        return tuple(root for root in roots if "://" in root and not root.startswith("file://"))
 
 
 def memory_bytes(text: str) -> int:
@@ -261,16 +268,13 @@ def _not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping
     }
     for key, url in roots.items():
         scheme, remote, _ = url.partition("://")
-        problem, allowed = "", ", ".join(["a path", *(f"{known}://" for known in STORES)])
-        if remote and scheme not in STORES:
-            problem = f"`{'.'.join(key)}` lies on a kind of store that is not known"
-        elif remote and scheme != "file" and platform.engine == "spark":
-            problem, allowed = (
-                f"`{'.'.join(key)}`: Spark cannot work on object stores yet",
-                "a path that executors reach",
-            )
-        if problem:
-            errors.append(ProjectError(problem, "P040", place=documents["potable"].place(*key), allowed=allowed))
+        known = SPARK_STORES if platform.engine == "spark" else STORES
+        if not remote or scheme in known:
+            continue
+        kind = "a store that Spark cannot work on yet" if scheme in STORES else "a kind of store that is not known"
+        allowed = ", ".join(["a path", *(f"{name}://" for name in known)])
+        place = documents["potable"].place(*key)
+        errors.append(ProjectError(f"`{'.'.join(key)}` lies on {kind}", "P040", place=place, allowed=allowed))
     for name, table in tables.items():
         if table.known == "landed":
             source, short = name.split(".", 1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
-from tests.conftest import require_spark
+from tests.conftest import QUICK, require_s3a, require_spark
 from tests.runs.cluster import connect_server
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +58,7 @@ def test_a_missing_java_is_told(tmp_path: Path) -> None:
 
 
 def test_a_master_out_of_reach_is_told(tmp_path: Path) -> None:
-    text = told("opened(remote='sc://127.0.0.1:9')", tmp_path)
+    text = told("opened(master='sc://127.0.0.1:9')", tmp_path)
     assert "error[E007]" in text and "Connect server" in text
 
 
@@ -82,6 +84,72 @@ for turn in range(2):
     assert told(work, tmp_path).split() == ["True", "False", "[]"] * 2
 
 
+def test_a_missing_connector_is_told_before_any_work(tmp_path: Path) -> None:
+    from potable.engines import spark_stores
+
+    text = told("opened(stores=('s3://lake/open',))", tmp_path)
+    assert "error[E007]" in text and all(package in text for package in spark_stores.PACKAGES)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_folders_on_s3_do_what_local_ones_do(tmp_path: Path, object_store: str) -> None:
+    conf = {**QUICK, "spark.jars": require_s3a()}
+    work = f"""
+from potable.engines.base import collect, scalars
+from potable.store.objects import Store
+import pyarrow as pa
+
+root = {object_store!r} + "/engine"
+engine = opened(conf={conf!r}, stores=(root,))
+given = pa.table({{"p": [0, 1, 1], "n": [3, 5, 7]}})
+
+def made():
+    return engine.map_items([given], pa.Table.to_batches, given.schema)
+
+whole = engine.write(made(), f"{{root}}/a b/whole", order_by=["n"])
+read = engine.read([f"{{root}}/a b/whole/{{part.path}}" for part in whole], given.schema)
+assert collect(engine, read.order_by("n")) == given
+parts = engine.write(read, f"{{root}}/parts", partition_by="p")
+assert [(part.partition, part.rows) for part in parts] == [(0, 1), (1, 2)], parts
+found = engine.read([f"{{root}}/parts/{{part.path}}" for part in parts], given.schema.remove(0))
+assert scalars(engine, found.agg(n=found.n.sum())) == {{"n": 15}}
+assert engine.write(read.filter(read.n > 9), f"{{root}}/none", partition_by="p") == []
+names = {{f"a b/whole/{{part.path}}" for part in whole}} | {{f"parts/{{part.path}}" for part in parts}}
+assert {{path for path in Store(root).list("") if path != "none"}} == names
+for failing in (
+    lambda: engine.write(read, "s3://nowhere/x"),
+    lambda: collect(engine, engine.read([f"{{root}}/gone.parquet"], given.schema)),
+):
+    try:
+        failing()
+    except PotableError as failure:
+        print(failure.code)
+told = engine._session.sparkContext.getConf().getAll()
+print([value for _, value in told if "s3cr3t" in value])
+engine.close()
+"""
+    assert told(work, tmp_path, AWS_SECRET_ACCESS_KEY="s3cr3t").split() == ["E004", "E004", "[]"]
+
+
+def test_the_jars_tried_are_those_told_of() -> None:
+    import pyspark
+
+    from potable.engines import spark_stores
+
+    pom = ElementTree.parse(Path(__file__).with_name("s3a") / "pom.xml")
+    space = "{http://maven.apache.org/POM/4.0.0}"
+    found = [
+        ":".join(node.findtext(f"{space}{part}", "") for part in ("groupId", "artifactId", "version"))
+        for node in pom.iter(f"{space}dependency")
+    ]
+    assert tuple(found) == spark_stores.PACKAGES
+    documented = re.sub(r"\\\n *", "", (ROOT / "docs" / "spark.md").read_text())
+    assert ",".join(found) in documented and spark_stores.EXCLUDED in documented
+    version = found[0].rpartition(":")[2]
+    assert (Path(pyspark.__file__).parent / "jars" / f"hadoop-client-api-{version}.jar").exists()
+
+
 @pytest.mark.slow
 def test_a_connect_server_runs_batch_functions_whose_code_it_does_not_have(tmp_path: Path) -> None:
     work = """
@@ -92,7 +160,7 @@ from potable.features.spine import _DRAW_SCHEMA, draw, number_of
 from potable.sources.groups import OBSERVED, observe_group
 import pyarrow as pa
 
-engine = opened(remote=sys.argv[2])
+engine = opened(master=sys.argv[2])
 counts = pa.table({"s": ["a", "b"], "n": [3, 5]})
 made = engine.map_items([counts], pa.Table.to_batches, counts.schema)
 parts = engine.write(made, f"{sys.argv[1]}/made")

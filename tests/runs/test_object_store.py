@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,22 +12,26 @@ from potable.errors import ProjectErrors
 from potable.store.objects import Store
 
 
-def elsewhere(company: Company, root: Path, url: str) -> Bench:
-    """A project whose lake and vault lie under a URL."""
-    bench = make_bench(company, root)
-    settings = root / "potable.yaml"
+def moved(bench: Bench, url: str) -> Bench:
+    """The project with its lake and vault under a URL."""
+    settings = bench.root / "potable.yaml"
     text = settings.read_text().replace("lake/restricted", f"{url}/restricted").replace("lake/open", f"{url}/open")
-    settings.write_text(text.replace("vault: vault", f"vault: {url}/vault"))
+    settings.write_text(re.sub("^vault: .*$", f"vault: {url}/vault", text, flags=re.MULTILINE))
     return bench
+
+
+def copied(vault: Path, url: str) -> None:
+    """A local vault laid under a URL."""
+    here, there = Store(str(vault)), Store(f"{url}/vault")
+    for path in here.list(""):
+        there.put(path, [here.get(path)])
 
 
 def test_the_dataset_on_s3_has_the_same_bytes(
     published: Bench, company: Company, object_store: str, tmp_path: Path
 ) -> None:
-    bench = elsewhere(company, tmp_path / "s3", object_store)
-    vault, copy = Store(str(published.root / "vault")), Store(f"{object_store}/vault")
-    for path in vault.list(""):
-        copy.put(path, [vault.get(path)])
+    bench = moved(make_bench(company, tmp_path / "s3"), object_store)
+    copied(published.root / "vault", object_store)
     record = bench.run()
     assert record.exit_code == 0, record.error
     assert record.dataset and record.dataset.csv.startswith(f"{object_store}/open/datasets/")
@@ -37,11 +42,11 @@ def test_the_dataset_on_s3_has_the_same_bytes(
     assert bench.run().outcome == "nothing new"
 
 
-@pytest.mark.parametrize(("url", "engine"), [("ftp://lake", "duckdb"), ("s3://lake", "spark")])
+@pytest.mark.parametrize(("url", "engine"), [("ftp://lake", "duckdb"), ("gs://lake", "spark"), ("az://lake", "spark")])
 def test_a_store_the_engine_cannot_work_on_is_refused(company: Company, tmp_path: Path, url: str, engine: str) -> None:
-    bench = elsewhere(company, tmp_path / "project", url)
-    with (bench.root / "potable.yaml").open("a") as settings:
-        settings.write(f"engine: {engine}\n")
+    bench = moved(make_bench(company, tmp_path / "project", engine=engine), url)
     with pytest.raises(ProjectErrors) as caught:
         bench.project()
-    assert {error.code for error in caught.value.errors} == {"P040"}
+    assert [error.code for error in caught.value.errors] == ["P040"] * 3
+    allowed = {error.allowed for error in caught.value.errors}
+    assert allowed == {"a path, file://, s3://" + (", gs://, az://" if engine == "duckdb" else "")}

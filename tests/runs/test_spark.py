@@ -12,13 +12,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.conftest import QUICK, require_spark
+from tests.conftest import QUICK, require_s3a, require_spark
 from tests.runs.cluster import cluster
 from tests.runs.conftest import Bench, make_bench
+from tests.runs.test_object_store import copied, moved
 from tests.runs.test_runs import killed, same_files
 
 from potable.runs.record import RunRecord
 from potable.store.log import Log
+from potable.store.objects import Store
 
 Finished = tuple[Bench, RunRecord]
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-runs")]
@@ -62,11 +64,36 @@ def test_spark_gives_the_same_bytes_as_duckdb(finished: Finished, tmp_path: Path
     assert states(other.run()) == {"skipped"}
 
 
+@pytest.mark.slow
+def test_spark_on_s3_gives_the_same_bytes(finished: Finished, tmp_path: Path, object_store: str) -> None:
+    """In processes of their own, because another test's Spark may run in this one."""
+    url = f"{object_store}/spark"
+    conf = {**QUICK, "spark.jars": require_s3a()}
+    other = on_spark(finished, tmp_path / "project", spark=json.dumps({"conf": conf}))
+    copied(tmp_path / "vault", url)
+    moved(other, url)
+    environment = {**os.environ, **other.company.variables}
+    for code in (0, 99):
+        command = [sys.executable, "-m", "potable", "-C", str(other.root), "run", "--exit-code"]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert done.returncode == code, done.stderr.decode()[-3000:]
+    same_files(finished[0], other)
+    lake = Store(url)
+    first, _ = (RunRecord.from_bytes(lake.get(path)) for path in lake.list("open/runs") if path.endswith(".json"))
+    before = RunRecord.from_bytes(finished[1].to_bytes())
+    assert (first.engine, states(first), first.tables) == ("spark", {"done"}, before.tables)
+    assert [path for path in lake.list("") if any(sign in path for sign in SIGNS)] == []
+    assert [path for path in (other.root / "lake").rglob("*") if path.is_file()] == []
+
+
+SIGNS = ("_temporary", "_SUCCESS", ".crc")
+"""Marks of Spark's own files, which no manifest names."""
+
+
 def leftovers(bench: Bench) -> list[str]:
-    """Files of Spark's own that no manifest names."""
-    signs = ("_temporary", "_SUCCESS", ".crc")
+    """Files of Spark's own in a project's folders."""
     roots = [bench.root / "lake", bench.root.parent / "vault", bench.root / ".potable" / "scratch"]
-    return [str(path) for root in roots for path in root.rglob("*") if any(sign in path.name for sign in signs)]
+    return [str(path) for root in roots for path in root.rglob("*") if any(sign in path.name for sign in SIGNS)]
 
 
 @pytest.mark.slow

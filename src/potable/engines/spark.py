@@ -29,7 +29,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from potable.engines import places, spark_session
+from potable.engines import places, spark_session, spark_stores
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.spark_session import Settings
 from potable.engines.spark_tasks import ITEMS, EachBatch, EachItem, carried
@@ -39,13 +39,9 @@ R = TypeVar("R")
 BATCH_ROWS = 16_384
 TASKS_PER_CORE = 4
 """Tasks that items are dealt to, per core: enough that one large item holds nobody up."""
-_WRITING = {
-    "compression": "zstd",
-    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-    # no .crc files beside ours: the lake hashes what counts
-    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-    "fs.file.impl.disable.cache": "true",
-}
+_WRITING = {"compression": "zstd", "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
+# no .crc files beside ours: the lake hashes what counts
+_WRITING_FILES = {"fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem", "fs.file.impl.disable.cache": "true"}
 # no sign in a path is a pattern, and no folder name a column
 _READING = {"__globPaths__": "false", "recursiveFileLookup": "true"}
 
@@ -92,8 +88,8 @@ class SparkEngine:
         threads: int,
         scratch: Path,
         master: str = "",
-        remote: str = "",
         conf: Mapping[str, str] | None = None,
+        stores: Sequence[str] = (),
     ) -> None:
         """Open an engine.
 
@@ -101,11 +97,13 @@ class SparkEngine:
             memory: bytes the whole run may use, where Spark is local.
             threads: cores and Python workers, where Spark is local.
             scratch: folder for results on their way; every executor must reach it by the same path.
-            master: Spark's master URL; by default all of it runs on this machine.
-            remote: Spark Connect URL, instead of a master.
+            master: Spark's master URL, or that of a Spark Connect server; by default all of it runs on this machine.
             conf: Spark's own settings.
+            stores: URLs of the object stores it will read and write.
         """
-        settings = Settings(master or ("" if remote else f"local[{threads}]"), remote, conf or {}, memory, threads)
+        remote = master if master.startswith("sc://") else ""
+        driven = "" if remote else master or f"local[{threads}]"
+        settings = Settings(driven, remote, conf or {}, memory, threads, tuple(stores))
         try:
             scratch.mkdir(parents=True, exist_ok=True)
             self._scratch = Path(tempfile.mkdtemp(dir=scratch, prefix="spark-"))
@@ -131,7 +129,7 @@ class SparkEngine:
         kinds = from_arrow_schema(schema, prefer_timestamp_ntz=True)
         if not files:
             return self._guarded(lambda: self._view(self._session.createDataFrame(schema.empty_table(), kinds)))
-        paths = [_url(file) for file in files]
+        paths = [spark_stores.url(file) for file in files]
         return self._guarded(lambda: self._view(self._session.read.schema(kinds).options(**_READING).parquet(*paths)))
 
     def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
@@ -152,10 +150,11 @@ class SparkEngine:
         with self._frame(relation.order_by(list(order_by)) if order_by else relation) as frame:
             if partition_by:
                 frame = frame.repartition(_quoted(partition_by))
-            writer = frame.write.mode("overwrite").options(**_WRITING)
+            local = {} if places.scheme_of(directory) else _WRITING_FILES
+            writer = frame.write.mode("overwrite").options(**_WRITING, **local)
             if partition_by:
                 writer = writer.partitionBy(partition_by)
-            self._guarded(lambda: writer.parquet(_url(directory)))
+            self._guarded(lambda: writer.parquet(spark_stores.url(directory)))
         return self._guarded(lambda: places.parts(directory))
 
     def stream(self, relation: ibis.Table) -> Iterator[pa.RecordBatch]:
@@ -233,12 +232,6 @@ class SparkEngine:
             raise carried(str(failure)) or _translated(failure) from None
 
 
-def _url(path: str) -> str:
-    """Where Hadoop finds a path: no default file system of a cluster takes a local one for its own."""
-    scheme = places.scheme_of(path)
-    return f"file://{path}" if not scheme else path.replace("s3://", "s3a://", 1) if scheme == "s3" else path
-
-
 @cache
 def _partitions(session: Any) -> int:
     """A server does not tell how many tasks it runs, but into how many it cuts a plain range."""
@@ -267,12 +260,15 @@ _FILES = (
     "File too large",
     "IOException",
     "Mkdirs failed",
+    "org.apache.hadoop.fs.s3a",
 )
 
 
 def _translated(failure: Exception) -> PotableError:
     """Spark's failures in our form, by their kind."""
     text = str(failure)
+    if lacking := spark_stores.missing(text):
+        return lacking
     if any(sign in text for sign in _OUT_OF_MEMORY):
         return EnvironmentFailure(
             "the engine ran out of memory",

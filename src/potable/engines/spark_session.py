@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from potable.engines import spark_stores
 from potable.errors import EnvironmentFailure, PotableError
 
 ENGINE_SHARE = 0.5
@@ -57,6 +58,8 @@ class Settings:
     conf: Mapping[str, str] = field(default_factory=dict)
     memory: int = 0
     threads: int = 1
+    stores: tuple[str, ...] = ()
+    """URLs of the object stores it works on."""
 
     @property
     def local(self) -> bool:
@@ -72,6 +75,8 @@ class Running:
     folder: Path
     """Where it spills and logs; goes with it."""
     master: str
+    stores: bool = False
+    """Whether it was told how to reach object stores."""
     users: int = 0
 
 
@@ -115,6 +120,8 @@ def opened(settings: Settings, scratch: Path) -> Opened:
         with suppress(PySparkException):
             made.session.conf.set(key, value)
     _require_meaning(made)
+    if not settings.remote:
+        _require_stores(made, settings.stores)
     return made
 
 
@@ -128,6 +135,14 @@ def _require_meaning(made: Opened) -> None:
             made.close()
             problem = f"Spark does not let a session set `{key}`, on which results depend"
             raise EnvironmentFailure(problem, "E007", allowed=value)
+
+
+def _require_stores(made: Opened, stores: Sequence[str]) -> None:
+    try:
+        spark_stores.require(made.session, stores)
+    except BaseException:
+        made.close()
+        raise
 
 
 def _connected(settings: Settings, scratch: Path) -> Opened:
@@ -158,6 +173,8 @@ def _joined(settings: Settings, scratch: Path) -> Opened:
         raise EnvironmentFailure(
             "this process runs another Spark already", "E007", given=settings.master, allowed=_running.master
         )
+    elif settings.stores and not _running.stores:
+        raise EnvironmentFailure("this process runs a Spark already that reaches no object stores", "E007")
     _running.users += 1
     return Opened(_running.session.newSession(), False)
 
@@ -188,7 +205,7 @@ def _started(settings: Settings, scratch: Path) -> Running:
         if isinstance(failure, PotableError) or not isinstance(failure, Exception):
             raise
         raise _refused(settings, failure, log) from None
-    return Running(session, folder, settings.master)
+    return Running(session, folder, settings.master, bool(settings.stores))
 
 
 def _launched(settings: Settings, folder: Path) -> Any:
@@ -224,6 +241,8 @@ def configuration(settings: Settings, folder: Path) -> dict[str, str]:
             "spark.sql.shuffle.partitions": str(settings.threads),
             "spark.ui.enabled": "false",
         }
+    if settings.stores:
+        ours |= spark_stores.settings(os.environ, local=settings.local)
     made = {**ours, **settings.conf, **MEANING}
     for key in ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"):
         made[key] = f"{_JAVA} {settings.conf.get(key, '')}".strip()
