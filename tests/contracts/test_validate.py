@@ -101,6 +101,16 @@ def test_a_cell_that_may_be_null_costs_only_itself(engine: Engine, tmp_path: Pat
     assert made.rows_quarantined == 0
 
 
+@pytest.mark.parametrize("value", ["-1", "13"])
+def test_each_of_two_checks_nulls_the_cell(engine: Engine, tmp_path: Path, value: str) -> None:
+    bounds = [{"min_value": 0}, {"max_value": 12}]
+    checks = [{"expect_column_values_to_be_between": {"column": "dependents", **bound}} for bound in bounds]
+    table = payslips(checks=checks)
+    made = judge(engine, tmp_path, table, [{**GOOD, "dependents": value}])
+    (row,) = rows_of(engine, tmp_path, made, table, "rows")
+    assert row["dependents"] is None
+
+
 def test_nulls_pass_checks_as_in_great_expectations(engine: Engine, tmp_path: Path) -> None:
     made = judge(engine, tmp_path, payslips(), [{**GOOD, "gross": None, "currency": None}])
     assert made.rows_out == 1

@@ -223,20 +223,23 @@ def _split(
         staged = joined.select(*staged.columns, _double=joined["_double"].fill_null(False))
         doubled = staged["_double"]
     failed = _any(staged, rules, cells=False) | doubled
-    soft = {rule.cell: index for index, rule in enumerate(rules) if rule.cell is not None}
-    nulled = {
-        name: ibis.ifelse(_broken(staged, index), ibis.null(staged[name].type()), staged[name])
-        for name, index in soft.items()
-        if name
-    }
     originals = staged.mutate(**{REASONS: _reason_text(staged, rules, doubled)})
     kept = [*table.schema.names, *ORIGIN.names, UNPARSED, REASONS]
     touched = _any(staged, rules, cells=True) | staged[UNPARSED].notnull()
     return (
-        staged.filter(~failed).mutate(**nulled).select(validated_schema(table).names),
+        staged.filter(~failed).mutate(**_nulled(staged, rules)).select(validated_schema(table).names),
         originals.filter(failed).select(kept),
         originals.filter(~failed & touched).select(kept),
     )
+
+
+def _nulled(staged: ir.Table, rules: Sequence[Rule]) -> dict[str, ir.Value]:
+    """Columns of which single cells are nulled, as they are then."""
+    broken: dict[str, ir.BooleanValue] = {}
+    for index, rule in enumerate(rules):
+        if rule.cell is not None:
+            broken[rule.cell] = broken.get(rule.cell, ibis.literal(False)) | _broken(staged, index)
+    return {name: ibis.ifelse(bad, ibis.null(staged[name].type()), staged[name]) for name, bad in broken.items()}
 
 
 def _reason_text(staged: ir.Table, rules: Sequence[Rule], doubled: ir.BooleanValue) -> ir.StringValue:
