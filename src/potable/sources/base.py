@@ -63,6 +63,8 @@ class Landed:
     stored: int
     """Size as stored."""
     stamp: str = ""
+    batch: int = 0
+    """Number of the batch it came with in this content; 0 in the entry of that batch itself."""
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Landed:
@@ -103,6 +105,8 @@ class Blob:
     path: str
     zstd: bool
     bytes: int
+    batch: int = 1
+    """Number of the batch it came with."""
 
     def open(self) -> BinaryIO:
         """The bytes as received."""

@@ -91,7 +91,7 @@ def ingest(
         # new stamps of unchanged objects are no news, but travel with some
         changed = [landed for name, landed in now.items() if before.get(name) != landed]
         number = landing.log.append(_entry(source, changed, sorted(before.keys() - after.keys())), parent=number)
-    objects = tuple(after[name] for name in sorted(after))
+    objects = tuple(_numbered(after[name], number) for name in sorted(after))
     return Ingested(source.source, objects, number, len(added), sum(landed.bytes for landed in added))
 
 
@@ -103,8 +103,13 @@ def current(log: Log) -> tuple[dict[str, Landed], int]:
         newest, entry = number, json.loads(data)
         for name in entry["gone"]:
             objects.pop(name, None)
-        objects |= {item["name"]: Landed.from_entry(item) for item in entry["objects"]}
+        objects |= {item["name"]: _numbered(Landed.from_entry(item), number) for item in entry["objects"]}
     return objects, newest
+
+
+def _numbered(landed: Landed, number: int) -> Landed:
+    """What came with batch `number` says so; what is listed there again keeps the batch it came with."""
+    return landed if landed.batch else replace(landed, batch=number)
 
 
 def _entry(source: Source[Any], added: list[Landed], gone: list[str]) -> dict[str, Any]:
