@@ -26,6 +26,8 @@ UNPARSED = "_unparsed"
 """JSON of the original texts of cells that could not be read as their type; null when all could."""
 MISTYPED = "_mistyped"
 """Comma-separated names of columns whose unreadable cell costs the record its place."""
+BATCH = "_batch"
+"""Number of the batch a record's raw object came with."""
 SUBJECT = "_subject"
 """Pseudonym of the person a protected row is about."""
 TIME = "_time"
@@ -85,6 +87,8 @@ ORIGIN = pa.schema([(OBJECT, pa.string()), (ROW, pa.int64())])
 """Columns that say where a record came from."""
 PARSING = pa.schema([*ORIGIN, (UNPARSED, pa.string()), (MISTYPED, pa.string())])
 """Columns every parsed table has beside its own."""
+LANDED = pa.schema([*PARSING, (BATCH, pa.int64())])
+"""Columns a parsed table has beside its own when it is judged."""
 
 
 class Column(Declaration):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from potable.contracts.drift import Drift, compare, refuse
+from potable.contracts.drift import Drift, Seen, compare, observe, refuse
 from potable.errors import DataError
 from potable.tables import Table
 
@@ -18,24 +20,45 @@ def table(**drift: str) -> Table:
     return Table.model_validate({"columns": columns, "drift": drift})
 
 
+def drifts(observed: dict[str, list[str]], *, fixed: bool) -> list[Drift]:
+    return compare(table(), observe(table(), observed), fixed=fixed)
+
+
 def test_no_drift_when_each_column_has_one_of_its_names() -> None:
-    assert compare(table(), {"a": ["EmpNo", "rating"], "b": ["employee_number", "rating"]}, fixed=True) == []
+    assert drifts({"a": ["EmpNo", "rating"], "b": ["employee_number", "rating"]}, fixed=True) == []
 
 
 def test_a_new_column_is_reported_with_its_first_object() -> None:
-    found = compare(table(), {"b": ["EmpNo", "rating", "mood"], "a": ["EmpNo", "rating"]}, fixed=True)
+    found = drifts({"b": ["EmpNo", "rating", "mood"], "a": ["EmpNo", "rating"]}, fixed=True)
     assert found == [Drift("new_column", "mood", 1, "b")]
 
 
 def test_a_column_missing_from_one_file_has_drifted_only_where_columns_are_fixed() -> None:
     observed = {"a": ["EmpNo", "rating"], "b": ["EmpNo"]}
-    assert compare(table(), observed, fixed=True) == [Drift("missing_column", "rating", 1, "b")]
-    assert compare(table(), observed, fixed=False) == []
+    assert drifts(observed, fixed=True) == [Drift("missing_column", "rating", 1, "b")]
+    assert drifts(observed, fixed=False) == []
 
 
 def test_the_policy_decides_what_a_missing_column_does() -> None:
-    lost = compare(table(), {"a": ["EmpNo"]}, fixed=True)
+    lost = drifts({"a": ["EmpNo"]}, fixed=True)
     with pytest.raises(DataError) as caught:
         refuse("reviews.ratings", table(), lost)
     assert caught.value.code == "D002" and caught.value.exit_code == 1
     refuse("reviews.ratings", table(missing_column="warn"), lost)
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+@given(
+    observed=st.dictionaries(
+        st.sampled_from("abcdef"),
+        st.lists(st.sampled_from(["EmpNo", "employee_number", "rating", "mood", "room"]), max_size=4),
+    ),
+    later=st.sets(st.sampled_from("abcdef")),
+)
+def test_what_is_seen_of_some_objects_and_of_the_others_adds_up(
+    observed: dict[str, list[str]], later: set[str], fixed: bool
+) -> None:
+    first = observe(table(), {name: columns for name, columns in observed.items() if name not in later})
+    second = observe(table(), {name: columns for name, columns in observed.items() if name in later})
+    assert compare(table(), first.plus(second), fixed=fixed) == drifts(observed, fixed=fixed)
+    assert Seen().plus(first) == first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,19 @@ from hypothesis import strategies as st
 from tests.conftest import examples
 
 from potable.contracts.checks import parse
-from potable.contracts.validate import Places, Validated, quarantine_schema, validate, validated_schema
+from potable.contracts.validate import (
+    Contract,
+    Places,
+    Standing,
+    Validated,
+    quarantine_schema,
+    validate,
+    validated_schema,
+)
 from potable.engines.base import Engine, collect
-from potable.sources.typed import schema, typed
-from potable.tables import Table
+from potable.sources.groups import schema
+from potable.sources.typed import typed
+from potable.tables import BATCH, Table
 
 
 def payslips(**changes: Any) -> Table:
@@ -43,11 +53,33 @@ GOOD = {"emp_no": "E1", "pay_date": "2020-01-31", "gross": "10.00", "currency": 
 
 
 def judge(engine: Engine, folder: Path, table: Table, rows: list[dict[str, str | None]]) -> Validated:
-    texts = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in table.columns}
-    parsed = engine.map_items([typed(table, texts, "file-1")], one, schema(table))
+    return judge_files(engine, folder, table, [(1, "file-1", rows)])
+
+
+def judge_files(
+    engine: Engine,
+    folder: Path,
+    table: Table,
+    files: Sequence[tuple[int, str, list[dict[str, str | None]]]],
+    standing: Standing | None = None,
+) -> Validated:
+    """Judge rows of files, each with the number of the batch it came with."""
+    items = []
+    for number, name, rows in files:
+        texts = {column: pa.array([row.get(column) for row in rows], pa.string()) for column in table.columns}
+        batch = typed(table, texts, name)
+        items.append(batch.append_column(BATCH, pa.array([number] * len(rows), pa.int64())))
+    parsed = engine.map_items(items, one, schema(table))
     checks, errors = parse("payslips", table)
     assert not errors
-    return validate("payroll.payslips", table, parsed, checks=checks, engine=engine, places=places(folder))
+    contract = Contract("payroll.payslips", table, checks)
+    return validate(parsed, contract, engine=engine, places=places(folder), standing=standing)
+
+
+def stands(folder: Path, made: Validated) -> Standing:
+    """What stands when one layer was judged; its files are read from `folder`."""
+    files = [f"{folder}/rows/{part.path}" for part in made.rows]
+    return Standing([*made.standing.files, *files], made.rows_out, made.rows_quarantined, made.totals)
 
 
 def places(folder: Path) -> Places:
@@ -101,6 +133,16 @@ def test_a_cell_that_may_be_null_costs_only_itself(engine: Engine, tmp_path: Pat
     assert made.rows_quarantined == 0
 
 
+@pytest.mark.parametrize("value", ["-1", "13"])
+def test_each_of_two_checks_nulls_the_cell(engine: Engine, tmp_path: Path, value: str) -> None:
+    bounds = [{"min_value": 0}, {"max_value": 12}]
+    checks = [{"expect_column_values_to_be_between": {"column": "dependents", **bound}} for bound in bounds]
+    table = payslips(checks=checks)
+    made = judge(engine, tmp_path, table, [{**GOOD, "dependents": value}])
+    (row,) = rows_of(engine, tmp_path, made, table, "rows")
+    assert row["dependents"] is None
+
+
 def test_nulls_pass_checks_as_in_great_expectations(engine: Engine, tmp_path: Path) -> None:
     made = judge(engine, tmp_path, payslips(), [{**GOOD, "gross": None, "currency": None}])
     assert made.rows_out == 1
@@ -111,6 +153,35 @@ def test_of_equal_keys_the_first_record_stays(engine: Engine, tmp_path: Path) ->
     (kept,) = rows_of(engine, tmp_path, made, payslips(), "rows")
     assert kept["_row"] == 1
     assert made.reasons == {"duplicate": 2}
+
+
+def test_of_equal_keys_the_record_that_landed_first_stays(engine: Engine, tmp_path: Path) -> None:
+    files = [(2, "a", [{**GOOD, "gross": "2"}]), (1, "b", [{**GOOD, "gross": "1"}]), (10, "0", [GOOD])]
+    made = judge_files(engine, tmp_path, payslips(), files)
+    (kept,) = rows_of(engine, tmp_path, made, payslips(), "rows")
+    assert kept["_object"] == "b" and made.reasons == {"duplicate": 2}
+
+
+def test_a_row_that_stands_is_never_displaced_and_numbers_add_up(engine: Engine, tmp_path: Path) -> None:
+    table = payslips()
+    first = judge_files(engine, tmp_path / "1", table, [(1, "z", [GOOD, {**GOOD, "emp_no": "E2", "gross": "-1"}])])
+    rows = [{**GOOD, "gross": "11"}, {**GOOD, "emp_no": "E2"}, {**GOOD, "emp_no": "E2", "gross": "12"}]
+    made = judge_files(engine, tmp_path / "2", table, [(2, "a", rows)], stands(tmp_path / "1", first))
+    (kept,) = rows_of(engine, tmp_path / "2", made, table, "rows")
+    assert (kept["emp_no"], kept["_row"]) == ("E2", 2)
+    assert (made.rows_in, made.rows_out, made.rows_quarantined) == (5, 2, 3)
+    assert made.reasons == {"be_between:gross": 1, "duplicate": 2}
+    assert {result.element_count for result in made.results} == {5}
+
+
+def test_a_key_is_compared_as_it_goes_out(engine: Engine, tmp_path: Path) -> None:
+    """A nulled cell says nothing in a key, whether its row is judged in the same layer or stands."""
+    table = payslips(unique=["emp_no", "dependents"])
+    twins = [{**GOOD, "dependents": "-1"}, {**GOOD, "dependents": "-1"}]
+    whole = judge(engine, tmp_path / "whole", table, twins)
+    first = judge_files(engine, tmp_path / "1", table, [(1, "a", twins[:1])])
+    made = judge_files(engine, tmp_path / "2", table, [(2, "b", twins[1:])], stands(tmp_path / "1", first))
+    assert whole.reasons == made.reasons == {} and whole.rows_out == made.rows_out == 2
 
 
 def test_a_later_known_record_of_one_key_is_a_correction(engine: Engine, tmp_path: Path) -> None:
@@ -145,6 +216,18 @@ def test_mostly_says_when_the_run_stops(engine: Engine, tmp_path: Path) -> None:
     assert not judge(engine, tmp_path / "loose", payslips(checks=[loose]), rows).stopped
 
 
+def test_mostly_looks_at_the_whole_table_not_at_the_layer(engine: Engine, tmp_path: Path) -> None:
+    check = {"expect_column_values_to_be_between": {"column": "gross", "min_value": 0, "mostly": 0.8}}
+    table = payslips(checks=[check, {"expect_table_row_count_to_be_between": {"max_value": 11}}])
+    good = [{**GOOD, "emp_no": f"E{i}"} for i in range(9)]
+    bad = [{**GOOD, "emp_no": f"B{i}", "gross": "-1"} for i in range(2)]
+    first = judge_files(engine, tmp_path / "1", table, [(1, "a", good)])
+    second = judge_files(engine, tmp_path / "2", table, [(2, "b", bad)], stands(tmp_path / "1", first))
+    assert not second.stopped
+    third = judge_files(engine, tmp_path / "3", table, [(3, "c", bad)], stands(tmp_path / "2", second))
+    assert third.stopped == ["expect_column_values_to_be_between(gross)", "expect_table_row_count_to_be_between()"]
+
+
 def test_a_row_count_out_of_bounds_stops_the_run(engine: Engine, tmp_path: Path) -> None:
     made = judge(
         engine, tmp_path, payslips(checks=[{"expect_table_row_count_to_be_between": {"min_value": 2}}]), [GOOD]
@@ -162,7 +245,7 @@ def test_more_checks_than_bits_in_a_word(engine: Engine, tmp_path: Path) -> None
 def test_an_empty_table_is_fine(engine: Engine, tmp_path: Path) -> None:
     parsed = engine.read([], schema(payslips()))
     checks, _ = parse("payslips", payslips())
-    made = validate("p.p", payslips(), parsed, checks=checks, engine=engine, places=places(tmp_path))
+    made = validate(parsed, Contract("p.p", payslips(), checks), engine=engine, places=places(tmp_path))
     assert (made.rows_in, made.rows_out, made.rows_quarantined) == (0, 0, 0)
 
 

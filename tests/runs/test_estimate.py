@@ -96,7 +96,8 @@ def test_the_disk_predicted_is_the_disk_used(finished: tuple[Bench, RunRecord]) 
 def test_a_run_that_skipped_steps_is_not_measured_from(finished: tuple[Bench, RunRecord]) -> None:
     record = finished[1]
     skipped = replace(record, steps=(replace(record.steps[0], state="skipped"), *record.steps[1:]))
-    assert estimate.is_full(record) and not estimate.is_full(skipped)
+    layered = replace(record, steps=(*record.steps[:-1], replace(record.steps[-1], layered=True)))
+    assert estimate.is_full(record) and not estimate.is_full(skipped) and not estimate.is_full(layered)
     assert not estimate.is_full(replace(record, error={"code": "E001"}))
     assert not estimate.is_full(replace(record, steps=[step for step in record.steps if step.verb != "publish"]))
 

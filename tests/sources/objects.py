@@ -49,6 +49,6 @@ def refusal(source: Source[Any], object_: Blob, table: str = "t") -> str:
 def landed_rows(source: Source[Any], landing: Landing, table: str) -> Iterator[dict[str, Any]]:
     """What a raw zone says now."""
     for item in current(landing.log).objects.values():
-        held = Blob(item.name, landing.store.locate(""), item.path, item.zstd, item.bytes, item.skip)
+        held = Blob(item.name, landing.store.locate(""), item.path, item.zstd, item.bytes, item.batch, item.skip)
         for batch in source.parse(table, held):
             yield from batch.to_pylist()

@@ -113,6 +113,30 @@ def test_a_touched_file_is_no_news(world: World) -> None:
     )
 
 
+def test_an_object_says_which_batch_it_came_with_until_its_content_changes(world: World) -> None:
+    def batches() -> dict[str, int]:
+        made = world.ingest().objects
+        read = current(world.landing().log).objects
+        assert read == {landed.name: landed for landed in made}
+        return {landed.name: landed.batch for landed in made}
+
+    paths = [world.write(name, b"a\n" + name.encode()) for name in ("x.csv", "y.csv")]
+    assert batches() == {"x.csv": 1, "y.csv": 1}
+    world.write("a.csv", b"a\n3")
+    os.utime(paths[0], ns=(1, 1))
+    assert batches() == {"a.csv": 2, "x.csv": 1, "y.csv": 1}
+    paths[1].write_bytes(b"a\nchanged")
+    assert batches() == {"a.csv": 2, "x.csv": 1, "y.csv": 3}
+    assert batches() == {"a.csv": 2, "x.csv": 1, "y.csv": 3}
+
+
+def test_an_object_that_comes_back_comes_with_a_new_batch(world: World) -> None:
+    one, two = Arrival("t-1", ("t",), Held(b"1")), Arrival("t-2", ("t",), Held(b"2"))
+    for offered in ([one, two], [one], [one, two]):
+        made = world.ingest(offering(*offered))
+    assert {landed.name: landed.batch for landed in made.objects} == {"t-1": 1, "t-2": 3}
+
+
 def test_a_changed_file_adds_one_object_and_one_batch(world: World) -> None:
     world.write("x.csv", b"1")
     world.write("y.csv", b"2")

@@ -2,10 +2,15 @@
 
 One scan types every cell and judges every row check at once, as bits of a mask; a second, over typed
 columns, finds duplicates and splits. Rows in = rows out + rows quarantined, checked here every time.
+
+A table may be judged layer by layer: only the rows of new objects, next to what stands already. Its totals
+add up, and what stands keeps its place, so that the whole comes out as if all were judged at once, in the
+order in which the objects landed.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,14 +22,27 @@ import pyarrow as pa
 from potable.contracts.checks import TABLE_RULES, Check
 from potable.engines.base import Engine, Part, scalars
 from potable.errors import DataError
-from potable.tables import MISTYPED, OBJECT, ORIGIN, PARSING, ROW, UNPARSED, Table
+from potable.tables import BATCH, LANDED, MISTYPED, OBJECT, ORIGIN, ROW, UNPARSED, Table
 
 REASONS = "_reasons"
 """Why a quarantined row is there: names of checks, separated by semicolons."""
 _MASK = "_mask"
 _KNOWN_KEY = "_known_key"
+_PLACE = "_place"
+_DUPLICATES = "duplicates"
+"""Total of the rows that are there because of their key."""
 _WORD = 60
 """Checks per mask column."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What one table promises."""
+
+    name: str
+    """`source.table`, for messages."""
+    table: Table
+    checks: Sequence[Check]
 
 
 @dataclass(frozen=True)
@@ -62,14 +80,27 @@ class Places:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """What stands of a table already, from objects that landed before."""
+
+    files: Sequence[str] = ()
+    """Absolute paths of its validated rows."""
+    rows: int = 0
+    quarantined: int = 0
+    totals: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Validated:
-    """What `validate` made of one table."""
+    """What `validate` made of one table; parts are of the rows judged, numbers of the whole table."""
 
     rows: Sequence[Part]
     quarantine: Sequence[Part]
     cells: Sequence[Part]
     """Original rows of which single cells were set to null."""
-    rows_in: int
+    standing: Standing
+    totals: Mapping[str, int]
+    """Counts that add up from layer to layer; the numbers below are made of them."""
     reasons: Mapping[str, int]
     """Quarantined rows by reason; a row may have several."""
     results: Sequence[Result]
@@ -79,14 +110,19 @@ class Validated:
     """Checks that stop the run."""
 
     @property
+    def rows_in(self) -> int:
+        """Rows there are."""
+        return self.totals["rows"]
+
+    @property
     def rows_out(self) -> int:
         """Rows that keep the contract."""
-        return sum(part.rows for part in self.rows)
+        return self.standing.rows + sum(part.rows for part in self.rows)
 
     @property
     def rows_quarantined(self) -> int:
         """Rows split off."""
-        return sum(part.rows for part in self.quarantine)
+        return self.standing.quarantined + sum(part.rows for part in self.quarantine)
 
 
 def validated_schema(table: Table) -> pa.Schema:
@@ -100,33 +136,46 @@ def quarantine_schema(table: Table) -> pa.Schema:
 
 
 def validate(
-    name: str, table: Table, parsed: ir.Table, *, checks: Sequence[Check], engine: Engine, places: Places
+    parsed: ir.Table, contract: Contract, *, engine: Engine, places: Places, standing: Standing | None = None
 ) -> Validated:
-    """Judge the `parsed` rows of a table (columns of `sources.typed.schema`, consumed once).
+    """Judge the `parsed` rows of a table (its columns and `tables.LANDED`, consumed once).
+
+    Args:
+        standing: what stands already, of batches before those of the parsed rows.
 
     Raises:
         DataError: D003 when rows are lost or doubled.
     """
+    table, checks, standing = contract.table, contract.checks, standing or Standing()
     rules = _rules(table, checks)
     staged_parts = engine.write(_masked(parsed, rules), f"{places.rows}/staged")
     files = [f"{places.rows}/staged/{part.path}" for part in staged_parts]
     staged = engine.read(files, _staged_schema(table, rules))
-    totals = scalars(engine, staged.agg(**_totals(table, staged, rules)))
-    duplicates = _duplicates(table, staged, rules, engine, f"{places.rows}/duplicates")
+    own = scalars(engine, staged.agg(**_totals(table, staged, rules)))
+    duplicates = None
+    if table.unique:
+        found = _duplicates(_keyed(table, staged, rules), _keys(table, standing, engine))
+        parts = engine.write(found, f"{places.rows}/duplicates")
+        if count := sum(part.rows for part in parts):
+            own[_DUPLICATES] = count
+            duplicates = engine.read([f"{places.rows}/duplicates/{part.path}" for part in parts], ORIGIN)
+    totals = Counter(standing.totals) + Counter(own)
     rows, quarantine, cells = _split(table, staged, rules, duplicates)
     result = Validated(
         rows=engine.write(rows, f"{places.rows}/rows"),
         quarantine=engine.write(quarantine, f"{places.quarantine}/quarantine"),
         cells=engine.write(cells, f"{places.quarantine}/cells"),
-        rows_in=totals["rows"],
-        reasons=_reasons(rules, totals, engine, duplicates),
+        standing=standing,
+        totals=totals,
+        reasons=_reasons(rules, totals),
         results=_results(rules, checks, totals),
         nulls={column: totals[f"nulls_{index}"] for index, column in enumerate(table.columns)},
         stopped=_stops(rules, checks, totals),
     )
     if result.rows_in != result.rows_out + result.rows_quarantined:
         raise DataError(
-            f"`{name}`: {result.rows_in} rows in, {result.rows_out} out and {result.rows_quarantined} quarantined",
+            f"`{contract.name}`: {result.rows_in} rows in, {result.rows_out} out "
+            f"and {result.rows_quarantined} quarantined",
             "D003",
         )
     return result
@@ -180,7 +229,7 @@ def _any(staged: ir.Table, rules: Sequence[Rule], *, cells: bool) -> ir.BooleanV
 
 def _staged_schema(table: Table, rules: Sequence[Rule]) -> pa.Schema:
     words = [(f"{_MASK}{word}", pa.int64()) for word in range((len(rules) - 1) // _WORD + 1)]
-    return pa.schema([*table.schema, *PARSING, *words])
+    return pa.schema([*table.schema, *LANDED, *words])
 
 
 def _totals(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> dict[str, ir.Scalar]:
@@ -191,25 +240,43 @@ def _totals(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> dict[str, 
 
 
 def _place(rows: ir.Table) -> ir.StringValue:
-    return rows[OBJECT] + "#" + rows[ROW].cast("string").lpad(12, "0")
+    """Text that sorts as the records landed: by batch, object and row."""
+    return rows[BATCH].cast("string").lpad(12, "0") + "#" + rows[OBJECT] + "#" + rows[ROW].cast("string").lpad(12, "0")
 
 
-def _duplicates(
-    table: Table, staged: ir.Table, rules: Sequence[Rule], engine: Engine, directory: str
-) -> ir.Table | None:
-    """Origins of the rows whose unique key an earlier good row has; None when there are none."""
-    if not table.unique:
+def _keyed(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> ir.Table:
+    """Keys, origin and place of the good rows."""
+    good = staged.filter(~_any(staged, rules, cells=False))
+    good = good.mutate(**_nulled(good, rules), **{_PLACE: _place(good)})
+    return _with_known_key(table, good).select(*table.unique, _KNOWN_KEY, OBJECT, ROW, _PLACE)
+
+
+def _keys(table: Table, standing: Standing, engine: Engine) -> ir.Table | None:
+    """Keys of the rows that stand, read column by column; None when there are no such rows."""
+    if not standing.files:
         return None
+    names = [name for name in table.columns if name in (*table.unique, table.known_column)]
+    rows = engine.read(standing.files, pa.schema([table.schema.field(name) for name in names]))
+    return _with_known_key(table, rows).select(*table.unique, _KNOWN_KEY)
+
+
+def _with_known_key(table: Table, rows: ir.Table) -> ir.Table:
     # a null in the key says nothing, but two records without a known time are known at the same time
-    known = staged[table.known_column].cast("string").fill_null("") if table.known_column else ibis.literal("")
-    keys = [*table.unique, _KNOWN_KEY]
-    good = staged.filter(~_any(staged, rules, cells=False)).mutate(**{_KNOWN_KEY: known}).select(*keys, OBJECT, ROW)
-    repeated = good.group_by(keys).agg(n=good.count(), kept=_place(good).min()).filter(ibis._.n > 1)
-    both = good.inner_join(repeated, keys)
-    parts = engine.write(both.filter(_place(both) != both.kept).select(OBJECT, ROW), directory)
-    if not any(part.rows for part in parts):
-        return None
-    return engine.read([f"{directory}/{part.path}" for part in parts], ORIGIN)
+    known = rows[table.known_column].cast("string").fill_null("") if table.known_column else ibis.literal("")
+    return rows.mutate(**{_KNOWN_KEY: known})
+
+
+def _duplicates(good: ir.Table, standing: ir.Table | None) -> ir.Table:
+    """Origins of the good rows whose key a row that stands has, or one that landed earlier."""
+    keys = [name for name in good.columns if name not in (OBJECT, ROW, _PLACE)]
+    candidates = good.select(*keys, _PLACE)
+    if standing is not None:
+        # the few new keys are looked up among the many that stand, not the other way round
+        met = standing.semi_join(good, keys).mutate(**{_PLACE: ibis.literal("")})
+        candidates = candidates.union(met.select(*keys, _PLACE))
+    repeated = candidates.group_by(keys).agg(n=candidates.count(), kept=candidates[_PLACE].min())
+    both = good.inner_join(repeated.filter(ibis._.n > 1), keys)
+    return both.filter(both[_PLACE] != both.kept).select(OBJECT, ROW)
 
 
 def _split(
@@ -223,20 +290,23 @@ def _split(
         staged = joined.select(*staged.columns, _double=joined["_double"].fill_null(False))
         doubled = staged["_double"]
     failed = _any(staged, rules, cells=False) | doubled
-    soft = {rule.cell: index for index, rule in enumerate(rules) if rule.cell is not None}
-    nulled = {
-        name: ibis.ifelse(_broken(staged, index), ibis.null(staged[name].type()), staged[name])
-        for name, index in soft.items()
-        if name
-    }
     originals = staged.mutate(**{REASONS: _reason_text(staged, rules, doubled)})
     kept = [*table.schema.names, *ORIGIN.names, UNPARSED, REASONS]
     touched = _any(staged, rules, cells=True) | staged[UNPARSED].notnull()
     return (
-        staged.filter(~failed).mutate(**nulled).select(validated_schema(table).names),
+        staged.filter(~failed).mutate(**_nulled(staged, rules)).select(validated_schema(table).names),
         originals.filter(failed).select(kept),
         originals.filter(~failed & touched).select(kept),
     )
+
+
+def _nulled(staged: ir.Table, rules: Sequence[Rule]) -> dict[str, ir.Value]:
+    """Columns of which single cells are nulled, as they are then."""
+    broken: dict[str, ir.BooleanValue] = {}
+    for index, rule in enumerate(rules):
+        if rule.cell is not None:
+            broken[rule.cell] = broken.get(rule.cell, ibis.literal(False)) | _broken(staged, index)
+    return {name: ibis.ifelse(bad, ibis.null(staged[name].type()), staged[name]) for name, bad in broken.items()}
 
 
 def _reason_text(staged: ir.Table, rules: Sequence[Rule], doubled: ir.BooleanValue) -> ir.StringValue:
@@ -249,12 +319,9 @@ def _reason_text(staged: ir.Table, rules: Sequence[Rule], doubled: ir.BooleanVal
     return text
 
 
-def _reasons(
-    rules: Sequence[Rule], totals: Mapping[str, int], engine: Engine, duplicates: ir.Table | None
-) -> dict[str, int]:
+def _reasons(rules: Sequence[Rule], totals: Mapping[str, int]) -> dict[str, int]:
     counts = {rule.reason: totals[f"rule_{index}"] for index, rule in enumerate(rules) if rule.cell is None}
-    if duplicates is not None:
-        counts["duplicate"] = scalars(engine, duplicates.agg(n=duplicates.count()))["n"]
+    counts["duplicate"] = totals.get(_DUPLICATES, 0)
     return {reason: count for reason, count in counts.items() if count}
 
 

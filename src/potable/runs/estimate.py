@@ -257,7 +257,8 @@ def observed(
 def is_full(record: RunRecord) -> bool:
     """Whether a run did every step itself and finished, so that its times are those of the whole work."""
     verbs = {step.verb for step in record.steps}
-    return not record.error and len(verbs) == 6 and all(step.state == "done" for step in record.steps)
+    whole = all(step.state == "done" and not step.layered for step in record.steps)
+    return not record.error and len(verbs) == 6 and whole
 
 
 def part_of(label: str, types: Mapping[str, str]) -> str:

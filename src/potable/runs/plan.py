@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ class Step:
     fingerprint: str = ""
     zone: str = ""
     """Zone its output lies in."""
+    earlier: tuple[tuple[int, str], ...] = ()
+    """Of validate: the batches before the newest, newest first, each with the fingerprint of the step for what
+    of the table's present objects had landed by then. One that was made can be built on."""
 
     @property
     def label(self) -> str:
@@ -97,11 +101,15 @@ def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: s
 
 def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     source, table = name.split(".", 1)
-    content = [(item.name, item.sha256, *item.skip) for item in landed if table in item.tables]
     literal = project.documents[source].literal
     reading = {key: value for key, value in literal.items() if key not in ("tables", "owner", "description")}
-    declared = literal["tables"][table]
-    return Step("validate", name, fingerprint(code("validate"), reading["type"], declared, content), "validated")
+    found = fingerprint(code("validate"), reading["type"], literal["tables"][table])
+    covered = sorted((item for item in landed if table in item.tables), key=lambda item: (item.batch, item.name))
+    prints = []
+    for number, batch in groupby(covered, key=lambda item: item.batch):
+        found = fingerprint(found, [(item.name, item.sha256, *item.skip) for item in batch])
+        prints.append((number, found))
+    return Step("validate", name, found, "validated", tuple(reversed(prints[:-1])))
 
 
 def _resolve(project: Project, prints: Mapping[str, str]) -> Step:

@@ -53,6 +53,8 @@ class StepRecord:
     quarantined: int = 0
     bytes: int = 0
     """Bytes written (ingest: bytes as received)."""
+    layered: bool = False
+    """Whether only what was new was worked on; its numbers are those of the whole."""
 
 
 @dataclass(frozen=True)

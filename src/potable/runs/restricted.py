@@ -6,13 +6,13 @@ what it made. Skipping, committing and recording belong to `runner`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 from potable.contracts import drift
-from potable.contracts.validate import Places, validate
+from potable.contracts.validate import Contract, Places, Standing, Validated, validate
 from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.identity.match import normalise
@@ -22,8 +22,9 @@ from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
 from potable.sources.base import Blob, Landed, Source
 from potable.sources.groups import OBSERVED, grouped, observe_group, parse_group
-from potable.sources.typed import schema as parsed_schema
+from potable.sources.groups import schema as group_schema
 from potable.store.log import Log
+from potable.store.manifest import Manifest, find
 
 BUCKET_ROWS = 2_000_000
 """Validated rows, over all tables, that are worth a bucket of their own."""
@@ -31,46 +32,87 @@ MOST_BUCKETS = 64
 
 
 def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
-    """`validate` of one table."""
+    """`validate` of one table: of what landed since an earlier step that can be built on, else of all."""
     source_name, short = step.name.split(".", 1)
     source, table = shop.project.sources[source_name], shop.project.tables[step.name]
-    blobs = [_blob(shop, item) for item in shop.landed[source_name] if short in item.tables]
-    drifts = _drift(shop.engine, source, short, blobs)
+    reached, before = _earlier(shop, step)
+    landed = [item for item in shop.landed[source_name] if short in item.tables and item.batch > reached]
+    blobs = [_blob(shop, item) for item in landed]
+    seen = drift.Seen(**before.facts["seen"]).plus(_seen(shop.engine, source, short, blobs))
+    drifts = drift.compare(table, seen, fixed=source.fixed_columns)
     drift.refuse(step.name, table, drifts)
-    groups = list(grouped(blobs))
-    parsed = shop.engine.map_items(groups, partial(parse_group, source, short), parsed_schema(table))
+    parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
     aside = attempt.replace("validated/", "quarantine/", 1)
+    locate = shop.lake.restricted.locate
     made = validate(
-        step.name,
-        table,
         parsed,
-        checks=shop.project.checks[step.name],
+        Contract(step.name, table, shop.project.checks[step.name]),
         engine=shop.engine,
-        places=Places(shop.lake.restricted.locate(attempt), shop.lake.restricted.locate(aside)),
+        places=Places(locate(attempt), locate(aside)),
+        standing=_standing(shop, before),
     )
+    _require_kept(step.name, made)
+    files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells}
+    facts = {
+        "reasons": made.reasons,
+        "checks": [asdict(result) for result in made.results],
+        "drift": [asdict(item) for item in drifts],
+        "nulls": made.nulls,
+        "totals": dict(made.totals),
+        "seen": asdict(seen),
+        "parsed": len(blobs),
+        "stands_on": before.fingerprint,
+    }
+    counts = {
+        "rows_in": made.rows_in,
+        "rows": made.rows_out,
+        "quarantined": made.rows_quarantined,
+        "cells": before.rows("cells") + sum(part.rows for part in made.cells),
+    }
+    folders = {output: f"{aside}/{output}" for output in ("quarantine", "cells")}
+    return Made(_with_rows(files), counts, facts, folders, before.files)
+
+
+def _earlier(shop: Workshop, step: Step) -> tuple[int, Manifest]:
+    """The step of the same table, contract and code that covers most of what is current, and its last batch.
+
+    Fingerprints name content and order of landing, so one that is found covers nothing that is gone or changed.
+    """
+    for number, found in step.earlier:
+        if manifest := find(step.store(shop.lake), replace(step, fingerprint=found).folder):
+            return number, manifest
+    return 0, Manifest(step.label, "", {}, {}, {"seen": {}, "totals": {}})
+
+
+def _standing(shop: Workshop, before: Manifest) -> Standing:
+    return Standing(
+        files=before.paths(shop.lake.restricted),
+        rows=before.rows(),
+        quarantined=before.rows("quarantine"),
+        totals=before.facts["totals"],
+    )
+
+
+def _with_rows(files: Mapping[str, Sequence[Part]]) -> dict[str, list[Part]]:
+    """Without empty files, which would be read again by every layer to come."""
+    return {output: [part for part in parts if part.rows] for output, parts in files.items()}
+
+
+def _require_kept(name: str, made: Validated) -> None:
+    """Stop where a check says so.
+
+    Raises:
+        DataError: D001, with the check.
+    """
     if made.stopped:
         raise DataError(
-            f"`{step.name}` breaks {made.stopped[0]}",
+            f"`{name}` breaks {made.stopped[0]}",
             "D001",
             given=f"{made.rows_quarantined:,} of {made.rows_in:,} rows fail",
             hint="the records that fail lie in the quarantine of the restricted root; mend the source or the check",
             state="nothing was published; the last version stays current",
             next="potable report",
         )
-    counts = {
-        "rows_in": made.rows_in,
-        "rows": made.rows_out,
-        "quarantined": made.rows_quarantined,
-        "cells": sum(part.rows for part in made.cells),
-    }
-    facts = {
-        "reasons": made.reasons,
-        "checks": [asdict(result) for result in made.results],
-        "drift": [asdict(item) for item in drifts],
-        "nulls": made.nulls,
-    }
-    files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells}
-    return Made(files, counts, facts, {output: f"{aside}/{output}" for output in ("quarantine", "cells")})
 
 
 def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
@@ -130,14 +172,14 @@ def _buckets(rows: int) -> int:
     return int(min(MOST_BUCKETS, 1 << max(0, (rows // BUCKET_ROWS).bit_length())))
 
 
-def _drift(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]) -> list[drift.Drift]:
-    seen = engine.map_items(list(grouped(blobs)), partial(observe_group, source, table), OBSERVED)
+def _seen(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]) -> drift.Seen:
+    pairs = engine.map_items(list(grouped(blobs)), partial(observe_group, source, table), OBSERVED)
     observed: dict[str, set[str]] = {}
-    for batch in engine.stream(seen):
+    for batch in engine.stream(pairs):
         for name, column in zip(*(values.to_pylist() for values in batch.columns), strict=True):
             observed.setdefault(name, set()).add(column)
-    return drift.compare(source.tables[table], observed, fixed=source.fixed_columns)
+    return drift.observe(source.tables[table], observed)
 
 
 def _blob(shop: Workshop, item: Landed) -> Blob:
-    return Blob(item.name, shop.lake.restricted.locate(""), item.path, item.zstd, item.bytes, item.skip)
+    return Blob(item.name, shop.lake.restricted.locate(""), item.path, item.zstd, item.bytes, item.batch, item.skip)

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import potable
 from potable import plugins
-from potable.engines.base import Engine, Part
+from potable.engines.base import Engine
 from potable.engines.freed import give_back
 from potable.errors import DataError, EnvironmentFailure, PotableError
 from potable.project import Project, memory_bytes
@@ -37,7 +37,7 @@ from potable.runs.vault import key_name, pseudonym_key
 from potable.runs.workshop import Made, Workshop
 from potable.sources.ingest import Landing, current, ingest
 from potable.store.layout import Lake, attempt_folder
-from potable.store.manifest import File, Manifest, commit, find
+from potable.store.manifest import Manifest, canonical, commit, find
 
 _MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
     ("validate", ""): restricted.validate_table,
@@ -48,6 +48,8 @@ _MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
     ("build", ""): opened.build_features,
     ("publish", ""): opened.publish_dataset,
 }
+_FOUND = ("reasons", "checks", "drift", "nulls")
+"""Facts of a step that tell about data, and so come out again."""
 _SCRATCH_OUTPUTS = ("staged", "duplicates", "scratch")
 
 
@@ -273,6 +275,7 @@ def _perform(running: _Run, step: Step, *, make: bool, again: bool) -> None:
             rows=counts.get("rows", 0),
             quarantined=counts.get("quarantined", 0),
             bytes=sum(file.bytes for files in manifest.files.values() for file in files),
+            layered=bool(manifest.facts.get("stands_on")),
         ),
     )
 
@@ -291,20 +294,16 @@ def _attempted(shop: Workshop, step: Step) -> Manifest:
     give_back()
     for output in _SCRATCH_OUTPUTS:
         store.delete(store.list(f"{attempt}/{output}"))
-    files = {
-        output: [_file(made.folders.get(output, f"{attempt}/{output}"), part) for part in parts]
-        for output, parts in made.files.items()
-    }
-    return Manifest(step.label, step.fingerprint, files, made.counts, made.facts)
+    return made.manifest(step, attempt)
 
 
 def _prove(shop: Workshop, step: Step, manifest: Manifest) -> None:
-    """Make a finished step once more, in a place of its own that goes again.
+    """Make a finished step once more, whole and in a place of its own that goes again.
 
     Raises:
         DataError: D005, the same inputs, declarations and code gave another result.
     """
-    beside = replace(step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}")
+    beside = replace(step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}", earlier=())
     try:
         found = _attempted(shop, beside)
     finally:
@@ -325,15 +324,12 @@ def _prove(shop: Workshop, step: Step, manifest: Manifest) -> None:
         )
 
 
-def _result(manifest: Manifest) -> tuple[Any, ...]:
-    """What a step must give again: its counts, its rows, and the hashes of finished files."""
+def _result(manifest: Manifest) -> bytes:
+    """What a step must give again: its counts, its rows, what checks found, and the hashes of finished files."""
     rows = {output: manifest.rows(output) for output in manifest.files}
     hashes = {kind: item["sha256"] for kind, item in manifest.facts.get("files", {}).items()}
-    return dict(manifest.counts), rows, hashes
-
-
-def _file(folder: str, part: Part) -> File:
-    return File(f"{folder}/{part.path}", part.rows, part.bytes, part.partition)
+    found = [manifest.facts.get(name) for name in _FOUND]
+    return canonical([manifest.counts, rows, hashes, found])
 
 
 @contextmanager

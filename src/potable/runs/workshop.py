@@ -20,7 +20,7 @@ from potable.project import Project
 from potable.runs.plan import Step
 from potable.sources.base import Landed
 from potable.store.layout import Lake
-from potable.store.manifest import Manifest
+from potable.store.manifest import File, Manifest
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,17 @@ class Made:
     facts: Mapping[str, Any] = field(default_factory=dict)
     folders: Mapping[str, str] = field(default_factory=dict)
     """Folders of outputs that lie elsewhere in the step's store."""
+    standing: Mapping[str, Sequence[File]] = field(default_factory=dict)
+    """Files of an earlier step that belong to each output too."""
+
+    def manifest(self, step: Step, attempt: str) -> Manifest:
+        """The manifest of the step, made in the folder `attempt`."""
+        files = {output: list(listed) for output, listed in self.standing.items()}
+        for output, parts in self.files.items():
+            folder = self.folders.get(output, f"{attempt}/{output}")
+            made = [File(f"{folder}/{part.path}", part.rows, part.bytes, part.partition) for part in parts]
+            files[output] = [*files.get(output, ()), *made]
+        return Manifest(step.label, step.fingerprint, files, self.counts, self.facts)
 
 
 @dataclass

@@ -66,6 +66,8 @@ class Landed:
     stored: int
     """Size as stored."""
     stamp: str = ""
+    batch: int = 0
+    """Number of the batch it came with in this content; 0 in the entry of that batch itself."""
     skip: tuple[int, ...] = ()
     """1-based ordinals of its records that do not count, because they were landed before."""
 
@@ -108,6 +110,8 @@ class Blob:
     path: str
     zstd: bool
     bytes: int
+    batch: int = 1
+    """Number of the batch it came with."""
     skip: tuple[int, ...] = ()
 
     def open(self) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""Groups of landed objects: what one worker parses at a time.
+"""Groups of landed objects of one batch: what one worker parses at a time.
 
 Imports little, because every worker process imports it: the declarations of sources, and pyarrow.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from potable.sources.base import Blob, Source
+from potable.tables import BATCH, LANDED, Table
 
 GROUP_BYTES = 4 << 20
 GROUP_OBJECTS = 64
@@ -19,16 +20,21 @@ OBSERVED = pa.schema([("object", pa.string()), ("column", pa.string())])
 _BATCH_ROWS = 8192
 
 
+def schema(table: Table) -> pa.Schema:
+    """Schema of what `parse_group` yields."""
+    return pa.schema([*table.schema, *LANDED])
+
+
 def grouped(blobs: Sequence[Blob]) -> Iterable[tuple[Blob, ...]]:
-    """Objects in groups that are worth a message to a worker."""
+    """Objects in groups that are worth a message to a worker, batch by batch."""
     group: list[Blob] = []
     size = 0
-    for blob in blobs:
-        group.append(blob)
-        size += blob.bytes
-        if size >= GROUP_BYTES or len(group) >= GROUP_OBJECTS:
+    for blob in sorted(blobs, key=lambda blob: blob.batch):
+        if group and (size >= GROUP_BYTES or len(group) >= GROUP_OBJECTS or blob.batch != group[0].batch):
             yield tuple(group)
             group, size = [], 0
+        group.append(blob)
+        size += blob.bytes
     if group:
         yield tuple(group)
 
@@ -39,10 +45,10 @@ def parse_group(source: Source[Any], table: str, blobs: Sequence[Blob]) -> Itera
     for batch in source.parse_all(table, blobs):
         held.append(batch)
         if sum(item.num_rows for item in held) >= _BATCH_ROWS:
-            yield _joined(held)
+            yield _joined(held, blobs[0].batch)
             held = []
     if held:
-        yield _joined(held)
+        yield _joined(held, blobs[0].batch)
 
 
 def observe_group(source: Source[Any], table: str, blobs: Sequence[Blob]) -> Iterable[pa.RecordBatch]:
@@ -53,7 +59,6 @@ def observe_group(source: Source[Any], table: str, blobs: Sequence[Blob]) -> Ite
         yield pa.record_batch({"object": pa.array(names), "column": pa.array(columns)}, schema=OBSERVED)
 
 
-def _joined(held: list[pa.RecordBatch]) -> pa.RecordBatch:
-    if len(held) == 1:
-        return held[0]
-    return pa.Table.from_batches(held).combine_chunks().to_batches()[0]
+def _joined(held: list[pa.RecordBatch], number: int) -> pa.RecordBatch:
+    batch = held[0] if len(held) == 1 else pa.Table.from_batches(held).combine_chunks().to_batches()[0]
+    return batch.append_column(BATCH, pa.repeat(pa.scalar(number, pa.int64()), batch.num_rows))

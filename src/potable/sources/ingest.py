@@ -97,7 +97,7 @@ def ingest(
         changed = [landed for name, landed in now.items() if before.get(name) != landed]
         gone = sorted(before.keys() - after.keys())
         number = landing.log.append(_entry(source, changed, gone, state.after), parent=number)
-    objects = tuple(after[name] for name in sorted(after))
+    objects = tuple(_numbered(after[name], number) for name in sorted(after))
     return Ingested(source.source, objects, number, len(added), sum(landed.bytes for landed in added))
 
 
@@ -123,7 +123,7 @@ def current(log: Log, *, until: int | None = None) -> Raw:
         newest, entry = number, json.loads(data)
         for name in entry["gone"]:
             objects.pop(name, None)
-        objects |= {item["name"]: Landed.from_entry(item) for item in entry["objects"]}
+        objects |= {item["name"]: _numbered(Landed.from_entry(item), number) for item in entry["objects"]}
         state = entry.get("state", {})
     return Raw(objects, newest, state)
 
@@ -141,6 +141,11 @@ def rewind(source: Source[Any], log: Log, to: int) -> Raw:
     gone = sorted(now.objects.keys() - then.objects.keys())
     number = log.append(_entry(source, changed, gone, then.state), parent=now.batch)
     return Raw(then.objects, number, then.state)
+
+
+def _numbered(landed: Landed, number: int) -> Landed:
+    """What came with batch `number` says so; what is listed there again keeps the batch it came with."""
+    return landed if landed.batch else replace(landed, batch=number)
 
 
 def _entry(source: Source[Any], added: list[Landed], gone: list[str], state: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,7 +209,7 @@ def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) ->
             next="potable run",
             retryable=True,
         ) from None
-    return Landed(arrival.name, arrival.tables, sha256, size, path, zstd, stored, arrival.stamp, arrival.skip)
+    return Landed(arrival.name, arrival.tables, sha256, size, path, zstd, stored, arrival.stamp, skip=arrival.skip)
 
 
 def _hashed(arrival: Arrival) -> tuple[str, int, bytes, bytes | None]:

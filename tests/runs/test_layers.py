@@ -1,0 +1,395 @@
+"""validate works only on what is new, and what comes out is what a whole remake gives."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.conftest import examples
+from tests.runs.conftest import EXAMPLE, Bench, make_bench
+from tests.runs.test_runs import killed, same_files
+
+from potable.contracts.validate import quarantine_schema, validated_schema
+from potable.engines.base import Engine, collect
+from potable.errors import DataError
+from potable.project import Project, load
+from potable.runs.plan import Step, validate_steps
+from potable.runs.record import RunRecord, StepRecord
+from potable.runs.restricted import validate_table
+from potable.runs.runner import Options, run
+from potable.runs.workshop import Workshop
+from potable.sources.base import Blob
+from potable.sources.csv import CsvSource
+from potable.sources.ingest import Landing, current, ingest
+from potable.store.layout import Lake
+from potable.store.manifest import File, Manifest, canonical, commit, find
+
+NOTES = """
+source: notes
+type: csv
+path: notes
+tables:
+  notes:
+    columns:
+      emp_no: {type: string, required: true, key: emp_no}
+      day: {type: date, required: true, category: none}
+      seen: {type: timestamp, category: none, on_error: "null"}
+      amount: {type: integer, category: none}
+      level: {type: integer, category: none, on_error: "null"}
+    unique: [emp_no, day]
+    time: day
+    known: seen or +30d
+    drift: {missing_column: warn}
+    checks:
+      - expect_column_values_to_be_between: {column: amount, min_value: 0, mostly: 0.4}
+      - expect_column_values_to_be_between: {column: level, min_value: 0}
+      - expect_column_values_to_be_between: {column: seen, min_value: 2000-01-01}
+      - expect_table_row_count_to_be_between: {max_value: 14}
+"""
+COLUMNS = ("emp_no", "day", "seen", "amount", "level")
+VARIABLES = dict.fromkeys(("EXIT_INTERVIEWS", "PAYROLL_EXPORTS", "REVIEW_DUMPS"), "/nowhere") | {
+    "HRMS_URL": "sqlite:////nowhere",
+    "LMS_URL": "http://127.0.0.1:9",
+    "LMS_TOKEN": "none",
+}
+OUTPUTS = ("rows", "quarantine", "cells")
+
+
+def text(*rows: Sequence[str], columns: Sequence[str] = COLUMNS) -> str:
+    return "\n".join(",".join(cells) for cells in [columns, *rows]) + "\n"
+
+
+@dataclass
+class Notes:
+    """A project with a folder of notes and its lake, judged step by step."""
+
+    root: Path
+    shop: Workshop
+
+    def write(self, name: str, content: str) -> None:
+        (self.root / "notes").mkdir(exist_ok=True)
+        (self.root / "notes" / name).write_text(content, encoding="utf-8")
+
+    def land(self, **files: str) -> None:
+        """One batch."""
+        for name, content in files.items():
+            self.write(f"{name}.csv", content)
+        source, lake = self.shop.project.sources["notes"], self.shop.lake
+        landing = Landing(lake.restricted, lake.batches("notes"))
+        self.shop.landed["notes"] = ingest(source, landing, base=self.root).objects
+
+    @property
+    def step(self) -> Step:
+        return validate_steps(self.shop.project, self.shop.landed, ["notes.notes"])[0]
+
+    def layered(self) -> Manifest:
+        """The step as a run makes it."""
+        store, step = self.shop.lake.restricted, self.step
+        found = find(store, step.folder)
+        return found or commit(store, step.folder, self.made(step, "attempt"))
+
+    def whole(self) -> Manifest:
+        """The step made from scratch, beside itself."""
+        return self.made(replace(self.step, earlier=()), "whole")
+
+    def made(self, step: Step, name: str) -> Manifest:
+        attempt = f"{step.folder}/{name}"
+        shutil.rmtree(self.root / "lake/restricted" / attempt, ignore_errors=True)
+        return validate_table(self.shop, step, attempt).manifest(step, attempt)
+
+    def rows(self, manifest: Manifest, output: str) -> list[dict[str, Any]]:
+        table = self.shop.project.tables["notes.notes"]
+        schema: pa.Schema = validated_schema(table) if output == "rows" else quarantine_schema(table)
+        engine = self.shop.engine
+        found = collect(engine, engine.read(manifest.paths(self.shop.lake.restricted, output), schema)).to_pylist()
+        return sorted(found, key=lambda row: (row["_object"], row["_row"]))
+
+
+def outcome(notes: Notes, manifest: Manifest) -> dict[str, Any]:
+    """Everything two ways to make a step must agree in."""
+    rows = {output: notes.rows(manifest, output) for output in OUTPUTS}
+    facts = {name: manifest.facts[name] for name in ("reasons", "drift", "nulls", "totals")}
+    checks = [{**check, "columns": list(check["columns"])} for check in manifest.facts["checks"]]
+    return {**rows, **facts, "checks": checks, "counts": manifest.counts}
+
+
+def open_notes(project: Project, engine: Engine, root: Path) -> Notes:
+    """A folder of notes and a lake below `root`."""
+    root.mkdir(exist_ok=True)
+    lake = Lake.at("lake/restricted", "lake/open", "vault", base=root)
+    return Notes(root, Workshop(project, lake, engine, root, b""))
+
+
+def notes_project(root: Path, source: str = NOTES) -> Project:
+    shutil.copytree(EXAMPLE, root)
+    (root / "sources/notes.yaml").write_text(source, encoding="utf-8")
+    return load(root, variables=VARIABLES)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return notes_project(tmp_path_factory.mktemp("notes") / "project")
+
+
+@pytest.fixture
+def notes(project: Project, engine: Engine, tmp_path: Path) -> Notes:
+    return open_notes(project, engine, tmp_path)
+
+
+FIRST = text(
+    ("E1", "2020-01-31", "", "1", "0"), ("E2", "2020-01-31", "", "x", "0"), ("E3", "2020-01-31", "", "1", "-1")
+)
+SECOND = text(("E1", "2020-01-31", "", "2", "0"), ("E4", "2020-01-31", "", "2", "many"), ("E5", "", "", "2", "0"))
+
+
+def test_a_new_file_becomes_a_layer_beside_what_stands(notes: Notes) -> None:
+    notes.land(m=FIRST)
+    first = notes.layered()
+    notes.land(a=SECOND)
+    second = notes.layered()
+    assert (second.facts["parsed"], second.facts["stands_on"]) == (1, first.fingerprint)
+    assert all(set(first.files[output]) < set(second.files[output]) for output in OUTPUTS)
+    assert second.counts == {"rows_in": 6, "rows": 3, "quarantined": 3, "cells": 2}
+    assert second.facts["reasons"] == {"mistyped": 1, "missing:day": 1, "duplicate": 1}
+    # the file of the second batch has the smaller name, and still takes nobody's place
+    assert [(row["emp_no"], row["amount"]) for row in notes.rows(second, "rows")] == [("E4", 2), ("E1", 1), ("E3", 1)]
+    assert outcome(notes, second) == outcome(notes, notes.whole())
+
+
+def test_batches_that_were_never_judged_are_one_layer(notes: Notes) -> None:
+    notes.land(m=FIRST)
+    first = notes.layered()
+    notes.land(b=SECOND)
+    notes.land(a=text(("E4", "2020-01-31", "", "3", "0")))
+    third = notes.layered()
+    assert (third.facts["parsed"], third.facts["stands_on"]) == (2, first.fingerprint)
+    assert [row["amount"] for row in notes.rows(third, "rows") if row["emp_no"] == "E4"] == [2]
+    assert outcome(notes, third) == outcome(notes, notes.whole())
+
+
+def test_a_step_that_stopped_is_no_layer(notes: Notes) -> None:
+    notes.land(m=FIRST)
+    first = notes.layered()
+    notes.land(n=text(*((f"X{i}", "2020-01-31", "", "-1", "0") for i in range(8))))
+    with pytest.raises(DataError):
+        notes.layered()
+    notes.land(o=text(*((f"Y{i}", "2020-01-31", "", "1", "0") for i in range(3))))
+    third = notes.layered()
+    assert (third.facts["parsed"], third.facts["stands_on"]) == (2, first.fingerprint)
+    assert outcome(notes, third) == outcome(notes, notes.whole())
+
+
+def test_a_step_that_was_killed_leaves_nothing_behind_that_counts(notes: Notes) -> None:
+    notes.land(m=FIRST)
+    first = notes.layered()
+    notes.land(a=SECOND)
+    notes.made(notes.step, "killed")
+    second = notes.layered()
+    assert (second.facts["parsed"], second.facts["stands_on"]) == (1, first.fingerprint)
+    assert not any("/killed/" in file.path for files in second.files.values() for file in files)
+    assert outcome(notes, second) == outcome(notes, notes.whole())
+
+
+def test_a_changed_file_makes_the_whole_table_again(notes: Notes) -> None:
+    notes.land(a=FIRST)
+    notes.layered()
+    notes.land(b=SECOND)
+    notes.layered()
+    notes.land(a=FIRST.replace("E3", "E6"))
+    made = notes.layered()
+    assert (made.facts["parsed"], made.facts["stands_on"]) == (2, "")
+    # the changed file came last, so its E1 gives way to the one of the other file
+    assert [(row["emp_no"], row["amount"]) for row in notes.rows(made, "rows")] == [("E6", 1), ("E1", 2), ("E4", 2)]
+
+
+def test_a_removed_object_makes_the_whole_table_again(notes: Notes) -> None:
+    notes.land(a=FIRST)
+    first = notes.layered()
+    notes.land(b=SECOND)
+    notes.layered()
+    log = notes.shop.lake.batches("notes")
+    log.append({"objects": [], "gone": ["a.csv"]}, parent=2)
+    notes.shop.landed["notes"] = tuple(current(log).objects.values())
+    made = notes.layered()
+    assert (made.facts["parsed"], made.facts["stands_on"]) == (1, "")
+    assert [(row["emp_no"], row["amount"]) for row in notes.rows(made, "rows")] == [("E1", 2), ("E4", 2)]
+    # it comes back: what stands landed before it now
+    notes.land()
+    again = notes.layered()
+    assert (again.facts["parsed"], again.facts["stands_on"]) == (1, made.fingerprint)
+    assert notes.step.fingerprint != first.fingerprint
+    assert outcome(notes, again) == outcome(notes, notes.whole())
+
+
+def test_a_changed_contract_makes_the_whole_table_again(notes: Notes, tmp_path: Path) -> None:
+    notes.land(a=FIRST)
+    notes.layered()
+    notes.shop.project = notes_project(tmp_path / "changed", NOTES.replace("max_value: 14", "max_value: 15"))
+    notes.land(b=SECOND)
+    made = notes.layered()
+    assert (made.facts["parsed"], made.facts["stands_on"]) == (2, "")
+
+
+names = [f"{letter}{number}" for letter in "abc" for number in range(3)]
+lines = st.tuples(
+    st.sampled_from(["E1", "E1", "E1", "E2", ""]),
+    st.sampled_from(["2020-01-31", "2020-01-31", "2020-01-31", "31.02.2020", ""]),
+    st.sampled_from(["", "1999-12-31", "2020-03-01", "soon"]),
+    st.sampled_from(["1", "2", "3", "4", "-1", "x"]),
+    st.sampled_from(["0", "-1", "many", ""]),
+)
+headers = st.sampled_from([COLUMNS, COLUMNS, COLUMNS[:-1], (*COLUMNS, "mood"), (*COLUMNS[:-1], "mood", "room")])
+
+
+@st.composite
+def portions(draw: st.DrawFn) -> list[tuple[dict[str, str], bool]]:
+    """Batches of files, and whether each is judged before the next one lands."""
+    order = draw(st.permutations(names))[: draw(st.integers(2, 5))]
+    batches: list[tuple[dict[str, str], bool]] = [({}, True)]
+    for name in order:
+        columns, rows = draw(headers), draw(st.lists(lines, max_size=4))
+        cells = [[*row, "1", "2"][: len(columns)] for row in rows]
+        batches[-1][0][name] = text(*cells, columns=columns)
+        if draw(st.booleans()):
+            batches.append(({}, draw(st.booleans())))
+    return [(files, judged) for files, judged in batches if files]
+
+
+def told(notes: Notes, manifest: Any) -> object:
+    """What a way to make the step comes to: its outcome, or the error that stops it."""
+    try:
+        return outcome(notes, manifest())
+    except DataError as error:
+        return error.record()
+
+
+def test_layers_and_the_whole_agree_whatever_lands(project: Project, engine: Engine, tmp_path: Path) -> None:
+    @settings(max_examples=examples(engine, 15), deadline=None)
+    @given(batches=portions())
+    def holds(batches: list[tuple[dict[str, str], bool]]) -> None:
+        with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+            notes = open_notes(project, engine, Path(folder))
+            for files, judged in [*batches[:-1], (batches[-1][0], True)]:
+                notes.land(**files)
+                if judged:
+                    assert told(notes, notes.layered) == told(notes, notes.whole)
+
+    holds()
+
+
+# whole runs
+
+HEAPS = ("PAYROLL_EXPORTS", "EXIT_INTERVIEWS", "REVIEW_DUMPS")
+LATER = ("reviews_2007H1.csv", "reviews_2010H2.csv", "reviews_2008H1.csv", "reviews_2008H2.csv")
+Finished = tuple[Bench, RunRecord]
+
+
+def add(folder: Path, files: Iterable[Path]) -> None:
+    folder.mkdir(exist_ok=True)
+    for path in files:
+        shutil.copy2(path, folder / path.name)
+
+
+def partial(bench: Bench, later: Callable[[Path], bool]) -> tuple[Bench, dict[Path, list[Path]]]:
+    """The project with only some files of its sources, and those that are still to come to each folder."""
+    variables, coming = {}, {}
+    for name in HEAPS:
+        folder = bench.root.parent / name
+        found = sorted(Path(bench.company.variables[name]).iterdir())
+        add(folder, (path for path in found if not later(path)))
+        variables[name], coming[folder] = str(folder), [path for path in found if later(path)]
+    return bench.with_variables(**variables), coming
+
+
+def done(bench: Bench, **options: Any) -> RunRecord:
+    record = run(bench.project(), Options(**options), lambda event: None)
+    assert record.exit_code == 0, record.error
+    return record
+
+
+def validated(record: RunRecord, table: str) -> StepRecord:
+    (found,) = [item for item in record.steps if item.step == f"validate {table}"]
+    return found
+
+
+def lake_files(bench: Bench) -> set[Path]:
+    return set((bench.root / "lake/restricted").rglob("*.parquet"))
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the objects that are parsed from now on."""
+    seen: list[str] = []
+    original = CsvSource.parse
+
+    def parse(self: CsvSource, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        seen.append(blob.name)
+        return original(self, table, blob)
+
+    monkeypatch.setattr(CsvSource, "parse", parse)
+    return seen
+
+
+def test_only_files_that_came_are_parsed_and_a_full_refresh_proves_the_layers(bench: Bench, parsed: list[str]) -> None:
+    bench, coming = partial(bench, lambda path: path.name in LATER)
+    ratings: dict[str, Any] = {"select": ("reviews.ratings",)}
+    first = validated(done(bench, **ratings), "reviews.ratings")
+    assert len(parsed) == 36 and not first.layered
+    (folder,) = (folder for folder, files in coming.items() if files)
+    for names in (LATER[:1], LATER[1:2], LATER[2:]):
+        parsed.clear()
+        add(folder, (path for path in coming[folder] if path.name in names))
+        layered = validated(done(bench, **ratings), "reviews.ratings")
+        assert tuple(parsed) == names and layered.layered and layered.rows > first.rows
+    files = lake_files(bench)
+    parsed.clear()
+    proved = validated(done(bench, **ratings, full_refresh=True), "reviews.ratings")
+    assert (proved.state, len(parsed), proved.rows) == ("done", 40, layered.rows)
+    assert lake_files(bench) == files
+    assert validated(done(bench, **ratings), "reviews.ratings").state == "skipped"
+
+
+def test_a_full_refresh_finds_a_layer_that_was_changed_by_hand(bench: Bench) -> None:
+    bench, coming = partial(bench, lambda path: path.name == LATER[0])
+    ratings: dict[str, Any] = {"select": ("reviews.ratings",)}
+    done(bench, **ratings)
+    for folder, files in coming.items():
+        add(folder, files)
+    found = validated(done(bench, **ratings), "reviews.ratings")
+    manifest = bench.root / "lake/restricted/validated/reviews.ratings" / found.fingerprint / "manifest.json"
+    changed = Manifest.from_bytes(manifest.read_bytes())
+    rows = [File(file.path, file.rows + 1, file.bytes) for file in changed.files["rows"]]
+    manifest.write_bytes(replace(changed, files={**changed.files, "rows": rows}).to_bytes())
+    record = run(bench.project(), Options(**ratings, full_refresh=True), lambda event: None)
+    assert record.error["code"] == "D005"
+
+
+@pytest.mark.slow
+def test_sources_that_come_in_two_portions_give_the_bytes_of_a_fresh_lake(bench: Bench) -> None:
+    """The second portion is killed while its first table is judged; its names lie between those of the first."""
+    company = bench.company
+    partly, coming = partial(bench, lambda path: zlib.crc32(path.name.encode()) % 3 == 0)
+    assert all(coming.values())
+    assert done(partly).outcome == "published"
+    before = partly.file("csv")
+    for folder, files in coming.items():
+        add(folder, files)
+    killed(partly, "validate", 0.1)
+    record = done(partly)
+    layered = {step.step.partition(" ")[2] for step in record.steps if step.layered and step.verb == "validate"}
+    assert layered >= {"payroll.payslips", "reviews.ratings", "reviews.engagement"} and len(layered) == 4
+    assert partly.version.number == 2 and partly.file("csv") != before
+    fresh = make_bench(company, bench.root.parent / "fresh", vault=bench.root / "vault")
+    made = done(fresh)
+    assert not any(step.layered for step in made.steps)
+    same_files(partly, fresh)
+    assert canonical([asdict(table) for table in record.tables]) == canonical([asdict(table) for table in made.tables])
