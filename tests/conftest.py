@@ -8,6 +8,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -20,12 +21,16 @@ SPARK = pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.xdist_group(
 ENGINES = ["duckdb", SPARK]
 """Every engine a behaviour test runs on."""
 QUICK = {
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    # with one tier of compilers Java keeps so little compiled code that it throws out what it soon needs again
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=192m",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # every plan is written out for a page nobody looks at
+    "spark.sql.ui.explainMode": "simple",
+    "spark.sql.maxPlanStringLength": "100",
 }
-"""Settings of Spark for many tiny queries, where compiling them would take longest."""
+"""Settings of Spark for many tiny queries, where compiling and telling them would take longest."""
 
 
 def open_engine(
@@ -54,6 +59,23 @@ def require_s3a() -> str:
     if not jars:
         pytest.skip("Spark's jars for S3 are missing: `make .venv/.s3a` fetches them, by Maven")
     return ",".join(str(jar) for jar in jars)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow modules come first in each half of the tests, which is what two workers begin with.
+
+    Whoever is done first takes tests from the end of the other's half, so both end at the same time.
+    """
+    slow: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("slow"):
+            slow.setdefault(item.path, []).append(item)
+    modules = list(slow.values())
+    one, other = (list(chain.from_iterable(modules[start::2])) for start in (0, 1))
+    rest = [item for item in items if not item.get_closest_marker("slow")]
+    cut = max(0, len(items) // 2 - len(one))
+    items[:] = [*one, *rest[:cut], *other, *rest[cut:]]
 
 
 def examples(engine: Engine, count: int) -> int:

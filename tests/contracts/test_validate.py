@@ -97,24 +97,21 @@ def rows_of(engine: Engine, folder: Path, made: Validated, table: Table, output:
     return sorted(found, key=lambda row: row["_row"])
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
+def test_a_bad_row_goes_to_quarantine_with_its_reason_and_origin(engine: Engine, tmp_path: Path) -> None:
+    cases = [
         ({"emp_no": None}, "missing:emp_no"),
         ({"emp_no": "   "}, "missing:emp_no"),
         ({"pay_date": "31.02.2020"}, "mistyped:pay_date"),
         ({"gross": "12,5O0.00"}, "mistyped:gross"),
         ({"gross": "-1.00"}, "be_between:gross"),
         ({"currency": "XYZ"}, "be_in_set:currency"),
-    ],
-)
-def test_a_bad_row_goes_to_quarantine_with_its_reason_and_origin(
-    engine: Engine, tmp_path: Path, change: dict[str, str | None], reason: str
-) -> None:
-    made = judge(engine, tmp_path, payslips(), [GOOD, {**GOOD, "emp_no": "E2", **change}])
-    (bad,) = rows_of(engine, tmp_path, made, payslips(), "quarantine")
-    assert (bad["_reasons"], bad["_object"], bad["_row"]) == (f"{reason};", "file-1", 2)
-    assert made.rows_in == 2 and made.rows_out == 1
+    ]
+    rows = [GOOD, *({**GOOD, "emp_no": f"E{number}", **change} for number, (change, _) in enumerate(cases, 2))]
+    made = judge(engine, tmp_path, payslips(), rows)
+    bad = rows_of(engine, tmp_path, made, payslips(), "quarantine")
+    told = [(row["_reasons"], row["_object"], row["_row"]) for row in bad]
+    assert told == [(f"{reason};", "file-1", number) for number, (_, reason) in enumerate(cases, 2)]
+    assert made.rows_in == 7 and made.rows_out == 1
 
 
 def test_the_original_text_of_an_unreadable_cell_is_kept(engine: Engine, tmp_path: Path) -> None:
@@ -123,13 +120,13 @@ def test_the_original_text_of_an_unreadable_cell_is_kept(engine: Engine, tmp_pat
     assert bad["_unparsed"] == '{"gross": "12,5O0.00"}'
 
 
-@pytest.mark.parametrize("value", ["many", "-1"])
-def test_a_cell_that_may_be_null_costs_only_itself(engine: Engine, tmp_path: Path, value: str) -> None:
-    made = judge(engine, tmp_path, payslips(), [{**GOOD, "dependents": value}])
-    (row,) = rows_of(engine, tmp_path, made, payslips(), "rows")
-    (original,) = rows_of(engine, tmp_path, made, payslips(), "cells")
-    assert row["dependents"] is None
-    assert original["dependents"] == -1 or original["_unparsed"] == '{"dependents": "many"}'
+def test_a_cell_that_may_be_null_costs_only_itself(engine: Engine, tmp_path: Path) -> None:
+    cells = [{**GOOD, "emp_no": "E1", "dependents": "many"}, {**GOOD, "emp_no": "E2", "dependents": "-1"}]
+    made = judge(engine, tmp_path, payslips(), cells)
+    rows = rows_of(engine, tmp_path, made, payslips(), "rows")
+    assert [row["dependents"] for row in rows] == [None, None]
+    many, negative = rows_of(engine, tmp_path, made, payslips(), "cells")
+    assert many["_unparsed"] == '{"dependents": "many"}' and negative["dependents"] == -1
     assert made.rows_quarantined == 0
 
 
@@ -285,23 +282,26 @@ def test_a_wrong_check_is_a_project_error_with_a_suggestion(check: Any, problem:
     assert error.hint or error.allowed or "needs" in problem
 
 
-@pytest.mark.parametrize(
-    ("check", "values", "expected"),
-    [
-        ({"expect_column_values_to_match_regex": {"column": "currency", "regex": "^[A-Z]{3}$"}}, ["INR", "inr"], 1),
-        ({"expect_column_values_to_not_match_regex": {"column": "currency", "regex": "^X"}}, ["XAU", "INR"], 1),
-        ({"expect_column_value_lengths_to_be_between": {"column": "currency", "max_value": 3}}, ["INRR", "INR"], 1),
-        ({"expect_column_values_to_not_be_in_set": {"column": "currency", "value_set": ["XXX"]}}, ["XXX", "INR"], 1),
-        ({"expect_column_values_to_not_be_null": {"column": "currency"}}, [None, "INR"], 1),
-        ({"expect_column_values_to_be_null": {"column": "currency"}}, [None, "INR"], 1),
-    ],
-)
-def test_each_expectation_means_what_its_name_says(
-    engine: Engine, tmp_path: Path, check: dict[str, Any], values: list[str | None], expected: int
-) -> None:
-    rows = [{**GOOD, "emp_no": f"E{i}", "currency": value} for i, value in enumerate(values)]
-    made = judge(engine, tmp_path, payslips(checks=[check]), rows)
-    assert made.rows_quarantined == expected
+def test_each_expectation_means_what_its_name_says(engine: Engine, tmp_path: Path) -> None:
+    """Each on a column of its own; of two rows per expectation one breaks it, and no other."""
+    cases: list[tuple[str, dict[str, Any], str | None, str | None]] = [
+        ("expect_column_values_to_match_regex", {"regex": "^[A-Z]{3}$"}, "INR", "inr"),
+        ("expect_column_values_to_not_match_regex", {"regex": "^X"}, "INR", "XAU"),
+        ("expect_column_value_lengths_to_be_between", {"max_value": 3}, "INR", "INRR"),
+        ("expect_column_values_to_not_be_in_set", {"value_set": ["XXX"]}, "INR", "XXX"),
+        ("expect_column_values_to_not_be_null", {}, "INR", None),
+        ("expect_column_values_to_be_null", {}, None, "INR"),
+    ]
+    good = {f"c{index}": fine for index, (_, _, fine, _) in enumerate(cases)}
+    checks = [{name: {"column": f"c{index}", **keys}} for index, (name, keys, _, _) in enumerate(cases)]
+    columns = {name: {"type": "string", "category": "none"} for name in good}
+    table = Table.model_validate({"columns": columns, "checks": checks})
+    rows = [row for index, case in enumerate(cases) for row in (good, {**good, f"c{index}": case[3]})]
+    made = judge(engine, tmp_path, table, rows)
+    bad = rows_of(engine, tmp_path, made, table, "quarantine")
+    assert [(row["_row"], row["_reasons"].partition(":")[2]) for row in bad] == [
+        (2 * index + 2, f"c{index};") for index in range(len(cases))
+    ]
 
 
 def test_pairs_of_columns_are_compared_row_by_row(engine: Engine, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -36,13 +37,13 @@ def test_a_killed_worker_is_an_environment_failure_and_no_hang() -> None:
 
 
 def test_a_worker_killed_while_idle_is_told_too() -> None:
+    others = set(multiprocessing.active_children())
     pool = Pool(2)
     try:
         list(pool.stream([5, 5], fn.count_to, fn.NUMBERS))
-        for child in psutil.Process().children():
-            if "spawn_main" in " ".join(child.cmdline()):
-                child.kill()
-                child.wait(5)
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.kill()
+            worker.join(5)
         with pytest.raises(EnvironmentFailure, match="worker process died"):
             list(pool.stream([5, 5], fn.count_to, fn.NUMBERS))
     finally:

@@ -1,11 +1,18 @@
-"""One test per row of the rule table of the feature language."""
+"""One test per row of the rule table of the feature language.
 
+Most rules are told by a person whose facts are told to one build with those of all others: `@story`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.features.world import LOOSE, TABLES, World, employed, fact, left, plan_of
 
+from potable.engines.base import Engine
 from potable.errors import DataError, ProjectError
 from potable.features.plan import FeaturePlan
 
@@ -26,16 +33,65 @@ def numbered(facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"fact_id": index, "turn": index, **each} for index, each in enumerate(facts)]
 
 
-def test_visibility_is_strict_for_both_times_and_the_embargo_concerns_only_the_first(world: World) -> None:
-    facts = [
-        fact("ann", "2024-05-30T23:59:59.999999", n=1),
-        fact("ann", "2024-05-31", n=2),
-        fact("ann", "2024-05-01", "2024-06-29T23:59:59.999999", n=4),
-        fact("ann", "2024-05-01", "2024-06-30", n=8),
-        fact("ann", "2024-07-01", "2024-01-01", n=16),
-    ]
-    assert one_row(world, {"seen": "sum(n)"}, facts, embargo="30d")["seen"] == 5
-    assert one_row(world, {"seen": "sum(n)"}, facts)["seen"] == 7
+@dataclass(frozen=True)
+class Story:
+    """Features of one table, and what one person's rows are there."""
+
+    features: dict[str, str]
+    rows: list[dict[str, Any]]
+    table: str
+
+
+STORIES: dict[str, Story] = {}
+
+
+def story(
+    features: dict[str, str], rows: list[dict[str, Any]], table: str = "hr.facts"
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a test, as `row`, what the one build of all stories makes of its own."""
+
+    def marked(test: Callable[..., None]) -> Callable[..., None]:
+        STORIES[test.__name__] = Story(features, numbered(rows) if table == "hr.facts" else rows, table)
+        return test
+
+    return marked
+
+
+@pytest.fixture(scope="module")
+def told(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Everybody's row, with everybody's features."""
+    world = World(tmp_path_factory.mktemp("stories"), engine)
+    features: dict[str, dict[str, str]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {"hrms.employment": [employed(name, "2016-01-01") for name in STORIES]}
+    for name, each in STORIES.items():
+        features.setdefault(each.table, {}).update({f"{name}_{key}": text for key, text in each.features.items()})
+        rows.setdefault(each.table, []).extend({**row, "_subject": name} for row in each.rows)
+    return built(world, plan_of(world.path, features), rows)
+
+
+@pytest.fixture
+def row(told: dict[str, dict[str, Any]], request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The features of the test's own story, of its own person."""
+    name = request.function.__name__
+    return {key: told[name][f"{name}_{key}"] for key in STORIES[name].features}
+
+
+SEEN = [
+    fact("ann", "2024-05-30T23:59:59.999999", n=1),
+    fact("ann", "2024-05-31", n=2),
+    fact("ann", "2024-05-01", "2024-06-29T23:59:59.999999", n=4),
+    fact("ann", "2024-05-01", "2024-06-30", n=8),
+    fact("ann", "2024-07-01", "2024-01-01", n=16),
+]
+
+
+@story({"seen": "sum(n)"}, SEEN)
+def test_visibility_is_strict_for_both_times(row: dict[str, Any]) -> None:
+    assert row["seen"] == 7
+
+
+def test_the_embargo_concerns_only_the_time_it_happened(world: World) -> None:
+    assert one_row(world, {"seen": "sum(n)"}, SEEN, embargo="30d")["seen"] == 5
 
 
 def test_windows_are_half_open_and_step_by_calendar_months(world: World) -> None:
@@ -60,53 +116,63 @@ def test_windows_are_half_open_and_step_by_calendar_months(world: World) -> None
     assert [row[name] for name in features] == [6, 6, 15, 4, 4, 25, 9]
 
 
-def test_order_is_corrections_then_where_then_in_then_last(world: World) -> None:
-    facts = [
+@story(
+    {
+        "filtered": "sum(n) where word = 'Low' last 2",
+        "windowed": "sum(n) where word = 'Low' in 12mo last 3",
+        "all": "count()",
+        "early": "sum(n) where word = 'Low' first 2",
+    },
+    [
         fact("ann", "2024-01-01", fact_id=1, n=100, word="Low", turn=1),
         # the correction takes the record out of the filter: its first version must not come back
         fact("ann", "2024-01-01", "2024-02-01", fact_id=1, n=100, word="High", turn=1),
         fact("ann", "2023-12-01", fact_id=2, n=3, word="Low", turn=2),
         fact("ann", "2023-11-01", fact_id=3, n=5, word="Low", turn=3),
         fact("ann", "2020-01-01", fact_id=4, n=7, word="Low", turn=4),
-    ]
-    features = {
-        "filtered": "sum(n) where word = 'Low' last 2",
-        "windowed": "sum(n) where word = 'Low' in 12mo last 3",
-        "all": "count()",
-        "early": "sum(n) where word = 'Low' first 2",
-    }
-    row = one_row(world, features, facts)
-    assert [row[name] for name in features] == [8, 8, 4, 12]
+    ],
+)
+def test_order_is_corrections_then_where_then_in_then_last(row: dict[str, Any]) -> None:
+    assert list(row.values()) == [8, 8, 4, 12]
 
 
-def test_ties_are_broken_by_known_then_order(world: World) -> None:
-    facts = [
+@story(
+    {"new": "latest(n)", "old": "first(n)", "two": "sum(n) last 2"},
+    [
         fact("ann", "2024-01-01", "2024-01-02", n=1, turn=9, fact_id=1),
         fact("ann", "2024-01-01", "2024-01-03", n=2, turn=1, fact_id=2),
         fact("ann", "2024-01-01", "2024-01-03", n=3, turn=2, fact_id=3),
         fact("ann", "2024-01-01", "2024-01-03", n=4, turn=None, fact_id=4),
-    ]
-    row = one_row(world, {"new": "latest(n)", "old": "first(n)", "two": "sum(n) last 2"}, facts)
+    ],
+)
+def test_ties_are_broken_by_known_then_order(row: dict[str, Any]) -> None:
     assert (row["new"], row["old"], row["two"]) == (3, 1, 5)
 
 
-@pytest.mark.parametrize("text", ["latest(n)", "first(n)", "sum(n) last 1", "sum(n) first 1", "change(n)"])
-def test_rows_still_tied_that_differ_are_an_error(world: World, text: str) -> None:
+def test_rows_still_tied_that_differ_are_an_error(world: World) -> None:
     facts = [fact("ann", day, n=n) for day, n in (("2024-01-01", 1), ("2024-01-01", 2), ("2024-02-01", 3))]
     facts += [fact("ann", "2024-02-01", n=4)]
+    tied = {"a": "latest(n)", "b": "first(n)", "c": "sum(n) last 1", "d": "sum(n) first 1", "e": "change(n)"}
     with pytest.raises(DataError) as failure:
-        one_row(world, {"it": text}, facts, table="hr.loose")
+        one_row(world, {"fine": "sum(n)", **tied}, facts, table="hr.loose")
     assert failure.value.code == "D004"
-    assert "`hr.loose`" in failure.value.problem and "it would be" in failure.value.problem
+    assert "`hr.loose`" in failure.value.problem and ": a, b, c, d, e would be" in failure.value.problem
     assert "declare `order:`" in failure.value.hint
 
 
-def test_ties_that_do_not_matter_are_no_error(world: World) -> None:
-    facts = [fact("ann", "2024-03-01", n=5), fact("ann", "2024-03-01", n=5), fact("ann", "2024-01-01", n=1)]
-    facts += [fact("ann", "2024-01-01", n=2), fact("ann", "2023-01-01", n=7)]
-    features = {"new": "latest(n)", "old": "first(n)", "all": "sum(n)", "one": "sum(n) last 1", "many": "sum(n) last 4"}
-    row = one_row(world, features, facts, table="hr.loose")
-    assert [row[name] for name in features] == [5, 7, 20, 5, 13]
+@story(
+    {"new": "latest(n)", "old": "first(n)", "all": "sum(n)", "one": "sum(n) last 1", "many": "sum(n) last 4"},
+    [
+        fact("ann", "2024-03-01", n=5),
+        fact("ann", "2024-03-01", n=5),
+        fact("ann", "2024-01-01", n=1),
+        fact("ann", "2024-01-01", n=2),
+        fact("ann", "2023-01-01", n=7),
+    ],
+    table="hr.loose",
+)
+def test_ties_that_do_not_matter_are_no_error(row: dict[str, Any]) -> None:
+    assert list(row.values()) == [5, 7, 20, 5, 13]
 
 
 def test_versions_known_at_the_same_time_that_differ_are_an_error(world: World) -> None:
@@ -116,40 +182,50 @@ def test_versions_known_at_the_same_time_that_differ_are_an_error(world: World) 
     assert one_row(world, {"it": "count()"}, facts)["it"] == 1
 
 
-def test_corrections_take_the_newest_version_known_by_then(world: World) -> None:
-    facts = [
+@story(
+    {"it": "sum(n)"},
+    [
         fact("ann", "2024-01-01", "2024-01-05", fact_id=1, n=1),
         fact("ann", "2024-01-01", "2024-03-01", fact_id=1, n=2),
         fact("ann", "2024-01-01", "2024-07-01", fact_id=1, n=4),
-    ]
-    assert one_row(world, {"it": "sum(n)"}, facts)["it"] == 2
+    ],
+)
+def test_corrections_take_the_newest_version_known_by_then(row: dict[str, Any]) -> None:
+    assert row["it"] == 2
 
 
-def test_latest_is_null_where_the_newest_row_is(world: World) -> None:
-    facts = [fact("ann", "2024-02-01", n=None, word="Low"), fact("ann", "2024-01-01", n=3, word=None)]
-    row = one_row(world, {"n": "latest(n)", "word": "latest(word)", "old": "first(n)", "oldest": "first(word)"}, facts)
+@story(
+    {"n": "latest(n)", "word": "latest(word)", "old": "first(n)", "oldest": "first(word)"},
+    [fact("ann", "2024-02-01", n=None, word="Low"), fact("ann", "2024-01-01", n=3, word=None)],
+)
+def test_latest_is_null_where_the_newest_row_is(row: dict[str, Any]) -> None:
     assert (row["n"], row["word"], row["old"], row["oldest"]) == (None, "Low", 3, None)
 
 
-def test_empty_windows_are_zero_only_where_the_source_covers_them(world: World) -> None:
-    features = {
-        "count": "count() in 12mo",
-        "some": "count(n) in 12mo",
-        "sum": "sum(money) in 12mo",
-        "any": "any() in 12mo",
-        "distinct": "distinct(word) in 12mo",
-        "ever": "count()",
-        "avg": "avg(n) in 12mo",
-        "latest": "latest(n) in 12mo",
-        "filled": "avg(n) in 12mo else -1",
-        "too_far_back": "count() in 12y",
-    }
-    row = one_row(world, features, [])
-    assert [row[name] for name in features] == [0, 0, 0.0, False, 0, 0, None, None, -1.0, None]
+EMPTY = {
+    "count": "count() in 12mo",
+    "some": "count(n) in 12mo",
+    "sum": "sum(money) in 12mo",
+    "any": "any() in 12mo",
+    "distinct": "distinct(word) in 12mo",
+    "ever": "count()",
+    "avg": "avg(n) in 12mo",
+    "latest": "latest(n) in 12mo",
+    "filled": "avg(n) in 12mo else -1",
+    "too_far_back": "count() in 12y",
+}
+
+
+@story(EMPTY, [])
+def test_empty_windows_are_zero_where_the_source_covers_them(row: dict[str, Any]) -> None:
+    assert list(row.values()) == [0, 0, 0.0, False, 0, 0, None, None, -1.0, None]
+
+
+def test_empty_windows_are_null_where_the_source_does_not_cover_them(world: World) -> None:
     uncovered = {**TABLES, "hr.facts": TABLES["hr.facts"].model_copy(update={"coverage": None})}
-    plan = plan_of(world.path, {"hr.facts": features}, tables=uncovered)
+    plan = plan_of(world.path, {"hr.facts": EMPTY}, tables=uncovered)
     row = world.rows(world.build(plan, {"hrms.employment": [HIRED]}, tables=uncovered))["ann"]
-    assert [row[name] for name in features] == [None] * 8 + [-1.0, None]
+    assert [row[name] for name in EMPTY] == [None] * 8 + [-1.0, None]
 
 
 def test_label_windows_start_after_and_end_half_open(world: World) -> None:
@@ -207,42 +283,43 @@ def test_numbers_are_exact_until_one_division_and_then_rounded(world: World) -> 
     assert [row[name] for name in features] == [0.7, 0.2333, 0.3, 0.21]
 
 
-def test_floats_that_are_no_numbers_are_null_and_too_large_ones_an_error(world: World) -> None:
-    facts = [
-        fact("ann", f"2024-01-0{day}", ratio=ratio) for day, ratio in ((1, 0.5), (2, float("nan")), (3, float("inf")))
-    ]
-    row = one_row(world, {"sum": "sum(ratio)", "n": "count(ratio)", "max": "max(ratio)", "new": "latest(ratio)"}, facts)
+RATIOS = [
+    fact("ann", f"2024-01-0{day}", ratio=ratio) for day, ratio in ((1, 0.5), (2, float("nan")), (3, float("inf")))
+]
+
+
+@story({"sum": "sum(ratio)", "n": "count(ratio)", "max": "max(ratio)", "new": "latest(ratio)"}, RATIOS)
+def test_floats_that_are_no_numbers_are_null(row: dict[str, Any]) -> None:
     assert (row["sum"], row["n"], row["max"], row["new"]) == (0.5, 1, 0.5, None)
-    facts.append(fact("ann", "2024-01-04", ratio=1e15))
+
+
+def test_floats_too_large_for_exact_sums_are_an_error(world: World) -> None:
+    facts = [*RATIOS, fact("ann", "2024-01-04", ratio=1e15)]
     assert one_row(world, {"max": "max(ratio)"}, facts)["max"] == 1e15
     with pytest.raises(DataError, match="too large for exact sums"):
         one_row(world, {"sum": "sum(ratio)"}, facts)
 
 
-def test_tables_without_history_give_only_static_columns(world: World) -> None:
-    people = {
-        "hrms.people": {
-            "age": "years_between(birth_date, as_of)",
-            "gender": "value(gender)",
-            "young": "birth_date > '1990-01-01'",
-        }
-    }
-    rows = {
-        "hrms.people": [{"_subject": "ann", "birth_date": date(1984, 7, 1), "gender": "f"}],
-        "hrms.employment": [HIRED],
-    }
-    row = built(world, plan_of(world.path, people), rows)["ann"]
+@story(
+    {"age": "years_between(birth_date, as_of)", "gender": "value(gender)", "young": "birth_date > '1990-01-01'"},
+    [{"birth_date": date(1984, 7, 1), "gender": gender} for gender in ("f", None, "f")],
+    table="hrms.people",
+)
+def test_tables_without_history_give_static_columns_that_agree(row: dict[str, Any]) -> None:
     assert (row["age"], row["gender"], row["young"]) == (39, "f", False)
-    for text in ("value(city)", "latest(gender)", "count()", "value(gender) in 12mo", "value(gender) last 2"):
-        with pytest.raises(ProjectError, match="keeps no history"):
-            plan_of(world.path, {"hrms.people": {"it": text}})
+
+
+@pytest.mark.parametrize(
+    "text", ["value(city)", "latest(gender)", "count()", "value(gender) in 12mo", "value(gender) last 2"]
+)
+def test_tables_without_history_give_only_static_columns(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ProjectError, match="keeps no history"):
+        plan_of(tmp_path, {"hrms.people": {"it": text}})
 
 
 def test_static_columns_that_disagree_are_an_error(world: World) -> None:
-    people = [{"_subject": "ann", "gender": gender} for gender in ("f", None, "f")]
+    people = [{"_subject": "ann", "gender": gender} for gender in ("f", None, "f", "m")]
     plan = plan_of(world.path, {"hrms.people": {"gender": "value(gender)"}})
-    assert built(world, plan, {"hrms.people": people, "hrms.employment": [HIRED]})["ann"]["gender"] == "f"
-    people.append({"_subject": "ann", "gender": "m"})
     with pytest.raises(DataError, match="D004"):
         built(world, plan, {"hrms.people": people, "hrms.employment": [HIRED]})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.conftest import QUICK
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,10 @@ class Cluster:
 
     def settings(self) -> str:
         """The `spark:` section of potable.yaml."""
+        java = QUICK["spark.driver.extraJavaOptions"]
         conf = {
+            **QUICK,
+            "spark.executor.extraJavaOptions": java,
             "spark.executor.memory": "512m",
             "spark.sql.shuffle.partitions": 2,
             "spark.ui.enabled": False,
@@ -37,8 +42,7 @@ class Cluster:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.pyspark.python": str(self.python),
         }
-        listed = ", ".join(f"{key}: {str(value).lower()}" for key, value in conf.items())
-        return f"{{master: '{self.url}', conf: {{{listed}}}}}"
+        return json.dumps({"master": self.url, "conf": conf})
 
     def executors(self) -> list[int]:
         """How many executors each worker has started."""
@@ -93,7 +97,8 @@ def connect_server(folder: Path) -> Iterator[str]:
 
 def _launched(folder: Path, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
     command = ["spark-class", f"org.apache.spark.deploy.{name}", *arguments]
-    return _spawned(folder, command, {"SPARK_LOCAL_DIRS": str(folder / "local"), "SPARK_DAEMON_MEMORY": "256m"})
+    java = {"SPARK_DAEMON_MEMORY": "256m", "SPARK_DAEMON_JAVA_OPTS": QUICK["spark.driver.extraJavaOptions"]}
+    return _spawned(folder, command, {"SPARK_LOCAL_DIRS": str(folder / "local"), **java})
 
 
 def _spawned(folder: Path, command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -23,7 +23,7 @@ from potable.store.log import Log
 from potable.store.objects import Store
 
 Finished = tuple[Bench, RunRecord]
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-runs")]
+pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.xdist_group("spark-runs")]
 
 
 @pytest.fixture(autouse=True)
@@ -49,10 +49,19 @@ def states(record: RunRecord) -> set[str]:
     return {step.state for step in record.steps}
 
 
-def test_spark_gives_the_same_bytes_as_duckdb(finished: Finished, tmp_path: Path) -> None:
-    other = on_spark(finished, tmp_path / "project", threads=2, spark=json.dumps({"conf": QUICK}))
+@pytest.fixture(scope="module")
+def here(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The same dataset, made by Spark on this machine."""
+    require_spark()
+    root = tmp_path_factory.mktemp("spark") / "project"
+    other = on_spark(finished, root, threads=2, spark=json.dumps({"conf": QUICK}))
     record = other.run()
     assert record.outcome == "published", record.error
+    return other, record
+
+
+def test_spark_gives_the_same_bytes_as_duckdb(finished: Finished, here: Finished) -> None:
+    other, record = here
     assert (record.engine, states(record)) == ("spark", {"done"})
     same_files(finished[0], other)
     before = finished[1]
@@ -96,14 +105,17 @@ def leftovers(bench: Bench) -> list[str]:
     return [str(path) for root in roots for path in root.rglob("*") if any(sign in path.name for sign in SIGNS)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("verb", "after"), [("build", 3.0)])
-def test_a_killed_run_ends_with_the_same_bytes(finished: Finished, tmp_path: Path, verb: str, after: float) -> None:
-    other = on_spark(finished, tmp_path / "project", spark=json.dumps({"conf": QUICK}))
-    killed(other, verb, after)
+def test_a_killed_build_ends_with_the_same_bytes(finished: Finished, here: Finished, tmp_path: Path) -> None:
+    """On a lake that has come as far as `protect`."""
+    other = Bench(tmp_path / "project", finished[0].company)
+    shutil.copytree(here[0].root, other.root)
+    for zone in ("features", "datasets"):
+        shutil.rmtree(other.root / "lake" / "open" / zone)
+    killed(other, "build", 3.0)
     until_gone(str(other.root))
     record = other.run()
     assert record.outcome == "published", record.error
+    assert {step.verb for step in record.steps if step.state == "done"} == {"build", "publish"}
     same_files(finished[0], other)
 
 
@@ -115,7 +127,6 @@ def until_gone(root: str, seconds: float = 30.0) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.slow
 def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
     """Two worker processes, whose executors get Potable from the driver; one is killed in mid-run."""
     (tmp_path / "cluster").mkdir()
