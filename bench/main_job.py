@@ -221,7 +221,8 @@ def _show(result: dict[str, Any]) -> Iterable[str]:
     )
     for verb in VERBS:
         seconds = sum(step["seconds"] for step in record["steps"] if step["verb"] == verb)
-        print(f"  {verb:<10} {seconds:8.1f} s  {seconds / record['seconds']:5.0%}")
+        note = "  (sources side by side, added up)" if verb == "ingest" else ""
+        print(f"  {verb:<10} {seconds:8.1f} s  {seconds / record['seconds']:5.0%}{note}")
     formats = ", ".join(f"{name} {seconds:.1f}" for name, seconds in result["plain"].items())
     ratio, memory = record["seconds"] / plain, record["peak_memory"] / record["memory"]
     print(f"  whole run  {record['seconds']:8.1f} s  = {ratio:.1f} x one plain parse (aim {LIMIT_RATIO:.0f})")
