@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,7 +102,10 @@ def test_batches_are_mapped_in_other_processes(pair: Engine, tmp_path: Path) -> 
     made = collect(pair, pair.map_batches(relation, fn.squared, fn.SQUARES))
     assert made.num_rows == 50_000
     assert all(row["square"] == row["n"] ** 2 for row in made.slice(0, 1000).to_pylist())
-    assert len(set(made["pid"].to_pylist())) == 2
+    workers = set(made["pid"].to_pylist())
+    assert os.getpid() not in workers
+    # a Python worker of Spark that is free takes the next task, so one may do it all
+    assert len(workers) == 2 or pair.name == "spark"
 
 
 def test_a_mapped_relation_can_be_mapped_again(pair: Engine) -> None:
@@ -250,11 +254,13 @@ def test_a_query_that_fails_shows_no_value(pair: Engine, tmp_path: Path, capfd: 
 
 def test_a_sort_larger_than_memory_spills(pair: Engine, tmp_path: Path) -> None:
     engine = opened(pair.name, tmp_path / "scratch", memory=400 << 20)
+    # Spark's heap is half a gigabyte at least, of which a sort gets a part; what it sorts is larger than that on both
+    rows = 1_200_000 if pair.name == "duckdb" else 600_000
     try:
-        base = numbered(engine, tmp_path, 1_200_000)
+        base = numbered(engine, tmp_path, rows)
         wide = base.mutate(**{f"s{k}": (base.n * (k + 3) % 1_000_003).cast("string").lpad(40, "x") for k in range(6)})
         parts = engine.write(wide, str(tmp_path / "out"), order_by=["s0", "n"])
-        assert sum(part.rows for part in parts) == 1_200_000
+        assert sum(part.rows for part in parts) == rows
     finally:
         engine.close()
 

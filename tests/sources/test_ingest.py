@@ -130,11 +130,11 @@ def test_an_object_says_which_batch_it_came_with_until_its_content_changes(world
     assert batches() == {"a.csv": 2, "x.csv": 1, "y.csv": 3}
 
 
-def test_an_object_that_comes_back_comes_with_a_new_batch(world: World) -> None:
+def test_an_object_that_was_gone_and_comes_back_is_of_its_first_batch(world: World) -> None:
     one, two = Arrival("t-1", ("t",), Held(b"1")), Arrival("t-2", ("t",), Held(b"2"))
     for offered in ([one, two], [one], [one, two]):
         made = world.ingest(offering(*offered))
-    assert {landed.name: landed.batch for landed in made.objects} == {"t-1": 1, "t-2": 3}
+    assert {landed.name: landed.batch for landed in made.objects} == {"t-1": 1, "t-2": 1}
 
 
 def test_a_changed_file_adds_one_object_and_one_batch(world: World) -> None:
@@ -391,3 +391,18 @@ def test_many_small_files_land_at_a_good_rate(world: World) -> None:
     again = time.perf_counter()
     assert landed - start < 15
     assert again - landed < 3
+
+
+def test_an_object_that_comes_back_as_it_was_is_of_the_batch_it_first_came_with(world: World) -> None:
+    path = world.write("x.csv", b"1")
+    world.write("y.csv", b"2")
+    first = world.ingest()
+    path.write_bytes(b"cut off")
+    assert [landed.batch for landed in world.ingest().objects] == [2, 1]
+    path.write_bytes(b"1")
+    back = world.ingest()
+    assert back.batch == 3
+    assert [(item.name, item.sha256, item.batch) for item in back.objects] == [
+        (item.name, item.sha256, item.batch) for item in first.objects
+    ]
+    assert tuple(current(world.landing().log).objects[name] for name in ("x.csv", "y.csv")) == back.objects

@@ -84,6 +84,9 @@ def ingest(
     now: dict[str, Landed] = {}
     arrivals = source.arrivals(base, state)
     for landed in _landed(arrivals, source.source, landing.store, _unstamped(before) if fresh else before, threads):
+        # what comes back as it once was, is what it was
+        if not landed.batch and (batch := raw.former.get((landed.name, _content(landed)))):
+            landed = replace(landed, batch=batch)
         if landed.name in now:
             raise EnvironmentFailure(f"source `{source.source}` offers `{landed.name}` twice", "E001")
         now[landed.name] = landed
@@ -111,21 +114,26 @@ class Raw:
     """Number of the newest batch; 0 before the first."""
     state: Mapping[str, Any]
     """How far each table was read, by table; only of those that are read on."""
+    former: Mapping[tuple[str, Any], int]
+    """The batch that objects came with which have since changed or gone, by name and content."""
 
 
 def current(log: Log, *, until: int | None = None) -> Raw:
     """What the raw zone holds after the newest batch, or after batch `until`."""
     objects: dict[str, Landed] = {}
+    former: dict[tuple[str, Any], int] = {}
     newest, state = 0, {}
     for number, data in log.stored():
         if until is not None and number > until:
             break
         newest, entry = number, json.loads(data)
-        for name in entry["gone"]:
-            objects.pop(name, None)
-        objects |= {item["name"]: _numbered(Landed.from_entry(item), number) for item in entry["objects"]}
+        listed = {item["name"]: _numbered(Landed.from_entry(item), number) for item in entry["objects"]}
+        for name in [*entry["gone"], *listed]:
+            if (old := objects.pop(name, None)) and _content(old) != _content(listed.get(name)):
+                former[name, _content(old)] = old.batch
+        objects |= listed
         state = entry.get("state", {})
-    return Raw(objects, newest, state)
+    return Raw(objects, newest, state, former)
 
 
 def rewind(source: Source[Any], log: Log, to: int) -> Raw:
@@ -140,7 +148,7 @@ def rewind(source: Source[Any], log: Log, to: int) -> Raw:
     changed = [landed for name, landed in then.objects.items() if now.objects.get(name) != landed]
     gone = sorted(now.objects.keys() - then.objects.keys())
     number = log.append(_entry(source, changed, gone, then.state), parent=now.batch)
-    return Raw(then.objects, number, then.state)
+    return Raw(then.objects, number, then.state, now.former)
 
 
 def _numbered(landed: Landed, number: int) -> Landed:
