@@ -40,7 +40,7 @@ def main() -> None:
         shutil.copytree(whole, estate)
         variables = estate / "estate.env"
         variables.write_text(variables.read_text().replace(str(whole.resolve()), str(estate.resolve())))
-        shares = {name: hold_back(estate) for name, hold_back in HOLD_BACK.items()}
+        shares = {name: hold_back(estate / name) for name, hold_back in HOLD_BACK.items()}
         print("held back: " + ", ".join(f"{name} {share:.2%}" for name, share in shares.items()))
         project = _project(work / "project", arguments.memory)
         first = _run(project, estate)

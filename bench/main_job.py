@@ -1,7 +1,8 @@
 """The main job, measured at several sizes: time of each verb, against one plain parse, memory, and how both grow.
 
     python bench/main_job.py [--sizes 500,5000,50000] [--engines duckdb,spark] [--memory 2GB] [--threads N]
-                             [--keep-record FILE] [--write-rates [FILE]] [--estate DIR] [--work DIR]
+                             [--keep-record FILE] [--keep-report FILE] [--write-rates [FILE]]
+                             [--estate DIR] [--work DIR]
 
 Makes a synthetic company of each size, runs the attrition project on it in a fresh process, once per engine,
 and prints ratios. Exits 1 when memory is not bounded by the setting: a peak above 1.2 of it, or one that
@@ -18,6 +19,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -66,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--memory", default="2GB", help="the project's memory setting")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep-record", metavar="FILE", help="write all results as JSON")
+    parser.add_argument("--keep-report", metavar="FILE", help="keep the HTML report of the last run measured")
     parser.add_argument("--write-rates", metavar="FILE", nargs="?", const=str(RATES), help="write the reference rates")
     parser.add_argument("--estate", metavar="DIR", help="estates made before, as DIR/<employees>; else they are made")
     parser.add_argument("--work", metavar="DIR", help="folder to work in; what is put there is removed again")
@@ -151,6 +154,8 @@ def _run(project: Path, estate: Path, engine: str, threads: int, arguments: argp
     with tempfile.TemporaryDirectory() as events:
         record = json.loads(_call([*run, "-o", "json"], _logging(Path(events)) if engine == "spark" else {}))
         shuffled = _shuffled(Path(events) / "log") if engine == "spark" else None
+    if arguments.keep_report:
+        shutil.copy(project / "lake" / "open" / "runs" / f"{record['run']}.html", arguments.keep_report)
     again = json.loads(_call([*run, "-o", "json"]))
     return {
         "record": record,
