@@ -92,7 +92,7 @@ def test_state_shows_how_far_each_table_was_read_and_goes_back(call: Call, publi
     code, out, _ = call("state", "show")
     assert code == 0
     (told,) = (line for line in out.splitlines() if line.startswith("lms.trainings"))
-    assert "read on from 20" in told and "read whole" in out
+    assert "on from 20" in told and "whole" in out and "new and changed files" in out
     facts = as_json(call("state", "show", "hrms", "-o", "json"))
     assert facts["hrms"]["batch"] == 1 and sorted(facts["hrms"]["tables"]) == ["exits", "jobs", "promotions"]
     assert call("run", "--only", "ingest")[0] == 0

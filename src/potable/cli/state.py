@@ -28,10 +28,11 @@ def shown(project: Project, source: str | None) -> tuple[dict[str, Any], str]:
         facts[name] = {"batch": raw.batch, "objects": len(raw.objects), "tables": read}
         for short in project.sources[name].tables:
             newest = read.get(short, {}).get("newest", "")
-            how = f"read on from {newest}" if newest else "read whole"
+            how = "whole" if project.sources[name].snapshot else "new and changed files"
+            how = f"on from {newest[:19]}" if newest else how
             objects = sum(short in landed.tables for landed in raw.objects.values())
             rows.append([f"{name}.{short}", raw.batch, objects, how if raw.batch else "not landed yet"])
-    return facts, table(rows, ["table", "batch", "objects", "the next run"])
+    return facts, table(rows, ["table", "batch", "objects", "the next run reads"])
 
 
 def rewound(project: Project, source: str, to: int) -> tuple[dict[str, Any], str]:
