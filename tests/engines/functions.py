@@ -78,3 +78,9 @@ def sleepy(folder: str) -> Iterator[pa.RecordBatch]:
 
 def failing_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     raise DataError("a batch broke", "D005")
+
+
+def interrupted(limit: int) -> Iterator[pa.RecordBatch]:
+    """Somebody presses Ctrl-C after the first batch."""
+    yield from count_to(limit)
+    raise KeyboardInterrupt

@@ -277,3 +277,13 @@ def test_a_scratch_folder_that_cannot_be_made_is_told(pair: Engine, tmp_path: Pa
     with pytest.raises(EnvironmentFailure) as caught:
         opened(pair.name, tmp_path / "file" / "scratch")
     assert caught.value.code == "E007"
+
+
+def test_an_interrupt_stays_one_when_it_comes_while_batches_are_made(tmp_path: Path) -> None:
+    """DuckDB pulls the batches in our process, where Ctrl-C arrives, and tells only a text of what they raise."""
+    engine = opened("duckdb", tmp_path / "scratch")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            engine.write(engine.map_items([5], fn.interrupted, fn.NUMBERS), str(tmp_path / "out"))
+    finally:
+        engine.close()

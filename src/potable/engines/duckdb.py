@@ -69,7 +69,7 @@ class DuckDBEngine:
         self._threads = threads
         self._names = 0
         self._readers: dict[str, pa.RecordBatchReader] = {}
-        self._failures: dict[str, Exception] = {}
+        self._failures: dict[str, BaseException] = {}
         self._schemes: set[str] = set()
 
     def read(self, files: Sequence[str], schema: pa.Schema) -> ibis.Table:
@@ -166,7 +166,7 @@ class DuckDBEngine:
         """The batches of a relation; a failure is kept as it was, for DuckDB passes on only its text."""
         try:
             yield from batches
-        except Exception as failure:
+        except (Exception, KeyboardInterrupt) as failure:
             self._failures[name] = failure
             raise
 
