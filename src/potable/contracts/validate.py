@@ -74,7 +74,7 @@ class Places:
     """Where `validate` writes: absolute, new folders of this attempt."""
 
     rows: str
-    """Validated zone: `rows/`, and `staged/` and `duplicates/`, which may go when it is done."""
+    """Validated zone: `rows/`, and `staged/`, `repeated/` and `duplicates/`, which may go when it is done."""
     quarantine: str
     """Quarantine zone: `quarantine/` and `cells/`."""
 
@@ -154,11 +154,10 @@ def validate(
     own = scalars(engine, staged.agg(**_totals(table, staged, rules)))
     duplicates = None
     if table.unique:
-        found = _duplicates(_keyed(table, staged, rules), _keys(table, standing, engine))
-        parts = engine.write(found, f"{places.rows}/duplicates")
-        if count := sum(part.rows for part in parts):
-            own[_DUPLICATES] = count
-            duplicates = engine.read([f"{places.rows}/duplicates/{part.path}" for part in parts], ORIGIN)
+        good, stands = _keyed(table, staged, rules), _keys(table, standing, engine)
+        if repeated := _kept(_repeated(good, stands), f"{places.rows}/repeated", engine):
+            found = _duplicates(good, stands, repeated[0])
+            duplicates, own[_DUPLICATES] = _kept(found, f"{places.rows}/duplicates", engine) or (None, 0)
     totals = Counter(standing.totals) + Counter(own)
     rows, quarantine, cells = _split(table, staged, rules, duplicates)
     result = Validated(
@@ -266,17 +265,41 @@ def _with_known_key(table: Table, rows: ir.Table) -> ir.Table:
     return rows.mutate(**{_KNOWN_KEY: known})
 
 
-def _duplicates(good: ir.Table, standing: ir.Table | None) -> ir.Table:
-    """Origins of the good rows whose key a row that stands has, or one that landed earlier."""
-    keys = [name for name in good.columns if name not in (OBJECT, ROW, _PLACE)]
-    candidates = good.select(*keys, _PLACE)
-    if standing is not None:
+def _kept(relation: ir.Table, folder: str, engine: Engine) -> tuple[ir.Table, int] | None:
+    """A relation written down, and its rows; None when it has none."""
+    parts = engine.write(relation, folder)
+    count = sum(part.rows for part in parts)
+    files = [f"{folder}/{part.path}" for part in parts]
+    return (engine.read(files, relation.schema().to_pyarrow()), count) if count else None
+
+
+def _repeated(good: ir.Table, stands: ir.Table | None) -> ir.Table:
+    """Keys that several of the good rows have, or one of them and a row that stands."""
+    keys = _key_names(good)
+    candidates = good.select(keys)
+    if stands is not None:
         # the few new keys are looked up among the many that stand, not the other way round
-        met = standing.semi_join(good, keys).mutate(**{_PLACE: ibis.literal("")})
-        candidates = candidates.union(met.select(*keys, _PLACE))
-    repeated = candidates.group_by(keys).agg(n=candidates.count(), kept=candidates[_PLACE].min())
-    both = good.inner_join(repeated.filter(ibis._.n > 1), keys)
+        candidates = candidates.union(stands.semi_join(good, keys).select(keys))
+    # keys alone: the smallest place of each would have to be held for all of them
+    counted = candidates.group_by(keys).agg(n=candidates.count())
+    return counted.filter(counted.n > 1).drop("n")
+
+
+def _duplicates(good: ir.Table, stands: ir.Table | None, repeated: ir.Table) -> ir.Table:
+    """Origins of the good rows whose key is `repeated`, but for the first that has it."""
+    keys = _key_names(good)
+    rows = good.semi_join(repeated, keys)
+    first = rows.group_by(keys).agg(kept=rows[_PLACE].min())
+    if stands is not None:
+        first = first.anti_join(stands, keys).union(
+            repeated.semi_join(stands, keys).select(*keys, kept=ibis.literal(""))
+        )
+    both = rows.inner_join(first, keys)
     return both.filter(both[_PLACE] != both.kept).select(OBJECT, ROW)
+
+
+def _key_names(good: ir.Table) -> list[str]:
+    return [name for name in good.columns if name not in (OBJECT, ROW, _PLACE)]
 
 
 def _split(

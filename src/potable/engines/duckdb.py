@@ -27,6 +27,11 @@ ENGINE_SHARE = 0.5
 OWN_BYTES, WORKER_BYTES, LEAST_BYTES = 300 << 20, 250 << 20, 400 << 20
 """What this process takes beside DuckDB, what a worker takes, and what DuckDB cannot do without."""
 BATCH_ROWS = 16_384
+FLUSH_ROWS = 16_384
+"""Rows of one partition that a partitioned write gathers before it writes them: it holds that many of each.
+
+By default DuckDB gathers 524,288, which with 32 partitions is the whole of many a table.
+"""
 SLICE_ROWS = 4_096
 """Rows a worker is given at a time: few enough that a table of some thousand long texts keeps all workers busy."""
 _KINDS = ("Binder Error", "Conversion Error", "Invalid Input Error", "Out of Range Error", "Parser Error")
@@ -65,6 +70,7 @@ class DuckDBEngine:
             ) from failure
         self._connection: Any = self._ibis.con
         self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute(f"SET partitioned_write_flush_threshold = {FLUSH_ROWS}")
         self._pool = Pool(threads)
         self._threads = threads
         self._names = 0

@@ -1,8 +1,9 @@
 """A process pool that streams: items in, Arrow batches out, bounded by the pipes between.
 
 Parsing and redaction hold the interpreter lock, so they run in other processes. Workers are spawned
-when first needed, lent to one stream at a time, and end when the parent does (their pipe closes), also
-when it is killed. A stream that runs while another does gets workers of its own.
+when first needed, lent to one stream at a time, and end when nothing asks for them for a while or when the
+parent ends (their pipe closes), also when it is killed. A stream that runs while another does gets workers
+of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import signal
+import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ from potable.engines.base import ItemFunction
 from potable.engines.freed import give_back
 from potable.errors import EnvironmentFailure
 
+REST = 3.0
+"""Seconds after which workers that wait for work end; what they hold is of no use to a long query."""
 _DONE, _FAILED, _BATCH = b"D", b"F", b"B"
 
 
@@ -48,6 +52,8 @@ class Pool:
         self._size = workers
         self._idle: list[Worker] = []
         self._lent: list[Worker] = []
+        self._lock = threading.Lock()
+        self._resting: threading.Timer | None = None
 
     def stream(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Batches of `function` over `items`, in no particular order.
@@ -78,25 +84,48 @@ class Pool:
 
     def close(self) -> None:
         """End all workers."""
-        for worker in (*self._idle, *self._lent):
-            worker.end()
-        self._idle, self._lent = [], []
+        with self._lock:
+            self._stay()
+            for worker in (*self._idle, *self._lent):
+                worker.end()
+            self._idle, self._lent = [], []
 
     def _take(self) -> list[Worker]:
-        while len(self._idle) < self._size:
-            self._idle.append(_started())
-        taken, self._idle = self._idle[: self._size], self._idle[self._size :]
-        self._lent += taken
-        return taken
+        with self._lock:
+            self._stay()
+            while len(self._idle) < self._size:
+                self._idle.append(_started())
+            taken, self._idle = self._idle[: self._size], self._idle[self._size :]
+            self._lent += taken
+            return taken
 
     def _give_back(self, workers: tuple[Worker, ...], *, alive: bool) -> None:
         """Take workers back; those of a stream that was given up are in the middle of something and end."""
-        self._lent = [worker for worker in self._lent if worker not in workers]
-        if alive:
+        with self._lock:
+            self._lent = [worker for worker in self._lent if worker not in workers]
+            if not alive:
+                for worker in workers:
+                    worker.end()
+                return
             self._idle += workers
-        else:
-            for worker in workers:
-                worker.end()
+            self._stay()
+            self._resting = threading.Timer(REST, self._end_idle)
+            self._resting.daemon = True
+            self._resting.start()
+
+    def _stay(self) -> None:
+        """Idle workers are wanted after all."""
+        if self._resting:
+            self._resting.cancel()
+            self._resting = None
+
+    def _end_idle(self) -> None:
+        with self._lock:
+            # one that was told to stay just now may have come here already
+            if threading.current_thread() is self._resting:
+                for worker in self._idle:
+                    worker.end()
+                self._idle, self._resting = [], None
 
 
 def _started() -> Worker:

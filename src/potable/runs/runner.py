@@ -50,7 +50,7 @@ _MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
 }
 _FOUND = ("reasons", "checks", "drift", "nulls")
 """Facts of a step that tell about data, and so come out again."""
-_SCRATCH_OUTPUTS = ("staged", "duplicates", "scratch")
+_SCRATCH_OUTPUTS = ("staged", "repeated", "duplicates", "scratch")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
@@ -74,7 +74,12 @@ class Landed:
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Landed:
         """The object a batch entry describes."""
-        return cls(**{**entry, "tables": tuple(entry["tables"]), "skip": tuple(entry.get("skip", ()))})
+        tables = _same(tuple(entry["tables"]))
+        return cls(**{**entry, "tables": tables, "skip": tuple(entry.get("skip", ()))})
+
+    def to_entry(self) -> dict[str, Any]:
+        """The object as a batch entry describes it."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class Unpacked(io.BufferedIOBase, BinaryIO):
@@ -166,6 +171,12 @@ class Source(Declaration, Generic[T]):
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Names of the columns the object has for `table`, in the source's own terms; None if unknowable."""
         return None
+
+
+@cache
+def _same(tables: tuple[str, ...]) -> tuple[str, ...]:
+    """One tuple for all objects of the same tables."""
+    return tables
 
 
 @cache

@@ -12,7 +12,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -126,8 +126,8 @@ def current(log: Log, *, until: int | None = None) -> Raw:
     for number, data in log.stored():
         if until is not None and number > until:
             break
-        newest, entry = number, json.loads(data)
-        listed = {item["name"]: _numbered(Landed.from_entry(item), number) for item in entry["objects"]}
+        newest, entry = number, json.loads(data, object_hook=_object)
+        listed = {item.name: _numbered(item, number) for item in entry["objects"]}
         for name in [*entry["gone"], *listed]:
             if (old := objects.pop(name, None)) and _content(old) != _content(listed.get(name)):
                 former[name, _content(old)] = old.batch
@@ -151,6 +151,11 @@ def rewind(source: Source[Any], log: Log, to: int) -> Raw:
     return Raw(then.objects, number, then.state, now.former)
 
 
+def _object(entry: dict[str, Any]) -> Any:
+    """What a batch entry lists, as it is read: of hundreds of thousands of objects, the dicts would be the larger."""
+    return Landed.from_entry(entry) if "sha256" in entry and "stored" in entry else entry
+
+
 def _numbered(landed: Landed, number: int) -> Landed:
     """What came with batch `number` says so; what is listed there again keeps the batch it came with."""
     return landed if landed.batch else replace(landed, batch=number)
@@ -161,7 +166,7 @@ def _entry(source: Source[Any], added: list[Landed], gone: list[str], state: Map
         "source": source.source,
         "type": source.type,
         "landed_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "objects": [asdict(landed) for landed in sorted(added, key=lambda item: item.name)],
+        "objects": sorted(added, key=lambda item: item.name),
         "gone": gone,
         "state": state,
     }

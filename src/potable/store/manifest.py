@@ -103,4 +103,6 @@ def _plain(value: Any) -> Any:
         return sorted(value)
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
+    if hasattr(value, "to_entry"):
+        return value.to_entry()
     raise TypeError(f"{type(value).__name__} has no canonical form")
