@@ -162,6 +162,11 @@ def read(path: Path, *, root: Path | None = None, environment: Mapping[str, str]
     return Document(shown, data, literal, reader.places, reader.resolved)
 
 
+def own_variables(root: Path) -> dict[str, str]:
+    """Values for `${env:…}`: the process environment over the `.env` file of the folder `root`."""
+    return {**_dotenv(root / ".env"), **os.environ}
+
+
 def overlay(base: Document, top: Document) -> Document:
     """`base` with the keys of `top` laid over it, mapping by mapping (environments)."""
     return Document(
@@ -208,6 +213,15 @@ def _flatten(kind: Any) -> Iterator[Any]:
             yield from _flatten(inner)
     else:
         yield kind
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    """NAME=value lines of a .env file, comments and blank lines left out."""
+    if not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.removeprefix("export ").split("=", 1) for line in lines if "=" in line and line[0] != "#")
+    return {name.strip(): value.strip().strip("'\"") for name, value in pairs}
 
 
 def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:

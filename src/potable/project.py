@@ -19,7 +19,7 @@ from pydantic import Field, field_validator, model_validator
 
 from potable import plugins
 from potable.contracts.checks import Check, parse
-from potable.declarations import Declaration, Document, overlay, read
+from potable.declarations import Declaration, Document, overlay, own_variables, read
 from potable.errors import Place, PotableError, ProjectError, ProjectErrors, did_you_mean, raise_all
 from potable.features.check import check as check_features
 from potable.features.declaration import FeatureSet
@@ -192,7 +192,7 @@ def load(
         raise ProjectError(
             "this is not a project folder: it has no potable.yaml", "P001", given=str(root), next="potable init"
         )
-    known = {**_dotenv(root / ".env"), **os.environ} if variables is None else variables
+    known = own_variables(root) if variables is None else variables
     reader = _Reader(root, _Unset(known) if offline else known)
     platform = reader.model(reader.platform(environment), Platform)
     sources = reader.sources()
@@ -201,6 +201,20 @@ def load(
     raise_all(reader.errors)
     assert platform and policy and features
     return replace(_checked(root, reader, platform, sources, policy, features), as_of=as_of)
+
+
+def one_source(root: Path, name: str) -> Source[Any]:
+    """The source `name` alone, for looking at it while the rest of the project is not written yet.
+
+    Raises:
+        ProjectError: or ProjectErrors with everything that is wrong with its file.
+    """
+    reader = _Reader(root.resolve(), own_variables(root))
+    document = reader.document(name, "sources")
+    found = reader.source(document) if document else None
+    raise_all(reader.errors)
+    assert found
+    return found
 
 
 def _checked(
@@ -338,12 +352,13 @@ class _Reader:
             self.errors.append(ProjectError("the project declares no source", "P001", place=place))
         for path in paths:
             document = self.document(path.stem, "sources")
-            source = self._source(document) if document else None
+            source = self.source(document) if document else None
             if source:
                 found[path.stem] = source
         return found
 
-    def _source(self, document: Document) -> Source[Any] | None:
+    def source(self, document: Document) -> Source[Any] | None:
+        """The source a document declares; None, and its errors kept, when it is wrong."""
         stem = Path(document.path).stem
         if document.data.get("source") != stem:
             place = document.place("source")
@@ -377,12 +392,3 @@ class _Unset(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return f"${{env:{name}}}"
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    """NAME=value lines of a .env file, comments and blank lines left out."""
-    if not path.is_file():
-        return {}
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    pairs = (line.removeprefix("export ").split("=", 1) for line in lines if "=" in line and line[0] != "#")
-    return {name.strip(): value.strip().strip("'\"") for name, value in pairs}

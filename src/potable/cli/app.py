@@ -219,6 +219,28 @@ def doctor(settings: Settings, output: str) -> None:
 
 
 @cli.group()
+def source() -> None:
+    """Look at the systems the facts come from."""
+
+
+@source.command("preview")
+@click.argument("name", metavar="SOURCE")
+@click.option("--table", "wanted", metavar="TABLE", help="One of its tables; all by default.")
+@click.option("--rows", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Records to read of each.")
+@output_option
+@click.pass_obj
+def preview_source(settings: Settings, name: str, wanted: str | None, rows: int, output: str) -> None:
+    """Show the tables, types and first records a SOURCE gives, before anything is landed.
+
+    Values are shown as shapes (Aaaa-99) unless their column is declared with category `none`.
+    """
+    from potable.cli.sources import previewed
+
+    facts, text = previewed(settings.folder, name, wanted=wanted, rows=rows)
+    show_result(output, facts, text)
+
+
+@cli.group()
 def state() -> None:
     """How far each source has been read."""
 

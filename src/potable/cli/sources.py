@@ -1,0 +1,103 @@
+"""`potable source`: a look at a source while its file is being written; nothing is landed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from potable.cli.output import table
+from potable.errors import ProjectError, did_you_mean
+from potable.privacy.shapes import shape
+from potable.project import one_source
+from potable.report.numbers import plain
+from potable.sources.preview import Preview, preview
+from potable.tables import UNPARSED, Column, Table
+
+_WIDEST = 40
+"""Characters shown of a value that may be shown."""
+
+
+def previewed(root: Path, name: str, *, wanted: str | None, rows: int) -> tuple[dict[str, Any], str]:
+    """Facts and text about the first `rows` records of the tables of source `name`, or of one of them.
+
+    Values of columns without a category, or with another than `none`, are shown as shapes.
+
+    Raises:
+        ProjectError: the source's file is wrong, or has no table `wanted` (P031).
+    """
+    _named(root, name)
+    source = one_source(root, name)
+    if wanted and wanted not in source.tables:
+        known = sorted(source.tables)
+        hint = did_you_mean(wanted, known)
+        raise ProjectError(f"source `{name}` has no table `{wanted}`", "P031", hint=hint, allowed=", ".join(known))
+    found = preview(source, base=root.resolve(), rows=rows)
+    chosen = {table: item for table, item in found.items() if wanted in (None, table)}
+    facts = {table: _facts(source.tables[table], item) for table, item in chosen.items()}
+    texts = [_text(f"{name}.{table}", source.tables[table], facts[table], item) for table, item in chosen.items()]
+    return facts, "\n\n".join([*texts, "nothing was landed; next: potable check"])
+
+
+def _named(root: Path, name: str) -> None:
+    known = sorted(path.stem for path in (root / "sources").glob("*.yaml"))
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise ProjectError(f"the project has no source `{name}`", "P031", hint=hint, allowed=", ".join(known))
+
+
+def _facts(contract: Table, item: Preview) -> dict[str, Any]:
+    columns = []
+    for name, column in contract.columns.items():
+        values = item.rows[name]
+        columns.append(
+            {
+                "column": name,
+                "type": column.type,
+                "category": column.declared_category,
+                "null": values.null_count,
+                "unreadable": _unreadable(item.rows, name),
+                "first": [_shown(column, value) for value in values.to_pylist()],
+            }
+        )
+    declared = {path.lstrip("/") for name, column in contract.columns.items() for path in column.paths(name)}
+    new = sorted(column for column in item.seen or () if column not in declared)
+    return {"object": item.object, "rows": item.rows.num_rows, "columns": columns, "undeclared": new}
+
+
+def _unreadable(rows: pa.Table, name: str) -> int:
+    return sum(name in json.loads(cells or "{}") for cells in rows[UNPARSED].to_pylist())
+
+
+def _shown(column: Column, value: Any) -> str | None:
+    """A value as it may be shown: itself where the column is declared harmless, else its shape."""
+    if value is None:
+        return None
+    text = str(value)
+    return text if column.declared_category == "none" else shape(text)
+
+
+def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> str:
+    if not item.object:
+        return f"{name}: the source offers nothing for it"
+    lines = [f"{name}: {facts['rows']:,} records from {plain(item.object)}"]
+    rows = []
+    for column in facts["columns"]:
+        first = [_cut(text) if text is not None else "-" for text in column["first"][:3]]
+        category = column["category"] or "(none declared)"
+        rows.append([column["column"], column["type"], category, column["null"], column["unreadable"], *first])
+    width = max((len(row) for row in rows), default=0) - 5
+    rows = [[*row, *[""] * (5 + width - len(row))] for row in rows]
+    head = ["column", "type", "category", "null", "unreadable", *[f"record {n}" for n in range(1, width + 1)]]
+    lines.append(table(rows, head))
+    if broken := _unreadable(item.rows, "@record"):
+        lines.append(f"{broken:,} records could not be read at all and would go to quarantine")
+    if facts["undeclared"]:
+        lines.append("not declared: " + ", ".join(map(plain, facts["undeclared"])))
+    return "\n".join(lines)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"

@@ -1,0 +1,97 @@
+"""A look at what a source offers, before anything is landed.
+
+The first records of each table are parsed as a run would parse them, straight from the source. Nothing is
+written. What may be shown of a value is not decided here: rows are handed over as they are.
+
+Entry: `preview`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+
+from potable.errors import EnvironmentFailure
+from potable.sources.base import Arrival, Blob, Source
+from potable.sources.typed import schema
+
+
+@dataclass(frozen=True, slots=True)
+class _Offered(Blob):
+    """An object as a parser sees it, read from the source and not from the raw zone."""
+
+    arrival: Arrival | None = field(default=None, repr=False)
+
+    def open(self) -> BinaryIO:
+        """The bytes as the source gives them."""
+        assert self.arrival
+        return self.arrival.open()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The first records of one table."""
+
+    object: str
+    """Name of the object they are in; empty when the source offers none for the table."""
+    seen: frozenset[str] | None
+    """Columns the object has, in the source's own terms; None if that cannot be known."""
+    rows: pa.Table = field(repr=False)
+    """The contract's columns and `tables.PARSING`."""
+
+
+def preview(source: Source[Any], *, base: Path, rows: int) -> dict[str, Preview]:
+    """The first `rows` records of every table of `source`, by table.
+
+    Args:
+        base: the project folder, where relative paths start.
+
+    Raises:
+        EnvironmentFailure: the source cannot be read (E001, E002).
+        DataError: D007, an object cannot be parsed.
+    """
+    found: dict[str, Preview] = {}
+    with closing(cast("Any", source.arrivals(base))) as arrivals:
+        for arrival in arrivals:
+            for table in arrival.tables:
+                before = found.get(table)
+                if before is None or before.rows.num_rows < rows:
+                    found[table] = _more(source, table, arrival, before, rows)
+            if found.keys() == source.tables.keys() and all(item.rows.num_rows >= rows for item in found.values()):
+                break
+    nothing = {name: Preview("", None, schema(table).empty_table()) for name, table in source.tables.items()}
+    return {**nothing, **found}
+
+
+def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | None, rows: int) -> Preview:
+    blob = _Offered(arrival.name, "", "", False, 0, skip=arrival.skip, arrival=arrival)
+    held = [before.rows] if before else []
+    wanted = rows - (before.rows.num_rows if before else 0)
+    try:
+        batches = list(_first(source.parse(table, blob), wanted))
+        seen = source.observe(table, blob)
+    except OSError as failure:
+        raise EnvironmentFailure(
+            f"source `{source.source}`: `{arrival.name}` cannot be read ({type(failure).__name__})",
+            "E002" if isinstance(failure, FileNotFoundError) else "E001",
+            hint="was it removed or moved, and may this user read it?",
+            retryable=True,
+        ) from None
+    more = pa.Table.from_batches(batches, schema(source.tables[table]))
+    return Preview(
+        before.object if before else arrival.name, before.seen if before else seen, pa.concat_tables([*held, more])
+    )
+
+
+def _first(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:
+    """Batches of the first `rows` rows; what comes after them is not parsed."""
+    for batch in batches:
+        yield batch.slice(0, rows)
+        rows -= batch.num_rows
+        if rows <= 0:
+            return

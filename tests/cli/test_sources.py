@@ -1,0 +1,99 @@
+"""`potable source preview`: what a source gives, before anything is landed, and nobody's values."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from potable.cli.app import cli
+from potable.errors import EnvironmentFailure, ProjectError, ProjectErrors
+
+CONTRACT = """\
+source: s
+type: csv
+path: dumps
+tables:
+  people:
+    files: "*.csv"
+    columns:
+      id: {type: integer, category: none}
+      name: {path: "full name", type: string, category: user.name}
+      joined: {type: date}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "dumps").mkdir()
+    (tmp_path / "sources" / "s.yaml").write_text(CONTRACT)
+    (tmp_path / "dumps" / "a.csv").write_text("id,full name,joined,pay\n1,Zoë O'Neil-7,2020-01-31,9\nx,Ann,soon,\n")
+    (tmp_path / "dumps" / "b.csv").write_text("id,full name,joined,pay\n3,李雷,2021-05-01,9\n4,Bo,2021-05-02,9,9\n")
+    return tmp_path
+
+
+def asked(project: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["-C", str(project), "source", "preview", "s", *arguments], catch_exceptions=False)
+
+
+def columns(result: Result, table: str = "people") -> dict[str, dict[str, object]]:
+    return {column["column"]: column for column in json.loads(result.stdout)[table]["columns"]}
+
+
+def test_only_values_of_columns_declared_harmless_are_shown(project: Path) -> None:
+    found = columns(asked(project, "-o", "json", "--rows", "2"))
+    assert found["id"]["first"] == ["1", None]
+    assert found["name"]["first"] == ["Aaa A'Aaaa-9", "Aaa"]
+    # a column without a category is protected until somebody says otherwise
+    assert found["joined"]["first"] == ["9999-99-99", None]
+
+
+def test_cells_that_do_not_fit_their_type_are_counted(project: Path) -> None:
+    found = columns(asked(project, "-o", "json", "--rows", "2"))
+    assert {name: column["unreadable"] for name, column in found.items()} == {"id": 1, "name": 0, "joined": 1}
+
+
+def test_further_objects_are_read_until_there_are_enough_records(project: Path) -> None:
+    assert json.loads(asked(project, "-o", "json", "--rows", "2").stdout)["people"]["rows"] == 2
+    found = columns(asked(project, "-o", "json"))
+    assert found["id"]["first"] == ["1", None, "3", None]
+    assert "aa" in found["name"]["first"]  # type: ignore[operator]
+
+
+def test_the_text_names_undeclared_columns_and_broken_records_but_no_one(project: Path) -> None:
+    text = asked(project).stdout
+    assert "not declared: pay" in text
+    assert "1 records could not be read at all" in text
+    assert not any(name in text for name in ("Zoë", "Ann", "李雷", "2020-01-31"))
+
+
+def test_nothing_is_written(project: Path) -> None:
+    before = sorted(project.rglob("*"))
+    asked(project)
+    assert sorted(project.rglob("*")) == before
+
+
+def test_an_unknown_source_or_table_is_told_with_what_there_is(project: Path) -> None:
+    for arguments in (["preview", "z"], ["preview", "s", "--table", "peopel"]):
+        with pytest.raises(ProjectError) as failure:
+            CliRunner().invoke(cli, ["-C", str(project), "source", *arguments], catch_exceptions=False)
+        assert failure.value.code == "P031"
+
+
+def test_a_source_that_cannot_be_read_says_so(project: Path) -> None:
+    for path in (project / "dumps").iterdir():
+        path.unlink()
+    with pytest.raises(EnvironmentFailure) as failure:
+        asked(project)
+    assert failure.value.code == "E002"
+
+
+def test_a_wrong_contract_is_told_like_everywhere(project: Path) -> None:
+    path = project / "sources" / "s.yaml"
+    path.write_text(path.read_text().replace("type: date", "type: dat"))
+    with pytest.raises((ProjectError, ProjectErrors)) as failure:
+        asked(project)
+    assert "sources/s.yaml" in failure.value.text()
