@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,34 +19,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import potable
+from potable.cli import groups
+from potable.cli.settings import PENDING, Settings, output_option, show_result
 from potable.errors import PotableError
 
 if TYPE_CHECKING:
-    from datetime import date
+    pass
 
-    from potable.project import Project
-
-PENDING, NOTHING_NEW, INTERRUPTED, BUG = 5, 99, 130, 70
-_FORMATS = click.Choice(["text", "json"])
-
-
-class Settings:
-    """What all commands share: the project folder, the environment, the output format."""
-
-    def __init__(self, folder: Path, environment: str | None) -> None:
-        self.folder = folder
-        self.environment = environment
-
-    def project(self, *, offline: bool = False, as_of: date | None = None) -> Project:
-        """The project, loaded and checked; `offline` for commands that reach no source."""
-        from potable.project import load
-
-        return load(self.folder, environment=self.environment, offline=offline, as_of=as_of)
-
-
-def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`-o text|json` on a command."""
-    return click.option("-o", "--output", type=_FORMATS, default="text", help="Form of the result.")(command)
+NOTHING_NEW, INTERRUPTED, BUG = 99, 130, 70
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -218,85 +198,8 @@ def doctor(settings: Settings, output: str) -> None:
         sys.exit(3)
 
 
-@cli.group()
-def source() -> None:
-    """Look at the systems the facts come from."""
-
-
-@source.command("preview")
-@click.argument("name", metavar="SOURCE")
-@click.option("--table", "wanted", metavar="TABLE", help="One of its tables; all by default.")
-@click.option("--rows", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Records to read of each.")
-@output_option
-@click.pass_obj
-def preview_source(settings: Settings, name: str, wanted: str | None, rows: int, output: str) -> None:
-    """Show the tables, types and first records a SOURCE gives, before anything is landed.
-
-    Values are shown as shapes (Aaaa-99) unless their column is declared with category `none`.
-    """
-    from potable.cli.sources import previewed
-
-    facts, text = previewed(settings.folder, name, wanted=wanted, rows=rows)
-    show_result(output, facts, text)
-
-
-@cli.group()
-def state() -> None:
-    """How far each source has been read."""
-
-
-@state.command("show")
-@click.argument("source", required=False)
-@output_option
-@click.pass_obj
-def show_state(settings: Settings, source: str | None, output: str) -> None:
-    """Show the batches of every SOURCE and what its next run will read."""
-    from potable.cli.state import shown
-
-    facts, text = shown(settings.project(offline=True), source)
-    show_result(output, facts, text)
-
-
-@state.command("rewind")
-@click.argument("source")
-@click.option("--to", type=int, required=True, metavar="BATCH", help="The batch to go back to.")
-@output_option
-@click.pass_obj
-def rewind_state(settings: Settings, source: str, to: int, output: str) -> None:
-    """Make what BATCH of a SOURCE left current again; nothing is removed from the raw zone."""
-    from potable.cli.state import rewound
-
-    facts, text = rewound(settings.project(offline=True), source, to)
-    show_result(output, facts, text)
-
-
-@cli.group()
-def airflow() -> None:
-    """Run the project in Airflow 3."""
-
-
-@airflow.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@click.option("--check", "compare", is_flag=True, help="Write nothing; exit 5 when the file is out of date.")
-@output_option
-@click.pass_obj
-def generate(settings: Settings, file: Path | None, compare: bool, output: str) -> None:
-    """Write the project's DAG as one static FILE that imports only Airflow (dags/PROJECT.py)."""
-    from potable.cli.airflow import generated
-
-    project = settings.project(offline=True)
-    facts, text, fresh = generated(project, file, environment=settings.environment, check=compare)
-    show_result(output, facts, text)
-    if not fresh:
-        sys.exit(PENDING)
-
-
-def show_result(output: str, facts: Any, text: str, *, failed: bool = False) -> None:
-    """The command's one result on stdout; a failed run's text goes to stderr."""
-    if output == "json":
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
-    else:
-        click.echo(text, err=failed)
+for group in (groups.source, groups.state, groups.quarantine, groups.airflow):
+    cli.add_command(group)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -370,7 +370,7 @@ def _audit(record: RunRecord) -> dict[str, object]:
     version: Sequence[object] = (record.dataset.name, record.dataset.version) if record.dataset else ()
     return {
         "at": record.started,
-        "who": _who(),
+        "who": who(),
         "what": f"run {record.outcome}",
         "why": record.reason,
         "run": record.run,
@@ -379,7 +379,7 @@ def _audit(record: RunRecord) -> dict[str, object]:
     }
 
 
-def _who() -> str:
+def who() -> str:
     """The user of this process; containers may run one that has no name."""
     try:
         return getpass.getuser()

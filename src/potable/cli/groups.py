@@ -1,0 +1,153 @@
+"""Groups of commands about one thing: sources, how far they were read, what is held back, Airflow.
+
+Each command is a few lines; what it does lives in the file of its group's name.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from potable.cli.settings import PENDING, Settings, output_option, show_result
+
+
+@click.group()
+def source() -> None:
+    """Look at the systems the facts come from."""
+
+
+@source.command("preview")
+@click.argument("name", metavar="SOURCE")
+@click.option("--table", "wanted", metavar="TABLE", help="One of its tables; all by default.")
+@click.option("--rows", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Records to read of each.")
+@output_option
+@click.pass_obj
+def preview_source(settings: Settings, name: str, wanted: str | None, rows: int, output: str) -> None:
+    """Show the tables, types and first records a SOURCE gives, before anything is landed.
+
+    Values are shown as shapes (Aaaa-99) unless their column is declared with category `none`.
+    """
+    from potable.cli.sources import previewed
+
+    facts, text = previewed(settings.folder, name, wanted=wanted, rows=rows)
+    show_result(output, facts, text)
+
+
+@click.group()
+def state() -> None:
+    """How far each source has been read."""
+
+
+@state.command("show")
+@click.argument("source", required=False)
+@output_option
+@click.pass_obj
+def show_state(settings: Settings, source: str | None, output: str) -> None:
+    """Show the batches of every SOURCE and what its next run will read."""
+    from potable.cli.state import shown
+
+    facts, text = shown(settings.project(offline=True), source)
+    show_result(output, facts, text)
+
+
+@state.command("rewind")
+@click.argument("source")
+@click.option("--to", type=int, required=True, metavar="BATCH", help="The batch to go back to.")
+@output_option
+@click.pass_obj
+def rewind_state(settings: Settings, source: str, to: int, output: str) -> None:
+    """Make what BATCH of a SOURCE left current again; nothing is removed from the raw zone."""
+    from potable.cli.state import rewound
+
+    facts, text = rewound(settings.project(offline=True), source, to)
+    show_result(output, facts, text)
+
+
+@click.group()
+def quarantine() -> None:
+    """What is held back, why, and where it came from."""
+
+
+@quarantine.command("list")
+@click.argument("table", required=False)
+@output_option
+@click.pass_obj
+def list_quarantine(settings: Settings, table: str | None, output: str) -> None:
+    """Show how many rows of every TABLE (payroll.payslips) are held back, by reason."""
+    from potable.cli.quarantine import listed
+
+    facts, text = listed(settings.project(offline=True), table)
+    show_result(output, facts, text)
+
+
+@quarantine.command("show")
+@click.argument("table")
+@click.option("--reason", default="", metavar="REASON", help="Only for this reason, or one that starts so.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Records to show.")
+@output_option
+@click.pass_obj
+def show_quarantine(settings: Settings, table: str, reason: str, limit: int, output: str) -> None:
+    """Show records of TABLE that are held back: where they stand, since when, why, and values as shapes."""
+    from potable.cli.quarantine import shown
+
+    facts, text = shown(settings.project(offline=True), table, reason=reason, limit=limit)
+    show_result(output, facts, text)
+
+
+@quarantine.command("export")
+@click.argument("table")
+@click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
+@click.option("--why", required=True, help="Why, for the audit log.")
+@click.option("--reason", default="", metavar="REASON", help="Only for this reason, or one that starts so.")
+@output_option
+@click.pass_obj
+def export_quarantine(settings: Settings, table: str, target: Path, why: str, reason: str, output: str) -> None:
+    """Write the records of TABLE that are held back, with their original content, as NDJSON.
+
+    The file holds personal data and is readable by its owner only; who wrote it and why is in the audit log.
+    """
+    from potable.cli.quarantine import exported
+
+    facts, text = exported(settings.project(offline=True), table, reason=reason, target=target, why=why)
+    show_result(output, facts, text)
+
+
+@quarantine.command("replay")
+@click.argument("tables", nargs=-1)
+@output_option
+@click.pass_obj
+def replay_quarantine(settings: Settings, tables: tuple[str, ...], output: str) -> None:
+    """Take back what passes now that a contract or a source was mended; of all TABLES by default."""
+    from potable.cli.output import Progress
+    from potable.cli.quarantine import replayed
+
+    with Progress() as progress:
+        record, facts, text = replayed(settings.project(), tables, progress)
+    if record.error:
+        click.echo(record.error["text"] + "\n", err=True)
+    else:
+        show_result(output, facts, text)
+    sys.exit(record.exit_code)
+
+
+@click.group()
+def airflow() -> None:
+    """Run the project in Airflow 3."""
+
+
+@airflow.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--check", "compare", is_flag=True, help="Write nothing; exit 5 when the file is out of date.")
+@output_option
+@click.pass_obj
+def generate(settings: Settings, file: Path | None, compare: bool, output: str) -> None:
+    """Write the project's DAG as one static FILE that imports only Airflow (dags/PROJECT.py)."""
+    from potable.cli.airflow import generated
+
+    project = settings.project(offline=True)
+    facts, text, fresh = generated(project, file, environment=settings.environment, check=compare)
+    show_result(output, facts, text)
+    if not fresh:
+        sys.exit(PENDING)

@@ -1,0 +1,182 @@
+"""`potable quarantine`: what is held back, why, where it came from, and taking it back once it is mended."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from potable.cli.output import table
+from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
+from potable.privacy.shapes import shape
+from potable.project import Project
+from potable.report.numbers import plain, share
+from potable.runs.quarantined import Held, Record, held, original, records, taken_back
+from potable.runs.record import Listener, RunRecord
+from potable.runs.runner import Options, run, who
+
+
+def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], str]:
+    """Facts and text: what is held back of every table, or of one, by reason.
+
+    Raises:
+        ProjectError: P031, the project has no such table.
+    """
+    names = [_known(project, wanted)] if wanted else list(project.tables)
+    facts, rows, stale = [], [], False
+    for name in names:
+        found = held(project, name)
+        if found is None:
+            rows.append([name, "-", "-", "", "not validated yet"])
+            continue
+        stale = stale or not found.current
+        reasons = dict(found.reasons) | ({"belongs_to_nobody": found.nobody} if found.nobody else {})
+        facts.append({"table": name, "rows": found.rows, "nobody": found.nobody, "cells": found.cells})
+        facts[-1] |= {"rows_in": found.rows_in, "reasons": reasons, "current": found.current}
+        total = found.rows + found.nobody
+        first = [name, total, found.cells, share(total, found.rows_in) if total else ""]
+        told = [f"{count:,} {plain(reason)}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])]
+        rows.append([*first, told[0] if told else ""])
+        rows += [["", "", "", "", reason] for reason in told[1:]]
+    text = table(rows, ["table", "rows held back", "cells nulled", "of its rows", "reasons (a row may have several)"])
+    ending = "the contract or the landed data changed since; next: potable quarantine replay"
+    return facts, f"{text}\n{ending if stale else 'next: potable quarantine show TABLE'}"
+
+
+def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list[dict[str, Any]], str]:
+    """Facts and text: single records of a table, values as shapes.
+
+    Raises:
+        ProjectError: P031, the project has no such table.
+        EnvironmentFailure: E008, it was never validated.
+    """
+    found = _held(project, name)
+    contract = project.tables[name]
+    facts, rows = [], []
+    for record in records(project, found, reason=reason, limit=limit):
+        cells = {**{column: value for column, value in record.cells.items() if value is not None}}
+        texts = {column: str(value) for column, value in cells.items()} | json.loads(record.unparsed or "{}")
+        harmless = {column for column, declared in contract.columns.items() if declared.declared_category == "none"}
+        masked = {column: text if column in harmless else shape(text) for column, text in texts.items()}
+        facts.append(
+            {
+                "object": record.object,
+                "record": record.row,
+                "batch": record.batch,
+                "first_seen": record.first_seen,
+                "reasons": record.reasons,
+                "values": masked,
+            }
+        )
+        told = ", ".join(f"{column}={masked[column]}" for column in _named(record, masked))
+        place = f"{plain(record.object)}, record {record.row:,}"
+        rows.append([place, record.batch, record.first_seen[:10], "; ".join(record.reasons), told])
+    if not rows:
+        return facts, f"nothing of `{name}` is held back" + (f" for `{plain(reason)}`" if reason else "")
+    text = table(rows, ["where", "batch", "first seen", "reasons", "values, as shapes"])
+    every = found.rows + found.nobody
+    more = f"{len(rows):,} of {every:,} records\n" if not reason and len(rows) < every else ""
+    return facts, f"{text}\n{more}next: potable quarantine export {name} --to FILE --why REASON"
+
+
+def exported(project: Project, name: str, *, reason: str, target: Path, why: str) -> tuple[dict[str, Any], str]:
+    """Write the records of a table with their original content to a file only its owner may read.
+
+    One JSON object a line: table, object, record, batch, first_seen, reasons, and `original` as text or,
+    where it is none, `original_base64`. Who did it and why stands in the audit log before anything is written.
+
+    Raises:
+        ProjectError: P031, the project has no such table.
+        EnvironmentFailure: E008, it was never validated; E002, the file exists or a raw object is gone; E004.
+    """
+    found = _held(project, name)
+    if target.exists():
+        raise EnvironmentFailure(f"`{target.name}` exists", "E002", hint="choose another name, or remove it")
+    project.lake().audit.add(
+        {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "who": who(),
+            "what": f"quarantine export {name}",
+            "why": why,
+        }
+    )
+    count = 0
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            for line in _lines(project, found, reason):
+                file.write(line)
+                count += 1
+    except OSError as failure:
+        problem = f"`{target.name}` cannot be written ({type(failure).__name__})"
+        raise EnvironmentFailure(problem, "E004", hint="is the disk full, and may this user write there?") from None
+    text = f"{count:,} records of `{name}` with their original content are in {target}; it holds personal data"
+    return {"table": name, "records": count, "file": str(target)}, text
+
+
+def replayed(project: Project, names: Sequence[str], listener: Listener) -> tuple[RunRecord, list[dict[str, Any]], str]:
+    """Validate tables under the contract of today; the run, and facts and text of what it took back.
+
+    When the run fails, what was held back before stays as it was, and its record carries the error.
+
+    The records come from the raw zone, so each that passes now is in its table exactly once, in its own batch.
+
+    Raises:
+        ProjectError: P031, the project has no such table.
+    """
+    chosen = [_known(project, name) for name in names] or list(project.tables)
+    before = {name: found for name in chosen if (found := held(project, name))}
+    record = run(project, Options(only="validate", select=tuple(chosen), reason="quarantine replay"), listener)
+    if record.error:
+        return record, [], ""
+    facts, rows = [], []
+    for name in chosen:
+        after = _held(project, name)
+        back, new = taken_back(project, before[name], after) if name in before else (0, after.rows)
+        facts.append({"table": name, "taken_back": back, "still": after.rows - new, "new": new})
+        rows.append([name, back, after.rows - new, new])
+    text = table(rows, ["table", "taken back", "still held back", "newly held back"])
+    return record, facts, f"{text}\nnext: potable run"
+
+
+def _lines(project: Project, found: Held, reason: str) -> Iterator[str]:
+    for record in records(project, found, reason=reason):
+        content = original(project, found.table, record)
+        try:
+            what = {"original": content.decode()}
+        except UnicodeDecodeError:
+            what = {"original_base64": base64.b64encode(content).decode()}
+        line = {
+            "table": found.table,
+            "object": record.object,
+            "record": record.row,
+            "batch": record.batch,
+            "first_seen": record.first_seen,
+            "reasons": record.reasons,
+        }
+        yield json.dumps({**line, **what}, ensure_ascii=False) + "\n"
+
+
+def _named(record: Record, masked: dict[str, str]) -> list[str]:
+    """Columns that the reasons name and that have a value."""
+    named = [column for reason in record.reasons for column in reason.partition(":")[2].split(",")]
+    return [column for column in dict.fromkeys(named) if column in masked]
+
+
+def _held(project: Project, name: str) -> Held:
+    found = held(project, _known(project, name))
+    if found is None:
+        raise EnvironmentFailure(f"`{name}` has not been validated yet", "E008", next="potable run --only validate")
+    return found
+
+
+def _known(project: Project, name: str) -> str:
+    if name not in project.tables:
+        known = sorted(project.tables)
+        hint = did_you_mean(name, known)
+        raise ProjectError(f"the project has no table `{name}`", "P031", hint=hint, allowed=", ".join(known))
+    return name

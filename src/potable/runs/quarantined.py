@@ -1,0 +1,219 @@
+"""What is held back of each table, and why: the rows `validate` split off, and those about nobody.
+
+Reads what finished steps left in the quarantine of the restricted root; decides nothing and shows nothing.
+Entry: `held` for the counts, `records` for the rows, `taken_back` for what a mended contract or source freed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from potable import plugins
+from potable.contracts.validate import REASONS, quarantine_schema
+from potable.engines.base import Engine, scalars
+from potable.privacy.protect import REASON
+from potable.project import Project, memory_bytes
+from potable.runs.plan import Step, validate_steps
+from potable.runs.record import RunRecord
+from potable.sources.base import Blob, Landed
+from potable.sources.ingest import Raw, current
+from potable.store.layout import Lake
+from potable.store.manifest import Manifest, find
+from potable.tables import OBJECT, ORIGIN, ROW
+
+_NOBODY = pa.schema([*ORIGIN, (REASON, pa.string())])
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is held back of one table."""
+
+    table: str
+    rows: int
+    """Rows that broke the contract."""
+    nobody: int
+    """Rows about nobody a roster knows, as the last finished protect found them."""
+    cells: int
+    """Rows kept with a cell set to null."""
+    reasons: Mapping[str, int]
+    """Rows by reason; one may have several."""
+    rows_in: int
+    current: bool
+    """Whether this is what the contract of today makes of what is landed now."""
+    files: Sequence[str] = field(repr=False)
+    """Absolute paths of the rows that broke the contract."""
+    nobody_files: Sequence[str] = field(repr=False, default=())
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record that is held back."""
+
+    object: str
+    """The raw object it is in."""
+    row: int
+    """Which of its records, from 1."""
+    batch: int
+    """Batch the object came with."""
+    first_seen: str
+    """When that batch was landed (UTC, ISO 8601)."""
+    reasons: tuple[str, ...]
+    cells: Mapping[str, Any] = field(repr=False)
+    """Typed values by column; empty for rows about nobody."""
+    unparsed: str = field(repr=False, default="")
+    """JSON of the texts that could not be read, by column."""
+
+
+def held(project: Project, name: str) -> Held | None:
+    """What is held back of table `name`; None when it was never validated."""
+    lake, source = project.lake(), name.split(".", 1)[0]
+    landed = tuple(current(lake.batches(source)).objects.values())
+    (step,) = validate_steps(project, {source: landed}, [name])
+    found = _made(lake, step)
+    if found is None:
+        return None
+    nobody = _nobody(lake, name)
+    return Held(
+        name,
+        rows=found.counts["quarantined"],
+        nobody=nobody.counts["quarantined"] if nobody else 0,
+        cells=found.counts["cells"],
+        reasons=found.facts["reasons"],
+        rows_in=found.counts["rows_in"],
+        current=found.fingerprint == step.fingerprint,
+        files=found.paths(lake.restricted, "quarantine"),
+        nobody_files=_listed(lake, nobody.facts["nobody"]) if nobody else (),
+    )
+
+
+def records(project: Project, found: Held, *, reason: str = "", limit: int | None = None) -> Iterator[Record]:
+    """The records held back of a table, by object and row.
+
+    Args:
+        reason: only those with this reason, or with one that starts so (`mistyped`).
+        limit: at most so many; all by default.
+    """
+    source = found.table.split(".", 1)[0]
+    log = project.lake().batches(source)
+    raw, landed_at = current(log), dict(_landed_at(log.stored()))
+    with reading(project) as engine:
+        rows = _rows(project, found, engine)
+        if reason:
+            rows = rows.filter((ibis.literal(";") + rows[REASONS]).contains(f";{reason}"))
+        ordered = rows.order_by([OBJECT, ROW])
+        for batch in engine.stream(ordered.limit(limit) if limit is not None else ordered):
+            for row in batch.to_pylist():
+                yield _record(row, raw, landed_at)
+
+
+def original(project: Project, table: str, record: Record) -> bytes:
+    """A record as its raw object holds it.
+
+    Raises:
+        DataError: D007, the object cannot be read.
+        EnvironmentFailure: E002, the object is gone.
+    """
+    name, short = table.split(".", 1)
+    lake = project.lake()
+    landed = current(lake.batches(name)).objects[record.object]
+    return project.sources[name].record(short, _blob(lake, landed), record.row)
+
+
+def taken_back(project: Project, before: Held, after: Held) -> tuple[int, int]:
+    """Rows that were held back before and are not any more, and rows that are only held back now."""
+    with reading(project) as engine:
+        old, new = (engine.read(item.files, ORIGIN) for item in (before, after))
+        counts = [
+            int(scalars(engine, one.anti_join(other, [OBJECT, ROW]).agg(n=ibis._.count()))["n"])
+            for one, other in ((old, new), (new, old))
+        ]
+    return counts[0], counts[1]
+
+
+@contextmanager
+def reading(project: Project) -> Iterator[Engine]:
+    """An engine to look at files with, whatever the project runs on."""
+    scratch = project.root / project.platform.scratch
+    engine: Engine = plugins.load("engines", "duckdb")(
+        memory=memory_bytes(project.platform.memory), threads=1, scratch=scratch
+    )
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def _rows(project: Project, found: Held, engine: Engine) -> ir.Table:
+    """All rows held back, those about nobody without their cells."""
+    schema = quarantine_schema(project.tables[found.table])
+    broken = engine.read(found.files, schema)
+    if not found.nobody_files:
+        return broken
+    nobody = engine.read(found.nobody_files, _NOBODY)
+    absent = {item.name: ibis.null(broken[item.name].type()) for item in schema if item.name not in _NOBODY.names}
+    return broken.union(nobody.mutate(**{**absent, REASONS: nobody[REASON] + ";"}).select(broken.columns))
+
+
+def _record(row: dict[str, Any], raw: Raw, landed_at: Mapping[int, str]) -> Record:
+    name = row.pop(OBJECT)
+    landed = raw.objects.get(name)
+    batch = landed.batch if landed else 0
+    reasons = tuple(filter(None, row.pop(REASONS).split(";")))
+    ordinal, unparsed = row.pop(ROW), row.pop("_unparsed") or ""
+    return Record(name, ordinal, batch, landed_at.get(batch, ""), reasons, row, unparsed)
+
+
+def _landed_at(stored: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, str]]:
+    # the entry's own key stands once in a batch of hundreds of thousands of objects
+    import re
+
+    for number, data in stored:
+        match = re.search(rb'"landed_at":"([^"]*)"', data)
+        yield number, match[1].decode() if match else ""
+
+
+def _made(lake: Lake, step: Step) -> Manifest | None:
+    """The step's manifest, or that of the newest run that has one for the same table."""
+    if found := find(lake.restricted, step.folder):
+        return found
+    for run in _runs(lake):
+        earlier = replace(step, fingerprint=_of(run, step.label))
+        if earlier.fingerprint and (found := find(lake.restricted, earlier.folder)):
+            return found
+    return None
+
+
+def _nobody(lake: Lake, name: str) -> Manifest | None:
+    """The manifest of the newest finished protect of a table."""
+    for run in _runs(lake):
+        if fingerprint := _of(run, f"protect {name}"):
+            return find(lake.open, Step("protect", name, fingerprint, "protected").folder)
+    return None
+
+
+def _of(run: RunRecord, label: str) -> str:
+    """Fingerprint of a step that a run finished; empty when it did not."""
+    found = [step.fingerprint for step in run.steps if step.step == label and step.state in ("done", "skipped")]
+    return found[0] if found else ""
+
+
+def _runs(lake: Lake) -> Iterator[RunRecord]:
+    """Records of all runs, newest first."""
+    for path in reversed(lake.open.list("runs")):
+        if path.endswith(".json"):
+            yield RunRecord.from_bytes(lake.open.get(path))
+
+
+def _listed(lake: Lake, folder: str) -> list[str]:
+    return [lake.restricted.locate(path) for path in lake.restricted.list(folder) if path.endswith(".parquet")]
+
+
+def _blob(lake: Lake, item: Landed) -> Blob:
+    return Blob(item.name, lake.restricted.locate(""), item.path, item.zstd, item.bytes, item.batch, item.skip)
