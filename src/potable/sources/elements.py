@@ -9,13 +9,14 @@ Entry: `Element.batches` for rows, `Above` for what stands around them.
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Self, cast
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ import xml2arrow
 from potable.sources.wellformed import Malformed, Watched
 
 _BATCH_ROWS = 16_384
+_BUFFER = 1 << 20
+_ROOT, _ROWS = "root", "rows"
 _MANY = 64 << 20
 """Bytes of values after which a batch ends, however few its rows."""
 Keys = npt.NDArray[np.bytes_]
@@ -69,9 +72,13 @@ class Element:
     def batches(self, stream: Watched) -> Iterator[pa.RecordBatch]:
         """The rows of a document: numbers, then one column of texts per place."""
         parser = _parser(json.dumps(self._configuration()))
-        source = cast("IO[bytes]", stream)
-        for _, batch in parser.parse_batches(source, max_rows_per_batch=_BATCH_ROWS, max_bytes_per_batch=_MANY):
-            yield batch
+        # xml2arrow asks for 8 KiB at a time
+        source = io.BufferedReader(stream, _BUFFER)
+        for name, batch in parser.parse_batches(source, max_rows_per_batch=_BATCH_ROWS, max_bytes_per_batch=_MANY):
+            if name == _ROOT or self.path.count("/") == 1:
+                stream.roots += batch.num_rows
+            if name == _ROWS:
+                yield batch
 
     def column(self, batch: pa.RecordBatch, place: str) -> pa.StringArray:
         """The texts at a place."""
@@ -92,7 +99,7 @@ class Element:
             valued[element.rpartition("/")[2]] += max(batch.num_rows - column.null_count for column in columns)
 
     def _configuration(self) -> dict[str, object]:
-        parent, _, row = self.path.rpartition("/")
+        parent = self.path.rpartition("/")[0]
         fields = [
             {"name": f"f{number}", "xml_path": path, "data_type": "Utf8", "nullable": True}
             for number, path in enumerate(self.places)
@@ -103,7 +110,11 @@ class Element:
             {"name": f"b{depth}", "xml_path": "/".join(steps[: depth + 2]), "levels": levels[: depth + 1], "fields": []}
             for depth in range(len(levels) - 1)
         ]
-        return {"tables": [*bounds, {"name": row, "xml_path": parent or "/", "levels": levels, "fields": fields}]}
+        # one row for each root that is closed
+        none = {"name": "f", "xml_path": f"/{steps[1]}/@none", "data_type": "Utf8", "nullable": True} if parent else {}
+        roots = [{"name": _ROOT, "xml_path": "/", "levels": [], "fields": [none]}] if parent else []
+        rows = {"name": _ROWS, "xml_path": parent or "/", "levels": levels, "fields": fields}
+        return {"tables": [*roots, *bounds, rows]}
 
 
 class Above:

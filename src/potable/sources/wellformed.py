@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from xml.parsers import expat
 
 from potable.sources.bounds import DEEPEST, LONGEST, TOO_DEEP, TOO_LONG, Bounds
@@ -185,28 +185,28 @@ class Watched(io.RawIOBase):
         self._stream = stream if head.encoding.lower() in ("utf-8", "us-ascii") else Utf8(stream, head.encoding)
         self._doubtful = head.doctype
         self._end = re.compile(rb"</" + re.escape(head.root.encode()) + _AFTER_ROOT, re.DOTALL)
-        # a pattern that starts with a literal is searched at memory speed
-        self._root = _Tags(head.root, rb"%b[\s/>]")
-        self._elements = {name: _Tags(name, rb"%b\s") for name in attributes}
+        self.roots = 0
+        """Root elements the reader saw whole; it adds them."""
+        self._elements = {name: _Tags(name) for name in attributes}
         self._block, self._at, self._tail = b"", 0, b""
 
     def readable(self) -> bool:
         """Yes."""
         return True
 
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes; fewer than `size` at the end of a block."""
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes, of one block."""
         if self._at == len(self._block):
             self._block, self._at = self._stream.read(_BLOCK), 0
             if not self._bounds.look(self._block):
                 raise Malformed(TOO_LONG)
             self._tail = (self._tail + self._block[-_TAIL:])[-_TAIL:]
-            self._root.look(self._block)
             for tags in self._elements.values():
                 tags.look(self._block)
-        piece = self._block[self._at : self._at + size if size >= 0 else None]
+        piece = self._block[self._at : self._at + len(buffer)]
+        buffer[: len(piece)] = piece
         self._at += len(piece)
-        return piece
+        return len(piece)
 
     def close(self) -> None:
         """Close the stream below too."""
@@ -219,7 +219,7 @@ class Watched(io.RawIOBase):
         Args:
             values: by name of the watched elements, how many records have a value of its attribute.
         """
-        whole = self._root.count == 2 and self._end.search(self._tail)
+        whole = self.roots == 1 and self._end.search(self._tail)
         repeated = any(tags.count > values[name] for name, tags in self._elements.items())
         return self._doubtful or not whole or repeated
 
@@ -227,10 +227,11 @@ class Watched(io.RawIOBase):
 class _Tags:
     """Counts the tags of a name in blocks of a document: all of them, sometimes more, never fewer."""
 
-    def __init__(self, name: str, form: bytes) -> None:
+    def __init__(self, name: str) -> None:
         self.count = 0
         self._name = name.encode()
-        self._form = re.compile(form % re.escape(self._name))
+        # a pattern that starts with a literal is searched at memory speed
+        self._form = re.compile(rb"%b\s" % re.escape(self._name))
         self._carry = b""
 
     def look(self, block: bytes) -> None:
