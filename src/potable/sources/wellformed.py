@@ -85,7 +85,7 @@ def head(stream: BinaryIO) -> Head:
         values = {local(key): value for key, value in attributes.items() if not key.startswith("xmlns")}
         found.append(Head(name, values, encoding, doctype))
 
-    parser = _parser()
+    parser = new_parser()
     parser.XmlDeclHandler, parser.StartDoctypeDeclHandler = declaration, document_type
     parser.StartElementHandler = root
     with stream:
@@ -93,7 +93,7 @@ def head(stream: BinaryIO) -> Head:
         encoding = "utf-16" if piece.startswith(UTF16) else encoding
         fed = 0
         while fed < _LONGEST_HEAD:
-            _feed(parser, piece)
+            feed(parser, piece)
             if found:
                 return found[0]
             fed += len(piece)
@@ -115,7 +115,7 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
     seen: set[str] = set()
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        _deeper(path, name)
+        deeper(path, name)
         here = "/" + "/".join(path)
         if here == record:
             seen.clear()
@@ -124,7 +124,7 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
                 raise Malformed(REPEATED)
             seen.add(here)
 
-    parser = _parser()
+    parser = new_parser()
     if single:
         parser.StartElementHandler = start
         parser.EndElementHandler = lambda name: path.pop()
@@ -148,7 +148,7 @@ def first_records(stream: Watched, record: str) -> frozenset[str] | None:
     records = [0]
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        _deeper(path, name)
+        deeper(path, name)
         here = "/" + "/".join(path)
         records[0] += here == record
         is_leaf[0] = here.startswith(record + "/")
@@ -162,7 +162,7 @@ def first_records(stream: Watched, record: str) -> frozenset[str] | None:
         is_leaf[0] = False
         path.pop()
 
-    parser = _parser("utf-8")
+    parser = new_parser("utf-8")
     parser.StartElementHandler, parser.EndElementHandler = start, end
     for _ in _whole(parser, stream):
         if records[0] > _FIRST_RECORDS or len(leaves) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
@@ -249,21 +249,26 @@ def bounded(stream: BinaryIO) -> None:
         Malformed: it is nested too deeply, or not well-formed.
     """
     path: list[str] = []
-    parser = _parser()
-    parser.StartElementHandler = lambda name, attributes: _deeper(path, name)
+    parser = new_parser()
+    parser.StartElementHandler = lambda name, attributes: deeper(path, name)
     parser.EndElementHandler = lambda name: path.pop()
     for _ in _whole(parser, stream):
         pass
 
 
-def _deeper(path: list[str], name: str) -> None:
+def deeper(path: list[str], name: str) -> None:
+    """Add an element that opens to the path of those that are open.
+
+    Raises:
+        Malformed: too many are.
+    """
     path.append(local(name))
     if len(path) > DEEPEST:
         raise Malformed(TOO_DEEP)
 
 
-def _parser(encoding: str | None = None) -> expat.XMLParserType:
-    """A parser, by the encoding a document declares or by the one it was brought to."""
+def new_parser(encoding: str | None = None) -> expat.XMLParserType:
+    """An expat that refuses entities, by the encoding a document declares or by the one it was brought to."""
     parser = expat.ParserCreate(encoding)
     parser.EntityDeclHandler = parser.SkippedEntityHandler = _refuse_entity
     return parser
@@ -279,16 +284,21 @@ def _whole(parser: expat.XMLParserType, stream: BinaryIO | Watched) -> Iterator[
     with stream:
         # a piece that is not complete is looked at from its start again each time
         while piece := stream.read(max(_BLOCK if parser.StartElementHandler is None else _PIECE, open_piece)):
-            _feed(parser, piece)
+            feed(parser, piece)
             fed += len(piece)
             open_piece = fed - max(0, parser.CurrentByteIndex)
             if open_piece > LONGEST:
                 raise Malformed(TOO_LONG)
             yield
-        _feed(parser, b"")
+        feed(parser, b"")
 
 
-def _feed(parser: expat.XMLParserType, piece: bytes) -> None:
+def feed(parser: expat.XMLParserType, piece: bytes) -> None:
+    """Parse the next piece; an empty one is the end.
+
+    Raises:
+        Malformed: the document is not well-formed up to there.
+    """
     try:
         parser.Parse(piece, not piece)
     except expat.ExpatError as failure:

@@ -24,6 +24,7 @@ from potable.sources.base import Blob
 from potable.sources.bounds import Bounds
 from potable.sources.elements import Above, Element, Positions
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
+from potable.sources.originals import xml_record
 from potable.sources.typed import typed
 from potable.sources.wellformed import ENTITY, REPEATED, Head, Malformed, Watched, bounded, check, first_records, head
 
@@ -94,6 +95,10 @@ class XmlSource(FileSource[XmlTable]):
         # xml2arrow stumbles over bytes that are not UTF-8 with a TypeError
         except (xml2arrow.Xml2ArrowError, TypeError, UnicodeDecodeError, RuntimeError, *DAMAGE) as failure:
             raise unreadable(blob, _reason(failure), row=done) from None
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The record's element, in the document's own encoding."""
+        return xml_record(blob, decompressed(blob), _local(self.tables[table].record), ordinal)
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Leaf and attribute paths of the first records, relative to the record."""
