@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 
 def plain_parse(estate: Path, processes: int) -> dict[str, float]:
@@ -37,9 +38,9 @@ def _nothing(number: int) -> int:
     return number if xml2arrow else 0
 
 
-def _parse_xml(path: Path) -> int:
+def xml2arrow_parser() -> Any:
+    """xml2arrow, set to read the payslips' texts."""
     import xml2arrow
-    from isal import igzip
 
     paths = ["@id", "employee/empNo", "employee/nationalId", "employee/name", "payDate", "gross", "gross/@currency"]
     paths += ["grossUsd", "reporting/grossUsd", "net", "overtimeHours", "bonus", "costCentre"]
@@ -51,7 +52,13 @@ def _parse_xml(path: Path) -> int:
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(json.dumps({"tables": [table]}))
         file.flush()
-        parser = xml2arrow.XmlToArrowParser(file.name)
+        return xml2arrow.XmlToArrowParser(file.name)
+
+
+def _parse_xml(path: Path) -> int:
+    from isal import igzip
+
+    parser = xml2arrow_parser()
     with igzip.open(path) as stream:
         return sum(batch.num_rows for _, batch in parser.parse_batches(stream, max_rows_per_batch=16_384))
 

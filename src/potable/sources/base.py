@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
 import pyarrow as pa
 
 from potable.declarations import Declaration
+from potable.errors import EnvironmentFailure
 from potable.sources.onwards import State
 from potable.store.objects import Store
 from potable.tables import Table
@@ -120,8 +121,21 @@ class Blob:
     skip: tuple[int, ...] = ()
 
     def open(self) -> BinaryIO:
-        """The bytes as received."""
-        raw = _store(self.store).open(self.path)
+        """The bytes as received.
+
+        Raises:
+            EnvironmentFailure: E002, the raw zone no longer holds it.
+        """
+        try:
+            raw = _store(self.store).open(self.path)
+        except FileNotFoundError:
+            raise EnvironmentFailure(
+                f"`{self.name}` is listed as landed, but the raw zone no longer holds it",
+                "E002",
+                given=self.path,
+                hint="bring the object back from a backup; if it was removed on purpose, land the source again",
+                next="potable run --full-refresh",
+            ) from None
         return Unpacked(pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"), raw) if self.zstd else raw
 
 
@@ -167,6 +181,20 @@ class Source(Declaration, Generic[T]):
         """Typed batches of several objects; sources whose objects are single records type many at once."""
         for blob in blobs:
             yield from self.parse(table, blob)
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """One record as its object holds it, for a person who looks into the quarantine.
+
+        Args:
+            table: the table.
+            blob: the object, as `_object` names it.
+            ordinal: which of its records, from 1, as `_row` says.
+
+        Raises:
+            DataError: D007, the object cannot be read or has no such record.
+            EnvironmentFailure: E002, the object is gone.
+        """
+        raise AttributeError(f"{type(self).__name__} does not say how to find a record")
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Names of the columns the object has for `table`, in the source's own terms; None if unknowable."""

@@ -16,6 +16,7 @@ from lxml import etree
 
 from potable.sources.base import Blob
 from potable.sources.files import DAMAGE, FileSource, FileTable, unreadable
+from potable.sources.originals import only
 from potable.sources.typed import typed_at
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -54,6 +55,10 @@ class DocxSource(FileSource[DocxTable]):
             }
             names = pa.array([blob.name for blob in some], pa.string())
             yield typed_at(contract, texts, names, pa.array([1] * len(some), pa.int64()))
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The document, as it came."""
+        return only(blob, ordinal)
 
 
 _TWICE = "\0twice"

@@ -1,4 +1,4 @@
-"""Files in folders: the arrivals of every source that is a heap of files (CSV, XML, DOCX …)."""
+"""Files in folders and zip archives: the arrivals of every source that is a heap of files (CSV, XML, DOCX …)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import glob
 import gzip
 import lzma
 import os
+import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -16,6 +19,7 @@ from typing import Any, BinaryIO, TypeVar
 import pyarrow as pa
 
 from potable.errors import DataError, EnvironmentFailure
+from potable.sources.archives import members, why_refused
 from potable.sources.base import Arrival, Blob, Source, Unpacked
 from potable.sources.onwards import State
 from potable.tables import Table
@@ -26,6 +30,8 @@ class FileTable(Table):
 
     files: str | None = None
     """Glob of its files, relative to the source's `path`; all of the source's files by default."""
+    members: str = "*"
+    """Glob of its files inside zip archives, by their path there; `*` also stands for slashes."""
 
 
 F = TypeVar("F", bound=FileTable)
@@ -35,10 +41,11 @@ class FileSource(Source[F]):
     """A source that is a folder of files, or a glob."""
 
     path: str
-    """Folder or glob; relative paths start at the project folder. Hidden files and Word's lock files are not data."""
+    """Folder or glob; relative paths start at the project folder. Hidden files and Word's lock files are not data.
+    Of a file named .zip each member is read as a file, named `archive.zip/member.xml`."""
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
-        """The files that match, by path below the folder."""
+        """The files that match, by path below the folder, and the members of zip archives among them."""
         folder, default = _split(base, self.path)
         tables_of: dict[Path, list[str]] = {}
         for name, table in self.tables.items():
@@ -47,8 +54,26 @@ class FileSource(Source[F]):
                 raise _missing(self.source, name, folder)
             for path in found:
                 tables_of.setdefault(path, []).append(name)
+        offered: set[str] = set()
         for path in sorted(tables_of):
-            yield _arrival(path, folder, tuple(tables_of[path]))
+            for arrival in self._found(path, folder, tuple(tables_of[path])):
+                offered.update(arrival.tables)
+                yield arrival
+        for name in self.tables:
+            if name not in offered:
+                raise _missing(self.source, name, folder)
+
+    def _found(self, path: Path, folder: Path, tables: tuple[str, ...]) -> Iterator[Arrival]:
+        """The file, or what is in it when it is an archive."""
+        arrival = _arrival(path, folder, tables)
+        inside = members(path, arrival.name) if _is_archive(path) else None
+        if inside is None:
+            yield arrival
+            return
+        for member in inside:
+            below = member.name.removeprefix(f"{arrival.name}/")
+            if mine := tuple(name for name in tables if fnmatchcase(below, self.tables[name].members)):
+                yield replace(member, tables=mine)
 
 
 def decompressed(blob: Blob) -> BinaryIO:
@@ -59,9 +84,10 @@ def decompressed(blob: Blob) -> BinaryIO:
     """
     with blob.open() as peek:
         start = peek.read(6)
-    if start[:4] == b"PK\x03\x04":
-        raise unreadable(blob, "a zip archive, not a file")
     raw = blob.open()
+    if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        with raw:
+            raise unreadable(blob, why_refused(raw))
     if start[:2] == b"\x1f\x8b":
         return Unpacked(_gzip(raw), raw)
     if start[:4] == b"\x28\xb5\x2f\xfd":
@@ -117,6 +143,16 @@ def _is_data(path: Path) -> bool:
     return path.is_file() and not path.name.startswith((".", "~$"))
 
 
+def _is_archive(path: Path) -> bool:
+    """Whether a file is to be unpacked; one that cannot be read arrives as it is, and landing it says why."""
+    if path.suffix.lower() != ".zip":
+        return False
+    try:
+        return zipfile.is_zipfile(path)
+    except OSError:
+        return False
+
+
 def _arrival(path: Path, folder: Path, tables: tuple[str, ...]) -> Arrival:
     try:
         status = path.stat()
@@ -135,7 +171,8 @@ def _arrival(path: Path, folder: Path, tables: tuple[str, ...]) -> Arrival:
 
 
 def _missing(source: str, table: str, folder: Path) -> EnvironmentFailure:
-    there = "the folder does not exist" if not folder.is_dir() else "the folder has no matching file"
+    there = "the folder has no matching file, nor an archive in it a matching member"
+    there = there if folder.is_dir() else "the folder does not exist"
     return EnvironmentFailure(
         f"source `{source}` has no file for table `{table}`: {there}",
         "E002",

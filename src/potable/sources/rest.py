@@ -26,6 +26,7 @@ from potable.errors import EnvironmentFailure
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.files import unreadable
 from potable.sources.onwards import Incremental, IncrementalTable, Reading, State
+from potable.sources.originals import missing
 from potable.sources.typed import clean, convert, typed_at
 
 ATTEMPTS = 6
@@ -145,6 +146,13 @@ class RestSource(Source[RestTable]):
             names, ordinals, records = zip(*part, strict=True)
             texts = {name: _column(records, column.paths(name)) for name, column in contract.columns.items()}
             yield typed_at(contract, texts, pa.array(names, pa.string()), pa.array(ordinals, pa.int64()))
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The record as JSON; a number may be spelled otherwise than in the page (`1.10` as `1.1`)."""
+        records = _records(self.tables[table], blob, read=json.loads)
+        if not 0 < ordinal <= len(records):
+            raise missing(blob, ordinal)
+        return json.dumps(records[ordinal - 1], ensure_ascii=False).encode("utf-8", "replace")
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Dotted paths of all values in the page's first records."""

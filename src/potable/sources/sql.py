@@ -27,6 +27,7 @@ from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.files import unreadable
 from potable.sources.moments import moments
 from potable.sources.onwards import IncrementalTable, Reading, State
+from potable.sources.originals import missing
 from potable.sources.typed import clean, typed
 
 CHUNK_ROWS = 50_000
@@ -91,6 +92,13 @@ class SqlSource(Source[SqlTable]):
                     texts[name] = batch.column(path)
             yield typed(contract, texts, blob.name, first=first, rows=batch.num_rows)
             first += batch.num_rows
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The row as JSON, every value in its canonical text."""
+        rows = _landed(blob).read().slice(ordinal - 1, 1).to_pylist() if ordinal > 0 else []
+        if not rows:
+            raise missing(blob, ordinal)
+        return json.dumps(rows[0], ensure_ascii=False).encode()
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """The columns the table had when it was landed."""

@@ -1,5 +1,5 @@
 """What the fast XML reader lets pass, found: documents cut between two elements, second roots, entities
-of the document's own, attributes of repeated elements.
+and types of the document's own, attributes of repeated elements, depths and lengths without bound.
 
 `Watched` looks at the bytes on their way to the reader and only counts; where the counts leave a doubt,
 `check` reads the document again with expat and decides. Nothing here fetches or expands an entity.
@@ -11,17 +11,23 @@ import io
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from xml.parsers import expat
 
+from potable.sources.bounds import DEEPEST, LONGEST, TOO_DEEP, TOO_LONG, Bounds
 from potable.sources.encodings import UTF16, Utf8
 
 REPEATED = "a record repeats an element the contract takes a single value from"
 ENTITY = "it uses entities of its own, which are refused"
+OWN_TYPE = "it declares a document type of its own, which is refused: a reader that knows it would see other values"
+PROLOG = "more than 1 MiB stands before its first element"
 _PIECE = 1 << 12
 _BLOCK = 1 << 20
 _TAIL = 1 << 12
 _FIRST_RECORDS = 100
+_FIRST_BYTES = 16 << 20
+_MOST_LEAVES = 10_000
+_LONGEST_HEAD = 1 << 20
 _AFTER_ROOT = rb"\s*>\s*(?:<!--.*?-->\s*|<\?.*?\?>\s*)*\Z"
 
 
@@ -60,34 +66,39 @@ def head(stream: BinaryIO) -> Head:
     """The head of the document in `stream`, which is closed.
 
     Raises:
-        Malformed: there is no element in it, or it declares entities.
+        Malformed: there is no element in it, or too much before it, or it declares entities or what elements hold.
     """
-    encoding, doctype = "utf-8", False
+    encoding, doctype, own = "utf-8", False, False
     found: list[Head] = []
 
     def declaration(version: str, named: str | None, standalone: int) -> None:
         nonlocal encoding
         encoding = named or encoding
 
-    def document_type(*parts: object) -> None:
-        nonlocal doctype
-        doctype = True
+    def document_type(name: str, system: str | None, public: str | None, subset: bool) -> None:
+        nonlocal doctype, own
+        doctype, own = True, bool(subset)
 
     def root(name: str, attributes: dict[str, str]) -> None:
+        if own:
+            raise Malformed(OWN_TYPE)
         values = {local(key): value for key, value in attributes.items() if not key.startswith("xmlns")}
         found.append(Head(name, values, encoding, doctype))
 
-    parser = _parser()
+    parser = new_parser()
     parser.XmlDeclHandler, parser.StartDoctypeDeclHandler = declaration, document_type
     parser.StartElementHandler = root
     with stream:
         piece = stream.read(_PIECE)
         encoding = "utf-16" if piece.startswith(UTF16) else encoding
-        while True:
-            _feed(parser, piece)
+        fed = 0
+        while fed < _LONGEST_HEAD:
+            feed(parser, piece)
             if found:
                 return found[0]
-            piece = stream.read(_PIECE)
+            fed += len(piece)
+            piece = stream.read(max(_PIECE, fed))
+    raise Malformed(PROLOG)
 
 
 def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
@@ -104,7 +115,7 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
     seen: set[str] = set()
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        path.append(local(name))
+        deeper(path, name)
         here = "/" + "/".join(path)
         if here == record:
             seen.clear()
@@ -113,7 +124,7 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
                 raise Malformed(REPEATED)
             seen.add(here)
 
-    parser = _parser()
+    parser = new_parser()
     if single:
         parser.StartElementHandler = start
         parser.EndElementHandler = lambda name: path.pop()
@@ -121,8 +132,12 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
         pass
 
 
-def first_records(stream: BinaryIO, record: str) -> frozenset[str] | None:
+def first_records(stream: Watched, record: str) -> frozenset[str] | None:
     """Leaf and attribute paths, relative to the record, of the first records; None when there is none.
+
+    Args:
+        stream: a watched document.
+        record: path of the record element, local names.
 
     Raises:
         Malformed: the document is not well-formed as far as it was read.
@@ -133,7 +148,7 @@ def first_records(stream: BinaryIO, record: str) -> frozenset[str] | None:
     records = [0]
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        path.append(local(name))
+        deeper(path, name)
         here = "/" + "/".join(path)
         records[0] += here == record
         is_leaf[0] = here.startswith(record + "/")
@@ -147,10 +162,10 @@ def first_records(stream: BinaryIO, record: str) -> frozenset[str] | None:
         is_leaf[0] = False
         path.pop()
 
-    parser = _parser()
+    parser = new_parser("utf-8")
     parser.StartElementHandler, parser.EndElementHandler = start, end
     for _ in _whole(parser, stream):
-        if records[0] > _FIRST_RECORDS:
+        if records[0] > _FIRST_RECORDS or len(leaves) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
             break
     return frozenset(leaves) if records[0] else None
 
@@ -158,36 +173,40 @@ def first_records(stream: BinaryIO, record: str) -> frozenset[str] | None:
 class Watched(io.RawIOBase):
     """A document on its way to the reader, as UTF-8, with what is needed to doubt it."""
 
-    def __init__(self, stream: BinaryIO, head: Head, attributes: Collection[str]) -> None:
+    def __init__(self, stream: BinaryIO, head: Head, attributes: Collection[str], bounds: Bounds) -> None:
         """Watch `stream`.
 
         Args:
             head: the document's head.
             attributes: names of elements whose attributes are read.
+            bounds: what the document may not pass.
         """
+        self._bounds = bounds
         self._stream = stream if head.encoding.lower() in ("utf-8", "us-ascii") else Utf8(stream, head.encoding)
         self._doubtful = head.doctype
         self._end = re.compile(rb"</" + re.escape(head.root.encode()) + _AFTER_ROOT, re.DOTALL)
-        # a pattern that starts with a literal is searched at memory speed
-        self._root = _Tags(head.root, rb"%b[\s/>]")
-        self._elements = {name: _Tags(name, rb"%b\s") for name in attributes}
+        self.roots = 0
+        """Root elements the reader saw whole; it adds them."""
+        self._elements = {name: _Tags(name) for name in attributes}
         self._block, self._at, self._tail = b"", 0, b""
 
     def readable(self) -> bool:
         """Yes."""
         return True
 
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes; fewer than `size` at the end of a block."""
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes, of one block."""
         if self._at == len(self._block):
             self._block, self._at = self._stream.read(_BLOCK), 0
+            if not self._bounds.look(self._block):
+                raise Malformed(TOO_LONG)
             self._tail = (self._tail + self._block[-_TAIL:])[-_TAIL:]
-            self._root.look(self._block)
             for tags in self._elements.values():
                 tags.look(self._block)
-        piece = self._block[self._at : self._at + size if size >= 0 else None]
+        piece = self._block[self._at : self._at + len(buffer)]
+        buffer[: len(piece)] = piece
         self._at += len(piece)
-        return piece
+        return len(piece)
 
     def close(self) -> None:
         """Close the stream below too."""
@@ -200,7 +219,7 @@ class Watched(io.RawIOBase):
         Args:
             values: by name of the watched elements, how many records have a value of its attribute.
         """
-        whole = self._root.count == 2 and self._end.search(self._tail)
+        whole = self.roots == 1 and self._end.search(self._tail)
         repeated = any(tags.count > values[name] for name, tags in self._elements.items())
         return self._doubtful or not whole or repeated
 
@@ -208,10 +227,11 @@ class Watched(io.RawIOBase):
 class _Tags:
     """Counts the tags of a name in blocks of a document: all of them, sometimes more, never fewer."""
 
-    def __init__(self, name: str, form: bytes) -> None:
+    def __init__(self, name: str) -> None:
         self.count = 0
         self._name = name.encode()
-        self._form = re.compile(form % re.escape(self._name))
+        # a pattern that starts with a literal is searched at memory speed
+        self._form = re.compile(rb"%b\s" % re.escape(self._name))
         self._carry = b""
 
     def look(self, block: bytes) -> None:
@@ -222,8 +242,34 @@ class _Tags:
         self.count += len(self._form.findall(block))
 
 
-def _parser() -> expat.XMLParserType:
-    parser = expat.ParserCreate()
+def bounded(stream: BinaryIO) -> None:
+    """Read all of the document in `stream` and close it.
+
+    Raises:
+        Malformed: it is nested too deeply, or not well-formed.
+    """
+    path: list[str] = []
+    parser = new_parser()
+    parser.StartElementHandler = lambda name, attributes: deeper(path, name)
+    parser.EndElementHandler = lambda name: path.pop()
+    for _ in _whole(parser, stream):
+        pass
+
+
+def deeper(path: list[str], name: str) -> None:
+    """Add an element that opens to the path of those that are open.
+
+    Raises:
+        Malformed: too many are.
+    """
+    path.append(local(name))
+    if len(path) > DEEPEST:
+        raise Malformed(TOO_DEEP)
+
+
+def new_parser(encoding: str | None = None) -> expat.XMLParserType:
+    """An expat that refuses entities, by the encoding a document declares or by the one it was brought to."""
+    parser = expat.ParserCreate(encoding)
     parser.EntityDeclHandler = parser.SkippedEntityHandler = _refuse_entity
     return parser
 
@@ -232,16 +278,27 @@ def _refuse_entity(*declaration: object) -> None:
     raise Malformed(ENTITY)
 
 
-def _whole(parser: expat.XMLParserType, stream: BinaryIO) -> Iterator[None]:
+def _whole(parser: expat.XMLParserType, stream: BinaryIO | Watched) -> Iterator[None]:
     """Feed all of `stream`, piece by piece, and close it."""
+    fed, open_piece = 0, 0
     with stream:
-        while piece := stream.read(_BLOCK if parser.StartElementHandler is None else _PIECE):
-            _feed(parser, piece)
+        # a piece that is not complete is looked at from its start again each time
+        while piece := stream.read(max(_BLOCK if parser.StartElementHandler is None else _PIECE, open_piece)):
+            feed(parser, piece)
+            fed += len(piece)
+            open_piece = fed - max(0, parser.CurrentByteIndex)
+            if open_piece > LONGEST:
+                raise Malformed(TOO_LONG)
             yield
-        _feed(parser, b"")
+        feed(parser, b"")
 
 
-def _feed(parser: expat.XMLParserType, piece: bytes) -> None:
+def feed(parser: expat.XMLParserType, piece: bytes) -> None:
+    """Parse the next piece; an empty one is the end.
+
+    Raises:
+        Malformed: the document is not well-formed up to there.
+    """
     try:
         parser.Parse(piece, not piece)
     except expat.ExpatError as failure:

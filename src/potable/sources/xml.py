@@ -1,21 +1,19 @@
-"""XML exports, streamed: gzip or plain, nested elements, attributes, namespaces.
+"""XML exports, streamed: packed or plain, nested elements, attributes, namespaces, repeated children.
 
 Records are found by a path of local names (`/payroll/payslip`; prefixes are optional), values by paths
-below it (`employee/empNo`, `gross/@currency`, `@id`); `/payroll/@period`, from the root, gives every record
-an attribute of the root element. A value is the element's own text. Reading is xml2arrow's; what it lets
-pass (cut documents, entities, repeated attributes) is found by `wellformed`.
+below it (`employee/empNo`, `gross/@currency`, `@id`). A table of children (`/payroll/payslip/deduction`) takes
+values of the elements around them by paths from the root (`/payroll/payslip/empNo`) or upwards (`../empNo`).
+`/payroll/@period` gives every record an attribute of the root; `#` is a position. A value is the element's own
+text. Reading is xml2arrow's; what it lets pass (cut documents, entities …) is found by `wellformed`.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import IO, Self, cast
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,21 +21,30 @@ import xml2arrow
 from pydantic import field_validator, model_validator
 
 from potable.sources.base import Blob
+from potable.sources.bounds import Bounds
+from potable.sources.elements import Above, Element, Positions
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
+from potable.sources.originals import xml_record
 from potable.sources.typed import typed
-from potable.sources.wellformed import ENTITY, REPEATED, Head, Malformed, Watched, check, first_records, head
+from potable.sources.wellformed import ENTITY, REPEATED, Head, Malformed, Watched, bounded, check, first_records, head
 
-_BATCH_ROWS = 16_384
 _NAME = r"[^\W\d][\w.-]*"
 _RECORD = re.compile(rf"(/{_NAME})+")
-_VALUE = re.compile(rf"({_NAME}/)*@?{_NAME}")
+_VALUE = re.compile(rf"({_NAME}/)*@?{_NAME}|#")
 
 
 class XmlTable(FileTable):
-    """A table of XML records."""
+    """A table of XML records.
+
+    A column's `path` is a path below the record (`gross/@currency`), below an element above it (`../empNo`,
+    `/payroll/payslip/empNo`), or an attribute of the root (`/payroll/@period`). `#` is the record's position, from 1,
+    under the innermost element above it that the table takes something from, in the document where it takes
+    nothing; `../#` or `/payroll/payslip/#` is the ordinal of an element above in the document.
+    """
 
     record: str
-    """Path of the record element from the root, such as `/payroll/payslip`."""
+    """Path of the record element from the root, such as `/payroll/payslip`; a child of another record
+    (`/payroll/payslip/deductions/deduction`) makes a child table."""
 
     @field_validator("record")
     @classmethod
@@ -50,14 +57,15 @@ class XmlTable(FileTable):
     def _readable_paths(self) -> Self:
         record = _local(self.record)
         root = record.split("/")[1]
-        of_root = re.compile(rf"/{re.escape(root)}/@{_NAME}")
         for name, column in self.columns.items():
             for path in column.paths(name):
-                inside = _VALUE.fullmatch(_local(path).removeprefix(f"{record}/"))
-                if path != "@object" and not inside and not of_root.fullmatch(_local(path)):
+                place = _from(record, path)
+                element = _element(record, place)
+                inside = element and _VALUE.fullmatch(place.removeprefix(f"{element}/"))
+                if path != "@object" and not inside and not re.fullmatch(rf"/{re.escape(root)}/@{_NAME}", place):
                     raise ValueError(
-                        f"column `{name}`: `{path}` is neither below the record (`gross/@currency`) "
-                        f"nor an attribute of the root (`/{root}/@period`)"
+                        f"column `{name}`: `{path}` is neither below the record (`gross/@currency`), nor a value of "
+                        f"an element above it (`../empNo`), nor an attribute of the root (`/{root}/@period`)"
                     )
         return self
 
@@ -74,115 +82,169 @@ class XmlSource(FileSource[XmlTable]):
             start = head(decompressed(blob))
             if start.name != fields.root:
                 raise Malformed(f"its root element is not `{fields.root}`")
-            valued = dict.fromkeys(fields.watched, 0)
-            with Watched(decompressed(blob), start, fields.watched) as watched:
-                for batch in fields.batches(watched):
-                    yield typed(contract, fields.texts(batch, start), blob.name, first=done + 1, rows=batch.num_rows)
-                    done += batch.num_rows
-                    fields.count(batch, valued)
-            if watched.doubtful(valued):
-                check(decompressed(blob), fields.record, fields.attributed.keys())
+            with ExitStack() as held:
+                reading = _Reading(fields, start, blob, held)
+                for texts, rows in reading.batches():
+                    yield typed(contract, texts, blob.name, first=done + 1, rows=rows)
+                    done += rows
+            if reading.doubtful():
+                for element in fields.elements:
+                    check(decompressed(blob), element.path, element.attributed.keys())
         except Malformed as failure:
             raise unreadable(blob, failure.why, row=done) from None
         # xml2arrow stumbles over bytes that are not UTF-8 with a TypeError
         except (xml2arrow.Xml2ArrowError, TypeError, UnicodeDecodeError, RuntimeError, *DAMAGE) as failure:
             raise unreadable(blob, _reason(failure), row=done) from None
 
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The record's element, in the document's own encoding."""
+        return xml_record(blob, decompressed(blob), _local(self.tables[table].record), ordinal)
+
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Leaf and attribute paths of the first records, relative to the record."""
+        contract = self.tables[table]
+        record = _local(contract.record)
         try:
-            return first_records(decompressed(blob), _local(self.tables[table].record))
+            found = first_records(_opened(blob, head(decompressed(blob)), record), record)
         except (Malformed, *DAMAGE):
             return None
+        if found is None:
+            return None
+        others = [f"{other.removeprefix(record)[1:]}/" for other in self._records if other.startswith(f"{record}/")]
+        # what is read as a table of its own is not new here, what lies elsewhere cannot be seen in a record
+        mine = {path for path in found if not f"{path}/".startswith(tuple(others))}
+        elsewhere = {path for name, column in contract.columns.items() for path in column.paths(name)}
+        return frozenset(mine | {path for path in elsewhere if path == "#" or path.startswith("../")})
+
+    @property
+    def _records(self) -> list[str]:
+        """Paths of the records of all tables."""
+        return [_local(table.record) for table in self.tables.values()]
 
 
 @dataclass(frozen=True)
 class _Fields:
-    """What is read of a document: every place below the record a value may stand in, once."""
+    """What is read of a document."""
 
-    record: str
-    places: tuple[str, ...]
-    """Absolute paths, by the number of their field."""
+    record: Element
+    above: tuple[Element, ...]
+    """Elements around the record of which something is read, outermost first."""
     columns: Mapping[str, tuple[str, ...]]
-    """Absolute paths of each column, in order of preference."""
-    attributed: Mapping[str, tuple[int, ...]]
-    """Fields that are attributes, by the element below the record they belong to."""
+    """Paths of each column from the root, in order of preference."""
 
     @classmethod
     def of(cls, table: XmlTable) -> Self:
         """The fields of a contract."""
         record = _local(table.record)
         columns: dict[str, tuple[str, ...]] = {}
+        places: dict[str, list[str]] = {record: []}
         for name, column in table.columns.items():
-            paths = [_local(path) for path in column.paths(name) if path != "@object"]
-            if paths:
-                columns[name] = tuple(path if path.startswith("/") else f"{record}/{path}" for path in paths)
-        below = dict.fromkeys(path for paths in columns.values() for path in paths if path.startswith(f"{record}/"))
-        # without a field there would be no rows
-        places = tuple(below) or (f"{record}/@none",)
-        attributed: dict[str, tuple[int, ...]] = {}
-        for number, path in enumerate(places):
-            element, _, attribute = path.rpartition("/")
-            if attribute.startswith("@") and element != record:
-                attributed[element] = (*attributed.get(element, ()), number)
-        return cls(record, places, columns, attributed)
+            paths = tuple(_from(record, path) for path in column.paths(name) if path != "@object")
+            columns |= {name: paths} if paths else {}
+            for path in paths:
+                if element := _element(record, path):
+                    places.setdefault(element, []).extend([] if path.endswith("/#") else [path])
+        nested = len(places) > 1
+        elements = {path: Element.of(path, places[path], numbered=nested) for path in sorted(places, key=len)}
+        return cls(elements.pop(record), tuple(elements.values()), columns)
+
+    @property
+    def elements(self) -> tuple[Element, ...]:
+        """All elements of which something is read."""
+        return (*self.above, self.record)
 
     @property
     def root(self) -> str:
         """Name of the root element."""
-        return self.record.split("/")[1]
+        return self.record.path.split("/")[1]
 
-    @property
-    def watched(self) -> frozenset[str]:
-        """Names of the elements in `attributed`."""
-        return frozenset(element.rpartition("/")[2] for element in self.attributed)
 
-    def batches(self, stream: Watched) -> Iterator[pa.RecordBatch]:
-        """The records of a document, one column of texts per field."""
-        parser = _parser(json.dumps(_configuration(self.record, self.places)))
-        for _, batch in parser.parse_batches(cast("IO[bytes]", stream), max_rows_per_batch=_BATCH_ROWS):
-            yield batch
+class _Reading:
+    """One document, read once for its records and once for each element above them, in step."""
 
-    def texts(self, batch: pa.RecordBatch, start: Head) -> dict[str, pa.StringArray]:
-        """The texts of each column."""
-        return {name: self._text(batch, start, paths) for name, paths in self.columns.items()}
+    def __init__(self, fields: _Fields, start: Head, blob: Blob, held: ExitStack) -> None:
+        self._fields = fields
+        self._start = start
+        names = frozenset[str]().union(*(element.watched for element in fields.elements))
+        self._valued = dict.fromkeys(names, 0)
 
-    def _text(self, batch: pa.RecordBatch, start: Head, paths: tuple[str, ...]) -> pa.StringArray:
+        record = fields.record.path
+        self._watched = held.enter_context(_opened(blob, start, record, names))
+        self._above = [
+            Above(element, element.batches(held.enter_context(_opened(blob, start, record))), self._valued)
+            for element in fields.above
+        ]
+        self._positions = Positions()
+
+    def batches(self) -> Iterator[tuple[dict[str, pa.StringArray], int]]:
+        """Texts by column, and the number of rows."""
+        record, done = self._fields.record, 0
+        for batch in record.batches(self._watched):
+            values = {place: record.column(batch, place) for place in record.places}
+            values[f"{record.path}/#"] = pa.array(range(done + 1, done + batch.num_rows + 1))
+            for above in self._above:
+                values |= self._around(above, batch)
+            yield (
+                {name: self._text(values, paths, batch) for name, paths in self._fields.columns.items()},
+                batch.num_rows,
+            )
+            record.count(batch, self._valued)
+            done += batch.num_rows
+        for above in self._above:
+            above.finish()
+
+    def doubtful(self) -> bool:
+        """Whether only `check` can tell that the document is whole."""
+        return self._watched.doubtful(self._valued)
+
+    def _around(self, above: Above, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+        """Values of an element above the rows of a batch, by path."""
+        element = above.element
+        keys = self._fields.record.keys(batch, element)
+        rows, ordinals = above.around(keys)
+        values = {place: element.column(rows, place) for place in element.places}
+        values[f"{element.path}/#"] = ordinals
+        if element is self._fields.above[-1]:
+            values[f"{self._fields.record.path}/#"] = self._positions.next(keys)
+        return values
+
+    def _text(self, values: Mapping[str, pa.Array], paths: tuple[str, ...], batch: pa.RecordBatch) -> pa.StringArray:
         found = []
         for path in paths:
-            if path in self.places:
-                found.append(batch.column(self.places.index(path)))
+            if path in values:
+                found.append(values[path].cast(pa.string()))
             else:
-                value = pa.scalar(start.attributes.get(path.rpartition("@")[2]), pa.string())
+                value = pa.scalar(self._start.attributes.get(path.rpartition("@")[2]), pa.string())
                 found.append(pa.repeat(value, batch.num_rows))
         return pc.coalesce(*found) if found[1:] else found[0]
 
-    def count(self, batch: pa.RecordBatch, valued: dict[str, int]) -> None:
-        """Add to `valued`, by element name, the records that have an attribute of it; at most as many as do."""
-        for element, numbers in self.attributed.items():
-            name = element.rpartition("/")[2]
-            valued[name] += max(batch.num_rows - batch.column(number).null_count for number in numbers)
+
+def _opened(blob: Blob, start: Head, record: str, attributed: frozenset[str] = frozenset()) -> Watched:
+    """The document, watched."""
+    prefix, colon, _ = start.root.rpartition(":")
+    bounds = Bounds(f"{prefix}{colon}{record.rpartition('/')[2]}", lambda: bounded(decompressed(blob)))
+    return Watched(decompressed(blob), start, attributed, bounds)
 
 
 def _local(path: str) -> str:
     return re.sub(r"(?<=[/@])[\w.-]+:", "", re.sub(r"^[\w.-]+:", "", path))
 
 
-def _configuration(record: str, places: tuple[str, ...]) -> dict[str, object]:
-    parent, _, row = record.rpartition("/")
-    fields = [
-        {"name": f"f{number}", "xml_path": path, "data_type": "Utf8", "nullable": True}
-        for number, path in enumerate(places)
-    ]
-    return {"tables": [{"name": row, "xml_path": parent or "/", "levels": [], "fields": fields}]}
+def _from(record: str, path: str) -> str:
+    """`path` from the root, where it starts at `record`."""
+    place = _local(path)
+    while place.startswith("../") and record:
+        record, place = record.rpartition("/")[0], place[3:]
+    return place if place.startswith("/") else f"{record}/{place}"
 
 
-@cache
-def _parser(configuration: str) -> xml2arrow.XmlToArrowParser:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "xml2arrow.yaml"
-        path.write_text(configuration, encoding="utf-8")
-        return xml2arrow.XmlToArrowParser(path)
+def _element(record: str, place: str) -> str:
+    """The innermost element, `record` or one above it below the root, that `place` is below; none is empty."""
+    element = record
+    while element.count("/") > 1 and not place.startswith(f"{element}/"):
+        element = element.rpartition("/")[0]
+    # a record may be the root
+    return element if place.startswith(f"{element}/") and (element == record or element.count("/") > 1) else ""
 
 
 def _reason(failure: Exception) -> str:

@@ -1,0 +1,108 @@
+"""The record behind a row, as its object holds it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from lxml import etree
+from tests.sources import test_docx, test_xml, test_xml_children
+from tests.sources.objects import SECRET, blob, parsed
+
+from potable.errors import DataError, EnvironmentFailure, PotableError
+from potable.sources import originals
+from potable.sources.base import Blob, Source
+from potable.sources.rest import RestSource
+from potable.sources.sql import SqlSource
+
+RECORDS = [
+    '<payslip id="1"/>',
+    '<payslip id="/>"></payslip>',
+    "<payslip>x/></payslip  \n>",
+    "<payslip><a/></payslip>",
+    '<payslip\n id = "é"><payslip/><!-- /> --></payslip>',
+    "<payslip><![CDATA[</payslip>/>]]></payslip>",
+]
+
+
+def failure(source: Source[Any], held: Blob, ordinal: int) -> PotableError:
+    with pytest.raises((DataError, EnvironmentFailure)) as caught:
+        source.record("t", held, ordinal)
+    assert SECRET not in caught.value.text() + repr(caught.value.__cause__)
+    return caught.value
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "iso-8859-1"])
+def test_a_record_of_xml_is_cut_out_as_it_stands(tmp_path: Path, encoding: str) -> None:
+    name = encoding.removesuffix("-be")
+    body = "<x><payslip/></x>\n".join(["", *RECORDS, ""])
+    document = f'<?xml version="1.0" encoding="{name}"?><payroll>{body}</payroll>'
+    raw = b"\xfe\xff" * (encoding == "utf-16-be") + document.encode(encoding)
+    held = blob(tmp_path, gzip.compress(raw))
+    cut = encoding if encoding != "utf-16" else "utf-16-le"
+    for ordinal, record in enumerate(RECORDS, 1):
+        assert test_xml.source().record("t", held, ordinal).decode(cut) == record
+    for ordinal in (0, -1, len(RECORDS) + 1):
+        assert f"no record {ordinal}" in failure(test_xml.source(), held, ordinal).problem
+
+
+def test_a_record_is_found_far_into_a_document_and_before_what_is_broken(tmp_path: Path) -> None:
+    many = [f"<payslip><empNo>{number}</empNo></payslip>" for number in range(20_000)]
+    held = blob(tmp_path, ("<payroll>" + "".join(many) + f"<payslip><empNo>{SECRET}</x>").encode())
+    for ordinal in (1, 1500, 20_000):
+        assert test_xml.source().record("t", held, ordinal).decode() == many[ordinal - 1]
+    assert "not well-formed" in failure(test_xml.source(), held, 20_001).problem
+
+
+def test_a_record_too_large_to_show_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(originals, "LARGEST", 1 << 20)
+    data = f"<payroll><payslip>{'<a>x</a>' * 300_000}</payslip></payroll>".encode()
+    assert "larger than" in failure(test_xml.source(), blob(tmp_path, data), 1).problem
+
+
+@given(tree=test_xml_children.trees())
+def test_each_row_of_any_tree_has_its_record(tmp_path_factory: pytest.TempPathFactory, tree: etree._Element) -> None:
+    sink = io.BytesIO()
+    etree.ElementTree(tree).write(sink, encoding="utf-8")
+    source = test_xml_children.source({"id": {"path": "@id"}, "v": {"path": "v"}}, "/c/d/e/r")
+    held = blob(tmp_path_factory.getbasetemp(), sink.getvalue(), "tree")
+    originals_ = [source.record("t", held, row["_row"]) for row in parsed(source, held)]
+    expected = [etree.tostring(element, encoding="utf-8", with_tail=False) for element in tree.findall("d/e/r")]
+    assert originals_ == expected
+
+
+def test_a_document_is_its_own_record(tmp_path: Path) -> None:
+    held = blob(tmp_path, test_docx.WHOLE)
+    assert test_docx.source().record("t", held, 1) == test_docx.WHOLE
+    assert "no record 2" in failure(test_docx.source(), held, 2).problem
+
+
+def test_a_row_of_a_database_and_a_record_of_a_page_are_shown_as_json(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "d.sqlite") as connection:
+        connection.execute("CREATE TABLE t (no INTEGER, name TEXT)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", [(1, "a"), (2, None)])
+    connection.close()
+    columns = {"columns": {"name": {}}}
+    keys = {"source": "s", "type": "sql", "url": "sqlite:///d.sqlite", "tables": {"t": columns}}
+    sql = SqlSource.model_validate(keys)
+    (chunk,) = sql.arrivals(tmp_path)
+    held = blob(tmp_path, chunk.open().read())
+    assert json.loads(sql.record("t", held, 2)) == {"no": "2", "name": None}
+    assert "no record 3" in failure(sql, held, 3).problem
+    keys = {"source": "s", "type": "rest", "url": "http://127.0.0.1:9", "tables": {"t": {"endpoint": "x", **columns}}}
+    rest = RestSource.model_validate(keys)
+    page = blob(tmp_path, json.dumps({"data": [{"name": "é", "n": {"x": 1}}, {"name": None}]}).encode())
+    assert json.loads(rest.record("t", page, 1)) == {"name": "é", "n": {"x": 1}}
+    assert "no record 3" in failure(rest, page, 3).problem
+
+
+def test_an_object_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+    gone = Blob("a.xml", str(tmp_path), "raw/a.xml", False, 0)
+    for source in (test_xml.source(), test_docx.source()):
+        assert failure(source, gone, 1).code == "E002"
