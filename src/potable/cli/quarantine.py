@@ -27,7 +27,9 @@ def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], 
         ProjectError: P031, the project has no such table.
     """
     names = [_known(project, wanted)] if wanted else list(project.tables)
-    facts, rows, stale = [], [], False
+    facts: list[dict[str, Any]] = []
+    rows: list[list[object]] = []
+    stale = False
     for name in names:
         found = held(project, name)
         if found is None:

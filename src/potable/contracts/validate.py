@@ -206,8 +206,9 @@ def _breaks(parsed: ir.Table, rule: Rule) -> ir.BooleanValue:
     if rule.reason == "mistyped":
         return parsed[MISTYPED].notnull()
     column = rule.reason.removeprefix("missing:")
-    # a required cell that could not be read is mistyped, not missing
-    listed = ("," + parsed[MISTYPED].fill_null("") + ",").contains(f",{column},")
+    # a required cell that could not be read is mistyped, not missing; so are all of a record that could not
+    mistyped = "," + parsed[MISTYPED].fill_null("") + ","
+    listed = mistyped.contains(f",{column},") | mistyped.contains(",@record,")
     return parsed[column].isnull() & ~listed
 
 

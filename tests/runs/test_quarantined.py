@@ -1,0 +1,172 @@
+"""`potable quarantine`: what is held back, where it came from, and that replay takes back exactly what is mended."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.runs.conftest import Bench
+from tests.runs.test_layers import NOTES, VARIABLES, notes_project
+
+from potable.cli.app import main
+
+Call = Callable[..., tuple[int, str, str]]
+DUMP = """\
+emp_no,day,seen,amount,level
+E1,2020-01-31,,1,0
+Kofi Ünal,2020-02-30,,7,0
+,2020-01-31,,1,0
+E3,2020-01-31,,-1,2
+E4,2020-01-31,,1,many
+E5,2020-01-31,,1,0,0
+"""
+
+
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one small table of its own, validated."""
+    root = tmp_path / "project"
+    notes_project(root, NOTES.replace(", mostly: 0.4", ""))
+    (root / "notes").mkdir()
+    (root / "notes" / "n.csv").write_text(DUMP, encoding="utf-8")
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    return root
+
+
+@pytest.fixture
+def call(notes: Path, capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command on that project: exit code, stdout, stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main(["-C", str(notes), *arguments])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return code, *capsys.readouterr()
+
+    assert run("run", "--only", "ingest", "--select", "notes")[0] == 0
+    assert run("run", "--only", "validate", "--select", "notes")[0] == 0
+    return run
+
+
+def facts(result: tuple[int, str, str]) -> Any:
+    assert result[0] == 0, result[2]
+    return json.loads(result[1])
+
+
+def edit(notes: Path, old: str, new: str) -> None:
+    path = notes / "sources" / "notes.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_list_counts_rows_by_reason(call: Call) -> None:
+    (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
+    assert (found["rows"], found["rows_in"], found["cells"], found["current"]) == (4, 6, 1, True)
+    assert found["reasons"] == {"mistyped": 2, "missing:emp_no": 1, "be_between:amount": 1}
+    text = call("quarantine", "list")[1]
+    assert "not validated yet" in text and "notes.notes" in text
+
+
+def test_show_tells_where_each_record_stands_and_no_value(call: Call) -> None:
+    found = facts(call("quarantine", "show", "notes.notes", "-o", "json"))
+    assert [(item["object"], item["record"], item["batch"]) for item in found] == [
+        ("n.csv", n, 1) for n in (2, 3, 4, 6)
+    ]
+    assert found[0]["reasons"] == ["mistyped:day"] and found[0]["first_seen"]
+    assert found[0]["values"]["emp_no"] == "Aaaa Aaaa" and found[0]["values"]["day"] == "2020-02-30"
+    assert [item["reasons"] for item in found[1:3]] == [["missing:emp_no"], ["be_between:amount"]]
+    everything = "".join(
+        part for args in ([], ["-o", "json"]) for part in call("quarantine", "show", "notes.notes", *args)[1:]
+    )
+    assert "Kofi" not in everything and "E3" not in everything
+
+
+def test_show_can_be_asked_for_one_reason_and_a_few(call: Call) -> None:
+    show = ("quarantine", "show", "notes.notes", "-o", "json")
+    assert [item["record"] for item in facts(call(*show, "--reason", "mistyped"))] == [2, 6]
+    assert [item["record"] for item in facts(call(*show, "--limit", "1"))] == [2]
+    assert "nothing of `notes.notes` is held back for `no`" in call(*show[:3], "--reason", "no")[1]
+
+
+def test_export_has_the_original_and_is_noted_in_the_audit_log(call: Call, notes: Path) -> None:
+    target = notes / "out.ndjson"
+    asked = ("quarantine", "export", "notes.notes", "--to", str(target), "--why", "for the owner")
+    assert facts(call(*asked, "-o", "json"))["records"] == 4
+    lines = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    assert [line["original"].strip() for line in lines] == [DUMP.splitlines()[n] for n in (2, 3, 4, 6)]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    entries = [json.loads(path.read_text()) for path in sorted((notes / "lake/open/audit").iterdir())]
+    assert (entries[-1]["what"], entries[-1]["why"]) == ("quarantine export notes.notes", "for the owner")
+    assert "Kofi" not in json.dumps(entries, ensure_ascii=False)
+    assert call(*asked)[0] == 3
+
+
+def test_replay_takes_back_what_a_mended_contract_lets_pass(call: Call, notes: Path) -> None:
+    edit(
+        notes,
+        "min_value: 0}\n      - expect_column_values_to_be_between: {column: level",
+        "min_value: -9}\n      - expect_column_values_to_be_between: {column: level",
+    )
+    (stale,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
+    assert not stale["current"] and stale["rows"] == 4
+    assert facts(call("quarantine", "replay", "notes.notes", "-o", "json")) == [
+        {"table": "notes.notes", "taken_back": 1, "still": 3, "new": 0}
+    ]
+    (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
+    assert (found["rows"], found["rows_in"], found["current"]) == (3, 6, True)
+
+
+def test_replaying_again_takes_back_nothing(call: Call) -> None:
+    for _ in range(2):
+        assert facts(call("quarantine", "replay", "notes.notes", "-o", "json")) == [
+            {"table": "notes.notes", "taken_back": 0, "still": 4, "new": 0}
+        ]
+
+
+def test_a_replay_that_a_check_stops_leaves_what_was_held_back(call: Call, notes: Path) -> None:
+    edit(notes, "expect_table_row_count_to_be_between: {max_value: 14}", "expect_table_row_count_to_equal: {value: 1}")
+    code, out, err = call("quarantine", "replay", "notes.notes")
+    assert (code, out) == (1, "") and "D001" in err
+    (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
+    assert (found["rows"], found["current"]) == (4, False)
+
+
+def test_unknown_and_unvalidated_tables_are_told(call: Call) -> None:
+    assert call("quarantine", "show", "notes.note")[0] == 2
+    code, _, err = call("quarantine", "show", "hrms.people")
+    assert code == 3 and "has not been validated yet" in err
+
+
+def test_rows_about_nobody_are_listed_and_shown(
+    published: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in published.company.variables.items():
+        monkeypatch.setenv(name, value)
+    main(["-C", str(published.root), "quarantine", "list", "-o", "json"])
+    found = {item["table"]: item for item in json.loads(capsys.readouterr().out)}
+    name = next(name for name, item in found.items() if item["nobody"])
+    main(
+        [
+            "-C",
+            str(published.root),
+            "quarantine",
+            "show",
+            name,
+            "--reason",
+            "belongs_to_nobody",
+            "--limit",
+            "9999",
+            "-o",
+            "json",
+        ]
+    )
+    shown = json.loads(capsys.readouterr().out)
+    assert len(shown) == found[name]["nobody"]
+    assert all(item["reasons"] == ["belongs_to_nobody"] and item["batch"] for item in shown)
