@@ -14,6 +14,8 @@ from typing import Any
 from potable.errors import MissingExtra, ProjectError, did_you_mean
 
 EXTRAS = {
+    "confluent_kafka": "kafka",
+    "fastavro": "kafka",
     "httpx": "rest",
     "lxml": "docx",
     "pandas": "spark",

@@ -37,6 +37,7 @@ _SLOWEST = 20
 """A body may take this many times `timeout` altogether; a server that drips bytes is given up."""
 _MARGIN = 30.0
 """Seconds before its end from which a token is not used any more."""
+_TAKEN = frozenset({200})
 _PASSING = frozenset({408, 425, 429})
 P = TypeVar("P")
 
@@ -104,7 +105,14 @@ class Service:
         except httpx.InvalidURL:
             raise failure(self._source, "`url` is not a URL", retryable=False) from None
 
-    def get(self, url: httpx.URL, name: str, read: Callable[[bytes, httpx.Headers], P]) -> P:
+    def get(
+        self,
+        url: httpx.URL,
+        name: str,
+        read: Callable[[bytes, httpx.Headers], P],
+        *,
+        statuses: frozenset[int] = _TAKEN,
+    ) -> P:
         """What `read` makes of the answer.
 
         Args:
@@ -112,6 +120,7 @@ class Service:
             name: what messages call it.
             read: reads a body and headers; raises ValueError, with a reason that quotes nothing, where asking
                 again may help.
+            statuses: the statuses of answers that `read` takes.
 
         Raises:
             EnvironmentFailure: E001 after the last attempt, or at once when asking again cannot help.
@@ -122,14 +131,14 @@ class Service:
             return self._client.build_request("GET", signed, headers=headers(self._auth, self._bearer()))
 
         try:
-            return self._patiently(request, name, read)
+            return self._patiently(request, name, read, statuses)
         except _Refused as refused:
             status = refused.status
         # a token may end before its time, once
         if status == 401 and isinstance(self._auth, OAuth2):
             self._token = ""
             try:
-                return self._patiently(request, name, read)
+                return self._patiently(request, name, read, statuses)
             except _Refused as refused:
                 status = refused.status
         raise failure(self._source, f"the server refuses the credentials (HTTP {status})", retryable=False) from None
@@ -156,7 +165,11 @@ class Service:
             raise failure(self._source, why, retryable=False) from None
 
     def _patiently(
-        self, request: Callable[[], httpx.Request], name: str, read: Callable[[bytes, httpx.Headers], P]
+        self,
+        request: Callable[[], httpx.Request],
+        name: str,
+        read: Callable[[bytes, httpx.Headers], P],
+        statuses: frozenset[int] = _TAKEN,
     ) -> P:
         waited, tried, why, asked = 0.0, 0, "", None
         while tried < self._pace.attempts:
@@ -170,7 +183,7 @@ class Service:
             try:
                 status, received, body = self._asked(request)
                 asked = self._told(received)
-                if status == 200:
+                if status in statuses:
                     return read(body, received)
                 why = f"HTTP {status}"
             except httpx.HTTPError as trouble:

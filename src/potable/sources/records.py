@@ -24,14 +24,19 @@ def read_json(data: bytes | str) -> Any:
     Raises:
         ValueError: it is not JSON, has NaN or Infinity, or is nested too deeply.
     """
-
-    def refused(name: str) -> Any:
-        raise ValueError(f"{name} is not JSON")
-
     try:
-        return json.loads(data, parse_float=str, parse_int=str, parse_constant=refused)
+        text = data if isinstance(data, str) else data.decode(json.detect_encoding(data))
+        return _READER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _refused(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+# made once: making one takes longer than reading a short record
+_READER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refused)
 
 
 def at(value: Any, path: str) -> Any:
