@@ -21,7 +21,7 @@ from pydantic import SecretStr, model_validator
 
 from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure
-from potable.sources.streams import Message
+from potable.sources.streams import Message, gone
 
 _AT_ONCE = 1000
 """Messages taken from the client at once."""
@@ -239,17 +239,6 @@ class Cluster:
             next="potable doctor",
             retryable=retryable,
         ) from None
-
-
-def gone(source: str, why: str) -> EnvironmentFailure:
-    """The error for messages that can never be read; `why` names them by their place."""
-    return EnvironmentFailure(
-        f"source `{source}`: {why}",
-        "E009",
-        hint="run more often than the topic forgets; `lost: record` in the table notes what is lost and reads on",
-        state="nothing was landed from this source; what was landed before stays",
-        next="potable state show",
-    )
 
 
 def _message(message: ck.Message, partition: int) -> Message:

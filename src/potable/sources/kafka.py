@@ -21,9 +21,9 @@ from pydantic import Field, model_validator
 from potable.sources import streams
 from potable.sources.avro import Registry, SchemaRegistry
 from potable.sources.base import Arrival, Blob, Held, Source
-from potable.sources.cluster import Cluster, Security, Span, gone
+from potable.sources.cluster import Cluster, Security, Span
 from potable.sources.onwards import State
-from potable.sources.streams import Chunk, Schemas, StreamTable
+from potable.sources.streams import Chunk, Schemas, StreamTable, gone
 
 
 class KafkaTable(StreamTable):

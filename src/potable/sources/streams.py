@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import model_validator
 
+from potable.errors import EnvironmentFailure
 from potable.sources.base import Blob
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.records import column, leaves, read_json, texts, unread
@@ -148,6 +149,17 @@ def schema_number(data: bytes | None) -> int | None:
     if data is None or len(data) < _FRAMED or data[0]:
         return None
     return int.from_bytes(data[1:_FRAMED])
+
+
+def gone(source: str, why: str) -> EnvironmentFailure:
+    """The error for messages that can never be read; `why` names them by their place."""
+    return EnvironmentFailure(
+        f"source `{source}`: {why}",
+        "E009",
+        hint="run more often than the topic forgets; `lost: record` in the table notes what is lost and reads on",
+        state="nothing was landed from this source; what was landed before stays",
+        next="potable state show",
+    )
 
 
 def parse(table: StreamTable, blob: Blob) -> Iterator[pa.RecordBatch]:
