@@ -25,10 +25,33 @@ def read_json(data: bytes | str) -> Any:
         ValueError: it is not JSON, has NaN or Infinity, or is nested too deeply.
     """
     try:
-        text = data if isinstance(data, str) else data.decode(json.detect_encoding(data))
-        return _READER.decode(text)
+        text = data if isinstance(data, str) else _decoded(data)
+        return _whole(_READER, text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def read_line(text: str) -> Any:
+    """The document of a line that was written by us, numbers as numbers.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    return _whole(_LINES, text)
+
+
+def _whole(reader: json.JSONDecoder, text: str) -> Any:
+    """All of `text` as one document; the short way where no blanks surround it."""
+    try:
+        value, end = reader.raw_decode(text)
+    except ValueError:
+        value, end = None, -1
+    return value if end == len(text) else reader.decode(text)
+
+
+def _decoded(data: bytes) -> str:
+    head = data[:4]
+    return data.decode("utf-8" if head and head[0] < 0x80 and 0 not in head else json.detect_encoding(data))
 
 
 def _refused(name: str) -> Any:
@@ -37,6 +60,7 @@ def _refused(name: str) -> Any:
 
 # made once: making one takes longer than reading a short record
 _READER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refused)
+_LINES = json.JSONDecoder()
 
 
 def at(value: Any, path: str) -> Any:

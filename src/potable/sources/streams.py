@@ -19,14 +19,14 @@ from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from potable.errors import EnvironmentFailure
 from potable.sources.base import Blob
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.records import column, leaves, read_json, texts, unread
+from potable.sources.records import column, leaves, read_json, read_line, texts, unread
 from potable.sources.typed import typed_at
-from potable.tables import Table
+from potable.tables import Column, Table
 
 _FORM = "messages/1"
 """What the first line of an object says it is."""
@@ -43,9 +43,11 @@ Schemas = Callable[[int], list[str] | None]
 
 
 class StreamTable(Table):
-    """A table of messages. Columns have dotted paths in the value, or `@key` (and paths in it: `@key.id`),
-    `@partition`, `@offset`, `@timestamp`, `@header.NAME` and `@deleted` (whether the message has no value)."""
+    """A table of messages."""
 
+    columns: dict[str, Column] = Field(min_length=1)
+    """Columns by name, in output order. Paths are dotted paths in the value, or `@key` (`@key.PATH`), `@partition`,
+    `@offset`, `@timestamp`, `@header.NAME` and `@deleted`, which is true for a message without a value."""
     value: Literal["json", "avro"] = "json"
     """Form of values: JSON objects, or Avro records whose schemas a registry has."""
     key: Literal["text", "json", "avro"] = "text"
@@ -222,7 +224,7 @@ def _lines(blob: Blob) -> Iterator[Message | dict[str, Any]]:
                 raise ValueError
             for line in lines:
                 number += 1
-                found = json.loads(line)
+                found = read_line(line.decode())
                 yield found if "schema" in found else Message.of(found)
     except (ValueError, KeyError, TypeError, *DAMAGE) as failure:
         raise unreadable(blob, f"not an object of messages ({type(failure).__name__})", row=number) from None
