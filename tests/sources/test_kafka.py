@@ -52,6 +52,8 @@ class Brokers:
 
     at: str
     sasl: str = ""
+    """Address of the listener that is encrypted and wants a password."""
+    ca: Path = Path()
 
     def producer(self, **keys: Any) -> Any:
         return ck.Producer({"bootstrap.servers": self.at, **keys}, logger=QUIET)
@@ -74,8 +76,9 @@ def mock() -> Iterator[Brokers]:
 
 @pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
-    with broker(tmp_path_factory.mktemp("broker"), SECRET) as (open_, sasl):
-        yield Brokers(open_, sasl)
+    folder = tmp_path_factory.mktemp("broker")
+    with broker(folder, SECRET) as (open_, sasl):
+        yield Brokers(open_, sasl, folder / "ca.pem")
 
 
 @pytest.fixture(params=["mock", pytest.param("real", marks=pytest.mark.broker)])
@@ -595,7 +598,9 @@ def test_a_compacted_topic_is_read_over_its_gaps(real: Brokers, world: Callable[
 
 
 @pytest.mark.broker
+@pytest.mark.parametrize("sasl", ["PLAIN", "SCRAM-SHA-512"])
 def test_name_and_password_are_proven_and_never_shown(
+    sasl: str,
     real: Brokers,
     world: Callable[..., World],
     topic: str,
@@ -604,17 +609,24 @@ def test_name_and_password_are_proven_and_never_shown(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     real.send(topic, *numbered(1))
-    security = {"sasl": "PLAIN", "user": "reader", "password": SECRET}
+    if sasl != "PLAIN":
+        client = admin.AdminClient({"bootstrap.servers": real.at}, logger=QUIET)
+        form = admin.ScramCredentialInfo(admin.ScramMechanism.SCRAM_SHA_512, 4096)
+        user = admin.UserScramCredentialUpsertion("reader", form, SECRET.encode())
+        client.alter_user_scram_credentials([user])["reader"].result(20)
+    security = {"sasl": sasl, "user": "reader", "password": SECRET, "tls": True, "ca": str(real.ca)}
     made = world(real, source={"brokers": real.sasl, "security": security})
     made.ingest()
     assert values(made.rows(), "id") == [1]
-    wrong = world(real, source={"brokers": real.sasl, "security": {**security, "password": f"{SECRET}-old"}})
-    failure = wrong.refused()
-    assert "refuse the credentials" in failure.problem
-    assert not failure.retryable
+    told = ""
+    for wrong, said in [({"password": f"{SECRET}-old"}, "refuse the credentials"), ({"ca": None}, "_SSL")]:
+        keys = {"brokers": real.sasl, "security": {**security, **wrong}, "timeout": 1}
+        failure = world(real, source=keys).refused()
+        assert said in failure.problem
+        told += failure.text() + json.dumps(failure.record()) + repr(failure.__cause__)
     held = "".join(path.name + path.read_text(errors="replace") for path in made.folder.rglob("*.json"))
-    told = failure.text() + json.dumps(failure.record()) + repr(failure.__cause__) + repr(wrong.source)
-    assert SECRET not in told + held + caplog.text + "".join(capfd.readouterr()) + made.source.model_dump_json()
+    told += held + caplog.text + "".join(capfd.readouterr()) + repr(made.source) + made.source.model_dump_json()
+    assert SECRET not in told
 
 
 def test_settings_the_client_does_not_take_are_told(tmp_path: Path) -> None:

@@ -158,12 +158,13 @@ class Cluster:
         return str(found.cluster_id or ""), spans
 
     def _metadata(self) -> ck.admin.ClusterMetadata:
-        """All topics; asked for in short turns, because the client tells of refusals only between them."""
-        end = time.monotonic() + self._timeout
+        """All topics; asked for in turns that grow, because the client tells of refusals only between them."""
+        end, turn = time.monotonic() + self._timeout, 0.5
         while True:
             try:
-                return self._consumer.list_topics(timeout=min(2.0, self._timeout))
+                return self._consumer.list_topics(timeout=min(turn, self._timeout))
             except ck.KafkaException as trouble:
+                turn *= 2
                 self._consumer.poll(0)
                 if time.monotonic() > end or set(self._troubles) & set(_REFUSED):
                     self._fail_by(trouble.args[0].name())
