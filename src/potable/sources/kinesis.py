@@ -54,8 +54,8 @@ class KinesisTable(StreamTable):
 class AccessKey(Declaration):
     """A key of AWS."""
 
-    access_key_id: str
-    """Id of the key."""
+    access_key_id: str = Field(repr=False)
+    """Id of the key, by reference."""
     secret_access_key: SecretStr
     """The key, by reference."""
     session_token: SecretStr | None = None
