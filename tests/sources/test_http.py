@@ -236,6 +236,22 @@ def test_a_declared_header_says_when_the_limit_is_lifted(server: Server, clock: 
     assert clock.pauses[0] <= 0.2
 
 
+def test_a_reset_told_with_every_answer_does_not_slow_what_has_no_limit(server: Server, clock: Clock) -> None:
+    told = {"X-RateLimit-Reset": "50", "Retry-After": "50"}
+    server.answers = [(200, told, b"{"), (500, {"X-RateLimit-Reset": "50"}, b""), page()]
+    ids(source(server.url, pace={"reset_header": "X-RateLimit-Reset"}))
+    assert max(clock.pauses) <= 0.4
+
+
+def test_a_query_of_the_url_goes_with_every_request(server: Server) -> None:
+    server.answers = [page(1), page()]
+    ids(source(f"{server.url}/api/?tenant=a%2Fb"))
+    assert [(path, query) for path, query, _ in server.requests] == [
+        ("/api/list", {"tenant": ["a/b"], "p": ["1"]}),
+        ("/api/list", {"tenant": ["a/b"], "p": ["2"]}),
+    ]
+
+
 def test_requests_keep_their_pace(server: Server, clock: Clock) -> None:
     server.answers = [page(1), page(2), page(3), page()]
     ids(source(server.url, pace={"requests_per_second": 4}))

@@ -101,7 +101,9 @@ class Service:
     def below(self, endpoint: str) -> httpx.URL:
         """URL of an endpoint below the service's."""
         try:
-            return httpx.URL(str(self.url).rstrip("/") + "/" + endpoint.lstrip("/") if endpoint else self.url)
+            path = f"/{endpoint.lstrip('/')}" if endpoint else ""
+            found = httpx.URL(str(self.url.copy_with(query=None)).rstrip("/") + path)
+            return found.copy_merge_params(self.url.params)
         except httpx.InvalidURL:
             raise failure(self._source, "`url` is not a URL", retryable=False) from None
 
@@ -182,7 +184,7 @@ class Service:
             tried += 1
             try:
                 status, received, body = self._asked(request)
-                asked = self._told(received)
+                asked = self._told(status, received)
                 if status in statuses:
                     return read(body, received)
                 why = f"HTTP {status}"
@@ -226,12 +228,10 @@ class Service:
             response.close()
         return response.status_code, response.headers, bytes(body)
 
-    def _told(self, received: httpx.Headers) -> float | None:
-        """Seconds the server asks to wait, if it does."""
-        if asked := received.get("Retry-After"):
-            return _seconds(asked)
-        reset = received.get(self._pace.reset_header) if self._pace.reset_header else None
-        return _seconds(reset) if reset else None
+    def _told(self, status: int, received: httpx.Headers) -> float | None:
+        """Seconds the server asks to wait, if it does; many tell of their limit with every answer."""
+        names = {429: ("Retry-After", self._pace.reset_header), 503: ("Retry-After",)}.get(status, ())
+        return next((_seconds(received[name]) for name in names if name and name in received), None)
 
 
 @cache
