@@ -173,7 +173,7 @@ class Service:
         read: Callable[[bytes, httpx.Headers], P],
         statuses: frozenset[int] = _TAKEN,
     ) -> P:
-        waited, tried, why, asked = 0.0, 0, "", None
+        waited, tried, status, why, asked = 0.0, 0, 0, "", None
         while tried < self._pace.attempts:
             if tried:
                 pause = _wait(tried, asked)
