@@ -23,7 +23,7 @@ from tests.sources.objects import SECRET, blob, landed_rows, refusal, values
 from tests.sources.web import Answer, Server
 
 from potable.cli import state as cli_state
-from potable.errors import EnvironmentFailure
+from potable.errors import DataError, EnvironmentFailure
 from potable.sources import streams
 from potable.sources.ingest import Ingested, Landing, current, ingest, rewind
 from potable.store.log import Log
@@ -233,6 +233,13 @@ def test_messages_that_cannot_be_read_keep_their_place(mock: Brokers, world: Cal
     kept = [json.loads(json.loads(row["_unparsed"])["@record"]) for row in rows if row["_mistyped"] == "@record"]
     assert [(line["offset"], line["value"]) for line in kept][:2] == [(1, "{"), (2, {"base64": "//4="})]
     assert len(kept) == 7
+    (arrival,) = made.source.arrivals(Path())
+    held = blob(made.folder, arrival.open().read())
+    for row, line in zip(range(2, 9), kept, strict=True):
+        assert json.loads(made.source.record("t", held, row)) == line
+    for nowhere in (0, 11):
+        with pytest.raises(DataError, match=f"no record {nowhere}"):
+            made.source.record("t", held, nowhere)
 
 
 def test_leaves_of_the_first_values_are_observed(mock: Brokers, world: Callable[..., World], topic: str) -> None:

@@ -210,6 +210,7 @@ def test_answers_in_xml_are_followed_and_read_like_xml_files(server: Server, tmp
     first = blob(tmp_path, found[0][1], found[0][0])
     assert values(parsed(made, first), "_row", "id", "name") == [(1, 1, "a"), (2, 2, "b")]
     assert made.observe("t", first) == {"@id", "who/name"}
+    assert made.record("t", first, 2) == b'<n:item id="2"><who><name>b</name></who></n:item>'
 
 
 def test_xml_pages_are_counted(server: Server) -> None:

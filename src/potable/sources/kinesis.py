@@ -100,6 +100,10 @@ class KinesisSource(Source[KinesisTable]):
         """Typed batches of one object."""
         yield from streams.parse(self.tables[table], blob)
 
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The message as it landed: a line of JSON with its place, time, key, headers and value."""
+        return streams.record(blob, ordinal)
+
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Dotted paths of all values in the first records."""
         return streams.observe(self.tables[table], blob)

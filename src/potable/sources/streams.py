@@ -24,6 +24,7 @@ from pydantic import Field, model_validator
 from potable.errors import EnvironmentFailure
 from potable.sources.base import Blob
 from potable.sources.files import DAMAGE, unreadable
+from potable.sources.originals import missing
 from potable.sources.records import column, leaves, read_json, read_line, texts, unread
 from potable.sources.typed import typed_at
 from potable.tables import Column, Table
@@ -178,6 +179,19 @@ def parse(table: StreamTable, blob: Blob) -> Iterator[pa.RecordBatch]:
         if good := [row for row in part if row.record is not None] if bad else part:
             found = {name: _texts(good, declared.paths(name)) for name, declared in table.columns.items()}
             yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
+
+
+def record(blob: Blob, ordinal: int) -> bytes:
+    """The line of a message.
+
+    Raises:
+        DataError: D007, there is no such message, or the object is none of messages.
+    """
+    found = (item for item in _lines(blob) if isinstance(item, Message))
+    message = next(islice(found, ordinal - 1, None), None) if ordinal > 0 else None
+    if message is None:
+        raise missing(blob, ordinal)
+    return message.line().encode()
 
 
 def observe(table: StreamTable, blob: Blob) -> frozenset[str] | None:
