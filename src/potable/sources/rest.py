@@ -243,13 +243,13 @@ def _as_xml(source: str, tables: Mapping[str, RestTable]) -> XmlSource:
 
 def _batches(table: RestTable, rows: Sequence[tuple[str, int, Any]]) -> Iterator[pa.RecordBatch]:
     """Typed rows of records; what is no object comes with its text only."""
-    if bad := [(name, row, json.dumps(record)) for name, row, record in rows if not isinstance(record, dict)]:
-        names, ordinals, originals = zip(*bad, strict=True)
-        yield unread(table, names, ordinals, originals)
-    if good := [row for row in rows if isinstance(row[2], dict)] if bad else rows:
+    if good := [row for row in rows if isinstance(row[2], dict)]:
         names, ordinals, records = zip(*good, strict=True)
         texts = {name: column(records, declared.paths(name)) for name, declared in table.columns.items()}
         yield typed_at(table, texts, pa.array(names, pa.string()), pa.array(ordinals, pa.int64()))
+    if bad := [(name, row, json.dumps(record)) for name, row, record in rows if not isinstance(record, dict)]:
+        names, ordinals, originals = zip(*bad, strict=True)
+        yield unread(table, names, ordinals, originals)
 
 
 def _reading(table: RestTable, before: Any) -> Reading | None:

@@ -173,12 +173,12 @@ def parse(table: StreamTable, blob: Blob) -> Iterator[pa.RecordBatch]:
     """
     rows = _decoded(table, blob)
     while part := list(islice(rows, _BATCH_ROWS)):
+        if good := [row for row in part if row.record is not None]:
+            found = {name: _texts(good, declared.paths(name)) for name, declared in table.columns.items()}
+            yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
         if bad := [row for row in part if row.record is None]:
             originals = [row.message.line() for row in bad]
             yield unread(table, [blob.name] * len(bad), [row.ordinal for row in bad], originals)
-        if good := [row for row in part if row.record is not None] if bad else part:
-            found = {name: _texts(good, declared.paths(name)) for name, declared in table.columns.items()}
-            yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
 
 
 def record(blob: Blob, ordinal: int) -> bytes:
