@@ -75,7 +75,7 @@ class ClientCredentials(Declaration):
     """Its secret, by reference."""
     scope: str = ""
     """Scopes asked for, separated by blanks."""
-    params: dict[str, str] = Field(default_factory=dict)
+    params: dict[str, str] = Field(default_factory=dict, repr=False)
     """Further fields of the token request, such as `audience`."""
     client: Literal["header", "body"] = "header"
     """Where the token endpoint takes name and secret: as HTTP basic authentication, or as fields of the request."""

@@ -54,7 +54,7 @@ class RestTable(IncrementalTable):
     """Dotted path in a page to its list of records; empty where the page itself is the list."""
     record: str | None = None
     """For answers in XML: path of the record element from the root; columns have paths below it, as in XML files."""
-    params: dict[str, str | int] = Field(default_factory=dict)
+    params: dict[str, str | int] = Field(default_factory=dict, repr=False)
     """Query parameters of every request."""
     pagination: Pagination = Cursor()
     """How pages follow one another: `none`, or by cursor, Link header, link in the page, page number or offset."""
