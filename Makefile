@@ -19,7 +19,7 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 	@$(BIN)/python -m potable.estate serve demo/estate -- $(BIN)/potable -C demo run
 	@$(BIN)/potable -C demo show employee_attrition
 
-test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(AIRFLOW)/.ready  ## all tests
+test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(AIRFLOW)/.ready  ## all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12
 
 lint: $(READY) types  ## style, types, import layers
@@ -61,6 +61,12 @@ $(VENV)/.s3a: $(READY) tests/engines/s3a/pom.xml
 	@rm -rf $(VENV)/s3a
 	@mvn -q -B -f tests/engines/s3a/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
 	  -DoutputDirectory=$(abspath $(VENV))/s3a && touch $@ || true
+
+# forty megabytes of a real Kafka broker; without Maven or its network the tests that need it say so and are skipped
+$(VENV)/.kafka: $(READY) tests/sources/kafka/pom.xml
+	@rm -rf $(VENV)/kafka
+	@mvn -q -B -f tests/sources/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+	  -DoutputDirectory=$(abspath $(VENV))/kafka && touch $@ || true
 
 # Airflow never meets the product's environment; where it cannot be had, its tests say so and are skipped
 $(AIRFLOW)/.ready: requirements-airflow.lock

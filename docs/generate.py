@@ -103,7 +103,10 @@ def _models(title: str, model: type[BaseModel], seen: set[str]) -> list[str]:
     for name, info in model.model_fields.items():
         meaning = " ".join((info.description or "").split())
         rows.append(f"| `{info.alias or name}` | {_type(info)} | {_default(info)} | {meaning} |")
-        inner += [(f"{title}: {info.alias or name}", found) for found in _nested(info.annotation)]
+        nested = list(_nested(info.annotation))
+        for found in nested:
+            which = f", {found.__name__}" if len(nested) > 1 else ""
+            inner.append((f"{title}: {info.alias or name}{which}", found))
     out = [f"## {title}\n", *rows, ""]
     for heading, found in inner:
         if found is not Column:

@@ -52,6 +52,7 @@ CODES: dict[str, str] = {
     "E006": "An optional dependency is not installed.",
     "E007": "A setting of the machine or the project cannot be used.",
     "E008": "An earlier step has not run yet.",
+    "E009": "A stream no longer has messages that were not read yet.",
     "G001": "A known identifier was found in the finished dataset.",
     "G002": "The dataset is below its required k-anonymity.",
     "G003": "A feature changed when the future was destroyed.",

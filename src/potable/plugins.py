@@ -14,6 +14,10 @@ from typing import Any
 from potable.errors import MissingExtra, ProjectError, did_you_mean
 
 EXTRAS = {
+    "boto3": "kinesis",
+    "botocore": "kinesis",
+    "confluent_kafka": "kafka",
+    "fastavro": "kafka",
     "httpx": "rest",
     "lxml": "docx",
     "pandas": "spark",

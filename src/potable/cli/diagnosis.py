@@ -17,7 +17,7 @@ from potable.datasets.version import current
 from potable.errors import PotableError
 from potable.project import Project, memory_bytes
 
-_NEEDED = {"xml": "xml2arrow", "docx": "lxml", "rest": "httpx"}
+_NEEDED = {"xml": "xml2arrow", "docx": "lxml", "rest": "httpx", "kafka": "confluent_kafka", "kinesis": "boto3"}
 _SPARE = 1 << 30
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from potable.cli.output import table
 from potable.errors import ProjectError, did_you_mean
 from potable.project import Project
 from potable.sources.ingest import current, rewind
+
+_PARTITIONS = 6
+"""Partitions whose offsets are shown in the table; all of them are in `-o json`."""
 
 
 def shown(project: Project, source: str | None) -> tuple[dict[str, Any], str]:
@@ -22,14 +26,11 @@ def shown(project: Project, source: str | None) -> tuple[dict[str, Any], str]:
     rows = []
     for name in names:
         raw = current(lake.batches(name))
-        read = {
-            table: {"newest": at["newest"], "remembered": sum(at["seen"].values())} for table, at in raw.state.items()
-        }
+        read = {table: _read(at) for table, at in raw.state.items()}
         facts[name] = {"batch": raw.batch, "objects": len(raw.objects), "tables": read}
         for short in project.sources[name].tables:
-            newest = read.get(short, {}).get("newest", "")
             how = "whole" if project.sources[name].snapshot else "new and changed files"
-            how = f"on from {newest[:19]}" if newest else how
+            how = _onwards(read[short]) if short in read else how
             objects = sum(short in landed.tables for landed in raw.objects.values())
             rows.append([f"{name}.{short}", raw.batch, objects, how if raw.batch else "not landed yet"])
     return facts, table(rows, ["table", "batch", "objects", "the next run reads"])
@@ -50,6 +51,23 @@ def rewound(project: Project, source: str, to: int) -> tuple[dict[str, Any], str
     facts = {"source": source, "batch": raw.batch, "as": to, "objects": len(raw.objects)}
     text = f"`{source}` is as after batch {to}, written as batch {raw.batch}: {len(raw.objects):,} objects are current"
     return facts, f"{text}\nnext: potable run"
+
+
+def _read(at: Mapping[str, Any]) -> dict[str, Any]:
+    """How far a table was read: to a moment, or to an offset of each partition."""
+    if "offsets" in at:
+        return {key: at[key] for key in ("offsets", "lost", "restarts")}
+    return {"newest": at["newest"], "remembered": sum(at["seen"].values())}
+
+
+def _onwards(read: Mapping[str, Any]) -> str:
+    if "offsets" not in read:
+        return f"on from {read['newest'][:19]}"
+    first = [f"{partition}:{offset}" for partition, offset in list(read["offsets"].items())[:_PARTITIONS]]
+    more = ", …" if len(read["offsets"]) > _PARTITIONS else ""
+    gaps = [f"{partition}:{first}-{last}" for partition, spans in read["lost"].items() for first, last in spans]
+    lost = f"; lost {', '.join(gaps)}" if gaps else ""
+    return f"on from offsets {', '.join(first)}{more}{lost}"
 
 
 def _known(project: Project, source: str) -> str:

@@ -155,6 +155,8 @@ class Source(Declaration, Generic[T]):
 
     snapshot: ClassVar[bool] = False
     """Whether `arrivals` always lists everything there is, so that names it no longer lists are gone."""
+    forgets: ClassVar[bool] = False
+    """Whether the system may have forgotten what it offered once, so that it is never read again from the start."""
     fixed_columns: ClassVar[bool] = False
     """Whether every object has every column, so that one that lacks a column has drifted."""
 

@@ -72,7 +72,7 @@ def ingest(
     """Land everything `source` offers that is not landed yet.
 
     Args:
-        fresh: read every byte again, also where size and time say that nothing changed.
+        fresh: read every byte again, also where size and time say that nothing changed; streams are read on.
 
     Raises:
         EnvironmentFailure: the source cannot be read (E001, E002) or the raw zone not written (E004);
@@ -80,7 +80,7 @@ def ingest(
     """
     raw = current(landing.log)
     before, number = raw.objects, raw.batch
-    state = State({} if fresh else raw.state, number + 1)
+    state = State({} if fresh and not source.forgets else raw.state, number + 1)
     now: dict[str, Landed] = {}
     arrivals = source.arrivals(base, state)
     for landed in _landed(arrivals, source.source, landing.store, _unstamped(before) if fresh else before, threads):
@@ -95,7 +95,7 @@ def ingest(
     stays = {name: landed for name, landed in before.items() if not source.snapshot or _resumed(landed, state)}
     after = {**stays, **now}
     added = [landed for name, landed in now.items() if _content(before.get(name)) != _content(landed)]
-    if added or after.keys() != before.keys():
+    if added or after.keys() != before.keys() or state.moved:
         # new stamps of unchanged objects are no news, but travel with some
         changed = [landed for name, landed in now.items() if before.get(name) != landed]
         gone = sorted(before.keys() - after.keys())

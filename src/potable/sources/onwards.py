@@ -39,6 +39,9 @@ class State:
     after: dict[str, Any] = field(default_factory=dict)
     """By table, filled in when it has been read to its end."""
 
+    moved: bool = False
+    """Whether the reading got further although nothing was landed, which has to be remembered too."""
+
     @property
     def resumed(self) -> frozenset[str]:
         """Tables of which only what is new was read; what they landed before stays."""

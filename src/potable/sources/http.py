@@ -1,0 +1,283 @@
+"""Requests to an HTTP service, with patience: rate limits, retries with jitter, tokens that expire.
+
+What is refused for good (4xx) is told at once; what may pass (no answer, a body that is cut off or
+unreadable, 408, 429, 5xx) is asked for again, in bounded attempts and bounded waiting. Which page comes
+next is the business of `pagination`. No URL, header or body enters a message: they may hold secrets.
+
+Entry: `Service.get`.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import Field
+
+from potable.declarations import Declaration
+from potable.errors import EnvironmentFailure
+from potable.sources.credentials import ApiKey, Basic, Bearer, ClientCredentials, Login, OAuth2, headers, query
+from potable.sources.records import read_json
+
+LONGEST_WAIT = 60.0
+"""Seconds of one pause, at most."""
+_FIRST_WAIT = 0.2
+_LARGEST_PAGE = 256 << 20
+_SLOWEST = 20
+"""A body may take this many times `timeout` altogether; a server that drips bytes is given up."""
+_MARGIN = 30.0
+"""Seconds before its end from which a token is not used any more."""
+_TAKEN = frozenset({200})
+_PASSING = frozenset({408, 425, 429})
+P = TypeVar("P")
+
+
+class Pace(Declaration):
+    """How fast and how often a service may be asked."""
+
+    requests_per_second: float | None = Field(default=None, gt=0)
+    """Requests per second, at most; as fast as the server answers by default."""
+    reset_header: str | None = None
+    """Header in which the server says when its limit is lifted, such as `X-RateLimit-Reset`: Unix time or seconds."""
+    attempts: int = Field(default=6, ge=1, le=20)
+    """How often a page is asked for before the run gives up."""
+    patience: float = Field(default=600.0, ge=0)
+    """Seconds that are waited for one page at most, all its pauses together."""
+
+
+class _Refused(Exception):
+    """The credentials are not taken."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Service:
+    """An HTTP service: one client, its connections kept, its credentials and its pace."""
+
+    def __init__(
+        self, source: str, url: str, auth: Bearer | Basic | ApiKey | OAuth2 | None, *, timeout: float, pace: Pace
+    ) -> None:
+        """Prepare to ask; nothing is sent yet.
+
+        Raises:
+            EnvironmentFailure: E001, the URL is none or no header can carry the credentials.
+        """
+        self._source, self._auth, self._pace, self._timeout = source, auth, pace, timeout
+        self._token, self._expires, self._next = "", 0.0, 0.0
+        # they log every URL, and one may hold a key
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        try:
+            self.url = httpx.URL(url)
+            if self.url.scheme not in ("http", "https") or not self.url.host:
+                raise ValueError
+            if self.url.userinfo and auth is None:
+                self._auth = Basic(basic=Login(user=self.url.username, password=self.url.password))
+            self.url = self.url.copy_with(userinfo=b"")
+            headers(self._auth, "token")
+            self._client = httpx.Client(timeout=timeout, verify=_trust())
+        except (httpx.InvalidURL, ValueError):
+            why = "`url` is not a URL, or the token holds characters no header can carry"
+            raise failure(source, why, retryable=False) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self._client.close()
+
+    def below(self, endpoint: str) -> httpx.URL:
+        """URL of an endpoint below the service's."""
+        try:
+            path = f"/{endpoint.lstrip('/')}" if endpoint else ""
+            found = httpx.URL(str(self.url.copy_with(query=None)).rstrip("/") + path)
+            return found.copy_merge_params(self.url.params)
+        except httpx.InvalidURL:
+            raise failure(self._source, "`url` is not a URL", retryable=False) from None
+
+    def get(
+        self,
+        url: httpx.URL,
+        name: str,
+        read: Callable[[bytes, httpx.Headers], P],
+        *,
+        statuses: frozenset[int] = _TAKEN,
+    ) -> P:
+        """What `read` makes of the answer.
+
+        Args:
+            url: what is asked for, without credentials.
+            name: what messages call it.
+            read: reads a body and headers; raises ValueError, with a reason that quotes nothing, where asking
+                again may help.
+            statuses: the statuses of answers that `read` takes.
+
+        Raises:
+            EnvironmentFailure: E001 after the last attempt, or at once when asking again cannot help.
+        """
+
+        def request() -> httpx.Request:
+            signed = url.copy_merge_params(query(self._auth))
+            return self._client.build_request("GET", signed, headers=headers(self._auth, self._bearer()))
+
+        try:
+            return self._patiently(request, name, read, statuses)
+        except _Refused as refused:
+            status = refused.status
+        # a token may end before its time, once
+        if status == 401 and isinstance(self._auth, OAuth2):
+            self._token = ""
+            try:
+                return self._patiently(request, name, read, statuses)
+            except _Refused as refused:
+                status = refused.status
+        raise failure(self._source, f"the server refuses the credentials (HTTP {status})", retryable=False) from None
+
+    def _bearer(self) -> str:
+        """The token in use, asked for where there is none or its time is over."""
+        if not isinstance(self._auth, OAuth2):
+            return ""
+        if not self._token or time.monotonic() >= self._expires:
+            self._token, lasts = self._granted(self._auth.oauth2)
+            self._expires = time.monotonic() + lasts - min(_MARGIN, lasts / 2)
+        return self._token
+
+    def _granted(self, client: ClientCredentials) -> tuple[str, float]:
+        """A new token, and the seconds it lasts."""
+
+        def request() -> httpx.Request:
+            return self._client.build_request("POST", client.token_url, data=client.form, headers=client.headers)
+
+        try:
+            return self._patiently(request, "the token endpoint", _granted)
+        except _Refused as refused:
+            why = f"the token endpoint refuses the client (HTTP {refused.status})"
+            raise failure(self._source, why, retryable=False) from None
+
+    def _patiently(
+        self,
+        request: Callable[[], httpx.Request],
+        name: str,
+        read: Callable[[bytes, httpx.Headers], P],
+        statuses: frozenset[int] = _TAKEN,
+    ) -> P:
+        waited, tried, status, why, asked = 0.0, 0, 0, "", None
+        while tried < self._pace.attempts:
+            if tried:
+                pause = _wait(tried, asked)
+                if waited + pause > self._pace.patience:
+                    break
+                time.sleep(pause)
+                waited += pause
+            tried += 1
+            try:
+                status, received, body = self._asked(request)
+                asked = self._told(status, received)
+                if status in statuses:
+                    return read(body, received)
+                why = f"HTTP {status}"
+            except httpx.HTTPError as trouble:
+                status, asked, why = 0, None, f"no answer ({type(trouble).__name__})"
+            except ValueError as trouble:
+                asked, why = None, str(trouble)
+            self._passing(status, name)
+        raise failure(self._source, f"gave up after {tried} attempts: {why}")
+
+    def _passing(self, status: int, name: str) -> None:
+        """Refuse an answer that asking again will not change."""
+        if status in (401, 403):
+            raise _Refused(status)
+        if status in (0, 200) or status in _PASSING or status >= 500:
+            return
+        raise failure(self._source, f"HTTP {status} for `{name}`", retryable=False)
+
+    def _asked(self, request: Callable[[], httpx.Request]) -> tuple[int, httpx.Headers, bytes]:
+        """Status, headers and body of one request; no more of a body than a page may have."""
+        try:
+            built = request()
+        except (httpx.InvalidURL, UnicodeEncodeError):
+            raise failure(self._source, "an address in the source's file is not a URL", retryable=False) from None
+        if self._pace.requests_per_second:
+            now = time.monotonic()
+            if self._next > now:
+                time.sleep(self._next - now)
+            self._next = max(now, self._next) + 1 / self._pace.requests_per_second
+        body, end = bytearray(), time.monotonic() + _SLOWEST * self._timeout
+        response = self._client.send(built, stream=True)
+        try:
+            for piece in response.iter_bytes():
+                body += piece
+                if len(body) > _LARGEST_PAGE:
+                    why = f"a page has more than {_LARGEST_PAGE >> 20} MiB; ask for fewer records at once"
+                    raise failure(self._source, why, retryable=False)
+                if time.monotonic() > end:
+                    raise httpx.ReadTimeout("the body does not end")
+        finally:
+            response.close()
+        return response.status_code, response.headers, bytes(body)
+
+    def _told(self, status: int, received: httpx.Headers) -> float | None:
+        """Seconds the server asks to wait, if it does; many tell of their limit with every answer."""
+        names = {429: ("Retry-After", self._pace.reset_header), 503: ("Retry-After",)}.get(status, ())
+        return next((_seconds(received[name]) for name in names if name and name in received), None)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """The machine's certificates; reading them takes longer than a request."""
+    return httpx.create_ssl_context()
+
+
+def _wait(attempt: int, asked: float | None) -> float:
+    """Seconds to pause: what the server asks for, or anything up to a bound that doubles."""
+    longest = min(LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1))
+    return random.uniform(0, longest) if asked is None else min(asked, LONGEST_WAIT)
+
+
+def _seconds(told: str) -> float | None:
+    """Seconds from now: told as such, as Unix time (in seconds or milliseconds), or as an HTTP date."""
+    now = datetime.now(UTC)
+    with suppress(ValueError):
+        number = float(told)
+        if number > 1e9:
+            number = (number / 1000 if number > 1e11 else number) - now.timestamp()
+            number = max(0.0, number)
+        return number if 0 <= number < 1e9 else None
+    with suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(told) - now).total_seconds())
+    return None
+
+
+def _granted(body: bytes, received: httpx.Headers) -> tuple[str, float]:
+    found: Any = read_json(body)
+    token = found.get("access_token") if isinstance(found, dict) else None
+    if not isinstance(token, str) or not token or not (token.isascii() and token.isprintable()):
+        raise ValueError("the token endpoint gave no token")
+    try:
+        return token, max(0.0, float(found.get("expires_in") or 3600))
+    except (TypeError, ValueError):
+        return token, 3600.0
+
+
+def failure(source: str, why: str, *, retryable: bool = True) -> EnvironmentFailure:
+    """The error for a service that gives no data; `why` must not quote a URL, a header or a body."""
+    return EnvironmentFailure(
+        f"source `{source}`: {why}",
+        "E001",
+        hint="check `url` and `auth` in the source's file, and that the service is up",
+        state="nothing was landed from this source; the last version stays current",
+        next="potable doctor",
+        retryable=retryable,
+    )

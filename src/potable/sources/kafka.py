@@ -1,0 +1,178 @@
+"""Kafka topics, read in batches: from where the last batch ended to where the topic ends now, then no further.
+
+Offsets and objects stand in one manifest that is written last, so that a killed landing begins again where
+it began, and nothing is lost or doubled. Messages are landed as received and decoded when they are parsed.
+The landed form and its parsing are `streams`, the cluster is `cluster`, schemas are `avro`.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from potable.sources import streams
+from potable.sources.avro import Registry, SchemaRegistry
+from potable.sources.base import Arrival, Blob, Held, Source
+from potable.sources.cluster import Cluster, Security, Span
+from potable.sources.onwards import State
+from potable.sources.streams import Chunk, Schemas, StreamTable, gone
+
+
+class KafkaTable(StreamTable):
+    """A table of the messages of a topic."""
+
+    topic: str
+    """Name of the topic."""
+
+
+class KafkaSource(Source[KafkaTable]):
+    """A Kafka cluster, or what speaks its protocol."""
+
+    brokers: str = Field(min_length=1)
+    """Addresses to begin with: `host:port`, several separated by commas."""
+    security: Security = Security()
+    """Encryption and credentials."""
+    registry: SchemaRegistry | None = None
+    """Schema registry, for Avro."""
+    timeout: float = Field(default=30.0, gt=0)
+    """Seconds to wait for brokers that say nothing."""
+
+    snapshot: ClassVar[bool] = True
+    forgets: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _schemas_can_be_had(self) -> Self:
+        for name, table in self.tables.items():
+            if table.needs_registry and self.registry is None:
+                raise ValueError(f"table `{name}` is in Avro, which needs a `registry`")
+        return self
+
+    def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
+        """What every topic got since the last time, in objects of consecutive messages of one partition."""
+        state = state or State()
+        with ExitStack() as open_:
+            cluster = open_.enter_context(
+                Cluster(self.source, self.brokers, self.security, base=base, timeout=self.timeout)
+            )
+            schemas: Schemas | None = None
+            if self.registry:
+                registry = Registry(self.source, self.registry, timeout=self.timeout)
+                open_.enter_context(registry.service)
+                schemas = registry.definitions
+            name_of, spans = cluster.spans(sorted({table.topic for table in self.tables.values()}))
+            for name, table in self.tables.items():
+                offsets = Offsets.of(self.source, table, name_of, state.before.get(name))
+                for partition, span in spans[table.topic].items():
+                    span = offsets.unread(self.source, table, partition, span)
+                    for found in _chunks(cluster, table, partition, span, schemas):
+                        if isinstance(found, int):
+                            state.moved |= found > span.first
+                            offsets.next[str(partition)] = found
+                            continue
+                        label = f"{name}-{state.batch:06d}-{partition:05d}-{found.first:019d}.ndjson"
+                        yield Arrival(label, (name,), Held(found.data()))
+                state.after[name] = offsets.state()
+
+    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches of one object."""
+        yield from streams.parse(self.tables[table], blob)
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The message as it landed: a line of JSON with its place, time, key, headers and value."""
+        return streams.record(blob, ordinal)
+
+    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+        """Dotted paths of all values in the first messages."""
+        return streams.observe(self.tables[table], blob)
+
+
+def _chunks(
+    cluster: Cluster, table: KafkaTable, partition: int, span: Span, schemas: Schemas | None
+) -> Iterator[Chunk | int]:
+    """The messages of a span in objects, and at last the offset read to."""
+    chunk = Chunk(table, table.topic, schemas)
+    if span.first >= span.end:
+        yield span.first
+        return
+    for message in cluster.messages(table.topic, partition, span):
+        if isinstance(message, int):
+            if chunk.messages:
+                yield chunk
+            yield message
+            return
+        chunk.add(message)
+        if chunk.full:
+            yield chunk
+            chunk = Chunk(table, table.topic, schemas)
+
+
+@dataclass
+class Offsets:
+    """How far the partitions of a topic were read."""
+
+    origin: str
+    cluster: str
+    resumed: bool
+    next: dict[str, int] = field(default_factory=dict)
+    """Offset to read next, by partition."""
+    lost: dict[str, list[list[int]]] = field(default_factory=dict)
+    """First and last offset of what was deleted unread, by partition."""
+    restarts: dict[str, list[int]] = field(default_factory=dict)
+    """Offsets that had been read when a partition began anew."""
+
+    @classmethod
+    def of(cls, source: str, table: KafkaTable, cluster: str, before: Any) -> Self:
+        """What the last batch left; nothing when it read another topic.
+
+        Raises:
+            EnvironmentFailure: E009, it read another cluster, where offsets meant something else.
+        """
+        origin = hashlib.sha256(table.topic.encode()).hexdigest()[:16]
+        if not isinstance(before, Mapping) or before.get("origin") != origin:
+            return cls(origin, cluster, False)
+        if cluster and before["cluster"] not in ("", cluster):
+            if table.lost == "fail":
+                raise gone(source, f"`{table.topic}` was read from another cluster before, so its offsets mean nothing")
+            return cls(origin, cluster, True, {}, before["lost"], before["restarts"])
+        lost, restarts = copy.deepcopy((before["lost"], before["restarts"]))
+        return cls(origin, cluster, True, dict(before["offsets"]), lost, restarts)
+
+    def unread(self, source: str, table: KafkaTable, partition: int, span: Span) -> Span:
+        """What of a partition has not been read yet.
+
+        Raises:
+            EnvironmentFailure: E009, some of it was deleted, and the table says that this stops the run.
+        """
+        name, what = str(partition), f"partition {partition} of `{table.topic}`"
+        # a partition that was added later has been read to its beginning
+        at = self.next.get(name, 0 if self.resumed else span.first)
+        if at > span.end:
+            if table.lost == "fail":
+                why = f"{what} was read to offset {at:,} and ends at {span.end:,}: the topic was made anew or cut"
+                raise gone(source, why)
+            self.restarts.setdefault(name, []).append(at)
+            return span
+        if at < span.first:
+            if table.lost == "fail":
+                raise gone(source, f"offsets {at:,} to {span.first - 1:,} of {what} were deleted before they were read")
+            self.lost.setdefault(name, []).append([at, span.first - 1])
+        return Span(max(at, span.first), span.end)
+
+    def state(self) -> dict[str, Any]:
+        """What to go on from, as JSON."""
+        return {
+            "origin": self.origin,
+            "cluster": self.cluster,
+            "resumed": self.resumed,
+            "offsets": dict(sorted(self.next.items(), key=lambda item: int(item[0]))),
+            "lost": self.lost,
+            "restarts": self.restarts,
+        }

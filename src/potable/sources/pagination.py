@@ -1,0 +1,276 @@
+"""How one page of a list leads to the next, and when there is none: cursors, links, page numbers, offsets.
+
+Only what is asked for and whether it can end; asking is done by `http`. Lists that would never end are
+refused in a bounded number of requests, a list that ends before its own count is refused too, and a link
+is followed on the service's own host only, because the requests carry credentials.
+
+Entry: `walk`, the pages of one list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Protocol
+
+import httpx
+from pydantic import Discriminator, Field, Tag
+
+from potable.declarations import Declaration
+
+_EMPTY_PAGES = 1000
+"""Pages without a record that may follow each other."""
+_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w*-]+\s*(?:=\s*(?:"[^"]*"|[^\s;,"]+))?)*)')
+_REL = re.compile(r';\s*rel\s*=\s*"?([^";,]*)"?', re.IGNORECASE)
+
+
+class Astray(Exception):
+    """A list that cannot be followed to its end; `why` quotes nothing of it."""
+
+    def __init__(self, why: str, *, retryable: bool = True) -> None:
+        super().__init__(why)
+        self.why, self.retryable = why, retryable
+
+
+class Page(Protocol):
+    """A page as it reads."""
+
+    @property
+    def body(self) -> bytes:
+        """The bytes as received."""
+
+    @property
+    def headers(self) -> httpx.Headers:
+        """Headers of the answer."""
+
+    @property
+    def records(self) -> int:
+        """Number of its records."""
+
+    def at(self, path: str) -> Any:
+        """The value at a path of the page."""
+
+    def content(self) -> bytes:
+        """What its records say, without cursors; equal records are equal bytes."""
+
+
+@dataclass
+class Got:
+    """How far a list was followed."""
+
+    pages: int = 0
+    records: int = 0
+    counted: int = 0
+    """The most records the server said there are."""
+    seen: set[bytes] = field(default_factory=set)
+    """Digests of the URLs and pages met."""
+
+
+class Cursor(Declaration):
+    """A page names the cursor of the next one."""
+
+    cursor: str = "cursor"
+    """Query parameter that carries the cursor."""
+    next: str = "next_cursor"
+    """Path in the page to the next cursor; null or absent on the last page."""
+
+    def first(self, url: httpx.URL) -> httpx.URL:
+        return url
+
+    def following(self, first: httpx.URL, here: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
+        found = page.at(self.next)
+        if not found:
+            return None
+        if not isinstance(found, str):
+            raise Astray(f"`{self.next}` is not a cursor")
+        return first.copy_set_param(self.cursor, found)
+
+
+class Link(Declaration):
+    """The `Link` header names the next page (RFC 8288)."""
+
+    link: str = "next"
+    """Relation of the next page."""
+
+    def first(self, url: httpx.URL) -> httpx.URL:
+        return url
+
+    def following(self, first: httpx.URL, here: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
+        for target, parameters in _LINK.findall(page.headers.get("Link", "")):
+            relation = _REL.search(parameters)
+            if relation and self.link.lower() in relation[1].lower().split():
+                return _joined(here, target)
+        return None
+
+
+class NextLink(Declaration):
+    """A page holds the URL of the next one."""
+
+    next_link: str
+    """Path in the page to the next page's URL, absolute or relative; null or absent on the last page."""
+
+    def first(self, url: httpx.URL) -> httpx.URL:
+        return url
+
+    def following(self, first: httpx.URL, here: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
+        found = page.at(self.next_link)
+        if not found:
+            return None
+        if not isinstance(found, str):
+            raise Astray(f"`{self.next_link}` is not a link")
+        return _joined(here, found)
+
+
+class Counted(Declaration):
+    """Pages by number or offset; the first page without records is the last, unless more is declared."""
+
+    limit: str | None = None
+    """Query parameter that carries `size`."""
+    size: int | None = Field(default=None, ge=1)
+    """Records per page that are asked for."""
+    short_page: bool = False
+    """A page with fewer records than `size` is the last; only for servers that never cap `size`."""
+    total: str | None = None
+    """Path in the page to the number of all records; the list ends there, and not before."""
+
+    def sized(self, url: httpx.URL) -> httpx.URL:
+        """`url` with the number of records per page."""
+        return url.copy_set_param(self.limit, self.size) if self.limit and self.size else url
+
+    def ended(self, page: Page, got: Got) -> bool:
+        """Whether this was the last page."""
+        count = self._count(page, got)
+        over = page.records == 0 or (count is not None and got.records >= count)
+        over = over or (self.short_page and self.size is not None and page.records < self.size)
+        if over and got.records < got.counted:
+            raise Astray(
+                f"the server counts {got.counted:,} records at `{self.total}` and gave {got.records:,}: "
+                "the list changed while it was read, or pages are missing"
+            )
+        return over
+
+    def _count(self, page: Page, got: Got) -> int | None:
+        if self.total is None:
+            return None
+        count = page.at(self.total)
+        if not (isinstance(count, str) and count.isdecimal()):
+            raise Astray(f"a page has no count at `{self.total}`")
+        got.counted = max(got.counted, int(count))
+        return int(count)
+
+
+class PageNumber(Counted):
+    """Pages have numbers."""
+
+    page: str
+    """Query parameter that carries the number."""
+    start: int = 1
+    """Number of the first page."""
+
+    def first(self, url: httpx.URL) -> httpx.URL:
+        return self.sized(url).copy_set_param(self.page, self.start)
+
+    def following(self, first: httpx.URL, here: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
+        return None if self.ended(page, got) else first.copy_set_param(self.page, self.start + got.pages)
+
+
+class Offset(Counted):
+    """Pages start at a record's number. Records inserted or deleted meanwhile shift all others: see `total`."""
+
+    offset: str
+    """Query parameter that carries how many records to leave out."""
+    start: int = 0
+    """Offset of the first record."""
+
+    def first(self, url: httpx.URL) -> httpx.URL:
+        return self.sized(url).copy_set_param(self.offset, self.start)
+
+    def following(self, first: httpx.URL, here: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
+        # by what was given, not by what was asked for: servers cap the size of a page
+        return None if self.ended(page, got) else first.copy_set_param(self.offset, self.start + got.records)
+
+
+def _kind(value: Any) -> str | None:
+    if value == "none":
+        return "none"
+    keys = value if isinstance(value, dict) else getattr(type(value), "model_fields", None)
+    if keys is None:
+        return None
+    found = [tag for key, tag in _KINDS.items() if key in keys]
+    return (found or ["Cursor"])[0] if len(found) < 2 else None
+
+
+_KINDS = {"cursor": "Cursor", "link": "Link", "next_link": "NextLink", "page": "PageNumber", "offset": "Offset"}
+
+Pagination = Annotated[
+    Annotated[Cursor, Tag("Cursor")]
+    | Annotated[Link, Tag("Link")]
+    | Annotated[NextLink, Tag("NextLink")]
+    | Annotated[PageNumber, Tag("PageNumber")]
+    | Annotated[Offset, Tag("Offset")]
+    | Annotated[Literal["none"], Tag("none")],
+    Discriminator(
+        _kind,
+        custom_error_type="pagination",
+        custom_error_message="`none`, or one of `cursor`, `link`, `next_link`, `page` and `offset`",
+    ),
+]
+
+AnyPagination = Cursor | Link | NextLink | PageNumber | Offset | Literal["none"]
+Fetch = Callable[[httpx.URL, Callable[[Page], None]], Page]
+"""Asks for a page; what it is given raises ValueError for one that has to be asked for again."""
+
+
+def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
+    """The pages of a list, each once.
+
+    Args:
+        how: how one leads to the next.
+        url: where the list is, without what `how` adds.
+        fetch: asks for one page.
+
+    Raises:
+        Astray: it has no end, ends too early or leads elsewhere.
+    """
+    got, empty = Got(), 0
+    first = here = url if how == "none" else how.first(url)
+
+    def new(page: Page) -> None:
+        if page.records and _digest(page.content()) in got.seen:
+            raise ValueError("the server gives a page again that it gave before")
+
+    while True:
+        if (asked := _digest(str(here).encode())) in got.seen:
+            raise Astray("the server repeats a cursor or link, so its pages would never end")
+        got.seen.add(asked)
+        page = fetch(here, new)
+        got.seen.add(_digest(page.content()))
+        got.pages, got.records = got.pages + 1, got.records + page.records
+        empty = 0 if page.records else empty + 1
+        if empty > _EMPTY_PAGES:
+            raise Astray(f"the server gives more than {_EMPTY_PAGES:,} pages without records in a row")
+        following = None if how == "none" else how.following(first, here, page, got)
+        yield page
+        if following is None:
+            return
+        here = following
+
+
+def _joined(here: httpx.URL, target: str) -> httpx.URL:
+    """`target` as seen from `here`, on the same host."""
+    try:
+        found = here.join(target)
+    except httpx.InvalidURL:
+        raise Astray("the link to the next page is not a URL") from None
+    if (found.scheme, found.host, found.port) != (here.scheme, here.host, here.port):
+        raise Astray(
+            "the link to the next page leads to another host, port or scheme, which gets no credentials of ours",
+            retryable=False,
+        )
+    return found.copy_with(userinfo=b"", fragment=None)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=8).digest()

@@ -1,0 +1,122 @@
+"""Records that are JSON objects: read without loss, values found by dotted paths, as texts.
+
+What several connectors share (REST pages, messages of a stream). Numbers keep their own digits. How bytes
+are cut into records is each connector's business; typing is that of `typed`.
+
+Entry: `read_json`, `column` for the texts of many records, `unread` for what is no record at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from potable.sources.typed import schema
+from potable.tables import MISTYPED, OBJECT, ROW, UNPARSED, Table
+
+
+def read_json(data: bytes | str) -> Any:
+    """The document, numbers as their own text.
+
+    Raises:
+        ValueError: it is not JSON, has NaN or Infinity, or is nested too deeply.
+    """
+    try:
+        text = data if isinstance(data, str) else _decoded(data)
+        return _whole(_READER, text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def read_line(text: str) -> Any:
+    """The document of a line that was written by us, numbers as numbers.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    return _whole(_LINES, text)
+
+
+def _whole(reader: json.JSONDecoder, text: str) -> Any:
+    """All of `text` as one document; the short way where no blanks surround it."""
+    try:
+        value, end = reader.raw_decode(text)
+    except ValueError:
+        value, end = None, -1
+    return value if end == len(text) else reader.decode(text)
+
+
+def _decoded(data: bytes) -> str:
+    head = data[:4]
+    return data.decode("utf-8" if head and head[0] < 0x80 and 0 not in head else json.detect_encoding(data))
+
+
+def _refused(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+# made once: making one takes longer than reading a short record
+_READER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refused)
+_LINES = json.JSONDecoder()
+
+
+def at(value: Any, path: str) -> Any:
+    """What stands at a dotted path of `value`; None where nothing does."""
+    for part in path.split(".") if path else ():
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def column(records: Sequence[Any], paths: tuple[str, ...]) -> pa.StringArray:
+    """The texts at the first of `paths` that has a value, record by record."""
+    values = [record.get(paths[0]) for record in records] if "." not in paths[0] else _deep(records, paths[0])
+    for path in paths[1:]:
+        values = [at(record, path) if value is None else value for record, value in zip(records, values, strict=True)]
+    return texts([value if value is None or type(value) is str else _text(value) for value in values])
+
+
+def texts(values: Sequence[str | None]) -> pa.StringArray:
+    """`values` as Arrow texts; half a character becomes the sign for one that cannot be shown."""
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        # from a text cut by a system that counts in UTF-16
+        return pa.array(
+            [text and text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in values]
+        )
+
+
+def leaves(value: Any, path: str = "") -> Iterator[str]:
+    """Dotted paths of all values in a record that are no objects."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from leaves(inner, f"{path}.{name}" if path else name)
+    else:
+        yield path
+
+
+def unread(table: Table, names: Sequence[str], ordinals: Sequence[int], originals: Sequence[str]) -> pa.RecordBatch:
+    """Rows for records that cannot be read: their place, and what stands there as `@record`, for quarantine."""
+    length = len(ordinals)
+    columns: dict[str, pa.Array] = {field.name: pa.nulls(length, field.type) for field in schema(table)}
+    columns[OBJECT] = pa.array(names, pa.string())
+    columns[ROW] = pa.array(ordinals, pa.int64())
+    columns[UNPARSED] = texts([json.dumps({"@record": text}) for text in originals])
+    columns[MISTYPED] = pa.repeat("@record", length)
+    return pa.record_batch(columns, schema=schema(table))
+
+
+def _deep(records: Sequence[Any], path: str) -> list[Any]:
+    values = list(records)
+    for part in path.split("."):
+        values = [value.get(part) if type(value) is dict else None for value in values]
+    return values
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,243 @@
+"""One page leads to the next, in every way servers do it, and never for ever."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from tests.sources.objects import SECRET, blob, parsed, values
+from tests.sources.web import Answer, Server
+
+from potable.errors import EnvironmentFailure
+from potable.sources import http, pagination
+from potable.sources.rest import RestSource
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "time", SimpleNamespace(sleep=lambda _: None, monotonic=http.time.monotonic))
+
+
+def source(url: str, how: Any, **keys: Any) -> RestSource:
+    table = {"endpoint": "/list", "pagination": how, "columns": {"id": {"type": "integer"}}, **keys}
+    declared = {"source": "s", "type": "rest", "url": url, "auth": {"bearer": SECRET}, "tables": {"t": table}}
+    return RestSource.model_validate(declared)
+
+
+def page(ids: Any, headers: dict[str, str] | None = None, **more: Any) -> Answer:
+    return 200, headers or {}, json.dumps({"data": [{"id": number} for number in ids], **more}).encode()
+
+
+def ids(made: RestSource) -> list[int]:
+    bodies = [arrival.open().read() for arrival in made.arrivals(Path())]
+    return [record["id"] for body in bodies for record in json.loads(body)["data"]]
+
+
+def refused(made: RestSource) -> EnvironmentFailure:
+    with pytest.raises(EnvironmentFailure) as caught:
+        ids(made)
+    assert caught.value.code == "E001"
+    return caught.value
+
+
+def cut(records: range, *, by: str, cap: int = 3) -> Callable[[str, dict[str, list[str]]], Answer]:
+    """A server that cuts `records` into pages of `cap`, by page number from 1 or by offset."""
+
+    def handle(path: str, query: dict[str, list[str]]) -> Answer:
+        at = int(query[by][0])
+        first = (at - 1) * cap if by == "page" else at
+        return page(records[first : first + cap], count=len(records), paging={"total": str(len(records))})
+
+    return handle
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 7, 9])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"page": "page"},
+        {"page": "page", "size": 3, "short_page": True},
+        {"page": "page", "total": "count"},
+        {"offset": "skip"},
+        {"offset": "skip", "limit": "top", "size": 50},
+        {"offset": "skip", "total": "paging.total"},
+    ],
+    ids=lambda how: "-".join(how),
+)
+def test_counted_pages_are_read_to_their_end(server: Server, how: dict[str, Any], count: int) -> None:
+    server.handle = cut(range(count), by=how.get("page") or how["offset"])
+    assert ids(source(server.url, how)) == list(range(count))
+    assert len(server.requests) <= count // 3 + 2
+
+
+def test_the_size_of_a_page_is_asked_for(server: Server) -> None:
+    server.answers = [page([])]
+    ids(source(server.url, {"page": "p", "start": 0, "limit": "per_page", "size": 100}))
+    assert server.requests[0][1] == {"p": ["0"], "per_page": ["100"]}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '<{url}/list?after=3&x=a,b;c>; rel="next"',
+        '<{url}/list>; rel="first", <{url}/list?after=3&x=a,b;c>; title="a//b"; rel=next',
+        "</list?after=3&x=a,b;c>;rel='next'".replace("'", '"'),
+        '<list?after=3&x=a,b;c>; rel="prefetch NEXT"',
+    ],
+)
+def test_link_headers_are_followed(server: Server, header: str) -> None:
+    server.answers = [page([1, 2], {"Link": header.format(url=server.url)}), page([3], {"Link": '</list>; rel="prev"'})]
+    assert ids(source(server.url, {"link": "next"}, params={"limit": 2})) == [1, 2, 3]
+    assert server.requests[1][0] == "/list"
+    assert server.requests[1][1]["after"] == ["3"]
+
+
+@pytest.mark.parametrize("target", ["{url}/list?p=2", "/list?p=2", "?p=2", "//{host}/list?p=2"])
+def test_links_in_the_page_are_followed(server: Server, target: str) -> None:
+    following = target.format(url=server.url, host=server.url.removeprefix("http://"))
+    server.answers = [page([1], paging={"next": following}), page([2], paging={"next": None})]
+    assert ids(source(server.url, {"next_link": "paging.next"})) == [1, 2]
+    assert server.requests[1] == ("/list", {"p": ["2"]}, f"Bearer {SECRET}")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://127.0.0.2:{port}/", "https://127.0.0.1:{port}/", "http://127.0.0.1:9/", "file:///etc/passwd", "http://["],
+)
+@pytest.mark.parametrize("how", [{"next_link": "next"}, {"link": "next"}], ids=["body", "header"])
+def test_credentials_go_to_no_other_host(server: Server, how: dict[str, Any], target: str) -> None:
+    following = target.format(port=server.url.rpartition(":")[2])
+    server.answers = [page([1], {"Link": f'<{following}>; rel="next"'}, next=following)]
+    refused(source(server.url, how))
+    assert len(server.requests) == 1
+
+
+def test_no_pagination_is_one_request(server: Server) -> None:
+    server.answers = [page([1], next_cursor="x")]
+    assert ids(source(server.url, "none")) == [1]
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("how", [{"page": "ignored"}, {"offset": "ignored"}, {"cursor": "ignored"}])
+def test_a_server_that_gives_the_same_page_for_ever_is_refused(server: Server, how: dict[str, Any]) -> None:
+    server.handle = lambda path, query: page([1, 2], next_cursor=f"c{len(server.requests)}")
+    assert "a page again" in refused(source(server.url, how)).problem
+    assert len(server.requests) == 7
+
+
+def test_a_page_that_came_twice_by_accident_is_asked_for_again(server: Server) -> None:
+    server.answers = [page([1, 2]), page([1, 2]), page([3]), page([])]
+    assert ids(source(server.url, {"page": "p"})) == [1, 2, 3]
+    assert [query["p"] for _, query, _ in server.requests] == [["1"], ["2"], ["2"], ["3"]]
+
+
+def test_a_server_that_starts_again_behind_its_last_page_is_refused(server: Server) -> None:
+    server.handle = lambda path, query: page([int(query["p"][0]) % 3])
+    assert "a page again" in refused(source(server.url, {"page": "p"})).problem
+
+
+@pytest.mark.parametrize("how", [{"link": "next"}, {"next_link": "next"}])
+def test_links_in_a_circle_are_refused(server: Server, how: dict[str, Any]) -> None:
+    server.handle = lambda path, query: page([], {"Link": '</list?p=1>; rel="next"'}, next="/list?p=1")
+    assert "never end" in refused(source(server.url, how)).problem
+    assert len(server.requests) == 2
+
+
+def test_empty_pages_without_end_are_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pagination, "_EMPTY_PAGES", 10)
+    server.handle = lambda path, query: page([], next_cursor=f"c{len(server.requests)}")
+    assert "without records" in refused(source(server.url, {"cursor": "c"})).problem
+    assert len(server.requests) == 11
+
+
+def shifting(before: list[int], after: list[int]) -> Callable[[str, dict[str, list[str]]], Answer]:
+    """A list that changes behind its first page."""
+
+    def handle(path: str, query: dict[str, list[str]]) -> Answer:
+        first = int(query["skip"][0])
+        records = before if first == 0 else after
+        return page(records[first : first + 3], count=len(records))
+
+    return handle
+
+
+def test_records_inserted_while_reading_come_twice_and_none_is_lost(server: Server) -> None:
+    server.handle = shifting([1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])
+    assert ids(source(server.url, {"offset": "skip", "total": "count"})) == [1, 2, 3, 3, 4, 5]
+
+
+def test_records_lost_by_a_deletion_while_reading_are_noticed(server: Server) -> None:
+    server.handle = shifting([1, 2, 3, 4, 5], [2, 3, 4, 5])
+    failure = refused(source(server.url, {"offset": "skip", "total": "count"}))
+    assert "counts 5 records at `count` and gave 4" in failure.problem
+    assert failure.retryable
+
+
+@pytest.mark.parametrize("count", [None, "many", -1, True, []])
+def test_a_count_that_is_none_is_refused(server: Server, count: Any) -> None:
+    server.answers = [page([1], count=count)]
+    assert "no count at `count`" in refused(source(server.url, {"page": "p", "total": "count"})).problem
+
+
+XML = {
+    "pagination": {"next_link": "/list/@next"},
+    "record": "/list/item",
+    "columns": {"id": {"path": "@id", "type": "integer"}, "name": {"path": "who/name"}},
+}
+
+
+def xml(*records: str, following: str = "") -> Answer:
+    rows = "".join(
+        f'<n:item id="{number}"><who><name>{name}</name></who></n:item>' for number, name in enumerate(records, 1)
+    )
+    body = (
+        f'<?xml version="1.0"?><n:list xmlns:n="urn:n" next="{following}"><total> {len(records)}</total>{rows}</n:list>'
+    )
+    return 200, {"Content-Type": "application/xml"}, body.encode()
+
+
+def test_answers_in_xml_are_followed_and_read_like_xml_files(server: Server, tmp_path: Path) -> None:
+    server.answers = [xml("a", "b", following="/list?p=2"), (200, {}, b"<list><item"), xml("c")]
+    made = source(server.url, **{"how": None, **XML})
+    found = [(arrival.name, arrival.open().read()) for arrival in made.arrivals(tmp_path)]
+    assert [name for name, _ in found] == ["t-000001.xml", "t-000002.xml"]
+    assert len(server.requests) == 3
+    first = blob(tmp_path, found[0][1], found[0][0])
+    assert values(parsed(made, first), "_row", "id", "name") == [(1, 1, "a"), (2, 2, "b")]
+    assert made.observe("t", first) == {"@id", "who/name"}
+    assert made.record("t", first, 2) == b'<n:item id="2"><who><name>b</name></who></n:item>'
+
+
+def test_xml_pages_are_counted(server: Server) -> None:
+    server.answers = [xml("a", "b"), xml("c"), xml()]
+    made = source(server.url, **{"how": None, **XML, "pagination": {"page": "p"}})
+    assert len(list(made.arrivals(Path()))) == 3
+
+
+@pytest.mark.parametrize("body", [b"<other/>", b'<!DOCTYPE l [<!ENTITY e "x">]><list>&e;</list>', b'{"data": []}', b""])
+def test_xml_that_is_none_of_ours_is_given_up(server: Server, body: bytes) -> None:
+    server.answers = [(200, {}, body)]
+    assert "gave up" in refused(source(server.url, **{"how": None, **XML})).problem
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"how": {"page": "p", "offset": "o"}}, "one of `cursor`"),
+        ({"how": "some"}, "one of `cursor`"),
+        ({"how": {"page": "p", "size": 0}}, "greater than or equal to 1"),
+        ({"how": {"link": "next", "next": "x"}}, "Extra inputs"),
+        ({"how": "none", "endpoint": "https://elsewhere.example/list"}, "below the source's `url`"),
+        ({**XML, "how": None, "records": "data"}, "not both"),
+        ({**XML, "how": None, "record": "item"}, "from the root"),
+        ({**XML, "how": None, "columns": {"id": {"path": "a//b"}}}, "below the record"),
+    ],
+)
+def test_what_cannot_be_followed_is_found_when_the_project_is_read(table: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        source("http://x", **{"pagination": table["how"], **table} if table["how"] else table)

@@ -1,0 +1,78 @@
+"""A real HTTP server that gives the answers it is told to."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+Answer = tuple[int, dict[str, str], bytes]
+RESET: Answer = (-1, {}, b"")
+"""The connection is reset instead of an answer."""
+
+
+class Server:
+    """Gives its answers one after the other, and then the last again; or what `handle` makes of each request."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer | Callable[[dict[str, list[str]]], Answer]] = []
+        self.handle: Callable[[str, dict[str, list[str]]], Answer] | None = None
+        self.requests: list[tuple[str, dict[str, list[str]], str]] = []
+        self.heard: list[dict[str, str]] = []
+        """Headers of each request."""
+        self.connections = 0
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                server.connections += 1
+                super().setup()
+
+            def do_GET(self, body: str = "") -> None:
+                url = urlsplit(self.path)
+                query = parse_qs(body or url.query)
+                server.requests.append((url.path, query, self.headers.get("Authorization", "")))
+                server.heard.append(dict(self.headers.items()))
+                if server.handle:
+                    return self.give(server.handle(url.path, query))
+                answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
+                self.give(answer(query) if callable(answer) else answer)
+
+            def do_POST(self) -> None:
+                self.do_GET(self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+            def give(self, answer: Answer) -> None:
+                status, headers, body = answer
+                self.close_connection = True
+                if answer == RESET:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    return self.connection.close()
+                sized = {} if "Transfer-Encoding" in headers else {"Content-Length": str(len(body))}
+                self.send_response(status)
+                for name, value in {**sized, **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+                # a length that is not the body's ends the connection
+                self.close_connection = headers.keys() & {"Content-Length", "Transfer-Encoding"} != set()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        # a kept connection would keep its thread
+        self._httpd.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._httpd.server_port}"
+        self._thread = threading.Thread(target=self._httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._httpd.shutdown()
+        self._thread.join()
+        self._httpd.server_close()
