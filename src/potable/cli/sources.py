@@ -28,7 +28,7 @@ def previewed(root: Path, name: str, *, wanted: str | None, rows: int) -> tuple[
     Raises:
         ProjectError: the source's file is wrong, or has no table `wanted` (P031).
     """
-    _named(root, name)
+    known_source(root, name)
     source = one_source(root, name)
     if wanted and wanted not in source.tables:
         known = sorted(source.tables)
@@ -41,7 +41,12 @@ def previewed(root: Path, name: str, *, wanted: str | None, rows: int) -> tuple[
     return facts, "\n\n".join([*texts, "nothing was landed; next: potable check"])
 
 
-def _named(root: Path, name: str) -> None:
+def known_source(root: Path, name: str) -> None:
+    """Nothing, where the project has a file for source `name`.
+
+    Raises:
+        ProjectError: P031, it has none.
+    """
     known = sorted(path.stem for path in (root / "sources").glob("*.yaml"))
     if name not in known:
         hint = did_you_mean(name, known)

@@ -1,0 +1,179 @@
+"""`potable source discover`: a first contract for a source, from its first records.
+
+What a file of a source says of its tables beside how they are found (columns, keys, checks) is left aside; every
+column there is becomes one, with type, category and promises suggested and the evidence beside it. Types and
+promises come from `contracts.suggest`, categories from `privacy.classify`; nothing is declared harmless, so the
+plan stops until a person has decided.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from ruamel.yaml import YAML
+
+from potable import plugins
+from potable.cli.sources import known_source
+from potable.contracts.suggest import Suggestion, keys, suggested
+from potable.declarations import Document, own_variables, read
+from potable.errors import DataError, ProjectError
+from potable.privacy.classify import Guess, classified
+from potable.sources.base import Source
+from potable.sources.preview import preview
+from potable.tables import Table
+
+_LEFT_ASIDE = {*Table.model_fields, "incremental", "partition", "order_by"}
+_PLACEHOLDER = {"placeholder": {"type": "string"}}
+_SAMPLE = 500
+"""Values a category is told from."""
+
+
+def discovered(root: Path, name: str, *, rows: int, write: bool) -> tuple[dict[str, Any], str]:
+    """Facts, and the text of a contract for source `name`, from the first `rows` records of each table.
+
+    Args:
+        write: put it into the source's file; only where no table has columns yet.
+
+    Raises:
+        ProjectError: P031 there is no such source, P005 it is to be written and has columns already, or the
+            file says too little to find its tables.
+        EnvironmentFailure: the source cannot be read.
+        DataError: D007, an object of it cannot be.
+    """
+    known_source(root, name)
+    root = root.resolve()
+    document = read(root / "sources" / f"{name}.yaml", root=root, environment=own_variables(root))
+    if write and any((table or {}).get("columns") for table in (document.data.get("tables") or {}).values()):
+        raise ProjectError(
+            f"`{document.path}` has columns already; they would be lost",
+            "P005",
+            place=document.place("tables"),
+            hint="leave --write away and take over what you want",
+        )
+    tables = document.data.get("tables") or {name: {}}
+    first = preview(_source(document, dict.fromkeys(tables, _PLACEHOLDER)), base=root, rows=1)
+    columns = {table: _columns(item.seen or ()) for table, item in first.items()}
+    if empty := [table for table, found in columns.items() if not found]:
+        raise DataError(
+            f"`{name}.{empty[0]}`: no column can be seen in what the source offers",
+            "D007",
+            hint="is there data, and does the file say where its records are (`record`, `records`, `files`)?",
+            state="nothing was written",
+        )
+    declared = {
+        table: {column: {"path": path, "type": "string"} for column, path in found.items()}
+        for table, found in columns.items()
+    }
+    seen = preview(_source(document, declared), base=root, rows=rows)
+    found = {table: _table(columns[table], item.rows) for table, item in seen.items()}
+    text = _text(document, tables, found)
+    if write:
+        (root / document.path).write_text(text, encoding="utf-8")
+        text = f"wrote {document.path}: every column without a category needs a decision\nnext: potable check"
+    return {table: facts for table, (facts, _) in found.items()}, text
+
+
+def _source(document: Document, columns: Mapping[str, Any]) -> Source[Any]:
+    """The source with other columns than its file declares."""
+    tables = document.data.get("tables") or dict.fromkeys(columns)
+    kept = {
+        name: {key: value for key, value in (spec or {}).items() if key not in _LEFT_ASIDE}
+        for name, spec in tables.items()
+    }
+    data = {**document.data, "tables": {name: {**spec, "columns": columns[name]} for name, spec in kept.items()}}
+    model = plugins.load("sources", str(document.data.get("type")))
+    source: Source[Any] = replace(document, data=data).model(model)
+    return source
+
+
+def _columns(paths: Any) -> dict[str, str]:
+    """Names for paths, in snake_case, each once."""
+    names: dict[str, str] = {}
+    for path in sorted(paths):
+        words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", path)
+        name = re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_").lower() or "column"
+        name, number = name if name[0].isalpha() else f"c_{name}", 2
+        while name in names:
+            name, number = f"{name.rstrip('0123456789')}{number}", number + 1
+        names[name] = path
+    return names
+
+
+def _table(columns: Mapping[str, str], rows: pa.Table) -> tuple[dict[str, Any], list[str]]:
+    """Facts about a table, and the lines of its contract."""
+    texts = {name: rows[name].combine_chunks() for name in columns}
+    hints = {name: suggested(values) for name, values in texts.items()}
+    guesses = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
+    dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
+    likely = [*(name for name, guess in guesses.items() if guess.key), *dated]
+    unique = keys(texts, likely)
+    lines = ["columns:"]
+    lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
+    lines += [f"unique: [{', '.join(unique)}]  # tells all {rows.num_rows:,} records apart"] if unique else []
+    if dated:
+        lines += [f"# time: when it happened, known: when it became known; of {', '.join(dated)}"]
+    if checks := list(_checks(hints)):
+        lines += ["checks:", *(f"  - {check}" for check in checks)]
+    facts = {
+        name: {"path": columns[name], "type": hint.type, "category": guesses[name].category, "key": guesses[name].key}
+        for name, hint in hints.items()
+    }
+    return {"rows": rows.num_rows, "columns": facts, "unique": unique}, lines
+
+
+def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[str]:
+    parts = [f"path: {_quoted(path)}"] if path != name else []
+    parts.append(f"type: {_quoted(hint.type)}")
+    parts += [f"format: {_quoted(hint.format)}"] if hint.format else []
+    parts += ["required: true"] if hint.required else []
+    parts += [f"key: {guess.key}"] if guess.key else []
+    parts += [f"category: {guess.category}"] if guess.category else []
+    why = f"; {guess.category or guess.key} by {guess.why}" if guess.why else "; category: decide"
+    yield f"{name}: {{{', '.join(parts)}}}  # {hint.evidence}{why}"
+
+
+def _checks(hints: Mapping[str, Suggestion]) -> Iterator[str]:
+    for name, hint in hints.items():
+        if hint.at_least_zero:
+            yield f"expect_column_values_to_be_between: {{column: {name}, min_value: 0}}"
+        if hint.words:
+            words = ", ".join(map(_quoted, hint.words))
+            yield f"expect_column_values_to_be_in_set: {{column: {name}, value_set: [{words}]}}"
+
+
+def _text(document: Document, tables: Mapping[str, Any], found: Mapping[str, tuple[Any, list[str]]]) -> str:
+    """The whole file: what it says of the system as it is written there, and the tables."""
+    head = {key: value for key, value in document.literal.items() if key != "tables"}
+    lines = [_yaml(head), "tables:"]
+    written = document.literal.get("tables") or {}
+    for name in tables:
+        own = {key: value for key, value in (written.get(name) or {}).items() if key not in _LEFT_ASIDE}
+        below = [*_yaml(own).splitlines(), *found[name][1]]
+        lines += [f"  {name}:", *(f"    {line}" for line in below)]
+    return "\n".join(lines) + "\n"
+
+
+def _yaml(data: Mapping[str, Any]) -> str:
+    if not data:
+        return ""
+    writer = YAML()
+    writer.width = 10_000
+    out = io.StringIO()
+    writer.dump(dict(data), out)
+    return out.getvalue().rstrip("\n")
+
+
+def _quoted(text: str) -> str:
+    """`text` as a YAML scalar inside brackets."""
+    if re.fullmatch(r"[A-Za-z][\w./-]*( [A-Za-z][\w./-]*)*", text, re.ASCII) and text.lower() not in _WORDS:
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")

@@ -1,0 +1,98 @@
+"""Privacy categories suggested for a column, from its name and from the form of its values.
+
+A suggestion is a start for whoever writes the contract and never clears a column: none is ever suggested as
+harmless. Entry: `classified`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from potable.privacy import detect
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MOST = 0.8
+"""Share of the values that must have a form."""
+_LONG = 40
+"""Characters of a mean value from which it is a text."""
+
+_NAMES: tuple[tuple[str, str, str], ...] = (
+    (r"e_?mail", "user.contact.email", "email"),
+    (r"(tele)?phone|mobile|cell(_|$)", "user.contact.phone_number", ""),
+    (
+        r"national_?id|ssn|social_security|aadhaa?r|nino|pan_(no|number)|steuer_?id|tax_(id|no)",
+        "user.government_id",
+        "national_id",
+    ),
+    (r"passport", "user.government_id.passport_number", ""),
+    (r"(emp(loyee)?|staff|person(nel)?|worker)_?(no|nr|num(ber)?|id|code)(_|$)", "", "emp_no"),
+    (r"first_?name|given_?name|vorname", "user.name.first", ""),
+    (r"(last|sur|family)_?name|nachname", "user.name.last", ""),
+    (r"(^|_)(full_?)?name$|reviewer|manager", "user.name", ""),
+    (r"street|address", "user.contact.address.street", ""),
+    (r"post_?code|zip|postal|plz", "user.contact.address.postal_code", ""),
+    (r"city|town", "user.contact.address.city", ""),
+    (r"country", "user.contact.address.country", ""),
+    (r"birth|(^|_)dob(_|$)", "user.demographic.date_of_birth", ""),
+    (r"gender|(^|_)sex(_|$)", "user.demographic.gender", ""),
+    (r"marital", "user.demographic.marital_status", ""),
+    (r"iban|bank_?account|account_(no|number)", "user.financial.bank_account", ""),
+    (r"salary|gross|net(_|$)|pay(_|$)|wage|bonus|income|compensation", "user.financial.salary", ""),
+    (r"rating|performance|appraisal", "user.performance", ""),
+    (r"comment|remark|note|feedback|free_?text|description", "free_text", ""),
+    (r"diagnos|disabilit|health|sick", "user.health_and_medical", ""),
+    (r"religio", "user.demographic.religious_belief", ""),
+    (r"ethnic|race", "user.demographic.race_ethnicity", ""),
+)
+"""Pattern of a column's name (snake_case), category, and the subject-key namespace its values are."""
+_FORMS = {
+    "email": ("user.contact.email", "email"),
+    "iban": ("user.financial.bank_account", ""),
+    "card": ("user.financial.credit_card", ""),
+    "phone": ("user.contact.phone_number", ""),
+    **dict.fromkeys(("aadhaar", "pan", "ssn", "nino", "steuer_id"), ("user.government_id", "national_id")),
+}
+"""By kind of a proved form: category and key namespace."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a column may hold."""
+
+    category: str = ""
+    """A privacy category; empty where a key says it, or nothing was recognised."""
+    key: str = ""
+    """Subject-key namespace, where its values tell who a record is about."""
+    why: str = ""
+    """What it was recognised by, without a value."""
+
+
+def classified(name: str, values: pa.StringArray) -> Guess:
+    """What a column called `name` (snake_case) may hold; an empty guess where nothing was recognised.
+
+    Args:
+        values: its values, nulls left out; some hundreds are enough.
+    """
+    if len(values):
+        if guess := _formed(values):
+            return guess
+        lengths = [len(value) for value in values.to_pylist()]
+        if sum(lengths) / len(lengths) >= _LONG:
+            return Guess("free_text", why=f"{sum(lengths) / len(lengths):.0f} characters on average")
+    for pattern, category, key in _NAMES:
+        if re.search(pattern, name):
+            return Guess(category, key, "its name")
+    return Guess()
+
+
+def _formed(values: pa.StringArray) -> Guess | None:
+    """By the form that most values have, the most certain first."""
+    found = detect.count(values)
+    for kind, (category, key) in _FORMS.items():
+        if found.get(kind, 0) >= _MOST * len(values):
+            return Guess(category, key, f"{found[kind]:,} of {len(values):,} values have the form of {kind}")
+    return None
