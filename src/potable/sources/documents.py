@@ -1,8 +1,7 @@
 """Documents as records: one file is one row, of its text, its form lines and what its format says about it.
 
 A document that cannot be read (damaged, encrypted, scanned, beyond its limits) goes to quarantine with a reason and
-leaves the others in place. What a kind of document holds is said by `fields` of its source; Word documents, which
-are forms in tables, have a room of their own.
+leaves the others in place. What a kind of document holds is said by `fields` of its source.
 """
 
 from __future__ import annotations
@@ -29,7 +28,8 @@ LARGEST = 64 << 20
 _BATCH_ROWS = 256
 _BATCH_BYTES = 32 << 20
 _LINE = re.compile(r"^[^\S\n]*([^\W\d_][^:\n]{0,60}):[^\S\n]+(\S[^\n]*)$", re.MULTILINE)
-_TWICE = "\0twice"
+TWICE = "\0twice"
+"""Value of a label whose value is not known; no document can hold it."""
 
 
 class Unread(Exception):
@@ -43,8 +43,8 @@ class Unread(Exception):
 class DocumentTable(FileTable):
     """A table of documents.
 
-    A column's `path` is the label of a line such as `Employee number: E0012`, or one of the names that start with `@`:
-    `@text`, `@object` and those of the kind of document.
+    A column's `path` is a label (of a line such as `Employee number: E0012`, in Word documents of a table's row), or
+    one of the names that start with `@`: `@text`, `@object` and those of the kind of document.
     """
 
 
@@ -95,7 +95,7 @@ class DocumentSource(FileSource[D]):
         wanted = frozenset(path for names in paths.values() for path in names) - {"@object"}
         fields = self.fields(table, blob, wanted) if wanted else {}
         values = [next((fields[path] for path in names if path in fields), None) for names in paths.values()]
-        if _TWICE in values:
+        if TWICE in values:
             raise Unread("a label stands twice with different values")
         return [value and whole_characters(value) for value in values]
 
@@ -140,7 +140,7 @@ def form_lines(text: str) -> dict[str, str]:
     for label, value in _LINE.findall(text):
         label, value = " ".join(label.split()), value.rstrip()
         if lines.setdefault(label, value) != value:
-            lines[label] = _TWICE
+            lines[label] = TWICE
     return lines
 
 
