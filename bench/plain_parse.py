@@ -24,7 +24,7 @@ def plain_parse(estate: Path, processes: int) -> dict[str, float]:
         list(pool.map(_nothing, range(processes)))
         seconds = {
             "xml": _timed(lambda: list(pool.map(_parse_xml, exports, chunksize=4))),
-            "docx": _timed(lambda: list(pool.map(_parse_docx, _groups(interviews, 200)))),
+            "docx": _timed(lambda: list(pool.map(parse_docx, _groups(interviews, 200)))),
         }
     seconds["csv"] = _timed(lambda: _parse_csv(estate / "reviews"))
     seconds["json"] = _timed(lambda: _parse_json(estate / "lms" / "trainings.ndjson"))
@@ -67,7 +67,8 @@ def _groups(paths: list[Path], size: int) -> Iterable[list[Path]]:
     return (paths[start : start + size] for start in range(0, len(paths), size))
 
 
-def _parse_docx(paths: list[Path]) -> int:
+def parse_docx(paths: list[Path]) -> int:
+    """Characters of text in Word documents."""
     import zipfile
 
     from lxml import etree

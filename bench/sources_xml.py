@@ -14,13 +14,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from plain_parse import xml2arrow_parser
+from plain_parse import parse_docx, xml2arrow_parser
 
 from potable.estate.generate import make
 from potable.plugins import load
@@ -43,11 +44,6 @@ DEDUCTIONS = {
     "line": {"path": "#", "type": "integer"},
     "kind": {"path": "@kind"},
     "pay_date": {"path": "../../payDate", "type": "date"},
-}
-DOCUMENT = {
-    "emp_no": {"path": ["Employee number", "Staff number"]},
-    "last_day": {"path": ["Last working day", "Last day"]},
-    "text": {"path": "@text"},
 }
 
 
@@ -162,12 +158,40 @@ def _written(work: Callable[[], Iterable[pa.RecordBatch]], path: Path) -> tuple[
 
 
 def _documents(here: Path, count: int) -> None:
-    files = sorted((here / "estate" / "exit_interviews").iterdir())
-    blobs = [_blob(files[number % len(files)]) for number in range(count)]
-    source = _source("docx", {"t": {"columns": DOCUMENT}})
-    begun = time.perf_counter()
-    rows = sum(batch.num_rows for batch in source.parse_all("t", blobs))
-    print(f"\ndocx: {rows / (time.perf_counter() - begun):,.0f} documents/s ({rows:,} documents)")
+    columns = {"emp_no": {"path": ["Employee number", "Staff number"]}, "text": {"path": "@text"}}
+    interviews = sorted((here / "estate" / "exit_interviews").iterdir())
+    mail, letter = here / "letter.eml", here / "letter.pdf"
+    text = "Employee number: E0012345\n" + "I leave because the way to the office takes two hours. \n" * 20
+    mail.write_text(f"From: a@example.com\nSubject: Exit interview\n\n{text}", encoding="utf-8")
+    letter.write_bytes(_pdf(text))
+    print(f"\n{'documents':34}{'count':>10}{'per s':>8}{'per s of processor':>20}")
+    for kind, paths, share in (("docx", interviews, 1), ("email", [mail], 1), ("pdf", [letter], 10)):
+        source = _source(kind, {"t": {"columns": columns}})
+        blobs = [_blob(paths[number % len(paths)]) for number in range(count // share)]
+        _per_second(f"potable, {kind}", len(blobs), partial(source.parse_all, "t", blobs))
+    _per_second(
+        "zipfile + lxml, docx, text only",
+        count,
+        lambda: [parse_docx([interviews[number % len(interviews)]]) for number in range(count)],
+    )
+
+
+def _per_second(name: str, count: int, work: Callable[[], Iterable[Any]]) -> None:
+    clock, processor = time.perf_counter(), time.process_time()
+    for _ in work():
+        pass
+    clock, processor = time.perf_counter() - clock, time.process_time() - processor
+    print(f"{name:34}{count:>10,}{count / clock:>8,.0f}{count / processor:>20,.0f}", flush=True)
+
+
+def _pdf(text: str) -> bytes:
+    from fpdf import FPDF
+
+    made = FPDF()
+    made.add_page()
+    made.set_font("Helvetica", size=11)
+    made.multi_cell(0, 6, text)
+    return bytes(made.output())
 
 
 if __name__ == "__main__":

@@ -21,8 +21,10 @@ EXTRAS = {
     "httpx": "rest",
     "lxml": "docx",
     "pandas": "spark",
+    "cryptography": "pdf",
     "psycopg": "postgres",
     "py4j": "spark",
+    "pypdf": "pdf",
     "pyspark": "spark",
     "xml2arrow": "xml",
 }

@@ -46,6 +46,17 @@ def refusal(source: Source[Any], object_: Blob, table: str = "t") -> str:
     return caught.value.problem
 
 
+def lost(source: Source[Any], object_: Blob, table: str = "t") -> str:
+    """Why a document is in quarantine; the row shows nothing of the content."""
+    (row,) = parsed(source, object_, table)
+    reason = str(row["_mistyped"]).removeprefix("@record: ")
+    assert row["_row"] == 1 and row["_object"] == object_.name
+    assert json.loads(row["_unparsed"]) == {"@record": reason}
+    assert all(row[name] is None for name in source.tables[table].columns)
+    assert SECRET not in str(row)
+    return reason
+
+
 def landed_rows(source: Source[Any], landing: Landing, table: str) -> Iterator[dict[str, Any]]:
     """What a raw zone says now."""
     for item in current(landing.log).objects.values():

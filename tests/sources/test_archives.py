@@ -115,7 +115,7 @@ REFUSED = {
     "drive": (lambda: packed({"C:a.xml": SLIPS}), "leads outside"),
     "link": (link, "a link"),
     "two of one name": (doubled, "two members of one name"),
-    "bomb": (lambda: packed({"a.xml": b"\0" * (300 << 20)}), "250 times its size"),
+    "bomb": (lambda: packed({"a.xml": b"\0" * (70 << 20)}), "250 times its size"),
     "overlapping bomb": (overlapping, "250 times its size"),
     "cut": (lambda: packed({"a.xml": SLIPS})[:-30], "cut short or damaged"),
 }
@@ -146,7 +146,7 @@ def test_a_damaged_member_stops_the_landing_and_names_it(tmp_path: Path, what: s
 
 
 def test_a_member_that_lies_about_its_size_is_not_unpacked_beyond_it(tmp_path: Path) -> None:
-    raw = bytearray(packed({"a.xml": b"\0" * (200 << 20)}))
+    raw = bytearray(packed({"a.xml": b"\0" * (20 << 20)}))
     place = raw.index(b"PK\x01\x02") + 24
     raw[place : place + 4] = (1000).to_bytes(4, "little")
     with pytest.raises(EnvironmentFailure, match="DamagedZip"):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from lxml import etree
 from tests.sources import test_docx, test_xml, test_xml_children
 from tests.sources.objects import SECRET, blob, parsed
@@ -66,6 +66,7 @@ def test_a_record_too_large_to_show_is_refused(tmp_path: Path, monkeypatch: pyte
     assert "larger than" in failure(test_xml.source(), blob(tmp_path, data), 1).problem
 
 
+@settings(deadline=None, max_examples=50)
 @given(tree=test_xml_children.trees())
 def test_each_row_of_any_tree_has_its_record(tmp_path_factory: pytest.TempPathFactory, tree: etree._Element) -> None:
     sink = io.BytesIO()

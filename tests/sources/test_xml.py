@@ -120,6 +120,26 @@ def test_texts_are_put_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("slip", "value"),
+    [
+        ("<payslip/>", None),
+        ("<payslip><empNo/></payslip>", None),
+        ("<payslip><empNo></empNo></payslip>", None),
+        ("<payslip><empNo> \n\t </empNo></payslip>", None),
+        ('<payslip><empNo xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:nil="true"/></payslip>', None),
+        ("<payslip><empNo>a<b>no</b>c</empNo></payslip>", "ac"),
+        ("<payslip><empNo>\n a  b\n</empNo></payslip>", "a  b"),
+        ("<payslip><empNo>&lt;a&gt; &amp; &quot;&#10;&#x20AC;</empNo></payslip>", '<a> & "\n€'),
+        ('<payslip xmlns="urn:1"><empNo xmlns="urn:2">a</empNo></payslip>', "a"),
+        ('<x:payslip xmlns:x="urn:1"><y:empNo xmlns:y="urn:2">a</y:empNo></x:payslip>', "a"),
+        ('<payslip xmlns:x="urn:1"><x:other><empNo>b</empNo></x:other><x:empNo>a</x:empNo></payslip>', "a"),
+    ],
+)
+def test_a_value_is_the_elements_own_text_and_blank_is_none(tmp_path: Path, slip: str, value: str | None) -> None:
+    assert read(tmp_path, f'<payroll xmlns="urn:0">{slip}{ONE}</payroll>') == [value, "a"]
+
+
+@pytest.mark.parametrize(
     "encoding", ["UTF-8", "utf-8", "ISO-8859-1", "windows-1252", "UTF-16", "iso-8859-15", "US-ASCII"]
 )
 def test_declared_encodings_are_read(tmp_path: Path, encoding: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 from pydantic import ValidationError
@@ -148,6 +148,7 @@ def slowly(root: etree._Element) -> list[tuple[Any, ...]]:
     return rows
 
 
+@settings(deadline=None)
 @given(tree=trees(), rows=st.integers(1, 4), encoding=st.sampled_from(["utf-8", "utf-16"]))
 def test_any_tree_reads_as_the_dom_does(
     tmp_path_factory: pytest.TempPathFactory, tree: etree._Element, rows: int, encoding: str

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xml2arrow
@@ -181,7 +182,7 @@ class _Reading:
         record, done = self._fields.record, 0
         for batch in record.batches(self._watched):
             values = {place: record.column(batch, place) for place in record.places}
-            values[f"{record.path}/#"] = pa.array(range(done + 1, done + batch.num_rows + 1))
+            values[f"{record.path}/#"] = pa.array(np.arange(done + 1, done + batch.num_rows + 1))
             for above in self._above:
                 values |= self._around(above, batch)
             yield (

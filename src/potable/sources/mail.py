@@ -1,0 +1,155 @@
+"""E-mails (.eml): one record per message, of its headers, its form lines and its text.
+
+A column's path is the name of a header (`Subject`; case does not matter), the label of a line (`Employee number:
+E0012`), `@text`, `@from` (the sender's address), `@date` (ISO 8601), `@attachments` (their names, as a JSON list) or
+`@object`. The text is that of the plain parts, or else of the HTML ones. Attachments are listed, not read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from email.errors import HeaderParseError, MessageError
+from email.header import decode_header
+from email.message import Message
+from email.parser import BytesParser
+from email.policy import compat32
+from email.utils import parseaddr, parsedate_to_datetime
+
+from lxml import etree
+
+from potable.sources.base import Blob
+from potable.sources.documents import DocumentSource, DocumentTable, Unread, content, decoded, form_lines
+
+_LONGEST_HEADER = 1 << 20
+_MOST_PARTS = 10_000
+_MOST_NESTED = 50
+_NESTS = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
+_BOUNDARY = re.compile(rb"^--", re.MULTILINE)
+_SILENT = frozenset(("script", "style", "head", "title", "template"))
+_BLOCKS = frozenset(
+    ("address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li")
+) | {"ol", "p", "pre", "section", "table", "td", "th", "tr", "ul"}
+
+
+class MailTable(DocumentTable):
+    """A table of e-mails."""
+
+
+class MailSource(DocumentSource[MailTable]):
+    """A folder of e-mails, one message per file."""
+
+    def fields(self, table: MailTable, blob: Blob, wanted: frozenset[str]) -> Mapping[str, str]:
+        data = content(blob)
+        if len(_NESTS.findall(data)) > _MOST_NESTED or len(_BOUNDARY.findall(data)) > _MOST_PARTS:
+            raise Unread("beyond the limits of a message")
+        try:
+            message = BytesParser(policy=compat32).parsebytes(data)
+            return _read(message, wanted)
+        except (MessageError, RecursionError, etree.LxmlError):
+            raise Unread("damaged") from None
+
+
+def _read(message: Message, wanted: frozenset[str]) -> dict[str, str]:
+    if not message.keys():
+        raise Unread("no message: it has no headers")
+    parts = list(_parts(message))
+    text = _text(parts)
+    found = {"@text": text, "@attachments": json.dumps(_attached(parts), ensure_ascii=False), **form_lines(text)}
+    for path in wanted:
+        if not path.startswith("@") and (value := _header(message, path)) is not None:
+            found[path] = value
+    if "@from" in wanted and (sender := _raw(message, "from")):
+        # a decoded name may hold a comma
+        found["@from"] = parseaddr(sender)[1]
+    if "@date" in wanted and (sent := _header(message, "date")):
+        found["@date"] = _moment(sent)
+    return found
+
+
+def _moment(text: str) -> str:
+    """A date header as ISO 8601; what is no date stays as it is and does not fit a timestamp."""
+    try:
+        return parsedate_to_datetime(text).isoformat()
+    except ValueError:
+        return text
+
+
+def _header(message: Message, name: str) -> str | None:
+    """The first header of that name as it reads, on one line."""
+    raw = _raw(message, name)
+    if raw is None:
+        return None
+    try:
+        pieces = decode_header(raw.encode("ascii", "surrogateescape").decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Unread("a header in no declared encoding") from None
+    except HeaderParseError:
+        raise Unread("damaged") from None
+    # without any encoded word it is a str; between encoded words, latin-1 or what the header was read as
+    texts = [piece if isinstance(piece, str) else _piece(piece, charset) for piece, charset in pieces]
+    return " ".join("".join(texts).split())
+
+
+def _raw(message: Message, name: str) -> str | None:
+    """The first header of that name as it came."""
+    raw = next((value for key, value in message.raw_items() if key.lower() == name.lower()), None)
+    if raw is not None and len(raw) > _LONGEST_HEADER:
+        raise Unread("beyond the limits of a message")
+    return raw
+
+
+def _piece(piece: bytes, charset: str | None) -> str:
+    return decoded(piece, charset) if charset else piece.decode("raw-unicode-escape")
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    """The parts that hold something, messages in the message as one."""
+    if message.get_content_maintype() == "multipart" and message.is_multipart():
+        for part in message.get_payload():
+            if isinstance(part, Message):
+                yield from _parts(part)
+    else:
+        yield message
+
+
+def _is_text(part: Message) -> bool:
+    return part.get_content_maintype() == "text" and part.get_content_disposition() != "attachment"
+
+
+def _attached(parts: list[Message]) -> list[str]:
+    """Names of the attachments; their kind, where they have none."""
+    return [part.get_filename() or part.get_content_type() for part in parts if not _is_text(part)]
+
+
+def _text(parts: list[Message]) -> str:
+    shown = [part for part in parts if _is_text(part)]
+    plain = [_decoded(part) for part in shown if part.get_content_subtype() != "html"]
+    return "\n".join(plain or [_seen(_decoded(part)) for part in shown])
+
+
+def _decoded(part: Message) -> str:
+    data = part.get_payload(decode=True)
+    return decoded(data if isinstance(data, bytes) else b"", part.get_content_charset())
+
+
+def _seen(html: str) -> str:
+    """The text a browser would show, its blocks on lines of their own."""
+    if not html.strip():
+        return ""
+    root = etree.fromstring(html.encode(), etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False))
+    pieces: list[str] = []
+    hidden = 0
+    for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
+        silent = element.tag in _SILENT
+        if event == "start":
+            hidden += silent
+            pieces += ["\n"] if element.tag in _BLOCKS else []
+            pieces += [" ".join(f".{element.text}.".split())[1:-1]] if element.text and not hidden else []
+        else:
+            hidden -= silent and event == "end"
+            pieces += ["\n"] if element.tag in _BLOCKS and event == "end" else []
+            pieces += [" ".join(f".{element.tail}.".split())[1:-1]] if element.tail and not hidden else []
+    lines = ("".join(pieces)).split("\n")
+    return "\n".join(line.strip() for line in lines if line.strip())

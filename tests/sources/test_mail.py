@@ -1,0 +1,158 @@
+"""E-mails and text files as records."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.sources.objects import SECRET, blob, lost, parsed
+
+from potable.sources.mail import MailSource
+from potable.sources.plaintext import TextSource
+
+COLUMNS = {
+    "sender": {"path": "@from"},
+    "sent": {"path": "@date", "type": "timestamp"},
+    "subject": {"path": "SUBJECT"},
+    "emp_no": {"path": ["Employee number", "X-Staff"]},
+    "text": {"path": "@text"},
+    "files": {"path": "@attachments"},
+}
+
+
+def source() -> MailSource:
+    keys = {"source": "s", "type": "email", "path": "x", "tables": {"t": {"columns": COLUMNS}}}
+    return MailSource.model_validate(keys)
+
+
+def text_source(**table: Any) -> TextSource:
+    columns = {"emp_no": {"path": "Employee number"}, "text": {"path": "@text"}}
+    keys = {"source": "s", "type": "text", "path": "x", "tables": {"t": {"columns": columns, **table}}}
+    return TextSource.model_validate(keys)
+
+
+def message(body: str = "Employee number: E1\nI go.\n", **headers: str) -> EmailMessage:
+    made = EmailMessage()
+    for name, value in {"From": '"Meyer, Zoé" <zoe@example.com>', "Subject": "Good bye, Zoé", **headers}.items():
+        made[name] = value
+    made.set_content(body)
+    return made
+
+
+def read(folder: Path, made: EmailMessage | bytes) -> dict[str, Any]:
+    data = made if isinstance(made, bytes) else bytes(made)
+    (row,) = parsed(source(), blob(folder, data))
+    return row
+
+
+def test_headers_lines_and_text_become_columns(tmp_path: Path) -> None:
+    row = read(tmp_path, message(Date="Tue, 03 Mar 2020 10:00:00 +0100"))
+    assert (row["sender"], row["subject"], row["emp_no"]) == ("zoe@example.com", "Good bye, Zoé", "E1")
+    assert (str(row["sent"]), row["text"], row["files"]) == ("2020-03-03 09:00:00", "Employee number: E1\nI go.", "[]")
+
+
+def test_a_header_counts_where_no_line_has_the_label(tmp_path: Path) -> None:
+    assert read(tmp_path, message("no label", **{"x-staff": "E2"}))["emp_no"] == "E2"
+
+
+def test_attachments_are_listed_and_not_read(tmp_path: Path) -> None:
+    made = message()
+    made.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="Kündigung.pdf")
+    made.add_attachment(SECRET, filename="note.txt")
+    made.add_attachment(message("inner"))
+    row = read(tmp_path, made)
+    assert json.loads(row["files"])[:2] == ["Kündigung.pdf", "note.txt"]
+    assert len(json.loads(row["files"])) == 3
+    assert row["text"] == "Employee number: E1\nI go."
+
+
+def test_html_is_shown_as_a_browser_does_and_only_without_plain_text(tmp_path: Path) -> None:
+    html = "<html><head><title>x</title><style>p{}</style></head><body><p>Employee number: <b>E3</b></p>\n<script>s</script>"
+    html += "<ul><li>one &amp; two<li>three</ul>a<br>b <!-- c --> d<table><tr><td>e</td></tr></table></body></html>"
+    made = message()
+    made.set_content(html, subtype="html")
+    row = read(tmp_path, made)
+    assert row["text"].split("\n") == ["Employee number: E3", "one & two", "three", "a", "b  d", "e"]
+    assert row["emp_no"] == "E3"
+    both = message("plain")
+    both.add_alternative(html, subtype="html")
+    assert read(tmp_path, both)["text"] == "plain"
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-15", "windows-1252", "utf-16"])
+@pytest.mark.parametrize("coding", ["base64", "quoted-printable"])
+def test_the_declared_charset_is_taken(tmp_path: Path, charset: str, coding: str) -> None:
+    made = message()
+    made.set_content("Zoé".encode(charset), "text", "plain", cte=coding)
+    made.set_param("charset", charset)
+    assert read(tmp_path, made)["text"] == "Zoé"
+
+
+def test_undeclared_bytes_are_found_out(tmp_path: Path) -> None:
+    head = b"From: a@b.c\nSubject: caf\xc3\xa9\nContent-Type: text/plain\n\n"
+    assert read(tmp_path, head + "Zoé".encode())["text"] == "Zoé"
+    assert read(tmp_path, head + "Zoé".encode("cp1252"))["subject"] == "café"
+    assert "no encoding" in lost(source(), blob(tmp_path, head + "Zoé".encode() + SECRET.encode() + b"\xe9\xe9"))
+
+
+NESTED = b"From: a\n" + b"".join(
+    b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(5000)
+)
+BAD = {
+    "charset": (b"From: a\nContent-Type: text/plain; charset=klingon\n\nx", "unknown encoding"),
+    "bytes": (
+        b"From: a\nContent-Type: text/plain; charset=utf-8\n\n" + SECRET.encode() + b"\xff",
+        "encoding it declares",
+    ),
+    "header": (b"From: a\nSubject: \xff\xfe\n\nx", "no declared encoding"),
+    "no message": (b"\x00\x01" + SECRET.encode(), "no headers"),
+    "empty": (b"", "no headers"),
+    "nested": (NESTED, "limits"),
+    "parts": (b'From: a\nContent-Type: multipart/mixed; boundary="b"\n\n' + b"--b\n\nx\n" * 20_000, "limits"),
+    "long header": (b"From: a\nSubject: " + b"x" * (2 << 20) + b"\n\n", "limits"),
+    "bomb": (gzip.compress(b"From: a\n\n" + b"x" * (65 << 20), 1), "larger than 64 MiB"),
+    "half packed": (gzip.compress(b"From: a\n\n" + b"x" * 1000)[:30], "damaged"),
+    "two values": (b"From: a\n\nEmployee number: 1\nEmployee number: 2\n", "stands twice"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_message_that_cannot_be_read_goes_to_quarantine(tmp_path: Path, what: str) -> None:
+    data, why = BAD[what]
+    assert why in lost(source(), blob(tmp_path, data))
+
+
+def test_the_others_survive_and_keep_their_names(tmp_path: Path) -> None:
+    good, bad = bytes(message()), BAD["charset"][0]
+    blobs = [blob(tmp_path, data, f"{number}.eml") for number, data in enumerate([good, bad, good])]
+    rows = [row for batch in source().parse_all("t", blobs) for row in batch.to_pylist()]
+    assert sorted((row["_object"], row["emp_no"]) for row in rows) == [
+        ("0.eml", "E1"),
+        ("1.eml", None),
+        ("2.eml", "E1"),
+    ]
+
+
+@settings(deadline=None)
+@given(data=st.binary(max_size=200) | st.text(max_size=80).map(lambda text: b"From: a\nSubject: b\n\n" + text.encode()))
+def test_any_bytes_are_one_row(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    assert len(parsed(source(), blob(tmp_path_factory.getbasetemp(), data, "any"))) == 1
+    assert len(parsed(text_source(), blob(tmp_path_factory.getbasetemp(), data, "any"))) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_a_text_file_is_a_record(tmp_path: Path, encoding: str) -> None:
+    text = "Exit interview\r\n\r\n  Employee  number : E9 \r\nAt 10:30 é said: why: because\r\n"
+    (row,) = parsed(text_source(), blob(tmp_path, text.encode(encoding)))
+    assert (row["emp_no"], row["text"]) == ("E9", text.replace("\r\n", "\n").strip())
+
+
+def test_a_text_file_in_another_encoding_goes_to_quarantine(tmp_path: Path) -> None:
+    data = (SECRET + "é").encode("cp1252")
+    assert "encoding it declares" in lost(text_source(encoding="utf-8"), blob(tmp_path, data))
