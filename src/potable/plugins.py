@@ -14,6 +14,8 @@ from typing import Any
 from potable.errors import MissingExtra, ProjectError, did_you_mean
 
 EXTRAS = {
+    "adbc_driver_manager": "postgres",
+    "adbc_driver_postgresql": "postgres",
     "boto3": "kinesis",
     "botocore": "kinesis",
     "confluent_kafka": "kafka",
@@ -21,7 +23,7 @@ EXTRAS = {
     "httpx": "rest",
     "lxml": "docx",
     "pandas": "spark",
-    "psycopg": "postgres",
+    "pymysql": "mysql",
     "py4j": "spark",
     "pyspark": "spark",
     "xml2arrow": "xml",
