@@ -19,7 +19,7 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 	@$(BIN)/python -m potable.estate serve demo/estate -- $(BIN)/potable -C demo run
 	@$(BIN)/potable -C demo show employee_attrition
 
-test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(AIRFLOW)/.ready  ## all tests
+test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(AIRFLOW)/.ready  ## all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12
 
 lint: $(READY) types  ## style, types, import layers
@@ -67,6 +67,13 @@ $(VENV)/.kafka: $(READY) tests/sources/kafka/pom.xml
 	@rm -rf $(VENV)/kafka
 	@mvn -q -B -f tests/sources/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
 	  -DoutputDirectory=$(abspath $(VENV))/kafka && touch $@ || true
+
+# a MariaDB server for the tests of one kind of source; without Maven or its network they look for an installed one
+$(VENV)/.mariadb: $(READY) tests/sources/mariadb/pom.xml
+	@rm -rf $(VENV)/mariadb
+	@mvn -q -B -f tests/sources/mariadb/pom.xml dependency:copy-dependencies -DexcludeTransitive=true \
+	  -DoutputDirectory=$(abspath $(VENV))/mariadb && cd $(VENV)/mariadb && ../bin/python -m zipfile -e *.jar . \
+	  && rm *.jar && touch ../.mariadb || true
 
 # Airflow never meets the product's environment; where it cannot be had, its tests say so and are skipped
 $(AIRFLOW)/.ready: requirements-airflow.lock

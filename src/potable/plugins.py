@@ -14,6 +14,8 @@ from typing import Any
 from potable.errors import MissingExtra, ProjectError, did_you_mean
 
 EXTRAS = {
+    "adbc_driver_manager": "postgres",
+    "adbc_driver_postgresql": "postgres",
     "boto3": "kinesis",
     "botocore": "kinesis",
     "confluent_kafka": "kafka",
@@ -22,7 +24,7 @@ EXTRAS = {
     "lxml": "docx",
     "pandas": "spark",
     "cryptography": "pdf",
-    "psycopg": "postgres",
+    "pymysql": "mysql",
     "py4j": "spark",
     "pypdf": "pdf",
     "pyspark": "spark",

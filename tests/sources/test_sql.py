@@ -170,6 +170,8 @@ def test_the_database_is_only_read(database: Path) -> None:
         ("sqlite:///hr.db", {"query": "SELECT CAST(x'ff' AS TEXT) AS id"}, "E001", ""),
         ("sqlite:///notes.txt", {}, "E001", "DatabaseError"),
         ("oracle://x", {}, "E007", "not supported"),
+        (f"{SECRET}:x@host/db", {}, "E007", "not supported"),
+        ("sqlite:///hr.db", {"partition": {"column": "gone", "parts": 2}}, "E007", "no column `gone`"),
         (f"postgresql://u:{SECRET}@127.0.0.1:1/x?connect_timeout=2", {}, "E001", ""),
     ],
 )
@@ -178,7 +180,7 @@ def test_what_cannot_be_read_is_told(database: Path, url: str, keys: dict[str, A
     if url.startswith("postgresql"):
         pytest.importorskip("psycopg", reason="psycopg is not installed")
     with pytest.raises(EnvironmentFailure) as caught:
-        arrivals(source(url, **keys), database.parent)
+        arrivals(source(url, {**COLUMNS, "gone": {}}, **keys), database.parent)
     assert caught.value.code == code
     assert said in caught.value.problem
     assert SECRET not in caught.value.text() + repr(source(url))
@@ -187,6 +189,20 @@ def test_what_cannot_be_read_is_told(database: Path, url: str, keys: dict[str, A
 def test_a_table_and_a_query_contradict_each_other() -> None:
     with pytest.raises(ValidationError, match="not both"):
         source("sqlite:///x", table="a", query="SELECT 1")
+
+
+@pytest.mark.parametrize(("column", "parts"), [("rate", 2), ("active", 2), ("nope", 2), ("id", 1), ("id", 100)])
+def test_a_table_that_has_no_parts_is_refused(column: str, parts: int) -> None:
+    with pytest.raises(ValidationError, match="partition"):
+        source("sqlite:///x", partition={"column": column, "parts": parts})
+
+
+@pytest.mark.parametrize("column", ["id", "name", "born"])
+def test_parts_hold_every_row_once(database: Path, column: str) -> None:
+    made = source("sqlite:///hr.db", order_by=["id"], partition={"column": column, "parts": 3})
+    found = rows(made, database.parent)
+    assert sorted(values(found, "id")) == [1, 2, 3, 10]
+    assert len({row["_object"] for row in found}) == 3
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1" + SECRET.encode()])

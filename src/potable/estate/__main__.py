@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--employees", type=int, default=2000, help="different persons who ever worked there")
     making.add_argument("--years", type=int, default=20, help="calendar years, the last one 2025")
     making.add_argument("--seed", type=int, default=7)
-    making.add_argument("--hrms-url", help="postgresql://… instead of a SQLite file")
+    making.add_argument("--hrms-url", help="postgresql://… instead of a SQLite file; needs psycopg")
     serving = verbs.add_parser("serve", help="serve the learning system; -- CMD runs a command beside it")
     serving.add_argument("directory", type=Path)
     serving.add_argument("--port", type=int, help=f"0: any free one; without CMD the default is {PORT}")

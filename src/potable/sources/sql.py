@@ -1,29 +1,31 @@
 """SQL databases, read-only and as one consistent snapshot, landed as text columns in Parquet chunks.
 
 Rows have no bytes of their own, so what is landed is every value in its canonical text form, ordered by
-a key or by all columns: the same rows of a database give the same bytes and hash. SQLite by file,
-PostgreSQL through psycopg.
+a key or by all columns: the same rows of a database give the same bytes and hash. How each kind of database
+is reached and what its types become is in `databases/`; large tables may be read in parts.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date, datetime
-from decimal import Decimal
-from math import isfinite
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from threading import Lock
+from typing import ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
-from potable.errors import EnvironmentFailure, MissingExtra, did_you_mean
+from potable.declarations import Declaration
+from potable.errors import EnvironmentFailure, did_you_mean
 from potable.sources.base import Arrival, Blob, Held, Source
+from potable.sources.databases.base import Found, Origin, Select, Session
+from potable.sources.databases.chunks import chunks, parquet, side_by_side
+from potable.sources.databases.connect import connected
 from potable.sources.files import unreadable
 from potable.sources.moments import moments
 from potable.sources.onwards import IncrementalTable, Reading, State
@@ -31,8 +33,15 @@ from potable.sources.originals import missing
 from potable.sources.typed import clean, typed
 
 CHUNK_ROWS = 50_000
-_Rows = Iterator[Sequence[tuple[Any, ...]]]
-_Select = Callable[[str], tuple[list[str], _Rows]]
+
+
+class Partition(Declaration):
+    """How a large table is read in parts, side by side where the database lets connections share a snapshot."""
+
+    column: str
+    """Column of the contract whose ranges are the parts; best one with an index."""
+    parts: int = Field(ge=2, le=99)
+    """How many parts of about equally many rows; each is read by a connection of its own."""
 
 
 class SqlTable(IncrementalTable):
@@ -44,16 +53,25 @@ class SqlTable(IncrementalTable):
     """A SELECT instead of a table."""
     order_by: list[str] = Field(default_factory=list)
     """Columns that give every row a fixed place; by default the columns of `unique`, then all others."""
+    partition: Partition | None = None
+    """Read a large table in parts; whole by default."""
 
     @model_validator(mode="after")
-    def _one_origin(self) -> SqlTable:
+    def _one_origin(self) -> Self:
         if self.table and self.query:
             raise ValueError("give `table` or `query`, not both")
         return self
 
+    @model_validator(mode="after")
+    def _has_ranges(self) -> Self:
+        column = self.columns.get(self.partition.column) if self.partition else None
+        if self.partition and (column is None or column.type in ("boolean", "float")):
+            raise ValueError("`partition` needs a `column` of this table that is ordered, and no float or boolean")
+        return self
+
 
 class SqlSource(Source[SqlTable]):
-    """A database, by URL: `sqlite:///path`, `postgresql://host/database`."""
+    """A database, by URL: `sqlite:///path`, `postgresql://host/database`, `mysql://host/database`."""
 
     url: str = Field(repr=False)
     """URL of the database; take it from a reference."""
@@ -64,20 +82,22 @@ class SqlSource(Source[SqlTable]):
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """The rows of every table, in chunks, from one snapshot: all, or those recorded since the last time."""
         state = state or State()
-        with _connected(self.source, self.url, base) as select:
+        origins = {name: _origin(name, table) for name, table in self.tables.items()}
+        with connected(self.source, self.url, base, list(origins.values())) as session:
             for name, table in self.tables.items():
-                names = self._names(select, name, table)
-                reading = _reading(name, table, state)
-                query = f"SELECT * FROM {_origin(name, table)}{self._since(name, table, names, reading)}"
-                _, rows = select(f"{query} ORDER BY {self._order(name, table, names)}")
-                chunks = (self._new(name, table, chunk, reading) for chunk in _chunks(names, rows))
-                if reading and reading.since:
-                    label, chunks = f"{name}-{state.batch:06d}", (chunk for chunk in chunks if chunk.num_rows)
-                else:
-                    label = name
-                for number, chunk in enumerate(chunks, 1):
-                    yield Arrival(f"{label}-{number:05d}.parquet", (name,), Held(_parquet(chunk)))
-                if reading and (after := reading.state()):
+                found = self._columns(session, origins[name])
+                select = Select(origins[name], found, order=self._order(session, found, name))
+                fresh = None
+                if table.incremental:
+                    column = self._path(table.incremental.column, select, "`incremental` reads on by")
+                    reading = Reading(table.incremental, _known_as(origins[name]), state.before.get(name))
+                    fresh = _Fresh(self.source, table, column.name, reading)
+                    if reading.since:
+                        at = session.column(column.name)
+                        select = replace(select, where=(f"{at} >= '{reading.since}' OR {at} IS NULL",))
+                label = f"{name}-{state.batch:06d}" if fresh and fresh.resumed else name
+                yield from self._read(session, select, label, fresh)
+                if fresh and (after := fresh.reading.state()):
                     state.after[name] = after
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
@@ -104,53 +124,60 @@ class SqlSource(Source[SqlTable]):
         """The columns the table had when it was landed."""
         return frozenset(_landed(blob).schema_arrow.names)
 
-    def _names(self, select: _Select, name: str, table: SqlTable) -> list[str]:
-        """Names of the columns; each once, or values could not be told apart."""
-        names, rows = select(f"SELECT * FROM {_origin(name, table)} LIMIT 0")
-        list(rows)
-        if twice := [column for column in names if names.count(column) > 1]:
+    def _columns(self, session: Session, origin: Origin) -> list[Found]:
+        """The columns; each once, or values could not be told apart."""
+        found = session.columns(origin)
+        names = [column.name for column in found]
+        if twice := [name for name in names if names.count(name) > 1]:
             raise EnvironmentFailure(
-                f"source `{self.source}`: the query of `{name}` gives two columns called `{twice[0]}`",
+                f"source `{self.source}`: the query of `{origin.name}` gives two columns called `{twice[0]}`",
                 "E007",
                 hint="give one of them another name with AS",
             )
-        return names
+        return found
 
-    def _since(self, name: str, table: SqlTable, names: Sequence[str], reading: Reading | None) -> str:
-        """The condition that leaves out what was read before."""
-        if reading is None or table.incremental is None:
-            return ""
-        column = table.incremental.column
-        if not (found := [path for path in table.columns[column].paths(column) if path in names]):
-            raise EnvironmentFailure(
-                f"source `{self.source}`: `{name}` has no column `{column}`, which `incremental` reads on by",
-                "E007",
-                hint=did_you_mean(column, names),
-            )
-        at = _quoted(found[0])
-        return f" WHERE {at} >= '{reading.since}' OR {at} IS NULL" if reading.since else ""
+    def _read(self, session: Session, select: Select, label: str, fresh: _Fresh | None) -> Iterator[Arrival]:
+        """The chunks of a table; of parts that are read side by side one after the other in turn."""
+        parts = self._parts(session, select)
+        with ExitStack() as stack:
+            others = [session.beside() for _ in parts[1:]]
+            sessions = [session, *(stack.enter_context(other) if other else session for other in others)]
+            labels = [f"{label}-p{number:02d}" for number in range(1, len(parts) + 1)] if others else [label]
+            streams = [_arrivals(*each, fresh) for each in zip(sessions, parts, labels, strict=True)]
+            for group in [streams] if all(others) else [[stream] for stream in streams]:
+                yield from side_by_side(group, lambda: [each.cancel() for each in sessions])
 
-    def _new(self, name: str, table: SqlTable, chunk: pa.Table, reading: Reading | None) -> pa.Table:
-        """The rows of a chunk that were not landed before."""
-        if reading is None or table.incremental is None:
-            return chunk
-        column = table.incremental.column
-        path = next(path for path in table.columns[column].paths(column) if path in chunk.schema.names)
-        texts = clean(table.columns[column], chunk.column(path).combine_chunks())
-        # the database compares texts as texts, so no form but ISO 8601 will do
-        times = moments(texts, (), pa.timestamp("us"))
-        if times.null_count > texts.null_count:
-            raise EnvironmentFailure(
-                f"source `{self.source}`: `{name}` cannot be read on by `{column}`: not every value is a moment",
-                "E007",
-                allowed="dates and timestamps, or texts of them in ISO 8601",
-                hint="read the whole table every time: take `incremental` away",
-            )
-        fresh = reading.new(times, lambda number: json.dumps(chunk.slice(number, 1).to_pylist()).encode())
-        return chunk if len(fresh) == len(chunk) else chunk.take(pa.array(fresh, pa.int64()))
+    def _parts(self, session: Session, select: Select) -> list[Select]:
+        """The ranges of the partition's column, each as a selection of its own; what is null is in the first."""
+        partition = self.tables[select.origin.name].partition
+        if partition is None:
+            return [select]
+        column = self._path(partition.column, select, "`partition` divides it by")
+        bounds = _bounds(session, select, column, partition.parts)
+        at = session.column(column.name)
+        conditions = [
+            " AND ".join(([f"{at} >= {low}"] if low else []) + ([f"{at} < {high}"] if high else []))
+            for low, high in zip([None, *bounds], [*bounds, None], strict=True)
+        ]
+        if bounds:
+            conditions[0] += f" OR {at} IS NULL"
+        return [replace(select, where=(*select.where, *filter(None, [condition]))) for condition in conditions]
 
-    def _order(self, name: str, table: SqlTable, names: Sequence[str]) -> str:
+    def _path(self, column: str, select: Select, use: str) -> Found:
+        """The database's column behind one of the contract."""
+        paths = self.tables[select.origin.name].columns[column].paths(column)
+        by_name = {found.name: found for found in select.columns}
+        if path := next((path for path in paths if path in by_name), None):
+            return by_name[path]
+        raise EnvironmentFailure(
+            f"source `{self.source}`: `{select.origin.name}` has no column `{column}`, which {use}",
+            "E007",
+            hint=did_you_mean(column, by_name),
+        )
+
+    def _order(self, session: Session, found: Sequence[Found], name: str) -> tuple[str, ...]:
         """What gives every row a place that does not depend on where it lies."""
+        table, names = self.tables[name], [column.name for column in found]
         for column in table.order_by:
             # SQLite would take an unknown name for a text
             if column not in names:
@@ -163,16 +190,90 @@ class SqlSource(Source[SqlTable]):
             path for key in table.unique for path in table.columns[key].paths(key) if path in names
         ]
         # as text, for some types have no order
-        others = (
-            [] if table.order_by else [f"CAST({_quoted(column)} AS TEXT)" for column in names if column not in keys]
-        )
-        return ", ".join([*map(_quoted, keys), *others])
+        others = [] if table.order_by else [session.sortable(column) for column in names if column not in keys]
+        return (*map(session.column, keys), *others)
 
 
-def _reading(name: str, table: SqlTable, state: State) -> Reading | None:
-    if table.incremental is None:
-        return None
-    return Reading(table.incremental, _origin(name, table), state.before.get(name))
+class _Fresh:
+    """What of the chunks of a table was not landed before; asked by several threads where parts are read."""
+
+    def __init__(self, source: str, table: SqlTable, path: str, reading: Reading) -> None:
+        self._source, self._table, self._path = source, table, path
+        self.reading = reading
+        self._lock = Lock()
+
+    @property
+    def resumed(self) -> bool:
+        """Whether only what is new is read."""
+        return bool(self.reading.since)
+
+    def __call__(self, name: str, chunk: pa.Table) -> pa.Table:
+        """The new rows of a chunk."""
+        assert self._table.incremental
+        column = self._table.incremental.column
+        texts = clean(self._table.columns[column], chunk.column(self._path).combine_chunks())
+        # the database compares texts as texts, so no form but ISO 8601 will do
+        times = moments(texts, (), pa.timestamp("us"))
+        if times.null_count > texts.null_count:
+            raise EnvironmentFailure(
+                f"source `{self._source}`: `{name}` cannot be read on by `{column}`: not every value is a moment",
+                "E007",
+                allowed="dates and timestamps, or texts of them in ISO 8601",
+                hint="read the whole table every time: take `incremental` away",
+            )
+        with self._lock:
+            new = self.reading.new(times, lambda number: json.dumps(chunk.slice(number, 1).to_pylist()).encode())
+        return chunk if len(new) == len(chunk) else chunk.take(pa.array(new, pa.int64()))
+
+
+def _arrivals(session: Session, select: Select, label: str, fresh: _Fresh | None) -> Generator[Arrival]:
+    """The chunks of one stream of rows; of what is read on, only those with something new."""
+    name, number = select.origin.name, 0
+    with closing(side_by_side([session.rows(select)], session.cancel)) as batches:
+        for read in chunks([column.name for column in select.columns], batches, CHUNK_ROWS):
+            chunk = fresh(name, read) if fresh else read
+            if chunk.num_rows or not (fresh and fresh.resumed):
+                number += 1
+                yield Arrival(f"{label}-{number:05d}.parquet", (name,), Held(parquet(chunk)))
+
+
+def _bounds(session: Session, select: Select, column: Found, parts: int) -> list[str]:
+    """Values of a column, as SQL, that divide the rows into about equal parts."""
+    at, source = session.column(column.name), session.origin(select.origin)
+    counted = replace(select, order=()).clauses(source)
+    rows = int(_first(session, select.origin, f"SELECT count({at}) AS n{counted}") or 0)
+    # the smallest value comes first and is no bound
+    bounds: list[str] = []
+    offset = 0
+    for part in range(parts):
+        offset += rows * part // parts - rows * max(part - 1, 0) // parts
+        low = f"{at} >= {bounds[-1]}" if bounds else f"{at} IS NOT NULL"
+        rest = replace(select, where=(*select.where, low), order=(at,), tail=f" LIMIT 1 OFFSET {offset}")
+        bound = _first(session, select.origin, f"SELECT {session.literal(column)} AS bound{rest.clauses(source)}")
+        if bound is None:
+            break
+        # many equal values make one part larger, never two
+        if not bounds or bound != bounds[-1]:
+            bounds.append(bound)
+            offset = 0
+    return bounds[1:]
+
+
+def _first(session: Session, about: Origin, query: str) -> str | None:
+    """The one value of the one row there may be."""
+    origin = Origin(about.name, query=query)
+    rows = [row for batch in session.rows(Select(origin, session.columns(origin))) for row in batch.column(0)]
+    return str(rows[0]) if rows else None
+
+
+def _origin(name: str, table: SqlTable) -> Origin:
+    return Origin(name, query=table.query) if table.query else Origin(name, table=table.table or name)
+
+
+def _known_as(origin: Origin) -> str:
+    """What a state says it belongs to."""
+    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in origin.table.split("."))
+    return f"({origin.query}\n) AS q" if origin.query else quoted
 
 
 def _landed(blob: Blob) -> pq.ParquetFile:
@@ -181,150 +282,3 @@ def _landed(blob: Blob) -> pq.ParquetFile:
             return pq.ParquetFile(io.BytesIO(stream.read()))
     except (pa.ArrowInvalid, OSError) as failure:
         raise unreadable(blob, f"not the chunk that was landed ({type(failure).__name__})") from None
-
-
-def _origin(name: str, table: SqlTable) -> str:
-    return f"({table.query}\n) AS q" if table.query else _quoted(table.table or name)
-
-
-def _quoted(name: str) -> str:
-    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
-
-
-@contextmanager
-def _connected(source: str, url: str, base: Path) -> Iterator[_Select]:
-    """A function from a query to its column names and rows in chunks, inside one read-only snapshot."""
-    # as in SQLAlchemy, the scheme may name a driver
-    scheme = url.partition(":")[0].partition("+")[0]
-    opener = {"sqlite": _sqlite, "postgresql": _postgres, "postgres": _postgres}.get(scheme)
-    if opener is None:
-        raise EnvironmentFailure(
-            f"source `{source}`: the URL scheme `{scheme}` is not supported",
-            "E007",
-            allowed="sqlite:///path, postgresql://user@host/database",
-        )
-    with opener(source, url, base) as select:
-        yield select
-
-
-@contextmanager
-def _sqlite(source: str, url: str, base: Path) -> Iterator[_Select]:
-    # as in SQLAlchemy: three slashes and a relative path, four and an absolute one
-    path = base / url.partition("://")[2].removeprefix("/")
-    if not path.is_file():
-        raise _unreachable(source, "the database file does not exist", "E002")
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    try:
-        connection.execute("BEGIN")
-
-        def select(query: str) -> tuple[list[str], _Rows]:
-            cursor = connection.execute(query)
-            names = [item[0] for item in cursor.description]
-            return names, iter(lambda: cursor.fetchmany(CHUNK_ROWS), [])
-
-        yield select
-    except sqlite3.Error as failure:
-        raise _unreachable(source, _sqlite_reason(failure)) from None
-    finally:
-        connection.close()
-
-
-def _sqlite_reason(failure: sqlite3.Error) -> str:
-    """What SQLite said; it names tables and columns, never values."""
-    return str(failure) if str(failure).startswith("no such") else type(failure).__name__
-
-
-@contextmanager
-def _postgres(source: str, url: str, base: Path) -> Iterator[_Select]:
-    try:
-        import psycopg
-    except ModuleNotFoundError:
-        raise MissingExtra("psycopg", "postgres") from None
-    try:
-        with psycopg.connect(f"postgresql:{url.partition(':')[2]}", options="-c TimeZone=UTC") as connection:
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
-
-            def select(query: str) -> tuple[list[str], _Rows]:
-                cursor = connection.cursor(name="potable")
-                try:
-                    cursor.execute(query.encode())
-                except psycopg.Error:
-                    cursor.close()
-                    raise
-                names = [item.name for item in cursor.description or ()]
-                return names, _until_empty(cursor)
-
-            yield select
-    except psycopg.Error as failure:
-        raise _unreachable(source, f"{type(failure).__name__} {failure.sqlstate or ''}".strip()) from None
-
-
-def _until_empty(cursor: Any) -> _Rows:
-    with cursor:
-        while rows := cursor.fetchmany(CHUNK_ROWS):
-            yield rows
-
-
-def _chunks(names: Sequence[str], rows: _Rows) -> Iterator[pa.Table]:
-    """The rows in chunks of texts; a table without rows gives one empty chunk, for its columns."""
-    schema = pa.schema([(name, pa.string()) for name in names])
-    empty = True
-    for chunk in rows:
-        empty = False
-        yield pa.table([_texts(column) for column in zip(*chunk, strict=True)], schema=schema)
-    if empty:
-        yield schema.empty_table()
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
-
-
-def _texts(column: Sequence[Any]) -> pa.Array:
-    """The values in their canonical text form, many at once where they are all texts or all whole numbers."""
-    kinds = set(map(type, column)) - {type(None)}
-    if kinds <= {str}:
-        return pa.array(column, pa.string())
-    if kinds == {int}:
-        return pa.array(map(_if_any(str), column), pa.string())
-    if kinds == {date}:
-        return pa.array(column, pa.date32()).cast(pa.string())
-    return pa.array(map(_if_any(_text), column), pa.string())
-
-
-def _if_any(form: Callable[[Any], str]) -> Callable[[Any], str | None]:
-    return lambda value: None if value is None else form(value)
-
-
-def _text(value: Any) -> str:
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case float():
-            return format(Decimal(repr(value)), "f") if isfinite(value) else str(value)
-        case Decimal():
-            return format(value, "f")
-        case bytes() | memoryview():
-            return bytes(value).hex()
-        case datetime():
-            return value.isoformat(sep=" ")
-        case dict() | list():
-            return json.dumps(value, ensure_ascii=False, default=_text)
-        case _:
-            return str(value)
-
-
-def _unreachable(source: str, why: str, code: str = "E001") -> EnvironmentFailure:
-    return EnvironmentFailure(
-        f"source `{source}`: the database could not be read: {why}",
-        code,
-        hint="check `url` in the source's file and that the database is up",
-        state="nothing was landed from this source; the last version stays current",
-        next="potable doctor",
-        retryable=True,
-    )

@@ -1,0 +1,208 @@
+"""PostgreSQL, by ADBC: the server writes every value as text and streams it as binary COPY into Arrow.
+
+All tables are locked against changes of their form before the snapshot is taken, for a table that is rewritten
+or emptied later would look empty in it. Further sessions join by the exported snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from potable.errors import MissingExtra
+from potable.sources.databases import base as why
+from potable.sources.databases import forms
+from potable.sources.databases.base import Found, Origin, Reason, Select, Session
+
+_BATCH_BYTES = 4 << 20
+_SETTINGS = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "intervalstyle": "iso_8601",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "idle_in_transaction_session_timeout": "0",
+}
+_TEXTS = ("text", "varchar", "bpchar", "name")
+_ARRAYS_AS_JSON = ("_int2", "_int4", "_int8", "_float4", "_float8", "_bool", "_json", "_jsonb")
+"""Arrays whose items JSON writes as they are; items of other types are texts."""
+
+_STATES = {
+    "28": why.REFUSED,
+    "3D": why.NO_DATABASE,
+    "42P01": why.NO_TABLE,
+    "3F": why.NO_TABLE,
+    "42703": why.NO_COLUMN,
+    "42501": why.NO_RIGHT,
+    "42": why.SYNTAX,
+    "25006": why.WRITES,
+    "57014": why.STOPPED,
+    "55P03": why.LOCKED,
+    "57": why.LOST,
+    "08": why.LOST,
+    "53300": why.FULL,
+}
+"""What an SQLSTATE, or its class, means."""
+_PHRASES = {
+    "translate host name": why.UNKNOWN_HOST,
+    "URI": why.BAD_URL,
+    "password": why.REFUSED,
+    "authentication": why.REFUSED,
+    "role": why.REFUSED,
+    "database": why.NO_DATABASE,
+    "too many": why.FULL,
+    "connection slots": why.FULL,
+}
+"""What libpq says before there is a session, when it gives no SQLSTATE."""
+
+
+class PostgresSession(Session):
+    """A connection in a read-only transaction on one snapshot."""
+
+    def __init__(self, source: str, uri: str, driver: Any) -> None:
+        super().__init__(source)
+        self._uri, self._driver = uri, driver
+        self._snapshot = ""
+        self.failures = (driver.Error, OSError, pa.ArrowException)
+
+    @contextmanager
+    def opened(self, snapshot: str = "") -> Iterator[PostgresSession]:
+        """Connect and begin; on the snapshot of another session where one is given."""
+        with self.told():
+            self._connection = self._driver.connect(self._uri, autocommit=True)
+        try:
+            with self.told():
+                self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                if snapshot:
+                    self._run(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+                # SET needs no snapshot, so none is taken yet
+                for name, value in _SETTINGS.items():
+                    self._run(f"SET LOCAL {name} = '{value}'")
+            yield self
+        finally:
+            self._connection.close()
+
+    def lock(self, origins: Sequence[Origin]) -> None:
+        """Keep tables in their form; what cannot be locked, such as a foreign table, is left alone."""
+        for origin in origins:
+            if origin.query:
+                continue
+            with self.told(origin.name):
+                self._run("SAVEPOINT before")
+                try:
+                    self._run(f"LOCK TABLE {self.origin(origin).removesuffix(' AS q')} IN ACCESS SHARE MODE")
+                except self._driver.Error as failure:
+                    if not (failure.sqlstate or "").startswith(("42", "0A")):
+                        raise
+                    self._run("ROLLBACK TO before")
+                # a snapshot cannot be exported from inside a savepoint
+                self._run("RELEASE before")
+
+    def columns(self, origin: Origin) -> list[Found]:
+        with self.told(origin.name), self._cursor() as cursor:
+            schema = cursor.adbc_execute_schema(f"SELECT * FROM {self.origin(origin)} LIMIT 0")
+        kinds = [(field.metadata or {}).get(b"POSTGRESQL:type", b"").decode() for field in schema]
+        return [Found(field.name, kind) for field, kind in zip(schema, kinds, strict=True)]
+
+    def rows(self, select: Select) -> Generator[pa.RecordBatch]:
+        names = [column.name for column in select.columns]
+        wanted = ", ".join(f"{_written(c.kind, self.column(c.name))} AS {self.quoted(c.name)}" for c in select.columns)
+        query = f"SELECT {wanted}{select.clauses(self.origin(select.origin))}"
+        with self.told(select.origin.name), self._cursor(copy=True) as cursor:
+            cursor.execute(query)
+            # the public reader would hide the SQLSTATE of what fails on the way
+            with getattr(cursor._results, "reader", None) or cursor.fetch_record_batch() as reader:
+                for read in reader:
+                    columns = zip(select.columns, read.columns, strict=True)
+                    yield forms.batch(names, (_canonical(found.kind, column) for found, column in columns))
+
+    def reason(self, failure: Exception) -> Reason:
+        state = getattr(failure, "sqlstate", None) or ""
+        for known in (state, state[:2]):
+            if known in _STATES:
+                return _STATES[known]
+        if state:
+            return Reason(f"SQLSTATE {state}", False)
+        said = str(failure)
+        if "Failed to connect" not in said:
+            return why.LOST
+        # what libpq says goes no further: it names the user
+        told = said.partition("FATAL:")[2] or said.partition("failed:")[2] or said
+        return next((reason for phrase, reason in _PHRASES.items() if phrase in told), why.SILENT)
+
+    def cancel(self) -> bool:
+        with suppress(*self.failures):
+            self._connection.adbc_cancel()
+            return True
+        return False
+
+    def literal(self, column: Found) -> str:
+        return f"quote_literal({self.column(column.name)})"
+
+    @contextmanager
+    def beside(self) -> Iterator[Session]:
+        if not self._snapshot:
+            with self.told(), self._cursor(copy=True) as cursor:
+                cursor.execute("SELECT pg_export_snapshot()")
+                self._snapshot = cursor.fetchone()[0]
+        with PostgresSession(self.source, self._uri, self._driver).opened(self._snapshot) as session:
+            yield session
+
+    def _run(self, statement: str) -> None:
+        with self._cursor() as cursor:
+            cursor.execute(statement)
+
+    def _cursor(self, *, copy: bool = False) -> Any:
+        options = {
+            "adbc.postgresql.use_copy": str(copy).lower(),
+            "adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES),
+        }
+        return self._connection.cursor(adbc_stmt_kwargs=options)
+
+
+def _written(kind: str, column: str) -> str:
+    """A column as the server is to send it: as text, but floating numbers as they are."""
+    if kind in (*_TEXTS, "float4", "float8"):
+        return column
+    if kind == "bytea":
+        return f"encode({column}, 'hex')"
+    if kind == "inet":
+        return f"abbrev({column})"
+    if kind in _ARRAYS_AS_JSON:
+        return f"to_jsonb({column})::text"
+    if kind.startswith("_"):
+        return f"to_jsonb({column}::text[])::text"
+    return f"{column}::text"
+
+
+def _canonical(kind: str, column: pa.Array) -> forms.Texts:
+    match kind:
+        case "float4" | "float8":
+            return forms.floats(column)
+        case "timestamptz":
+            return forms.clock(column, "+00")
+        case "timestamp" | "time":
+            return forms.clock(column)
+        case "json":
+            return forms.spaced(column)
+        case _:
+            return column
+
+
+@contextmanager
+def connected(source: str, url: str, base: Path, origins: Sequence[Origin]) -> Iterator[Session]:
+    """A session on a server; `url` is a libpq URI, in which the scheme may name a driver."""
+    try:
+        from adbc_driver_postgresql import dbapi
+    except ModuleNotFoundError as missing:
+        raise MissingExtra((missing.name or "").split(".")[0], "postgres") from None
+    uri = f"postgresql:{url.partition(':')[2]}"
+    if "connect_timeout=" not in uri:
+        uri += f"{'&' if '?' in uri else '?'}connect_timeout=30"
+    with PostgresSession(source, uri, dbapi).opened() as session:
+        session.lock(origins)
+        yield session

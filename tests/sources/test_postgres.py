@@ -1,0 +1,311 @@
+"""PostgreSQL, a real one: the bytes that were always landed, every type, parts, and failures that show nothing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Generator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.sources.objects import SECRET, values
+from tests.sources.test_sql import arrivals, filled, rows, source
+
+from potable.errors import EnvironmentFailure
+from potable.sources import sql as module
+from potable.sources.databases import forms
+from potable.sources.databases import postgres as dialect
+from potable.sources.databases.base import Origin, Select
+from potable.sources.databases.chunks import side_by_side
+from potable.sources.databases.connect import connected
+from potable.sources.onwards import State
+from potable.sources.sql import SqlSource
+
+SAME = """
+    g::smallint AS small, g::bigint * 1000000007 AS large, (g - 50) / 7.0::float8 AS real, g::float4 / 3 AS single,
+    (g * 1e15)::float8 AS round, 10 ^ (g - 60) AS power, (g - 50) / 100.0 AS pay, g % 2 = 0 AS even,
+    'ü ' || g AS name, 'x'::char(4) AS fixed, date '1970-01-01' + g AS day, (g || ' s')::interval + time '10:00' AS clock,
+    timestamp '2020-01-01' + g * interval '0.25 s' AS at, timestamptz '2020-01-01 00:00+05' + g * interval '0.5 s' AS tz,
+    md5(g::text)::uuid AS uuid, decode(md5(g::text), 'hex') AS bytes, ARRAY[g, NULL] AS list, ARRAY['a"', 'é'] AS words,
+    ARRAY[1.50, NULL] AS exact, jsonb_build_object('a', g, 'b', ARRAY['é,"']) AS j, json_build_object('a', g) AS k,
+    '10.0.0.1'::inet AS host, '10.0.0.0/8'::cidr AS net, NULLIF(g, 7) AS gap, g::oid AS oid, B'0101' AS bits"""
+"""Columns of all kinds whose bytes the first reader of this source landed, too."""
+
+
+def read_by_rows(url: str, query: str) -> bytes:
+    """The slow way: every row as Python has it, every value by its own."""
+    with psycopg.connect(url, options="-c TimeZone=UTC") as connection, connection.cursor() as cursor:
+        cursor.execute(query.encode())
+        names = [item.name for item in cursor.description or ()]
+        columns = [pa.array([None if v is None else forms.text(v) for v in c]) for c in zip(*cursor, strict=True)]
+    sink = io.BytesIO()
+    pq.write_table(
+        pa.table(columns, schema=pa.schema([(name, pa.string()) for name in names])), sink, compression="zstd"
+    )
+    return sink.getvalue()
+
+
+def test_what_is_landed_is_what_a_reader_of_rows_landed(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialect, "_BATCH_BYTES", 1 << 10)
+    query = f"SELECT {SAME} FROM generate_series(1, 100) g"
+    ((_, data),) = arrivals(source(postgres, query=query, order_by=["small"]), tmp_path)
+    assert data == read_by_rows(postgres, f"{query} ORDER BY 1")
+
+
+VALUES: dict[str, tuple[str, str | None]] = {
+    "nan": ("'NaN'::float8", "nan"),
+    "low": ("'-Infinity'::float4", "-inf"),
+    "minus": ("'-0'::float8", "-0.0"),
+    "tiny": ("1e-7::float8", "0.0000001"),
+    "third": ("0.1::float4", "0.1"),
+    "no_number": ("'NaN'::numeric", "NaN"),
+    "wide": ("123456789012345678901234567890.0000000001::numeric", "123456789012345678901234567890.0000000001"),
+    "yes": ("true", "true"),
+    "ever": ("'infinity'::date", "infinity"),
+    "before": ("'0044-03-15 12:00:00.5 BC'::timestamp", "0044-03-15 12:00:00.5 BC"),
+    "late": ("'12020-01-01 00:00:00.5'::timestamp", "12020-01-01 00:00:00.500000"),
+    "utc": ("'2020-01-31 10:00:00.5+02'::timestamptz", "2020-01-31 08:00:00.500000+00:00"),
+    "never": ("'-infinity'::timestamptz", "-infinity"),
+    "midnight": ("'24:00'::time", "24:00:00"),
+    "span": ("'1 mon 2 days 03:04:05.6'::interval", "P1M2DT3H4M5.6S"),
+    "mood": ("'sad'::mood", "sad"),
+    "moods": ("ARRAY['sad', 'glad']::mood[]", '["sad", "glad"]'),
+    "capped": ("1.5::capped", "1.50"),
+    "pair": ("ROW(1, 'x')::pair", "(1,x)"),
+    "nested": ("ARRAY[[1, 2], [3, 4]]", "[[1, 2], [3, 4]]"),
+    "asis": ("""'{"b":1.10, "a" : [ "x:,y\\"", 1e5], "b":2}'::json""", r'{"b": 1.10, "a": ["x:,y\"", 1e5], "b": 2}'),
+    "sorted": ("""'{"b":1.10,"a":1}'::jsonb""", '{"a": 1, "b": 1.10}'),
+    "address": ("'10.1.2.3/8'::inet", "10.1.2.3/8"),
+    "range": ("'[1,5)'::int4range", "[1,5)"),
+    "nothing": ("NULL::inet", None),
+}
+"""By column: what is stored and what is read."""
+
+
+def test_every_type_keeps_all_its_digits(postgres: str, tmp_path: Path) -> None:
+    filled(
+        postgres,
+        """DROP TABLE IF EXISTS kinds; DROP TYPE IF EXISTS mood, pair; DROP DOMAIN IF EXISTS capped;
+        CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE TYPE pair AS (a int, b text);
+        CREATE DOMAIN capped AS numeric(5, 2)""",
+    )
+    stored = ", ".join(f"{item} AS {name}" for name, (item, _) in VALUES.items())
+    filled(postgres, f"CREATE TABLE kinds AS SELECT {stored}")
+    (found,) = rows(source(postgres, {name: {} for name in VALUES}, table="kinds"), tmp_path)
+    assert {name: found[name] for name in VALUES} == {name: read for name, (_, read) in VALUES.items()}
+
+
+def test_settings_of_the_server_change_nothing(postgres: str, tmp_path: Path) -> None:
+    query = "SELECT '2020-02-01 10:00+00'::timestamptz AS t, interval '1 day' AS i, 0.1::float8 AS f"
+    made = arrivals(source(postgres, query=query), tmp_path)
+    odd = "-c datestyle=German -c timezone=Asia/Kolkata -c intervalstyle=postgres -c extra_float_digits=-3"
+    options = odd.replace(" ", "%20").replace("=", "%3D").replace("/", "%2F")
+    assert arrivals(source(f"{postgres}&options={options}", query=query), tmp_path) == made
+
+
+def parted(url: str, column: str, parts: int, **keys: Any) -> SqlSource:
+    columns = {"id": {"type": "integer"}, "at": {"type": "timestamp"}, "name": {}}
+    return source(url, columns, unique=["id"], partition={"column": column, "parts": parts}, **keys)
+
+
+@pytest.mark.parametrize(("column", "parts"), [("id", 2), ("at", 4), ("name", 3)])
+def test_parts_hold_every_row_once(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str, parts: int
+) -> None:
+    monkeypatch.setattr(module, "CHUNK_ROWS", 10)
+    filled(
+        postgres,
+        r"""DROP TABLE IF EXISTS people; CREATE TABLE people AS SELECT g AS id, timestamptz '2020-01-01' + g * interval '1 d' AS at,
+        'a''\' || g AS name FROM generate_series(1, 99) g; INSERT INTO people VALUES (100, NULL, NULL)""",
+    )
+    made = parted(postgres, column, parts)
+    offered = arrivals(made, tmp_path)
+    assert [name for name, _ in offered[:parts]] == [
+        f"people-p{part:02d}-00001.parquet" for part in range(1, parts + 1)
+    ]
+    ids = [row["id"] for _, data in offered for row in pq.read_table(io.BytesIO(data)).to_pylist()]
+    assert sorted(map(int, ids)) == list(range(1, 101))
+    assert arrivals(made, tmp_path) == offered
+
+
+@pytest.mark.parametrize(
+    ("ids", "parts"), [("1, 1, 1, 1, 2", 1), ("1, 1, 2, 2, 2, 2, 3", 2), ("1, 2, 3", 3), ("1", 1), ("NULL, NULL", 1)]
+)
+def test_few_or_equal_values_make_fewer_parts(postgres: str, tmp_path: Path, ids: str, parts: int) -> None:
+    filled(
+        postgres,
+        f"""DROP TABLE IF EXISTS people; CREATE TABLE people AS SELECT unnest(ARRAY[{ids}]::int[]) AS id,
+        NULL::timestamp AS at, '' AS name""",
+    )
+    made = parted(postgres, "id", 3)
+    assert len(rows(made, tmp_path)) == len(ids.split(","))
+    assert len(arrivals(made, tmp_path)) == parts
+
+
+def test_all_parts_and_tables_come_from_one_snapshot(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK_ROWS", 10)
+    filled(
+        postgres,
+        """DROP TABLE IF EXISTS people; CREATE TABLE people AS SELECT g AS id, now()::timestamp AS at, '' AS name
+        FROM generate_series(1, 100) g""",
+    )
+    one = parted(postgres, "id", 4).tables["people"].model_dump(exclude_unset=True)
+    tables = {name: {**one, "table": "people"} for name in ("first", "second")}
+    made = SqlSource.model_validate({"source": "s", "type": "sql", "url": postgres, "tables": tables})
+    offered = made.arrivals(tmp_path)
+    seen = [next(offered)]
+    filled(postgres, "DELETE FROM people WHERE id > 10")
+    seen += offered
+    held = {table: [arrival.open().read() for arrival in seen if arrival.tables == (table,)] for table in tables}
+    assert held["first"] == held["second"]
+    assert len(held["first"]) == 12
+
+
+def test_a_table_cannot_be_emptied_while_others_are_read(postgres: str, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        filled(postgres, f"DROP TABLE IF EXISTS {name}; CREATE TABLE {name} AS SELECT 1 AS id")
+    tables = {name: {"columns": {"id": {"type": "integer"}}} for name in ("first", "second")}
+    made = SqlSource.model_validate({"source": "s", "type": "sql", "url": postgres, "tables": tables})
+    offered = made.arrivals(tmp_path)
+    next(offered)
+    for statement in ("TRUNCATE second", "ALTER TABLE second ALTER id TYPE text"):
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            filled(postgres, f"SET lock_timeout = '100ms'; {statement}")
+    assert [arrival.name for arrival in offered] == ["second-00001.parquet"]
+
+
+def test_views_and_foreign_forms_of_tables_are_read(postgres: str, tmp_path: Path) -> None:
+    filled(
+        postgres,
+        """DROP MATERIALIZED VIEW IF EXISTS kept; DROP VIEW IF EXISTS seen; DROP TABLE IF EXISTS hr.staff; DROP SCHEMA IF EXISTS hr;
+        CREATE SCHEMA hr; CREATE TABLE hr.staff AS SELECT 1 AS id; CREATE VIEW seen AS SELECT * FROM hr.staff;
+        CREATE MATERIALIZED VIEW kept AS SELECT * FROM hr.staff""",
+    )
+    for table in ("hr.staff", "seen", "kept"):
+        assert values(rows(source(postgres, {"id": {}}, table=table), tmp_path), "id") == ["1"]
+
+
+@pytest.fixture
+def guarded(postgres: str) -> str:
+    """URL of the server for a user who has a password and may read one table."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS secret_pay, open_names")
+        connection.execute("DROP ROLE IF EXISTS guarded")
+        connection.execute(f"CREATE ROLE guarded LOGIN PASSWORD '{SECRET}'".encode())
+        connection.execute(f"CREATE TABLE secret_pay AS SELECT '{SECRET}' AS id".encode())
+        connection.execute(f"CREATE TABLE open_names AS SELECT '{SECRET}' AS id".encode())
+        connection.execute("GRANT SELECT ON open_names TO guarded")
+        (rules,) = connection.execute("SHOW hba_file").fetchone() or ("",)
+        path = Path(rules)
+        rule = "local all guarded scram-sha-256\n"
+        if rule not in path.read_text():
+            path.write_text(rule + path.read_text())
+        connection.execute("SELECT pg_reload_conf()")
+    return postgres.replace("postgres:@", f"guarded:{SECRET}@")
+
+
+@pytest.mark.parametrize(
+    ("change", "keys", "said"),
+    [
+        (("guarded:", "guarded:x"), {}, "the user name or password was refused"),
+        (("guarded:", f"{SECRET}:"), {}, "the user name or password was refused"),
+        (("/postgres?", "/nope?"), {}, "there is no such database"),
+        (("?host", f"?hst={SECRET}&host"), {}, "a setting that is not known"),
+        (("@/postgres?host", "@no.such.host.invalid/x?application_name"), {}, "the host name is not known"),
+        (("@/postgres?host", "@127.0.0.1:1/x?application_name"), {}, "no server answers there"),
+        (("", ""), {"table": "nope"}, "there is no such table"),
+        (("", ""), {"table": "secret_pay"}, "this user may not read it"),
+        (("", ""), {"query": f'SELECT "{SECRET}" FROM open_names'}, "there is no such column"),
+        (("", ""), {"query": "SELECT id::int FROM open_names"}, "SQLSTATE 22P02"),
+        (("", ""), {"query": "SELECT FROM WHERE"}, "does not understand the query"),
+        (
+            ("?host", "?options=-c%20statement_timeout%3D200&host"),
+            {"query": "SELECT id, pg_sleep(9)::text AS s FROM open_names"},
+            "longer than the server allows",
+        ),
+    ],
+)
+def test_what_postgres_refuses_is_told(
+    guarded: str, tmp_path: Path, change: tuple[str, str], keys: dict[str, Any], said: str
+) -> None:
+    url = guarded.replace(*change, 1) if change[0] else guarded
+    with pytest.raises(EnvironmentFailure) as caught:
+        arrivals(source(url, {"id": {}}, **{"table": "open_names", **keys} if "query" not in keys else keys), tmp_path)
+    assert said in caught.value.problem
+    assert caught.value.code == "E001"
+    assert SECRET not in caught.value.text() + repr(caught.value) + repr(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("parts", [None, 3])
+def test_a_killed_connection_lands_nothing_and_a_retry_everything(
+    postgres: str, faults: Callable[..., None], parts: int | None
+) -> None:
+    filled(
+        postgres,
+        """DROP TABLE IF EXISTS people; CREATE TABLE people AS SELECT g AS id, repeat('x', 4000) AS a
+        FROM generate_series(1, 6000) g""",
+    )
+    keys = {"partition": {"column": "id", "parts": parts}} if parts else {}
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND pid <> pg_backend_pid()"
+    faults(source(postgres, {"id": {"type": "integer"}}, unique=["id"], **keys), lambda: filled(postgres, kill), 6_000)
+
+
+def test_giving_up_early_leaves_no_connection_behind(postgres: str, tmp_path: Path) -> None:
+    filled(
+        postgres,
+        "DROP TABLE IF EXISTS people; CREATE TABLE people AS SELECT g AS id, now() AS at, '' AS name FROM generate_series(1, 200000) g",
+    )
+    offered = parted(postgres, "id", 2).arrivals(tmp_path)
+    next(offered)
+    offered.close()  # type: ignore[attr-defined]
+    with psycopg.connect(postgres) as connection:
+        (left,) = (
+            connection.execute("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%people%'").fetchone() or ()
+        )
+    assert left == 0
+
+
+def test_what_is_given_up_is_not_waited_for(postgres: str, tmp_path: Path) -> None:
+    """The table that is read is given up while its server is busy; if that waited, the test would take a minute."""
+
+    def failing() -> Generator[pa.RecordBatch]:
+        yield pa.record_batch({"a": ["x"]})
+        raise OSError("gone")
+
+    query = Origin("people", query="SELECT g::text AS a FROM generate_series(1, 2) g, pg_sleep(60)")
+    with connected("s", postgres, tmp_path, [query]) as session:
+        busy = session.rows(Select(query, session.columns(query)))
+        with pytest.raises(OSError, match="gone"):
+            list(side_by_side([failing(), busy], session.cancel))
+
+
+def test_reading_on_works_in_parts(postgres: str, tmp_path: Path) -> None:
+    filled(
+        postgres,
+        """DROP TABLE IF EXISTS people; CREATE TABLE people AS SELECT g AS id, timestamp '2020-01-01' + g * interval '1 h' AS at,
+        '' AS name FROM generate_series(1, 100) g""",
+    )
+    made = parted(postgres, "id", 3, time="at", known="at", incremental={"column": "at"})
+    first = State()
+    assert len(list(made.arrivals(tmp_path, first))) == 3
+    filled(postgres, "INSERT INTO people VALUES (101, '2020-01-06 00:00', 'new')")
+    offered = list(made.arrivals(tmp_path, State(first.after, 2)))
+    assert [arrival.name for arrival in offered] == ["people-000002-p03-00001.parquet"]
+    assert pq.read_table(io.BytesIO(offered[0].open().read())).to_pylist() == [
+        {"id": "101", "at": "2020-01-06 00:00:00", "name": "new"}
+    ]
+
+
+def test_naive_and_zoned_moments_are_typed_in_utc(postgres: str, tmp_path: Path) -> None:
+    columns = {"z": {"type": "timestamp"}, "n": {"type": "timestamp"}}
+    query = "SELECT '2020-01-31 10:00+05:30'::timestamptz AS z, '2020-01-31 04:30'::timestamp AS n"
+    (found,) = rows(source(postgres, columns, query=query), tmp_path)
+    assert found["z"] == found["n"] == datetime(2020, 1, 31, 4, 30)
