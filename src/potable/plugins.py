@@ -22,6 +22,7 @@ EXTRAS = {
     "fastavro": "kafka",
     "httpx": "rest",
     "lxml": "docx",
+    "msgspec": "json",
     "pandas": "spark",
     "cryptography": "pdf",
     "pymysql": "mysql",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,8 +21,8 @@ from pydantic import field_validator
 from potable.sources.base import Blob
 from potable.sources.encodings import Ambiguous, Utf8, found, normal
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
-from potable.sources.typed import schema, typed_at
-from potable.tables import MISTYPED, OBJECT, ROW, UNPARSED, Table
+from potable.sources.typed import typed_at, untyped
+from potable.tables import Table
 
 _DELIMITERS = ",;\t|"
 _BLOCK = 2 << 20
@@ -219,12 +218,5 @@ class _Ragged:
     def taken(self, table: Table, name: str) -> Iterator[pa.RecordBatch]:
         """The rows kept since the last call, as a batch."""
         texts, self._texts = self._texts, []
-        if not texts:
-            return
-        length = len(texts)
-        columns: dict[str, pa.Array] = {field.name: pa.nulls(length, field.type) for field in schema(table)}
-        columns[OBJECT] = pa.repeat(name, length)
-        columns[ROW] = pa.array(self._seen[-length:], pa.int64())
-        columns[UNPARSED] = pa.array([json.dumps({"@record": text}, ensure_ascii=False) for text in texts])
-        columns[MISTYPED] = pa.repeat("@record", length)
-        yield pa.record_batch(columns, schema=schema(table))
+        if texts:
+            yield untyped(table, name, self._seen[-len(texts) :], texts)

@@ -4,13 +4,13 @@ Every connector hands over columns of strings; here they become integers, decima
 fixed lexical forms. A cell that does not fit becomes null and its original text is kept in `_unparsed`,
 so that nothing is lost and nothing is guessed. What a text means never depends on its neighbours.
 
-Entry: `typed` for consecutive rows, `typed_at` where ordinals are given.
+Entry: `typed` for consecutive rows, `typed_at` where ordinals are given, `untyped` for records nobody can read.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -60,6 +60,17 @@ def typed_at(table: Table, texts: Mapping[str, Texts], name: str | Texts, ordina
             failed[column_name] = bad
     unparsed, mistyped = _failures(table, failed, length)
     columns |= {OBJECT: names, ROW: ordinals, UNPARSED: unparsed, MISTYPED: mistyped}
+    return pa.record_batch(columns, schema=schema(table))
+
+
+def untyped(table: Table, name: str, ordinals: Sequence[int], texts: Sequence[str]) -> pa.RecordBatch:
+    """Records that could not be read at all, as a batch: where each stands, and its whole text for the quarantine."""
+    length = len(texts)
+    columns: dict[str, pa.Array] = {field.name: pa.nulls(length, field.type) for field in schema(table)}
+    columns[OBJECT] = pa.repeat(name, length)
+    columns[ROW] = pa.array(ordinals, pa.int64())
+    columns[UNPARSED] = pa.array([json.dumps({"@record": text}, ensure_ascii=False) for text in texts])
+    columns[MISTYPED] = pa.repeat("@record", length)
     return pa.record_batch(columns, schema=schema(table))
 
 
