@@ -116,6 +116,8 @@ class Column(Declaration):
     """The ordered words this column may hold, lowest first."""
     null_values: list[str] = Field(default_factory=list)
     """Placeholders that mean "no value"."""
+    decimal: Literal[".", ","] = "."
+    """Sign before the fraction of a number; with `,` a point groups thousands (`1.234,50`)."""
     on_error: Literal["quarantine", "null"] = "quarantine"
     """What a value that is mistyped or fails its check does: the record goes, or only this cell."""
 
@@ -151,6 +153,8 @@ class Column(Declaration):
     def _fit_together(self) -> Self:
         if self.format and self.type not in ("date", "timestamp"):
             raise ValueError("`format` is for dates and timestamps")
+        if self.decimal == "," and (self.type in ("string", "boolean", "date", "timestamp")):
+            raise ValueError("`decimal` is for numbers")
         if self.levels and self.type != "string":
             raise ValueError("`levels` are words, so the type is string")
         if len({level.strip().lower() for level in self.levels}) != len(self.levels):
@@ -180,10 +184,12 @@ class Column(Declaration):
 
 
 class DriftPolicy(Declaration):
-    """What a change of the source's columns does; landing itself never fails."""
+    """What a change of the source does; landing itself never fails."""
 
     new_column: Literal["allow", "warn", "fail"] = "warn"
     missing_column: Literal["allow", "warn", "fail"] = "fail"
+    dialect: Literal["allow", "warn", "fail"] = "warn"
+    """An object whose delimiter or encoding was found to be another than that of most objects."""
 
 
 class Table(Declaration):

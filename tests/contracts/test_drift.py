@@ -62,3 +62,26 @@ def test_what_is_seen_of_some_objects_and_of_the_others_adds_up(
     second = observe(table(), {name: columns for name, columns in observed.items() if name in later})
     assert compare(table(), first.plus(second), fixed=fixed) == drifts(observed, fixed=fixed)
     assert Seen().plus(first) == first
+
+
+WAYS = {"a": ["delimiter ;", "encoding cp1252"], "b": ["delimiter ;"], "c": ["delimiter ,", "encoding utf-8"]}
+
+
+def test_an_object_written_another_way_than_most_has_drifted() -> None:
+    seen = observe(table(), {}, WAYS)
+    found = [Drift("dialect", "delimiter ,", 1, "c"), Drift("dialect", "encoding utf-8", 1, "c")]
+    assert compare(table(), seen, fixed=True) == found
+    with pytest.raises(DataError, match="written another way than most"):
+        refuse("reviews.ratings", table(dialect="fail"), found)
+    refuse("reviews.ratings", table(), found)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdefgh"), st.sets(st.sampled_from(WAYS["a"] + WAYS["c"]))),
+    st.sets(st.sampled_from("abcdefgh")),
+)
+def test_ways_of_writing_add_up_in_any_order(ways: dict[str, set[str]], later: set[str]) -> None:
+    first = observe(table(), {}, {name: parts for name, parts in ways.items() if name not in later})
+    second = observe(table(), {}, {name: parts for name, parts in ways.items() if name in later})
+    whole = compare(table(), observe(table(), {}, ways), fixed=True)
+    assert compare(table(), first.plus(second), fixed=True) == compare(table(), second.plus(first), fixed=True) == whole

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import csv as std_csv
 import gzip
+import io
+import json
 import lzma
 import random
 import subprocess
@@ -12,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
@@ -145,7 +151,21 @@ def test_utf8_is_read_with_or_without_its_mark_also_when_declared(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "keys", [{"encoding": "klingon"}, {"encoding": "rot13"}, {"delimiter": ";;"}, {"delimiter": '"'}]
+    "keys",
+    [
+        {"encoding": "klingon"},
+        {"encoding": "rot13"},
+        {"delimiter": ";;"},
+        {"delimiter": '"'},
+        {"delimiter": "|", "quote": "|"},
+        {"quote": "''"},
+        {"escape": '"'},
+        {"comment": "\n"},
+        {"skip_lines": -1},
+        {"header": False},
+        {"names": ["a", "b"]},
+        {"header": False, "names": ["a", "a"]},
+    ],
 )
 def test_a_dialect_that_cannot_be_is_refused_in_the_project(keys: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
@@ -165,6 +185,93 @@ def test_a_dialect_that_cannot_be_is_refused_in_the_project(keys: dict[str, str]
 )
 def test_a_damaged_file_is_refused_without_its_content(tmp_path: Path, data: bytes) -> None:
     refusal(source(), blob(tmp_path, data))
+
+
+@pytest.mark.parametrize(
+    ("keys", "data"),
+    [
+        ({"delimiter": "\t"}, "a\tb\né\t2\nx\ty\n"),
+        ({"quote": "'"}, "a,b\n'é','2'\nx,y\n"),
+        ({"skip_lines": 2}, 'Report of "May\n\na,b\né,2\nx,y\n'),
+        ({"comment": "#"}, "# by: me, you\na,b\n#\né,2\n# and\nx,y\n#"),
+        ({"comment": "//", "skip_lines": 1}, "one line\r\n// two\r\na,b\r\né,2\r\n// three\r\nx,y\r\n"),
+        ({"header": False, "names": ["a", "b"]}, "é,2\nx,y"),
+        ({"header": False, "names": ["a", "more", "b"], "delimiter": "~"}, "é~,~2\nx~;~y\n"),
+    ],
+    ids=["tab", "quote", "skip", "comment", "comment crlf", "no header", "tilde"],
+)
+def test_a_declared_dialect_is_kept_to(tmp_path: Path, keys: dict[str, Any], data: str) -> None:
+    assert read(tmp_path, data, **keys) == PLAIN
+
+
+def test_what_belongs_to_a_field_is_no_comment_and_no_quote(tmp_path: Path) -> None:
+    assert read(tmp_path, 'a,b\n"x\n#y",1\n#"\n5",2\n', comment="#") == [(1, "x\n#y", "1"), (2, '5"', "2")]
+    assert read(tmp_path, 'a,b\n"say \\"no\\"\n\\\\",1\n\\,,2\n', escape="\\") == [
+        (1, 'say "no"\n\\', "1"),
+        (2, ",", "2"),
+    ]
+    assert read(tmp_path, "a,b\n\"x,1\n'y,2\n", quote="") == [(1, '"x', "1"), (2, "'y", "2")]
+
+
+def test_a_file_without_a_header_keeps_its_ragged_rows(tmp_path: Path) -> None:
+    rows = parsed(source(header=False, names=["a", "b"]), blob(tmp_path, b"1,2\n1,2,3\n\n3,4\n"))
+    assert values(rows, "_row", "a", "_mistyped") == [(1, "1", None), (2, None, "@record"), (3, "3", None)]
+
+
+def test_numbers_may_have_a_decimal_comma(tmp_path: Path) -> None:
+    columns = {"a": {"type": "decimal(9,2)", "decimal": ","}, "b": {"type": "float", "decimal": ","}}
+    rows = parsed(source(columns), blob(tmp_path, b"a;b\n1.234,50;1,5\n-7;12.5\n1.23,4;1234,\n"))
+    assert [str(cell) for cell in values(rows, "a")] == ["1234.50", "-7.00", "None"]
+    assert values(rows, "b") == [1.5, None, 1234.0]
+    assert values(rows, "_unparsed") == [None, '{"b": "12.5"}', '{"a": "1.23,4"}']
+
+
+def test_what_was_found_is_told_and_what_was_declared_is_not(tmp_path: Path) -> None:
+    object_ = blob(tmp_path, "a;b\né;2\n".encode("cp1252"))
+    assert source().dialect("t", object_) == {"delimiter ;", "encoding cp1252"}
+    assert source(delimiter=";", encoding="cp1252").dialect("t", object_) == set()
+    assert source().dialect("t", blob(tmp_path, b"a\tb\n", "ascii")) == {"delimiter tab"}
+    assert source().dialect("t", blob(tmp_path, "\ufeffa,b\n".encode(), "bom")) == {"delimiter ,", "encoding utf-8"}
+
+
+def test_nul_bytes_are_characters_but_not_a_hidden_utf16(tmp_path: Path) -> None:
+    assert read(tmp_path, b"a,b\nx\0y,2\n") == [(1, "x\0y", "2")]
+    assert "UTF-16" in refusal(source(), blob(tmp_path, f"a,b\n1,{SECRET}".encode("utf-16-le")))
+    assert read(tmp_path, "a,b\né,2\nx,y".encode("utf-16-le"), encoding="utf-16-le") == PLAIN
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=20),
+    sign=st.sampled_from(",;\t|"),
+    newline=st.sampled_from(["\n", "\r\n"]),
+    encoding=st.sampled_from(["utf-8", "utf-16"]),
+)
+def test_any_table_of_texts_reads_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Any], sign: str, newline: str, encoding: str
+) -> None:
+    text = io.StringIO(newline="")
+    writer = std_csv.writer(text, delimiter=sign, lineterminator=newline, quoting=std_csv.QUOTE_ALL)
+    writer.writerows([("a", "b"), *rows])
+    found = parsed(source(), blob(tmp_path_factory.mktemp("csv"), text.getvalue().encode(encoding)))
+    assert values(found, "_row", "a", "b") == [
+        (row, *(pc.utf8_trim_whitespace(cell).as_py() or None for cell in cells)) for row, cells in enumerate(rows, 1)
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.integers(1, 40), place=st.integers(0, 39), damage=st.sampled_from(["x", "x,y,z", ",,,"]))
+def test_a_damaged_line_costs_exactly_itself(
+    tmp_path_factory: pytest.TempPathFactory, rows: int, place: int, damage: str
+) -> None:
+    lines = [f"{number},v" for number in range(rows)]
+    lines.insert(place, damage)
+    found = parsed(source(), blob(tmp_path_factory.mktemp("csv"), "\n".join(["a,b", *lines]).encode()))
+    assert [row["a"] for row in found if row["_mistyped"] is None] == [str(number) for number in range(rows)]
+    assert [row["_unparsed"] for row in found if row["_mistyped"]] == [json.dumps({"@record": damage})]
 
 
 MEMORY = """

@@ -1,4 +1,4 @@
-"""Drift of a source's columns against its contract: new and missing ones, object by object.
+"""Drift of a source against its contract: new and missing columns, objects written another way than most.
 
 Landing never fails on drift; what it means is the contract's `drift` policy.
 """
@@ -11,14 +11,22 @@ from dataclasses import dataclass, field
 from potable.errors import DataError
 from potable.tables import Table
 
+_WORDS = {
+    "new_column": "has the undeclared column",
+    "missing_column": "no longer has",
+    "dialect": "has objects that are written another way than most:",
+}
+_HINTS = {"dialect": "declare how the files are written (`delimiter`, `encoding`), or change the policy"}
+
 
 @dataclass(frozen=True)
 class Drift:
     """One kind of change, with the first object that shows it."""
 
     change: str
-    """`new_column` or `missing_column`."""
+    """`new_column`, `missing_column` or `dialect`."""
     column: str
+    """Name of the column; for a dialect what was found, such as `delimiter ;`."""
     objects: int
     """How many objects show it."""
     first: str
@@ -35,14 +43,23 @@ class Seen:
     """Undeclared columns: how many objects have each, and the first of them."""
     missing: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     """Declared columns: how many objects lack each, and the first of them."""
+    dialects: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    """What was found about how objects are written: in how many, and the first of them."""
 
     def plus(self, other: Seen) -> Seen:
         """What is seen of the objects of both."""
-        return Seen(self.objects + other.objects, _sum(self.new, other.new), _sum(self.missing, other.missing))
+        return Seen(
+            self.objects + other.objects,
+            _sum(self.new, other.new),
+            _sum(self.missing, other.missing),
+            _sum(self.dialects, other.dialects),
+        )
 
 
-def observe(table: Table, observed: Mapping[str, Iterable[str]]) -> Seen:
-    """What is seen of objects whose columns are `observed` (by object name)."""
+def observe(
+    table: Table, observed: Mapping[str, Iterable[str]], dialects: Mapping[str, Iterable[str]] | None = None
+) -> Seen:
+    """What is seen of objects whose columns are `observed` and ways of writing `dialects` (by object name)."""
     declared = {path.lstrip("/") for name, column in table.columns.items() for path in column.paths(name)}
     new: dict[str, tuple[int, str]] = {}
     missing: dict[str, tuple[int, str]] = {}
@@ -53,7 +70,10 @@ def observe(table: Table, observed: Mapping[str, Iterable[str]]) -> Seen:
             virtual = any(path.startswith(("@", "/")) for path in contract.paths(column))
             if not virtual and not columns & set(contract.paths(column)):
                 missing = _sum(missing, {column: (1, name)})
-    return Seen(len(observed), new, missing)
+    ways: dict[str, tuple[int, str]] = {}
+    for name, parts in sorted((dialects or {}).items()):
+        ways = _sum(ways, {part: (1, name) for part in parts})
+    return Seen(len(observed), new, missing, ways)
 
 
 def compare(table: Table, seen: Seen, *, fixed: bool) -> list[Drift]:
@@ -68,9 +88,21 @@ def compare(table: Table, seen: Seen, *, fixed: bool) -> list[Drift]:
     lost = {column: (objects, first) for column, (objects, first) in lost.items() if objects >= needed}
     return [
         Drift(change, column, objects, first)
-        for change, found in (("new_column", dict(sorted(seen.new.items()))), ("missing_column", lost))
+        for change, found in (
+            ("new_column", dict(sorted(seen.new.items()))),
+            ("missing_column", lost),
+            ("dialect", _unusual(seen.dialects)),
+        )
         for column, (objects, first) in sorted(found.items(), key=lambda item: item[1][1])
     ]
+
+
+def _unusual(dialects: Mapping[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
+    """Everything but what most objects have, kind by kind; of equally many the one whose first object sorts first."""
+    usual: dict[str, str] = {}
+    for part in sorted(dialects, key=lambda part: (-dialects[part][0], dialects[part][1], part)):
+        usual.setdefault(part.split(" ")[0], part)
+    return {part: found for part, found in sorted(dialects.items()) if part not in usual.values()}
 
 
 def _sum(one: Mapping[str, tuple[int, str]], other: Mapping[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
@@ -86,12 +118,14 @@ def refuse(name: str, table: Table, drifts: Iterable[Drift]) -> None:
     """
     for drift in drifts:
         if getattr(table.drift, drift.change) == "fail":
-            what = "no longer has" if drift.change == "missing_column" else "has the undeclared column"
+            what = _WORDS[drift.change]
             raise DataError(
                 f"`{name}` {what} `{drift.column}` (first seen in {drift.first})",
                 "D002",
                 allowed=f"drift.{drift.change}: allow | warn | fail, in the contract",
-                hint="declare the new name as a second `path` of the column, or change the policy",
+                hint=_HINTS.get(
+                    drift.change, "declare the new name as a second `path` of the column, or change the policy"
+                ),
                 state="the objects stay in the raw zone; the last version is current",
                 next="potable check",
             )

@@ -182,6 +182,15 @@ def _seen(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]
             shape = observed.get(name, frozenset()) | {column}
             observed[name] = shapes.setdefault(shape, shape)
     return drift.observe(source.tables[table], observed)
+    observed: dict[str, set[str]] = {}
+    dialects: dict[str, set[str]] = {}
+    for batch in engine.stream(pairs):
+        for name, column, part in zip(*(values.to_pylist() for values in batch.columns), strict=True):
+            if part is None:
+                observed.setdefault(name, set()).add(column)
+            else:
+                dialects.setdefault(name, set()).add(part)
+    return drift.observe(source.tables[table], observed, dialects)
 
 
 def _blob(shop: Workshop, item: Landed) -> Blob:

@@ -202,6 +202,13 @@ class Source(Declaration, Generic[T]):
         """Names of the columns the object has for `table`, in the source's own terms; None if unknowable."""
         return None
 
+    def dialect(self, table: str, blob: Blob) -> frozenset[str]:
+        """What was found out about how the object is written, and not declared: a kind and a value, `delimiter ;`.
+
+        It must depend on the object alone. Objects of one table that differ in it are drift.
+        """
+        return frozenset()
+
 
 @cache
 def _same(tables: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,33 +1,29 @@
 """CSV dumps as they really come: any delimiter, several encodings, quoted newlines, renamed columns.
 
-Delimiter and encoding are declared or found per file. Rows with the wrong number of fields keep their
+Delimiter and encoding are declared or found per file (`dialect`). Rows with the wrong number of fields keep their
 place and their text and go to quarantine; they are never dropped. Empty lines are not records.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
-from pydantic import field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from potable.sources.base import Blob
-from potable.sources.encodings import Ambiguous, Utf8, found, normal
-from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
+from potable.sources.dialect import Content, Dialect
+from potable.sources.encodings import normal
+from potable.sources.files import DAMAGE, FileSource, FileTable, unreadable
 from potable.sources.typed import typed_at, untyped
 from potable.tables import Table
 
-_DELIMITERS = ",;\t|"
 _BLOCK = 2 << 20
 """Bytes read at once, and the most a record may have; pyarrow holds up to 32 blocks."""
-_LONGEST_HEADER = 1 << 20
 
 
 class CsvTable(FileTable):
@@ -38,12 +34,44 @@ class CsvTable(FileTable):
     encoding: str = "auto"
     """Encoding; `auto` is UTF-8 (with or without BOM), UTF-16 by its BOM, or else Windows-1252."""
 
-    @field_validator("delimiter")
+    quote: str = '"'
+    """Sign around fields that hold delimiters or newlines; doubled inside of them. Empty where there is none."""
+    escape: str = ""
+    """Sign before a quote, delimiter or newline that belongs to a field; usually there is none."""
+    comment: str = ""
+    """What lines that are no records start with, such as `#`."""
+    skip_lines: int = Field(default=0, ge=0)
+    """Lines before the header, or before the first record, that say something else."""
+    header: bool = True
+    """Whether the first record names the columns; else `names` does."""
+    names: list[str] = Field(default_factory=list)
+    """Names of all columns in the order of the file, where it has no header."""
+
+    @field_validator("delimiter", "quote", "escape")
     @classmethod
-    def _one_sign(cls, value: str) -> str:
-        if value != "auto" and (len(value) != 1 or not value.isascii() or value in '"\r\n'):
-            raise ValueError("one ASCII character, or `auto`")
+    def _one_sign(cls, value: str, info: ValidationInfo) -> str:
+        words = ("auto",) if info.field_name == "delimiter" else ("",)
+        if value not in words and (len(value) != 1 or not value.isascii() or value in "\0\r\n"):
+            raise ValueError(f"one ASCII character, or `{words[0]}`" if words[0] else "one ASCII character, or nothing")
         return value
+
+    @field_validator("comment")
+    @classmethod
+    def _start_of_line(cls, value: str) -> str:
+        if "\n" in value or "\r" in value:
+            raise ValueError("the start of a line, such as `#`")
+        return value
+
+    @model_validator(mode="after")
+    def _signs_differ(self) -> Self:
+        signs = [sign for sign in (self.delimiter, self.quote, self.escape) if sign]
+        if len(set(signs)) < len(signs):
+            raise ValueError("`delimiter`, `quote` and `escape` are different signs; doubled quotes need no `escape`")
+        if self.header == bool(self.names):
+            raise ValueError("`names` are given where `header: false`, and only there")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError("two of the `names` are the same")
+        return self
 
     @field_validator("encoding")
     @classmethod
@@ -62,7 +90,7 @@ class CsvSource(FileSource[CsvTable]):
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """Typed batches; rows with the wrong number of fields come with their text only."""
         contract = self.tables[table]
-        dialect = _dialect(contract, blob)
+        dialect = Dialect.of(contract, blob)
         if dialect is None:
             return
         where = _columns(contract, dialect.header, blob)
@@ -86,77 +114,27 @@ class CsvSource(FileSource[CsvTable]):
             raise unreadable(blob, "its last record opens a quote that is never closed", row=done - 1)
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
-        """The names in the header."""
-        dialect = _dialect(self.tables[table], blob)
+        """The names of its columns."""
+        dialect = _once(self.tables[table], blob)
         return frozenset(dialect.header) if dialect else None
 
-
-@dataclass(frozen=True)
-class _Dialect:
-    """How one file is written."""
-
-    encoding: str
-    delimiter: str
-    header: tuple[str, ...]
-    start: int
-    """Bytes, as UTF-8, before the first record."""
-
-    def records(self, blob: Blob) -> _Records:
-        """The file as UTF-8 from its first record on."""
-        stream = _Records(decompressed(blob), self.encoding)
-        stream.read(self.start)
-        return stream
+    def dialect(self, table: str, blob: Blob) -> frozenset[str]:
+        """The delimiter and encoding that were found."""
+        dialect = _once(self.tables[table], blob)
+        return dialect.found if dialect else frozenset()
 
 
-class _Records(Utf8):
-    """A CSV stream that counts its quotes: pyarrow closes one that is open at the end."""
-
-    quotes = 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = super().read(size)
-        self.quotes += data.count(b'"')
-        return data
+_last: list[tuple[CsvTable, Blob, Dialect | None]] = []
+"""The file looked at last: it is asked two things, and finding its dialect reads all of it."""
 
 
-def _dialect(table: CsvTable, blob: Blob) -> _Dialect | None:
-    """How the file is written; None for one without a header."""
-    try:
-        encoding = table.encoding if table.encoding != "auto" else found(decompressed(blob))
-        with Utf8(decompressed(blob), encoding) as stream:
-            text = stream.read(_LONGEST_HEADER).decode("utf-8", "ignore")
-    except Ambiguous:
-        why = "some of its bytes are UTF-8 and others are not; declare its `encoding`"
-        raise unreadable(blob, why) from None
-    except (UnicodeDecodeError, *DAMAGE) as failure:
-        raise unreadable(blob, f"its head cannot be decoded ({type(failure).__name__})") from None
-    head = _head(text)
-    if not head.strip():
-        return None
-    delimiter = table.delimiter if table.delimiter != "auto" else _delimiter(head)
-    header = tuple(name.strip() for name in _fields(head, delimiter))
-    return _Dialect(encoding, delimiter, header, len(head.encode()))
-
-
-def _head(text: str) -> str:
-    """Everything up to the end of the header, blank lines before it included."""
-    end, quotes, started = 0, 0, False
-    for line in io.StringIO(text, newline=""):
-        end += len(line)
-        quotes += line.count('"')
-        started = started or bool(line.strip())
-        if started and quotes % 2 == 0:
-            break
-    return text[:end]
-
-
-def _delimiter(head: str) -> str:
-    return max(_DELIMITERS, key=lambda sign: len(_fields(head, sign)))
-
-
-def _fields(head: str, delimiter: str) -> list[str]:
-    csv.field_size_limit(_LONGEST_HEADER)
-    return next(csv.reader(io.StringIO(head.lstrip("\r\n"), newline=""), delimiter=delimiter))
+def _once(table: CsvTable, blob: Blob) -> Dialect | None:
+    for known, looked_at, dialect in _last:
+        if known is table and looked_at is blob:
+            return dialect
+    found = Dialect.of(table, blob)
+    _last[:] = [(table, blob, found)]
+    return found
 
 
 def _columns(table: Table, header: tuple[str, ...], blob: Blob) -> dict[str, int]:
@@ -171,7 +149,7 @@ def _columns(table: Table, header: tuple[str, ...], blob: Blob) -> dict[str, int
     return places
 
 
-def _batches(stream: _Records, dialect: _Dialect, ragged: _Ragged) -> Iterator[pa.RecordBatch]:
+def _batches(stream: Content, dialect: Dialect, ragged: _Ragged) -> Iterator[pa.RecordBatch]:
     names = [f"c{index}" for index in range(len(dialect.header))]
     try:
         reader = arrow_csv.open_csv(
@@ -179,7 +157,11 @@ def _batches(stream: _Records, dialect: _Dialect, ragged: _Ragged) -> Iterator[p
             # one thread, or rows would not be numbered
             read_options=arrow_csv.ReadOptions(use_threads=False, block_size=_BLOCK, column_names=names),
             parse_options=arrow_csv.ParseOptions(
-                delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=ragged.keep
+                delimiter=dialect.delimiter,
+                quote_char=dialect.declared.quote or False,
+                escape_char=dialect.declared.escape or False,
+                newlines_in_values=bool(dialect.declared.quote or dialect.declared.escape),
+                invalid_row_handler=ragged.keep,
             ),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False

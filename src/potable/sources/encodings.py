@@ -1,6 +1,6 @@
 """Bytes as files really hold them, to UTF-8: encodings declared or found, byte order marks, odd bytes.
 
-Found means: UTF-8 where all bytes are valid, UTF-16 where a byte order mark says so, Windows-1252 where no
+Found means: ASCII or UTF-8 where all bytes are valid, UTF-16 where a byte order mark says so, Windows-1252 where no
 UTF-8 sequence speaks against it, and otherwise an error that asks for a declaration, never a guess.
 
 Entry: `found` and `Utf8`.
@@ -51,7 +51,7 @@ def found(stream: BinaryIO) -> str:
             if multibyte and not valid:
                 raise Ambiguous
     if valid and _decodes(decoder, b"", final=True):
-        return "utf-8-sig"
+        return "utf-8-sig" if multibyte else "ascii"
     if multibyte:
         raise Ambiguous
     return "cp1252"

@@ -15,8 +15,8 @@ from potable.tables import BATCH, LANDED, Table
 
 GROUP_BYTES = 4 << 20
 GROUP_OBJECTS = 64
-OBSERVED = pa.schema([("object", pa.string()), ("column", pa.string())])
-"""What `observe_group` yields: the columns each object has."""
+OBSERVED = pa.schema([("object", pa.string()), ("column", pa.string()), ("dialect", pa.string())])
+"""What `observe_group` yields: a column an object has, or something found about how it is written."""
 _BATCH_ROWS = 8192
 
 
@@ -52,11 +52,17 @@ def parse_group(source: Source[Any], table: str, blobs: Sequence[Blob]) -> Itera
 
 
 def observe_group(source: Source[Any], table: str, blobs: Sequence[Blob]) -> Iterable[pa.RecordBatch]:
-    """(object, column) pairs of what each object has."""
-    pairs = [(blob.name, column) for blob in blobs for column in sorted(source.observe(table, blob) or ())]
-    if pairs:
-        names, columns = zip(*pairs, strict=True)
-        yield pa.record_batch({"object": pa.array(names), "column": pa.array(columns)}, schema=OBSERVED)
+    """What each object has, and what was found about how it is written."""
+    rows = [
+        row
+        for blob in blobs
+        for row in [
+            *((blob.name, column, None) for column in sorted(source.observe(table, blob) or ())),
+            *((blob.name, None, part) for part in sorted(source.dialect(table, blob))),
+        ]
+    ]
+    if rows:
+        yield pa.record_batch([pa.array(cells, pa.string()) for cells in zip(*rows, strict=True)], schema=OBSERVED)
 
 
 def _joined(held: list[pa.RecordBatch], number: int) -> pa.RecordBatch:

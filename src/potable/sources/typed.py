@@ -22,6 +22,7 @@ from potable.tables import MISTYPED, OBJECT, PARSING, ROW, UNPARSED, Column, Tab
 
 _INTEGER = r"^[+-]?0*\d{1,18}$"
 _FLOAT = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
+_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d*)(,\d*)?([eE][+-]?\d{1,3})?$"
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 Texts: TypeAlias = pa.StringArray
@@ -108,6 +109,8 @@ def convert(column: Column, text: Texts) -> pa.Array:
     """`text` (cleaned) as the column's type; what does not fit is null."""
     if column.levels:
         return _levels(text, tuple(column.levels))
+    if column.decimal == ",":
+        text = _pointed(text)
     match column.type:
         case "string":
             return text
@@ -122,6 +125,12 @@ def convert(column: Column, text: Texts) -> pa.Array:
             return pc.if_else(pc.is_inf(value), pa.scalar(None, column.arrow), value)
         case _:
             return _cast(_fitting(text, _decimal_form(column.arrow)), column.arrow)
+
+
+def _pointed(text: Texts) -> Texts:
+    """Numbers with a decimal comma as numbers with a point; what is none of them is null."""
+    text = _fitting(text, _COMMA)
+    return pc.replace_substring(pc.replace_substring(text, ".", ""), ",", ".")
 
 
 def _fitting(text: Texts, form: str) -> Texts:

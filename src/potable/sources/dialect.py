@@ -1,0 +1,197 @@
+"""How one CSV file is written: encoding, delimiter, quotes, comments, header; declared, or found in its head.
+
+What is found depends on the bytes of the file alone, so it is the same in every run; files of one table that
+come out differently are drift. What the records say belongs to `csv`.
+
+Entry: `Dialect.of` and `Dialect.records`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Literal, Protocol, Self
+
+from potable.sources.base import Blob
+from potable.sources.encodings import Ambiguous, Utf8, found
+from potable.sources.files import DAMAGE, decompressed, unreadable
+
+LONGEST_HEADER = 1 << 20
+_DELIMITERS = ",;\t|"
+_NAMES = {"\t": "tab"}
+_CHUNK = 1 << 20
+
+
+class Declared(Protocol):
+    """What a table says of the way its files are written."""
+
+    @property
+    def delimiter(self) -> str: ...
+    @property
+    def encoding(self) -> str: ...
+    @property
+    def quote(self) -> str: ...
+    @property
+    def escape(self) -> str: ...
+    @property
+    def comment(self) -> str: ...
+    @property
+    def skip_lines(self) -> int: ...
+    @property
+    def header(self) -> bool: ...
+    @property
+    def names(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one file is written."""
+
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    start: int
+    """Bytes, as UTF-8 and without comments, before the first record."""
+    declared: Declared
+
+    @classmethod
+    def of(cls, table: Declared, blob: Blob) -> Self | None:
+        """How the file is written; None for one without a header, or without records where it has none.
+
+        Raises:
+            DataError: D007, its head cannot be decoded, or it mixes encodings.
+        """
+        try:
+            encoding = table.encoding if table.encoding != "auto" else found(decompressed(blob))
+            with Content(Utf8(decompressed(blob), encoding), table) as stream:
+                text = stream.read(LONGEST_HEADER).decode("utf-8", "ignore")
+        except Ambiguous:
+            why = "some of its bytes are UTF-8 and others are not; declare its `encoding`"
+            raise unreadable(blob, why) from None
+        except (UnicodeDecodeError, *DAMAGE) as failure:
+            raise unreadable(blob, f"its head cannot be decoded ({type(failure).__name__})") from None
+        head = _head(text, table)
+        if not head.strip():
+            return None
+        if "\0" in head and encoding == "ascii":
+            raise unreadable(
+                blob, "its header has NUL bytes, as UTF-16 without a byte order mark; declare its `encoding`"
+            )
+        delimiter = table.delimiter if table.delimiter != "auto" else _delimiter(head, table)
+        if not table.header:
+            return cls(encoding, delimiter, tuple(table.names), 0, table)
+        header = tuple(name.strip() for name in _fields(head, delimiter, table))
+        return cls(encoding, delimiter, header, len(head.encode()), table)
+
+    @property
+    def found(self) -> frozenset[str]:
+        """What was found and not declared, such as `delimiter ;`; ASCII says nothing of an encoding."""
+        parts = []
+        if self.declared.delimiter == "auto":
+            parts.append(f"delimiter {_NAMES.get(self.delimiter, self.delimiter)}")
+        if self.declared.encoding == "auto" and self.encoding != "ascii":
+            parts.append(f"encoding {self.encoding.removesuffix('-sig')}")
+        return frozenset(parts)
+
+    def records(self, blob: Blob) -> Content:
+        """The file as UTF-8 from its first record on."""
+        stream = Content(Utf8(decompressed(blob), self.encoding), self.declared)
+        stream.read(self.start)
+        stream.quotes = 0
+        return stream
+
+
+class Content(io.RawIOBase):
+    """A CSV stream behind its first lines and without comments, counting the quotes that open or close a field."""
+
+    quotes = 0
+
+    def __init__(self, stream: Utf8, table: Declared) -> None:
+        self._stream = stream
+        self._quote, self._escape = table.quote.encode(), table.escape.encode()
+        self._comment = table.comment.encode()
+        self._skip = table.skip_lines
+        self._line = self._left = self._tail = b""
+        self._open = self._end = False
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes, fewer only at the end."""
+        pieces, length = [self._left], len(self._left)
+        while not self._end and (size < 0 or length < size):
+            chunk = self._stream.read(_CHUNK)
+            self._end = not chunk
+            pieces.append(self._kept(chunk) if self._comment or self._skip else chunk)
+            length += len(pieces[-1])
+        whole = b"".join(pieces)
+        size = len(whole) if size < 0 else size
+        self._left, given = whole[size:], whole[:size]
+        self._count(given)
+        return given
+
+    def close(self) -> None:
+        """Close the stream below too."""
+        self._stream.close()
+        super().close()
+
+    def _kept(self, chunk: bytes) -> bytes:
+        """Whole lines that are neither comments nor among the first ones."""
+        held = self._line + chunk
+        end = len(held) if self._end else max(held.rfind(b"\n"), held[:-1].rfind(b"\r")) + 1
+        held, self._line = held[:end], held[end:]
+        kept = []
+        for line in held.splitlines(keepends=True):
+            if self._skip:
+                self._skip -= 1
+            elif self._open or not self._comment or not line.startswith(self._comment):
+                kept.append(line)
+                self._open ^= quotes_in(line, self._quote, self._escape) % 2 == 1
+        return b"".join(kept)
+
+    def _count(self, data: bytes) -> None:
+        if self._escape:
+            data = self._tail + data
+            self._tail = data[len(data.rstrip(self._escape)) :]
+            data = data[: len(data) - len(self._tail)] if len(self._tail) % 2 else data
+            self._tail = self._tail if len(self._tail) % 2 else b""
+        self.quotes += quotes_in(data, self._quote, self._escape)
+
+
+def quotes_in(data: bytes, quote: bytes, escape: bytes) -> int:
+    """Quotes in `data` that are not escaped."""
+    if not quote:
+        return 0
+    if escape and escape in data:
+        data = data.replace(escape * 2, b"").replace(escape + quote, b"")
+    return data.count(quote)
+
+
+def _head(text: str, table: Declared) -> str:
+    """Everything up to the end of the first record, blank lines before it included."""
+    end, quotes, started = 0, 0, False
+    for line in io.StringIO(text, newline=""):
+        end += len(line)
+        quotes += quotes_in(line.encode(), table.quote.encode(), table.escape.encode())
+        started = started or bool(line.strip())
+        if started and quotes % 2 == 0:
+            break
+    return text[:end]
+
+
+def _delimiter(head: str, table: Declared) -> str:
+    return max(_DELIMITERS, key=lambda sign: len(_fields(head, sign, table)))
+
+
+def _fields(head: str, delimiter: str, table: Declared) -> list[str]:
+    csv.field_size_limit(LONGEST_HEADER)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if table.quote else csv.QUOTE_NONE
+    text = io.StringIO(head.lstrip("\r\n"), newline="")
+    return next(
+        csv.reader(
+            text, delimiter=delimiter, quoting=quoting, quotechar=table.quote or None, escapechar=table.escape or None
+        )
+    )
