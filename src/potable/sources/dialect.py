@@ -3,7 +3,7 @@
 What is found depends on the bytes of the file alone, so it is the same in every run; files of one table that
 come out differently are drift. What the records say belongs to `csv`.
 
-Entry: `Dialect.of` and `Dialect.records`.
+Entry: `Dialect.of`, `Dialect.records`, `encoding_of`.
 """
 
 from __future__ import annotations
@@ -62,13 +62,10 @@ class Dialect:
         Raises:
             DataError: D007, its head cannot be decoded, or it mixes encodings.
         """
+        encoding = encoding_of(table.encoding, blob)
         try:
-            encoding = table.encoding if table.encoding != "auto" else found(decompressed(blob))
             with Content(Utf8(decompressed(blob), encoding), table) as stream:
                 text = stream.read(LONGEST_HEADER).decode("utf-8", "ignore")
-        except Ambiguous:
-            why = "some of its bytes are UTF-8 and others are not; declare its `encoding`"
-            raise unreadable(blob, why) from None
         except (UnicodeDecodeError, *DAMAGE) as failure:
             raise unreadable(blob, f"its head cannot be decoded ({type(failure).__name__})") from None
         head = _head(text, table)
@@ -100,6 +97,23 @@ class Dialect:
         stream.read(self.start)
         stream.quotes = 0
         return stream
+
+
+def encoding_of(declared: str, blob: Blob) -> str:
+    """The encoding of a file, found by reading all of it where `declared` is `auto`.
+
+    Raises:
+        DataError: D007, it is neither UTF-8 nor another one throughout, or it is damaged.
+    """
+    if declared != "auto":
+        return declared
+    try:
+        return found(decompressed(blob))
+    except Ambiguous:
+        why = "some of its bytes are UTF-8 and others are not; declare its `encoding`"
+        raise unreadable(blob, why) from None
+    except DAMAGE as failure:
+        raise unreadable(blob, f"it is damaged ({type(failure).__name__})") from None
 
 
 class Content(io.RawIOBase):

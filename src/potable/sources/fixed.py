@@ -1,0 +1,194 @@
+"""Fixed-width files: every field at its place in a line, or in a record of so many characters without newlines.
+
+Places and lengths count characters, whatever the encoding; mainframe code pages (cp037, cp500) are encodings
+like others. A record of another length has moved fields, so it is not read: it goes to quarantine with its
+text. Packed decimals are bytes, not characters, and are not read here.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, field_validator, model_validator
+
+from potable.declarations import Declaration
+from potable.sources.base import Blob
+from potable.sources.dialect import encoding_of
+from potable.sources.encodings import Utf8, normal
+from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
+from potable.sources.typed import typed_at, untyped
+
+_BLOCK = 2 << 20
+"""Bytes or characters read at once, and the most a record may have."""
+
+
+class Place(Declaration):
+    """Where a field stands in a record."""
+
+    start: int = Field(ge=1)
+    """Its first character, counted from 1."""
+    length: int = Field(ge=1)
+    """Its characters."""
+
+
+class FixedTable(FileTable):
+    """A table in fixed-width files."""
+
+    fields: dict[str, Place] = Field(default_factory=dict)
+    """Fields by name, each with `start` and `length`; columns take them by `path`. Or else `widths`."""
+    widths: dict[str, int] = Field(default_factory=dict)
+    """Fields by name that follow one another, with their lengths. Or else `fields`."""
+    length: int | None = Field(default=None, ge=1)
+    """Characters of a record; up to the end of the last field by default."""
+    newlines: bool = True
+    """Whether records are lines; else they follow one another."""
+    trimmed: bool = False
+    """Whether blanks at the end of a line may be missing."""
+    skip_lines: int = Field(default=0, ge=0)
+    """Lines (or records) at the start that say something else."""
+    encoding: str = "auto"
+    """Encoding, such as cp1252 or cp037; `auto` is UTF-8, UTF-16 by its byte order mark, or else Windows-1252."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            return value if value == "auto" else normal(value)
+        except LookupError:
+            raise ValueError("not an encoding; examples: utf-8, cp1252, cp037, cp500, auto") from None
+
+    @model_validator(mode="after")
+    def _one_layout(self) -> Self:
+        if bool(self.fields) == bool(self.widths):
+            raise ValueError("either `fields` or `widths` say where the fields are")
+        if any(width < 1 for width in self.widths.values()):
+            raise ValueError("a width is at least 1")
+        end = max(place.start + place.length - 1 for place in self.places.values())
+        if end > self.record_length or self.record_length > _BLOCK:
+            raise ValueError(f"`length` is at least {end}, where the last field ends, and at most {_BLOCK}")
+        if self.trimmed and not self.newlines:
+            raise ValueError("`trimmed` is for lines")
+        for name, column in self.columns.items():
+            if unknown := set(column.paths(name)) - {*self.places, "@object"}:
+                raise ValueError(f"column `{name}`: `{min(unknown)}` is not one of {', '.join(self.places)}")
+        return self
+
+    @property
+    def places(self) -> dict[str, Place]:
+        """Where every field stands."""
+        ends = accumulate(self.widths.values())
+        found = {
+            name: Place(start=end - width + 1, length=width)
+            for (name, width), end in zip(self.widths.items(), ends, strict=True)
+        }
+        return dict(self.fields) or found
+
+    @property
+    def record_length(self) -> int:
+        """Characters of a record."""
+        return self.length or max(place.start + place.length - 1 for place in self.places.values())
+
+
+class FixedSource(FileSource[FixedTable]):
+    """A folder of fixed-width files."""
+
+    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches; records of another length come with their text only."""
+        contract = self.tables[table]
+        encoding = encoding_of(contract.encoding, blob)
+        done = 0
+        try:
+            with Utf8(decompressed(blob), encoding) as stream:
+                skip = contract.skip_lines
+                for records in _lines(stream) if contract.newlines else _pieces(stream, contract.record_length):
+                    kept, skip = records.slice(skip), max(0, skip - len(records))
+                    if contract.newlines:
+                        kept = kept.filter(pc.not_equal(kept, ""))
+                    yield from _batches(contract, blob, kept, first=done + 1)
+                    done += len(kept)
+        except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
+            why = f"it is damaged or not in its encoding ({type(failure).__name__})"
+            raise unreadable(blob, why, row=done) from None
+        except OverflowError:
+            raise unreadable(blob, f"a line is longer than {_BLOCK >> 20} MiB", row=done) from None
+
+    def dialect(self, table: str, blob: Blob) -> frozenset[str]:
+        """The encoding that was found."""
+        if self.tables[table].encoding != "auto":
+            return frozenset()
+        encoding = encoding_of("auto", blob)
+        return frozenset() if encoding == "ascii" else frozenset({f"encoding {encoding.removesuffix('-sig')}"})
+
+
+def _lines(stream: Utf8) -> Iterator[pa.StringArray]:
+    """Blocks of lines without their ends, empty ones among them.
+
+    Raises:
+        OverflowError: a line is longer than a record may be.
+    """
+    left = b""
+    while chunk := stream.read(_BLOCK):
+        held = left + chunk
+        end = held.rfind(b"\n") + 1
+        held, left = held[:end], held[end:]
+        if len(left) > _BLOCK:
+            raise OverflowError
+        if held:
+            yield _split(held)
+    if left:
+        yield _split(left + b"\n")
+
+
+def _split(held: bytes) -> pa.StringArray:
+    ends = np.flatnonzero(np.frombuffer(held, dtype=np.uint8) == ord("\n")) + 1
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    lines = pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(held))
+    return pc.replace_substring_regex(lines, r"\r?\n\z", "")
+
+
+def _pieces(stream: Utf8, length: int) -> Iterator[pa.StringArray]:
+    """Blocks of records of `length` characters; the last may be shorter."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    left = ""
+    while True:
+        chunk = stream.read(_BLOCK)
+        held = left + decoder.decode(chunk, final=not chunk)
+        end = len(held) - len(held) % length if chunk else len(held)
+        left = held[end:]
+        if end:
+            yield pa.array([held[at : at + length] for at in range(0, end, length)], pa.string())
+        if not chunk:
+            return
+
+
+def _batches(table: FixedTable, blob: Blob, records: pa.StringArray, *, first: int) -> Iterator[pa.RecordBatch]:
+    """The records as typed rows; those of another length with their text only."""
+    ordinals = pa.array(np.arange(first, first + len(records), dtype=np.int64))
+    lengths = pc.utf8_length(records)
+    right = pc.equal(lengths, table.record_length)
+    if table.trimmed:
+        right = pc.less_equal(lengths, table.record_length)
+    good = records.filter(right)
+    if len(good):
+        places = table.places
+        texts = {
+            name: pc.coalesce(*(_field(good, places[path]) for path in column.paths(name) if path in places))
+            for name, column in table.columns.items()
+            if set(column.paths(name)) & set(places)
+        }
+        yield typed_at(table, texts, blob.name, ordinals.filter(right))
+    if len(good) < len(records):
+        wrong = pc.invert(right)
+        yield untyped(table, blob.name, ordinals.filter(wrong).to_pylist(), records.filter(wrong).to_pylist())
+
+
+def _field(records: pa.StringArray, place: Place) -> pa.StringArray:
+    text = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(records, place.start - 1, place.start - 1 + place.length))
+    # blanks are nothing, so that another field may give the value
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
