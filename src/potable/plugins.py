@@ -29,6 +29,7 @@ EXTRAS = {
     "py4j": "spark",
     "pypdf": "pdf",
     "pyspark": "spark",
+    "python_calamine": "xlsx",
     "xml2arrow": "xml",
 }
 """Which extra of Potable brings which package."""

@@ -1,0 +1,157 @@
+"""What lies in an xlsx package, looked at before it is read: sizes, the extent of each sheet, cells that are errors.
+
+A reader unpacks whatever a package holds and makes a full grid of a sheet with one cell far out. Here every part
+is unpacked once in small pieces and counted, so that a bomb is refused in bounded memory; and error cells, which
+calamine gives as empty ones, keep their text.
+
+Entry: `Package.of` and `Package.errors`.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, BinaryIO, Self
+from xml.etree import ElementTree
+
+LARGEST_PACKED = 256 << 20
+LARGEST_PART = 512 << 20
+"""Bytes of XML a workbook may have in all."""
+MOST_CELLS = 16_000_000
+"""Cells of the grid a sheet may span."""
+_SMALL = 4 << 20
+_CHUNK = 1 << 20
+_LONGEST_ROW = 32 << 20
+_CELL = re.compile(rb'<(?:\w+:)?c\s[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>')
+_CELLS = re.compile(rb"<(?:\w+:)?c[\s/>]")
+_ERROR = re.compile(
+    rb'<(?:\w+:)?c\s(?=[^>]*\bt="e")[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>'
+    rb"(?:<(?:\w+:)?f[^>]*?(?:/>|>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>([^<]*)<"
+)
+_UTF8 = re.compile(rb"\A(?!<\?xml[^>]*encoding)|encoding=[\"'](?i:utf-?8|us-ascii)[\"']")
+_ROW_END = re.compile(rb"</(?:\w+:)?row\s*>")
+_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+
+Errors = dict[tuple[int, int], str]
+"""Texts of error cells, by row and column from 0."""
+
+
+class Refused(Exception):
+    """A package that is not read; `why` quotes nothing of its content."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Package:
+    """A workbook whose parts are known to be of sound size."""
+
+    archive: zipfile.ZipFile
+    sheets: dict[str, str]
+    """Part of each worksheet, by the sheet's name."""
+
+    @classmethod
+    def of(cls, stream: BinaryIO) -> Self:
+        """The package in `stream`, which must be able to seek.
+
+        Raises:
+            Refused: it is no xlsx workbook, is damaged or encrypted, or unpacks to too much.
+        """
+        try:
+            archive = zipfile.ZipFile(stream)
+            _require_small(archive)
+            return cls(archive, _sheets(archive))
+        except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError, RuntimeError, EOFError):
+            raise Refused("not an xlsx workbook, or damaged") from None
+
+    def errors(self, sheet: str) -> Errors:
+        """The error cells of a sheet.
+
+        Raises:
+            Refused: the sheet spans too much, or it is damaged.
+        """
+        found: Errors = {}
+        columns: set[bytes] = set()
+        last = 0
+        with self.archive.open(self.sheets[sheet]) as part:
+            for piece in _rows(part):
+                cells = _CELL.findall(piece)
+                if len(cells) != len(_CELLS.findall(piece)):
+                    raise Refused("it has cells that do not say where they stand")
+                columns.update(cell[0] for cell in cells)
+                last = max(last, max((int(cell[1]) for cell in cells), default=0))
+                if last * max(map(_number, columns), default=0) > MOST_CELLS:
+                    raise Refused(f"a sheet spans more than {MOST_CELLS:,} cells")
+                if b't="e"' in piece:
+                    for column, row, text in _ERROR.findall(piece):
+                        found[int(row) - 1, _number(column) - 1] = text.decode("utf-8", "replace")
+        return found
+
+
+def _require_small(archive: zipfile.ZipFile) -> None:
+    """Unpack everything once, in pieces, and count."""
+    left = LARGEST_PART
+    if len(set(archive.namelist())) < len(archive.namelist()):
+        raise Refused("two of its parts have one name")
+    for info in archive.infolist():
+        if info.flag_bits & 1:
+            raise Refused("it is encrypted")
+        if not info.filename.endswith((".xml", ".rels")):
+            continue
+        start = b""
+        with archive.open(info) as part:
+            while chunk := part.read(_CHUNK):
+                start = start or chunk[: 1 << 12]
+                left -= len(chunk)
+                if left < 0:
+                    raise Refused(f"it unpacks to more than {LARGEST_PART >> 20} MiB")
+        if b"<!DOCTYPE" in start or b"<!ENTITY" in start:
+            raise Refused("it declares a document type, which no workbook does")
+        if b"\0" in start or not _UTF8.search(start):
+            raise Refused("a part of it is not in UTF-8")
+
+
+def _sheets(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Parts of the worksheets by name, in the order of the workbook."""
+    relations = {item.get("Id"): item.get("Target", "") for item in _tree(archive, "xl/_rels/workbook.xml.rels").iter()}
+    names = set(archive.namelist())
+    found = {}
+    for item in _tree(archive, "xl/workbook.xml").iter():
+        target = relations.get(item.get(_RELATION))
+        if item.tag.endswith("}sheet") and target:
+            part = target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
+            if part in names and "/worksheets/" in f"/{part}":
+                found[item.get("name", "")] = part
+    return found
+
+
+def _tree(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
+    if archive.getinfo(name).file_size > _SMALL:
+        raise Refused("it has more sheets than can be")
+    return ElementTree.fromstring(archive.read(name))
+
+
+def _rows(part: IO[bytes]) -> Iterator[bytes]:
+    """The part in pieces that end behind a row."""
+    held = b""
+    while chunk := part.read(_CHUNK):
+        held += chunk
+        end = max((found.end() for found in _ROW_END.finditer(held)), default=0)
+        if end:
+            yield held[:end]
+            held = held[end:]
+        elif len(held) > _LONGEST_ROW:
+            raise Refused("a row is longer than can be")
+    yield held
+
+
+def _number(column: bytes) -> int:
+    """The number of a column from its letters; A is 1."""
+    number = 0
+    for letter in column:
+        number = number * 26 + letter - 64
+    return number

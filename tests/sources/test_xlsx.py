@@ -1,0 +1,223 @@
+"""Workbooks: every cell one exact text, every sheet that belongs to a table, and no bomb unpacked."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
+from pydantic import ValidationError
+from tests.sources.objects import SECRET, blob, parsed, refusal, values
+
+from potable.sources import workbook as module
+from potable.sources.xlsx import XlsxSource
+
+
+def source(columns: dict[str, Any] | None = None, **keys: Any) -> XlsxSource:
+    table = {"columns": columns or {"a": {}, "b": {}}, **keys}
+    return XlsxSource.model_validate({"source": "s", "type": "xlsx", "path": "x", "tables": {"t": table}})
+
+
+def saved(rows: Sequence[Sequence[Any]], change: Callable[[Any], object] = lambda book: None) -> bytes:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    change(book)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def read(tmp_path: Path, data: bytes, columns: dict[str, Any] | None = None, **keys: Any) -> list[Any]:
+    return values(parsed(source(columns, **keys), blob(tmp_path, data)), "_row", "a", "b")
+
+
+CELLS = [
+    (12345.0, "12345"),
+    (12345, "12345"),
+    (1.10, "1.1"),
+    (0.1, "0.1"),
+    (1e-7, "0.0000001"),
+    (1e20, "100000000000000000000"),
+    (-0.5, "-0.5"),
+    (True, "true"),
+    (False, "false"),
+    ("007", "007"),
+    ("é\n ", "é"),
+    ("=1/2", None),
+    (date(2020, 2, 29), "2020-02-29"),
+    (datetime(2020, 2, 29, 13, 5, 59), "2020-02-29T13:05:59"),
+    (time(7, 30), "07:30:00"),
+    (timedelta(hours=30, minutes=5), "30:05:00"),
+]
+
+
+@pytest.mark.parametrize(("cell", "text"), CELLS, ids=[repr(cell) for cell, _ in CELLS])
+def test_a_cell_is_one_exact_text(tmp_path: Path, cell: Any, text: str | None) -> None:
+    assert read(tmp_path, saved([("a", "b"), (cell, "x")])) == [(1, text, "x")]
+
+
+def test_dates_are_right_in_both_calendars(tmp_path: Path) -> None:
+    def mac(book: Any) -> None:
+        book.epoch = CALENDAR_MAC_1904
+        book.active.append((date(2020, 2, 29), datetime(1999, 12, 31, 23, 0)))
+
+    assert read(tmp_path, saved([("a", "b")], mac)) == [(1, "2020-02-29", "1999-12-31T23:00:00")]
+
+
+def test_an_error_keeps_its_text(tmp_path: Path) -> None:
+    def broken(book: Any) -> None:
+        for place, text in {"A2": "#N/A", "B3": "#DIV/0!"}.items():
+            book.active[place].value, book.active[place].data_type = text, "e"
+
+    data = saved([("a", "b"), (1, 2), (3, 4), (5, 6)], broken)
+    columns = {"a": {"type": "integer", "null_values": ["#N/A"]}, "b": {"type": "integer"}}
+    rows = parsed(source(columns), blob(tmp_path, data))
+    assert values(rows, "a", "b", "_unparsed") == [(None, 2, None), (3, None, '{"b": "#DIV/0!"}'), (5, 6, None)]
+
+
+def test_empty_rows_are_no_records_and_the_table_may_start_anywhere(tmp_path: Path) -> None:
+    def fill(book: Any) -> None:
+        sheet = book.active
+        sheet["B2"] = "Report"
+        sheet["C4"], sheet["D4"], sheet["C6"], sheet["D6"], sheet["C9"] = "a", "b", 1, 2, 3
+        sheet["C50"].number_format = "0.00"
+
+    assert read(tmp_path, saved([], fill), header=4) == [(1, "1", "2"), (2, "3", None)]
+    assert read(tmp_path, saved([], fill), header=4, first=7) == [(1, "3", None)]
+
+
+@pytest.mark.parametrize(
+    ("sheet", "want"), [(1, ["x"]), (3, ["z"]), ("2021", ["y"]), ("20*", ["x", "y"]), ("*", ["x", "y", "z"])]
+)
+def test_sheets_are_found_by_number_name_or_pattern(tmp_path: Path, sheet: Any, want: list[str]) -> None:
+    def fill(book: Any) -> None:
+        book.active.title = "2020"
+        for title, rows in {"2021": [("b", "a"), (None, "y")], "More": [("a", "b"), ("z",)]}.items():
+            made = book.create_sheet(title)
+            for row in rows:
+                made.append(row)
+
+    made = source({"a": {}, "s": {"path": "@sheet"}}, sheet=sheet)
+    rows = parsed(made, blob(tmp_path, saved([("a", "b"), ("x", None)], fill)))
+    assert values(rows, "a") == want
+    assert values(rows, "_row") == list(range(1, len(want) + 1))
+    assert {"x": "2020", "y": "2021", "z": "More"}[rows[0]["a"]] == rows[0]["s"]
+    assert made.observe("t", blob(tmp_path, saved([("a", "b")], fill))) == {"a", "b"}
+
+
+def test_merged_header_cells_name_all_their_columns(tmp_path: Path) -> None:
+    def merge(book: Any) -> None:
+        book.active.merge_cells("A1:A2")
+        book.active.merge_cells("B1:C1")
+
+    data = saved([("No", "Home", None), (None, "street", "city"), (1, "S", "C")], merge)
+    made = source({"a": {"path": "No"}, "b": {"path": "Home city"}}, header=[1, 2])
+    assert values(parsed(made, blob(tmp_path, data)), "a", "b") == [("1", "C")]
+    assert made.observe("t", blob(tmp_path, data)) == {"No", "Home street", "Home city"}
+    assert "two of its columns are called `Home`" in refusal(source({"a": {"path": "Home"}}), blob(tmp_path, data))
+
+
+def repacked(data: bytes, part: str, change: Callable[[bytes], bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, change(old.read(name)) if name == part else old.read(name))
+    return out.getvalue()
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+GOOD = saved([("a", "b"), (SECRET, 1)])
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "not an xlsx"),
+        (b"\xd0\xcf\x11\xe0 an old one", "saved as xlsx"),
+        (GOOD[: len(GOOD) // 2], "damaged"),
+        (b"PK\x03\x04" + SECRET.encode(), "damaged"),
+        (repacked(GOOD, SHEET, lambda xml: xml.replace(b'r="B2"', b'r="XFD1048576"')), "spans more"),
+        (repacked(GOOD, SHEET, lambda xml: xml.replace(b' r="B2"', b"")), "where they stand"),
+        (repacked(GOOD, SHEET, lambda xml: b'<!DOCTYPE x [<!ENTITY a "b">]>' + xml), "document type"),
+        (repacked(GOOD, SHEET, lambda xml: xml.decode().encode("utf-16")), "UTF-8"),
+        (repacked(GOOD, SHEET, lambda xml: xml[:-40]), "damaged"),
+        (repacked(GOOD, "xl/workbook.xml", lambda xml: xml.replace(b"Id", b"no")), "no such sheet"),
+    ],
+    ids=["empty", "xls", "cut", "junk", "far cell", "no place", "entity", "utf-16", "cut sheet", "no sheet"],
+)
+def test_what_cannot_be_read_is_refused_without_its_content(tmp_path: Path, data: bytes, why: str) -> None:
+    assert why in refusal(source(), blob(tmp_path, data))
+
+
+def test_a_workbook_without_the_sheet_is_refused(tmp_path: Path) -> None:
+    assert "no such sheet" in refusal(source(sheet="2020"), blob(tmp_path, GOOD))
+
+
+@pytest.mark.parametrize("keys", [{"sheet": 0}, {"header": 0}, {"header": []}, {"first": 0}])
+def test_a_table_that_cannot_be_is_refused_in_the_project(keys: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        source(**keys)
+
+
+BOMB = """
+import io, sys, zipfile
+from potable.errors import DataError
+from potable.sources.base import Blob
+from tests.sources import peak
+from tests.sources.test_xlsx import source
+before = peak.megabytes()
+try:
+    list(source().parse("t", Blob("bomb.xlsx", sys.argv[1], "bomb.xlsx", False, 0)))
+except DataError as failure:
+    print(failure.problem)
+print(peak.megabytes() - before)
+"""
+
+
+def test_a_bomb_is_refused_in_bounded_memory(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("xl/workbook.xml", "xl/_rels/workbook.xml.rels"):
+            archive.writestr(name, zipfile.ZipFile(io.BytesIO(GOOD)).read(name))
+        with archive.open(SHEET, "w") as part:
+            for _ in range((module.LARGEST_PART >> 20) + 2):
+                part.write(bytes(1 << 20).replace(b"\0", b" "))
+    done = subprocess.run([sys.executable, "-c", BOMB, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    problem, megabytes = done.stdout.splitlines()
+    assert "unpacks to more than" in problem
+    assert int(megabytes) < 60
+
+
+TEXTS = st.none() | st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), max_size=8)
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=20))
+def test_any_table_of_texts_reads_back(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
+    def fill(book: Any) -> None:
+        for number, row in enumerate(rows, 2):
+            for column, text in enumerate(row, 1):
+                cell = book.active.cell(number, column)
+                if text is not None:
+                    cell.value = text
+                    # or =x would be a formula
+                    cell.data_type = "s"
+
+    found = parsed(source(), blob(tmp_path_factory.mktemp("xlsx"), saved([("a", "b")], fill)))
+    want = [
+        tuple(pc.utf8_trim_whitespace(pa.scalar(text, pa.string())).as_py() or None for text in row) for row in rows
+    ]
+    assert values(found, "a", "b") == [row for row, cells in zip(want, rows, strict=True) if any(cells)]
