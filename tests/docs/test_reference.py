@@ -9,7 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from potable import plugins
 from potable.cli.app import cli
+from potable.declarations import read
 from potable.errors import CODES
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +45,13 @@ def test_every_error_code_in_the_code_has_a_meaning_and_is_used() -> None:
     used = set(re.findall(r'"([PDEGX]\d{3})"', sources.replace((ROOT / "src/potable/errors.py").read_text(), "")))
     assert used <= set(CODES)
     assert set(CODES) - used <= {"X001", "E006"}, "codes nobody raises"  # those two are raised in errors.py itself
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "sources").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_of_a_source_loads(path: Path) -> None:
+    made = read(path).model(plugins.load("sources", path.stem))
+    assert made.type == path.stem
+    assert all(column.declared_category for table in made.tables.values() for column in table.columns.values())
 
 
 def test_the_readme_names_only_files_that_exist() -> None:
