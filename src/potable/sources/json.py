@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, BinaryIO, Literal, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import field_validator, model_validator
@@ -209,15 +210,14 @@ class _Reading:
             texts, unlike = {}, list(range(len(block)))
         if 8 * len(unlike) > len(block):
             self._learn([block[index] for index in unlike])
-        odd = set(unlike)
-        alike = [first + 1 + index for index in range(len(block)) if index not in odd]
-        if alike:
+        alike = np.delete(np.arange(first + 1, first + 1 + len(block), dtype=np.int64), unlike)
+        if len(alike):
             columns = {
                 name: pc.coalesce(*found)
                 for name, column in self.table.columns.items()
                 if (found := [texts[path] for path in column.paths(name) if path in texts])
             }
-            yield typed_at(self.table, columns, self.blob.name, pa.array(alike, pa.int64()))
+            yield typed_at(self.table, columns, self.blob.name, pa.array(alike))
         if unlike:
             numbers = [first + index for index in unlike]
             yield from self._read([block[index] for index in unlike], (), strict=strict, before=numbers)
