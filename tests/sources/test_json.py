@@ -185,19 +185,25 @@ NESTED = {
     "data", [json.dumps(NESTED, indent=1), json.dumps(NESTED) + "\n\n" + json.dumps({"departments": []})]
 )
 def test_lists_inside_records_are_tables_of_their_own(tmp_path: Path, data: str) -> None:
-    people = {"n": {}, "dept": {"path": "../id"}, "boss": {"path": "../boss.name"}, "in": {"path": "../@row"}}
+    people = {"n": {}, "dept": {"path": "../id"}, "boss": {"path": "../boss.name"}, "in": {"path": "../#"}}
     rows = parsed(source(people, records="departments.people"), blob(tmp_path, data.encode()))
     assert values(rows, "_row", "n", "dept", "boss", "in") == [
         (1, "1", "D1", "Ann", "1"),
         (2, "2", "D1", "Ann", "1"),
         (3, "3", "D3", None, "3"),
     ]
-    tags = {"tag": {"path": "."}, "n": {"path": "../n"}, "person": {"path": "../@row"}, "dept": {"path": "../../id"}}
+    tags = {
+        "tag": {"path": "."},
+        "at": {"path": "#"},
+        "n": {"path": "../n"},
+        "person": {"path": "../#"},
+        "dept": {"path": "../../id"},
+    }
     rows = parsed(source(tags, records="departments.people.tags"), blob(tmp_path, data.encode()))
-    assert values(rows, "tag", "n", "person", "dept") == [
-        ("x", "1", "1", "D1"),
-        ("y", "1", "1", "D1"),
-        ("z", "3", "3", "D3"),
+    assert values(rows, "tag", "at", "n", "person", "dept") == [
+        ("x", "1", "1", "1", "D1"),
+        ("y", "2", "1", "1", "D1"),
+        ("z", "1", "3", "3", "D3"),
     ]
 
 
@@ -219,14 +225,14 @@ def test_the_rest_is_kept_as_one_column(tmp_path: Path) -> None:
 def test_columns_are_observed_by_their_paths(tmp_path: Path) -> None:
     tables = {
         "t": {"columns": {"a": {}, "home": {}}, "records": "x"},
-        "u": {"columns": {"v": {"path": "../a"}, "w": {"path": "../@row"}, "n": {}}, "records": "x.list"},
+        "u": {"columns": {"v": {"path": "../a"}, "w": {"path": "../#"}, "n": {}}, "records": "x.list"},
         "r": {"columns": {"a": {}, "rest": {"path": "@rest"}}, "records": "x"},
     }
     made = JsonSource.model_validate({"source": "s", "type": "json", "path": "x", "tables": tables})
     record = {"a": 1, "home": {"zip": 2}, "more": {"b": None, "c": [3]}, "list": [{"n": 1, "o": 2}]}
     object_ = blob(tmp_path, json.dumps({"x": [record, {}]}).encode())
     assert made.observe("t", object_) == {"a", "home", "more.b", "more.c"}
-    assert made.observe("u", object_) == {"../a", "../@row", "n", "o"}
+    assert made.observe("u", object_) == {"../a", "../#", "n", "o"}
     assert made.observe("r", object_) == {"a"}
     assert made.observe("t", blob(tmp_path, b"[]")) is None
 

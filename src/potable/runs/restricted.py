@@ -175,21 +175,14 @@ def _buckets(rows: int) -> int:
 def _seen(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]) -> drift.Seen:
     pairs = engine.map_items(list(grouped(blobs)), partial(observe_group, source, table), OBSERVED)
     observed: dict[str, frozenset[str]] = {}
+    dialects: dict[str, frozenset[str]] = {}
     # most objects have the same columns, and share one set
     shapes: dict[frozenset[str], frozenset[str]] = {}
     for batch in engine.stream(pairs):
-        for name, column in zip(*(values.to_pylist() for values in batch.columns), strict=True):
-            shape = observed.get(name, frozenset()) | {column}
-            observed[name] = shapes.setdefault(shape, shape)
-    return drift.observe(source.tables[table], observed)
-    observed: dict[str, set[str]] = {}
-    dialects: dict[str, set[str]] = {}
-    for batch in engine.stream(pairs):
         for name, column, part in zip(*(values.to_pylist() for values in batch.columns), strict=True):
-            if part is None:
-                observed.setdefault(name, set()).add(column)
-            else:
-                dialects.setdefault(name, set()).add(part)
+            found, what = (observed, column) if part is None else (dialects, part)
+            shape = found.get(name, frozenset()) | {what}
+            found[name] = shapes.setdefault(shape, shape)
     return drift.observe(source.tables[table], observed, dialects)
 
 

@@ -30,8 +30,8 @@ from potable.sources.jsontext import canonical as canonical_text
 from potable.sources.typed import typed_at, untyped
 
 _BOM = b"\xef\xbb\xbf"
-_KEYS = r"[^./@][^./]*(\.[^./]+)*"
-_PATH = re.compile(rf"(\.\./)*(@row|{_KEYS})|\.|@rest|@object")
+_KEYS = r"[^./@#][^./]*(\.[^./]+)*"
+_PATH = re.compile(rf"(\.\./)*(#|{_KEYS})|\.|@rest|@object")
 _FIRST_RECORDS = 100
 _SAMPLE = 64
 _WORTH_A_SHAPE = 256
@@ -43,8 +43,9 @@ class JsonTable(FileTable):
     """A table in JSON files.
 
     Paths of columns are dotted (`user.email`). `../id` is a value of the record around this one, one list
-    further out; `@row` is a record's number in its file, `../@row` that of the record around it; `.` is the
-    record itself where it is no object; `@rest` is everything that no other column took, as JSON.
+    further out; `#` is a record's position in its list, from 1, and `../#` the ordinal of the record around it in
+    the file; `.` is the record itself where it is no object; `@rest` is everything that no other column took, as
+    JSON.
     """
 
     records: str = ""
@@ -75,7 +76,7 @@ class JsonTable(FileTable):
         for name, column in self.columns.items():
             for path in column.paths(name):
                 if not _PATH.fullmatch(path):
-                    known = "`user.email`, `../id`, `../@row`, `.` or `@rest`"
+                    known = "`user.email`, `../id`, `../#`, `.` or `@rest`"
                     raise ValueError(f"column `{name}`: `{path}` is not a path such as {known}")
         return self
 
@@ -116,7 +117,7 @@ class JsonSource(FileSource[JsonTable]):
         for row in rows:
             leaves = set(_leaves(row.value, "", declared | lists))
             found |= {path for path in leaves if path in declared or "@rest" not in declared} - (lists - declared)
-            found |= {path for path in declared if path.startswith(".") and _value(row, path) is not None}
+            found |= {path for path in declared if path.startswith((".", "#")) and _value(row, path) is not None}
         return frozenset(found) if rows else None
 
 
@@ -126,6 +127,8 @@ class _Row:
 
     value: Any
     number: int
+    place: int
+    """Its position in the list it is in."""
     above: _Row | None = None
 
 
@@ -190,7 +193,7 @@ class _Reading:
     @property
     def _plain(self) -> bool:
         """Whether all values wanted lie inside the record."""
-        return not any(path.startswith(".") or path in ("@rest", "@row") for path in self._paths)
+        return not any(path.startswith(".") or path in ("@rest", "#") for path in self._paths)
 
     @property
     def _paths(self) -> list[str]:
@@ -277,7 +280,7 @@ class _Reading:
         """The texts of the columns that take what no other takes."""
         taken: dict[str, Any] = {}
         for path in self._paths:
-            if not path.startswith((".", "@")):
+            if not path.startswith((".", "@", "#")):
                 tree = taken
                 for step in path.split(".")[:-1]:
                     tree = tree.setdefault(step, {})
@@ -290,31 +293,35 @@ class _Reading:
         return {name: texts for name, column in self.table.columns.items() if "@rest" in column.paths(name)}
 
 
-def _below(value: Any, left: tuple[str, ...], above: _Row | None, numbers: Counter[int]) -> Iterator[_Row]:
+def _below(
+    value: Any, left: tuple[str, ...], above: _Row | None, numbers: Counter[int], place: int = 0
+) -> Iterator[_Row]:
     """The records at the steps `left` below `value`, which is one itself when none is left."""
     numbers[len(left)] += 1
-    here = _Row(value, numbers[len(left)], above)
+    here = _Row(value, numbers[len(left)], place or numbers[len(left)], above)
     if not left:
         yield here
         return
     for index, step in enumerate(left, 1):
         value = value.get(step) if type(value) is dict else None
         if type(value) is list:
-            for item in value:
-                yield from _below(item, left[index:], here, numbers)
+            for position, item in enumerate(value, 1):
+                yield from _below(item, left[index:], here, numbers, position)
             return
     if value is not None:
-        yield from _below(value, (), here, numbers)
+        yield from _below(value, (), here, numbers, 1)
 
 
 def _value(row: _Row, path: str) -> Any:
     """What stands at `path`, seen from a record."""
+    if path == "#":
+        return str(row.place)
     while path.startswith("../"):
         path = path.removeprefix("../")
         if row.above is None:
             raise Malformed("a column's path leads out of the outermost list")
         row = row.above
-    if path == "@row":
+    if path == "#":
         return str(row.number)
     value = row.value
     for step in path.split(".") if path != "." else ():
