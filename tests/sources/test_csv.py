@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import lzma
+import pickle
 import random
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
 from potable.sources import csv as module
 from potable.sources.csv import CsvSource
+from potable.sources.groups import observe_group
 
 
 def source(columns: dict[str, Any] | None = None, **keys: Any) -> CsvSource:
@@ -297,3 +299,17 @@ def test_a_large_file_needs_little_memory(tmp_path: Path) -> None:
     rows, megabytes = map(int, done.stdout.split())
     assert rows == 1_800_000
     assert megabytes < 180
+
+
+def test_columns_and_dialect_of_each_object_are_observed_together(tmp_path: Path) -> None:
+    objects = [blob(tmp_path, b"a;b\n1;2\n", "x"), blob(tmp_path, "a,b\né,2\n".encode(), "y")]
+    (batch,) = observe_group(pickle.loads(pickle.dumps(source())), "t", objects)
+    assert batch.to_pylist() == [
+        {"object": "x", "column": "a", "dialect": None},
+        {"object": "x", "column": "b", "dialect": None},
+        {"object": "x", "column": None, "dialect": "delimiter ;"},
+        {"object": "y", "column": "a", "dialect": None},
+        {"object": "y", "column": "b", "dialect": None},
+        {"object": "y", "column": None, "dialect": "delimiter ,"},
+        {"object": "y", "column": None, "dialect": "encoding utf-8"},
+    ]

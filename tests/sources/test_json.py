@@ -172,6 +172,20 @@ def test_a_document_without_the_list_is_refused(tmp_path: Path) -> None:
     assert "stands twice" in refusal(source(records="items"), blob(tmp_path, b'{\n"items": [], "items": []}'))
 
 
+def test_the_records_of_small_files_share_batches_and_keep_their_places(tmp_path: Path) -> None:
+    texts = ['{"a":1}\noops\n{"a":2}', "[]", '{"a":3}', '[{"a":4},{"a":5}]', '{"a":"%s"}' % ("x" * 70_000)]
+    batches = list(
+        source().parse_all("t", [blob(tmp_path, text.encode(), str(name)) for name, text in enumerate(texts)])
+    )
+    found = sorted(
+        (row["_object"], row["_row"], row["a"], row["_mistyped"]) for item in batches for row in item.to_pylist()
+    )
+    assert [row[:2] for row in found] == [("0", 1), ("0", 2), ("0", 3), ("2", 1), ("3", 1), ("3", 2), ("4", 1)]
+    assert [row[2] for row in found[:6]] == ["1", None, "2", "3", "4", "5"]
+    assert found[1][3] == "@record"
+    assert len(batches) == 3
+
+
 NESTED = {
     "departments": [
         {"id": "D1", "boss": {"name": "Ann"}, "people": [{"n": 1, "tags": ["x", "y"]}, {"n": 2}]},

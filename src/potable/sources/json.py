@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, BinaryIO, Literal, Self
@@ -23,16 +24,18 @@ from pydantic import field_validator, model_validator
 from potable.sources.base import Blob
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
+from potable.sources.jsonrows import Row, below, column_texts, leaves, rest_texts, value_at
 from potable.sources.jsonshape import Shape, Unlike
 from potable.sources.jsonsplit import Malformed, is_lines, lines, pieces
-from potable.sources.jsontext import Refused, decode, text, whole
-from potable.sources.jsontext import canonical as canonical_text
+from potable.sources.jsontext import Refused, canonical, decode, whole
 from potable.sources.typed import typed_at, untyped
 
 _BOM = b"\xef\xbb\xbf"
 _KEYS = r"[^./@#][^./]*(\.[^./]+)*"
 _PATH = re.compile(rf"(\.\./)*(#|{_KEYS})|\.|@rest|@object")
 _FIRST_RECORDS = 100
+_SMALL = 64 << 10
+_BATCH_ROWS = 8192
 _SAMPLE = 64
 _WORTH_A_SHAPE = 256
 """Records in a block from which the fast way is quicker."""
@@ -85,6 +88,11 @@ class JsonTable(FileTable):
         """The keys `records` leads through."""
         return tuple(self.records.split(".")) if self.records else ()
 
+    @property
+    def paths(self) -> list[str]:
+        """Where the columns take their values from."""
+        return [path for name, column in self.columns.items() for path in column.paths(name) if path != "@object"]
+
 
 class JsonSource(FileSource[JsonTable]):
     """A folder of JSON files."""
@@ -92,13 +100,29 @@ class JsonSource(FileSource[JsonTable]):
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """Typed batches; lines that cannot be read come with their text only."""
         reading = _Reading(self.tables[table], blob)
-        try:
+        with reading.refusing():
             yield from reading.batches()
-        except Malformed as failure:
-            raise unreadable(blob, failure.why, row=reading.done) from None
-        except (UnicodeDecodeError, *DAMAGE) as failure:
-            why = f"it is damaged or not in its encoding ({type(failure).__name__})"
-            raise unreadable(blob, why, row=reading.done) from None
+
+    def parse_all(self, table: str, blobs: Iterable[Blob]) -> Iterator[pa.RecordBatch]:
+        """Typed batches of several files; the records of small ones share batches."""
+        contract = self.tables[table]
+        rows: list[Row] = []
+        names: list[str] = []
+        for blob in blobs:
+            if blob.bytes > _SMALL:
+                yield from self.parse(table, blob)
+                continue
+            reading = _Reading(contract, blob)
+            damaged: list[tuple[int, str]] = []
+            with reading.refusing():
+                rows += reading.rows(damaged)
+            names += [blob.name] * (len(rows) - len(names))
+            yield from _untyped(contract, blob, damaged)
+            if len(rows) >= _BATCH_ROWS:
+                yield _batch(contract, rows, pa.array(names, pa.string()))
+                rows, names = [], []
+        if rows:
+            yield _batch(contract, rows, pa.array(names, pa.string()))
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Dotted paths of all values in the first records, as far as no column takes what is around them."""
@@ -111,25 +135,14 @@ class JsonSource(FileSource[JsonTable]):
         } - {""}
         found: set[str] = set()
         try:
-            rows = list(islice(_Reading(contract, blob).rows(), _FIRST_RECORDS))
+            rows = list(islice(_Reading(contract, blob).rows([]), _FIRST_RECORDS))
         except (Malformed, UnicodeDecodeError, *DAMAGE):
             return None
         for row in rows:
-            leaves = set(_leaves(row.value, "", declared | lists))
-            found |= {path for path in leaves if path in declared or "@rest" not in declared} - (lists - declared)
-            found |= {path for path in declared if path.startswith((".", "#")) and _value(row, path) is not None}
+            there = set(leaves(row.value, "", declared | lists))
+            found |= {path for path in there if path in declared or "@rest" not in declared} - (lists - declared)
+            found |= {path for path in declared if path.startswith((".", "#")) and value_at(row, path) is not None}
         return frozenset(found) if rows else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A record where it stands: its number among those at its path, and the record around it."""
-
-    value: Any
-    number: int
-    place: int
-    """Its position in the list it is in."""
-    above: _Row | None = None
 
 
 @dataclass
@@ -157,11 +170,26 @@ class _Reading:
             else:
                 yield from self._quickly(block, strict=strict)
 
-    def rows(self) -> Iterator[_Row]:
-        """All records that can be read, one by one."""
+    def rows(self, damaged: list[tuple[int, str]]) -> Iterator[Row]:
+        """All records that can be read, one by one; of the others number and text go to `damaged`."""
         for block, left, strict in self._blocks():
             for piece in block:
-                yield from self._rows(piece, left, strict=strict, damaged=[])
+                yield from self._rows(piece, left, strict=strict, damaged=damaged)
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Make what goes wrong with the file a refusal that says after which record.
+
+        Raises:
+            DataError: D007.
+        """
+        try:
+            yield
+        except Malformed as failure:
+            raise unreadable(self.blob, failure.why, row=self.done) from None
+        except (UnicodeDecodeError, *DAMAGE) as failure:
+            why = f"it is damaged or not in its encoding ({type(failure).__name__})"
+            raise unreadable(self.blob, why, row=self.done) from None
 
     def _blocks(self) -> Iterator[tuple[list[bytes], tuple[str, ...], bool]]:
         """Pieces of the file, the steps left below them, and whether one that is no JSON ruins the file."""
@@ -193,12 +221,7 @@ class _Reading:
     @property
     def _plain(self) -> bool:
         """Whether all values wanted lie inside the record."""
-        return not any(path.startswith(".") or path in ("@rest", "#") for path in self._paths)
-
-    @property
-    def _paths(self) -> list[str]:
-        columns = self.table.columns.items()
-        return [path for name, column in columns for path in column.paths(name) if path != "@object"]
+        return not any(path.startswith(".") or path in ("@rest", "#") for path in self.table.paths)
 
     def _quickly(self, block: list[bytes], *, strict: bool) -> Iterator[pa.RecordBatch]:
         """Batches of records that are pieces themselves, most of which look alike."""
@@ -236,31 +259,25 @@ class _Reading:
                 self.samples.append(decode(piece))
             except ValueError:
                 continue
-        self.shape = Shape.of(self.samples, self._paths)
+        self.shape = Shape.of(self.samples, self.table.paths)
 
     def _read(
         self, block: Sequence[bytes], left: tuple[str, ...], *, strict: bool, before: Sequence[int] = ()
     ) -> Iterator[pa.RecordBatch]:
         """Batches of records read one by one; `before` numbers what stands before each, if they are not in a row."""
-        rows: list[_Row] = []
+        rows: list[Row] = []
         damaged: list[tuple[int, str]] = []
         for index, piece in enumerate(block):
             if before:
                 self.numbers[0] = before[index]
             rows += self._rows(piece, left, strict=strict, damaged=damaged)
         if rows:
-            numbers = pa.array([row.number for row in rows], pa.int64())
-            texts = {name: _column(rows, column.paths(name)) for name, column in self.table.columns.items()}
-            if "@rest" in self._paths:
-                texts |= self._rest(rows)
-            yield typed_at(self.table, texts, self.blob.name, numbers)
-        if damaged:
-            ordinals, originals = zip(*damaged, strict=True)
-            yield untyped(self.table, self.blob.name, ordinals, originals)
+            yield _batch(self.table, rows, self.blob.name)
+        yield from _untyped(self.table, self.blob, damaged)
 
     def _rows(
         self, piece: bytes, left: tuple[str, ...], *, strict: bool, damaged: list[tuple[int, str]]
-    ) -> Iterator[_Row]:
+    ) -> Iterator[Row]:
         """The records in a piece; those that cannot be read go to `damaged`, with number and text."""
         try:
             value = decode(piece)
@@ -270,99 +287,23 @@ class _Reading:
             self.numbers.update(range(len(left) + 1))
             damaged.append((self.done, piece.decode("utf-8", "backslashreplace")))
             return
-        for row in _below(value, left, None, self.numbers):
-            if type(row.value) is dict or "." in self._paths:
+        for row in below(value, left, None, self.numbers):
+            if type(row.value) is dict or "." in self.table.paths:
                 yield row
             else:
-                damaged.append((row.number, whole(canonical_text(row.value)) or ""))
-
-    def _rest(self, rows: Sequence[_Row]) -> dict[str, pa.StringArray]:
-        """The texts of the columns that take what no other takes."""
-        taken: dict[str, Any] = {}
-        for path in self._paths:
-            if not path.startswith((".", "@", "#")):
-                tree = taken
-                for step in path.split(".")[:-1]:
-                    tree = tree.setdefault(step, {})
-                    if tree is None:
-                        break
-                else:
-                    tree[path.split(".")[-1]] = None
-        rests = [_without(row.value, taken) for row in rows]
-        texts = _texts([canonical_text(rest) if rest else None for rest in rests])
-        return {name: texts for name, column in self.table.columns.items() if "@rest" in column.paths(name)}
+                damaged.append((row.number, whole(canonical(row.value)) or ""))
 
 
-def _below(
-    value: Any, left: tuple[str, ...], above: _Row | None, numbers: Counter[int], place: int = 0
-) -> Iterator[_Row]:
-    """The records at the steps `left` below `value`, which is one itself when none is left."""
-    numbers[len(left)] += 1
-    here = _Row(value, numbers[len(left)], place or numbers[len(left)], above)
-    if not left:
-        yield here
-        return
-    for index, step in enumerate(left, 1):
-        value = value.get(step) if type(value) is dict else None
-        if type(value) is list:
-            for position, item in enumerate(value, 1):
-                yield from _below(item, left[index:], here, numbers, position)
-            return
-    if value is not None:
-        yield from _below(value, (), here, numbers, 1)
+def _batch(table: JsonTable, rows: Sequence[Row], names: str | pa.StringArray) -> pa.RecordBatch:
+    """Records as typed rows."""
+    texts = {name: column_texts(rows, declared.paths(name)) for name, declared in table.columns.items()}
+    if "@rest" in table.paths:
+        left = rest_texts(rows, table.paths)
+        texts |= {name: left for name, column in table.columns.items() if "@rest" in column.paths(name)}
+    return typed_at(table, texts, names, pa.array([row.number for row in rows], pa.int64()))
 
 
-def _value(row: _Row, path: str) -> Any:
-    """What stands at `path`, seen from a record."""
-    if path == "#":
-        return str(row.place)
-    while path.startswith("../"):
-        path = path.removeprefix("../")
-        if row.above is None:
-            raise Malformed("a column's path leads out of the outermost list")
-        row = row.above
-    if path == "#":
-        return str(row.number)
-    value = row.value
-    for step in path.split(".") if path != "." else ():
-        value = value.get(step) if type(value) is dict else None
-    return value
-
-
-def _column(rows: Sequence[_Row], paths: Sequence[str]) -> pa.StringArray:
-    """The texts at the first of `paths` that has a value, record by record."""
-    values: list[Any] = [None] * len(rows)
-    for path in paths:
-        values = [_value(row, path) if value is None else value for row, value in zip(rows, values, strict=True)]
-    return _texts([text(value) for value in values])
-
-
-def _texts(values: Sequence[str | None]) -> pa.StringArray:
-    try:
-        return pa.array(values, pa.string())
-    except UnicodeEncodeError:
-        return pa.array([whole(value) for value in values], pa.string())
-
-
-def _without(value: Any, taken: dict[str, Any]) -> Any:
-    """`value` without what lies at the leaves of `taken`."""
-    if type(value) is not dict:
-        return value
-    kept = {}
-    for name, inner in value.items():
-        below = taken.get(name, {})
-        if below is None:
-            continue
-        rest = _without(inner, below) if below else inner
-        if rest != {} or inner == {}:
-            kept[name] = rest
-    return kept
-
-
-def _leaves(value: Any, path: str, ends: set[str]) -> Iterator[str]:
-    """Paths of all values that are no objects, or lie at one of `ends`."""
-    if type(value) is dict and path not in ends:
-        for name, inner in value.items():
-            yield from _leaves(inner, f"{path}.{name}" if path else name, ends)
-    elif path:
-        yield path
+def _untyped(table: JsonTable, blob: Blob, damaged: Sequence[tuple[int, str]]) -> Iterator[pa.RecordBatch]:
+    if damaged:
+        ordinals, originals = zip(*damaged, strict=True)
+        yield untyped(table, blob.name, ordinals, originals)

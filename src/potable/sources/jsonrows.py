@@ -1,0 +1,118 @@
+"""Records inside a JSON value: found through lists, seen from the record around them, taken apart by paths.
+
+Values are those of `jsontext.decode`. What the paths of a table may be is declared in `json`.
+
+Entry: `below` for the records, `column_texts` and `rest_texts` for their texts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from potable.sources.jsonsplit import Malformed
+from potable.sources.jsontext import canonical, text, whole
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record where it stands: its number among those at its path, and the record around it."""
+
+    value: Any
+    number: int
+    place: int
+    """Its position in the list it is in."""
+    above: Row | None = None
+
+
+def rest_texts(rows: Sequence[Row], paths: Sequence[str]) -> pa.StringArray:
+    """What of each record lies at none of `paths`, as canonical JSON."""
+    taken: dict[str, Any] = {}
+    for path in paths:
+        if not path.startswith((".", "@", "#")):
+            tree = taken
+            for step in path.split(".")[:-1]:
+                tree = tree.setdefault(step, {})
+                if tree is None:
+                    break
+            else:
+                tree[path.split(".")[-1]] = None
+    kept = [_without(row.value, taken) for row in rows]
+    return _texts([canonical(rest) if rest else None for rest in kept])
+
+
+def below(value: Any, left: tuple[str, ...], above: Row | None, numbers: Counter[int], place: int = 0) -> Iterator[Row]:
+    """The records at the steps `left` below `value`, which is one itself when none is left."""
+    numbers[len(left)] += 1
+    here = Row(value, numbers[len(left)], place or numbers[len(left)], above)
+    if not left:
+        yield here
+        return
+    for index, step in enumerate(left, 1):
+        value = value.get(step) if type(value) is dict else None
+        if type(value) is list:
+            for position, item in enumerate(value, 1):
+                yield from below(item, left[index:], here, numbers, position)
+            return
+    if value is not None:
+        yield from below(value, (), here, numbers, 1)
+
+
+def value_at(row: Row, path: str) -> Any:
+    """What stands at `path`, seen from a record."""
+    if path == "#":
+        return str(row.place)
+    while path.startswith("../"):
+        path = path.removeprefix("../")
+        if row.above is None:
+            raise Malformed("a column's path leads out of the outermost list")
+        row = row.above
+    if path == "#":
+        return str(row.number)
+    value = row.value
+    for step in path.split(".") if path != "." else ():
+        value = value.get(step) if type(value) is dict else None
+    return value
+
+
+def column_texts(rows: Sequence[Row], paths: Sequence[str]) -> pa.StringArray:
+    """The texts at the first of `paths` that has a value, record by record."""
+    values: list[Any] = [None] * len(rows)
+    for path in paths:
+        values = [value_at(row, path) if value is None else value for row, value in zip(rows, values, strict=True)]
+    return _texts([text(value) for value in values])
+
+
+def _texts(values: Sequence[str | None]) -> pa.StringArray:
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        return pa.array([whole(value) for value in values], pa.string())
+
+
+def _without(value: Any, taken: dict[str, Any]) -> Any:
+    """`value` without what lies at the leaves of `taken`."""
+    if type(value) is not dict:
+        return value
+    kept = {}
+    for name, inner in value.items():
+        below = taken.get(name, {})
+        if below is None:
+            continue
+        rest = _without(inner, below) if below else inner
+        if rest != {} or inner == {}:
+            kept[name] = rest
+    return kept
+
+
+def leaves(value: Any, path: str, ends: set[str]) -> Iterator[str]:
+    """Paths of all values that are no objects, or lie at one of `ends`."""
+    if type(value) is dict and path not in ends:
+        for name, inner in value.items():
+            yield from leaves(inner, f"{path}.{name}" if path else name, ends)
+    elif path:
+        yield path
