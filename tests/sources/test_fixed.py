@@ -125,7 +125,7 @@ CELLS = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_
 
 
 @settings(max_examples=40, deadline=None)
-@given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1), lines=st.booleans(), block=st.integers(16, 90))
+@given(rows=st.lists(st.tuples(CELLS, CELLS), min_size=1), lines=st.booleans(), block=st.integers(48, 120))
 def test_any_table_of_texts_reads_back(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any], lines: bool, block: int
 ) -> None:
