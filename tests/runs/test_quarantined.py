@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +27,39 @@ E5,2020-01-31,,1,0,0
 """
 
 
-@pytest.fixture
-def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with one small table of its own, validated."""
-    root = tmp_path / "project"
+def command(root: Path, *arguments: str) -> int:
+    """The command on a project; its exit code."""
+    try:
+        main(["-C", str(root), *arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project with one small table of its own, landed and validated."""
+    root = tmp_path_factory.mktemp("quarantined") / "project"
     notes_project(root, NOTES.replace(", mostly: 0.4", ""))
     (root / "notes").mkdir()
     (root / "notes" / "n.csv").write_text(DUMP, encoding="utf-8")
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
-    return root
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in VARIABLES.items():
+            patch.setenv(name, value)
+        assert [command(root, "run", "--only", verb, "--select", "notes") for verb in ("ingest", "validate")] == [0, 0]
+        yield root
+
+
+@pytest.fixture
+def notes(validated: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(validated, tmp_path / "project")
 
 
 @pytest.fixture
 def call(notes: Path, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command on that project: exit code, stdout, stderr."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main(["-C", str(notes), *arguments])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
-
-    assert run("run", "--only", "ingest", "--select", "notes")[0] == 0
-    assert run("run", "--only", "validate", "--select", "notes")[0] == 0
-    return run
+    """The command on the copy: exit code, stdout, stderr."""
+    return lambda *arguments: (command(notes, *arguments), *capsys.readouterr())
 
 
 def facts(result: tuple[int, str, str]) -> Any:

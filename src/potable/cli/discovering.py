@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from potable.cli.sources import known_source
 from potable.contracts.suggest import Suggestion, keys, suggested
 from potable.declarations import Document, own_variables, read
 from potable.errors import DataError, ProjectError
+from potable.privacy.categories import FREE_TEXT
 from potable.privacy.classify import Guess, classified
 from potable.sources.base import Source
-from potable.sources.preview import preview
+from potable.sources.preview import Preview, preview
 from potable.tables import Table
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "partition", "order_by"}
@@ -66,12 +67,15 @@ def discovered(root: Path, name: str, *, rows: int, write: bool) -> tuple[dict[s
             hint="is there data, and does the file say where its records are (`record`, `records`, `files`)?",
             state="nothing was written",
         )
-    declared = {
-        table: {column: {"path": path, "type": "string"} for column, path in found.items()}
-        for table, found in columns.items()
+    seen, left_out = _read(document, columns, root, rows)
+    found = {
+        table: _table(
+            {name: path for name, path in columns[table].items() if name in item.rows.schema.names}, item.rows
+        )
+        for table, item in seen.items()
     }
-    seen = preview(_source(document, declared), base=root, rows=rows)
-    found = {table: _table(columns[table], item.rows) for table, item in seen.items()}
+    for table, paths in left_out.items():
+        found[table][1].append(f"# repeats in a record, so it is a table of its own: {', '.join(paths)}")
     text = _text(document, tables, found)
     if write:
         (root / document.path).write_text(text, encoding="utf-8")
@@ -92,6 +96,41 @@ def _source(document: Document, columns: Mapping[str, Any]) -> Source[Any]:
     return source
 
 
+def _read(
+    document: Document, columns: Mapping[str, Mapping[str, str]], root: Path, rows: int
+) -> tuple[dict[str, Preview], dict[str, list[str]]]:
+    """The first records as texts, and by table the paths left out because no single value can be taken from them."""
+
+    def texts(chosen: Mapping[str, Iterable[str]], rows: int) -> dict[str, Preview]:
+        declared = {
+            table: {name: {"path": columns[table][name], "type": "string"} for name in names}
+            for table, names in chosen.items()
+        }
+        return preview(_source(document, declared), base=root, rows=rows)
+
+    try:
+        return texts(columns, rows), {}
+    except DataError:
+        good: dict[str, list[str]] = {table: [] for table in columns}
+        bad: dict[str, list[str]] = {}
+    for table, names in columns.items():
+        for name in names:
+            # one column a time, for an error does not say which it is about
+            alone = {other: [name] if other == table else list(columns[other])[:1] for other in columns}
+            try:
+                texts(alone, min(rows, _SAMPLE))
+                good[table].append(name)
+            except DataError:
+                bad.setdefault(table, []).append(names[name])
+    # what repeats is only noticed of elements themselves while few records are read, and not of what is in them
+    inside = {table: tuple(f"{path}/" for path in paths) for table, paths in bad.items()}
+    kept = {
+        table: [name for name in names if not columns[table][name].startswith(inside.get(table, ()))]
+        for table, names in good.items()
+    }
+    return texts(kept, rows), bad
+
+
 def _columns(paths: Any) -> dict[str, str]:
     """Names for paths, in snake_case, each once."""
     names: dict[str, str] = {}
@@ -107,12 +146,14 @@ def _columns(paths: Any) -> dict[str, str]:
 
 def _table(columns: Mapping[str, str], rows: pa.Table) -> tuple[dict[str, Any], list[str]]:
     """Facts about a table, and the lines of its contract."""
+    columns = {name: path for name, path in columns.items() if name in rows.schema.names}
     texts = {name: rows[name].combine_chunks() for name in columns}
     hints = {name: suggested(values) for name, values in texts.items()}
     guesses = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
     likely = [*(name for name, guess in guesses.items() if guess.key), *dated]
-    unique = keys(texts, likely)
+    told = {name: values for name, values in texts.items() if guesses[name].category != FREE_TEXT}
+    unique = keys(told, [name for name in likely if name in told])
     lines = ["columns:"]
     lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
     lines += [f"unique: [{', '.join(unique)}]  # tells all {rows.num_rows:,} records apart"] if unique else []

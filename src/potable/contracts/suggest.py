@@ -1,6 +1,7 @@
 """Types and promises suggested for columns of texts, each with its evidence in numbers.
 
-A suggestion is only what every value seen bears out; it quotes no value but those that many records share.
+A type is suggested where nearly all values fit, for real data has mistakes, and the evidence counts those that do
+not. It quotes no value but those that many records share.
 Entry: `suggested` for one column, `keys` for columns that tell records apart.
 """
 
@@ -22,6 +23,8 @@ _FEW, _SHARED = 20, 20
 """Most words of a set, and records that must share each before it is quoted."""
 _ENOUGH = 20
 """Values from which anything is said about all of them."""
+_FIT = 0.98
+"""Share of the values a type must fit."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def suggested(texts: pa.StringArray) -> Suggestion:
     evidence = f"{filled:,} of {len(texts):,} filled, {_distinct(filled, distinct)}"
     if not filled:
         return Suggestion("string", evidence="no value was seen")
-    kind, form = _type(values)
+    kind, form, misfits = _type(values)
+    evidence += f", {misfits:,} no {kind}" if misfits else ""
     number = kind == "integer" or kind.startswith(("decimal", "float"))
     nonnegative = number and filled >= _ENOUGH and not pc.any(pc.starts_with(values, "-")).as_py()
     words = _words(values, distinct) if kind == "string" else ()
@@ -79,29 +83,24 @@ def keys(columns: Mapping[str, pa.StringArray], likely: Sequence[str]) -> tuple[
     return ()
 
 
-def _type(values: pa.StringArray) -> tuple[str, str]:
-    """The narrowest type all values fit, and the form of dates."""
+def _type(values: pa.StringArray) -> tuple[str, str, int]:
+    """The narrowest type that the values fit, the form of dates, and how many values do not fit."""
     if _numbered(values):
-        return "string", ""
+        return "string", "", 0
     scale = _scale(values)
     tries = ["integer", *([f"decimal({max(12, scale + 10)},{scale})"] if 0 < scale <= 6 else []), "float"]
-    for kind in (*tries, "boolean", "date", "timestamp"):
-        if _fits(Column(type=kind), values):
-            return kind, ""
-    for form in _FORMATS:
-        kind = "timestamp" if "%H" in form else "date"
-        if _fits(Column(type=kind, format=form), values):
-            return kind, form
-    return "string", ""
-
-
-def _fits(column: Column, values: pa.StringArray) -> bool:
-    return convert(column, values).null_count == 0
+    found = [(kind, "") for kind in (*tries, "boolean", "date", "timestamp")]
+    found += [("timestamp" if "%H" in form else "date", form) for form in _FORMATS]
+    misfits = {(kind, form): convert(Column(type=kind, format=form or []), values).null_count for kind, form in found}
+    kind, form = min(misfits, key=misfits.__getitem__)
+    missed = misfits[kind, form]
+    return (kind, form, missed) if missed <= len(values) * (1 - _FIT) else ("string", "", 0)
 
 
 def _numbered(values: pa.StringArray) -> bool:
     """Whether digits are names: with zeros in front, or too long for a number."""
-    return bool(pc.any(pc.match_substring_regex(values, r"^(0[0-9]+|[0-9]{16,})$")).as_py())
+    found: bool = pc.any(pc.match_substring_regex(values, r"^(0[0-9]+|[0-9]{16,})$")).as_py()
+    return found
 
 
 def _scale(values: pa.StringArray) -> int:
@@ -109,7 +108,8 @@ def _scale(values: pa.StringArray) -> int:
     if pc.any(pc.match_substring(values, "e", ignore_case=True)).as_py():
         return 0
     behind = pc.utf8_length(pc.struct_field(pc.extract_regex(values, r"\.(?P<d>[0-9]+)$"), [0]))
-    return pc.max(behind).as_py() or 0
+    scale: int = pc.max(behind).as_py() or 0
+    return scale
 
 
 def _words(values: pa.StringArray, distinct: int) -> tuple[str, ...]:

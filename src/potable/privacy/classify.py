@@ -41,7 +41,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"gender|(^|_)sex(_|$)", "user.demographic.gender", ""),
     (r"marital", "user.demographic.marital_status", ""),
     (r"iban|bank_?account|account_(no|number)", "user.financial.bank_account", ""),
-    (r"salary|gross|net(_|$)|pay(_|$)|wage|bonus|income|compensation", "user.financial.salary", ""),
+    (r"salary|gross|(^|_)(net|pay)(_(amount|usd|eur))?$|wage|bonus|income|compensation", "user.financial.salary", ""),
     (r"rating|performance|appraisal", "user.performance", ""),
     (r"comment|remark|note|feedback|free_?text|description", "free_text", ""),
     (r"diagnos|disabilit|health|sick", "user.health_and_medical", ""),
@@ -57,6 +57,10 @@ _FORMS = {
     **dict.fromkeys(("aadhaar", "pan", "ssn", "nino", "steuer_id"), ("user.government_id", "national_id")),
 }
 """By kind of a proved form: category and key namespace."""
+
+
+_ABOUT = r"_(type|kind|status|flag|format|verified|currency)$"
+"""Ends of names that tell about a value and do not hold it."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def classified(name: str, values: pa.StringArray) -> Guess:
         lengths = [len(value) for value in values.to_pylist()]
         if sum(lengths) / len(lengths) >= _LONG:
             return Guess("free_text", why=f"{sum(lengths) / len(lengths):.0f} characters on average")
-    for pattern, category, key in _NAMES:
+    for pattern, category, key in () if re.search(_ABOUT, name) else _NAMES:
         if re.search(pattern, name):
             return Guess(category, key, "its name")
     return Guess()

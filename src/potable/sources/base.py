@@ -202,6 +202,10 @@ class Source(Declaration, Generic[T]):
         """Names of the columns the object has for `table`, in the source's own terms; None if unknowable."""
         return None
 
+    def names(self, table: str, blob: Blob) -> frozenset[str] | None:
+        """Everything a column of `table` could take from the object, for whoever writes the contract."""
+        return self.observe(table, blob)
+
     def dialect(self, table: str, blob: Blob) -> frozenset[str]:
         """What was found out about how the object is written, and not declared: a kind and a value, `delimiter ;`.
 

@@ -86,6 +86,13 @@ class DocumentSource(FileSource[D]):
             if lost:
                 yield _lost(contract, lost)
 
+    def names(self, table: str, blob: Blob) -> frozenset[str] | None:
+        """Labels of the document, and its text; None where it cannot be read."""
+        try:
+            return frozenset(self.fields(self.tables[table], blob, frozenset({"@text"}))) | {"@text"}
+        except Unread:
+            return None
+
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The document, as it came."""
         return only(blob, ordinal)

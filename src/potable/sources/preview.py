@@ -40,7 +40,7 @@ class Preview:
     object: str
     """Name of the object they are in; empty when the source offers none for the table."""
     seen: frozenset[str] | None
-    """Columns the object has, in the source's own terms; None if that cannot be known."""
+    """What columns could take from the first objects, in the source's own terms; None if that cannot be known."""
     rows: pa.Table = field(repr=False)
     """The contract's columns and `tables.PARSING`."""
 
@@ -74,7 +74,7 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
     wanted = rows - (before.rows.num_rows if before else 0)
     try:
         batches = list(_first(source.parse(table, blob), wanted))
-        seen = source.observe(table, blob)
+        seen = source.names(table, blob)
     except OSError as failure:
         raise EnvironmentFailure(
             f"source `{source.source}`: `{arrival.name}` cannot be read ({type(failure).__name__})",

@@ -1,0 +1,159 @@
+"""`potable source discover`: a first contract that loads, with evidence and without anybody's values."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from potable.cli.app import cli
+from potable.cli.discovering import _columns, _quoted
+from potable.contracts.suggest import keys, suggested
+from potable.errors import DataError, ProjectError
+from potable.privacy.classify import classified
+from potable.project import one_source
+
+ROWS = [
+    f"E{n:05d},Person{n} Testname,p{n}@example.org,2024-01-{n % 28 + 1:02d},{n * 10}.50,{'EUR' if n % 3 else 'USD'},00{n}\n"
+    for n in range(60)
+]
+HEAD = "EmpNo,Full Name,Mail,Paid On,gross,currency,Cost Centre\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "dumps").mkdir()
+    (tmp_path / "sources" / "pay.yaml").write_text("source: pay\ntype: csv\npath: ${env:DUMPS}\n")
+    (tmp_path / ".env").write_text("DUMPS=dumps\n")
+    (tmp_path / "dumps" / "a.csv").write_text(HEAD + "".join(ROWS))
+    return tmp_path
+
+
+def discover(project: Path, *arguments: str, source: str = "pay") -> Result:
+    asked = ["-C", str(project), "source", "discover", source, *arguments]
+    return CliRunner().invoke(cli, asked, catch_exceptions=False)
+
+
+def columns(project: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(discover(project, "-o", "json").stdout)["pay"]["columns"]
+    return {item["path"]: item for item in found.values()}
+
+
+def test_types_keys_and_categories_are_suggested(project: Path) -> None:
+    found = columns(project)
+    assert (found["EmpNo"]["key"], found["Mail"]["key"]) == ("emp_no", "email")
+    assert found["Full Name"]["category"] == "user.name" and found["Mail"]["category"] == "user.contact.email"
+    assert (found["Paid On"]["type"], found["gross"]["type"]) == ("date", "decimal(12,2)")
+    # digits with zeros in front are a name, not a number
+    assert found["Cost Centre"]["type"] == "string"
+
+
+def test_nothing_is_ever_suggested_as_harmless(project: Path) -> None:
+    text = discover(project).stdout
+    assert "category: none" not in text and "category: decide" in text
+
+
+def test_no_value_that_few_share_is_quoted(project: Path) -> None:
+    text = discover(project).stdout
+    assert "value_set: [EUR, USD]" in text
+    assert not any(word in text for word in ("Person1", "E00001", "@example", "2024-01"))
+
+
+def test_the_file_written_loads_and_keeps_its_references(project: Path) -> None:
+    discover(project, "--write")
+    path = project / "sources" / "pay.yaml"
+    written = YAML(typ="safe").load(path)
+    assert written["path"] == "${env:DUMPS}" and written["tables"]["pay"]["unique"] == ["emp_no"]
+    source = one_source(project, "pay")
+    assert source.tables["pay"].keys == {"emp_no": "emp_no", "mail": "email"}
+
+
+def test_columns_that_are_there_already_are_not_overwritten(project: Path) -> None:
+    discover(project, "--write")
+    before = (project / "sources" / "pay.yaml").read_text()
+    with pytest.raises(ProjectError) as failure:
+        discover(project, "--write")
+    assert failure.value.code == "P005"
+    assert (project / "sources" / "pay.yaml").read_text() == before
+    assert discover(project).exit_code == 0
+
+
+def test_mistakes_in_the_data_are_counted_and_change_no_type(project: Path) -> None:
+    path = project / "dumps" / "a.csv"
+    path.write_text(path.read_text().replace("2024-01-05", "2024-13-05", 1))
+    found = discover(project).stdout
+    assert "1 no date" in found
+
+
+def test_elements_that_repeat_are_named_and_left_out(project: Path) -> None:
+    slip = '<slip><no>{n}</no><part kind="a">1</part><part kind="b">2</part></slip>'
+    (project / "x.xml").write_text("<all>" + "".join(slip.format(n=n) for n in range(30)) + "</all>")
+    file = "source: xml\ntype: xml\npath: x.xml\ntables:\n  slips:\n    record: /all/slip\n"
+    (project / "sources" / "xml.yaml").write_text(file)
+    result = discover(project, source="xml")
+    assert "# repeats in a record, so it is a table of its own: part" in result.stdout
+    assert "no: {type: integer" in result.stdout and "part_kind" not in result.stdout
+    assert "record: /all/slip" in result.stdout
+
+
+def test_a_source_without_data_says_so(project: Path) -> None:
+    (project / "dumps" / "a.csv").write_text("")
+    with pytest.raises(DataError) as failure:
+        discover(project)
+    assert failure.value.code == "D007"
+
+
+@given(st.text(min_size=1))
+def test_any_word_is_quoted_so_that_yaml_reads_it_back(text: str) -> None:
+    printable = "".join(char for char in text if char.isprintable() and not 0xD800 <= ord(char) < 0xE000)
+    assert YAML(typ="safe", pure=True).load(f"[{_quoted(printable)}]") == [printable]
+
+
+@given(st.sets(st.text(min_size=1), min_size=1))
+def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
+    found = _columns(paths)
+    assert sorted(found.values()) == sorted(paths)
+    assert all(name.isascii() and name == name.lower() and name[0].isalpha() for name in found)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "form"),
+    [
+        (["1", "-2", None], "integer", ""),
+        (["1.5", "2"], "decimal(12,1)", ""),
+        (["1e5", "2"], "float", ""),
+        (["Yes", "no"], "boolean", ""),
+        (["31.01.2020", "01.02.2020"], "date", "%d.%m.%Y"),
+        (["2020-01-31T10:00:00", "2020-02-01 11:30"], "timestamp", ""),
+        (["12345678901234567890"], "string", ""),
+        (["a", "1"], "string", ""),
+        ([None, ""], "string", ""),
+    ],
+)
+def test_the_narrowest_type_that_fits_is_suggested(values: list[str | None], kind: str, form: str) -> None:
+    found = suggested(pa.array(values, pa.string()))
+    assert (found.type, found.format) == (kind, form)
+
+
+def test_two_columns_may_tell_records_apart_together() -> None:
+    days = pa.array([f"2024-01-{n % 25 + 1:02d}" for n in range(50)])
+    people = pa.array([f"E{n // 25}" for n in range(50)])
+    assert keys({"note": pa.array(["x"] * 50), "day": days, "who": people}, ["who", "day"]) == ("who", "day")
+    assert keys({"day": days.slice(0, 5)}, ["day"]) == ()
+
+
+def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:
+    assert classified("number", pa.array(["a@b.org", "c@d.org"])).category == "user.contact.email"
+    assert classified("email_status", pa.array(["sent", "lost"])).category == ""
+    assert (
+        classified("answer", pa.array(["a long answer that somebody wrote with care, in words"] * 3)).category
+        == "free_text"
+    )
