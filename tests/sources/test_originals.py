@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
-from tests.sources import test_docx, test_xml, test_xml_children
+from tests.sources import test_csv, test_docx, test_fixed, test_json, test_xlsx, test_xml, test_xml_children
 from tests.sources.objects import SECRET, blob, parsed
 
 from potable.errors import DataError, EnvironmentFailure, PotableError
-from potable.sources import originals
+from potable.sources import csv, originals
 from potable.sources.base import Blob, Source
 from potable.sources.rest import RestSource
 from potable.sources.sql import SqlSource
@@ -103,7 +104,91 @@ def test_a_row_of_a_database_and_a_record_of_a_page_are_shown_as_json(tmp_path: 
     assert "no record 3" in failure(rest, page, 3).problem
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_record_of_csv_is_its_lines(tmp_path: Path, encoding: str) -> None:
+    records = ['é,"one\r\ntwo, ""three"""', "ragged", '5" pipe,"x" y', ' "a,b"']
+    text = "a,b\r\n\r\n" + "\r\n".join(records)
+    held = blob(tmp_path, gzip.compress(text.encode(encoding)))
+    cut = {"utf-16": "utf-16-le", "utf-8-sig": "utf-8"}.get(encoding, encoding)
+    made = [test_csv.source().record("t", held, ordinal).decode(cut) for ordinal in range(1, 5)]
+    assert made == records
+    for ordinal in (0, -1, 5):
+        assert f"no record {ordinal}" in failure(test_csv.source(), held, ordinal).problem
+
+
+def test_open_bytes_of_windows_1252_stay_bytes(tmp_path: Path) -> None:
+    held = blob(tmp_path, b"a,b\n\x81\xe9,2\n")
+    assert test_csv.source().record("t", held, 1) == b"\x81\xe9,2"
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    text=st.text('ab,"\n\r\\# é', max_size=24),
+    block=st.sampled_from([1, 3, 1 << 20]),
+    keys=st.sampled_from([{}, {"escape": "\\"}, {"quote": ""}, {"comment": "#"}]),
+)
+def test_every_row_of_any_csv_has_its_record(
+    tmp_path_factory: pytest.TempPathFactory, text: str, block: int, keys: dict[str, str]
+) -> None:
+    source = test_csv.source(delimiter=",", encoding="utf-8", **keys)
+    try:
+        rows = parsed(source, blob(tmp_path_factory.getbasetemp(), b"a,b\n" + text.encode(), "any"))
+    except DataError:
+        return
+    held = Blob("any", str(tmp_path_factory.getbasetemp()), "any", False, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv, "_BLOCK", block)
+        found = [source.record("t", held, row["_row"]) for row in rows]
+        assert f"no record {len(rows) + 1}" in failure(source, held, len(rows) + 1).problem
+    # alone, what stood in an open quote would be a comment
+    alone = test_csv.source(delimiter=",", encoding="utf-8", **{**keys, "comment": ""})
+    for row, record in zip(rows, found, strict=True):
+        (again,) = parsed(alone, blob(tmp_path_factory.getbasetemp(), b"a,b\n" + record, "one"))
+        cells = ("a", "b", "_unparsed", "_mistyped")
+        assert [again[name] for name in cells] == [row[name] for name in cells]
+
+
+@pytest.mark.parametrize(("newlines", "encoding"), [(True, "cp1252"), (False, "cp037"), (True, "utf-16")])
+def test_a_record_of_fixed_width_is_its_line(tmp_path: Path, newlines: bool, encoding: str) -> None:
+    made = test_fixed.source(newlines=newlines, encoding=encoding)
+    held = blob(tmp_path, ("\n\n" if newlines else "").join(["éü  2", "xyz  ", "cut"]).encode(encoding))
+    cut = "utf-16-le" if encoding == "utf-16" else encoding
+    assert [made.record("t", held, ordinal).decode(cut) for ordinal in (1, 2, 3)] == ["éü  2", "xyz  ", "cut"]
+    for ordinal in (0, -1, 4):
+        assert f"no record {ordinal}" in failure(made, held, ordinal).problem
+
+
+@pytest.mark.parametrize("many", [0, 400])
+def test_a_record_of_json_is_its_piece_of_the_file(tmp_path: Path, many: int) -> None:
+    before = ['{"a":"x"}'] * many
+    lines = [*before, '{"b" : 1.10, "a":"é"}', "{broken", "[1]"]
+    held = blob(tmp_path, gzip.compress("\n\n".join(lines).encode()))
+    found = [test_json.source().record("t", held, many + number).decode() for number in (1, 2, 3)]
+    assert found == lines[many:]
+    held = blob(tmp_path, ("[" + " ,\n".join(lines[:-2]) + "]").encode("utf-16"))
+    assert test_json.source().record("t", held, many + 1).decode() == lines[many]
+    for ordinal in (0, -1, many + 2):
+        assert f"no record {ordinal}" in failure(test_json.source(), held, ordinal).problem
+
+
+def test_a_record_inside_a_line_is_shown_as_json(tmp_path: Path) -> None:
+    made = test_json.source(records="items")
+    held = blob(tmp_path, b'{"items":[{"b": 1.10,"a":"x"}, 7]}\nno\n{"items":[{"a": "\\u00e9"}]}\n')
+    found = [made.record("t", held, ordinal).decode() for ordinal in (1, 2, 3, 4)]
+    assert found == ['{"a":"x","b":1.10}', "7", "no", '{"a":"é"}']
+
+
+def test_a_row_of_a_workbook_is_shown_as_json(tmp_path: Path) -> None:
+    held = blob(tmp_path, test_xlsx.saved([("a", "b", None, "b"), (1.5, "é", "x", 2), (None,) * 4, ("y",)]))
+    made = test_xlsx.source({"a": {}})
+    assert json.loads(made.record("t", held, 1)) == {"a": "1.5", "#2": "é", "#3": "x", "#4": "2"}
+    assert json.loads(made.record("t", held, 2))["a"] == "y"
+    for ordinal in (0, -1, 3):
+        assert f"no record {ordinal}" in failure(made, held, ordinal).problem
+
+
 def test_an_object_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
     gone = Blob("a.xml", str(tmp_path), "raw/a.xml", False, 0)
-    for source in (test_xml.source(), test_docx.source()):
+    made = (test_xml, test_docx, test_csv, test_json, test_fixed, test_xlsx)
+    for source in [module.source() for module in made]:
         assert failure(source, gone, 1).code == "E002"

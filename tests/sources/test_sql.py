@@ -210,6 +210,13 @@ def test_a_damaged_chunk_is_refused(tmp_path: Path, data: bytes) -> None:
     refusal(source("sqlite:///x"), blob(tmp_path, data, "people-00001.parquet"), "people")
 
 
+def test_a_chunk_whose_pages_are_damaged_is_refused(database: Path) -> None:
+    made = source("sqlite:///hr.db", order_by=["id"])
+    ((name, data),) = arrivals(made, database.parent)
+    held = blob(database.parent, b"PAR1" + bytes(40) + data[44:], name)
+    assert "not the chunk that was landed" in refusal(made, held, "people")
+
+
 def filled(url: str, statements: str) -> None:
     import psycopg
 

@@ -138,6 +138,13 @@ def repacked(data: bytes, part: str, change: Callable[[bytes], bytes]) -> bytes:
     return out.getvalue()
 
 
+def torn(data: bytes) -> bytes:
+    """With zeros where the packed text of the sheet is."""
+    with zipfile.ZipFile(io.BytesIO(data)) as package:
+        at = package.getinfo(SHEET).header_offset + 30 + len(SHEET)
+    return data[: at + 8] + bytes(40) + data[at + 48 :]
+
+
 SHEET = "xl/worksheets/sheet1.xml"
 GOOD = saved([("a", "b"), (SECRET, 1)])
 
@@ -149,6 +156,7 @@ GOOD = saved([("a", "b"), (SECRET, 1)])
         (b"\xd0\xcf\x11\xe0 an old one", "saved as xlsx"),
         (GOOD[: len(GOOD) // 2], "damaged"),
         (b"PK\x03\x04" + SECRET.encode(), "damaged"),
+        (torn(GOOD), "damaged"),
         (repacked(GOOD, SHEET, lambda xml: xml.replace(b'r="B2"', b'r="XFD1048576"')), "spans more"),
         (repacked(GOOD, SHEET, lambda xml: xml.replace(b' r="B2"', b"")), "where they stand"),
         (repacked(GOOD, SHEET, lambda xml: b'<!DOCTYPE x [<!ENTITY a "b">]>' + xml), "document type"),
@@ -156,7 +164,7 @@ GOOD = saved([("a", "b"), (SECRET, 1)])
         (repacked(GOOD, SHEET, lambda xml: xml[:-40]), "damaged"),
         (repacked(GOOD, "xl/workbook.xml", lambda xml: xml.replace(b"Id", b"no")), "no such sheet"),
     ],
-    ids=["empty", "xls", "cut", "junk", "far cell", "no place", "entity", "utf-16", "cut sheet", "no sheet"],
+    ids=["empty", "xls", "cut", "junk", "torn", "far cell", "no place", "entity", "utf-16", "cut sheet", "no sheet"],
 )
 def test_what_cannot_be_read_is_refused_without_its_content(tmp_path: Path, data: bytes, why: str) -> None:
     assert why in refusal(source(), blob(tmp_path, data))

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
 import pyarrow as pa
 
 from potable.declarations import Declaration
-from potable.errors import EnvironmentFailure
+from potable.errors import DataError, EnvironmentFailure
 from potable.sources.onwards import State
 from potable.store.objects import Store
 from potable.tables import Table
@@ -193,10 +193,14 @@ class Source(Declaration, Generic[T]):
             ordinal: which of its records, from 1, as `_row` says.
 
         Raises:
-            DataError: D007, the object cannot be read or has no such record.
+            DataError: D007, the object cannot be read or has no such record, or the source cannot tell records apart.
             EnvironmentFailure: E002, the object is gone.
         """
-        raise AttributeError(f"{type(self).__name__} does not say how to find a record")
+        raise DataError(
+            f"sources of type `{self.type}` do not show single records",
+            "D007",
+            hint="`potable quarantine show` says where the records stand; the object itself lies in the raw zone",
+        )
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Names of the columns the object has for `table`, in the source's own terms; None if unknowable."""

@@ -6,8 +6,10 @@ place and their text and go to quarantine; they are never dropped. Empty lines a
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Iterator
+from itertools import islice
 from typing import ClassVar, Self
 
 import numpy as np
@@ -17,13 +19,16 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from potable.sources.base import Blob
 from potable.sources.dialect import Content, Dialect
-from potable.sources.encodings import normal
-from potable.sources.files import DAMAGE, FileSource, FileTable, unreadable
+from potable.sources.encodings import as_written, normal
+from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
+from potable.sources.originals import missing
 from potable.sources.typed import typed_at, untyped
 from potable.tables import Table
 
 _BLOCK = 2 << 20
 """Bytes read at once, and the most a record may have; pyarrow holds up to 32 blocks."""
+LONGEST_RECORD = 8 << 20
+"""The most bytes a record may have to be shown."""
 
 
 class CsvTable(FileTable):
@@ -113,6 +118,21 @@ class CsvSource(FileSource[CsvTable]):
         if stream.quotes % 2 and "\n" in last:
             raise unreadable(blob, "its last record opens a quote that is never closed", row=done - 1)
 
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The record's lines, in the file's own encoding and without the newline behind them."""
+        dialect = Dialect.of(self.tables[table], blob)
+        if dialect is None:
+            raise missing(blob, ordinal)
+        try:
+            with dialect.records(blob) as stream:
+                found = next(islice(_lines(stream, dialect, blob), ordinal - 1, None), None) if ordinal > 0 else None
+        except (UnicodeDecodeError, *DAMAGE) as failure:
+            raise unreadable(blob, f"it is damaged ({type(failure).__name__})") from None
+        if found is None:
+            raise missing(blob, ordinal)
+        with decompressed(blob) as start:
+            return as_written(found, dialect.encoding, start.read(2))
+
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """The names of its columns."""
         dialect = _once(self.tables[table], blob)
@@ -172,6 +192,41 @@ def _batches(stream: Content, dialect: Dialect, ragged: _Ragged) -> Iterator[pa.
             return
         raise
     yield from reader
+
+
+def _lines(stream: Content, dialect: Dialect, blob: Blob) -> Iterator[bytes]:
+    """Every record as it is written, cut as pyarrow cuts: a quote counts at the start of a field only."""
+    pattern = _record(dialect)
+    held, end = b"", False
+    while not end:
+        chunk = stream.read(_BLOCK)
+        end = not chunk
+        # a newline at the end may be half of one
+        held += chunk or b"\n"
+        at = 0
+        while (found := pattern.match(held, at)) and (found.end() < len(held) or end):
+            at = found.end()
+            if found[1]:
+                yield found[1]
+        held = held[at:]
+        if len(held) > LONGEST_RECORD:
+            raise unreadable(blob, f"a record is longer than {LONGEST_RECORD >> 20} MiB, or a quote is never closed")
+    # what an escape or an open quote at the very end keeps from matching
+    if held:
+        yield held.removesuffix(b"\n")
+
+
+def _record(dialect: Dialect) -> re.Pattern[bytes]:
+    """A record and the newline behind it; the record is empty for an empty line."""
+    quote, escape, between = (
+        re.escape(sign.encode()) for sign in (dialect.declared.quote, dialect.declared.escape, dialect.delimiter)
+    )
+    escaped = b"|" + escape + b"." if escape else b""
+    plain = b"(?:[^" + between + b"\\r\\n" + escape + b"]" + escaped + b")*+"
+    if quote:
+        inside = b"(?:[^" + quote + escape + b"]|" + quote * 2 + escaped + b")*+"
+        plain = b"(?:" + quote + inside + quote + plain + b"|(?!" + quote + b")" + plain + b")"
+    return re.compile(b"(" + plain + b"(?:" + between + plain + b")*+)(?:\\r\\n|\\n|\\r)", re.DOTALL)
 
 
 class _Ragged:

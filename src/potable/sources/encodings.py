@@ -3,7 +3,7 @@
 Found means: ASCII or UTF-8 where all bytes are valid, UTF-16 where a byte order mark says so, Windows-1252 where no
 UTF-8 sequence speaks against it, and otherwise an error that asks for a declaration, never a guess.
 
-Entry: `found` and `Utf8`.
+Entry: `found` and `Utf8`; `as_written` is the way back.
 """
 
 from __future__ import annotations
@@ -98,10 +98,25 @@ class Utf8(io.RawIOBase):
         super().close()
 
 
+def as_written(data: bytes, encoding: str, start: bytes) -> bytes:
+    """What `Utf8` made UTF-8 of, in the file's own encoding again and without byte order mark.
+
+    Args:
+        start: the first bytes of the file, where UTF-16 says in which order its bytes are.
+    """
+    if encoding == "utf-16":
+        encoding = "utf-16-be" if start.startswith(codecs.BOM_UTF16_BE) else "utf-16-le"
+    elif encoding in ("utf-8-sig", "ascii"):
+        return data
+    return data.decode().encode(encoding, _OPEN if encoding == "cp1252" else "strict")
+
+
 _OPEN = "potable-open-bytes"
 
 
-def _control(failure: UnicodeError) -> tuple[str, int]:
+def _control(failure: UnicodeError) -> tuple[str | bytes, int]:
+    if isinstance(failure, UnicodeEncodeError):
+        return failure.object[failure.start : failure.end].encode("latin-1"), failure.end
     if not isinstance(failure, UnicodeDecodeError):
         raise failure
     return "".join(chr(byte) for byte in failure.object[failure.start : failure.end]), failure.end

@@ -20,8 +20,9 @@ from pydantic import Field, field_validator, model_validator
 from potable.declarations import Declaration
 from potable.sources.base import Blob
 from potable.sources.dialect import encoding_of
-from potable.sources.encodings import Utf8, normal
+from potable.sources.encodings import Utf8, as_written, normal
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
+from potable.sources.originals import missing
 from potable.sources.typed import typed_at, untyped
 
 _BLOCK = 2 << 20
@@ -101,22 +102,18 @@ class FixedSource(FileSource[FixedTable]):
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """Typed batches; records of another length come with their text only."""
         contract = self.tables[table]
+        for first, records in _records(contract, blob, encoding_of(contract.encoding, blob)):
+            yield from _batches(contract, blob, records, first=first)
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The record, in the file's own encoding and without the newline behind it."""
+        contract = self.tables[table]
         encoding = encoding_of(contract.encoding, blob)
-        done = 0
-        try:
-            with Utf8(decompressed(blob), encoding) as stream:
-                skip = contract.skip_lines
-                for records in _lines(stream) if contract.newlines else _pieces(stream, contract.record_length):
-                    kept, skip = records.slice(skip), max(0, skip - len(records))
-                    if contract.newlines:
-                        kept = kept.filter(pc.not_equal(kept, ""))
-                    yield from _batches(contract, blob, kept, first=done + 1)
-                    done += len(kept)
-        except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
-            why = f"it is damaged or not in its encoding ({type(failure).__name__})"
-            raise unreadable(blob, why, row=done) from None
-        except OverflowError:
-            raise unreadable(blob, f"a line is longer than {_BLOCK >> 20} MiB", row=done) from None
+        for first, records in _records(contract, blob, encoding):
+            if first <= ordinal < first + len(records):
+                with decompressed(blob) as start:
+                    return as_written(records[ordinal - first].as_py().encode(), encoding, start.read(2))
+        raise missing(blob, ordinal)
 
     def dialect(self, table: str, blob: Blob) -> frozenset[str]:
         """The encoding that was found."""
@@ -124,6 +121,28 @@ class FixedSource(FileSource[FixedTable]):
             return frozenset()
         encoding = encoding_of("auto", blob)
         return frozenset() if encoding == "ascii" else frozenset({f"encoding {encoding.removesuffix('-sig')}"})
+
+
+def _records(table: FixedTable, blob: Blob, encoding: str) -> Iterator[tuple[int, pa.StringArray]]:
+    """Blocks of records with the ordinal of the first.
+
+    Raises:
+        DataError: D007, the file is damaged or not in its encoding, or has a line longer than any.
+    """
+    done, skip = 0, table.skip_lines
+    try:
+        with Utf8(decompressed(blob), encoding) as stream:
+            for records in _lines(stream) if table.newlines else _pieces(stream, table.record_length):
+                kept, skip = records.slice(skip), max(0, skip - len(records))
+                if table.newlines:
+                    kept = kept.filter(pc.not_equal(kept, ""))
+                yield done + 1, kept
+                done += len(kept)
+    except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
+        why = f"it is damaged or not in its encoding ({type(failure).__name__})"
+        raise unreadable(blob, why, row=done) from None
+    except OverflowError:
+        raise unreadable(blob, f"a line is longer than {_BLOCK >> 20} MiB", row=done) from None
 
 
 def _lines(stream: Utf8) -> Iterator[pa.StringArray]:

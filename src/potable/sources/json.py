@@ -28,6 +28,7 @@ from potable.sources.jsonrows import Row, below, column_texts, leaves, rest_text
 from potable.sources.jsonshape import Shape, Unlike
 from potable.sources.jsonsplit import Malformed, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode, whole
+from potable.sources.originals import missing
 from potable.sources.typed import typed_at, untyped
 
 _BOM = b"\xef\xbb\xbf"
@@ -124,6 +125,15 @@ class JsonSource(FileSource[JsonTable]):
         if rows:
             yield _batch(contract, rows, pa.array(names, pa.string()))
 
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The record as its file has it, in UTF-8; one that lies in a line or list of others as canonical JSON."""
+        reading = _Reading(self.tables[table], blob)
+        with reading.refusing():
+            found = reading.original(ordinal)
+        if found is None:
+            raise missing(blob, ordinal)
+        return found
+
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Dotted paths of all values in the first records, as far as no column takes what is around them."""
         contract = self.tables[table]
@@ -175,6 +185,21 @@ class _Reading:
         for block, left, strict in self._blocks():
             for piece in block:
                 yield from self._rows(piece, left, strict=strict, damaged=damaged)
+
+    def original(self, ordinal: int) -> bytes | None:
+        """The record with that number; None when there are fewer."""
+        for block, left, strict in self._blocks():
+            if not left and ordinal > self.done + len(block):
+                self.numbers[0] += len(block)
+                continue
+            for piece in block:
+                damaged: list[tuple[int, str]] = []
+                rows = {row.number: row.value for row in self._rows(piece, left, strict=strict, damaged=damaged)}
+                if ordinal in rows:
+                    return piece.strip() if not left else (whole(canonical(rows[ordinal])) or "").encode()
+                if ordinal in dict(damaged):
+                    return piece.strip() if not left else dict(damaged)[ordinal].encode()
+        return None
 
     @contextmanager
     def refusing(self) -> Iterator[None]:

@@ -33,6 +33,7 @@ from potable.sources.originals import missing
 from potable.sources.typed import clean, typed
 
 CHUNK_ROWS = 50_000
+_BATCH_ROWS = 16_384
 
 
 class Partition(Declaration):
@@ -104,7 +105,7 @@ class SqlSource(Source[SqlTable]):
         """Typed batches of one chunk."""
         contract = self.tables[table]
         first = 1
-        for batch in _landed(blob).iter_batches(16_384):
+        for batch in _batches(blob):
             texts = {}
             for name, column in contract.columns.items():
                 path = next((path for path in column.paths(name) if path in batch.schema.names), None)
@@ -115,10 +116,13 @@ class SqlSource(Source[SqlTable]):
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The row as JSON, every value in its canonical text."""
-        rows = _landed(blob).read().slice(ordinal - 1, 1).to_pylist() if ordinal > 0 else []
-        if not rows:
-            raise missing(blob, ordinal)
-        return json.dumps(rows[0], ensure_ascii=False).encode()
+        left = ordinal - 1
+        for batch in _batches(blob):
+            if 0 <= left < batch.num_rows:
+                (row,) = batch.slice(left, 1).to_pylist()
+                return json.dumps(row, ensure_ascii=False).encode()
+            left -= batch.num_rows
+        raise missing(blob, ordinal)
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """The columns the table had when it was landed."""
@@ -282,3 +286,15 @@ def _landed(blob: Blob) -> pq.ParquetFile:
             return pq.ParquetFile(io.BytesIO(stream.read()))
     except (pa.ArrowInvalid, OSError) as failure:
         raise unreadable(blob, f"not the chunk that was landed ({type(failure).__name__})") from None
+
+
+def _batches(blob: Blob) -> Iterator[pa.RecordBatch]:
+    """The rows of a chunk; its pages are read, and may be found damaged, one by one."""
+    done = 0
+    try:
+        for batch in _landed(blob).iter_batches(_BATCH_ROWS):
+            batch.validate(full=True)
+            yield batch
+            done += batch.num_rows
+    except (pa.ArrowException, OSError) as failure:
+        raise unreadable(blob, f"not the chunk that was landed ({type(failure).__name__})", row=done) from None

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import IO, BinaryIO, Self
 from xml.etree import ElementTree
 
+from potable.sources.files import DAMAGE
+
 LARGEST_PACKED = 256 << 20
 LARGEST_PART = 512 << 20
 """Bytes of XML a workbook may have in all."""
@@ -65,7 +67,7 @@ class Package:
             archive = zipfile.ZipFile(stream)
             _require_small(archive)
             return cls(archive, _sheets(archive))
-        except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError, RuntimeError, EOFError):
+        except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError, RuntimeError, *DAMAGE):
             raise Refused("not an xlsx workbook, or damaged") from None
 
     def errors(self, sheet: str) -> Errors:

@@ -8,6 +8,8 @@ keeps it in `_unparsed` unless the contract calls it nothing. Rows without a val
 from __future__ import annotations
 
 import io
+import json
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -21,7 +23,8 @@ from pydantic import Field, field_validator
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
 from potable.sources.base import Blob
-from potable.sources.files import FileSource, FileTable, unreadable
+from potable.sources.files import DAMAGE, FileSource, FileTable, unreadable
+from potable.sources.originals import missing
 from potable.sources.typed import typed
 from potable.sources.workbook import LARGEST_PACKED, Errors, Package, Refused
 
@@ -83,6 +86,23 @@ class XlsxSource(FileSource[XlsxTable]):
                         texts[name] = pa.repeat(sheet.name, len(part))
                 yield typed(contract, texts, blob.name, first=done + 1, rows=len(part))
                 done += len(part)
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The row as JSON, every cell in its exact text by the name of its column, or by its number (`#3`)."""
+        contract = self.tables[table]
+        left = ordinal
+        for sheet in _sheets(contract, blob):
+            header = sheet.header(contract.header_rows)
+            for cells in sheet.records(contract.first_row):
+                left -= 1
+                if left == 0:
+                    names = [*header, *[""] * (len(cells) - len(header))]
+                    named = {
+                        name if name and header.count(name) == 1 else f"#{number}": cell
+                        for number, (name, cell) in enumerate(zip(names, cells, strict=False), 1)
+                    }
+                    return json.dumps(named, ensure_ascii=False).encode()
+        raise missing(blob, ordinal)
 
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """The names that every sheet of the table has."""
@@ -154,7 +174,7 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[_Sheet]:
             yield _Sheet(name, workbook.get_sheet_by_name(name), errors)
     except Refused as failure:
         raise unreadable(blob, failure.why) from None
-    except (CalamineError, OSError, EOFError) as failure:
+    except (CalamineError, zipfile.BadZipFile, *DAMAGE) as failure:
         raise unreadable(blob, f"not an xlsx workbook, or damaged ({type(failure).__name__})") from None
 
 
