@@ -1,4 +1,4 @@
-"""The sources that docs/apis-and-streams.md shows can be declared as they are shown."""
+"""The sources that pages of the docs show can be declared as they are shown."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ import pytest
 from potable import plugins
 from potable.declarations import read
 
-PAGE = (Path(__file__).parents[2] / "docs" / "apis-and-streams.md").read_text(encoding="utf-8")
-FILES = re.findall(r"```yaml\n(source: (\w+)\ntype: (\w+)\n.*?)```", PAGE, re.DOTALL)
+PAGES = ("apis-and-streams", "remote-files")
+FILES = [
+    found
+    for page in PAGES
+    for found in re.findall(
+        r"```yaml\n(source: (\w+)\ntype: (\w+)\n.*?)```",
+        (Path(__file__).parents[2] / "docs" / f"{page}.md").read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+]
 
 
-@pytest.mark.parametrize(("text", "name", "kind"), FILES, ids=[kind for _, _, kind in FILES])
+@pytest.mark.parametrize(("text", "name", "kind"), FILES, ids=[f"{name}-{kind}" for _, name, kind in FILES])
 def test_a_source_on_the_page_is_one(tmp_path: Path, text: str, name: str, kind: str) -> None:
     (tmp_path / f"{name}.yaml").write_text(text)
     names = re.findall(r"\$\{env:(\w+)\}", text)
@@ -24,4 +32,4 @@ def test_a_source_on_the_page_is_one(tmp_path: Path, text: str, name: str, kind:
 
 
 def test_every_kind_is_shown() -> None:
-    assert [kind for _, _, kind in FILES] == ["rest", "kafka", "kinesis"]
+    assert [kind for _, _, kind in FILES] == ["rest", "kafka", "kinesis", "csv", "json"]

@@ -37,14 +37,17 @@ class _Refused(Exception):
     """An archive whose members are not taken; says why."""
 
 
-def members(path: Path, name: str) -> list[Arrival] | None:
-    """The data files of the archive at `path`, as arrivals below `name` without tables; None if it is refused.
+def members(archive: Path | BinaryIO, name: str) -> list[Arrival] | None:
+    """The data files of an archive, as arrivals below `name` without tables; None if it is refused, or is none.
 
     Raises:
         OSError: the file cannot be read.
     """
+    if not zipfile.is_zipfile(archive):
+        return None
+    size = archive.stat().st_size if isinstance(archive, Path) else archive.seek(0, io.SEEK_END)
     try:
-        return [_arrival(archive, info, name) for archive, info in _trusted(path, path.stat().st_size)]
+        return [_arrival(found, info, name) for found, info in _trusted(archive, size)]
     except _Refused:
         return None
 

@@ -38,6 +38,8 @@ class Arrival:
     """Cheap sign of change (size and time, an ETag); equal and not empty means unchanged."""
     skip: tuple[int, ...] = ()
     """1-based ordinals of records that were landed before and do not count again."""
+    far: bool = False
+    """Whether to open it again is to fetch it again; then it is kept on disk between hashing and storing."""
 
 
 @dataclass(frozen=True)

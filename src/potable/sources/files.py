@@ -1,4 +1,9 @@
-"""Files in folders and zip archives: the arrivals of every source that is a heap of files (CSV, XML, DOCX …)."""
+"""Files and members of zip archives: the arrivals of every source that is a heap of files (CSV, XML, DOCX …).
+
+Where files lie is the business of `places`, `buckets` and `web`.
+
+Entry: `FileSource`; `decompressed` for the content of one.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +11,42 @@ import bz2
 import glob
 import gzip
 import lzma
-import os
-import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
+from pydantic import Field, SecretStr, model_validator
 
-from potable.errors import DataError, EnvironmentFailure
+from potable.errors import DataError, EnvironmentFailure, MissingExtra
 from potable.sources.archives import members, why_refused
 from potable.sources.base import Arrival, Blob, Source, Unpacked
+from potable.sources.credentials import Auth
 from potable.sources.onwards import State
+from potable.sources.places import File, Folder, Place
 from potable.tables import Table
+
+_STORES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+_WEB = ("https", "http")
 
 
 class FileTable(Table):
     """A table whose records lie in files."""
 
-    files: str | None = None
-    """Glob of its files, relative to the source's `path`; all of the source's files by default."""
+    files: str | list[str] | None = None
+    """Glob of its files, relative to the source's `path`, or several; all of the source's files by default. Behind
+    `https://` they are names."""
     members: str = "*"
     """Glob of its files inside zip archives, by their path there; `*` also stands for slashes."""
+
+    @property
+    def patterns(self) -> list[str | None]:
+        """What `files` says, glob by glob."""
+        return [*self.files] if isinstance(self.files, list) else [self.files]
 
 
 F = TypeVar("F", bound=FileTable)
@@ -40,40 +55,85 @@ F = TypeVar("F", bound=FileTable)
 class FileSource(Source[F]):
     """A source that is a folder of files, or a glob."""
 
-    path: str
-    """Folder or glob; relative paths start at the project folder. Hidden files and Word's lock files are not data.
-    Of a file named .zip each member is read as a file, named `archive.zip/member.xml`."""
+    path: str = Field(repr=False)
+    """Folder or glob; relative paths start at the project folder. Also a folder, glob or object of an object store
+    (`s3://bucket/exports/*.csv`, `gs://`, `az://`), or a file or folder behind `https://`. Hidden files and Word's lock
+    files are not data. Of a file named .zip each member is read as a file, named `archive.zip/member.xml`."""
+    storage: dict[str, SecretStr] = Field(default_factory=dict)
+    """Settings of the object store, such as `endpoint`, `region`, `access_key_id`, `secret_access_key`, by reference;
+    what is not given is taken from the store's own environment variables (`AWS_ENDPOINT_URL` …)."""
+    auth: Auth | None = None
+    """Credentials for `https://`, by reference."""
+    timeout: float = Field(default=30.0, gt=0)
+    """Seconds to wait for an object store or a server that says nothing."""
+
+    @model_validator(mode="after")
+    def _known_place(self) -> Self:
+        if self._scheme not in ("", "file", *_WEB, *_STORES):
+            raise ValueError(f"`path` is a folder, or a URL that begins with {', '.join((*_STORES, *_WEB))}")
+        if self.storage and self._scheme not in _STORES:
+            raise ValueError(f"`storage` goes with a `path` that begins with {', '.join(_STORES)}")
+        if self._scheme not in _WEB:
+            if self.auth:
+                raise ValueError("`auth` goes with a `path` that begins with https")
+            return self
+        for name, table in self.tables.items():
+            if any(pattern and glob.has_magic(pattern) for pattern in table.patterns):
+                raise ValueError(f"table `{name}`: a web server lists nothing, so `files` are names, not globs")
+        return self
+
+    @property
+    def _scheme(self) -> str:
+        return self.path.partition("://")[0].lower() if "://" in self.path else ""
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """The files that match, by path below the folder, and the members of zip archives among them."""
-        folder, default = _split(base, self.path)
-        tables_of: dict[Path, list[str]] = {}
+        place = self._place(base)
+        tables_of: dict[str, list[str]] = {}
+        files: dict[str, File] = {}
         for name, table in self.tables.items():
-            found = sorted(path for path in folder.glob(table.files or default) if _is_data(path))
-            if not found:
-                raise _missing(self.source, name, folder)
-            for path in found:
-                tables_of.setdefault(path, []).append(name)
+            for pattern in table.patterns:
+                found = place.files(pattern)
+                if not found:
+                    raise _missing(self.source, name, place)
+                for file in found:
+                    files.setdefault(file.name, file)
+                    mine = tables_of.setdefault(file.name, [])
+                    mine += [] if name in mine else [name]
         offered: set[str] = set()
-        for path in sorted(tables_of):
-            for arrival in self._found(path, folder, tuple(tables_of[path])):
+        for file in sorted(files.values(), key=lambda file: file.name.split("/")):
+            for arrival in self._found(file, tuple(tables_of[file.name]), place.far):
                 offered.update(arrival.tables)
                 yield arrival
         for name in self.tables:
             if name not in offered:
-                raise _missing(self.source, name, folder)
+                raise _missing(self.source, name, place)
 
-    def _found(self, path: Path, folder: Path, tables: tuple[str, ...]) -> Iterator[Arrival]:
+    def _place(self, base: Path) -> Place:
+        """Where the files are."""
+        if self._scheme in _STORES:
+            from potable.sources.buckets import Bucket
+
+            return Bucket(self.source, self.path, self.storage, timeout=self.timeout)
+        if self._scheme in _WEB:
+            try:
+                from potable.sources.web import Web
+            except ModuleNotFoundError as absent:
+                raise MissingExtra(absent.name or "httpx", "rest") from None
+            return Web(self.source, self.path, self.auth, timeout=self.timeout)
+        local = unquote(urlsplit(self.path).path) if self._scheme == "file" else self.path
+        return Folder(base, local)
+
+    def _found(self, file: File, tables: tuple[str, ...], far: bool) -> Iterator[Arrival]:
         """The file, or what is in it when it is an archive."""
-        arrival = _arrival(path, folder, tables)
-        inside = members(path, arrival.name) if _is_archive(path) else None
+        inside = _inside(file) if file.name.lower().endswith(".zip") else None
         if inside is None:
-            yield arrival
+            yield Arrival(file.name, tables, file.open, file.stamp, far=far)
             return
         for member in inside:
-            below = member.name.removeprefix(f"{arrival.name}/")
+            below = member.name.removeprefix(f"{file.name}/")
             if mine := tuple(name for name in tables if fnmatchcase(below, self.tables[name].members)):
-                yield replace(member, tables=mine)
+                yield replace(member, tables=mine, far=far)
 
 
 def decompressed(blob: Blob) -> BinaryIO:
@@ -123,60 +183,22 @@ def _gzip(raw: BinaryIO) -> Any:
     return igzip.IGzipFile(fileobj=raw)
 
 
-def _opened(path: Path) -> BinaryIO:
-    return path.open("rb")
-
-
-def _split(base: Path, path: str) -> tuple[Path, str]:
-    """The folder and the glob below it."""
-    whole = base / Path(path).expanduser()
-    if whole.is_file():
-        return whole.parent, glob.escape(whole.name)
-    parts = Path(path).expanduser().parts
-    for index, part in enumerate(parts):
-        if glob.has_magic(part) and not whole.is_dir():
-            return base.joinpath(*parts[:index]), str(Path(*parts[index:]))
-    return whole, "*"
-
-
-def _is_data(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith((".", "~$"))
-
-
-def _is_archive(path: Path) -> bool:
-    """Whether a file is to be unpacked; one that cannot be read arrives as it is, and landing it says why."""
-    if path.suffix.lower() != ".zip":
-        return False
+def _inside(file: File) -> list[Arrival] | None:
+    """What is in an archive; one that cannot be read arrives as it is, and landing it says why."""
     try:
-        return zipfile.is_zipfile(path)
+        with file.archive() as archive:
+            return members(archive, file.name)
     except OSError:
-        return False
+        return None
 
 
-def _arrival(path: Path, folder: Path, tables: tuple[str, ...]) -> Arrival:
-    try:
-        status = path.stat()
-        stamp = f"{status.st_size}-{status.st_mtime_ns}"
-    except OSError:
-        # opening it will say why
-        stamp = ""
-    # file names are bytes: what is not UTF-8 in them is spelled out
-    name = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
-    return Arrival(
-        name=name,
-        tables=tables,
-        open=partial(_opened, path),
-        stamp=stamp,
-    )
-
-
-def _missing(source: str, table: str, folder: Path) -> EnvironmentFailure:
+def _missing(source: str, table: str, place: Place) -> EnvironmentFailure:
     there = "the folder has no matching file, nor an archive in it a matching member"
-    there = there if folder.is_dir() else "the folder does not exist"
+    there = there if place.exists() else "the folder does not exist"
     return EnvironmentFailure(
         f"source `{source}` has no file for table `{table}`: {there}",
         "E002",
-        given=str(folder),
+        given=place.shown,
         hint="check `path` and `files` in the source's file, and the variables they refer to",
         state="nothing was landed from this source; the last version stays current",
         next="potable doctor",

@@ -4,7 +4,7 @@ What is refused for good (4xx) is told at once; what may pass (no answer, a body
 unreadable, 408, 429, 5xx) is asked for again, in bounded attempts and bounded waiting. Which page comes
 next is the business of `pagination`. No URL, header or body enters a message: they may hold secrets.
 
-Entry: `Service.get`.
+Entry: `Service.get`; `Service.open` for bodies that are too large to hold.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -128,19 +128,48 @@ class Service:
             EnvironmentFailure: E001 after the last attempt, or at once when asking again cannot help.
         """
 
+        return self._signed(url, {}, lambda request: self._patiently(request, name, read, statuses))
+
+    def open(
+        self, url: httpx.URL, name: str, *, headers: Mapping[str, str], statuses: frozenset[int] = _TAKEN
+    ) -> httpx.Response:
+        """The answer, its body unread; whoever asks closes it.
+
+        Redirections are followed, but not with a key in a header of its own, which is not for another host.
+
+        Raises:
+            EnvironmentFailure: E001 after the last attempt, or at once when asking again cannot help.
+        """
+        follow = not (isinstance(self._auth, ApiKey) and self._auth.param is None)
+
+        def ask(request: Callable[[], httpx.Request]) -> tuple[int, httpx.Headers, httpx.Response]:
+            answer = self._client.send(self._paced(request), stream=True, follow_redirects=follow)
+            if answer.status_code not in statuses:
+                answer.close()
+            return answer.status_code, answer.headers, answer
+
+        def kept(answer: httpx.Response, received: httpx.Headers) -> httpx.Response:
+            return answer
+
+        return self._signed(url, headers, lambda request: self._patiently(request, name, kept, statuses, ask=ask))
+
+    def _signed(
+        self, url: httpx.URL, more: Mapping[str, str], answered: Callable[[Callable[[], httpx.Request]], P]
+    ) -> P:
+        """What comes of requests that prove who asks, with one new token where the old one ended before its time."""
+
         def request() -> httpx.Request:
             signed = url.copy_merge_params(query(self._auth))
-            return self._client.build_request("GET", signed, headers=headers(self._auth, self._bearer()))
+            return self._client.build_request("GET", signed, headers={**more, **headers(self._auth, self._bearer())})
 
         try:
-            return self._patiently(request, name, read, statuses)
+            return answered(request)
         except _Refused as refused:
             status = refused.status
-        # a token may end before its time, once
         if status == 401 and isinstance(self._auth, OAuth2):
             self._token = ""
             try:
-                return self._patiently(request, name, read, statuses)
+                return answered(request)
             except _Refused as refused:
                 status = refused.status
         raise failure(self._source, f"the server refuses the credentials (HTTP {status})", retryable=False) from None
@@ -170,8 +199,10 @@ class Service:
         self,
         request: Callable[[], httpx.Request],
         name: str,
-        read: Callable[[bytes, httpx.Headers], P],
+        read: Callable[[Any, httpx.Headers], P],
         statuses: frozenset[int] = _TAKEN,
+        *,
+        ask: Callable[[Callable[[], httpx.Request]], tuple[int, httpx.Headers, Any]] | None = None,
     ) -> P:
         waited, tried, status, why, asked = 0.0, 0, 0, "", None
         while tried < self._pace.attempts:
@@ -183,7 +214,7 @@ class Service:
                 waited += pause
             tried += 1
             try:
-                status, received, body = self._asked(request)
+                status, received, body = (ask or self._asked)(request)
                 asked = self._told(status, received)
                 if status in statuses:
                     return read(body, received)
@@ -205,15 +236,7 @@ class Service:
 
     def _asked(self, request: Callable[[], httpx.Request]) -> tuple[int, httpx.Headers, bytes]:
         """Status, headers and body of one request; no more of a body than a page may have."""
-        try:
-            built = request()
-        except (httpx.InvalidURL, UnicodeEncodeError):
-            raise failure(self._source, "an address in the source's file is not a URL", retryable=False) from None
-        if self._pace.requests_per_second:
-            now = time.monotonic()
-            if self._next > now:
-                time.sleep(self._next - now)
-            self._next = max(now, self._next) + 1 / self._pace.requests_per_second
+        built = self._paced(request)
         body, end = bytearray(), time.monotonic() + _SLOWEST * self._timeout
         response = self._client.send(built, stream=True)
         try:
@@ -227,6 +250,19 @@ class Service:
         finally:
             response.close()
         return response.status_code, response.headers, bytes(body)
+
+    def _paced(self, request: Callable[[], httpx.Request]) -> httpx.Request:
+        """A request, when its time has come."""
+        try:
+            built = request()
+        except (httpx.InvalidURL, UnicodeEncodeError):
+            raise failure(self._source, "an address in the source's file is not a URL", retryable=False) from None
+        if self._pace.requests_per_second:
+            now = time.monotonic()
+            if self._next > now:
+                time.sleep(self._next - now)
+            self._next = max(now, self._next) + 1 / self._pace.requests_per_second
+        return built
 
     def _told(self, status: int, received: httpx.Headers) -> float | None:
         """Seconds the server asks to wait, if it does; many tell of their limit with every answer."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
 
@@ -204,15 +206,18 @@ def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) ->
     if before and arrival.stamp and arrival.stamp == before.stamp:
         return replace(before, tables=arrival.tables, skip=arrival.skip)
     try:
-        sha256, size, start, whole = _hashed(arrival)
-        if before and before.sha256 == sha256:
-            return replace(before, tables=arrival.tables, stamp=arrival.stamp, skip=arrival.skip)
-        zstd = not start.startswith(_PACKED)
-        path = f"raw/{source}/objects/{sha256[:2]}/{sha256}{'.zst' if zstd else ''}"
-        stored = _put_small(store, path, whole, zstd) if whole is not None else store.size(path)
-        if stored is None:
-            with arrival.open() as stream:
-                stored = store.put(path, _written(stream, sha256, arrival.name, zstd))
+        with _Copy() if arrival.far else nullcontext() as copy:
+            sha256, size, start, whole = _hashed(arrival, copy)
+            if before and before.sha256 == sha256:
+                return replace(before, tables=arrival.tables, stamp=arrival.stamp, skip=arrival.skip)
+            zstd = not start.startswith(_PACKED)
+            path = f"raw/{source}/objects/{sha256[:2]}/{sha256}{'.zst' if zstd else ''}"
+            stored = _put_small(store, path, whole, zstd) if whole is not None else store.size(path)
+            if stored is None and copy:
+                stored = store.put(path, copy.chunks())
+            elif stored is None:
+                with arrival.open() as stream:
+                    stored = store.put(path, _written(stream, sha256, arrival.name, zstd))
     except OSError as failure:
         raise EnvironmentFailure(
             f"source `{source}`: `{arrival.name}` cannot be read ({type(failure).__name__})",
@@ -225,11 +230,13 @@ def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) ->
     return Landed(arrival.name, arrival.tables, sha256, size, path, zstd, stored, arrival.stamp, skip=arrival.skip)
 
 
-def _hashed(arrival: Arrival) -> tuple[str, int, bytes, bytes | None]:
-    """Hash, size, first bytes, and all bytes where they fit into one chunk."""
+def _hashed(arrival: Arrival, copy: _Copy | None) -> tuple[str, int, bytes, bytes | None]:
+    """Hash, size, first bytes, and all bytes where they fit into one chunk; more are copied on the way."""
     digest, size, start, whole, chunks = hashlib.sha256(), 0, b"", b"", 0
     with arrival.open() as stream:
         while chunk := stream.read(_CHUNK):
+            if copy and chunks:
+                copy.add(whole if chunks == 1 else b"", chunk)
             start, whole, chunks = start or chunk[:8], chunk, chunks + 1
             digest.update(chunk)
             size += len(chunk)
@@ -260,6 +267,58 @@ def _written(stream: BinaryIO, sha256: str, name: str, zstd: bool) -> Iterator[b
         )
     packer.close()
     yield from sink.taken()
+
+
+class _Copy:
+    """What was read of a far object, on disk as it will be stored: nothing is fetched twice."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._file: Any = None
+        self._sink = _Pieces()
+        self._packer: Any = self._sink
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def add(self, first: bytes, chunk: bytes) -> None:
+        """Keep `chunk`, and before it the object's first bytes when they are given."""
+        try:
+            if self._file is None:
+                self._file = self._open.enter_context(tempfile.TemporaryFile(prefix="potable-"))  # noqa: SIM115
+                if not first.startswith(_PACKED):
+                    self._packer = pa.CompressedOutputStream(pa.PythonFile(self._sink, "w"), "zstd")
+            for data in filter(None, (first, chunk)):
+                self._packer.write(data)
+            self._file.writelines(self._sink.taken())
+        except OSError as failure:
+            raise _no_room(failure) from None
+
+    def chunks(self) -> Iterator[bytes]:
+        """All that was kept."""
+        try:
+            self._packer.close()
+            self._file.writelines(self._sink.taken())
+            self._file.seek(0)
+        except OSError as failure:
+            raise _no_room(failure) from None
+        while chunk := self._file.read(_CHUNK):
+            yield chunk
+
+
+def _no_room(failure: OSError) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"what is fetched cannot be kept on disk until it is stored ({type(failure).__name__})",
+        "E004",
+        given=tempfile.gettempdir(),
+        hint="one object per thread needs room there, compressed; the variable TMPDIR names another place",
+        state="nothing was landed from this source; the last version stays current",
+        next="potable run",
+        retryable=True,
+    )
 
 
 class _Pieces(io.RawIOBase):

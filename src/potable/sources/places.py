@@ -1,0 +1,209 @@
+"""Where files lie: a folder here, and what every other place has in common with it.
+
+A place lists its files and opens them. Buckets of object stores are `buckets`, web servers `web`; which files are whose
+table is the business of `files`.
+
+Entry: `Folder`, `File`; `Blocks` for what is read by ranges.
+"""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from potable.errors import EnvironmentFailure
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+BLOCK = 8 << 20
+"""Bytes asked for at once of an object that is read by ranges."""
+Fetch = Callable[[int, int], bytes]
+"""Gives the bytes of an object from one place up to another."""
+_KEPT = 6
+"""Blocks kept of an archive, whose members are read side by side."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a place."""
+
+    name: str
+    """Path below the place's folder."""
+    open: Callable[[], BinaryIO] = field(repr=False)
+    """Opens it from its start; may be called more than once."""
+    stamp: str
+    """Cheap sign of change; equal and not empty means unchanged."""
+    archive: Callable[[], AbstractContextManager[Path | BinaryIO]] = field(repr=False)
+    """It as something to read here and there; what is read from it stays open."""
+
+
+class Place(Protocol):
+    """A folder of files, wherever it is."""
+
+    shown: str
+    """What messages call it; holds no credentials."""
+    far: bool
+    """Whether to read a file again is to fetch it again."""
+
+    def files(self, pattern: str | None) -> list[File]:
+        """The files that match a glob below it, or those the place itself names.
+
+        Raises:
+            EnvironmentFailure: E001, the place cannot be reached or refuses.
+        """
+
+    def exists(self) -> bool:
+        """Whether there is such a place at all."""
+
+
+class Folder:
+    """A folder of this machine, or a glob."""
+
+    far = False
+
+    def __init__(self, base: Path, path: str) -> None:
+        self._folder, self._default = _split(base, path)
+        self.shown = str(self._folder)
+
+    def files(self, pattern: str | None) -> list[File]:
+        """The files that match."""
+        found = sorted(path for path in self._folder.glob(pattern or self._default) if path.is_file())
+        return [self._file(path) for path in found if is_data(path.name)]
+
+    def exists(self) -> bool:
+        """Whether it is a folder."""
+        return self._folder.is_dir()
+
+    def _file(self, path: Path) -> File:
+        try:
+            status = path.stat()
+            stamp = f"{status.st_size}-{status.st_mtime_ns}"
+        except OSError:
+            # opening it will say why
+            stamp = ""
+        # file names are bytes: what is not UTF-8 in them is spelled out
+        name = os.fsencode(path.relative_to(self._folder).as_posix()).decode("utf-8", "backslashreplace")
+        return File(name, partial(_opened, path), stamp, partial(_itself, path))
+
+
+class Blocks(io.RawIOBase):
+    """Bytes that are fetched by ranges, a block at a time; several threads may read them through one lock."""
+
+    def __init__(self, fetch: Fetch, size: int, *, kept: int = 1) -> None:
+        """Prepare to read.
+
+        Args:
+            fetch: the bytes from one place up to another, exactly.
+            size: how many there are.
+            kept: blocks that are held.
+        """
+        self._fetch, self._size, self._kept = fetch, size, kept
+        self._at = 0
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def archive(cls, fetch: Fetch, size: int) -> BinaryIO:
+        """Such bytes, read here and there."""
+        return io.BufferedReader(cls(fetch, size, kept=_KEPT))
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move; returns the position."""
+        self._at = max(0, offset + (0, self._at, self._size)[whence])
+        return self._at
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Fill `buffer` with the next bytes; returns how many."""
+        view = memoryview(buffer).cast("B")
+        with self._lock:
+            number, inside = divmod(self._at, BLOCK)
+            data = memoryview(self._block(number))[inside : inside + len(view)] if self._at < self._size else b""
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def _block(self, number: int) -> bytes:
+        if number not in self._blocks:
+            while len(self._blocks) >= self._kept:
+                self._blocks.popitem(last=False)
+            start = number * BLOCK
+            self._blocks[number] = self._fetch(start, min(start + BLOCK, self._size))
+        self._blocks.move_to_end(number)
+        return self._blocks[number]
+
+
+def is_data(name: str) -> bool:
+    """Whether a file's name is not that of a hidden one or a lock."""
+    return not name.startswith((".", "~$"))
+
+
+def matching(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Whether a path matches a glob, part by part, as in a folder; `**` stands for any number of parts."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(matching(parts[start:], pattern[1:]) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and matching(parts[1:], pattern[1:])
+
+
+def literal(parts: tuple[str, ...]) -> Iterator[str]:
+    """The first parts of a glob that match nothing but themselves, without the last."""
+    for part in parts[:-1]:
+        if glob.has_magic(part):
+            return
+        yield part
+
+
+def unread(source: str, name: str, why: str, *, code: str = "E001", retryable: bool = True) -> EnvironmentFailure:
+    """The error for a far file that cannot be read; `why` must not quote a URL or a server's words."""
+    return EnvironmentFailure(
+        f"source `{source}`: `{name}` cannot be read: {why}",
+        code,
+        hint="check `path` in the source's file, the credentials it uses and their rights, and that the place is up",
+        state="nothing was landed from this source; the last version stays current",
+        next="potable run",
+        retryable=retryable,
+    )
+
+
+CHANGED = "it changed after it was listed; run again when its writer is done"
+GONE = "it was removed after it was listed"
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _itself(path: Path) -> AbstractContextManager[Path]:
+    return nullcontext(path)
+
+
+def _split(base: Path, path: str) -> tuple[Path, str]:
+    """The folder and the glob below it."""
+    whole = base / Path(path).expanduser()
+    if whole.is_file():
+        return whole.parent, glob.escape(whole.name)
+    parts = Path(path).expanduser().parts
+    for index, part in enumerate(parts):
+        if glob.has_magic(part) and not whole.is_dir():
+            return base.joinpath(*parts[:index]), str(Path(*parts[index:]))
+    return whole, "*"
