@@ -75,6 +75,13 @@ $(VENV)/.mariadb: $(READY) tests/sources/mariadb/pom.xml
 	  -DoutputDirectory=$(abspath $(VENV))/mariadb && cd $(VENV)/mariadb && ../bin/python -m zipfile -e *.jar . \
 	  && rm *.jar && touch ../.mariadb || true
 
+# real connectors, each kind in an environment of its own; without them the tests that need them say so and are skipped
+$(VENV)/.airbyte: $(READY) tests/sources/airbyte.txt tests/sources/singer.txt
+	@rm -rf $(VENV)/airbyte $(VENV)/singer
+	@$(PYTHON) -m venv $(VENV)/airbyte && $(PYTHON) -m venv $(VENV)/singer && \
+	  $(VENV)/airbyte/bin/python $(INSTALL) -r tests/sources/airbyte.txt && \
+	  $(VENV)/singer/bin/python $(INSTALL) -r tests/sources/singer.txt && touch $@ || true
+
 # Airflow never meets the product's environment; where it cannot be had, its tests say so and are skipped
 $(AIRFLOW)/.ready: requirements-airflow.lock
 	@rm -rf $(AIRFLOW)

@@ -10,7 +10,7 @@ import pytest
 from potable import plugins
 from potable.declarations import read
 
-PAGES = ("apis-and-streams", "remote-files")
+PAGES = ("apis-and-streams", "remote-files", "connectors")
 FILES = [
     found
     for page in PAGES
@@ -32,4 +32,4 @@ def test_a_source_on_the_page_is_one(tmp_path: Path, text: str, name: str, kind:
 
 
 def test_every_kind_is_shown() -> None:
-    assert [kind for _, _, kind in FILES] == ["rest", "kafka", "kinesis", "csv", "json"]
+    assert [kind for _, _, kind in FILES] == ["rest", "kafka", "kinesis", "csv", "json", "airbyte", "airbyte", "singer"]

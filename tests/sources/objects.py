@@ -60,6 +60,8 @@ def lost(source: Source[Any], object_: Blob, table: str = "t") -> str:
 def landed_rows(source: Source[Any], landing: Landing, table: str) -> Iterator[dict[str, Any]]:
     """What a raw zone says now."""
     for item in current(landing.log).objects.values():
+        if table not in item.tables:
+            continue
         held = Blob(item.name, landing.store.locate(""), item.path, item.zstd, item.bytes, item.batch, item.skip)
         for batch in source.parse(table, held):
             yield from batch.to_pylist()

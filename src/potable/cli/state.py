@@ -54,13 +54,17 @@ def rewound(project: Project, source: str, to: int) -> tuple[dict[str, Any], str
 
 
 def _read(at: Mapping[str, Any]) -> dict[str, Any]:
-    """How far a table was read: to a moment, or to an offset of each partition."""
+    """How far a table was read: to a moment, to a program's own state, or to an offset of each partition."""
     if "offsets" in at:
         return {key: at[key] for key in ("offsets", "lost", "restarts")}
+    if "state" in at:
+        return {"state": at["state"], "remembered": sum(at["seen"].values())}
     return {"newest": at["newest"], "remembered": sum(at["seen"].values())}
 
 
 def _onwards(read: Mapping[str, Any]) -> str:
+    if "state" in read:
+        return "on from the program's state"
     if "offsets" not in read:
         return f"on from {read['newest'][:19]}"
     first = [f"{partition}:{offset}" for partition, offset in list(read["offsets"].items())[:_PARTITIONS]]

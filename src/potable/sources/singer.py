@@ -1,0 +1,220 @@
+"""Singer taps: any program that speaks the Singer protocol.
+
+Each run asks for the catalog, selects the declared streams, and reads them to the tap's end. Records land as received;
+bookmarks are kept in the batch manifest, which is written when all went well. The landed form is `extracts`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from potable.errors import did_you_mean
+from potable.sources import extracts, programs
+from potable.sources.base import Arrival, Blob, Source
+from potable.sources.extracts import ExtractTable, Form, Stream
+from potable.sources.onwards import State
+from potable.sources.programs import Program, failed
+
+
+class SingerTable(ExtractTable):
+    """A table of the records of a Singer stream."""
+
+
+class SingerSource(Source[SingerTable], Program):
+    """A Singer tap."""
+
+    config: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """The tap's configuration; secrets by reference. It reaches the program in a private file."""
+    selection: Literal["catalog", "properties", "none"] = "catalog"
+    """How the tap is told which streams to read: by `--catalog`, or `--properties` as old ones are; `none` takes what
+    it gives unasked."""
+
+    snapshot: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _one_way_each(self) -> Self:
+        extracts.one_way_each(self.tables, {name: table.stream or name for name, table in self.tables.items()})
+        return self
+
+    def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
+        """The records of every stream in objects of consecutive ones: all, or those since the last state."""
+        state = state or State()
+        reading = _Reading(self, state)
+        with programs.private() as folder:
+            files = ["--config", programs.write(folder, "config.json", self.config)]
+            if self.selection != "none":
+                line = self.line(base, folder, [*files, "--discover"])
+                reading.select(b"\n".join(programs.lines(self.source, self, line, base=base)))
+                chosen = {"streams": reading.catalog}
+                files += [f"--{self.selection}", programs.write(folder, "catalog.json", chosen)]
+            if before := reading.before():
+                files += ["--state", programs.write(folder, "state.json", before)]
+            for received, message in programs.run(self.source, self, self.line(base, folder, files), base=base):
+                yield from reading.take(received, message)
+            yield from reading.end(state)
+
+    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches of one object."""
+        yield from extracts.parse(_FORM, self.tables[table], blob)
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The RECORD message as it landed."""
+        return extracts.record(blob, ordinal)
+
+    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+        """Dotted paths of all values in the first records."""
+        return extracts.observe(_FORM, blob)
+
+
+class _Reading:
+    """One run of a tap: its streams, and what they come to."""
+
+    def __init__(self, source: SingerSource, state: State) -> None:
+        self._source = source.source
+        self._tables: dict[str, dict[str, SingerTable]] = {}
+        for name, table in source.tables.items():
+            self._tables.setdefault(table.stream or name, {})[name] = table
+        self.streams = {
+            name: Stream(name, tables, state.before.get(next(iter(tables))), batch=state.batch)
+            for name, tables in self._tables.items()
+        }
+        self.catalog: list[Any] = []
+        self._ids = {name: name for name in self.streams}
+        self._schemas: dict[str, str] = {}
+        self._versions: dict[str, set[Any]] = {}
+
+    def select(self, discovered: bytes) -> None:
+        """Take the catalog, the declared streams selected in it and no others."""
+        try:
+            found = json.loads(discovered)["streams"]
+            offered = {item.get("stream", item["tap_stream_id"]): item for item in copy.deepcopy(found)}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise failed(self._source, "the program gives no catalog", retryable=False) from None
+        for name in self.streams:
+            if name not in offered:
+                failure = failed(self._source, f"the program offers no such stream: `{name}`", retryable=False)
+                failure.allowed = ", ".join(sorted(offered)[:20])
+                failure.hint = did_you_mean(name, offered) or "`stream` in the table says which one it is of"
+                raise failure
+        for name, item in offered.items():
+            table = next(iter(self._tables[name].values())) if name in self._tables else None
+            _select(item, table)
+            self._ids[name] = str(item.get("tap_stream_id", name))
+            self.catalog.append(item)
+
+    def before(self) -> Any:
+        """The state to go on from: bookmarks of the streams that are read on, and of no others; None without any."""
+        read_on = [stream for stream in self.streams.values() if stream.incremental]
+        # a state without bookmarks is of all streams
+        if any(stream.before and "bookmarks" not in stream.before for stream in read_on):
+            whole = [stream.before["whole"] for stream in read_on if stream.before and "whole" in stream.before]
+            if len(whole) == len(read_on) == len(self.streams):
+                return whole[0]
+            for stream in read_on:
+                stream.forget()
+        marks: dict[str, Any] = {}
+        for stream in read_on:
+            marks |= stream.before["bookmarks"] if stream.before else {}
+        return {"bookmarks": marks} if marks else None
+
+    def take(self, received: bytes, message: Mapping[str, Any]) -> Iterator[Arrival]:
+        """What a message comes to."""
+        kind, name = message["type"], message.get("stream")
+        if kind == "STATE":
+            # numbers have to come back as numbers
+            self._reached(json.loads(received).get("value"))
+            return
+        if kind not in ("RECORD", "SCHEMA", "ACTIVATE_VERSION"):
+            raise failed(self._source, "the program says a message of a kind that is not known", retryable=False)
+        if not isinstance(name, str):
+            raise failed(self._source, f"the program says a {kind} without a stream", retryable=False)
+        stream = self.streams.get(name)
+        if stream is None:
+            return
+        if kind == "RECORD":
+            yield from self._record(stream, received, message)
+        elif kind == "SCHEMA":
+            self._described(name, message)
+        else:
+            self._activated(stream, message.get("version"))
+
+    def end(self, state: State) -> Iterator[Arrival]:
+        """What is left when the tap has ended, and its states."""
+        for stream in self.streams.values():
+            yield from stream.flush()
+            stream.settle(state)
+
+    def _record(self, stream: Stream, received: bytes, message: Mapping[str, Any]) -> Iterator[Arrival]:
+        if "record" not in message:
+            raise failed(self._source, "the program says a record without data", retryable=False)
+        if stream.name not in self._schemas:
+            why = f"the program says a record of stream `{stream.name}` before its schema"
+            raise failed(self._source, why, retryable=False)
+        version = message.get("version")
+        if version is not None:
+            self._versions.setdefault(stream.name, set()).add(version)
+            if version != stream.version:
+                stream.renewed()
+        yield from stream.add(received, message["record"])
+
+    def _described(self, name: str, message: Mapping[str, Any]) -> None:
+        schema = json.dumps([message.get("schema"), message.get("key_properties")], sort_keys=True)
+        if self._schemas.setdefault(name, schema) != schema:
+            why = f"the program changes the schema of stream `{name}` in the middle; run again to read it in one"
+            raise failed(self._source, why)
+
+    def _activated(self, stream: Stream, version: Any) -> None:
+        """From now on only records of this version count, also among those landed before."""
+        if self._versions.get(stream.name, {version}) != {version}:
+            why = f"the program gives records of stream `{stream.name}` in a version that it does not activate"
+            raise failed(self._source, why)
+        stream.replaced |= stream.before is not None and stream.version != version
+        if stream.replaced:
+            stream.renewed()
+        stream.version = version
+
+    def _reached(self, value: Any) -> None:
+        if not isinstance(value, dict):
+            raise failed(self._source, "the program says a state without one", retryable=False)
+        marks = value.get("bookmarks")
+        for name, stream in self.streams.items():
+            if not isinstance(marks, dict):
+                stream.reached({"whole": value} if value else None)
+            elif self._ids[name] in marks:
+                stream.reached({"bookmarks": {self._ids[name]: marks[self._ids[name]]}})
+
+
+def _select(item: dict[str, Any], table: SingerTable | None) -> None:
+    """Select a stream and all of its fields in the catalog, or deselect it."""
+    entries = item.setdefault("metadata", [])
+    if not any(entry.get("breadcrumb") == [] for entry in entries):
+        entries.append({"breadcrumb": [], "metadata": {}})
+    chosen: dict[str, Any] = {"selected": table is not None}
+    if table is not None:
+        method = "INCREMENTAL" if table.sync_mode == "incremental" else "FULL_TABLE"
+        item["replication_method"] = method
+        way = {"replication-method": method, "forced-replication-method": method}
+        if table.cursor:
+            item["replication_key"] = way["replication-key"] = table.cursor[-1]
+    else:
+        way = {}
+    for entry in entries:
+        known = entry.setdefault("metadata", {})
+        if known.get("inclusion") != "unsupported":
+            known |= {**chosen, **way} if entry.get("breadcrumb") == [] else chosen
+    if isinstance(item.get("schema"), dict):
+        item["schema"]["selected"] = table is not None
+
+
+def _itself(said: str) -> str | None:
+    return said
+
+
+_FORM = Form(("record",), ("time_extracted",), ("stream",), _itself)
