@@ -34,6 +34,8 @@ class FakeS3:
 
     def __init__(self, server: Server, objects: dict[str, bytes]) -> None:
         self.objects, self.faults, self.gets = objects, list[Answer](), list[str]()
+        self.after = 0
+        """Requests for objects before the first fault."""
         self.url, self._server = server.url, server
         server.handle = self._handle
 
@@ -42,7 +44,7 @@ class FakeS3:
             return 200, {"Content-Type": "application/xml"}, self._listing(query.get("prefix", [""])[0])
         key = path.removeprefix("/lake/")
         self.gets.append(key)
-        if self.faults:
+        if self.faults and len(self.gets) > self.after:
             return self.faults.pop(0)
         heard = self._server.heard[-1]
         data = self.objects.get(key)

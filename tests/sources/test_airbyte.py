@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,10 +17,12 @@ from tests.sources.connector_of import World, program
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
 from tests.sources.web import Answer, Server
 
+from potable.cli import state as cli_state
 from potable.errors import EnvironmentFailure
 from potable.sources import extracts
 from potable.sources.airbyte import AirbyteSource
 from potable.sources.ingest import current, rewind
+from potable.sources.preview import preview
 
 KEY = "k3y-canary"
 COLUMNS = {
@@ -183,6 +186,30 @@ def test_secrets_go_by_private_files_that_are_removed(world: World, monkeypatch:
     assert not Path(spied["folder"][0]).exists()
 
 
+def test_what_a_killed_run_left_is_removed(world: World) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    left, kept = (world.temporary / f"potable-connector-{pid}-x" for pid in (gone.pid, os.getpid()))
+    for folder in (left, kept):
+        folder.mkdir()
+        (folder / "config.json").write_text(KEY)
+        os.utime(folder, (0, 0))
+    world.ingest(source(world))
+    assert [*world.temporary.iterdir()] == [kept]
+
+
+def test_what_is_told_of_a_state(world: World) -> None:
+    world.ingest(source(world, {"count": 3}, table=ON))
+    at = current(world.landing().log).state["people"]
+    assert cli_state._read(at)["state"]["stream"]["stream_state"] == {"last": 2}
+    assert cli_state._onwards(cli_state._read(at)) == "on from the program's state"
+
+
+def test_a_preview_ends_the_program(world: World) -> None:
+    seen = preview(source(world, {"count": 3}), base=world.folder, rows=2)["people"]
+    assert seen.rows["id"].to_pylist() == [1, 2] and not [*world.temporary.iterdir()]
+
+
 def test_a_container_gets_the_folder_and_runs_as_us(world: World) -> None:
     docker = world.folder / "docker"
     inside = program(world.folder, "connector.py")
@@ -196,7 +223,7 @@ def test_a_container_gets_the_folder_and_runs_as_us(world: World) -> None:
     assert world.ingest(made).new_objects == 1
     said = (world.folder / "docker.txt").read_text()
     assert (
-        said.startswith(f"run --volume {world.temporary}/potable-")
+        said.startswith(f"run --volume {world.temporary}/potable-connector-")
         and f":ro --user {os.getuid()}:{os.getgid()} --rm -i" in said
     )
 
@@ -260,13 +287,11 @@ def test_the_real_faker_is_read_whole_and_on(world: World, real: Path) -> None:
     assert len(world.rows(made, "products")) == 30
     state = current(world.landing().log).state["users"]["state"]["stream"]["stream_state"]
     assert state["loop_offset"] == 30
-    more = source(world, command=[str(real / "source-faker")], config={**fake, "count": 40}, tables=tables)
-    done = world.ingest(more)
-    assert [item.name for item in done.objects if "users" in item.tables] == [
-        "users-000001.ndjson",
-        "users-000002-000001.ndjson",
-    ]
-    assert values(world.rows(more, "users"), "id") == list(range(1, 41))
+    # with its own state it has nobody new to tell; without, it would tell everyone again
+    done = world.ingest(made)
+    assert [item.name for item in done.objects if "users" in item.tables] == ["users-000001.ndjson"]
+    assert values(world.rows(made, "users"), "id") == list(range(1, 31))
+    assert current(world.landing().log).state["users"]["resumed"]
 
 
 MANIFEST = """

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,28 @@ def test_a_fault_that_passes_is_waited_for(fake: FakeS3, tmp_path: Path, fault: 
     assert contents(tmp_path, made) == {name.removeprefix("hr/"): ["2"] for name in fake.objects}
 
 
+@pytest.mark.parametrize("fault", ["503", "reset", "cut off", "slow"])
+def test_a_fault_in_the_middle_of_an_object_costs_a_block(
+    fake: FakeS3, server: Server, tmp_path: Path, fault: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(places, "BLOCK", 1000)
+    data = b"a\n" + b"".join(b"%04d\n" % number for number in range(600))
+    fake.objects, fake.after = {"hr/a.csv": data}, 1
+    half: Answer = (
+        206,
+        {"Content-Length": "1000", "Content-Range": f"bytes 1000-1999/{len(data)}", **signs(data)},
+        data[1000:1500],
+    )
+    fake.faults = [PASSING.get(fault, half) if fault != "cut off" else half]
+    server.hang = threading.Event() if fault == "slow" else None
+    made = source(fake, timeout=0.5)
+    land(tmp_path, made)
+    assert contents(tmp_path, made) == {"a.csv": [f"{number:04d}" for number in range(600)]}
+    assert len(fake.gets) == 5
+    if server.hang:
+        server.hang.set()
+
+
 def test_an_object_that_goes_between_listing_and_reading_is_told(fake: FakeS3, tmp_path: Path) -> None:
     fake.faults = [(404, {}, b"<Error><Code>NoSuchKey</Code></Error>")] * 2
     told = refused(tmp_path, source(fake))
@@ -196,8 +219,6 @@ def test_what_a_store_refuses_is_told(fake: FakeS3, tmp_path: Path, what: str) -
 
 
 def test_a_store_that_says_nothing_or_is_not_there_is_given_up(fake: FakeS3, tmp_path: Path, server: Server) -> None:
-    import threading
-
     held = threading.Event()
 
     def silent(path: str, query: Any) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tests.sources.web import RESET, Answer, Server
 from potable.errors import EnvironmentFailure
 from potable.sources import places
 from potable.sources.ingest import current
+from potable.sources.preview import preview
+from potable.sources.xlsx import XlsxSource
 
 TOKEN = "t0ken-canary"
 
@@ -146,6 +149,17 @@ def test_a_fault_that_passes_costs_nothing(files: Files, tmp_path: Path, fault: 
     assert contents(tmp_path, made) == {"a.csv": [str(n) for n in range(1000)]}
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_server_that_hangs_in_the_middle_is_asked_again(files: Files, tmp_path: Path, ranges: bool) -> None:
+    files.ranges, files.server.hang = ranges, threading.Event()
+    files.files["/hr/a.csv"] = b"a\n" + b"".join(b"%d\n" % n for n in range(1000))
+    files.faults = [cut]
+    made = source(files, timeout=0.3)
+    land(tmp_path, made)
+    files.server.hang.set()
+    assert contents(tmp_path, made) == {"a.csv": [str(n) for n in range(1000)]}
+
+
 def test_a_file_that_changes_where_the_connection_broke_is_no_file_of_two_halves(files: Files, tmp_path: Path) -> None:
     def changed(data: bytes) -> Answer:
         files.files["/hr/a.csv"] = b"a\n" + b"2\n" * 100
@@ -182,8 +196,6 @@ def test_a_connection_that_always_breaks_is_given_up(files: Files, tmp_path: Pat
 
 
 def test_a_server_that_stops_in_the_middle_is_given_up(files: Files, tmp_path: Path) -> None:
-    import threading
-
     held = threading.Event()
 
     def stop(data: bytes) -> Answer:
@@ -210,3 +222,23 @@ def test_redirections_are_followed_but_not_with_a_key_of_another_host(files: Fil
     assert contents(tmp_path, made) == {"moved.csv": ["5"]}
     told = refused(tmp_path / "other", source(files, "/moved.csv", auth={"api_key": TOKEN}))
     assert "HTTP 302" in told.problem
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_workbook_can_be_previewed_before_it_lands(files: Files, tmp_path: Path, ranges: bool) -> None:
+    import openpyxl
+
+    files.ranges = ranges
+    book = openpyxl.Workbook()
+    for row in (["a"], ["7"]):
+        book.active.append(row)
+    book.save(tmp_path / "book.xlsx")
+    files.files = {"/book.xlsx": (tmp_path / "book.xlsx").read_bytes()}
+    declared = {
+        "source": "s",
+        "type": "xlsx",
+        "path": f"{files.server.url}/book.xlsx",
+        "tables": {"t": {"columns": {"a": {}}}},
+    }
+    seen = preview(XlsxSource.model_validate(declared), base=tmp_path, rows=5)["t"]
+    assert seen.rows["a"].to_pylist() == ["7"]

@@ -24,6 +24,8 @@ class Server:
         self.heard: list[dict[str, str]] = []
         """Headers of each request."""
         self.connections = 0
+        self.hang: threading.Event | None = None
+        """What a body that is shorter than its length waits for, in the middle of it."""
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,6 +61,8 @@ class Server:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
+                if "Content-Length" in headers and server.hang:
+                    server.hang.wait(10)
                 # a length that is not the body's ends the connection
                 self.close_connection = headers.keys() & {"Content-Length", "Transfer-Encoding"} != set()
 

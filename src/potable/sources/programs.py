@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from pydantic import Field, SecretStr, field_validator
 
 from potable.declarations import Declaration
@@ -32,6 +34,9 @@ _LONGEST = 64 << 20
 """Bytes a line may have."""
 _GRACE = 5.0
 """Seconds between asking a program to end and ending it."""
+_FOLDER = "potable-connector-"
+_LEFT = 600.0
+"""Seconds after which a folder whose run is gone counts as left; runs elsewhere may share the place."""
 _CONTAINERS = ("docker", "podman", "nerdctl")
 _PASSED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "JAVA_HOME", "LD_LIBRARY_PATH")
 _PASSED_FAMILIES = ("LC_", "DOCKER_", "SSL_CERT_", "REQUESTS_CA_")
@@ -82,8 +87,14 @@ class Program(Declaration):
 
 @contextmanager
 def private() -> Iterator[Path]:
-    """A folder only this user may look into, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="potable-") as folder:
+    """A folder only this user may look into, removed at the end; what a killed run left is removed too."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        with suppress(OSError, ValueError):
+            run_by = int(left.name.removeprefix(_FOLDER).partition("-")[0])
+            old = time.time() - left.stat().st_mtime > _LEFT
+            if old and left.stat().st_uid == os.getuid() and not psutil.pid_exists(run_by):
+                shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-") as folder:
         yield Path(folder)
 
 

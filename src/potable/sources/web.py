@@ -135,6 +135,18 @@ class _Body(io.RawIOBase):
         """Yes."""
         return True
 
+    def seekable(self) -> bool:
+        """Whether its end is known, so that every place is."""
+        return self._found.size is not None
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move; returns the position. What is read next is asked for anew."""
+        place = max(0, offset + (0, self._at, self._found.size or 0)[whence])
+        if place != self._at:
+            self._let_go()
+            self._at, self._rest = place, memoryview(b"")
+        return place
+
     def close(self) -> None:
         """Let go of the connection."""
         self._let_go()
