@@ -23,6 +23,7 @@ from potable.sources import extracts
 from potable.sources.airbyte import AirbyteSource
 from potable.sources.ingest import current, rewind
 from potable.sources.preview import preview
+from potable.store.objects import Store
 
 KEY = "k3y-canary"
 COLUMNS = {
@@ -196,6 +197,15 @@ def test_what_a_killed_run_left_is_removed(world: World) -> None:
         os.utime(folder, (0, 0))
     world.ingest(source(world))
     assert [*world.temporary.iterdir()] == [kept]
+
+
+def test_a_landing_that_fails_ends_the_program(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> bool:
+        raise EnvironmentFailure("the disk is full", "E004")
+
+    monkeypatch.setattr(extracts, "_RECORDS", 1)
+    monkeypatch.setattr(Store, "put_new", full)
+    assert refused(world, source(world, {"fault": "silent", "position": "middle"})).code == "E004"
 
 
 def test_what_is_told_of_a_state(world: World) -> None:

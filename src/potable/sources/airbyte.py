@@ -42,7 +42,7 @@ class AirbyteTable(ExtractTable):
 class AirbyteSource(Source[AirbyteTable], Program):
     """An Airbyte connector."""
 
-    command: str | list[str] = _LOW_CODE
+    command: str | list[str] = Field(default=_LOW_CODE, repr=False)
     """An executable, or a whole command line: `[docker, run, --rm, -i, airbyte/source-x]`. A path with a slash starts
     at the project folder; any other is looked for in `PATH`. A container gets the folder with its files mounted.
     `source-declarative-manifest` by default, which runs a `manifest`."""

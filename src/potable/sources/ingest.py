@@ -13,11 +13,11 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, cast
 
 import pyarrow as pa
 
@@ -84,16 +84,18 @@ def ingest(
     before, number = raw.objects, raw.batch
     state = State({} if fresh and not source.forgets else raw.state, number + 1)
     now: dict[str, Landed] = {}
-    arrivals = source.arrivals(base, state)
-    for landed in _landed(arrivals, source.source, landing.store, _unstamped(before) if fresh else before, threads):
-        # what comes back as it once was, is what it was
-        if not landed.batch and (batch := raw.former.get((landed.name, _content(landed)))):
-            landed = replace(landed, batch=batch)
-        if landed.name in now:
-            raise EnvironmentFailure(f"source `{source.source}` offers `{landed.name}` twice", "E001")
-        now[landed.name] = landed
-        if progress:
-            progress(1, landed.bytes)
+    known = _unstamped(before) if fresh else before
+    # what offers them may be a program, which has to end when landing fails
+    with closing(cast("Any", source.arrivals(base, state))) as arrivals:
+        for landed in _landed(arrivals, source.source, landing.store, known, threads):
+            # what comes back as it once was, is what it was
+            if not landed.batch and (batch := raw.former.get((landed.name, _content(landed)))):
+                landed = replace(landed, batch=batch)
+            if landed.name in now:
+                raise EnvironmentFailure(f"source `{source.source}` offers `{landed.name}` twice", "E001")
+            now[landed.name] = landed
+            if progress:
+                progress(1, landed.bytes)
     stays = {name: landed for name, landed in before.items() if not source.snapshot or _resumed(landed, state)}
     after = {**stays, **now}
     added = [landed for name, landed in now.items() if _content(before.get(name)) != _content(landed)]

@@ -45,7 +45,7 @@ _PASSED_FAMILIES = ("LC_", "DOCKER_", "SSL_CERT_", "REQUESTS_CA_")
 class Program(Declaration):
     """A program to run."""
 
-    command: str | list[str]
+    command: str | list[str] = Field(repr=False)
     """An executable, or a whole command line. A path with a slash starts at the project folder; any other is looked for
     in `PATH`. A container (`[docker, run, --rm, -i, image]`) gets the folder with its files mounted."""
     environment: dict[str, SecretStr] = Field(default_factory=dict)
