@@ -14,12 +14,13 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from tests.sources import test_docx, test_kafka, test_kinesis, test_mail, test_pdf, test_sql, test_xlsx
+from tests.sources import connector_of, test_docx, test_kafka, test_kinesis, test_mail, test_pdf, test_sql, test_xlsx
 from tests.sources.objects import SECRET
 from tests.sources.web import Server
 
 from potable import plugins
 from potable.errors import DataError
+from potable.sources import extracts
 from potable.sources import kinesis as module
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.onwards import State
@@ -172,8 +173,28 @@ def kinesis(world: World) -> Case:
     return Case(made, world.folder, world.folder / "scratch", secrets=(SECRET,), away=away)
 
 
+def airbyte(world: World) -> Case:
+    return _said_by(world, "connector.py", "airbyte")
+
+
+def singer(world: World) -> Case:
+    return _said_by(world, "tap.py", "singer")
+
+
+def _said_by(world: World, script: str, kind: str) -> Case:
+    """A program that says the same at the same time, in two objects."""
+    world.use("monkeypatch").setattr(extracts, "_RECORDS", 2)
+    columns = {"no": {"path": "id"}, "name": {"path": "name.first"}, "seen": {"path": "updated_at", "type": "date"}}
+    config = {"api_key": SECRET, "emitted": 1_700_000_000_000, "text": "Zoé Moreau"}
+    made, away = (
+        world.source(kind, columns=columns, table={"stream": "users"}, config=config, command=command)
+        for command in (connector_of.program(world.folder, script), "./nowhere")
+    )
+    return Case(made, world.folder, world.folder / "scratch", secrets=(SECRET,), away=away)
+
+
 mock, server = test_kafka.mock, __import__("tests.sources.conftest", fromlist=["server"]).server
-KINDS = {make.__name__.rstrip("_"): make for make in (csv, json_, fixed, xlsx, xml, docx, pdf, email, text, sql, postgres, rest, kafka, kinesis)}  # fmt: skip
+KINDS = {make.__name__.rstrip("_"): make for make in (csv, json_, fixed, xlsx, xml, docx, pdf, email, text, sql, postgres, rest, kafka, kinesis, airbyte, singer)}  # fmt: skip
 
 
 def test_no_kind_of_source_is_left_out() -> None:

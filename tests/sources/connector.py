@@ -20,14 +20,15 @@ def argument(name):
     return Path(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else None
 
 
-def record(number, text=VALUE):
+def record(config, number):
     data = {
         "id": number,
-        "name": {"first": text},
+        "name": {"first": config.get("text", VALUE)},
         "updated_at": f"2024-01-{number % 28 + 1:02d}T00:00:00Z",
         "pay": 1.10,
     }
-    return {"type": "RECORD", "record": {"stream": "users", "data": data, "emitted_at": int(time.time() * 1000)}}
+    emitted = config.get("emitted") or int(time.time() * 1000)
+    return {"type": "RECORD", "record": {"stream": "users", "data": data, "emitted_at": emitted}}
 
 
 def state(number):
@@ -101,7 +102,7 @@ def misbehave(fault, config):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             time.sleep(60)
         case "cut off":
-            sys.stdout.write(json.dumps(record(9))[:40])
+            sys.stdout.write(json.dumps(record(config, 9))[:40])
             sys.stdout.flush()
             sys.exit(0)
         case "no data":
@@ -136,7 +137,7 @@ def main():
     for number in range(first + 1, count + 1):
         if number == first + 1 and config.get("position") == "first":
             misbehave(config.get("fault"), config)
-        say(record(number))
+        say(record(config, number))
         if number == first + 2 and config.get("position") == "middle":
             misbehave(config.get("fault"), config)
         if number % 2 == 0 and kind != "none":

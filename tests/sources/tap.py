@@ -17,7 +17,10 @@ def argument(name):
 
 
 def record(config, number, stream="users", version=None):
-    said = {"record": {"id": number, "name": {"first": VALUE}}, "time_extracted": "2024-05-01T12:00:00Z"}
+    said = {
+        "record": {"id": number, "name": {"first": config.get("text", VALUE)}},
+        "time_extracted": "2024-05-01T12:00:00Z",
+    }
     version = version or config.get("version")
     say(type="RECORD", stream=stream, **said, **({"version": version} if version else {}))
 
