@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from tests.sources import connector_of
 
 from potable.cli.app import cli
 from potable.cli.discovering import _columns, _quoted
@@ -157,3 +158,24 @@ def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:
         classified("answer", pa.array(["a long answer that somebody wrote with care, in words"] * 3)).category
         == "free_text"
     )
+
+
+def test_a_program_is_asked_for_a_first_contract_too(project: Path) -> None:
+    declared = {
+        "source": "crm",
+        "type": "airbyte",
+        "command": connector_of.program(project, "connector.py"),
+        "config": {"api_key": "${env:CRM_KEY}"},
+        "tables": {"people": {"stream": "users", "sync_mode": "incremental", "known": "said", "columns": {"said": {}}}},
+    }
+    (project / "sources" / "crm.yaml").write_text(json.dumps(declared))
+    (project / ".env").write_text("CRM_KEY=k3y-canary\n")
+    done = discover(project, "-o", "json", source="crm")
+    found = json.loads(done.stdout)["people"]["columns"].values()
+    assert {item["path"]: item["type"] for item in found} == {
+        "id": "integer",
+        "name.first": "string",
+        "updated_at": "timestamp",
+        "pay": "decimal(12,1)",
+    }
+    assert "k3y-canary" not in done.output

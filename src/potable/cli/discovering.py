@@ -29,7 +29,7 @@ from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
 from potable.tables import Table
 
-_LEFT_ASIDE = {*Table.model_fields, "incremental", "partition", "order_by"}
+_LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
 _PLACEHOLDER = {"placeholder": {"type": "string"}}
 _SAMPLE = 500
 """Values a category is told from."""
