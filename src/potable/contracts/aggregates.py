@@ -148,7 +148,7 @@ def most_common(whole: Whole, a: Arguments) -> Finding:
         return Finding(False, [])
     modes = counted.filter(counted.n == most)
     kind = whole.kind(a["column"])
-    good = one_of(modes["value"], kind, a["value_set"] or []).cast("int64").sum()
+    good = modes.count(where=one_of(modes["value"], kind, a["value_set"] or []))
     row = scalars(whole.engine, modes.agg(n=modes.count(), good=good))
     success = row["good"] > 0 if a.get("ties_okay") else row["n"] == 1 and row["good"] == 1
     some = exact.table_of(modes.select("value").order_by("value").limit(SHOWN), whole.engine)
@@ -225,7 +225,7 @@ def _histogram(whole: Whole, name: str, bins: Sequence[float]) -> tuple[int, lis
     if kind != pa.float64():
         value, kind = value.cast("float64"), pa.float64()
     edges = [at_most(value, kind, edge, strict=index < len(bins) - 1) for index, edge in enumerate(bins)]
-    sums = {f"e{index}": edge.cast("int64").sum().fill_null(0) for index, edge in enumerate(edges)}
+    sums = {f"e{index}": whole.rows.count(where=edge) for index, edge in enumerate(edges)}
     row = scalars(whole.engine, whole.rows.agg(n=value.count(), **sums))
     under = [int(row[f"e{index}"]) for index in range(len(bins))]
     return under[0], [b - a for a, b in pairwise(under)], row["n"] - under[-1], row["n"]

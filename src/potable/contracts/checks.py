@@ -37,7 +37,8 @@ class Check:
     """Most rows that may fail; beyond them the run stops."""
     condition: conditions.Condition | None = None
     """Which rows it is about; all by default."""
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    """The arguments that decide what it means, as they were given."""
 
     @property
     def word(self) -> Expectation:
@@ -93,6 +94,7 @@ class Check:
 
 _NULLS = ("expect_column_values_to_be_null", "expect_column_values_to_not_be_null")
 _OWN = ("mostly", "at_most")
+_MEANING = ("mostly", "row_condition", "condition_parser")
 _GX_SEVERITIES = {"critical": None, "warning": "warn", "info": "warn"}
 
 
@@ -160,7 +162,7 @@ def _check(expectation: str, given: Any, table: Table) -> Check:
         severity or word.severities[0],
         Limit.parse(given["at_most"]) if given.get("at_most") is not None else None,
         conditions.read(condition, given.get("condition_parser"), table) if condition else None,
-        given.get("meta") or {},
+        {key: value for key, value in given.items() if key in own or key in _MEANING},
     )
 
 

@@ -49,10 +49,9 @@ def total(values: ir.Column, engine: Engine) -> tuple[int, Fraction]:
         found = math.fsum(counted())
         return count, Fraction(found) if math.isfinite(found) else Fraction(0)
     scale = values.type().scale if values.type().is_decimal() else 0
-    wide = values.cast(ibis.dtype(pa.decimal128(38, scale or 0)))
-    row = scalars(engine, _named(values).agg(n=lambda t: t[_VALUE].count()))
-    summed = scalars(engine, wide.name(_VALUE).as_table().agg(s=lambda t: t[_VALUE].sum()))
-    return row["n"], Fraction(summed["s"] or 0)
+    wide = _named(values.cast(ibis.dtype(pa.decimal128(38, scale or 0))))
+    row = scalars(engine, wide.agg(n=wide[_VALUE].count(), s=wide[_VALUE].sum()))
+    return row["n"], Fraction(row["s"] or 0)
 
 
 def moments(values: ir.Column, engine: Engine) -> Moments:

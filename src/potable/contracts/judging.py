@@ -17,7 +17,7 @@ import pyarrow as pa
 from potable.contracts import results
 from potable.contracts.aggregates import SHOWN, Whole
 from potable.contracts.checks import Check
-from potable.contracts.masks import Rule, broken, place_of, with_bit
+from potable.contracts.masks import Rule, broken, with_bit
 from potable.contracts.results import Result
 from potable.contracts.rowwise import text_of
 from potable.contracts.unique import Counted
@@ -66,38 +66,44 @@ def totals(staged: ir.Table, table: Table, rules: Sequence[Rule], checks: Sequen
     """Counts of the staged rows that add up over layers."""
     found: dict[str, ir.Value] = {"rows": staged.count()}
     for index, rule in enumerate(rules):
-        found[f"rule_{index}"] = _count(broken(staged, index))
+        found[f"rule_{index}"] = _count(staged, broken(staged, index))
         check = rule.check
         if check is None:
             continue
         if check.condition:
-            found[f"about_{index}"] = _count(check.covers(staged, table))
+            found[f"about_{index}"] = _count(staged, check.covers(staged, table))
         if not _told_by_nulls(check, table):
-            found[f"lacking_{index}"] = _count(check.covers(staged, table) & ~check.judges(staged, table))
+            found[f"lacking_{index}"] = _count(staged, check.covers(staged, table) & ~check.judges(staged, table))
     for index, name in enumerate(table.columns):
-        found[f"nulls_{index}"] = _count(staged[name].isnull())
+        found[f"nulls_{index}"] = _count(staged, staged[name].isnull())
     for index, check in enumerate(checks):
         if check.word.kind == "table" and check.condition:
-            found[f"rows_{index}"] = _count(check.covers(staged, table))
+            found[f"rows_{index}"] = _count(staged, check.covers(staged, table))
     return {name: value.cast("int64").fill_null(0) for name, value in found.items()}
 
 
 def samples(staged: ir.Table, judged: Judged, own: Mapping[str, int], engine: Engine) -> dict[str, list[Any]]:
-    """The first values that failed each row check, of earlier layers first; personal ones as shapes."""
+    """The smallest values that failed each row check, of all layers; personal ones as shapes.
+
+    They are ordered by themselves, not as they landed, so that the same rows show the same however they came.
+    """
     found: dict[str, list[Any]] = {}
     for index, rule in enumerate(judged.rules):
         some = list(judged.samples.get(str(index), ()))
-        if rule.check is not None and own[f"rule_{index}"] and len(some) < SHOWN:
+        if rule.check is not None and own[f"rule_{index}"]:
             bad = staged.filter(broken(staged, index))
-            columns = list(dict.fromkeys(rule.check.columns))
-            first = bad.order_by(place_of(bad)).limit(SHOWN - len(some)).select(columns)
-            for row in collect(engine, first).to_pylist():
-                values = [row[name] for name in rule.check.columns]
-                value = values if len(values) > 1 else values[0]
-                some.append(results.shown(rule.check.columns, value, judged.table))
+            names = dict.fromkeys(rule.check.columns)
+            first = bad.select(**{name: _shown(bad, judged.table, name) for name in names})
+            rows = collect(engine, first.order_by(list(names)).limit(SHOWN)).to_pylist()
+            some += [[results.plain(row[name]) for name in rule.check.columns] for row in rows]
+            some = sorted(some, key=lambda values: [(value is None, value) for value in values])[:SHOWN]
         if some:
             found[str(index)] = some
     return found
+
+
+def _shown(rows: ir.Table, table: Table, name: str) -> ir.Value:
+    return rows[name] if results.is_open(table, name) else results.shapes(text_of(rows, name))
 
 
 def of_rules(judged: Judged) -> list[tuple[Check | None, Result]]:
@@ -119,9 +125,13 @@ def of_rules(judged: Judged) -> list[tuple[Check | None, Result]]:
 
 
 def of_wholes(
-    judged: Judged, kept: ir.Table, batches: Mapping[str, int], engine: Engine
+    judged: Judged, kept: ir.Table, count: int, batches: Mapping[str, int], engine: Engine
 ) -> list[tuple[Check | None, Result]]:
-    """Results of the checks of rows by each other, of columns and of the table."""
+    """Results of the checks of rows by each other, of columns and of the table.
+
+    Args:
+        kept: the rows that stay, of which there are `count`.
+    """
     found: list[tuple[Check | None, Result]] = []
     for index, check in enumerate(judged.checks):
         rows = kept.filter(check.covers(kept, judged.table)) if check.condition else kept
@@ -130,12 +140,12 @@ def of_wholes(
             counted = check.word.rule(whole, check.arguments, batches)
             found.append((check, results.of_counts(check, counted, judged.table)))
         elif check.word.kind == "column":
-            elements = scalars(engine, rows.agg(n=rows.count()))["n"]
+            elements = scalars(engine, rows.agg(n=rows.count()))["n"] if check.condition else count
             finding = check.word.rule(whole, check.arguments)
             found.append((check, results.of_finding(check, finding, elements, judged.table)))
         elif check.word.kind == "table":
-            count = judged.totals[f"rows_{index}"] if check.condition else judged.totals["rows"]
-            found.append((check, results.of_table(check, count, judged.table)))
+            parsed = judged.totals[f"rows_{index}"] if check.condition else judged.totals["rows"]
+            found.append((check, results.of_table(check, parsed, judged.table)))
     return found
 
 
@@ -150,11 +160,12 @@ def batches_of(staged: ir.Table, checks: Sequence[Check], known: Mapping[str, in
 
 
 def _with_samples(result: Result, some: Sequence[Any]) -> Result:
-    return replace(result, partial_unexpected_list=list(some))
+    return replace(result, partial_unexpected_list=[each if len(each) > 1 else each[0] for each in some])
 
 
-def _count(test: ir.BooleanValue) -> ir.Scalar:
-    return test.cast("int64").sum()
+def _count(rows: ir.Table, test: ir.BooleanValue) -> ir.Scalar:
+    # a test may be the same for all rows
+    return rows.count(where=test)
 
 
 def _told_by_nulls(check: Check, table: Table) -> bool:

@@ -7,11 +7,14 @@ them. Counting belongs to `validate`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
+
+import ibis.expr.types as ir
 
 from potable.contracts.aggregates import Finding
 from potable.contracts.arguments import is_type
@@ -21,6 +24,7 @@ from potable.tables import Table
 
 _LONGEST = 40
 """Characters of a shape that are shown."""
+_SIGNS = (("[0-9]", "9"), ("[A-Z]", "A"), ("[a-z]", "a"), ("[^\\x00-\\x7F]", "x"))
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def of_counts(check: Check, counted: Counted, table: Table, *, cell: bool = Fals
         unexpected_percent=share,
         unexpected_percent_total=_share(counted.unexpected, counted.elements),
         partial_unexpected_list=[shown(check.columns, value, table) for value in counted.some],
-        arguments=declared(check),
+        arguments=plain(check.declared),
         allowed=_allowed(check),
     )
     return replace(result, action="stop") if exceeds(check, result) else result
@@ -111,7 +115,7 @@ def of_finding(check: Check, found: Finding, elements: int, table: Table) -> Res
         observed_value=shown(columns, found.observed, table) if found.personal else plain(found.observed),
         partial_unexpected_list=[shown(columns, value, table) for value in found.unexpected],
         details={**found.fields, **(lists if "missing_count" in found.fields else {})},
-        arguments=declared(check),
+        arguments=plain(check.declared),
     )
 
 
@@ -127,7 +131,7 @@ def of_table(check: Check, rows: int, table: Table) -> Result:
         None,
         check.severity,
         observed_value=observed,
-        arguments=declared(check),
+        arguments=plain(check.declared),
     )
 
 
@@ -147,12 +151,6 @@ def exceeds(check: Check, result: Result) -> bool:
     return check.severity != "warn" and check.mostly is not None and not result.success
 
 
-def declared(check: Check) -> dict[str, Any]:
-    """The check as it was declared, for results."""
-    more = {"mostly": check.mostly} if check.mostly is not None else {}
-    return {key: plain(value) for key, value in {**check.arguments, **more}.items()}
-
-
 def shown(columns: Sequence[str], value: Any, table: Table) -> Any:
     """A value, or a list with one of each column, as it may be shown."""
     if isinstance(value, Mapping):
@@ -160,19 +158,27 @@ def shown(columns: Sequence[str], value: Any, table: Table) -> Any:
     if isinstance(value, list | tuple):
         names = columns if len(columns) == len(value) and len(columns) > 1 else [columns[0]] * len(value)
         return [shown([name], item, table) for name, item in zip(names, value, strict=True)]
-    open_ = table.columns[columns[0]].declared_category == "none"
-    return plain(value) if open_ or value is None else shape(value)
+    return plain(value) if value is None or is_open(table, columns[0]) else shape(value)
+
+
+def is_open(table: Table, name: str) -> bool:
+    """Whether values of a column may be shown."""
+    return table.columns[name].declared_category == "none"
 
 
 def shape(value: Any) -> str:
-    """The shape of a value: letters as A and a, digits as 9, other letters as x, signs as they are."""
-    whole = "".join(_sign(sign) for sign in str(value))
-    return whole if len(whole) <= _LONGEST else whole[: _LONGEST - 1] + "…"
+    """The shape of a value: letters as A and a, digits as 9, signs that are not ASCII as x, others as they are."""
+    text = str(value)
+    for pattern, sign in _SIGNS:
+        text = re.sub(pattern, sign, text)
+    return text[:_LONGEST]
 
 
-def _sign(sign: str) -> str:
-    kinds = {"9": sign.isdigit(), "A": sign.isupper(), "a": sign.islower(), "x": sign.isalnum()}
-    return next((kind for kind, holds in kinds.items() if holds), sign)
+def shapes(text: ir.StringValue) -> ir.StringValue:
+    """The same, in the engine."""
+    for pattern, sign in _SIGNS:
+        text = text.re_replace(pattern, sign)
+    return text.substr(0, _LONGEST)
 
 
 def plain(value: Any) -> Any:

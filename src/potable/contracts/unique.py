@@ -51,9 +51,9 @@ def unique(whole: Whole, a: Arguments, batches: Mapping[str, int]) -> Counted:
     counted = keyed.group_by(keys).agg(n=keyed.count().cast("int64"))
     twice = counted.filter(counted.n > 1)
     row = scalars(whole.engine, twice.agg(n=twice.n.sum().fill_null(0).cast("int64")))
-    some = exact.table_of(twice.select(keys).order_by(keys).limit(SHOWN), whole.engine) if row["n"] else []
-    shown = [list(item.values()) if len(names) > 1 else next(iter(item.values())) for item in some]
-    return _counted(whole, a, row["n"], shown)
+    some = exact.table_of(twice.order_by(keys).limit(SHOWN), whole.engine) if row["n"] else []
+    values = [[item[key] for key in keys] for item in some for _ in range(min(item["n"], SHOWN))][:SHOWN]
+    return _counted(whole, a, row["n"], values if len(names) > 1 else [value for (value,) in values])
 
 
 def increasing(whole: Whole, a: Arguments, batches: Mapping[str, int]) -> Counted:
@@ -142,7 +142,7 @@ def _filtered(whole: Whole, a: Arguments, wrong: ir.BooleanValue) -> Counted:
 
 
 def _counted(whole: Whole, a: Arguments, unexpected: int, some: Sequence[Any] = ()) -> Counted:
-    there = judged(whole.rows, whole.table, a).cast("int64").sum().fill_null(0)
+    there = whole.rows.count(where=judged(whole.rows, whole.table, a))
     row = scalars(whole.engine, whole.rows.agg(n=whole.rows.count(), there=there))
     return Counted(int(row["n"]), int(row["there"]), int(unexpected), some)
 

@@ -174,7 +174,8 @@ def validate(
     new = [f"{places.rows}/rows/{part.path}" for part in result.rows if part.rows]
     kept = engine.read([*standing.files, *new], validated_schema(table))
     batches = judging.batches_of(staged, checks, standing.batches, engine)
-    return _concluded(result, [*judging.of_rules(judged), *judging.of_wholes(judged, kept, batches, engine)], table)
+    wholes = judging.of_wholes(judged, kept, result.rows_out, batches, engine)
+    return _concluded(result, [*judging.of_rules(judged), *wholes], table)
 
 
 def _staged(marked: ir.Table, table: Table, rules: Sequence[Rule], places: Places, *, engine: Engine) -> ir.Table:
@@ -182,7 +183,12 @@ def _staged(marked: ir.Table, table: Table, rules: Sequence[Rule], places: Place
     parts = engine.write(marked, f"{places.rows}/staged")
     files = [f"{places.rows}/staged/{part.path}" for part in parts]
     staged = engine.read(files, staged_schema(table, rules))
-    return judging.by_value(staged, table, rules, f"{places.rows}/duplicates", engine)
+    judged = judging.by_value(staged, table, rules, f"{places.rows}/duplicates", engine)
+    if judged is staged:
+        return staged
+    # written once more, or every later query would join again
+    parts = engine.write(judged, f"{places.rows}/repeated/judged")
+    return engine.read([f"{places.rows}/repeated/judged/{part.path}" for part in parts], staged_schema(table, rules))
 
 
 def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], table: Table) -> Validated:
