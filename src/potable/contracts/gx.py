@@ -80,12 +80,11 @@ def _rows(result: Result) -> dict[str, Any]:
 def _observed(result: Result, name: str) -> dict[str, Any]:
     if name == "expect_column_to_exist":
         return {}
-    details: dict[str, Any] = dict(result.details)
-    lists: dict[str, Any] = (
-        {"partial_missing_list": details.pop("partial_missing_list")} if "partial_missing_list" in details else {}
-    )
-    if "unexpected_count" in details:
-        lists["partial_unexpected_list"] = list(result.partial_unexpected_list)
-    counts = {key: details.pop(key) for key in ("unexpected_count", "missing_count") if key in details}
-    out: dict[str, Any] = {"observed_value": result.observed_value, **counts, **lists}
-    return out | ({"details": details} if details else {})
+    out: dict[str, Any] = {"observed_value": result.observed_value}
+    details = dict(result.details)
+    for key in ("unexpected_count", "missing_count", "partial_missing_list"):
+        if key in details:
+            out[key] = details.pop(key)
+    if "unexpected_count" in out:
+        out["partial_unexpected_list"] = list(result.partial_unexpected_list)
+    return {**out, "details": details} if details else out

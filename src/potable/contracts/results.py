@@ -47,7 +47,7 @@ class Result:
     unexpected_percent_total: float | None = None
     """Of all it is about."""
     observed_value: Any = None
-    partial_unexpected_list: Sequence[Any] = ()
+    partial_unexpected_list: Sequence[Any] = field(default_factory=list)
     """The first unexpected values, as shapes where they are personal."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of GX's result."""
