@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from potable import plugins
 from potable.cli.app import cli
-from potable.contracts.checks import ROW_RULES, TABLE_RULES
+from potable.contracts.vocabulary import EXPECTATIONS, LEFT_OUT, Expectation
 from potable.errors import CODES
 from potable.features.declaration import FeatureSet
 from potable.features.reference import reference
@@ -72,12 +72,80 @@ def _errors() -> str:
     return "\n".join(parts)
 
 
+KINDS = {
+    "row": (
+        "Rows by themselves",
+        "They judge every parsed row, all in one scan. A row that fails goes to quarantine (`quarantine`, the "
+        "default), stays where it is and is told (`warn`), or goes to quarantine and stops the run (`stop`).",
+    ),
+    "rows": (
+        "Rows by other rows",
+        "They judge the rows that stay, of all batches, and stop the run (the default) or `warn`. They never "
+        "quarantine, for a row that stands is not displaced by one that comes later; the table's `unique` keeps the "
+        "first of a key.",
+    ),
+    "column": (
+        "Columns as a whole",
+        "They judge the rows that stay, of all batches, and stop the run (the default) or `warn`. Sums are exact, "
+        "with one division or root at the end, so no result depends on the engine or the order of rows.",
+    ),
+    "table": (
+        "The table",
+        "Row counts are of the rows that were parsed, before any is quarantined; columns and types are those the "
+        "contract declares. They stop the run (the default) or `warn`.",
+    ),
+}
+EXPECTATION_NOTES = """
+Checks of a table stand under `checks:`; `suite: gx/payroll.json` adds a suite of Great Expectations, as GX 1.x and
+0.18 write it. Everything wrong with either is found by `potable check`, with its place.
+
+Any check may also have `severity`, `meta` and, but for those about columns and types the contract declares,
+`row_condition` with `condition_parser: great_expectations` (`col("kind") == "a"`, `col("kind").notNull()`), or the
+condition objects of GX 1.x. Conditions for pandas or Spark are programs, and refused. Checks that judge rows may have
+`mostly` and `at_most`:
+
+- `mostly` is the least share of the judged values that must pass. Where it is given and missed, the run stops, unless
+  `severity` is `warn`. Without it every value must pass for `success`, and failures are quarantined.
+- `at_most` is how many rows may fail, as a count (`100`) or as a share of the rows the check is about (`"0.5%"`);
+  beyond it the run stops, whatever the severity.
+- `severity` is `warn`, `quarantine` or `stop`. A suite's `warning` and `info` are `warn`, its `critical` the default.
+
+`quarantine: {at_most: "0.5%"}` on a table limits all its quarantined rows, and the same key in potable.yaml those of
+all tables together.
+
+What is judged follows GX. A null says nothing (but for the two checks about nulls), and a float that is no number is
+null, as in pandas; no value at all is success. Where GX's own engines differ:
+
+- Regular expressions are RE2's: `\\d` is 0 to 9, as in most databases. What RE2 does not know (look-arounds,
+  back-references) is judged by Python, once per distinct value.
+- `LIKE` has no escape character unless `escape` gives one.
+- Of a pair with one null nothing is said (`either_value_is_missing`) unless `ignore_row_if` says otherwise. In a suite
+  GX's default holds, `both_values_are_missing`, and such a pair fails.
+- A comparison with null in a `row_condition` is not true, as in SQL.
+- A bound is the number that is written: beside a decimal `0.1` is a tenth.
+- A text that is no JSON fails `match_json_schema`; GX raises an error.
+- Types are named in the contract's, pandas', SQL's or Spark's words and compared with the type the contract declares.
+
+Results show values of a column that has a privacy category only as their shape, `Aa99`.
+"""
+
+
 def _expectations() -> str:
-    rows = ["| expectation | needs | may have |", "| --- | --- | --- |"]
-    for name, (_, needed, optional) in {**ROW_RULES, **TABLE_RULES}.items():
-        may = [*optional, *(["mostly"] if name in ROW_RULES else [])]
-        rows.append(f"| `{name}` | {_code(needed)} | {_code(may)} |")
-    return "\n".join([NOTE, "# Expectations\n", *rows, ""])
+    parts = [NOTE, "# Expectations", EXPECTATION_NOTES]
+    for kind, (title, meaning) in KINDS.items():
+        parts += [f"## {title}\n\n{meaning}\n", "| expectation | needs | may have |", "| --- | --- | --- |"]
+        parts += [_expectation(name, word) for name, word in EXPECTATIONS.items() if word.kind == kind]
+        parts.append("")
+    parts += ["## Left out\n", "| expectation | why |", "| --- | --- |"]
+    parts += [f"| `{name}` | {reason} |" for name, reason in LEFT_OUT.items()]
+    return "\n".join([*parts, ""])
+
+
+def _expectation(name: str, word: Expectation) -> str:
+    may = [key for key, argument in word.arguments.items() if not argument.needed]
+    more = ["mostly", "at_most"] if word.counts_rows else []
+    needed = [key for key, argument in word.arguments.items() if argument.needed]
+    return f"| `{name}` | {_code(needed)} | {_code([*may, *more])} |"
 
 
 def _categories() -> str:

@@ -21,6 +21,7 @@ EXTRAS = {
     "confluent_kafka": "kafka",
     "fastavro": "kafka",
     "httpx": "rest",
+    "jsonschema": "gx",
     "lxml": "docx",
     "msgspec": "json",
     "pandas": "spark",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -19,6 +19,7 @@ from pydantic import Field, field_validator, model_validator
 
 from potable import plugins
 from potable.contracts.checks import Check, parse
+from potable.contracts.suites import Suite, read_suite
 from potable.declarations import Declaration, Document, overlay, own_variables, read
 from potable.errors import Place, PotableError, ProjectError, ProjectErrors, did_you_mean, raise_all
 from potable.features.check import check as check_features
@@ -31,7 +32,7 @@ from potable.privacy.policy import check as check_policy
 from potable.scheduling import AirflowSettings
 from potable.sources.base import Source
 from potable.store.layout import Lake
-from potable.tables import Table
+from potable.tables import QuarantinePolicy, Table
 
 R = TypeVar("R")
 STORES = ("file", "s3", "gs", "az")
@@ -91,6 +92,8 @@ class Platform(Declaration):
     """Folder for spilled data and results on their way; on a cluster every executor must reach it."""
     spark: SparkSettings = SparkSettings()
     """How Spark is reached, where `engine: spark`."""
+    quarantine: QuarantinePolicy = QuarantinePolicy()
+    """How much of all tables together may go to quarantine before a run stops."""
     airflow: AirflowSettings = AirflowSettings()
     """The DAG that `potable airflow generate` writes."""
 
@@ -142,6 +145,8 @@ class Project:
     """Parsed checks by `source.table`."""
     documents: Mapping[str, Document]
     """Documents by file stem: `potable`, `privacy`, `features`, and each source."""
+    suites: Mapping[str, Suite] = field(default_factory=dict)
+    """Great Expectations suites by the `source.table` that names them."""
     as_of: date | None = None
     """The day a run was asked for instead of the declared `rows.as_of`."""
 
@@ -227,10 +232,11 @@ def _checked(
 ) -> Project:
     """The project after the checks that need several files."""
     tables, documents = tables_of(sources), reader.documents
+    suites = {name: suite for name, table in tables.items() if (suite := reader.suite(name, table))}
     checks: dict[str, tuple[Check, ...]] = {}
     for name, table in tables.items():
         source, short = name.split(".", 1)
-        parsed, wrong = parse(short, table, documents[source])
+        parsed, wrong = parse(short, table, documents[source], suites.get(name))
         checks[name] = tuple(parsed)
         reader.errors += wrong
     reader.errors += _not_yet(platform, tables, documents)
@@ -245,7 +251,7 @@ def _checked(
     proof = reader.keep(lambda: _proof(plan, tables, policy, documents["features"])) if plan else None
     raise_all(reader.errors)
     assert plan and proof
-    return Project(root, platform, sources, policy, features, plan, proof, checks, documents)
+    return Project(root, platform, sources, policy, features, plan, proof, checks, documents, suites)
 
 
 def _kept(table: Table, policy: Policy) -> list[str]:
@@ -371,6 +377,11 @@ class _Reader:
             return None
         source: Source[Any] | None = self.model(document, model)
         return source
+
+    def suite(self, name: str, table: Table) -> Suite | None:
+        """The suite a table names; None where it names none, or it is wrong and its error kept."""
+        path = table.suite
+        return self.keep(lambda: read_suite(self._root, path)) if path else None
 
     def model(self, document: Document | None, model: Any) -> Any:
         """The document's declaration; None, and its errors kept, when it is wrong."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
+from fractions import Fraction
 from typing import Any, Literal, Self
 
 import pyarrow as pa
@@ -40,6 +41,7 @@ BUCKET = "_bucket"
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 _DIRECTIVES = frozenset("YymbdHMSfz")
 """Directives a `format` may use, each once."""
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _DURATION = re.compile(r"\+?(\d+)(d|w|mo|q|y)")
 _PLAIN: Mapping[str, pa.DataType] = {
     "string": pa.string(),
@@ -134,7 +136,7 @@ class Column(Declaration):
     @field_validator("extract")
     @classmethod
     def _one_group(cls, value: str | None) -> str | None:
-        if value is not None and (value.count("(") != 1 or value.count("(?") or not _is_re2(value)):
+        if value is not None and (value.count("(") != 1 or value.count("(?") or not is_re2(value)):
             raise ValueError("an RE2 pattern with exactly one group, the value: `payroll_(.*)[.]xml`")
         return value
 
@@ -183,6 +185,55 @@ class Column(Declaration):
         return self.category or ("user.unique_id" if self.key else None)
 
 
+class Limit(Declaration):
+    """Most rows that may be so: a count, or a share of the rows there are."""
+
+    count: int | None = None
+    share: Fraction | None = None
+
+    @classmethod
+    def parse(cls, given: Any) -> Self:
+        """The limit written as `100` or `"0.5%"`.
+
+        Raises:
+            ValueError: neither a count nor a share.
+        """
+        if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
+            return cls(count=given)
+        match = _SHARE.fullmatch(given) if isinstance(given, str) else None
+        if not match or Fraction(match[1]) > 100:
+            raise ValueError('a count such as 100, or a share such as "0.5%"')
+        return cls(share=Fraction(match[1]) / 100)
+
+    def allows(self, rows: int, of: int) -> bool:
+        """Whether `rows` of so many are within the limit."""
+        if self.count is not None:
+            return rows <= self.count
+        return self.share is None or rows <= self.share * of
+
+    def __str__(self) -> str:
+        return f"{self.count:,}" if self.count is not None else f"{float((self.share or 0) * 100):g}%"
+
+
+class QuarantinePolicy(Declaration):
+    """How much may go to quarantine before a run stops."""
+
+    at_most: int | str | None = None
+    """Most rows: a count such as `100`, or a share of the rows there are such as `"0.5%"`; any by default."""
+
+    @field_validator("at_most")
+    @classmethod
+    def _a_limit(cls, value: int | str | None) -> int | str | None:
+        if value is not None:
+            Limit.parse(value)
+        return value
+
+    @property
+    def limit(self) -> Limit | None:
+        """The declared limit."""
+        return None if self.at_most is None else Limit.parse(self.at_most)
+
+
 class DriftPolicy(Declaration):
     """What a change of the source does; landing itself never fails."""
 
@@ -214,6 +265,10 @@ class Table(Declaration):
     """What changes of the source's columns do."""
     checks: list[dict[str, Any]] = Field(default_factory=list)
     """Expectations in Great Expectations' vocabulary."""
+    suite: str | None = None
+    """A suite of Great Expectations (JSON), relative to the project folder, judged with the checks."""
+    quarantine: QuarantinePolicy = QuarantinePolicy()
+    """How much of the table may go to quarantine before a run stops."""
 
     @field_validator("columns")
     @classmethod
@@ -271,7 +326,7 @@ class Table(Declaration):
         return pa.schema([(name, column.arrow) for name, column in self.columns.items()])
 
 
-def _is_re2(pattern: str) -> bool:
+def is_re2(pattern: str) -> bool:
     """Whether the engines can read `pattern`."""
     import pyarrow.compute as pc
 

@@ -166,6 +166,13 @@ def test_a_broken_threshold_stops_the_run_and_names_the_check(published: Bench) 
     assert published.version.number == 1
 
 
+def test_more_quarantined_rows_than_all_tables_may_have_stop_the_run(published: Bench) -> None:
+    published.edit("potable.yaml", "threads: 1", "threads: 1\nquarantine: {at_most: 1}")
+    text = refused(published, "D001", 1)
+    assert "the tables together" in text and "at most 1" in text
+    assert published.version.number == 1
+
+
 def test_a_dataset_below_k_is_refused(published: Bench) -> None:
     published.edit("privacy.yaml", "below: suppress", "below: refuse")
     refused(published, "G002", 4)

@@ -179,7 +179,7 @@ def test_batches_that_were_never_judged_are_one_layer(notes: Notes) -> None:
 def test_a_step_that_stopped_is_no_layer(notes: Notes) -> None:
     notes.land(m=FIRST)
     first = notes.layered()
-    notes.land(n=text(*((f"X{i}", "2020-01-31", "", "-1", "0") for i in range(8))))
+    notes.land(n=text(*((f"X{i}", "2020-01-31", "", "-1", "0") for i in range(6))))
     with pytest.raises(DataError):
         notes.layered()
     notes.land(o=text(*((f"Y{i}", "2020-01-31", "", "1", "0") for i in range(3))))

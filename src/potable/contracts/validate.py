@@ -1,7 +1,8 @@
 """The verb `validate`: typed rows that keep their contract, and a quarantine for the others.
 
 One scan types every cell and judges every row check at once, as bits of a mask; a second, over typed
-columns, finds duplicates and splits. Rows in = rows out + rows quarantined, checked here every time.
+columns, finds duplicates and splits. Checks of columns and of rows by other rows look at the rows that stay.
+Rows in = rows out + rows quarantined, checked here every time.
 
 A table may be judged layer by layer: only the rows of new objects, next to what stands already. Its totals
 add up, and what stands keeps its place, so that the whole comes out as if all were judged at once, in the
@@ -12,27 +13,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from potable.contracts.checks import TABLE_RULES, Check
+from potable.contracts import judging
+from potable.contracts.checks import Check
+from potable.contracts.masks import (
+    Rule,
+    any_broken,
+    masked,
+    nulled,
+    place_of,
+    reason_counts,
+    reason_text,
+    rules_of,
+    staged_schema,
+)
+from potable.contracts.results import Result, stops
 from potable.engines.base import Engine, Part, scalars
 from potable.errors import DataError
-from potable.tables import BATCH, LANDED, MISTYPED, OBJECT, ORIGIN, ROW, UNPARSED, Table
+from potable.tables import OBJECT, ORIGIN, ROW, UNPARSED, Table
 
 REASONS = "_reasons"
 """Why a quarantined row is there: names of checks, separated by semicolons."""
-_MASK = "_mask"
 _KNOWN_KEY = "_known_key"
 _PLACE = "_place"
 _DUPLICATES = "duplicates"
 """Total of the rows that are there because of their key."""
-_WORD = 60
-"""Checks per mask column."""
 
 
 @dataclass(frozen=True)
@@ -43,30 +54,6 @@ class Contract:
     """`source.table`, for messages."""
     table: Table
     checks: Sequence[Check]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One bit of the mask: a row rule, and whether a failure costs the row or only a cell."""
-
-    reason: str
-    check: Check | None
-    cell: str | None
-    """Column that is nulled instead of quarantining the row."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """Outcome of one check over a table, in Great Expectations' terms."""
-
-    expectation: str
-    columns: tuple[str, ...]
-    success: bool
-    element_count: int
-    unexpected_count: int
-    mostly: float | None
-    action: str
-    """`quarantine`, `null` (the cell only) or `stop`."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +75,10 @@ class Standing:
     rows: int = 0
     quarantined: int = 0
     totals: Mapping[str, int] = field(default_factory=dict)
+    samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Values that failed, by rule, as far as results show them."""
+    batches: Mapping[str, int] = field(default_factory=dict)
+    """Which batch each object came with, new ones too."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +94,15 @@ class Validated:
     """Counts that add up from layer to layer; the numbers below are made of them."""
     reasons: Mapping[str, int]
     """Quarantined rows by reason; a row may have several."""
-    results: Sequence[Result]
     nulls: Mapping[str, int]
     """Nulls per column among the rows in."""
+    results: Sequence[Result] = ()
     stopped: Sequence[str] = field(default=())
     """Checks that stop the run."""
+    told: Sequence[str] = field(default=())
+    """What was found by each of them."""
+    samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Values that failed, by rule, for the layers to come."""
 
     @property
     def rows_in(self) -> int:
@@ -147,11 +142,9 @@ def validate(
         DataError: D003 when rows are lost or doubled.
     """
     table, checks, standing = contract.table, contract.checks, standing or Standing()
-    rules = _rules(table, checks)
-    staged_parts = engine.write(_masked(parsed, rules), f"{places.rows}/staged")
-    files = [f"{places.rows}/staged/{part.path}" for part in staged_parts]
-    staged = engine.read(files, _staged_schema(table, rules))
-    own = scalars(engine, staged.agg(**_totals(table, staged, rules)))
+    rules = rules_of(table, checks)
+    staged = _staged(masked(parsed, table, rules), table, rules, places, engine=engine)
+    own = scalars(engine, staged.agg(**judging.totals(staged, table, rules, checks)))
     duplicates = None
     if table.unique:
         good, stands = _keyed(table, staged, rules), _keys(table, standing, engine)
@@ -160,6 +153,8 @@ def validate(
             duplicates, own[_DUPLICATES] = _kept(found, f"{places.rows}/duplicates", engine) or (None, 0)
     totals = Counter(standing.totals) + Counter(own)
     rows, quarantine, cells = _split(table, staged, rules, duplicates)
+    judged = judging.Judged(table, rules, checks, totals, standing.samples)
+    judged = replace(judged, samples=judging.samples(staged, judged, own, engine))
     result = Validated(
         rows=engine.write(rows, f"{places.rows}/rows"),
         quarantine=engine.write(quarantine, f"{places.quarantine}/quarantine"),
@@ -167,9 +162,8 @@ def validate(
         standing=standing,
         totals=totals,
         reasons=_reasons(rules, totals),
-        results=_results(rules, checks, totals),
         nulls={column: totals[f"nulls_{index}"] for index, column in enumerate(table.columns)},
-        stopped=_stops(rules, checks, totals),
+        samples=judged.samples,
     )
     if result.rows_in != result.rows_out + result.rows_quarantined:
         raise DataError(
@@ -177,77 +171,41 @@ def validate(
             f"and {result.rows_quarantined} quarantined",
             "D003",
         )
-    return result
+    new = [f"{places.rows}/rows/{part.path}" for part in result.rows if part.rows]
+    kept = engine.read([*standing.files, *new], validated_schema(table))
+    batches = judging.batches_of(staged, checks, standing.batches, engine)
+    wholes = judging.of_wholes(judged, kept, result.rows_out, batches, engine)
+    return _concluded(result, [*judging.of_rules(judged), *wholes], table)
 
 
-def _rules(table: Table, checks: Sequence[Check]) -> list[Rule]:
-    rules = [Rule("mistyped", None, None)]
-    rules += [Rule(f"missing:{name}", None, None) for name, column in table.columns.items() if column.required]
-    for check in checks:
-        if check.is_row_check:
-            columns = check.columns
-            soft = len(columns) == 1 and table.columns[columns[0]].on_error == "null"
-            rules.append(Rule(check.reason, check, columns[0] if soft else None))
-    return rules
+def _staged(marked: ir.Table, table: Table, rules: Sequence[Rule], places: Places, *, engine: Engine) -> ir.Table:
+    """The masked rows, written down once and read as often as they are needed."""
+    parts = engine.write(marked, f"{places.rows}/staged")
+    files = [f"{places.rows}/staged/{part.path}" for part in parts]
+    staged = engine.read(files, staged_schema(table, rules))
+    judged = judging.by_value(staged, table, rules, f"{places.rows}/duplicates", engine)
+    if judged is staged:
+        return staged
+    # written once more, or every later query would join again
+    parts = engine.write(judged, f"{places.rows}/repeated/judged")
+    return engine.read([f"{places.rows}/repeated/judged/{part.path}" for part in parts], staged_schema(table, rules))
 
 
-def _masked(parsed: ir.Table, rules: Sequence[Rule]) -> ir.Table:
-    """The parsed rows with a bit set for every rule they break."""
-    words: dict[str, ir.Value] = {}
-    for index, rule in enumerate(rules):
-        word, bit = f"{_MASK}{index // _WORD}", ibis.literal(1 << (index % _WORD), "int64")
-        words[word] = words.get(word, ibis.literal(0, "int64")) + ibis.ifelse(_breaks(parsed, rule), bit, 0)
-    return parsed.mutate(**words)
-
-
-def _breaks(parsed: ir.Table, rule: Rule) -> ir.BooleanValue:
-    if rule.check is not None:
-        return ~(rule.check.passes(parsed).fill_null(True))
-    if rule.reason == "mistyped":
-        return parsed[MISTYPED].notnull()
-    column = rule.reason.removeprefix("missing:")
-    # a required cell that could not be read is mistyped, not missing; so are all of a record that could not
-    mistyped = "," + parsed[MISTYPED].fill_null("") + ","
-    listed = mistyped.contains(f",{column},") | mistyped.contains(",@record,")
-    return parsed[column].isnull() & ~listed
-
-
-def _broken(staged: ir.Table, index: int) -> ir.BooleanValue:
-    word = staged[f"{_MASK}{index // _WORD}"]
-    return (word & ibis.literal(1 << (index % _WORD), "int64")) != 0
-
-
-def _any(staged: ir.Table, rules: Sequence[Rule], *, cells: bool) -> ir.BooleanValue:
-    out: ir.BooleanValue = ibis.literal(False)
-    for word in range((len(rules) - 1) // _WORD + 1):
-        chosen = rules[word * _WORD : (word + 1) * _WORD]
-        bits = sum(1 << place for place, rule in enumerate(chosen) if (rule.cell is not None) == cells)
-        if bits:
-            out = out | ((staged[f"{_MASK}{word}"] & ibis.literal(bits, "int64")) != 0)
-    return out
-
-
-def _staged_schema(table: Table, rules: Sequence[Rule]) -> pa.Schema:
-    words = [(f"{_MASK}{word}", pa.int64()) for word in range((len(rules) - 1) // _WORD + 1)]
-    return pa.schema([*table.schema, *LANDED, *words])
-
-
-def _totals(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> dict[str, ir.Scalar]:
-    counts = {f"rule_{index}": _broken(staged, index).cast("int64").sum() for index in range(len(rules))}
-    nulls = {f"nulls_{index}": staged[name].isnull().cast("int64").sum() for index, name in enumerate(table.columns)}
-    totals = {"rows": staged.count(), **counts, **nulls}
-    return {name: value.cast("int64").fill_null(0) for name, value in totals.items()}
-
-
-def _place(rows: ir.Table) -> ir.StringValue:
-    """Text that sorts as the records landed: by batch, object and row."""
-    return rows[BATCH].cast("string").lpad(12, "0") + "#" + rows[OBJECT] + "#" + rows[ROW].cast("string").lpad(12, "0")
+def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], table: Table) -> Validated:
+    """What was made, with the results and what they stop."""
+    stopping = [result for check, result in found if check and stops(check, result)]
+    names, told = [result.name for result in stopping], [result.told for result in stopping]
+    limit = table.quarantine.limit
+    if limit and not limit.allows(made.rows_quarantined, made.rows_in):
+        names.append("quarantine()")
+        told.append(f"{made.rows_quarantined:,} of {made.rows_in:,} rows go to quarantine; at most {limit} may")
+    return replace(made, results=[result for _, result in found], stopped=names, told=told)
 
 
 def _keyed(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> ir.Table:
     """Keys, origin and place of the good rows."""
-    good = staged.filter(~_any(staged, rules, cells=False))
-    good = good.mutate(**_nulled(good, rules), **{_PLACE: _place(good)})
+    good = staged.filter(~any_broken(staged, rules, cells=False))
+    good = good.mutate(**nulled(good, rules), **{_PLACE: place_of(good)})
     return _with_known_key(table, good).select(*table.unique, _KNOWN_KEY, OBJECT, ROW, _PLACE)
 
 
@@ -313,63 +271,17 @@ def _split(
         joined = staged.left_join(marked, [OBJECT, ROW])
         staged = joined.select(*staged.columns, _double=joined["_double"].fill_null(False))
         doubled = staged["_double"]
-    failed = _any(staged, rules, cells=False) | doubled
-    originals = staged.mutate(**{REASONS: _reason_text(staged, rules, doubled)})
+    failed = any_broken(staged, rules, cells=False) | doubled
+    originals = staged.mutate(**{REASONS: reason_text(staged, rules, doubled)})
     kept = [*table.schema.names, *ORIGIN.names, UNPARSED, REASONS]
-    touched = _any(staged, rules, cells=True) | staged[UNPARSED].notnull()
+    touched = any_broken(staged, rules, cells=True) | staged[UNPARSED].notnull()
     return (
-        staged.filter(~failed).mutate(**_nulled(staged, rules)).select(validated_schema(table).names),
+        staged.filter(~failed).mutate(**nulled(staged, rules)).select(validated_schema(table).names),
         originals.filter(failed).select(kept),
         originals.filter(~failed & touched).select(kept),
     )
 
 
-def _nulled(staged: ir.Table, rules: Sequence[Rule]) -> dict[str, ir.Value]:
-    """Columns of which single cells are nulled, as they are then."""
-    broken: dict[str, ir.BooleanValue] = {}
-    for index, rule in enumerate(rules):
-        if rule.cell is not None:
-            broken[rule.cell] = broken.get(rule.cell, ibis.literal(False)) | _broken(staged, index)
-    return {name: ibis.ifelse(bad, ibis.null(staged[name].type()), staged[name]) for name, bad in broken.items()}
-
-
-def _reason_text(staged: ir.Table, rules: Sequence[Rule], doubled: ir.BooleanValue) -> ir.StringValue:
-    text: ir.StringValue = ibis.ifelse(doubled, "duplicate;", "")
-    for index, rule in enumerate(rules):
-        name: Any = rule.reason
-        if rule.reason == "mistyped":
-            name = ibis.literal("mistyped:") + staged[MISTYPED].fill_null("")
-        text = text + ibis.ifelse(_broken(staged, index), name + ibis.literal(";"), "")
-    return text
-
-
 def _reasons(rules: Sequence[Rule], totals: Mapping[str, int]) -> dict[str, int]:
-    counts = {rule.reason: totals[f"rule_{index}"] for index, rule in enumerate(rules) if rule.cell is None}
-    counts["duplicate"] = totals.get(_DUPLICATES, 0)
+    counts = {**reason_counts(rules, totals), "duplicate": totals.get(_DUPLICATES, 0)}
     return {reason: count for reason, count in counts.items() if count}
-
-
-def _results(rules: Sequence[Rule], checks: Sequence[Check], totals: Mapping[str, int]) -> list[Result]:
-    rows = totals["rows"]
-    results = []
-    for index, rule in enumerate(rules):
-        check, failed = rule.check, totals[f"rule_{index}"]
-        expectation = check.expectation if check else rule.reason.split(":")[0]
-        columns = check.columns if check else tuple(rule.reason.split(":")[1:])
-        mostly = check.mostly if check else None
-        stop = mostly is not None and rows > 0 and (rows - failed) / rows < mostly
-        action = "stop" if stop else ("null" if rule.cell else "quarantine")
-        results.append(Result(expectation, columns, failed == 0, rows, failed, mostly, action))
-    for check in checks:
-        if not check.is_row_check:
-            success = TABLE_RULES[check.expectation][0](rows, check.arguments)
-            results.append(Result(check.expectation, (), success, rows, int(not success), None, "stop"))
-    return results
-
-
-def _stops(rules: Sequence[Rule], checks: Sequence[Check], totals: Mapping[str, int]) -> list[str]:
-    return [
-        f"{result.expectation}({', '.join(result.columns)})"
-        for result in _results(rules, checks, totals)
-        if result.action == "stop" and not result.success
-    ]

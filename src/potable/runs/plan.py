@@ -32,6 +32,9 @@ _CODE: Mapping[Verb, tuple[Path, ...]] = {
     "publish": (_ROOT / "datasets",),
 }
 
+_JUDGED = {"checks", "suite", "quarantine", "drift"}
+"""Keys of a table that only decide what `validate` lets through."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -103,7 +106,9 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     source, table = name.split(".", 1)
     literal = project.documents[source].literal
     reading = {key: value for key, value in literal.items() if key not in ("tables", "owner", "description")}
-    found = fingerprint(code("validate"), reading["type"], literal["tables"][table])
+    suite = project.suites.get(name)
+    parts = [suite.content] if suite else []
+    found = fingerprint(code("validate"), reading["type"], literal["tables"][table], *parts)
     covered = sorted((item for item in landed if table in item.tables), key=lambda item: (item.batch, item.name))
     prints = []
     for number, batch in groupby(covered, key=lambda item: item.batch):
@@ -137,7 +142,7 @@ def _protect(project: Project, name: str, validated: str, vault: Sequence[Step])
     rules: dict[str, Any] = {
         column: project.policy.rule_for(declared.declared_category or "") for column, declared in table.columns.items()
     }
-    declared = (table.model_dump(mode="json", exclude={"checks", "drift"}), rules)
+    declared = (table.model_dump(mode="json", exclude=_JUDGED), rules)
     parents = [step.fingerprint for step in vault]
     return Step("protect", name, fingerprint(code("protect"), declared, validated, parents), "protected")
 
@@ -145,7 +150,7 @@ def _protect(project: Project, name: str, validated: str, vault: Sequence[Step])
 def _build(project: Project, protect: Sequence[Step]) -> Step:
     used = project.plan.sources
     inputs = {step.name: step.fingerprint for step in protect if step.name in used}
-    contracts = {name: project.tables[name].model_dump(mode="json", exclude={"checks", "drift"}) for name in used}
+    contracts = {name: project.tables[name].model_dump(mode="json", exclude=_JUDGED) for name in used}
     declared = project.documents["features"].literal
     return Step("build", project.features.dataset, fingerprint(code("build"), declared, contracts, inputs), "features")
 

@@ -68,6 +68,15 @@ class CheckRecord:
     unexpected_count: int
     mostly: float | None
     action: str
+    missing_count: int | None = None
+    unexpected_percent: float | None = None
+    unexpected_percent_total: float | None = None
+    observed_value: Any = None
+    partial_unexpected_list: Sequence[Any] = field(default_factory=list)
+    """Personal values as shapes."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    allowed: str = ""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         Contract(step.name, table, shop.project.checks[step.name]),
         engine=shop.engine,
         places=Places(locate(attempt), locate(aside)),
-        standing=_standing(shop, before),
+        standing=_standing(shop, before, {item.name: item.batch for item in shop.landed[source_name]}),
     )
     _require_kept(step.name, made)
     files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells}
@@ -59,6 +59,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "drift": [asdict(item) for item in drifts],
         "nulls": made.nulls,
         "totals": dict(made.totals),
+        "samples": dict(made.samples),
         "seen": asdict(seen),
         "parsed": len(blobs),
         "stands_on": before.fingerprint,
@@ -81,15 +82,17 @@ def _earlier(shop: Workshop, step: Step) -> tuple[int, Manifest]:
     for number, found in step.earlier:
         if manifest := find(step.store(shop.lake), replace(step, fingerprint=found).folder):
             return number, manifest
-    return 0, Manifest(step.label, "", {}, {}, {"seen": {}, "totals": {}})
+    return 0, Manifest(step.label, "", {}, {}, {"seen": {}, "totals": {}, "samples": {}})
 
 
-def _standing(shop: Workshop, before: Manifest) -> Standing:
+def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> Standing:
     return Standing(
         files=before.paths(shop.lake.restricted),
         rows=before.rows(),
         quarantined=before.rows("quarantine"),
         totals=before.facts["totals"],
+        samples=before.facts["samples"],
+        batches=batches,
     )
 
 
@@ -105,14 +108,39 @@ def _require_kept(name: str, made: Validated) -> None:
         DataError: D001, with the check.
     """
     if made.stopped:
+        others = len(made.stopped) - 1
+        more = f"; {others} more check{'s' * (others > 1)} too: {', '.join(made.stopped[1:])}" if others else ""
         raise DataError(
             f"`{name}` breaks {made.stopped[0]}",
             "D001",
-            given=f"{made.rows_quarantined:,} of {made.rows_in:,} rows fail",
+            given=f"{made.told[0]}{more}",
             hint="the records that fail lie in the quarantine of the restricted root; mend the source or the check",
             state="nothing was published; the last version stays current",
             next="potable report",
         )
+
+
+def require_total(shop: Workshop) -> None:
+    """Stop where more rows of all tables together went to quarantine than may.
+
+    Raises:
+        DataError: D001, with the tables that sent most.
+    """
+    limit = shop.project.platform.quarantine.limit
+    counts = {name: shop.manifest("validate", name).counts for name in shop.project.tables}
+    rows, aside = (sum(each[key] for each in counts.values()) for key in ("rows_in", "quarantined"))
+    if limit is None or limit.allows(aside, rows):
+        return
+    most = sorted(counts, key=lambda name: (-counts[name]["quarantined"], name))[:3]
+    raise DataError(
+        "the tables together break the limit of the quarantine in potable.yaml",
+        "D001",
+        given=f"{aside:,} of {rows:,} rows; most of `" + "`, `".join(most) + "`",
+        allowed=f"at most {limit}",
+        hint="the records that fail lie in the quarantine of the restricted root; mend the source or the checks",
+        state="nothing was published; the last version stays current",
+        next="potable report",
+    )
 
 
 def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:

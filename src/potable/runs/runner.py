@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -177,9 +178,12 @@ def _execute(running: _Run, options: Options) -> None:
         raise EnvironmentFailure(f"source `{empty[0]}` has not been landed yet", "E008", next="potable run")
     steps = _after_ingest(shop, options, wanted)
     running.total = len(running.steps) + len(steps)
-    for step in steps:
+    for step, following in zip_longest(steps, steps[1:]):
         make = options.only in (None, step.verb)
         _perform(running, step, make=make, again=make and options.full_refresh)
+        last = step.verb == "validate" and (following is None or following.verb != "validate")
+        if last and not wanted.partial:
+            restricted.require_total(shop)
 
 
 def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[Step]:

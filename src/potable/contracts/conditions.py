@@ -1,0 +1,137 @@
+"""Row conditions: which rows a check is about, as Great Expectations writes them.
+
+Read are the texts of `condition_parser: great_expectations` (`col("kind") == "a"`, `col("kind").notNull()`)
+and the condition objects of GX 1.x. Conditions for pandas or Spark are programs, and refused. A comparison
+with null is not true, as in SQL, so such a row is outside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from potable.contracts.fitting import at_least, at_most, cell, fit, one_of
+from potable.tables import Table
+
+PARSERS = ("great_expectations", "great_expectations__experimental__")
+_TEXT = re.compile(
+    r"""\s*col\("(?P<column>[^"]+)"\)\s*(?:(?P<present>\.notnull\(\))|(?P<operator>==|!=|<=|>=|<|>)\s*(?:
+    (?P<number>[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)|"(?P<double>[^"]*)"|'(?P<single>[^']*)'|
+    date\(\s*(?:"(?P<day>[^"]*)"|'(?P<date>[^']*)')\s*\)))\s*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_WORDS = ("==", "!=", "<", "<=", ">", ">=", "IN", "NOT_IN")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One comparison, or several."""
+
+    word: str
+    """An operator, `null`, `present`, `and` or `or`."""
+    column: str = ""
+    value: Any = None
+    parts: tuple[Condition, ...] = ()
+
+    def holds(self, rows: ir.Table, table: Table) -> ir.BooleanValue:
+        """Whether it is true of each row; never null."""
+        return self._holds(rows, table).fill_null(False)
+
+    def _holds(self, rows: ir.Table, table: Table) -> ir.BooleanValue:
+        if self.parts:
+            out = self.parts[0].holds(rows, table)
+            for part in self.parts[1:]:
+                out = out & part.holds(rows, table) if self.word == "and" else out | part.holds(rows, table)
+            return out
+        column, kind = cell(rows, table, self.column), table.columns[self.column].arrow
+        compare: dict[str, Callable[[], ir.BooleanValue]] = {
+            "null": lambda: column.isnull(),
+            "present": lambda: column.notnull(),
+            "==": lambda: one_of(column, kind, [self.value]),
+            "!=": lambda: column.notnull() & ~one_of(column, kind, [self.value]),
+            "<": lambda: at_most(column, kind, self.value, strict=True),
+            "<=": lambda: at_most(column, kind, self.value),
+            ">": lambda: at_least(column, kind, self.value, strict=True),
+            ">=": lambda: at_least(column, kind, self.value),
+            "IN": lambda: one_of(column, kind, self.value),
+            "NOT_IN": lambda: column.notnull() & ~one_of(column, kind, self.value),
+        }
+        return column.notnull() & compare[self.word]() if self.word != "null" else compare["null"]()
+
+
+def everywhere() -> ir.BooleanValue:
+    """The condition of a check without one."""
+    return ibis.literal(True)
+
+
+def read(given: Any, parser: Any, table: Table) -> Condition:
+    """The condition `given` as text or object, its columns and values checked.
+
+    Raises:
+        ValueError: it is not one that can be run; the text says why.
+    """
+    if isinstance(given, str):
+        if parser not in PARSERS:
+            shown = f"`{parser}`" if parser else "no parser"
+            raise ValueError(f"conditions are read with `condition_parser: great_expectations`, not with {shown}")
+        found = _text(given)
+    else:
+        found = _object(given)
+    _check(found, table)
+    return found
+
+
+def _text(given: str) -> Condition:
+    match = _TEXT.fullmatch(given)
+    if not match:
+        raise ValueError('a condition reads `col("name") == "value"`, with ==, !=, <, <=, >, >=, or `.notNull()`')
+    if match["present"]:
+        return Condition("present", match["column"])
+    if match["number"]:
+        number = match["number"]
+        value: Any = float(number) if re.search(r"[.eE]", number) else int(number)
+    else:
+        value = next(match[name] for name in ("double", "single", "day", "date") if match[name] is not None)
+    return Condition(match["operator"], match["column"], value)
+
+
+def _object(given: Any) -> Condition:
+    kind = given.get("type") if isinstance(given, Mapping) else None
+    if kind in ("and", "or") and isinstance(given.get("conditions"), list) and given["conditions"]:
+        return Condition(kind, parts=tuple(_object(part) for part in given["conditions"]))
+    if kind == "pass_through":
+        raise ValueError("a condition passed through to pandas or Spark is a program; write it with col()")
+    column = given.get("column") if kind in ("comparison", "nullity") else None
+    name = column.get("name") if isinstance(column, Mapping) else column
+    if not isinstance(name, str):
+        raise ValueError("a condition object has a `type` of comparison, nullity, and, or, and its column")
+    if kind == "nullity":
+        return Condition("null" if given.get("is_null") else "present", name)
+    word, value = given.get("operator"), given.get("parameter")
+    if word not in _WORDS or value is None:
+        raise ValueError(f"a comparison has an `operator` of {', '.join(_WORDS)} and a `parameter`")
+    if (word in ("IN", "NOT_IN")) != isinstance(value, list):
+        raise ValueError("IN and NOT_IN compare with a list, the other operators with one value")
+    return Condition(word, name, value)
+
+
+def _check(condition: Condition, table: Table) -> None:
+    for part in condition.parts:
+        _check(part, table)
+    if condition.parts:
+        return
+    if condition.column not in table.columns:
+        raise ValueError(f"the condition names no column of the table: `{condition.column}`")
+    values = condition.value if isinstance(condition.value, list) else [condition.value]
+    for value in values if condition.word not in ("null", "present") else ():
+        try:
+            fit(table.columns[condition.column].arrow, value)
+        except ValueError as wanted:
+            raise ValueError(
+                f"the condition compares `{condition.column}` with something that is not {wanted}"
+            ) from None

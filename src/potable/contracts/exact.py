@@ -1,0 +1,165 @@
+"""Numbers of a column that come out the same on any engine, in any order: sums, spread, ranks, counts.
+
+Integers and decimals are summed exactly; floats are summed as if without rounding (`math.fsum`), so that the
+order in which rows arrive changes nothing. One division or root comes last. Memory is bounded by batches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from potable.engines.base import Engine, collect, scalars
+
+_VALUE, _COUNT = "value", "n"
+_MOST_DIGITS = 37
+"""Digits a number may have so that its square fits into the widest decimal."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean and sample standard deviation of the values that are there."""
+
+    count: int
+    mean: float | None
+    deviation: float | None
+    """None below two values."""
+
+
+def total(values: ir.Column, engine: Engine) -> tuple[int, Fraction]:
+    """How many values there are, and their exact sum."""
+    if values.type().is_floating():
+        count = 0
+
+        def counted() -> Iterator[float]:
+            nonlocal count
+            for number in _numbers(values, engine):
+                count += 1
+                yield number
+
+        found = math.fsum(counted())
+        return count, Fraction(found) if math.isfinite(found) else Fraction(0)
+    scale = values.type().scale if values.type().is_decimal() else 0
+    wide = _named(values.cast(ibis.dtype(pa.decimal128(38, scale or 0))))
+    row = scalars(engine, wide.agg(n=wide[_VALUE].count(), s=wide[_VALUE].sum()))
+    return row["n"], Fraction(row["s"] or 0)
+
+
+def moments(values: ir.Column, engine: Engine) -> Moments:
+    """The moments of a numeric column."""
+    count, summed = total(values, engine)
+    if not count:
+        return Moments(0, None, None)
+    mean = float(summed / count)
+    if count < 2:
+        return Moments(count, mean, None)
+    if values.type().is_floating():
+        squares = math.fsum((number - mean) ** 2 for number in _numbers(values, engine))
+        return Moments(count, mean, math.sqrt(squares / (count - 1)))
+    spread = _squares(values, engine) - summed * summed / count
+    return Moments(count, mean, math.sqrt(spread / (count - 1)))
+
+
+def counts(values: ir.Column) -> ir.Table:
+    """The distinct values that are there, and how often each is."""
+    there = _named(values)
+    there = there.filter(there[_VALUE].notnull())
+    return there.group_by(_VALUE).agg(n=there.count().cast("int64"))
+
+
+def at_ranks(values: ir.Column, ranks: Iterable[int], engine: Engine) -> dict[int, Any]:
+    """The values that stand at 0-based `ranks` among those that are there, in order."""
+    wanted = sorted(set(ranks), reverse=True)
+    found: dict[int, Any] = {}
+    passed = 0
+    if not wanted:
+        return found
+    for batch in engine.stream(counts(values).order_by(_VALUE)):
+        for value, times in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True):
+            passed += times
+            while wanted and wanted[-1] < passed:
+                found[wanted.pop()] = value
+            if not wanted:
+                return found
+    return found
+
+
+def quantiles(values: ir.Column, shares: Sequence[float], way: str, engine: Engine) -> list[Any]:
+    """Quantiles as numpy defines them.
+
+    Args:
+        way: between two values take the `nearest`, `lower`, `higher`, `midpoint`, or go `linear` between them.
+    """
+    count = scalars(engine, _named(values).agg(n=lambda t: t[_VALUE].count()))["n"]
+    if not count:
+        return [None] * len(shares)
+    places = [(count - 1) * share for share in shares]
+    ranks = {rank for place in places for rank in (math.floor(place), math.ceil(place))}
+    found = at_ranks(values, ranks, engine)
+    return [_between(found[math.floor(place)], found[math.ceil(place)], place, way) for place in places]
+
+
+def median(values: ir.Column, engine: Engine) -> Any:
+    """The middle value, or the mean of the two in the middle; None without values."""
+    return quantiles(values, [0.5], "midpoint", engine)[0]
+
+
+def plain(value: Any) -> Any:
+    """A number as people and JSON write it: a whole decimal stays exact, others become floats."""
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else float(value)
+    return value
+
+
+def _between(low: Any, high: Any, place: float, way: str) -> Any:
+    part = place - math.floor(place)
+    if way == "nearest":
+        return (low, high)[round(place) != math.floor(place)]
+    if not part or way == "lower":
+        return low
+    if way == "higher":
+        return high
+    if not isinstance(low, int | float | Decimal):
+        return low + (high - low) / 2
+    share = Fraction(1, 2) if way == "midpoint" else Fraction(part)
+    return float(Fraction(low) + (Fraction(high) - Fraction(low)) * share)
+
+
+def _named(values: ir.Column) -> ir.Table:
+    return values.name(_VALUE).as_table()
+
+
+def _numbers(values: ir.Column, engine: Engine) -> Iterator[float]:
+    for batch in engine.stream(_named(values)):
+        yield from batch.column(0).drop_null().to_pylist()
+
+
+def _squares(values: ir.Column, engine: Engine) -> Fraction:
+    """The exact sum of squares of integers or decimals."""
+    out = Fraction(0)
+    for batch in engine.stream(_named(values)):
+        numbers = batch.column(0).drop_null()
+        kind = numbers.type if pa.types.is_decimal(numbers.type) else pa.decimal128(19, 0)
+        if not len(numbers):
+            continue
+        if kind.precision > _MOST_DIGITS:
+            out += sum(Fraction(number) ** 2 for number in numbers.to_pylist())
+        else:
+            wide = numbers.cast(kind).cast(pa.decimal256(kind.precision, kind.scale))
+            out += Fraction(pc.sum(pc.multiply(wide, wide)).as_py())
+    return out
+
+
+def table_of(relation: ir.Table, engine: Engine) -> list[dict[str, Any]]:
+    """A few rows as dicts."""
+    rows: list[dict[str, Any]] = collect(engine, relation).to_pylist()
+    return rows

@@ -1,0 +1,182 @@
+"""What checks find: counts of the scan, values judged in Python, and checks of all the rows that stay.
+
+`validate` calls these in turn. Counts add up over layers; what is judged as a whole is judged anew, over
+what stands and what is new, from the columns it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from potable.contracts import results
+from potable.contracts.aggregates import SHOWN, Whole
+from potable.contracts.checks import Check
+from potable.contracts.masks import Rule, broken, with_bit
+from potable.contracts.results import Result
+from potable.contracts.rowwise import text_of
+from potable.contracts.unique import Counted
+from potable.contracts.values import VALUE, Failing
+from potable.engines.base import Engine, collect, scalars
+from potable.tables import BATCH, OBJECT, Table
+
+Samples = Mapping[str, Sequence[Any]]
+_FOUND = "_found"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rules and checks of one table, with the totals of the rows they judged."""
+
+    table: Table
+    rules: Sequence[Rule]
+    checks: Sequence[Check]
+    totals: Mapping[str, int]
+    samples: Samples
+
+
+def by_value(staged: ir.Table, table: Table, rules: Sequence[Rule], folder: str, engine: Engine) -> ir.Table:
+    """The staged rows with the bits of checks that only Python can judge, each distinct value judged once."""
+    schema = pa.schema([(VALUE, pa.string())])
+    for index, rule in enumerate(rules):
+        check = rule.check
+        if check is None or not check.by_value:
+            continue
+        wanted = check.covers(staged, table) & check.judges(staged, table)
+        values = staged.filter(wanted).select(**{VALUE: text_of(staged, check.columns[0])}).distinct()
+        failing = engine.map_batches(values, Failing(check.expectation, check.arguments), schema)
+        place = f"{folder}/values-{index}"
+        files = [f"{place}/{part.path}" for part in engine.write(failing, place) if part.rows]
+        if not files:
+            continue
+        marked = engine.read(files, schema).mutate(**{_FOUND: ibis.literal(True)})
+        joined = staged.left_join(marked, staged[check.columns[0]] == marked[VALUE])
+        found = joined.select(*staged.columns, **{_FOUND: joined[_FOUND].fill_null(False)})
+        breaks = found[_FOUND] & check.covers(found, table)
+        staged = with_bit(found, index, breaks).drop(_FOUND)
+    return staged
+
+
+def totals(staged: ir.Table, table: Table, rules: Sequence[Rule], checks: Sequence[Check]) -> dict[str, ir.Scalar]:
+    """Counts of the staged rows that add up over layers."""
+    found: dict[str, ir.Value] = {"rows": staged.count()}
+    for index, rule in enumerate(rules):
+        found[f"rule_{index}"] = _count(staged, broken(staged, index))
+        check = rule.check
+        if check is None:
+            continue
+        if check.condition:
+            found[f"about_{index}"] = _count(staged, check.covers(staged, table))
+        if not _told_by_nulls(check, table):
+            found[f"lacking_{index}"] = _count(staged, check.covers(staged, table) & ~check.judges(staged, table))
+    for index, name in enumerate(table.columns):
+        found[f"nulls_{index}"] = _count(staged, staged[name].isnull())
+    for index, check in enumerate(checks):
+        if check.word.kind == "table" and check.condition:
+            found[f"rows_{index}"] = _count(staged, check.covers(staged, table))
+    return {name: value.cast("int64").fill_null(0) for name, value in found.items()}
+
+
+def samples(staged: ir.Table, judged: Judged, own: Mapping[str, int], engine: Engine) -> dict[str, list[Any]]:
+    """The smallest values that failed each row check, of all layers; personal ones as shapes.
+
+    They are ordered by themselves, not as they landed, so that the same rows show the same however they came.
+    """
+    found: dict[str, list[Any]] = {}
+    for index, rule in enumerate(judged.rules):
+        some = list(judged.samples.get(str(index), ()))
+        if rule.check is not None and own[f"rule_{index}"]:
+            bad = staged.filter(broken(staged, index))
+            names = dict.fromkeys(rule.check.columns)
+            first = bad.select(**{name: _shown(bad, judged.table, name) for name in names})
+            rows = collect(engine, first.order_by(list(names)).limit(SHOWN)).to_pylist()
+            some += [[results.plain(row[name]) for name in rule.check.columns] for row in rows]
+            some = sorted(some, key=lambda values: [(value is None, value) for value in values])[:SHOWN]
+        if some:
+            found[str(index)] = some
+    return found
+
+
+def _shown(rows: ir.Table, table: Table, name: str) -> ir.Value:
+    return rows[name] if results.is_open(table, name) else results.shapes(text_of(rows, name))
+
+
+def of_rules(judged: Judged) -> list[tuple[Check | None, Result]]:
+    """Results of the row rules."""
+    rows = judged.totals["rows"]
+    found: list[tuple[Check | None, Result]] = []
+    for index, rule in enumerate(judged.rules):
+        check, failed = rule.check, judged.totals[f"rule_{index}"]
+        if check is None:
+            name, _, column = rule.reason.partition(":")
+            columns = (column,) if column else ()
+            found.append((None, Result(name, columns, failed == 0, rows, failed, None, "quarantine")))
+            continue
+        elements = judged.totals[f"about_{index}"] if check.condition else rows
+        counted = Counted(elements, elements - _lacking(judged, index, check), failed)
+        result = results.of_counts(check, counted, judged.table, cell=rule.cell is not None)
+        found.append((check, _with_samples(result, judged.samples.get(str(index), ()))))
+    return found
+
+
+def of_wholes(
+    judged: Judged, kept: ir.Table, count: int, batches: Mapping[str, int], engine: Engine
+) -> list[tuple[Check | None, Result]]:
+    """Results of the checks of rows by each other, of columns and of the table.
+
+    Args:
+        kept: the rows that stay, of which there are `count`.
+    """
+    found: list[tuple[Check | None, Result]] = []
+    for index, check in enumerate(judged.checks):
+        rows = kept.filter(check.covers(kept, judged.table)) if check.condition else kept
+        whole = Whole(rows, judged.table, engine)
+        if check.word.kind == "rows":
+            counted = check.word.rule(whole, check.arguments, batches)
+            found.append((check, results.of_counts(check, counted, judged.table)))
+        elif check.word.kind == "column":
+            elements = scalars(engine, rows.agg(n=rows.count()))["n"] if check.condition else count
+            finding = check.word.rule(whole, check.arguments)
+            found.append((check, results.of_finding(check, finding, elements, judged.table)))
+        elif check.word.kind == "table":
+            parsed = judged.totals[f"rows_{index}"] if check.condition else judged.totals["rows"]
+            found.append((check, results.of_table(check, parsed, judged.table)))
+    return found
+
+
+def batches_of(staged: ir.Table, checks: Sequence[Check], known: Mapping[str, int], engine: Engine) -> dict[str, int]:
+    """Which batch each object came with, where a check asks for the order of landing."""
+    if not any(check.expectation.endswith(("to_be_increasing", "to_be_decreasing")) for check in checks):
+        return {}
+    found = dict(known)
+    for batch in engine.stream(staged.select(OBJECT, BATCH).distinct()):
+        found.update(zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True))
+    return found
+
+
+def _with_samples(result: Result, some: Sequence[Any]) -> Result:
+    return replace(result, partial_unexpected_list=[each if len(each) > 1 else each[0] for each in some])
+
+
+def _count(rows: ir.Table, test: ir.BooleanValue) -> ir.Scalar:
+    # a test may be the same for all rows
+    return rows.count(where=test)
+
+
+def _told_by_nulls(check: Check, table: Table) -> bool:
+    """Whether the nulls of a column, which are counted anyway, are the rows without anything to judge."""
+    plain = len(check.columns) == 1 and not pa.types.is_floating(table.columns[check.columns[0]].arrow)
+    return check.about_nulls or (plain and check.condition is None)
+
+
+def _lacking(judged: Judged, index: int, check: Check) -> int:
+    if check.about_nulls:
+        return 0
+    if _told_by_nulls(check, judged.table):
+        return judged.totals[f"nulls_{list(judged.table.columns).index(check.columns[0])}"]
+    return judged.totals[f"lacking_{index}"]

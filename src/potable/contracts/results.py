@@ -1,0 +1,232 @@
+"""Results of checks in Great Expectations' terms, and what they stop.
+
+Values of columns that have a privacy category are shown as their shape, `Aa99`, wherever a result would show
+them. Counting belongs to `validate`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import ibis.expr.types as ir
+
+from potable.contracts.aggregates import Finding
+from potable.contracts.arguments import is_type
+from potable.contracts.checks import Check
+from potable.contracts.unique import Counted
+from potable.tables import Table
+
+_LONGEST = 40
+"""Characters of a shape that are shown."""
+_SIGNS = (("[0-9]", "9"), ("[A-Z]", "A"), ("[a-z]", "a"), ("[^\\x00-\\x7F]", "x"))
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcome of one check over a table, in Great Expectations' terms."""
+
+    expectation: str
+    columns: tuple[str, ...]
+    success: bool
+    element_count: int
+    """Rows the check is about."""
+    unexpected_count: int
+    mostly: float | None
+    action: str
+    """`quarantine`, `null` (the cell only), `warn` or `stop`."""
+    missing_count: int | None = None
+    """Of them, those that have nothing to judge; None where that is not told apart."""
+    unexpected_percent: float | None = None
+    """Of those that have."""
+    unexpected_percent_total: float | None = None
+    """Of all it is about."""
+    observed_value: Any = None
+    partial_unexpected_list: Sequence[Any] = field(default_factory=list)
+    """The first unexpected values, as shapes where they are personal."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of GX's result."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """The check as declared."""
+    allowed: str = ""
+    """What may fail before the run stops, in words."""
+
+    @property
+    def judged(self) -> int:
+        """Rows that had something to judge."""
+        return self.element_count - (self.missing_count or 0)
+
+    @property
+    def name(self) -> str:
+        """How messages call the check."""
+        return f"{self.expectation}({', '.join(self.columns)})"
+
+    @property
+    def told(self) -> str:
+        """What was found, in counts."""
+        if self.missing_count is None and not self.unexpected_percent_total:
+            return f"not so over {self.element_count:,} rows"
+        return f"{self.unexpected_count:,} of {self.judged:,} judged rows fail{self.allowed and f'; {self.allowed}'}"
+
+
+def of_counts(check: Check, counted: Counted, table: Table, *, cell: bool = False) -> Result:
+    """The result of a check that judges rows."""
+    share = _share(counted.unexpected, counted.judged)
+    success = not counted.judged or (counted.judged - counted.unexpected) / counted.judged >= (
+        1.0 if check.mostly is None else check.mostly
+    )
+    result = Result(
+        check.expectation,
+        check.columns,
+        success,
+        counted.elements,
+        counted.unexpected,
+        check.mostly,
+        "null" if cell and check.severity == "quarantine" else check.severity,
+        missing_count=None if check.about_nulls else counted.elements - counted.judged,
+        unexpected_percent=share,
+        unexpected_percent_total=_share(counted.unexpected, counted.elements),
+        partial_unexpected_list=[shown(check.columns, value, table) for value in counted.some],
+        arguments=plain(check.declared),
+        allowed=_allowed(check),
+    )
+    return replace(result, action="stop") if exceeds(check, result) else result
+
+
+def of_finding(check: Check, found: Finding, elements: int, table: Table) -> Result:
+    """The result of a check of a column as a whole."""
+    columns = check.columns
+    lists = {
+        "partial_missing_list": [plain(value) for value in found.missing],
+    }
+    return Result(
+        check.expectation,
+        columns,
+        found.success,
+        elements,
+        int(found.fields.get("unexpected_count", int(not found.success))),
+        None,
+        check.severity,
+        observed_value=shown(columns, found.observed, table) if found.personal else plain(found.observed),
+        partial_unexpected_list=[shown(columns, value, table) for value in found.unexpected],
+        details={**found.fields, **(lists if "missing_count" in found.fields else {})},
+        arguments=plain(check.declared),
+    )
+
+
+def of_table(check: Check, rows: int, table: Table) -> Result:
+    """The result of a check of the table as such: of how many rows it has, or of what it declares."""
+    success, observed = _about_table(check, rows, table)
+    return Result(
+        check.expectation,
+        check.columns,
+        success,
+        rows,
+        int(not success),
+        None,
+        check.severity,
+        observed_value=observed,
+        arguments=plain(check.declared),
+    )
+
+
+def stops(check: Check, result: Result) -> bool:
+    """Whether a result stops the run."""
+    if check.word.counts_rows:
+        return exceeds(check, result)
+    return check.severity == "stop" and not result.success
+
+
+def exceeds(check: Check, result: Result) -> bool:
+    """Whether more rows fail than may."""
+    if check.at_most is not None and not check.at_most.allows(result.unexpected_count, result.element_count):
+        return True
+    if check.severity == "stop" and check.at_most is None:
+        return not result.success
+    return check.severity != "warn" and check.mostly is not None and not result.success
+
+
+def shown(columns: Sequence[str], value: Any, table: Table) -> Any:
+    """A value, or a list with one of each column, as it may be shown."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) if key == "quantiles" else shown(columns, item, table) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        names = columns if len(columns) == len(value) and len(columns) > 1 else [columns[0]] * len(value)
+        return [shown([name], item, table) for name, item in zip(names, value, strict=True)]
+    return plain(value) if value is None or is_open(table, columns[0]) else shape(value)
+
+
+def is_open(table: Table, name: str) -> bool:
+    """Whether values of a column may be shown."""
+    return table.columns[name].declared_category == "none"
+
+
+def shape(value: Any) -> str:
+    """The shape of a value: letters as A and a, digits as 9, signs that are not ASCII as x, others as they are."""
+    text = str(value)
+    for pattern, sign in _SIGNS:
+        text = re.sub(pattern, sign, text)
+    return text[:_LONGEST]
+
+
+def shapes(text: ir.StringValue) -> ir.StringValue:
+    """The same, in the engine."""
+    for pattern, sign in _SIGNS:
+        text = text.re_replace(pattern, sign)
+    return text.substr(0, _LONGEST)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole * 100 if whole else None
+
+
+def _allowed(check: Check) -> str:
+    words = [f"at most {check.at_most} may"] if check.at_most is not None else []
+    words += [f"at least {check.mostly:.6%} must pass".replace("0000%", "%")] if check.mostly is not None else []
+    return " and ".join(words)
+
+
+def _about_table(check: Check, rows: int, table: Table) -> tuple[bool, Any]:
+    name, a, columns = check.expectation, check.arguments, list(table.columns)
+    if name.startswith("expect_table_row_count") or name.startswith("expect_table_column_count"):
+        count = rows if "row_count" in name else len(columns)
+        return (count == a["value"] if "value" in a else _counted_within(count, a)), count
+    if name == "expect_column_to_exist":
+        # as in GX, an index of 0 is none
+        place = a.get("column_index")
+        there = a["column"] in columns
+        return (columns[place : place + 1] == [a["column"]] if place else there), None
+    if name == "expect_table_columns_to_match_ordered_list":
+        return a["column_list"] is None or columns == a["column_list"], columns
+    if name == "expect_table_columns_to_match_set":
+        wanted = set(a["column_set"] or ())
+        return set(columns) == wanted if a.get("exact_match", True) else wanted <= set(columns), sorted(columns)
+    column = table.columns[a["column"]]
+    names = a["type_list"] or [column.type] if "type_list" in a else [a["type_"]]
+    return any(is_type(column, each) for each in names), column.type
+
+
+def _counted_within(count: int, a: Mapping[str, Any]) -> bool:
+    low, high = a.get("min_value"), a.get("max_value")
+    above = low is None or (count > low if a.get("strict_min") else count >= low)
+    return above and (high is None or (count < high if a.get("strict_max") else count <= high))

@@ -1,0 +1,79 @@
+"""Suites of Great Expectations, as GX 1.x and 0.18 write them: read, and not yet judged.
+
+A suite is JSON with a list of expectations, each with its type and arguments. Whether the vocabulary knows
+them belongs to `checks`. Entry: `read_suite`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from potable.errors import Place, ProjectError
+
+_BESIDES = ("result_format", "catch_exceptions", "include_config", "batch_id", "rendered_content", "description")
+"""Arguments of GX that say nothing about data."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One expectation of a suite."""
+
+    file: str
+    index: int
+    expectation: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite that was read."""
+
+    name: str
+    items: Sequence[Item]
+    content: Sequence[Any]
+    """What a fingerprint covers: the expectations, without ids and notes of GX."""
+
+
+def read_suite(root: Path, path: str) -> Suite:
+    """The suite in the JSON file `path`, relative to the project folder `root`.
+
+    Raises:
+        ProjectError: P001 where there is no such file, P020 where it is no suite.
+    """
+    place = Place(path)
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ProjectError("a suite lies inside the project folder", "P020", place=place, given=path)
+    try:
+        data = json.loads((root / path).read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ProjectError(f"`{path}` does not exist", "P001", place=place) from None
+    except OSError as failure:
+        raise ProjectError(f"`{path}` cannot be read ({type(failure).__name__})", "P001", place=place) from None
+    except (ValueError, RecursionError) as failure:
+        line, column = getattr(failure, "lineno", 0), getattr(failure, "colno", 0)
+        raise ProjectError("the suite is not JSON", "P020", place=Place(path, line, column)) from None
+    listed = data.get("expectations") if isinstance(data, Mapping) else None
+    if not isinstance(listed, list) or not all(_is_entry(entry) for entry in listed):
+        hint = "a suite has `expectations`, each with its `type` (0.18: `expectation_type`) and `kwargs`"
+        raise ProjectError("this is no suite of Great Expectations", "P020", place=place, hint=hint)
+    items = [Item(path, index, _type(entry), _arguments(entry)) for index, entry in enumerate(listed)]
+    name = data.get("name") or data.get("expectation_suite_name") or Path(path).stem
+    return Suite(str(name), items, [(item.expectation, item.arguments) for item in items])
+
+
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and bool(_type(entry)) and isinstance(entry.get("kwargs", {}), Mapping)
+
+
+def _type(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("type") or entry.get("expectation_type") or "")
+
+
+def _arguments(entry: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = {key: value for key, value in entry.get("kwargs", {}).items() if key not in _BESIDES}
+    beside = {key: entry[key] for key in ("severity", "meta") if entry.get(key)}
+    return {**arguments, **beside}

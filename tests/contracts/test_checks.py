@@ -1,0 +1,260 @@
+"""Checks as they are declared: what is wrong is found with its place; severities and limits do what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.contracts.test_validate import GOOD, judge, judge_files, payslips, rows_of, stands
+from tests.runs.test_layers import NOTES, notes_project
+
+from potable.contracts.checks import parse
+from potable.contracts.gx import to_gx
+from potable.contracts.results import shape
+from potable.contracts.rowwise import like_regex
+from potable.contracts.vocabulary import EXPECTATIONS, LEFT_OUT
+from potable.engines.base import Engine
+from potable.errors import ProjectError, ProjectErrors
+from potable.tables import Limit, Table
+
+BETWEEN = "expect_column_values_to_be_between"
+UNIQUE = "expect_column_values_to_be_unique"
+
+
+def paid(*grosses: str) -> list[dict[str, str | None]]:
+    """Payslips of as many people."""
+    return [{**GOOD, "emp_no": f"E{index}", "gross": gross} for index, gross in enumerate(grosses)]
+
+
+def positive(**more: Any) -> Table:
+    return payslips(checks=[{BETWEEN: {"column": "gross", "min_value": 0, **more}}])
+
+
+@pytest.mark.parametrize(
+    ("check", "problem"),
+    [
+        ({BETWEEN: {"column": "gross"}}, "needs `min_value`, `max_value` or both"),
+        ({BETWEEN: {"column": "gross", "min_value": 2, "max_value": 1}}, "`min_value` is greater"),
+        ({BETWEEN: {"column": "gross", "min_value": "2"}}, "`min_value` is a number"),
+        ({BETWEEN: {"column": "pay_date", "min_value": "soon"}}, "a date or moment"),
+        ({BETWEEN: {"column": "gross", "min_value": 0, "strict_min": "yes"}}, "true or false"),
+        ({BETWEEN: {"column": "gross", "min_value": 0, "mostly": 95}}, "a share between 0 and 1"),
+        ({BETWEEN: {"column": "gross", "min_value": 0, "severity": "fatal"}}, "warn, stop"),
+        ({BETWEEN: {"column": "gross", "min_value": 0, "at_most": "1"}}, "a count such as 100"),
+        ({BETWEEN: {"column": "gross", "min_value": 0, "row_condition": "gross > 1"}}, "condition_parser"),
+        ({UNIQUE: {"column": "emp_no", "severity": "quarantine"}}, "stop, warn"),
+        ({"expect_column_values_to_be_in_set": {"column": "currency", "value_set": [1]}}, "a text; write it in quotes"),
+        ({"expect_column_values_to_match_regex": {"column": "currency", "regex": "("}}, "cannot be read"),
+        ({"expect_column_values_to_match_regex": {"column": "currency", "regexp": "a"}}, "has no argument `regexp`"),
+        ({"expect_column_mean_to_be_between": {"column": "currency", "min_value": 1}}, "is for numbers"),
+        ({"expect_multicolumn_sum_to_equal": {"column_list": ["gross"], "sum_total": 1}}, "at least two columns"),
+        ({"expect_column_pair_values_to_be_equal": {"column_A": "gross", "column_B": "currency"}}, "different types"),
+        ({"expect_column_values_to_match_json_schema": {"column": "currency", "json_schema": {"type": 1}}}, "schema"),
+        ({"unexpected_rows_expectation": {"unexpected_rows_query": "select 1"}}, "cannot be run: a SQL query"),
+    ],
+)
+def test_a_wrong_argument_is_named(check: dict[str, Any], problem: str) -> None:
+    checks, (error,) = parse("payslips", payslips(checks=[check]))
+    assert not checks and error.code == "P020" and problem in error.problem, error.problem
+
+
+def test_conditions_for_pandas_are_refused() -> None:
+    condition = {"row_condition": "gross > 1", "condition_parser": "pandas"}
+    _, (error,) = parse("payslips", positive(**condition))
+    assert "not with `pandas`" in error.problem
+
+
+def test_everything_wrong_with_a_suite_is_told_at_once_with_its_place(tmp_path: Path) -> None:
+    bad = [
+        {"type": "expect_column_values_to_be_odd", "kwargs": {"column": "amount"}},
+        {"expectation_type": BETWEEN, "kwargs": {"column": "amont", "min_value": 1}},
+        {"type": "expect_query_results_to_match_comparison", "kwargs": {}},
+    ]
+    with pytest.raises(ProjectErrors) as caught:
+        suited(tmp_path / "project", bad)
+    told = [(str(error.place), error.problem.partition("`:")[0]) for error in caught.value.errors]
+    assert [place for place, _ in told] == ["gx/notes.json[0]", "gx/notes.json[1]", "gx/notes.json[2]"]
+    assert caught.value.errors[1].hint == "did you mean `amount`?"
+
+
+def test_a_suite_is_judged_with_the_checks_and_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    from potable.runs.plan import validate_steps
+
+    entry = {"type": BETWEEN, "kwargs": {"column": "amount", "max_value": 5}, "severity": "warning", "id": "x"}
+    prints = []
+    for index, changed in enumerate([{}, {"id": "y"}, {"kwargs": {"column": "amount", "max_value": 6}}]):
+        project = suited(tmp_path / str(index), [{**entry, **changed}])
+        assert project.checks["notes.notes"][-1].severity == "warn"
+        prints.append(validate_steps(project, {"notes": ()}, ["notes.notes"])[0].fingerprint)
+    assert prints[0] == prints[1] != prints[2]
+
+
+def suited(root: Path, expectations: list[dict[str, Any]]) -> Any:
+    """A project of notes with a suite."""
+    import shutil
+
+    from tests.runs.conftest import EXAMPLE
+    from tests.runs.test_layers import VARIABLES
+
+    from potable.project import load
+
+    shutil.copytree(EXAMPLE, root)
+    (root / "gx").mkdir()
+    (root / "gx/notes.json").write_text(json.dumps({"name": "notes", "expectations": expectations}), encoding="utf-8")
+    source = NOTES.replace("    unique: [emp_no, day]\n", "    unique: [emp_no, day]\n    suite: gx/notes.json\n")
+    (root / "sources/notes.yaml").write_text(source, encoding="utf-8")
+    return load(root, variables=VARIABLES)
+
+
+def test_a_suite_outside_the_project_is_refused(tmp_path: Path) -> None:
+    source = NOTES.replace("    unique:", "    suite: ../notes.json\n    unique:")
+    with pytest.raises(ProjectError, match="inside the project folder"):
+        notes_project(tmp_path / "project", source)
+
+
+def test_a_warning_leaves_the_rows_where_they_are(engine: Engine, tmp_path: Path) -> None:
+    table = positive(severity="warn", mostly=0.9)
+    made = judge(engine, tmp_path, table, paid("1", "-1", "-2"))
+    result = made.results[-1]
+    assert made.rows_out == 3 and not made.reasons and not made.stopped
+    assert (result.success, result.action, result.unexpected_count) == (False, "warn", 2)
+
+
+@pytest.mark.parametrize("at_most", [1, "40%"])
+@pytest.mark.parametrize("severity", ["warn", "quarantine"])
+def test_more_failures_than_may_be_stop_the_run(
+    engine: Engine, tmp_path: Path, at_most: int | str, severity: str
+) -> None:
+    table = positive(severity=severity, at_most=at_most)
+    few = judge(engine, tmp_path / "few", table, paid("1", "1", "-1"))
+    many = judge(engine, tmp_path / "many", table, paid("1", "-1", "-1"))
+    assert not few.stopped and many.stopped == [f"{BETWEEN}(gross)"]
+    assert many.told == [f"2 of 3 judged rows fail; at most {Limit.parse(at_most)} may"]
+
+
+def test_a_check_that_stops_does_so_at_the_first_failure(engine: Engine, tmp_path: Path) -> None:
+    made = judge(engine, tmp_path, positive(severity="stop"), paid("1", "-1"))
+    assert made.stopped and made.rows_quarantined == 1
+
+
+def test_nulls_are_not_part_of_the_share(engine: Engine, tmp_path: Path) -> None:
+    rows = [*paid("1", "-1"), *({**GOOD, "emp_no": f"N{index}", "gross": None} for index in range(8))]
+    made = judge(engine, tmp_path, positive(mostly=0.6), rows)
+    result = made.results[-1]
+    assert made.stopped and (result.missing_count, result.unexpected_percent) == (8, 50.0)
+
+
+def test_a_table_may_send_only_so_much_to_quarantine(engine: Engine, tmp_path: Path) -> None:
+    table = payslips(quarantine={"at_most": "25%"})
+    assert not judge(engine, tmp_path / "1", table, paid("1", "1", "1", "-1")).stopped
+    made = judge(engine, tmp_path / "2", table, paid("1", "1", "-1"))
+    assert made.stopped == ["quarantine()"] and "1 of 3 rows" in made.told[0]
+
+
+def test_checks_of_a_whole_column_see_the_rows_that_stay_of_all_layers(engine: Engine, tmp_path: Path) -> None:
+    checks = [
+        {BETWEEN: {"column": "gross", "min_value": 0}},
+        {"expect_column_sum_to_be_between": {"column": "gross", "min_value": 6, "max_value": 6}},
+        {UNIQUE: {"column": "currency", "severity": "warn"}},
+        {"expect_column_values_to_be_increasing": {"column": "gross", "severity": "warn"}},
+    ]
+    table = payslips(checks=checks)
+    first = judge_files(engine, tmp_path / "1", table, [(1, "z", paid("1", "2", "-9"))])
+    assert first.stopped == ["expect_column_sum_to_be_between(gross)"]
+    more: list[dict[str, str | None]] = [{**GOOD, "emp_no": "F", "gross": "3", "currency": "USD"}]
+    second = judge_files(engine, tmp_path / "2", table, [(2, "a", more)], stands(tmp_path / "1", first))
+    total, unique, rising = second.results[-3:]
+    assert not second.stopped and total.observed_value == "9"
+    assert (unique.element_count, unique.unexpected_count) == (3, 2)
+    # in the order of landing, not of names; batches of what stands are not known here, and come first
+    assert rising.unexpected_count == 0
+
+
+def test_values_of_personal_columns_are_shown_as_shapes(engine: Engine, tmp_path: Path) -> None:
+    checks = [
+        {BETWEEN: {"column": "gross", "max_value": 5}},
+        {"expect_column_values_to_match_regex": {"column": "emp_no", "regex": "^X"}},
+        {"expect_column_max_to_be_between": {"column": "gross", "min_value": 1, "severity": "warn"}},
+        {"expect_column_values_to_be_in_set": {"column": "currency", "value_set": ["USD"], "severity": "warn"}},
+    ]
+    rows = [{**GOOD, "emp_no": "Zoë-7", "gross": "4321.99"}, {**GOOD, "emp_no": "X1", "gross": "4.25"}]
+    made = judge(engine, tmp_path, payslips(checks=checks), rows)
+    shown = [result.partial_unexpected_list for result in made.results[-4:]]
+    assert shown == [["9999.99"], ["Aax-9"], ["INR", "INR"], []]
+    assert made.results[-1].observed_value == "9.99"
+    assert shape("Zoë-7") == "Aax-9"
+    assert "4321" not in json.dumps(to_gx(made.results, "payroll.payslips"))
+
+
+def test_a_row_condition_says_which_rows_a_check_is_about(engine: Engine, tmp_path: Path) -> None:
+    condition = {"row_condition": 'col("currency") == "INR"', "condition_parser": "great_expectations"}
+    rows = [*paid("1", "-1"), {**GOOD, "emp_no": "U", "gross": "-1", "currency": "USD"}]
+    made = judge(engine, tmp_path, positive(**condition), rows)
+    assert made.rows_quarantined == 1 and made.results[-1].element_count == 2
+
+
+def test_what_only_python_can_judge_is_quarantined_too(engine: Engine, tmp_path: Path) -> None:
+    schema = {"type": "object", "required": ["a"]}
+    table = Table.model_validate(
+        {
+            "columns": {"text": {"type": "string", "category": "none"}},
+            "checks": [
+                {"expect_column_values_to_match_json_schema": {"column": "text", "json_schema": schema}},
+                {"expect_column_values_to_not_match_regex": {"column": "text", "regex": "(?<!x)z"}},
+            ],
+        }
+    )
+    texts = ['{"a": 1}', '{"b": 1}', "[", None, '{"a": "z"}', '{"a": "xz"}', "[" * 9999]
+    made = judge(engine, tmp_path, table, [{"text": text} for text in texts])
+    kept = [row["_row"] for row in rows_of(engine, tmp_path, made, table, "rows")]
+    assert kept == [1, 4, 6] and made.rows_quarantined == 4
+
+
+@pytest.mark.parametrize(
+    ("pattern", "escape", "yes", "no"),
+    [
+        ("a%", None, ["a", "ab", "a\nb"], ["", "ba", "A"]),
+        ("a_c", None, ["abc", "a🙂c", "a\nc"], ["ac", "abbc"]),
+        ("100!%", "!", ["100%"], ["100", "1000"]),
+        ("a.c", None, ["a.c"], ["abc"]),
+        ("\\%", None, ["\\", "\\a"], ["%"]),
+    ],
+)
+def test_like_patterns_mean_what_sql_says(pattern: str, escape: str | None, yes: list[str], no: list[str]) -> None:
+    found = re.compile(like_regex(pattern, escape).replace("\\z", "\\Z"))
+    assert [bool(found.search(text)) for text in [*yes, *no]] == [True] * len(yes) + [False] * len(no)
+
+
+def test_like_patterns_run_on_every_engine(engine: Engine, tmp_path: Path) -> None:
+    check = {"expect_column_values_to_not_match_like_pattern": {"column": "emp_no", "like_pattern": "É_%"}}
+    rows = [{**GOOD, "emp_no": name} for name in ("Éa", "É", "éa", "É é")]
+    made = judge(engine, tmp_path, payslips(checks=[check]), rows)
+    assert made.results[-1].unexpected_count == 2
+
+
+def test_numbers_do_not_depend_on_rounding_or_width(engine: Engine, tmp_path: Path) -> None:
+    columns = {"big": {"type": "integer", "category": "none"}, "real": {"type": "float", "category": "none"}}
+    wide = {"severity": "warn", "min_value": 0}
+    names = ("sum", "stdev", "median")
+    checks = [{f"expect_column_{name}_to_be_between": {"column": c, **wide}} for c in columns for name in names]
+    table = Table.model_validate({"columns": columns, "checks": checks})
+    top = 10**18 - 1
+    rows = [{"big": str(top), "real": "1e16"}, {"big": str(top), "real": "1"}, {"big": "-3", "real": "-1e16"}]
+    made = judge(engine, tmp_path, table, [dict(row) for row in rows])
+    found = [result.observed_value for result in made.results[1:]]
+    assert found[0] == 2 * top - 3 and found[2] == top
+    assert found[3] == 1.0 and found[5] == 1.0
+    assert found[1] == pytest.approx(577350269189625764.1, rel=1e-15) and found[4] == pytest.approx(1e16)
+
+
+def test_every_expectation_of_great_expectations_runs_or_says_why_not() -> None:
+    from importlib.util import find_spec
+
+    spec = find_spec("great_expectations")
+    assert spec and spec.submodule_search_locations
+    folder = Path(next(iter(spec.submodule_search_locations))) / "expectations" / "core"
+    core = {path.stem for path in folder.glob("*expect*.py")}
+    assert core - {*EXPECTATIONS, *LEFT_OUT} == set() and {*EXPECTATIONS, *LEFT_OUT} - core == set()
