@@ -19,7 +19,7 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 	@$(BIN)/python -m potable.estate serve demo/estate -- $(BIN)/potable -C demo run
 	@$(BIN)/potable -C demo show employee_attrition
 
-test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(AIRFLOW)/.ready  ## all tests
+test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.airbyte $(AIRFLOW)/.ready  ## all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12
 
 lint: $(READY) types  ## style, types, import layers

@@ -16,10 +16,10 @@ from tests.sources import connector_of
 
 from potable.cli.app import cli
 from potable.cli.discovering import _columns, _quoted
-from potable.contracts.suggest import keys, suggested
 from potable.errors import DataError, ProjectError
 from potable.privacy.classify import classified
 from potable.project import one_source
+from potable.sources.suggest import keys, suggested
 
 ROWS = [
     f"E{n:05d},Person{n} Testname,p{n}@example.org,2024-01-{n % 28 + 1:02d},{n * 10}.50,{'EUR' if n % 3 else 'USD'},00{n}\n"

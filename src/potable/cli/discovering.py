@@ -2,7 +2,7 @@
 
 What a file of a source says of its tables beside how they are found (columns, keys, checks) is left aside; every
 column there is becomes one, with type, category and promises suggested and the evidence beside it. Types and
-promises come from `contracts.suggest`, categories from `privacy.classify`; nothing is declared harmless, so the
+promises come from `sources.suggest`, categories from `privacy.classify`; nothing is declared harmless, so the
 plan stops until a person has decided.
 """
 
@@ -20,13 +20,13 @@ from ruamel.yaml import YAML
 
 from potable import plugins
 from potable.cli.sources import known_source
-from potable.contracts.suggest import Suggestion, keys, suggested
 from potable.declarations import Document, own_variables, read
 from potable.errors import DataError, ProjectError
 from potable.privacy.categories import FREE_TEXT
 from potable.privacy.classify import Guess, classified
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
+from potable.sources.suggest import Suggestion, keys, suggested
 from potable.tables import Table
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
