@@ -141,7 +141,8 @@ def _key(value: Any) -> str:
         value = list(value.values())
     if isinstance(value, list):
         return ",".join(_key(item) for item in value)
-    return f"{float(value):.9f}" if isinstance(value, int | float) else str(value)[:10]
+    # zero has two signs and one value
+    return f"{float(value) + 0.0:.9f}" if isinstance(value, int | float) else str(value)[:10]
 
 
 WORD, OTHER, NUMBER, REAL, DAY = ({"column": name} for name in ("word", "other", "number", "real", "day"))
