@@ -40,6 +40,8 @@ lock:  ## renew the lock files (needs uv)
 	$(COMPILE) pyproject.toml --extra all --group dev -o requirements.lock
 	$(COMPILE) pyproject.toml --extra all --extra spark --group dev -c requirements.lock -o requirements-spark.lock
 	$(COMPILE) requirements-airflow.in -o requirements-airflow.lock
+	$(COMPILE) tests/sources/airbyte.in -o tests/sources/airbyte.lock
+	$(COMPILE) tests/sources/singer.in -o tests/sources/singer.lock
 
 clean:
 	rm -rf $(VENV) $(AIRFLOW) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -76,11 +78,11 @@ $(VENV)/.mariadb: $(READY) tests/sources/mariadb/pom.xml
 	  && rm *.jar && touch ../.mariadb || true
 
 # real connectors, each kind in an environment of its own; without them the tests that need them say so and are skipped
-$(VENV)/.airbyte: $(READY) tests/sources/airbyte.txt tests/sources/singer.txt
+$(VENV)/.airbyte: $(READY) tests/sources/airbyte.lock tests/sources/singer.lock
 	@rm -rf $(VENV)/airbyte $(VENV)/singer
 	@$(PYTHON) -m venv $(VENV)/airbyte && $(PYTHON) -m venv $(VENV)/singer && \
-	  $(VENV)/airbyte/bin/python $(INSTALL) -r tests/sources/airbyte.txt && \
-	  $(VENV)/singer/bin/python $(INSTALL) -r tests/sources/singer.txt && touch $@ || true
+	  $(VENV)/airbyte/bin/python $(INSTALL) --require-hashes -r tests/sources/airbyte.lock && \
+	  $(VENV)/singer/bin/python $(INSTALL) --require-hashes -r tests/sources/singer.lock && touch $@ || true
 
 # Airflow never meets the product's environment; where it cannot be had, its tests say so and are skipped
 $(AIRFLOW)/.ready: requirements-airflow.lock
