@@ -30,8 +30,9 @@ lint: $(READY) types  ## style, types, import layers
 types: $(READY)
 	@$(BIN)/mypy
 
-docs: $(READY)  ## renew docs/reference from the code
+docs: $(READY)  ## renew docs/reference and docs/faults.md from the code
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m tests.sources.test_fault_matrix
 
 bench: $(READY)  ## time and memory at three sizes, on every engine that runs here, and how both grow
 	@$(BIN)/python bench/main_job.py

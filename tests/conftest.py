@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.sources.web import Server
 
 from potable.engines.base import Engine
 from potable.engines.duckdb import DuckDBEngine
@@ -129,3 +130,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             server = servers.get_server(folder)
         yield server.get_uri()
         server.cleanup()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A real HTTP server that does as it is told."""
+    made = Server()
+    yield made
+    made.close()

@@ -193,7 +193,7 @@ def _said_by(world: World, script: str, kind: str) -> Case:
     return Case(made, world.folder, world.folder / "scratch", secrets=(SECRET,), away=away)
 
 
-mock, server = test_kafka.mock, __import__("tests.sources.conftest", fromlist=["server"]).server
+mock = test_kafka.mock
 KINDS = {make.__name__.rstrip("_"): make for make in (csv, json_, fixed, xlsx, xml, docx, pdf, email, text, sql, postgres, rest, kafka, kinesis, airbyte, singer)}  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A real HTTP server that does as it is told; a real MariaDB server, the one the Makefile fetched or one that is installed; and connections that end mid-way."""
+"""A real MariaDB server, the one the Makefile fetched or one that is installed; and connections that end mid-way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from tests.sources.objects import SECRET, landed_rows
-from tests.sources.web import Server
 
 from potable.errors import EnvironmentFailure
 from potable.sources import sql
@@ -111,10 +110,3 @@ def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCa
         assert len(list(landed_rows(source, landing, "people"))) == rows
 
     return proven
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    made = Server()
-    yield made
-    made.close()

@@ -57,11 +57,16 @@ def lost(source: Source[Any], object_: Blob, table: str = "t") -> str:
     return reason
 
 
+def landed_blobs(landing: Landing) -> Iterator[tuple[str, Blob]]:
+    """What a raw zone holds now, by table."""
+    for item in current(landing.log).objects.values():
+        for table in item.tables:
+            root = landing.store.locate("")
+            yield table, Blob(item.name, root, item.path, item.zstd, item.bytes, item.batch, item.skip)
+
+
 def landed_rows(source: Source[Any], landing: Landing, table: str) -> Iterator[dict[str, Any]]:
     """What a raw zone says now."""
-    for item in current(landing.log).objects.values():
-        if table not in item.tables:
-            continue
-        held = Blob(item.name, landing.store.locate(""), item.path, item.zstd, item.bytes, item.batch, item.skip)
-        for batch in source.parse(table, held):
+    for name, held in landed_blobs(landing):
+        for batch in source.parse(table, held) if name == table else ():
             yield from batch.to_pylist()

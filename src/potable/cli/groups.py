@@ -54,6 +54,23 @@ def discover_source(settings: Settings, name: str, rows: int, write: bool, outpu
     show_result(output, facts, text)
 
 
+@source.command("reconcile")
+@click.argument("name", metavar="TABLE")
+@output_option
+@click.pass_obj
+def reconcile_source(settings: Settings, name: str, output: str) -> None:
+    """Compare what is landed of TABLE (hrms.people) with all its source has now, by month of its `time`.
+
+    The source is read whole and nothing is landed. Exit code 1 when records of the source are not landed.
+    """
+    from potable.cli.reconciling import reconciled
+
+    facts, text = reconciled(settings.project(), name)
+    show_result(output, facts, text)
+    if facts["missing"]:
+        sys.exit(1)
+
+
 @click.group()
 def state() -> None:
     """How far each source has been read."""

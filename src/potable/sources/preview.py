@@ -33,6 +33,11 @@ class _Offered(Blob):
         return self.arrival.open()
 
 
+def offered(arrival: Arrival) -> Blob:
+    """What arrives as if it had landed."""
+    return _Offered(arrival.name, "", "", False, 0, skip=arrival.skip, arrival=arrival)
+
+
 @dataclass(frozen=True)
 class Preview:
     """The first records of one table."""
@@ -69,7 +74,7 @@ def preview(source: Source[Any], *, base: Path, rows: int) -> dict[str, Preview]
 
 
 def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | None, rows: int) -> Preview:
-    blob = _Offered(arrival.name, "", "", False, 0, skip=arrival.skip, arrival=arrival)
+    blob = offered(arrival)
     held = [before.rows] if before else []
     wanted = rows - (before.rows.num_rows if before else 0)
     try:

@@ -1,0 +1,45 @@
+"""`potable source reconcile`: what is landed of a table against what its source has now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from potable.cli.output import table
+from potable.errors import ProjectError, did_you_mean
+from potable.project import Project
+from potable.runs.quarantined import reading
+from potable.runs.reconciled import reconcile
+from potable.sources.ingest import Landing
+
+
+def reconciled(project: Project, name: str) -> tuple[dict[str, Any], str]:
+    """Facts and text about every month of a table; the text lists those that differ.
+
+    Raises:
+        ProjectError: P031, the project has no such table; P004, it has no key.
+        EnvironmentFailure: the source cannot be read, or cannot be compared (E007).
+    """
+    if name not in project.tables:
+        known = sorted(project.tables)
+        hint = did_you_mean(name, known)
+        raise ProjectError(f"the project has no table `{name}`", "P031", hint=hint, allowed=", ".join(known))
+    source, short = name.split(".", 1)
+    lake = project.lake()
+    landing = Landing(lake.restricted, lake.batches(source))
+    scratch = project.root / project.platform.scratch
+    with reading(project) as engine:
+        found = reconcile(project.sources[source], short, landing, base=project.root, engine=engine, scratch=scratch)
+    missing, gone = (sum(getattr(item, part) for item in found) for part in ("missing", "gone"))
+    facts = {"table": name, "missing": missing, "gone": gone, "months": [asdict(item) for item in found]}
+    whole = f"{sum(item.source for item in found):,} records of `{name}` in {len(found):,} months"
+    rows = [
+        [item.month or "no time", item.source, item.landed, item.missing, item.gone]
+        for item in found
+        if item.missing or item.gone
+    ]
+    if not rows:
+        return facts, f"{whole}: all are landed, and none is landed that is gone"
+    listed = table(rows, ["month", "in the source", "landed", "not landed", "gone from the source"])
+    ending = "what was recorded since the last run is landed by potable run"
+    return facts, f"{whole}\n{listed}\n{ending}; all else by: potable run --full-refresh"
