@@ -62,10 +62,15 @@ def test_nothing_is_ever_suggested_as_harmless(project: Path) -> None:
     assert "category: none" not in text and "category: decide" in text
 
 
-def test_no_value_that_few_share_is_quoted(project: Path) -> None:
-    text = discover(project).stdout
+def test_words_are_quoted_only_when_asked_for_and_shared(project: Path) -> None:
+    path = project / "dumps" / "a.csv"
+    rows = path.read_text().splitlines()
+    path.write_text("\n".join([f"{rows[0]},Manager", *(f"{row},Ada Boss" for row in rows[1:])]) + "\n")
+    assert "value_set" not in discover(project).stdout
+    text = discover(project, "--words").stdout
     assert "value_set: [EUR, USD]" in text
-    assert not any(word in text for word in ("Person1", "E00001", "@example", "2024-01"))
+    # a manager of many is still somebody
+    assert not any(word in text for word in ("Ada", "Person1", "E00001", "@example", "2024-01"))
 
 
 def test_the_file_written_loads_and_keeps_its_references(project: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from potable import plugins
 from potable.cli.sources import known_source
 from potable.declarations import Document, own_variables, read
 from potable.errors import DataError, ProjectError
-from potable.privacy.categories import FREE_TEXT
+from potable.privacy.categories import FREE_TEXT, is_direct
 from potable.privacy.classify import Guess, classified
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
@@ -35,11 +35,12 @@ _SAMPLE = 500
 """Values a category is told from."""
 
 
-def discovered(root: Path, name: str, *, rows: int, write: bool) -> tuple[dict[str, Any], str]:
+def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) -> tuple[dict[str, Any], str]:
     """Facts, and the text of a contract for source `name`, from the first `rows` records of each table.
 
     Args:
         write: put it into the source's file; only where no table has columns yet.
+        words: quote the words of small sets, where the column does not look like an identifier or a text.
 
     Raises:
         ProjectError: P031 there is no such source, P005 it is to be written and has columns already, or the
@@ -144,7 +145,7 @@ def _columns(paths: Any) -> dict[str, str]:
     return names
 
 
-def _table(columns: Mapping[str, str], rows: pa.Table) -> tuple[dict[str, Any], list[str]]:
+def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dict[str, Any], list[str]]:
     """Facts about a table, and the lines of its contract."""
     columns = {name: path for name, path in columns.items() if name in rows.schema.names}
     texts = {name: rows[name].combine_chunks() for name in columns}
@@ -159,7 +160,8 @@ def _table(columns: Mapping[str, str], rows: pa.Table) -> tuple[dict[str, Any], 
     lines += [f"unique: [{', '.join(unique)}]  # tells all {rows.num_rows:,} records apart"] if unique else []
     if dated:
         lines += [f"# time: when it happened, known: when it became known; of {', '.join(dated)}"]
-    if checks := list(_checks(hints)):
+    quoted = [name for name, guess in guesses.items() if words and _quotable(guess)]
+    if checks := list(_checks(hints, quoted)):
         lines += ["checks:", *(f"  - {check}" for check in checks)]
     facts = {
         name: {"path": columns[name], "type": hint.type, "category": guesses[name].category, "key": guesses[name].key}
@@ -179,11 +181,15 @@ def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[st
     yield f"{name}: {{{', '.join(parts)}}}  # {hint.evidence}{why}"
 
 
-def _checks(hints: Mapping[str, Suggestion]) -> Iterator[str]:
+def _quotable(guess: Guess) -> bool:
+    return not guess.key and guess.category != FREE_TEXT and not is_direct(guess.category)
+
+
+def _checks(hints: Mapping[str, Suggestion], quoted: Collection[str]) -> Iterator[str]:
     for name, hint in hints.items():
         if hint.at_least_zero:
             yield f"expect_column_values_to_be_between: {{column: {name}, min_value: 0}}"
-        if hint.words:
+        if hint.words and name in quoted:
             words = ", ".join(map(_quoted, hint.words))
             yield f"expect_column_values_to_be_in_set: {{column: {name}, value_set: [{words}]}}"
 

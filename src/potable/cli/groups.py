@@ -41,16 +41,17 @@ def preview_source(settings: Settings, name: str, wanted: str | None, rows: int,
     "--rows", type=click.IntRange(1), default=10_000, show_default=True, help="Records to read of each table."
 )
 @click.option("--write", is_flag=True, help="Write it into the source's file, where no table has columns yet.")
+@click.option("--words", is_flag=True, help="Quote words of small sets that many records share; they may be names.")
 @output_option
 @click.pass_obj
-def discover_source(settings: Settings, name: str, rows: int, write: bool, output: str) -> None:
+def discover_source(settings: Settings, name: str, rows: int, write: bool, words: bool, output: str) -> None:
     """Suggest a contract for SOURCE from its first records: columns, types, keys, categories, checks.
 
     sources/SOURCE.yaml must say what the system is and where; its tables need no columns yet. Nothing is landed.
     """
     from potable.cli.discovering import discovered
 
-    facts, text = discovered(settings.folder, name, rows=rows, write=write)
+    facts, text = discovered(settings.folder, name, rows=rows, write=write, words=words)
     show_result(output, facts, text)
 
 
