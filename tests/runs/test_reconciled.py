@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.runs.test_layers import VARIABLES, notes_project
 from tests.sources.test_onwards import World
+from tests.sources.test_sql import filled
 from tests.sources.web import Server
 
 from potable import plugins
@@ -92,6 +93,19 @@ def test_pages_are_compared_too(tmp_path: Path, server: Server, engine: Engine) 
     records[1:] = [{"id": 4, "at": "2024-04-01"}]
     found = [(item.month, item.missing, item.gone) for item in compared(made, engine, source)]
     assert found == [("2024-01", 0, 0), ("2024-02", 0, 1), ("2024-03", 0, 1), ("2024-04", 1, 0)]
+
+
+def test_moments_with_a_zone_count_in_their_month_of_utc(postgres: str, tmp_path: Path, engine: Engine) -> None:
+    rows = "(1, timestamptz '2024-02-01 00:30+02'), (2, timestamptz '2024-02-01 03:00+02'), (3, NULL)"
+    filled(postgres, f"DROP TABLE IF EXISTS t; CREATE TABLE t (id int, at timestamptz); INSERT INTO t VALUES {rows}")
+    made = World(tmp_path)
+    table = {"columns": {"id": {"type": "integer"}, "at": {"type": "timestamp"}}, "unique": ["id"], "time": "at"}
+    keys = {"source": "s", "type": "sql", "url": postgres, "tables": {"t": table}}
+    source = plugins.load("sources", "sql").model_validate(keys)
+    ingest(source, made.landing, base=tmp_path)
+    filled(postgres, "DELETE FROM t WHERE id = 2")
+    expected = [Period("", 1, 1, 0, 0), Period("2024-01", 1, 1, 0, 0), Period("2024-02", 0, 1, 0, 1)]
+    assert compared(made, engine, source) == expected
 
 
 def test_a_table_without_a_key_is_refused(tmp_path: Path, engine: Engine) -> None:
