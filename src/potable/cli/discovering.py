@@ -69,12 +69,7 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
             state="nothing was written",
         )
     seen, left_out = _read(document, columns, root, rows)
-    found = {
-        table: _table(
-            {name: path for name, path in columns[table].items() if name in item.rows.schema.names}, item.rows
-        )
-        for table, item in seen.items()
-    }
+    found = {table: _table(columns[table], item.rows, words) for table, item in seen.items()}
     for table, paths in left_out.items():
         found[table][1].append(f"# repeats in a record, so it is a table of its own: {', '.join(paths)}")
     text = _text(document, tables, found)
