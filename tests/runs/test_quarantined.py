@@ -137,12 +137,45 @@ def test_replaying_again_takes_back_nothing(call: Call) -> None:
         ]
 
 
-def test_a_replay_that_a_check_stops_leaves_what_was_held_back(call: Call, notes: Path) -> None:
-    edit(notes, "expect_table_row_count_to_be_between: {max_value: 14}", "expect_table_row_count_to_equal: {value: 1}")
+def test_a_check_that_stops_a_replay_leaves_the_table_and_tells_what_it_found(call: Call, notes: Path) -> None:
+    edit(
+        notes,
+        "min_value: 0}\n      - expect_column_values_to_be_between: {column: level",
+        "min_value: 0, mostly: 1}\n      - expect_column_values_to_be_between: {column: level",
+    )
     code, out, err = call("quarantine", "replay", "notes.notes")
-    assert (code, out) == (1, "") and "D001" in err
+    assert (code, out) == (1, "") and "D001" in err and "next:    potable quarantine show notes.notes" in err
     (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
-    assert (found["rows"], found["current"]) == (4, False)
+    assert (found["rows"], found["current"], found["stopped"]) == (4, True, True)
+    shown = facts(call("quarantine", "show", "notes.notes", "--reason", "be_between", "-o", "json"))
+    assert [(item["object"], item["record"]) for item in shown] == [("n.csv", 4)]
+    runs = sorted((notes / "lake/open/runs").glob("*.json"))
+    assert json.loads(runs[-1].read_text())["tables"][0]["reasons"]["be_between:amount"] == 1
+
+
+def test_what_was_stopped_is_done_once_it_is_mended(call: Call, notes: Path) -> None:
+    path = notes / "sources" / "notes.yaml"
+    good = path.read_text()
+    path.write_text(
+        good.replace(
+            "expect_table_row_count_to_be_between: {max_value: 14}", "expect_table_row_count_to_equal: {value: 1}"
+        )
+    )
+    assert call("quarantine", "replay", "notes.notes")[0] == 1
+    path.write_text(good)
+    (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
+    assert (found["rows"], found["current"], found["stopped"]) == (4, True, False)
+
+
+def test_what_checks_found_is_told_as_great_expectations_does(call: Call, notes: Path) -> None:
+    runs = [json.loads(path.read_text()) for path in (notes / "lake/open/runs").glob("*.json")]
+    name = next(run["run"] for run in runs if run["tables"])
+    (found,) = facts(call("report", name, "--format", "gx"))
+    assert (found["suite_name"], found["success"]) == ("notes.notes", False)
+    by_column = {entry["expectation_config"]["kwargs"].get("column"): entry["result"] for entry in found["results"]}
+    assert by_column["amount"]["unexpected_count"] == 1 and by_column["amount"]["partial_unexpected_list"] == [-1]
+    assert found["meta"]["mistyped_rows"] == 2
+    assert facts(call("report", name, "-o", "json"))["report"].endswith(f"{name}.html")
 
 
 def test_unknown_and_unvalidated_tables_are_told(call: Call) -> None:

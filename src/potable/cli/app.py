@@ -175,13 +175,22 @@ def show(settings: Settings, dataset: str | None, rows: int, output: str) -> Non
 
 @cli.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "gx"]),
+    default="html",
+    show_default=True,
+    help="gx: print what the checks found as validation results of Great Expectations, one per table.",
+)
 @output_option
 @click.pass_obj
-def report(settings: Settings, run_id: str | None, output: str) -> None:
+def report(settings: Settings, run_id: str | None, form: str, output: str) -> None:
     """Write the HTML report of a run (the latest) and print its path."""
-    from potable.cli.reporting import report_of
+    from potable.cli.reporting import report_of, results_of
 
-    facts, text = report_of(settings.project(offline=True), run_id)
+    made = results_of if form == "gx" else report_of
+    facts, text = made(settings.project(offline=True), run_id)
     show_result(output, facts, text)
 
 

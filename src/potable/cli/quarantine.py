@@ -39,9 +39,11 @@ def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], 
         reasons = dict(found.reasons) | ({"belongs_to_nobody": found.nobody} if found.nobody else {})
         facts.append({"table": name, "rows": found.rows, "nobody": found.nobody, "cells": found.cells})
         facts[-1] |= {"rows_in": found.rows_in, "reasons": reasons, "current": found.current}
+        facts[-1]["stopped"] = found.stopped
         total = found.rows + found.nobody
         first = [name, total, found.cells, share(total, found.rows_in) if total else ""]
-        told = [f"{count:,} {plain(reason)}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])]
+        told = ["a check stops the table"] * found.stopped
+        told += [f"{count:,} {plain(reason)}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])]
         rows.append([*first, told[0] if told else ""])
         rows += [["", "", "", "", reason] for reason in told[1:]]
     text = table(rows, ["table", "rows held back", "cells nulled", "of its rows", "reasons (a row may have several)"])

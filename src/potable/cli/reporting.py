@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from potable.contracts.gx import to_gx
+from potable.contracts.results import Result
 from potable.errors import EnvironmentFailure, did_you_mean
 from potable.project import Project
 from potable.report.html import render
@@ -27,6 +29,26 @@ def report_of(project: Project, run: str | None) -> tuple[dict[str, Any], str]:
     Raises:
         EnvironmentFailure: E008, there is no such run.
     """
+    record = _record(project, run)
+    page = write_report(project, record)
+    return {"run": record.run, "report": page}, page
+
+
+def results_of(project: Project, run: str | None) -> tuple[list[dict[str, Any]], str]:
+    """What the checks of a run found, as validation results of Great Expectations: one per table, and as JSON.
+
+    Raises:
+        EnvironmentFailure: E008, there is no such run.
+    """
+    record = _record(project, run)
+    meta = {"run": record.run, "started": record.started, "potable": record.potable}
+    found = [
+        to_gx([Result(**vars(check)) for check in table.checks], table.table, meta=meta) for table in record.tables
+    ]
+    return found, json.dumps(found, indent=2, ensure_ascii=False, default=str)
+
+
+def _record(project: Project, run: str | None) -> RunRecord:
     lake = project.lake()
     runs = run_names(lake)
     chosen = run or (runs[-1] if runs else None)
@@ -34,9 +56,7 @@ def report_of(project: Project, run: str | None) -> tuple[dict[str, Any], str]:
         problem = f"there is no run `{run}`" if run else "nothing has been run yet"
         hint = did_you_mean(run or "", runs)
         raise EnvironmentFailure(problem, "E008", hint=hint, next="potable run")
-    record = RunRecord.from_bytes(lake.open.get(f"runs/{chosen}.json"))
-    page = write_report(project, record)
-    return {"run": chosen, "report": page}, page
+    return RunRecord.from_bytes(lake.open.get(f"runs/{chosen}.json"))
 
 
 def run_names(lake: Lake) -> list[str]:

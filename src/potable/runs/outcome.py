@@ -48,7 +48,7 @@ def _counts(shop: Workshop, verb: str, name: str) -> Mapping[str, int]:
 
 def _tables(shop: Workshop) -> Iterator[TableRecord]:
     for name in shop.project.tables:
-        manifest = _manifest(shop, "validate", name)
+        manifest = _manifest(shop, "validate", name) or shop.stopped.get(name)
         if manifest is None:
             continue
         protected = _counts(shop, "protect", name)

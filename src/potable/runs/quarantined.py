@@ -22,6 +22,7 @@ from potable.privacy.protect import REASON
 from potable.project import Project, memory_bytes
 from potable.runs.plan import Step, validate_steps
 from potable.runs.record import RunRecord
+from potable.runs.restricted import stopped_path
 from potable.sources.base import Blob, Landed
 from potable.sources.ingest import Raw, current
 from potable.store.layout import Lake
@@ -47,6 +48,8 @@ class Held:
     rows_in: int
     current: bool
     """Whether this is what the contract of today makes of what is landed now."""
+    stopped: bool
+    """Whether a check stopped the table, so that no row of it went on."""
     files: Sequence[str] = field(repr=False)
     """Absolute paths of the rows that broke the contract."""
     nobody_files: Sequence[str] = field(repr=False, default=())
@@ -76,7 +79,9 @@ def held(project: Project, name: str) -> Held | None:
     lake, source = project.lake(), name.split(".", 1)[0]
     landed = tuple(current(lake.batches(source)).objects.values())
     (step,) = validate_steps(project, {source: landed}, [name])
-    found = _made(lake, step)
+    found = find(lake.restricted, step.folder)
+    halted = None if found else lake.restricted.get_if_present(stopped_path(step))
+    found = Manifest.from_bytes(halted) if halted else found or _earlier(lake, step)
     if found is None:
         return None
     nobody = _nobody(lake, name)
@@ -88,6 +93,7 @@ def held(project: Project, name: str) -> Held | None:
         reasons=found.facts["reasons"],
         rows_in=found.counts["rows_in"],
         current=found.fingerprint == step.fingerprint,
+        stopped=bool(halted),
         files=found.paths(lake.restricted, "quarantine"),
         nobody_files=_listed(lake, nobody.facts["nobody"]) if nobody else (),
     )
@@ -179,10 +185,8 @@ def _landed_at(stored: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, str]]
         yield number, match[1].decode() if match else ""
 
 
-def _made(lake: Lake, step: Step) -> Manifest | None:
-    """The step's manifest, or that of the newest run that has one for the same table."""
-    if found := find(lake.restricted, step.folder):
-        return found
+def _earlier(lake: Lake, step: Step) -> Manifest | None:
+    """The manifest of the newest run that has one for the same table."""
     for run in _runs(lake):
         earlier = replace(step, fingerprint=_of(run, step.label))
         if earlier.fingerprint and (found := find(lake.restricted, earlier.folder)):

@@ -51,7 +51,6 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         places=Places(locate(attempt), locate(aside)),
         standing=_standing(shop, before, {item.name: item.batch for item in shop.landed[source_name]}),
     )
-    _require_kept(step.name, made)
     files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells}
     facts = {
         "reasons": made.reasons,
@@ -71,7 +70,18 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "cells": before.rows("cells") + sum(part.rows for part in made.cells),
     }
     folders = {output: f"{aside}/{output}" for output in ("quarantine", "cells")}
-    return Made(_with_rows(files), counts, facts, folders, before.files)
+    done = Made(_with_rows(files), counts, facts, folders, before.files)
+    if made.stopped:
+        # not done, but people want to see what was found and which rows it were
+        shop.stopped[step.name] = done.manifest(step, attempt)
+        shop.lake.restricted.put(stopped_path(step), [shop.stopped[step.name].to_bytes()])
+        raise _stop(step.name, made)
+    return done
+
+
+def stopped_path(step: Step) -> str:
+    """Where what a check stopped is described, below the restricted root; the step is not done by it."""
+    return f"{step.folder.replace('validated/', 'quarantine/', 1)}/stopped.json"
 
 
 def _earlier(shop: Workshop, step: Step) -> tuple[int, Manifest]:
@@ -101,23 +111,18 @@ def _with_rows(files: Mapping[str, Sequence[Part]]) -> dict[str, list[Part]]:
     return {output: [part for part in parts if part.rows] for output, parts in files.items()}
 
 
-def _require_kept(name: str, made: Validated) -> None:
-    """Stop where a check says so.
-
-    Raises:
-        DataError: D001, with the check.
-    """
-    if made.stopped:
-        others = len(made.stopped) - 1
-        more = f"; {others} more check{'s' * (others > 1)} too: {', '.join(made.stopped[1:])}" if others else ""
-        raise DataError(
-            f"`{name}` breaks {made.stopped[0]}",
-            "D001",
-            given=f"{made.told[0]}{more}",
-            hint="the records that fail lie in the quarantine of the restricted root; mend the source or the check",
-            state="nothing was published; the last version stays current",
-            next="potable report",
-        )
+def _stop(name: str, made: Validated) -> DataError:
+    """The error of a table that a check stops."""
+    others = len(made.stopped) - 1
+    more = f"; {others} more check{'s' * (others > 1)} too: {', '.join(made.stopped[1:])}" if others else ""
+    return DataError(
+        f"`{name}` breaks {made.stopped[0]}",
+        "D001",
+        given=f"{made.told[0]}{more}",
+        hint="the records that fail lie in the quarantine of the restricted root; mend the source or the check",
+        state="nothing was published; the last version stays current",
+        next=f"potable quarantine show {name}" if made.rows_quarantined else "potable report",
+    )
 
 
 def require_total(shop: Workshop) -> None:

@@ -63,6 +63,8 @@ class Workshop:
     """Current raw objects by source."""
     done: dict[tuple[str, str], tuple[Step, Manifest]] = field(default_factory=dict)
     """Finished steps by verb and name."""
+    stopped: dict[str, Manifest] = field(default_factory=dict)
+    """What validate found in tables that a check stopped, by table; no step is done by it."""
 
     def manifest(self, verb: str, name: str) -> Manifest:
         """The manifest of an earlier step."""
