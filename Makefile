@@ -9,7 +9,7 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 EMPLOYEES ?= 2000
 YEARS ?= 20
 
-.PHONY: demo test lint types docs bench lock clean
+.PHONY: demo test test-long lint types docs bench lock clean
 
 demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to one dataset
 	@rm -rf demo
@@ -19,8 +19,11 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 	@$(BIN)/python -m potable.estate serve demo/estate -- $(BIN)/potable -C demo run
 	@$(BIN)/potable -C demo show employee_attrition
 
-test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.airbyte $(AIRFLOW)/.ready  ## all tests
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12
+test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(AIRFLOW)/.ready  ## all tests but the longest
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12 -m "not long"
+
+test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.airbyte  ## whole runs on S3 and under more faults, and real connectors
+	@$(BIN)/python -m pytest -q --durations 12 -m "long or airbyte"
 
 lint: $(READY) types  ## style, types, import layers
 	@$(BIN)/ruff check .

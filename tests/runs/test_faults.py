@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -81,10 +82,15 @@ def test_an_export_that_is_cut_or_not_xml(published: Bench, tmp_path: Path, dama
     assert published.version.number == 1
 
 
-def test_a_word_document_that_is_none(published: Bench, tmp_path: Path) -> None:
+def test_a_word_document_that_is_none_costs_itself_only(published: Bench, tmp_path: Path) -> None:
     bench = copied(published, "EXIT_INTERVIEWS", tmp_path / "interviews")
-    sorted((tmp_path / "interviews").iterdir())[0].write_bytes(b"not a zip")
-    refused(bench, "D007", 1)
+    broken = sorted((tmp_path / "interviews").iterdir())[0]
+    broken.write_bytes(b"not a zip")
+    assert command(bench, "run", "--only", "ingest").returncode == 0
+    assert command(bench, "run", "--only", "validate").returncode == 0
+    shown = command(bench, "quarantine", "show", "exit_interviews.interviews", "--limit", "999", "-o", "json")
+    reasons = {item["object"]: item["reasons"] for item in json.loads(shown.stdout)}
+    assert reasons[broken.name] == ["mistyped:@record: damaged"]
 
 
 def test_a_wrong_token_is_refused_and_not_shown(published: Bench) -> None:

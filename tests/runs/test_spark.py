@@ -73,7 +73,7 @@ def test_spark_gives_the_same_bytes_as_duckdb(finished: Finished, here: Finished
     assert states(other.run()) == {"skipped"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_spark_on_s3_gives_the_same_bytes(finished: Finished, tmp_path: Path, object_store: str) -> None:
     """In processes of their own, because another test's Spark may run in this one."""
     url = f"{object_store}/spark"
@@ -105,6 +105,7 @@ def leftovers(bench: Bench) -> list[str]:
     return [str(path) for root in roots for path in root.rglob("*") if any(sign in path.name for sign in SIGNS)]
 
 
+@pytest.mark.long
 def test_a_killed_build_ends_with_the_same_bytes(finished: Finished, here: Finished, tmp_path: Path) -> None:
     """On a lake that has come as far as `protect`."""
     other = Bench(tmp_path / "project", finished[0].company)
