@@ -110,6 +110,13 @@ def test_elements_that_repeat_are_named_and_left_out(project: Path) -> None:
     assert "record: /all/slip" in result.stdout
 
 
+def test_an_unknown_kind_of_source_is_told_with_its_place(project: Path) -> None:
+    (project / "sources" / "k.yaml").write_text("source: k\ntype: kafkaa\n")
+    with pytest.raises(ProjectError) as failure:
+        discover(project, source="k")
+    assert "sources/k.yaml:2:7" in failure.value.text()
+
+
 def test_a_source_without_data_says_so(project: Path) -> None:
     (project / "dumps" / "a.csv").write_text("")
     with pytest.raises(DataError) as failure:

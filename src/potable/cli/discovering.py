@@ -87,7 +87,11 @@ def _source(document: Document, columns: Mapping[str, Any]) -> Source[Any]:
         for name, spec in tables.items()
     }
     data = {**document.data, "tables": {name: {**spec, "columns": columns[name]} for name, spec in kept.items()}}
-    model = plugins.load("sources", str(document.data.get("type")))
+    try:
+        model = plugins.load("sources", str(document.data.get("type")))
+    except ProjectError as failure:
+        failure.place = document.place("type")
+        raise
     source: Source[Any] = replace(document, data=data).model(model)
     return source
 
