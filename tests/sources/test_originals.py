@@ -143,7 +143,7 @@ def test_every_row_of_any_csv_has_its_record(
     # alone, what stood in an open quote would be a comment
     alone = test_csv.source(delimiter=",", encoding="utf-8", **{**keys, "comment": ""})
     for row, record in zip(rows, found, strict=True):
-        if keys.get("escape") and record.endswith(b"\\\r"):
+        if keys.get("escape") and record.endswith((b"\\\r", b"\\\n")):
             # an escaped newline is none, but at the end of a file pyarrow takes it for one
             continue
         (again,) = parsed(alone, blob(tmp_path_factory.getbasetemp(), b"a,b\n" + record, "one"))
