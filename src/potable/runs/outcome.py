@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from potable.datasets.version import Version
+from potable.runs.plan import REFERENCES
 from potable.runs.record import (
     CategoryRecord,
     CheckRecord,
@@ -52,19 +53,26 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
         if manifest is None:
             continue
         protected = _counts(shop, "protect", name)
+        found = [*manifest.facts["checks"], *_references(shop).get(name, ())]
         yield TableRecord(
             table=name,
             rows_in=manifest.counts["rows_in"],
             rows=manifest.counts["rows"],
             quarantined=manifest.counts["quarantined"],
             reasons=manifest.facts["reasons"],
-            checks=tuple(CheckRecord(**check) for check in manifest.facts["checks"]),
+            checks=tuple(CheckRecord(**check) for check in found),
             drift=tuple(manifest.facts["drift"]),
             nulls=manifest.facts["nulls"],
             cells_nulled=manifest.counts["cells"],
             protected_rows=protected.get("rows", 0),
             nobody=protected.get("quarantined", 0),
         )
+
+
+def _references(shop: Workshop) -> Mapping[str, Any]:
+    """What the checks found that look at another table, by the table they belong to."""
+    manifest = _manifest(shop, "validate", REFERENCES) or shop.stopped.get(REFERENCES)
+    return manifest.facts["checks"] if manifest else {}
 
 
 def _funnel(shop: Workshop, dataset: DatasetRecord | None) -> Iterator[Stage]:
