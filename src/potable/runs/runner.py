@@ -124,7 +124,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     """
     selection(project, options.select)
     started, begun = datetime.now(UTC), time.monotonic()
-    name = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    name = run_name(started)
     memory = memory_bytes(project.platform.memory)
     lake = project.lake()
     failure: PotableError | None = None
@@ -156,6 +156,11 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     lake.open.put_new(f"runs/{name}.json", record.to_bytes())
     lake.audit.add(_audit(record))
     return record
+
+
+def run_name(started: datetime) -> str:
+    """The name of a run: names in order are runs in the order of their start, to a millisecond."""
+    return f"{started:%Y%m%d-%H%M%S}-{started.microsecond // 1000:03d}{secrets.token_hex(2)[:3]}"
 
 
 def landed_now(project: Project, lake: Lake, sources: Collection[str] | None = None) -> dict[str, tuple[Any, ...]]:
