@@ -145,6 +145,7 @@ def validate(
     rules = rules_of(table, checks)
     staged = _staged(masked(parsed, table, rules), table, rules, places, engine=engine)
     own = scalars(engine, staged.agg(**judging.totals(staged, table, rules, checks)))
+    own |= judging.failures(staged, rules, engine)
     duplicates = None
     if table.unique:
         good, stands = _keyed(table, staged, rules), _keys(table, standing, engine)
