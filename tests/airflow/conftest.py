@@ -113,11 +113,11 @@ def until(ready: Callable[[], T], what: str, seconds: float = 240) -> T:
 
 @pytest.fixture(scope="session")
 def attrition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The attrition project of a company of 60 people; its .env tells where the systems are."""
+    """The attrition project of a company of 100 people; its .env tells where the systems are."""
     root = tmp_path_factory.mktemp("airflow") / "attrition"
     shutil.copytree(ROOT / "examples" / "attrition", root)
     with contextlib.redirect_stdout(io.StringIO()):
-        estate.make(root / "estate", employees=60, years=20, seed=7)
+        estate.make(root / "estate", employees=100, years=20, seed=7)
     settings = SETTINGS.format(python=sys.executable, project=root)
     with (root / "potable.yaml").open("a", encoding="utf-8") as file:
         file.write(settings)
