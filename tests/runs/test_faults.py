@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.runs.conftest import Bench, landed, make_bench
 
 from potable import estate
+from potable.cli.app import main
 from potable.runs.record import RunRecord
 
 Finished = tuple[Bench, RunRecord]
 ERROR_FORM = ("error[", "docs:")
 
 
-def command(bench: Bench, *arguments: str, **limits: int) -> subprocess.CompletedProcess[str]:
-    """The real command in a real process."""
-    environment = {**os.environ, **bench.company.variables}
-    call = [sys.executable, "-m", "potable", "-C", str(bench.root), *arguments]
-    return subprocess.run(call, env=environment, capture_output=True, text=True, check=False, timeout=300, **limits)
+@dataclass(frozen=True)
+class Ended:
+    """What a command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(bench: Bench, *arguments: str) -> Ended:
+    """The command as its entry point runs it, in this process: a new one would spend two seconds on imports."""
+    line = ["-C", str(bench.root), *arguments]
+    code, out, err = 0, io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patched.setattr(sys, "argv", ["potable", *line])
+        for name, value in bench.company.variables.items():
+            patched.setenv(name, value)
+        try:
+            main(line)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return Ended(code, out.getvalue(), err.getvalue())
 
 
 def copied(bench: Bench, variable: str, folder: Path) -> Bench:
