@@ -195,6 +195,23 @@ def report(settings: Settings, run_id: str | None, form: str, output: str) -> No
 
 
 @cli.command()
+@click.argument("select", required=False, metavar="[SOURCE|TABLE]")
+@output_option
+@click.pass_obj
+def test(settings: Settings, select: str | None, output: str) -> None:
+    """Run the tests that contracts declare: a few rows each, and what must become of them.
+
+    Nothing is read but the project's files. Exit code 1 when a test does not hold.
+    """
+    from potable.cli.testing import tested
+
+    facts, text, failed = tested(settings.project(offline=True), select)
+    show_result(output, facts, text, failed=failed)
+    if failed:
+        sys.exit(1)
+
+
+@cli.command()
 @output_option
 @click.pass_obj
 def doctor(settings: Settings, output: str) -> None:
