@@ -238,7 +238,9 @@ class DriftPolicy(Declaration):
     """What a change of the source does; landing itself never fails."""
 
     new_column: Literal["allow", "warn", "fail"] = "warn"
+    """A column that the contract does not declare."""
     missing_column: Literal["allow", "warn", "fail"] = "fail"
+    """A declared column that the source no longer has."""
     dialect: Literal["allow", "warn", "fail"] = "warn"
     """An object whose delimiter or encoding was found to be another than that of most objects."""
 

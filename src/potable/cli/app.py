@@ -75,6 +75,23 @@ def check(settings: Settings, output: str) -> None:
 
 
 @cli.command()
+@click.argument("name", type=click.Choice(["potable", "env", "source", "privacy", "features"]), required=False)
+@click.pass_obj
+def schema(settings: Settings, name: str | None) -> None:
+    """Write the JSON Schemas by which editors complete and check project files, or print the one of NAME.
+
+    They lie in .schemas/ of the project; the first line of a file names its schema. `init` writes both; write them
+    again after an upgrade, or when a connector was installed.
+    """
+    from potable.cli.schemas import schemas, write
+
+    if name:
+        click.echo(json.dumps(schemas()[name], indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(f"wrote {path}" for path in write(settings.folder)))
+
+
+@cli.command()
 @output_option
 @click.option("--exit-code", is_flag=True, help="Exit 5 when a run would do something.")
 @click.option("--estimate", is_flag=True, help="Predict time, memory, disk and shuffle of a full run instead.")

@@ -19,6 +19,8 @@ import pyarrow as pa
 from ruamel.yaml import YAML
 
 from potable import plugins
+from potable.cli.schemas import marked
+from potable.cli.schemas import write as write_schemas
 from potable.cli.sources import known_source
 from potable.declarations import Document, own_variables, read
 from potable.errors import DataError, ProjectError
@@ -74,7 +76,8 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
         found[table][1].append(f"# repeats in a record, so it is a table of its own: {', '.join(paths)}")
     text = _text(document, tables, found)
     if write:
-        (root / document.path).write_text(text, encoding="utf-8")
+        (root / document.path).write_text(marked(document.path, text), encoding="utf-8")
+        write_schemas(root)
         text = f"wrote {document.path}: every column without a category needs a decision\nnext: potable check"
     return {table: facts for table, (facts, _) in found.items()}, text
 
