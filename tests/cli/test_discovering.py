@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from tests.sources import connector_of
 
 from potable.cli.app import cli
-from potable.cli.discovering import _columns, _quoted
+from potable.cli.discovering import _columns, quoted
 from potable.errors import DataError, ProjectError
 from potable.privacy.classify import classified
 from potable.project import one_source
@@ -127,7 +127,7 @@ def test_a_source_without_data_says_so(project: Path) -> None:
 @given(st.text(min_size=1))
 def test_any_word_is_quoted_so_that_yaml_reads_it_back(text: str) -> None:
     printable = "".join(char for char in text if char.isprintable() and not 0xD800 <= ord(char) < 0xE000)
-    assert YAML(typ="safe", pure=True).load(f"[{_quoted(printable)}]") == [printable]
+    assert YAML(typ="safe", pure=True).load(f"[{quoted(printable)}]") == [printable]
 
 
 @given(st.sets(st.text(min_size=1), min_size=1))

@@ -241,7 +241,7 @@ def doctor(settings: Settings, output: str) -> None:
         sys.exit(3)
 
 
-for group in (groups.source, groups.state, groups.quarantine, groups.airflow):
+for group in (groups.source, groups.contract, groups.state, groups.quarantine, groups.airflow):
     cli.add_command(group)
 
 

@@ -73,6 +73,29 @@ def reconcile_source(settings: Settings, name: str, output: str) -> None:
 
 
 @click.group()
+def contract() -> None:
+    """What tables promise: suggest more of it, and exchange it with other tools."""
+
+
+@contract.command("suggest")
+@click.argument("select", metavar="SOURCE|TABLE")
+@click.option("--words", is_flag=True, help="Quote words of small sets that many records share; they may be names.")
+@click.option("--fresh", is_flag=True, help="Suggest all, also what is declared already.")
+@output_option
+@click.pass_obj
+def suggest_contract(settings: Settings, select: str, words: bool, fresh: bool, output: str) -> None:
+    """Suggest what the contract of a TABLE (payroll.payslips) could promise more, from all that is landed.
+
+    Prints YAML to take over: types, required columns, keys, ranges with headroom, sets, patterns and categories, each
+    with its evidence, and what the records say against the contract. Values of protected columns are not shown.
+    """
+    from potable.cli.suggesting import Asked, suggested
+
+    facts, text = suggested(settings.project(offline=True), select, Asked(words, fresh))
+    show_result(output, facts, text)
+
+
+@click.group()
 def state() -> None:
     """How far each source has been read."""
 
