@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -190,6 +191,17 @@ def test_the_command_exits_with_one_where_a_test_fails(
     assert "did you mean `pay.slips`?" in capsys.readouterr().err
     assert command(root, "test", "lms") == 0
     assert not list((root / ".potable" / "scratch").iterdir()), "nothing of the rows is left"
+
+
+def test_the_tests_in_the_manual_hold(tmp_path: Path) -> None:
+    root = shutil.copytree(EXAMPLE, tmp_path / "project")
+    page = (EXAMPLE.parents[1] / "docs" / "contracts.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(    tests:\n.*?)```", page, re.DOTALL)
+    path = root / "sources" / "payroll.yaml"
+    path.write_text(path.read_text(encoding="utf-8").partition("    tests:")[0] + shown, encoding="utf-8")
+    found = list(run_tests(load(root, variables={}, offline=True), ["payroll.payslips"]))
+    assert [error.text() for test in found for error in test.failures] == []
+    assert len(found) == shown.count("name:")
 
 
 def test_the_tests_of_the_example_hold() -> None:

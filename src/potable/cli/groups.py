@@ -95,6 +95,42 @@ def suggest_contract(settings: Settings, select: str, words: bool, fresh: bool, 
     show_result(output, facts, text)
 
 
+_FORM = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["odcs", "gx"]),
+    required=True,
+    help="odcs: the Open Data Contract Standard 3.1; gx: a suite of Great Expectations.",
+)
+
+
+@contract.command("export")
+@click.argument("select", metavar="SOURCE|TABLE")
+@_FORM
+@click.pass_obj
+def export_contract(settings: Settings, select: str, form: str) -> None:
+    """Print the contract of a SOURCE or TABLE as other tools read it; a suite is of one table.
+
+    What the Open Data Contract Standard has no word for stands in custom properties, so that `import` gives it back.
+    """
+    from potable.cli.exchange import exported
+
+    click.echo(exported(settings.project(offline=True), select, form).rstrip("\n"))
+
+
+@contract.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_FORM
+def import_contract(file: Path, form: str) -> None:
+    """Print a contract of other tools as YAML of a source's file, and what of it has no meaning here.
+
+    Suites may be of Great Expectations 1.x or 0.18. To run one as it is, name it as `suite` of a table instead.
+    """
+    from potable.cli.exchange import imported
+
+    click.echo(imported(file, form).rstrip("\n"))
+
+
 @click.group()
 def state() -> None:
     """How far each source has been read."""

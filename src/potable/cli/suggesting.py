@@ -136,7 +136,7 @@ def _checks(name: str, column: Column, seen: Profiled, known: Sequence[Check], a
         found = bounds(seen.least, seen.most, shown=shown)
         if isinstance(seen.least, int) and seen.distinct == seen.filled:
             # numbers that count records have no upper bound
-            found.pop("max_value")
+            found.pop("max_value", None)
         ends = f"{seen.least} to {seen.most}" if shown else "as many digits as the values have"
         if found:
             yield _check(_BETWEEN, name, found, f"{ends}, {seen.hint.evidence}")

@@ -16,6 +16,8 @@ from typing import Any
 _HEADROOM = Decimal("1.25")
 """How much larger than the largest found a number may become."""
 _SIGNS = {"A": "[A-Z]", "a": "[a-z]", "9": "[0-9]"}
+_LARGEST = Decimal(10**18)
+"""Numbers from which a bound says nothing."""
 _FEW_SHAPES = 3
 
 
@@ -28,10 +30,12 @@ def bounds(least: Any, most: Any, *, shown: bool) -> dict[str, Any]:
     if isinstance(least, date | datetime):
         return {"min_value": date(least.year, 1, 1)} if shown else {}
     low, high = (Decimal(str(value)) for value in (least, most))
-    if not (low.is_finite() and high.is_finite()):
-        return {}
-    lower = 0 if low >= 0 else -_above(-low, shown)
-    return {"min_value": lower, "max_value": _above(high, shown) if high > 0 else 0}
+    found: dict[str, Any] = {}
+    if abs(low) < _LARGEST:
+        found["min_value"] = 0 if low >= 0 else -_above(-low, shown)
+    if abs(high) < _LARGEST:
+        found["max_value"] = _above(high, shown) if high > 0 else 0
+    return found
 
 
 def pattern(shapes: Sequence[str]) -> str:
@@ -66,8 +70,7 @@ def _above(value: Decimal, shown: bool) -> int:
 
 
 def _repeated(sign: str, least: int, most: int) -> str:
-    # any other sign stands for itself
-    one = _SIGNS.get(sign) or (f"[{sign}]" if sign in ".+*?()|{}[$" else re.escape(sign) if sign in "\\^]" else sign)
+    one = _SIGNS.get(sign) or (sign if sign in "-/ @" else re.escape(sign))
     if least == most:
         return one if most == 1 else f"{one}{{{most}}}"
     return f"{one}{{{least},{most}}}"

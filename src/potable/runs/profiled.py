@@ -115,7 +115,7 @@ def looked(parsed: ir.Table, table: Table, *, engine: Engine, scratch: str, fres
     schema = as_texts(table).schema
     read = _written(parsed.select(schema.names), schema, f"{scratch}/texts", engine)
     tallies = _tallied(read, engine)
-    types = {name: _type(tallies[name], None if fresh else table.columns[name]) for name in table.columns}
+    types = {name: _type(tallies[name], column, fresh=fresh) for name, column in table.columns.items()}
     schema = pa.schema([(name, column.arrow) for name, column in types.items()])
     rows = _written(engine.map_batches(read, _Converted(types), schema), schema, f"{scratch}/typed", engine)
     columns = {name: _profiled(rows, name, tallies[name], engine) for name in types}
@@ -185,10 +185,12 @@ def _tallies(batch: pa.RecordBatch) -> pa.RecordBatch:
     )
 
 
-def _type(found: Mapping[str, int], declared: Column | None) -> Column:
-    """The column as it is declared, or of the type that all its values fit."""
+def _type(found: Mapping[str, int], declared: Column, *, fresh: bool) -> Column:
+    """The column as it is declared; of the type that all its values fit, where no type is."""
+    if "type" in declared.model_fields_set and not fresh:
+        return declared
     hint = concluded(found, distinct=0, least=1.0)
-    return declared or Column(type=hint.type, format=hint.format or [])
+    return Column(type=hint.type, format=hint.format or [])
 
 
 @dataclass(frozen=True)
