@@ -225,7 +225,7 @@ def test_checks_come_back_from_a_suite(tmp_path_factory: pytest.TempPathFactory,
     found, left = from_suite(read_suite(path.parent, path.name))
     assert left == [] and found.get("unique", []) == unique
     assert found["checks"] == plain(literal["checks"])
-    required = {name for name, column in found["columns"].items() if column.get("required")}
+    required = {name for name, column in found.get("columns", {}).items() if column.get("required")}
     assert required == {name for name, column in columns.items() if column["required"]}
 
 

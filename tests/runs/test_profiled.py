@@ -32,7 +32,7 @@ from potable.tables import BATCH, Column, Table
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     made = open_engine("duckdb", tmp_path_factory.mktemp("scratch"))
     yield made
     made.close()
@@ -87,17 +87,17 @@ def body(table: Table, found: Profile, asked: Asked) -> Any:
     max_examples=12, phases=[Phase.generate], deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(COLUMN, min_size=1, max_size=4), st.sampled_from(["none", "user.financial"]))
-def test_what_is_suggested_holds_on_the_same_records(engine: Engine, cells: list[list[str]], category: str) -> None:
+def test_what_is_suggested_holds_on_the_same_records(embedded: Engine, cells: list[list[str]], category: str) -> None:
     table, texts = columns_of(cells, category)
     with TemporaryDirectory() as scratch:
-        made = body(table, seen(engine, table, texts, scratch), Asked(words=True, fresh=True))
+        made = body(table, seen(embedded, table, texts, scratch), Asked(words=True, fresh=True))
         declared = Table.model_validate(made)
         assert declared.columns.keys() == table.columns.keys()
         checks, wrong = parse("t", declared)
         assert wrong == []
-        parsed = engine.map_items([batch_of(declared, texts)], itself, landed_schema(declared))
+        parsed = embedded.map_items([batch_of(declared, texts)], itself, landed_schema(declared))
         places = Places(f"{scratch}/rows", f"{scratch}/aside")
-        judged = validate(parsed, Contract("s.t", declared, checks), engine=engine, places=places)
+        judged = validate(parsed, Contract("s.t", declared, checks), engine=embedded, places=places)
     assert (judged.rows_in, judged.rows_quarantined, list(judged.stopped)) == (50, 0, [])
     assert all(result.success for result in judged.results)
     assert all(not part.rows for part in judged.cells)
@@ -105,14 +105,26 @@ def test_what_is_suggested_holds_on_the_same_records(engine: Engine, cells: list
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.from_regex(r"\A[A-Z][a-z]{3,8} ?[0-9]{3,9}\Z"), min_size=25, max_size=25, unique=True))
-def test_values_of_a_protected_column_are_never_shown(engine: Engine, values: list[str]) -> None:
+def test_values_of_a_protected_column_are_never_shown(embedded: Engine, values: list[str]) -> None:
     table, texts = columns_of([values, [re.sub("[^0-9]", "", value) for value in values]], "user.account")
     with TemporaryDirectory() as scratch:
-        made = suggestions(table, (), seen(engine, table, texts, scratch), Asked(fresh=True))
+        made = suggestions(table, (), seen(embedded, table, texts, scratch), Asked(fresh=True))
     told = "\n".join(lines(made))
     assert not [value for value in values if value in told]
     numbers = {int(found) for found in re.findall(r"(?:min|max)_value: (-?[0-9]+)", told)}
     assert all(re.fullmatch("-?(0|10*)", str(number)) for number in numbers)
+
+
+def test_engines_tell_the_same(engine: Engine, tmp_path: Path) -> None:
+    days = [f"2024-{n // 20 + 1:02}-{n % 20 + 1:02}" for n in range(25)]
+    codes = [f"AB-{n % 7}" for n in range(25)]
+    table, texts = columns_of([days, codes, [f"{n}.5" for n in range(25)], [""] * 24 + ["x@example.org"]], "none")
+    found = seen(engine, table, texts, str(tmp_path))
+    assert (found.rows, found.unique) == (50, ())
+    assert [column.hint.type for column in found.columns.values()] == ["date", "string", "decimal(12,1)", "string"]
+    assert [column.distinct for column in found.columns.values()] == [25, 7, 25, 1]
+    assert found.columns["c1"].shapes == {"AA-9": 50} and found.columns["c3"].forms == {"email": 2}
+    assert (str(found.columns["c0"].least), str(found.columns["c2"].most)) == ("2024-01-01", "24.5")
 
 
 SHAPED = st.from_regex(r"\A[A-Za-z0-9 ./+*?()|^$\[\]{}\\-]{1,12}\Z")

@@ -53,7 +53,7 @@ def fit(kind: pa.DataType, given: Any) -> Fit:
         try:
             return Fit(float(given))
         except OverflowError:
-            return Fit(math.copysign(sys.float_info.max, given), exact=False, below=given < 0)
+            return Fit(math.copysign(sys.float_info.max, 1 if given > 0 else -1), exact=False, below=given < 0)
     if isinstance(given, float) and not math.isfinite(given):
         raise ValueError("a finite number")
     places = kind.scale if pa.types.is_decimal(kind) else 0
