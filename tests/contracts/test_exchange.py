@@ -280,6 +280,20 @@ def test_a_suite_of_0_18_is_taken_over(tmp_path: Path) -> None:
     }
 
 
+def test_a_pair_with_one_null_means_the_same_on_both_sides(tmp_path: Path) -> None:
+    check = {"expect_column_pair_values_to_be_equal": {"column_A": "a", "column_B": "b"}}
+    table = Table.model_validate({"columns": {"a": {}, "b": {}}, "checks": [check]})
+    suite = to_suite("s.t", table)
+    assert suite["expectations"][0]["kwargs"]["ignore_row_if"] == "either_value_is_missing"
+    (tmp_path / "s.json").write_text(json.dumps(suite), encoding="utf-8")
+    assert from_suite(read_suite(tmp_path, "s.json"))[0]["checks"] == [check]
+    # a suite that GX wrote means GX's default
+    del suite["expectations"][0]["meta"], suite["expectations"][0]["kwargs"]["ignore_row_if"]
+    (tmp_path / "s.json").write_text(json.dumps(suite), encoding="utf-8")
+    ((_, taken),) = from_suite(read_suite(tmp_path, "s.json"))[0]["checks"][0].items()
+    assert taken["ignore_row_if"] == "both_values_are_missing"
+
+
 def test_a_suite_is_of_one_table() -> None:
     with pytest.raises(ProjectError, match="a suite is of one"):
         call("-C", str(EXAMPLE), "contract", "export", "hrms", "--format", "gx")

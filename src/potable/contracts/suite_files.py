@@ -22,6 +22,8 @@ GX_VERSION = "1.24.0"
 _MARK = "potable"
 _OURS = ("severity", "at_most")
 """Arguments of ours that GX does not know, or means otherwise."""
+_IGNORE = "ignore_row_if"
+"""Of pairs, GX ignores by default those with two nulls, and a contract those with one."""
 _NOT_NULL = "expect_column_values_to_not_be_null"
 _UNIQUE, _COMPOUND = "expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"
 _TYPE = "expect_column_values_to_be_of_type"
@@ -62,6 +64,8 @@ def from_suite(suite: Suite) -> tuple[dict[str, Any], list[str]]:
             left.append(f"`{item.expectation}`")
             continue
         arguments, marked = _unmarked(item.arguments)
+        if not marked and _of_pair(item.expectation):
+            arguments.setdefault(_IGNORE, "both_values_are_missing")
         for name in _named(item.expectation, arguments):
             columns.setdefault(name, {})
         if item.expectation == _NOT_NULL and (marked.get("implied") or set(arguments) == {"column"}):
@@ -83,10 +87,17 @@ def _entry(check: Mapping[str, Any]) -> dict[str, Any]:
     ((expectation, given),) = check.items()
     given = given or {}
     kwargs = {key: value for key, value in given.items() if key not in (*_OURS, "meta", "notes")}
-    mark = {key: given[key] for key in (*_OURS, "meta") if key in given}
+    mark: dict[str, Any] = {key: given[key] for key in (*_OURS, "meta") if key in given}
+    if _of_pair(expectation) and _IGNORE not in kwargs:
+        kwargs[_IGNORE] = "either_value_is_missing"
+        mark["defaults"] = [_IGNORE]
     severity = {"severity": "warning" if given.get("severity") == "warn" else "critical"}
     notes = {"notes": given["notes"]} if "notes" in given else {}
     return {"type": expectation, "kwargs": plain(kwargs), "meta": {_MARK: plain(mark)}, **severity, **notes}
+
+
+def _of_pair(expectation: str) -> bool:
+    return "column_B" in EXPECTATIONS[expectation].arguments
 
 
 def _implied(expectation: str, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -100,8 +111,9 @@ def _unmarked(given: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, An
         severity = {"severity": "warn"} if given.get("severity") in ("warning", "info") else {}
         return {**{key: value for key, value in given.items() if key != "severity"}, **severity}, {}
     mark: Mapping[str, Any] = meta[_MARK]
-    own = {key: value for key, value in given.items() if key not in ("severity", "meta")}
-    return {**own, **{key: value for key, value in mark.items() if key != "implied"}}, mark
+    apart = ("severity", "meta", *mark.get("defaults", ()))
+    own = {key: value for key, value in given.items() if key not in apart}
+    return {**own, **{key: mark[key] for key in (*_OURS, "meta") if key in mark}}, {"ours": True, **mark}
 
 
 def _named(expectation: str, arguments: Mapping[str, Any]) -> Sequence[str]:
