@@ -78,6 +78,9 @@ def test_the_file_written_loads_and_keeps_its_references(project: Path) -> None:
     path = project / "sources" / "pay.yaml"
     written = YAML(typ="safe").load(path)
     assert written["path"] == "${env:DUMPS}" and written["tables"]["pay"]["unique"] == ["emp_no"]
+    # and tells an editor its schema
+    assert path.read_text().startswith("# yaml-language-server: $schema=../.schemas/source.json\n")
+    assert (project / ".schemas" / "source.json").is_file()
     source = one_source(project, "pay")
     assert source.tables["pay"].keys == {"emp_no": "emp_no", "mail": "email"}
 

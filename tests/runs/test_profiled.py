@@ -127,6 +127,22 @@ def test_engines_tell_the_same(engine: Engine, tmp_path: Path) -> None:
     assert (str(found.columns["c0"].least), str(found.columns["c2"].most)) == ("2024-01-01", "24.5")
 
 
+@pytest.mark.parametrize("repeated", [False, True])
+def test_a_small_key_of_several_columns_is_found(embedded: Engine, tmp_path: Path, repeated: bool) -> None:
+    pairs = [(f"E{n % 10:03}", f"2024-01-{n // 10 + 1:02}") for n in range(60)]
+    if repeated:
+        pairs[1] = pairs[0]
+    table = Table.model_validate(
+        {"columns": {"emp_no": {"key": "emp_no"}, "day": {"type": "date", "category": "none"}}}
+    )
+    texts = {name: pa.array(list(column)) for name, column in zip(table.columns, zip(*pairs, strict=True), strict=True)}
+    found = seen(embedded, table, texts, str(tmp_path), fresh=False)
+    assert found.unique == (() if repeated else ("emp_no", "day"))
+    # a key that is declared is not told again
+    declared = table.model_copy(update={"unique": ["emp_no", "day"]})
+    assert seen(embedded, declared, texts, str(tmp_path / "b"), fresh=False).unique == ()
+
+
 SHAPED = st.from_regex(r"\A[A-Za-z0-9 ./+*?()|^$\[\]{}\\-]{1,12}\Z")
 
 
