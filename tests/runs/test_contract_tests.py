@@ -204,8 +204,8 @@ def test_the_tests_in_the_manual_hold(tmp_path: Path) -> None:
     assert len(found) == shown.count("name:")
 
 
-def test_the_tests_of_the_example_hold() -> None:
-    project = load(EXAMPLE, variables={}, offline=True)
+def test_the_tests_of_the_example_hold(tmp_path: Path) -> None:
+    project = load(shutil.copytree(EXAMPLE, tmp_path / "project"), variables={}, offline=True)
     names = [name for name, table in project.tables.items() if table.tests]
     assert len(names) >= 3
     assert [error.text() for test in run_tests(project, names) for error in test.failures] == []
