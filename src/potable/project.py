@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from potable import plugins
+from potable.contracts.cases import wrong_tests
 from potable.contracts.checks import Check, parse
 from potable.contracts.suites import Suite, read_suite
 from potable.declarations import Declaration, Document, overlay, own_variables, read
@@ -238,7 +239,7 @@ def _checked(
         source, short = name.split(".", 1)
         parsed, wrong = parse(short, table, documents[source], suites.get(name), tables)
         checks[name] = tuple(parsed)
-        reader.errors += wrong
+        reader.errors += [*wrong, *wrong_tests(short, table, parsed, documents[source])]
     reader.errors += _not_yet(platform, tables, documents)
     reader.errors += _roster_errors(features, tables, documents["features"])
     reader.keep(

@@ -238,9 +238,52 @@ class DriftPolicy(Declaration):
     """What a change of the source does; landing itself never fails."""
 
     new_column: Literal["allow", "warn", "fail"] = "warn"
+    """A column that the contract does not declare."""
     missing_column: Literal["allow", "warn", "fail"] = "fail"
+    """A declared column that the source no longer has."""
     dialect: Literal["allow", "warn", "fail"] = "warn"
     """An object whose delimiter or encoding was found to be another than that of most objects."""
+
+
+class Outcome(Declaration):
+    """What must become of a row that a test of a contract gives."""
+
+    quarantined: list[str] = Field(default_factory=list)
+    """Every reason for which it goes to quarantine: `missing:emp_no`, `mistyped:gross`, `duplicate` …"""
+    nulled: list[str] = Field(default_factory=list)
+    """Columns whose cell is set to null while the row stays."""
+    gives: dict[str, Any] = Field(default_factory=dict)
+    """What columns hold then, typed."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("say what must happen: `passes`, or `quarantined`, `nulled` or `gives`")
+        if self.quarantined and (self.nulled or self.gives):
+            raise ValueError("a row that is quarantined gives nothing")
+        return self
+
+
+class ContractTest(Declaration):
+    """A few rows and what the contract must make of them; run by `potable test`."""
+
+    name: str
+    """What is shown, as a sentence."""
+    rows: list[dict[str, Any]]
+    """Rows with the columns that matter; the others are null, or some valid value where they are required.
+    A text is typed as the source's text is, any other value stands for itself."""
+    expect: Literal["passes"] | Outcome | list[Literal["passes"] | Outcome] = "passes"
+    """What becomes of each row: one outcome for all, or a list with one per row."""
+    stopped: list[str] | None = None
+    """Checks that stop the run, all of them; none may where it is `[]`, and without it nobody looks."""
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        if isinstance(self.expect, list) and len(self.expect) != len(self.rows):
+            raise ValueError(f"`expect` lists {len(self.expect)} outcomes for {len(self.rows)} rows")
+        if not self.rows and self.stopped is None:
+            raise ValueError("a test without rows is about what stops: give `stopped`")
+        return self
 
 
 class Table(Declaration):
@@ -269,6 +312,8 @@ class Table(Declaration):
     """A suite of Great Expectations (JSON), relative to the project folder, judged with the checks."""
     quarantine: QuarantinePolicy = QuarantinePolicy()
     """How much of the table may go to quarantine before a run stops."""
+    tests: list[ContractTest] = Field(default_factory=list)
+    """Rows and what the contract must make of them; `potable test` runs them."""
 
     @field_validator("columns")
     @classmethod

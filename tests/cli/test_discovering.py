@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from tests.sources import connector_of
 
 from potable.cli.app import cli
-from potable.cli.discovering import _columns, _quoted
+from potable.cli.discovering import _columns, quoted
 from potable.errors import DataError, ProjectError
 from potable.privacy.classify import classified
 from potable.project import one_source
@@ -78,6 +78,9 @@ def test_the_file_written_loads_and_keeps_its_references(project: Path) -> None:
     path = project / "sources" / "pay.yaml"
     written = YAML(typ="safe").load(path)
     assert written["path"] == "${env:DUMPS}" and written["tables"]["pay"]["unique"] == ["emp_no"]
+    # and tells an editor its schema
+    assert path.read_text().startswith("# yaml-language-server: $schema=../.schemas/source.json\n")
+    assert (project / ".schemas" / "source.json").is_file()
     source = one_source(project, "pay")
     assert source.tables["pay"].keys == {"emp_no": "emp_no", "mail": "email"}
 
@@ -127,7 +130,7 @@ def test_a_source_without_data_says_so(project: Path) -> None:
 @given(st.text(min_size=1))
 def test_any_word_is_quoted_so_that_yaml_reads_it_back(text: str) -> None:
     printable = "".join(char for char in text if char.isprintable() and not 0xD800 <= ord(char) < 0xE000)
-    assert YAML(typ="safe", pure=True).load(f"[{_quoted(printable)}]") == [printable]
+    assert YAML(typ="safe", pure=True).load(f"[{quoted(printable)}]") == [printable]
 
 
 @given(st.sets(st.text(min_size=1), min_size=1))

@@ -12,6 +12,7 @@ from tests.contracts.test_validate import GOOD, judge, judge_files, payslips, ro
 from tests.runs.test_layers import NOTES, notes_project
 
 from potable.contracts.checks import parse
+from potable.contracts.fitting import fit
 from potable.contracts.gx import to_gx
 from potable.contracts.results import shape
 from potable.contracts.rowwise import like_regex
@@ -259,3 +260,11 @@ def test_every_expectation_of_great_expectations_runs_or_says_why_not() -> None:
     core = {path.stem for path in folder.glob("*expect*.py")}
     ours = {name for name, word in EXPECTATIONS.items() if word.kind == "key"}
     assert core == {*EXPECTATIONS, *LEFT_OUT} - ours and not ours & core
+
+
+def test_a_bound_beyond_all_floats_is_beyond_all_floats() -> None:
+    table = Table.model_validate({"columns": {"x": {"type": "float"}}})
+    kind = table.columns["x"].arrow
+    high, low = fit(kind, 10**400), fit(kind, -(10**400))
+    assert (high.exact, high.below, low.below) == (False, False, True) and high.value > 1e308
+    assert parse("t", table.model_copy(update={"checks": [{BETWEEN: {"column": "x", "max_value": 10**400}}]}))[1] == []

@@ -75,6 +75,23 @@ def check(settings: Settings, output: str) -> None:
 
 
 @cli.command()
+@click.argument("name", type=click.Choice(["potable", "env", "source", "privacy", "features"]), required=False)
+@click.pass_obj
+def schema(settings: Settings, name: str | None) -> None:
+    """Write the JSON Schemas by which editors complete and check project files, or print the one of NAME.
+
+    They lie in .schemas/ of the project; the first line of a file names its schema. `init` writes both; write them
+    again after an upgrade, or when a connector was installed.
+    """
+    from potable.cli.schemas import schemas, write
+
+    if name:
+        click.echo(json.dumps(schemas()[name], indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(f"wrote {path}" for path in write(settings.folder)))
+
+
+@cli.command()
 @output_option
 @click.option("--exit-code", is_flag=True, help="Exit 5 when a run would do something.")
 @click.option("--estimate", is_flag=True, help="Predict time, memory, disk and shuffle of a full run instead.")
@@ -195,6 +212,23 @@ def report(settings: Settings, run_id: str | None, form: str, output: str) -> No
 
 
 @cli.command()
+@click.argument("select", required=False, metavar="[SOURCE|TABLE]")
+@output_option
+@click.pass_obj
+def test(settings: Settings, select: str | None, output: str) -> None:
+    """Run the tests that contracts declare: a few rows each, and what must become of them.
+
+    Nothing is read but the project's files. Exit code 1 when a test does not hold.
+    """
+    from potable.cli.testing import tested
+
+    facts, text, failed = tested(settings.project(offline=True), select)
+    show_result(output, facts, text, failed=failed)
+    if failed:
+        sys.exit(1)
+
+
+@cli.command()
 @output_option
 @click.pass_obj
 def doctor(settings: Settings, output: str) -> None:
@@ -207,7 +241,7 @@ def doctor(settings: Settings, output: str) -> None:
         sys.exit(3)
 
 
-for group in (groups.source, groups.state, groups.quarantine, groups.airflow):
+for group in (groups.source, groups.contract, groups.state, groups.quarantine, groups.airflow):
     cli.add_command(group)
 
 

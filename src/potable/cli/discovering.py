@@ -19,6 +19,8 @@ import pyarrow as pa
 from ruamel.yaml import YAML
 
 from potable import plugins
+from potable.cli.schemas import marked
+from potable.cli.schemas import write as write_schemas
 from potable.cli.sources import known_source
 from potable.declarations import Document, own_variables, read
 from potable.errors import DataError, ProjectError
@@ -74,7 +76,8 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
         found[table][1].append(f"# repeats in a record, so it is a table of its own: {', '.join(paths)}")
     text = _text(document, tables, found)
     if write:
-        (root / document.path).write_text(text, encoding="utf-8")
+        (root / document.path).write_text(marked(document.path, text), encoding="utf-8")
+        write_schemas(root)
         text = f"wrote {document.path}: every column without a category needs a decision\nnext: potable check"
     return {table: facts for table, (facts, _) in found.items()}, text
 
@@ -159,8 +162,8 @@ def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dic
     lines += [f"unique: [{', '.join(unique)}]  # tells all {rows.num_rows:,} records apart"] if unique else []
     if dated:
         lines += [f"# time: when it happened, known: when it became known; of {', '.join(dated)}"]
-    quoted = [name for name, guess in guesses.items() if words and _quotable(guess)]
-    if checks := list(_checks(hints, quoted)):
+    open_words = [name for name, guess in guesses.items() if words and quotable(guess)]
+    if checks := list(_checks(hints, open_words)):
         lines += ["checks:", *(f"  - {check}" for check in checks)]
     facts = {
         name: {"path": columns[name], "type": hint.type, "category": guesses[name].category, "key": guesses[name].key}
@@ -170,9 +173,9 @@ def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dic
 
 
 def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[str]:
-    parts = [f"path: {_quoted(path)}"] if path != name else []
-    parts.append(f"type: {_quoted(hint.type)}")
-    parts += [f"format: {_quoted(hint.format)}"] if hint.format else []
+    parts = [f"path: {quoted(path)}"] if path != name else []
+    parts.append(f"type: {quoted(hint.type)}")
+    parts += [f"format: {quoted(hint.format)}"] if hint.format else []
     parts += ["required: true"] if hint.required else []
     parts += [f"key: {guess.key}"] if guess.key else []
     parts += [f"category: {guess.category}"] if guess.category else []
@@ -180,16 +183,17 @@ def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[st
     yield f"{name}: {{{', '.join(parts)}}}  # {hint.evidence}{why}"
 
 
-def _quotable(guess: Guess) -> bool:
+def quotable(guess: Guess) -> bool:
+    """Whether words of a column that looks like this may be quoted."""
     return not guess.key and guess.category != FREE_TEXT and not is_direct(guess.category)
 
 
-def _checks(hints: Mapping[str, Suggestion], quoted: Collection[str]) -> Iterator[str]:
+def _checks(hints: Mapping[str, Suggestion], shared: Collection[str]) -> Iterator[str]:
     for name, hint in hints.items():
         if hint.at_least_zero:
             yield f"expect_column_values_to_be_between: {{column: {name}, min_value: 0}}"
-        if hint.words and name in quoted:
-            words = ", ".join(map(_quoted, hint.words))
+        if hint.words and name in shared:
+            words = ", ".join(map(quoted, hint.words))
             yield f"expect_column_values_to_be_in_set: {{column: {name}, value_set: [{words}]}}"
 
 
@@ -215,7 +219,7 @@ def _yaml(data: Mapping[str, Any]) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """`text` as a YAML scalar inside brackets."""
     if re.fullmatch(r"[A-Za-z][\w./-]*( [A-Za-z][\w./-]*)*", text, re.ASCII) and text.lower() not in _WORDS:
         return text

@@ -73,6 +73,65 @@ def reconcile_source(settings: Settings, name: str, output: str) -> None:
 
 
 @click.group()
+def contract() -> None:
+    """What tables promise: suggest more of it, and exchange it with other tools."""
+
+
+@contract.command("suggest")
+@click.argument("select", metavar="SOURCE|TABLE")
+@click.option("--words", is_flag=True, help="Quote words of small sets that many records share; they may be names.")
+@click.option("--fresh", is_flag=True, help="Suggest all, also what is declared already.")
+@output_option
+@click.pass_obj
+def suggest_contract(settings: Settings, select: str, words: bool, fresh: bool, output: str) -> None:
+    """Suggest what the contract of a TABLE (payroll.payslips) could promise more, from all that is landed.
+
+    Prints YAML to take over: types, required columns, keys, ranges with headroom, sets, patterns and categories, each
+    with its evidence, and what the records say against the contract. Values of protected columns are not shown.
+    """
+    from potable.cli.suggesting import Asked, suggested
+
+    facts, text = suggested(settings.project(offline=True), select, Asked(words, fresh))
+    show_result(output, facts, text)
+
+
+_FORM = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["odcs", "gx"]),
+    required=True,
+    help="odcs: the Open Data Contract Standard 3.1; gx: a suite of Great Expectations.",
+)
+
+
+@contract.command("export")
+@click.argument("select", metavar="SOURCE|TABLE")
+@_FORM
+@click.pass_obj
+def export_contract(settings: Settings, select: str, form: str) -> None:
+    """Print the contract of a SOURCE or TABLE as other tools read it; a suite is of one table.
+
+    What the Open Data Contract Standard has no word for stands in custom properties, so that `import` gives it back.
+    """
+    from potable.cli.exchange import exported
+
+    click.echo(exported(settings.project(offline=True), select, form).rstrip("\n"))
+
+
+@contract.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_FORM
+def import_contract(file: Path, form: str) -> None:
+    """Print a contract of other tools as YAML of a source's file, and what of it has no meaning here.
+
+    Suites may be of Great Expectations 1.x or 0.18. To run one as it is, name it as `suite` of a table instead.
+    """
+    from potable.cli.exchange import imported
+
+    click.echo(imported(file, form).rstrip("\n"))
+
+
+@click.group()
 def state() -> None:
     """How far each source has been read."""
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import potable
+from potable.cli.schemas import marked, write
 from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
 
 _PLACES = (Path(potable.__file__).parent / "examples", Path(potable.__file__).parents[2] / "examples")
@@ -31,5 +32,9 @@ def scaffold(directory: Path, example: str) -> list[str]:
         )
     shutil.copytree(known[example], directory, dirs_exist_ok=True)
     (directory / ".gitignore").write_text(_IGNORED, encoding="utf-8")
+    write(directory)
     files = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*.yaml"))
+    for name in files:
+        text = (directory / name).read_text(encoding="utf-8")
+        (directory / name).write_text(marked(name, text), encoding="utf-8")
     return [f"{directory}: {len(files)} files", *(f"  {name}" for name in files), f"next: potable -C {directory} check"]

@@ -7,6 +7,7 @@ value of that column, but still a bound. What cannot be a value of the column at
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -49,7 +50,10 @@ def fit(kind: pa.DataType, given: Any) -> Fit:
     if isinstance(given, bool) or not isinstance(given, int | float | Decimal):
         raise ValueError("a number")
     if pa.types.is_floating(kind):
-        return Fit(float(given))
+        try:
+            return Fit(float(given))
+        except OverflowError:
+            return Fit(math.copysign(sys.float_info.max, 1 if given > 0 else -1), exact=False, below=given < 0)
     if isinstance(given, float) and not math.isfinite(given):
         raise ValueError("a finite number")
     places = kind.scale if pa.types.is_decimal(kind) else 0

@@ -7,6 +7,7 @@ harmless. Entry: `classified`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,22 +82,32 @@ def classified(name: str, values: pa.StringArray) -> Guess:
     Args:
         values: its values, nulls left out; some hundreds are enough.
     """
-    if len(values):
-        if guess := _formed(values):
+    characters = sum(map(len, values.to_pylist()))
+    return guessed(name, filled=len(values), forms=detect.count(values), characters=characters)
+
+
+def guessed(name: str, *, filled: int, forms: Mapping[str, int], characters: int) -> Guess:
+    """The same, from counts.
+
+    Args:
+        filled: how many values there are.
+        forms: how many of them hold an identifier, by kind (`detect.count`).
+        characters: how many characters they have together.
+    """
+    if filled:
+        if guess := _formed(forms, filled):
             return guess
-        lengths = [len(value) for value in values.to_pylist()]
-        if sum(lengths) / len(lengths) >= _LONG:
-            return Guess("free_text", why=f"{sum(lengths) / len(lengths):.0f} characters on average")
+        if characters / filled >= _LONG:
+            return Guess("free_text", why=f"{characters / filled:.0f} characters on average")
     for pattern, category, key in () if re.search(_ABOUT, name) else _NAMES:
         if re.search(pattern, name):
             return Guess(category, key, "its name")
     return Guess()
 
 
-def _formed(values: pa.StringArray) -> Guess | None:
+def _formed(found: Mapping[str, int], filled: int) -> Guess | None:
     """By the form that most values have, the most certain first."""
-    found = detect.count(values)
     for kind, (category, key) in _FORMS.items():
-        if found.get(kind, 0) >= _MOST * len(values):
-            return Guess(category, key, f"{found[kind]:,} of {len(values):,} values have the form of {kind}")
+        if found.get(kind, 0) >= _MOST * filled:
+            return Guess(category, key, f"{found[kind]:,} of {filled:,} values have the form of {kind}")
     return None

@@ -36,8 +36,8 @@ _CODE: Mapping[Verb, tuple[Path, ...]] = {
 
 REFERENCES = "references"
 """Name of the step that judges tables by each other."""
-_JUDGED = {"checks", "suite", "quarantine", "drift"}
-"""Keys of a table that only decide what `validate` lets through."""
+_JUDGED = {"checks", "suite", "quarantine", "drift", "tests"}
+"""Keys of a table that only decide what `validate` lets through, and its tests, which decide nothing."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     reading = {key: value for key, value in literal.items() if key not in ("tables", "owner", "description")}
     suite = project.suites.get(name)
     parts = [suite.content] if suite else []
-    found = fingerprint(code("validate"), reading["type"], literal["tables"][table], *parts)
+    declared = {key: value for key, value in literal["tables"][table].items() if key != "tests"}
+    found = fingerprint(code("validate"), reading["type"], declared, *parts)
     covered = sorted((item for item in landed if table in item.tables), key=lambda item: (item.batch, item.name))
     prints = []
     for number, batch in groupby(covered, key=lambda item: item.batch):

@@ -2,13 +2,14 @@
 
 A type is suggested where nearly all values fit, for real data has mistakes, and the evidence counts those that do
 not. It quotes no value but those that many records share.
-Entry: `suggested` for one column, `keys` for columns that tell records apart.
+Entry: `suggested` for one column in memory, `tally` and `concluded` for one that comes in batches, `keys` for columns
+that tell records apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import pyarrow as pa
@@ -19,12 +20,20 @@ from potable.tables import Column
 
 _FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d %b %Y", "%d-%b-%Y", "%d.%m.%Y %H:%M", "%Y%m%d")
 """Forms of dates beside ISO 8601, those that start with the day first."""
-_FEW, _SHARED = 20, 20
+FEW, SHARED = 20, 20
 """Most words of a set, and records that must share each before it is quoted."""
-_ENOUGH = 20
+ENOUGH = 20
 """Values from which anything is said about all of them."""
 _FIT = 0.98
 """Share of the values a type must fit."""
+_DECIMAL = "decimal"
+_CANDIDATES = (
+    *((kind, "") for kind in ("integer", _DECIMAL, "float", "boolean", "date", "timestamp")),
+    *(("timestamp" if "%H" in form else "date", form) for form in _FORMATS),
+)
+"""Types that are tried, the narrowest first, with the form of dates."""
+_MOST = "most "
+"""How the names of counts begin that are the most of any value."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +58,55 @@ def suggested(texts: pa.StringArray) -> Suggestion:
         texts: the cells as text; empty ones count as null.
     """
     values = pc.drop_null(clean(Column(), texts))
-    filled, distinct = len(values), pc.count_distinct(values).as_py()
-    evidence = f"{filled:,} of {len(texts):,} filled, {_distinct(filled, distinct)}"
+    distinct = pc.count_distinct(values).as_py()
+    found = concluded(tally(texts), distinct=distinct)
+    return replace(found, words=_words(values, distinct) if found.type == "string" else ())
+
+
+def tally(texts: pa.StringArray) -> dict[str, int]:
+    """Counts of a column's cells, from which `concluded` tells its type; those of batches add up by `added`."""
+    values = pc.drop_null(clean(Column(), texts))
+    counts = {
+        "rows": len(texts),
+        "filled": len(values),
+        "numbered": _matching(values, r"^(0[0-9]+|[0-9]{16,})$"),
+        "exponent": _matching(values, "[eE]"),
+        "negative": _matching(values, "^-"),
+        f"{_MOST}scale": _longest(values, r"\.(?P<d>[0-9]+)$"),
+        f"{_MOST}whole": _longest(values, r"^[+-]?0*(?P<d>[0-9]+)"),
+        "characters": pc.sum(pc.utf8_length(values)).as_py() or 0,
+    }
+    for kind, form in _CANDIDATES:
+        column = Column(type="decimal(38,6)" if kind == _DECIMAL else kind, format=form or [])
+        counts[f"misfits {kind} {form}"] = convert(column, values).null_count
+    return counts
+
+
+def added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    """The tally of two batches together."""
+    keys = {**one, **other}
+    return {
+        key: max(one.get(key, 0), other.get(key, 0)) if key.startswith(_MOST) else one.get(key, 0) + other.get(key, 0)
+        for key in keys
+    }
+
+
+def concluded(found: Mapping[str, int], *, distinct: int, least: float = _FIT) -> Suggestion:
+    """What a tally bears out.
+
+    Args:
+        distinct: how many distinct values there are.
+        least: share of the values that a type must fit.
+    """
+    rows, filled = found["rows"], found["filled"]
+    evidence = f"{filled:,} of {rows:,} filled, {_distinct(filled, distinct)}"
     if not filled:
         return Suggestion("string", evidence="no value was seen")
-    kind, form, misfits = _type(values)
+    kind, form, misfits = _type(found, least)
     evidence += f", {misfits:,} no {kind}" if misfits else ""
     number = kind == "integer" or kind.startswith(("decimal", "float"))
-    nonnegative = number and filled >= _ENOUGH and not pc.any(pc.starts_with(values, "-")).as_py()
-    words = _words(values, distinct) if kind == "string" else ()
-    return Suggestion(kind, form, filled == len(texts) >= _ENOUGH, words, nonnegative, evidence)
+    nonnegative = number and filled >= ENOUGH and not found["negative"]
+    return Suggestion(kind, form, filled == rows >= ENOUGH, at_least_zero=nonnegative, evidence=evidence)
 
 
 def keys(columns: Mapping[str, pa.StringArray], likely: Sequence[str]) -> tuple[str, ...]:
@@ -70,7 +118,7 @@ def keys(columns: Mapping[str, pa.StringArray], likely: Sequence[str]) -> tuple[
     """
     order = [*likely, *(name for name in columns if name not in likely)]
     rows = len(next(iter(columns.values()), ()))
-    if rows < _ENOUGH:
+    if rows < ENOUGH:
         return ()
     full = [name for name in order if not columns[name].null_count]
     for name in full:
@@ -83,40 +131,37 @@ def keys(columns: Mapping[str, pa.StringArray], likely: Sequence[str]) -> tuple[
     return ()
 
 
-def _type(values: pa.StringArray) -> tuple[str, str, int]:
+def _type(found: Mapping[str, int], least: float) -> tuple[str, str, int]:
     """The narrowest type that the values fit, the form of dates, and how many values do not fit."""
-    if _numbered(values):
+    if found["numbered"]:
         return "string", "", 0
-    scale = _scale(values)
-    tries = ["integer", *([f"decimal({max(12, scale + 10)},{scale})"] if 0 < scale <= 6 else []), "float"]
-    found = [(kind, "") for kind in (*tries, "boolean", "date", "timestamp")]
-    found += [("timestamp" if "%H" in form else "date", form) for form in _FORMATS]
-    misfits = {(kind, form): convert(Column(type=kind, format=form or []), values).null_count for kind, form in found}
+    scale, whole = found[f"{_MOST}scale"], found[f"{_MOST}whole"]
+    decimal = 0 < scale <= 6 and not found["exponent"]
+    misfits = {each: found[f"misfits {each[0]} {each[1]}"] for each in _CANDIDATES if decimal or each[0] != _DECIMAL}
     kind, form = min(misfits, key=misfits.__getitem__)
     missed = misfits[kind, form]
-    return (kind, form, missed) if missed <= len(values) * (1 - _FIT) else ("string", "", 0)
+    if missed > found["filled"] * (1 - least):
+        return "string", "", 0
+    return (f"decimal({max(12, scale + max(10, whole))},{scale})" if kind == _DECIMAL else kind), form, missed
 
 
-def _numbered(values: pa.StringArray) -> bool:
-    """Whether digits are names: with zeros in front, or too long for a number."""
-    found: bool = pc.any(pc.match_substring_regex(values, r"^(0[0-9]+|[0-9]{16,})$")).as_py()
-    return found
+def _matching(values: pa.StringArray, pattern: str) -> int:
+    count: int = pc.sum(pc.match_substring_regex(values, pattern)).as_py() or 0
+    return count
 
 
-def _scale(values: pa.StringArray) -> int:
-    """Most digits behind a decimal point; 0 where there is none, or an exponent."""
-    if pc.any(pc.match_substring(values, "e", ignore_case=True)).as_py():
-        return 0
-    behind = pc.utf8_length(pc.struct_field(pc.extract_regex(values, r"\.(?P<d>[0-9]+)$"), [0]))
-    scale: int = pc.max(behind).as_py() or 0
-    return scale
+def _longest(values: pa.StringArray, pattern: str) -> int:
+    """Most characters that the group `d` of a pattern takes; 0 where it matches nothing."""
+    taken = pc.utf8_length(pc.struct_field(pc.extract_regex(values, pattern), [0]))
+    most: int = pc.max(taken).as_py() or 0
+    return most
 
 
 def _words(values: pa.StringArray, distinct: int) -> tuple[str, ...]:
-    if distinct > _FEW:
+    if not 0 < distinct <= FEW:
         return ()
     counted = sorted(((item["counts"], item["values"]) for item in pc.value_counts(values).to_pylist()), reverse=True)
-    return tuple(word for _, word in counted) if counted[-1][0] >= _SHARED else ()
+    return tuple(word for _, word in counted) if counted[-1][0] >= SHARED else ()
 
 
 def _distinct(filled: int, distinct: int) -> str:

@@ -1,0 +1,267 @@
+"""JSON Schemas of the project files, by which an editor completes and checks them.
+
+They are made from the declarations and the connectors that are installed, so they know a connector of one's own
+too. The dialect is draft 7, which editors' YAML servers read. What a schema cannot say (that a column is declared,
+say) `potable check` says.
+
+Entry: `schemas`; `write` puts them beside a project, `marked` puts the line into a file that names its schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from potable import plugins
+from potable.contracts.arguments import TYPES
+from potable.contracts.vocabulary import EXPECTATIONS, NO_CONDITION, Argument, Expectation
+from potable.errors import MissingExtra
+from potable.features.declaration import FeatureSet
+from potable.privacy.categories import CATEGORIES
+from potable.privacy.operators import OPERATORS
+from potable.privacy.policy import Policy
+from potable.project import Platform
+
+FOLDER = ".schemas"
+"""Where a project keeps them, for editors only."""
+_DIALECT = "http://json-schema.org/draft-07/schema#"
+_SCALAR: Mapping[str, Any] = {"type": ["string", "number", "boolean", "null"]}
+_TEXT: Mapping[str, Any] = {"type": "string"}
+_TEXTS: Mapping[str, Any] = {"type": "array", "items": _TEXT}
+_KINDS: Mapping[str, Mapping[str, Any]] = {
+    "column": _TEXT,
+    "columns": {**_TEXTS, "minItems": 2},
+    "flag": {"type": ["boolean", "null"]},
+    "text": _TEXT,
+    "texts": {"anyOf": [_TEXTS, {"type": "null"}]},
+    "number": {"type": ["number", "null"]},
+    "count": {"type": ["integer", "null"]},
+    "value": _SCALAR,
+    "values": {"anyOf": [{"type": "array", "items": _SCALAR}, {"type": "null"}]},
+    "pairs": {"type": ["array", "null"], "items": {"type": "array", "minItems": 2, "maxItems": 2, "items": _SCALAR}},
+    "regex": _TEXT,
+    "regexes": {**_TEXTS, "minItems": 1},
+    "like": _TEXT,
+    "likes": {**_TEXTS, "minItems": 1},
+    "escape": {"type": ["string", "null"], "maxLength": 1},
+    "interpolation": {"enum": [False, None, "nearest", "linear", "lower", "higher", "midpoint"]},
+    "strftime_format": _TEXT,
+    "json_schema": {"type": "object"},
+    "quantile_ranges": {"type": "object", "required": ["quantiles", "value_ranges"]},
+    "partition_object": {"type": "object", "required": ["weights"]},
+}
+"""What an argument of each kind takes."""
+ARGUMENTS: Mapping[str, str] = {
+    "column": "Column it is about.",
+    "column_A": "First column of the pair.",
+    "column_B": "Second column of the pair.",
+    "column_list": "Columns it is about.",
+    "column_set": "Names of columns, in any order.",
+    "column_index": "Place of the column, from 0.",
+    "min_value": "Lower bound; none by default.",
+    "max_value": "Upper bound; none by default.",
+    "strict_min": "Whether the lower bound itself is too low.",
+    "strict_max": "Whether the upper bound itself is too high.",
+    "value_set": "Values it is compared with.",
+    "value_pairs_set": "Pairs of values it is compared with.",
+    "value": "The number it must be.",
+    "regex": "Regular expression (RE2), searched in the value.",
+    "regex_list": "Regular expressions (RE2), searched in the value.",
+    "match_on": "Whether any or all of the list must match.",
+    "like_pattern": "Pattern of SQL's LIKE: % is any text, _ is any character.",
+    "like_pattern_list": "Patterns of SQL's LIKE.",
+    "escape": "Character that takes the meaning off % and _.",
+    "json_schema": "JSON schema the text must keep.",
+    "strftime_format": "strptime form the text must have.",
+    "or_equal": "Whether equal values pass.",
+    "ignore_row_if": "Which rows say nothing.",
+    "sum_total": "What the columns of a row must add up to.",
+    "strictly": "Whether a value equal to the one before fails.",
+    "threshold": "Largest value that passes.",
+    "double_sided": "Whether far below the mean is far, too.",
+    "multiplier": "How many spreads from the middle are far.",
+    "method": "`iqr` measures from the quartiles, `std` from the mean.",
+    "quantile_ranges": "`quantiles`, and as many `value_ranges` they must lie in.",
+    "allow_relative_error": "How a quantile between two values is taken.",
+    "ties_okay": "Whether several values may be the most common.",
+    "partition_object": "Expected distribution: `values` or `bins`, and `weights`.",
+    "tail_weight_holdout": "Weight held out for what lies outside the bins.",
+    "internal_weight_holdout": "Weight held out for bins without weight.",
+    "bucketize_data": "Whether values are put into the bins.",
+    "type_": "Name of a type, in the contract's, pandas', SQL's or Spark's words.",
+    "type_list": "Names of types.",
+    "exact_match": "Whether the table may have no other columns.",
+    "mostly": "Least share of the judged values that must pass; missed, the run stops.",
+    "at_most": 'Most rows that may fail: a count such as 100, or a share such as "0.5%"; beyond it the run stops.',
+    "severity": "What a failure does; the first is the default.",
+    "row_condition": 'Which rows it is about: `col("kind") == "a"`.',
+    "condition_parser": "`great_expectations`, whose conditions are read.",
+    "meta": "Anything, for people.",
+    "notes": "Anything, for people.",
+}
+"""What each argument of an expectation means."""
+_ABOUT = {
+    "row": "Judges each row by itself.",
+    "rows": "Judges rows by each other; a failure sends no row away.",
+    "column": "Judges the column as a whole.",
+    "table": "Judges the table as a whole.",
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The schemas by kind of file: `potable`, `env`, `source`, `privacy`, `features`."""
+    platform = _of(Platform)
+    return {
+        "potable": platform,
+        "env": {key: value for key, value in platform.items() if key != "required"},
+        "source": _source(),
+        "privacy": _of(Policy),
+        "features": _of(FeatureSet),
+    }
+
+
+def write(root: Path) -> list[str]:
+    """Write the schemas into the project folder `root`; returns their paths in it."""
+    folder = root / FOLDER
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for name, schema in schemas().items():
+        (folder / f"{name}.json").write_text(json.dumps(schema, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        paths.append(f"{FOLDER}/{name}.json")
+    return paths
+
+
+def marked(path: str, text: str) -> str:
+    """The text of a project file with the first line that tells editors its schema.
+
+    Args:
+        path: the file's path in its project, such as `sources/hrms.yaml`.
+    """
+    if text.startswith("# yaml-language-server:"):
+        return text
+    folder, _, file = path.rpartition("/")
+    name = {"sources": "source", "envs": "env"}.get(folder, file.removesuffix(".yaml"))
+    return f"# yaml-language-server: $schema={'../' if folder else ''}{FOLDER}/{name}.json\n{text}"
+
+
+def _of(model: Any) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    definitions = {"it": {key: value for key, value in schema.items() if key != "$defs"}, **schema.get("$defs", {})}
+    made = _sharpened(definitions)
+    return {"$schema": _DIALECT, **made.pop("it"), "definitions": made}
+
+
+def _source() -> dict[str, Any]:
+    """Files of sources: what their keys are depends on their `type`."""
+    models: dict[str, Any] = {}
+    absent: list[str] = []
+    for name in plugins.names("sources"):
+        try:
+            models[name] = plugins.load("sources", name)
+        except MissingExtra:
+            absent.append(name)
+    refs, top = models_json_schema([(model, "validation") for model in models.values()])
+    definitions = _sharpened(top["$defs"])
+    branches = [
+        {
+            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+            "then": _moved(refs[model, "validation"]),
+        }
+        for name, model in models.items()
+    ]
+    return {
+        "$schema": _DIALECT,
+        "title": "Source",
+        "description": "A declared source system and the contracts of its tables.",
+        "type": "object",
+        "required": ["source", "type", "tables"],
+        "properties": {
+            "type": {"enum": [*models, *absent], "description": "Kind of system; chooses the connector."},
+        },
+        "allOf": branches,
+        "definitions": {**definitions, "Expectation": _expectations()},
+    }
+
+
+def _sharpened(definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """Definitions as pydantic makes them, with what our validators know beside them."""
+    made = {name: _moved(schema) for name, schema in definitions.items()}
+    for name, schema in made.items():
+        properties = schema.get("properties", {})
+        if name == "Duration":
+            made[name] = {"type": "string", "pattern": r"^\+?\d+(d|w|mo|q|y)$", "description": schema["description"]}
+        if name == "Column":
+            plain = [kind for kind in TYPES if kind != "decimal"]
+            properties["type"]["anyOf"] = [{"enum": plain}, {"pattern": r"^decimal\(\d+, *\d+\)$"}]
+            properties["category"] = _categories(properties["category"])
+        if "checks" in properties and "columns" in properties:
+            properties["checks"]["items"] = {"$ref": "#/definitions/Expectation"}
+        if "legal_basis" in properties:
+            properties["rules"]["propertyNames"] = {"enum": [*CATEGORIES]}
+        if name == "Rule":
+            properties["publish"]["anyOf"][1]["items"] = {"enum": sorted(OPERATORS)}
+    return made
+
+
+def _categories(written: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in written.items() if key != "anyOf"}
+    return {**kept, "enum": [*CATEGORIES, None], "enumDescriptions": [*CATEGORIES.values(), "not decided yet"]}
+
+
+def _moved(schema: Any) -> Any:
+    """A schema of pydantic in draft 7, in which references may stand where numbers and flags do."""
+    if isinstance(schema, list):
+        return [_moved(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    out = {key: _moved(value) for key, value in schema.items() if key not in ("title", "$defs")}
+    if "$ref" in out:
+        out["$ref"] = str(out["$ref"]).replace("#/$defs/", "#/definitions/")
+    if "prefixItems" in out:
+        out["items"] = out.pop("prefixItems")
+    if out.get("type") in ("integer", "number", "boolean") and "enum" not in out:
+        out |= {"type": [out["type"], "string"], "pattern": r"^\$\{"}
+    return out
+
+
+def _expectations() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "One expectation in Great Expectations' vocabulary, with its arguments.",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": False,
+        "properties": {name: _expectation(name, word) for name, word in EXPECTATIONS.items()},
+    }
+
+
+def _expectation(name: str, word: Expectation) -> dict[str, Any]:
+    needed = [key for key, argument in word.arguments.items() if argument.needed]
+    properties = {key: _argument(key, argument) for key, argument in word.arguments.items()}
+    return {
+        "type": "object" if needed else ["object", "null"],
+        "description": _ABOUT[word.kind],
+        "required": needed,
+        "additionalProperties": False,
+        "properties": {**properties, **_common(name, word)},
+    }
+
+
+def _argument(name: str, argument: Argument) -> dict[str, Any]:
+    taken: Mapping[str, Any] = {"enum": [*argument.choices]} if argument.kind == "choice" else _KINDS[argument.kind]
+    return {**taken, "description": ARGUMENTS[name]}
+
+
+def _common(name: str, word: Expectation) -> dict[str, Any]:
+    """Arguments beside its own."""
+    found: dict[str, Mapping[str, Any]] = {"severity": {"enum": [*word.severities]}, "meta": {}, "notes": {}}
+    if word.counts_rows:
+        found["mostly"] = {"type": "number", "minimum": 0, "maximum": 1}
+        found["at_most"] = {"type": ["integer", "string"], "minimum": 0, "pattern": r"^\d+(\.\d+)?\s*%$"}
+    if not name.startswith(NO_CONDITION):
+        found |= {"row_condition": {"type": ["string", "object"]}, "condition_parser": _TEXT}
+    return {key: {**taken, "description": ARGUMENTS[key]} for key, taken in found.items()}

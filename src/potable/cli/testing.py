@@ -1,0 +1,65 @@
+"""`potable test`: runs the tests of contracts and says which do not hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from potable.errors import ProjectError, did_you_mean
+from potable.project import Project
+from potable.report.numbers import plain, plural
+from potable.runs.contract_tests import Ran, run_tests
+
+
+def tested(project: Project, select: str | None) -> tuple[dict[str, Any], str, bool]:
+    """Facts, text, and whether a test failed; of all tables, a source or a table.
+
+    Raises:
+        ProjectError: P031, there is no such source or table.
+    """
+    names = selected(project, select)
+    results = list(run_tests(project, names))
+    failed = [result for result in results if result.failures]
+    facts = {
+        "tests": len(results),
+        "failed": len(failed),
+        "results": [
+            {
+                "table": result.table,
+                "test": result.name,
+                "place": str(result.place),
+                "holds": not result.failures,
+                "errors": [failure.record() for failure in result.failures],
+            }
+            for result in results
+        ],
+    }
+    return facts, _text(names, results, select), bool(failed)
+
+
+def selected(project: Project, select: str | None) -> list[str]:
+    """The tables that a source, a table or nothing (all) names.
+
+    Raises:
+        ProjectError: P031, there is no such source or table.
+    """
+    known = [*project.sources, *project.tables]
+    if select is not None and select not in known:
+        hint = did_you_mean(select, known)
+        raise ProjectError(
+            f"the project has no source or table `{select}`", "P031", hint=hint, allowed=", ".join(known)
+        )
+    return [name for name in project.tables if select in (None, name, name.split(".", 1)[0])]
+
+
+def _text(names: list[str], results: list[Ran], select: str | None) -> str:
+    if not results:
+        where = f"of `{select}`" if select else "of the project"
+        return f"no table {where} has tests; write `tests:` beside its columns (docs/contracts.md)"
+    lines = [failure.text() + "\n" for result in results for failure in result.failures]
+    for name in names:
+        own = [result for result in results if result.table == name]
+        bad = [plain(result.name) for result in own if result.failures]
+        if own:
+            told = f", {len(bad)} not: {'; '.join(bad)}" if bad else ""
+            lines.append(f"{name}: {len(own) - len(bad)} of {plural(len(own), 'test')} hold{told}")
+    return "\n".join(lines)

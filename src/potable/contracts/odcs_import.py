@@ -1,0 +1,190 @@
+"""Contracts of the Open Data Contract Standard taken over, our own exports and those that others wrote.
+
+What has a meaning here becomes columns, keys and checks; the rest is named, so that nobody takes it for kept.
+
+Entry: `from_odcs`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from potable.contracts.arguments import TYPES
+from potable.contracts.odcs import ENGINE, OPTIONS, PREFIX, plain, promised
+
+_LOGICAL = {"integer": "integer", "number": "float", "boolean": "boolean", "date": "date", "timestamp": "timestamp"}
+_DECIMAL = re.compile(r"(decimal|numeric|number)\((\d+) *, *(\d+)\)")
+_ENGINES = {ENGINE.lower(), "great-expectations", "great_expectations", "gx"}
+_TAKEN = {"apiVersion", "kind", "id", "name", "version", "status", "description", "team", "schema", "customProperties"}
+_UNTAKEN = ("relationships", "properties", "items", "transformLogic", "encryptedName", "authoritativeDefinitions")
+
+
+@dataclass
+class Imported:
+    """What was taken over from a contract, and what was not."""
+
+    head: dict[str, Any] = field(default_factory=dict)
+    """Keys of the source beside its tables."""
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    """What has no meaning here, by name."""
+
+
+def from_odcs(document: Mapping[str, Any], *, categories: Collection[str]) -> Imported:
+    """The tables a document of the standard describes, as a source's file declares them.
+
+    Args:
+        categories: classifications that are privacy categories; any other is left out.
+    """
+    found = Imported(head={"source": str(document.get("name") or document["id"]), **_own(document)})
+    purpose, team = (document.get("description") or {}).get("purpose"), document.get("team")
+    owner = team.get("name") if isinstance(team, Mapping) else None
+    found.head |= {key: value for key, value in (("owner", owner), ("description", purpose)) if value}
+    for item in document.get("schema") or ():
+        found.tables[item["name"]] = _table(item, categories, found.left)
+    found.left += [f"`{key}`" for key in document if key not in _TAKEN]
+    return found
+
+
+def _own(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Our keys among the custom properties."""
+    found = {}
+    for entry in item.get("customProperties") or ():
+        name = entry["property"].removeprefix(PREFIX)
+        if name != entry["property"]:
+            found[re.sub("(?<!^)([A-Z])", r"_\1", name).lower()] = entry["value"]
+    return found
+
+
+def _table(item: Mapping[str, Any], categories: Collection[str], left: list[str]) -> dict[str, Any]:
+    properties: Sequence[Mapping[str, Any]] = item.get("properties") or ()
+    keyed = [each for each in properties if each.get("primaryKey")]
+    unique = [each["name"] for each in sorted(keyed, key=lambda each: each.get("primaryKeyPosition", 0))]
+    checks: list[dict[str, Any]] = []
+
+    def take(rule: Mapping[str, Any], column: str | None) -> None:
+        if check := _check(rule, column):
+            checks.append(check)
+        else:
+            left.append(f"rule {_called(rule)} of `{item['name']}{f'.{column}' if column else ''}`")
+
+    for rule in item.get("quality") or ():
+        take(rule, None)
+    for each in properties:
+        for rule in each.get("quality") or ():
+            take(rule, each["name"])
+        known = [plain(check) for check in checks]
+        checks += [check for check in _options(each) if plain(check) not in known]
+        left += [f"`{key}` of `{item['name']}.{each['name']}`" for key in _UNTAKEN if each.get(key)]
+    return {
+        "columns": {each["name"]: _column(each, categories, item["name"], left) for each in properties},
+        **({"unique": unique} if unique else {}),
+        **_own(item),
+        **({"checks": checks} if checks else {}),
+    }
+
+
+def _column(item: Mapping[str, Any], categories: Collection[str], table: str, left: list[str]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    if item.get("physicalType") or item.get("logicalType"):
+        out["type"] = _type(item.get("physicalType", ""), item.get("logicalType", ""))
+    if "required" in item:
+        out["required"] = item["required"]
+    given = item.get("classification")
+    if given in categories:
+        out["category"] = given
+    elif given:
+        left.append(f"classification `{given}` of `{table}.{item['name']}`")
+    if item.get("physicalName", item["name"]) != item["name"]:
+        out["path"] = item["physicalName"]
+    return {**out, **_own(item)}
+
+
+def _type(physical: str, logical: str) -> str:
+    """Our type for one of a system, or else for a logical one."""
+    name = physical.strip().lower()
+    if match := _DECIMAL.fullmatch(name):
+        return physical if physical.startswith("decimal(") else f"decimal({match[2]},{match[3]})"
+    bare = re.sub(r"\(.*\)$", "", name).strip()
+    found = [kind for kind, names in TYPES.items() if bare in names and kind != "decimal"]
+    return found[0] if found else _LOGICAL.get(logical, "string")
+
+
+def _options(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Checks that the options of a column's logical type, and its uniqueness, promise."""
+    options = item.get("logicalTypeOptions") or {}
+    for expectation, words in OPTIONS:
+        if given := promised(words, options):
+            yield {expectation: {"column": item["name"], **given}}
+    if item.get("unique"):
+        yield {"expect_column_values_to_be_unique": {"column": item["name"]}}
+
+
+def _check(rule: Mapping[str, Any], column: str | None) -> dict[str, Any] | None:
+    """The check a rule is; None where it has no meaning here."""
+    implementation = rule.get("implementation")
+    if str(rule.get("engine", "")).lower() in _ENGINES and isinstance(implementation, Mapping):
+        expectation = implementation.get("type") or implementation.get("expectation_type")
+        given = implementation.get("kwargs")
+        if column and isinstance(given, Mapping):
+            given = {"column": column, **given}
+        return {str(expectation): given} if expectation else None
+    metric = rule.get("metric") or rule.get("rule")
+    if metric == "rowCount":
+        bounds = _between(rule)
+        return {"expect_table_row_count_to_be_between": bounds} if bounds else None
+    judged = _judged(str(metric), rule.get("arguments") or {}, column)
+    limit = _limit(rule)
+    if judged is None or limit is None:
+        return None
+    expectation, given = judged
+    return {expectation: {**given, **limit}}
+
+
+def _judged(metric: str, arguments: Mapping[str, Any], column: str | None) -> tuple[str, dict[str, Any]] | None:
+    """The expectation of a metric that counts rows, and its own arguments."""
+    if metric == "duplicateValues":
+        several = arguments.get("properties")
+        if several:
+            return "expect_compound_columns_to_be_unique", {"column_list": list(several)}
+        return ("expect_column_values_to_be_unique", {"column": column}) if column else None
+    if column is None:
+        return None
+    if metric == "nullValues":
+        return "expect_column_values_to_not_be_null", {"column": column}
+    if metric == "invalidValues" and arguments.get("validValues"):
+        return "expect_column_values_to_be_in_set", {"column": column, "value_set": list(arguments["validValues"])}
+    if metric == "invalidValues" and arguments.get("pattern"):
+        return "expect_column_values_to_match_regex", {"column": column, "regex": arguments["pattern"]}
+    return None
+
+
+def _limit(rule: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How many rows may fail; None where the operator says something else."""
+    percent = rule.get("unit") == "percent"
+    if rule.get("mustBe") == 0:
+        return {}
+    if (most := rule.get("mustBeLessOrEqualTo")) is not None:
+        return {"at_most": f"{most}%" if percent else int(most)}
+    if (above := rule.get("mustBeLessThan")) is not None and not percent and above >= 1:
+        return {"at_most": int(above) - 1}
+    return None
+
+
+def _between(rule: Mapping[str, Any]) -> dict[str, Any]:
+    words = {"mustBeGreaterOrEqualTo": ("min_value", 0), "mustBeGreaterThan": ("min_value", 1),
+             "mustBeLessOrEqualTo": ("max_value", 0), "mustBeLessThan": ("max_value", -1)}  # fmt: skip
+    found = {key: int(rule[word]) + step for word, (key, step) in words.items() if word in rule}
+    if "mustBe" in rule:
+        found = {"min_value": int(rule["mustBe"]), "max_value": int(rule["mustBe"])}
+    if pair := rule.get("mustBeBetween"):
+        found = {"min_value": int(pair[0]), "max_value": int(pair[1])}
+    return found
+
+
+def _called(rule: Mapping[str, Any]) -> str:
+    name = rule.get("name") or rule.get("metric") or rule.get("rule")
+    return f"`{name}`" if name else f"of type {rule.get('type', 'library')}"

@@ -1,0 +1,230 @@
+"""Tests of contracts: a few rows each, typed and judged by the code that judges landed tables.
+
+Needs no lake and no source: rows come from the declaration, everything else is what `validate` does, on the
+embedded engine. Entry: `run_tests`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from potable.contracts.cases import QUARANTINE_LIMIT, filled, outcomes
+from potable.contracts.fitting import fit
+from potable.contracts.validate import (
+    REASONS,
+    Contract,
+    Places,
+    Validated,
+    quarantine_schema,
+    validate,
+    validated_schema,
+)
+from potable.declarations import Document, Key
+from potable.engines.base import Engine, Part, collect
+from potable.errors import DataError, Place
+from potable.privacy.shapes import shape
+from potable.project import Project
+from potable.runs.quarantined import reading
+from potable.sources.groups import schema as landed_schema
+from potable.sources.typed import typed_at
+from potable.tables import BATCH, ROW, UNPARSED, ContractTest, Outcome, Table
+
+_OBJECT = "test"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one test came to."""
+
+    table: str
+    """`source.table`."""
+    name: str
+    place: Place
+    failures: Sequence[DataError] = ()
+    """Everything that is not as it says; none where it holds."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What became of one row."""
+
+    quarantined: frozenset[str] = frozenset()
+    nulled: frozenset[str] = frozenset()
+    cells: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def told(self) -> str:
+        """In words, without a value."""
+        if self.quarantined:
+            return f"is quarantined for {', '.join(sorted(self.quarantined))}"
+        return f"stays with {', '.join(sorted(self.nulled))} set to null" if self.nulled else "passes"
+
+
+def run_tests(project: Project, tables: Sequence[str]) -> Iterator[Ran]:
+    """The tests of `tables` (`source.table`), in declared order."""
+    with reading(project) as engine:
+        for name in tables:
+            judge = _Judge(Contract(name, project.tables[name], project.checks[name]), engine, project)
+            tests = judge.contract.table.tests
+            source, short = name.split(".", 1)
+            for index, (test, judged) in enumerate(zip(tests, judge.all(), strict=True)):
+                key = ("tables", short, "tests", index)
+                yield _compared(test, judged, judge.contract, project.documents[source], key)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What a contract made of the rows of one test."""
+
+    found: Sequence[_Found]
+    stopped: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Judges rows of tests by the contract of their table."""
+
+    contract: Contract
+    engine: Engine
+    project: Project
+
+    def all(self) -> list[_Judged]:
+        """Every test judged: those that ask what stops alone, the others in one pass.
+
+        Checks judge rows by themselves, so rows of other tests change nothing but which is the first of its key.
+        """
+        tests = self.contract.table.tests
+        shared = [test for test in tests if test.stopped is None]
+        together = iter(self.judged([row for test in shared for row in test.rows]).found if shared else ())
+        judged = []
+        for test in tests:
+            found = [next(together) for _ in test.rows] if test.stopped is None else []
+            alone = test.stopped is not None or any("duplicate" in row.quarantined for row in found)
+            judged.append(self.judged(test.rows) if alone else _Judged(found, frozenset()))
+        return judged
+
+    def judged(self, given: Sequence[Mapping[str, Any]]) -> _Judged:
+        """What becomes of the rows, in their order."""
+        table, checks = self.contract.table, self.contract.checks
+        rows = [filled(row, table, checks, number) for number, row in enumerate(given)]
+        with TemporaryDirectory(dir=self.project.root / self.project.platform.scratch, prefix="tests-") as scratch:
+            places = Places(f"{scratch}/rows", f"{scratch}/aside")
+            parsed = self.engine.map_items([_batch(rows, table)], _itself, landed_schema(table))
+            made = validate(parsed, self.contract, engine=self.engine, places=places)
+            found = _became(made, table, places, self.engine)
+        names = (name if name == QUARANTINE_LIMIT else name.partition("(")[0] for name in made.stopped)
+        return _Judged([found[number + 1] for number in range(len(rows))], frozenset(names))
+
+
+def _compared(test: ContractTest, judged: _Judged, contract: Contract, document: Document, key: Key) -> Ran:
+    """What a test came to; `key` is where it stands in the document."""
+    name, table = contract.name, contract.table
+    problems = [
+        (document.place(*key, "rows", number), told)
+        for number, outcome in enumerate(outcomes(test))
+        if (told := _missed(outcome, judged.found[number], table, number + 1, test.rows[number]))
+    ]
+    if told := _stops_missed(test, judged.stopped):
+        problems.append((document.place(*key, "stopped"), told))
+    problem, again = f"`{name}`: `{test.name}` does not hold", f"potable test {name}"
+    failures = [
+        DataError(problem, "D020", place, given, allowed, hint, next=again)
+        for place, (given, allowed, hint) in problems
+    ]
+    return Ran(name, test.name, document.place(*key), failures)
+
+
+def _batch(rows: Sequence[Mapping[str, Any]], table: Table) -> pa.RecordBatch:
+    """Rows with all columns as a source would have parsed them: texts typed, other values as they are."""
+    # what a column takes from the name of its object is given in the row
+    columns = {name: column.model_copy(update={"path": name}) for name, column in table.columns.items()}
+    texts = {
+        name: pa.array([row[name] if isinstance(row[name], str) else None for row in rows], pa.string())
+        for name in columns
+    }
+    ordinals = pa.array(range(1, len(rows) + 1), pa.int64())
+    batch = typed_at(table.model_copy(update={"columns": columns}), texts, _OBJECT, ordinals)
+    for place, (name, column) in enumerate(columns.items()):
+        given = [None if isinstance(row[name], str) else row[name] for row in rows]
+        values = pa.array([None if value is None else fit(column.arrow, value).value for value in given], column.arrow)
+        batch = batch.set_column(place, batch.schema.field(place), pc.coalesce(values, batch.column(place)))
+    return batch.append_column(BATCH, pa.repeat(pa.scalar(1, pa.int64()), len(rows)))
+
+
+def _itself(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+    return [batch]
+
+
+def _became(made: Validated, table: Table, places: Places, engine: Engine) -> dict[int, _Found]:
+    """What became of each row, by its ordinal."""
+
+    def rows(parts: Sequence[Part], folder: str, schema: pa.Schema) -> list[dict[str, Any]]:
+        relation: ir.Table = engine.read([f"{folder}/{part.path}" for part in parts if part.rows], schema)
+        return list(collect(engine, relation).to_pylist())
+
+    kept = quarantine_schema(table)
+    nulled = {row[ROW]: _columns(row) for row in rows(made.cells, f"{places.quarantine}/cells", kept)}
+    found = {
+        row[ROW]: _Found(nulled=nulled.get(row[ROW], frozenset()), cells=row)
+        for row in rows(made.rows, f"{places.rows}/rows", validated_schema(table))
+    }
+    for row in rows(made.quarantine, f"{places.quarantine}/quarantine", kept):
+        found[row[ROW]] = _Found(quarantined=frozenset(_reasons(row[REASONS])))
+    return found
+
+
+def _columns(row: Mapping[str, Any]) -> frozenset[str]:
+    """Columns of a kept row that were set to null: they could not be read, or broke a check."""
+    unread = json.loads(row[UNPARSED]) if row[UNPARSED] else {}
+    broken = [name for reason in _reasons(row[REASONS]) for name in reason.partition(":")[2].split(",")]
+    return frozenset([*unread, *broken])
+
+
+def _reasons(text: str) -> Iterator[str]:
+    """Reasons of a row, `mistyped` once for each column."""
+    for reason in filter(None, text.split(";")):
+        kind, _, columns = reason.partition(":")
+        yield from (f"mistyped:{name}" for name in columns.split(",")) if kind == "mistyped" else [reason]
+
+
+def _missed(
+    wanted: Outcome, found: _Found, table: Table, number: int, given: Mapping[str, Any]
+) -> tuple[str, str, str] | None:
+    """What was found, what was wanted and a hint, where a row did not become what it must; else None."""
+    must = _Found(frozenset(wanted.quarantined), frozenset(wanted.nulled))
+    if must.quarantined != found.quarantined or must.nulled != found.nulled:
+        return f"row {number} {found.told}", f"row {number} {must.told}", _hint(found, table, given)
+    for name, value in wanted.gives.items():
+        column = table.columns[name]
+        expected = None if value is None else fit(column.arrow, value).value
+        if found.cells[name] != expected:
+            clear = column.declared_category == "none"
+            shown = [_shown(cell, clear) for cell in (found.cells[name], expected)]
+            return f"row {number} holds {shown[0]} in `{name}`", f"row {number} holds {shown[1]} in `{name}`", ""
+    return None
+
+
+def _stops_missed(test: ContractTest, found: frozenset[str]) -> tuple[str, str, str] | None:
+    if test.stopped is None or found == set(test.stopped):
+        return None
+    told = [f"{', '.join(sorted(names)) or 'nothing'} stops the run" for names in (found, set(test.stopped))]
+    return told[0], told[1], ""
+
+
+def _hint(found: _Found, table: Table, given: Mapping[str, Any]) -> str:
+    """Which columns that the row leaves out took part, if any did."""
+    named = {name for reason in found.quarantined for name in reason.partition(":")[2].split(",")}
+    left = [name for name in table.columns if name in named and name not in given]
+    return f"the row leaves out {', '.join(left)}: give it a value that the contract allows" if left else ""
+
+
+def _shown(value: Any, clear: bool) -> str:
+    return "nothing" if value is None else f"`{value}`" if clear else f"a value of the shape `{shape(str(value))}`"

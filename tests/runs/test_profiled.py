@@ -1,0 +1,233 @@
+"""`potable contract suggest`: what it suggests holds on what it was taken from, and shows nobody's values."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from tests.conftest import open_engine
+from tests.runs.conftest import EXAMPLE
+
+from potable.cli.app import cli
+from potable.cli.suggesting import Asked, lines, suggestions
+from potable.contracts.checks import parse
+from potable.contracts.ranges import bounds, pattern
+from potable.contracts.results import shape
+from potable.contracts.validate import Contract, Places, validate
+from potable.engines.base import Engine
+from potable.runs.profiled import Profile, as_texts, looked
+from potable.sources.groups import schema as landed_schema
+from potable.sources.typed import typed
+from potable.tables import BATCH, Column, Table
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    made = open_engine("duckdb", tmp_path_factory.mktemp("scratch"))
+    yield made
+    made.close()
+
+
+CELLS = st.one_of(
+    st.integers(-(10**6), 10**6).map(str),
+    st.decimals(-(10**4), 10**4, places=2).map(str),
+    st.dates().map(str),
+    st.sampled_from(["", " ", "A", "b", "true", "no", "NA", "E0001", "E0002", "x-1", "é", "1e3", "007", "null"]),
+)
+KINDS = (
+    st.integers(-5, 10**9).map(str),
+    st.decimals(0, 10**7, places=2).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.dates().map(lambda day: day.strftime("%d.%m.%Y")),
+    st.datetimes().map(str),
+    st.from_regex(r"\A[A-Z]{2}-[0-9]{1,4}\Z"),
+    st.sampled_from(["red", "green", "blue"]),
+    st.sampled_from(["yes", "no", ""]),
+    CELLS,
+)
+COLUMN = st.sampled_from(KINDS).flatmap(lambda kind: st.lists(kind, min_size=25, max_size=25))
+
+
+def columns_of(cells: list[list[str]], category: str) -> tuple[Table, dict[str, pa.Array]]:
+    names = [f"c{index}" for index in range(len(cells))]
+    table = Table(columns={name: Column(category=category) for name in names})
+    return table, {name: pa.array([cell for cell in column] * 2) for name, column in zip(names, cells, strict=True)}
+
+
+def batch_of(table: Table, texts: dict[str, pa.Array]) -> pa.RecordBatch:
+    batch = typed(table, texts, "object")
+    return batch.append_column(BATCH, pa.repeat(pa.scalar(1, pa.int64()), batch.num_rows))
+
+
+def itself(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+    return [batch]
+
+
+def seen(engine: Engine, table: Table, texts: dict[str, pa.Array], scratch: str, *, fresh: bool = True) -> Profile:
+    bare = as_texts(table)
+    parsed = engine.map_items([batch_of(bare, texts)], itself, landed_schema(bare))
+    return looked(parsed, table, engine=engine, scratch=scratch, fresh=fresh)
+
+
+def body(table: Table, found: Profile, asked: Asked) -> Any:
+    return YAML(typ="safe").load("\n".join(lines(suggestions(table, (), found, asked)))) or {}
+
+
+@settings(
+    max_examples=12, phases=[Phase.generate], deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(COLUMN, min_size=1, max_size=4), st.sampled_from(["none", "user.financial"]))
+def test_what_is_suggested_holds_on_the_same_records(embedded: Engine, cells: list[list[str]], category: str) -> None:
+    table, texts = columns_of(cells, category)
+    with TemporaryDirectory() as scratch:
+        made = body(table, seen(embedded, table, texts, scratch), Asked(words=True, fresh=True))
+        declared = Table.model_validate(made)
+        assert declared.columns.keys() == table.columns.keys()
+        checks, wrong = parse("t", declared)
+        assert wrong == []
+        parsed = embedded.map_items([batch_of(declared, texts)], itself, landed_schema(declared))
+        places = Places(f"{scratch}/rows", f"{scratch}/aside")
+        judged = validate(parsed, Contract("s.t", declared, checks), engine=embedded, places=places)
+    assert (judged.rows_in, judged.rows_quarantined, list(judged.stopped)) == (50, 0, [])
+    assert all(result.success for result in judged.results)
+    assert all(not part.rows for part in judged.cells)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.from_regex(r"\A[A-Z][a-z]{3,8} ?[0-9]{3,9}\Z"), min_size=25, max_size=25, unique=True))
+def test_values_of_a_protected_column_are_never_shown(embedded: Engine, values: list[str]) -> None:
+    table, texts = columns_of([values, [re.sub("[^0-9]", "", value) for value in values]], "user.account")
+    with TemporaryDirectory() as scratch:
+        made = suggestions(table, (), seen(embedded, table, texts, scratch), Asked(fresh=True))
+    told = "\n".join(lines(made))
+    assert not [value for value in values if value in told]
+    numbers = {int(found) for found in re.findall(r"(?:min|max)_value: (-?[0-9]+)", told)}
+    assert all(re.fullmatch("-?(0|10*)", str(number)) for number in numbers)
+
+
+def test_engines_tell_the_same(engine: Engine, tmp_path: Path) -> None:
+    days = [f"2024-{n // 20 + 1:02}-{n % 20 + 1:02}" for n in range(25)]
+    codes = [f"AB-{n % 7}" for n in range(25)]
+    table, texts = columns_of([days, codes, [f"{n}.5" for n in range(25)], [""] * 24 + ["x@example.org"]], "none")
+    found = seen(engine, table, texts, str(tmp_path))
+    assert (found.rows, found.unique) == (50, ())
+    assert [column.hint.type for column in found.columns.values()] == ["date", "string", "decimal(12,1)", "string"]
+    assert [column.distinct for column in found.columns.values()] == [25, 7, 25, 1]
+    assert found.columns["c1"].shapes == {"AA-9": 50} and found.columns["c3"].forms == {"email": 2}
+    assert (str(found.columns["c0"].least), str(found.columns["c2"].most)) == ("2024-01-01", "24.5")
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_a_small_key_of_several_columns_is_found(embedded: Engine, tmp_path: Path, repeated: bool) -> None:
+    pairs = [(f"E{n % 10:03}", f"2024-01-{n // 10 + 1:02}") for n in range(60)]
+    if repeated:
+        pairs[1] = pairs[0]
+    table = Table.model_validate(
+        {"columns": {"emp_no": {"key": "emp_no"}, "day": {"type": "date", "category": "none"}}}
+    )
+    texts = {name: pa.array(list(column)) for name, column in zip(table.columns, zip(*pairs, strict=True), strict=True)}
+    found = seen(embedded, table, texts, str(tmp_path), fresh=False)
+    assert found.unique == (() if repeated else ("emp_no", "day"))
+    # a key that is declared is not told again
+    declared = table.model_copy(update={"unique": ["emp_no", "day"]})
+    assert seen(embedded, declared, texts, str(tmp_path / "b"), fresh=False).unique == ()
+
+
+SHAPED = st.from_regex(r"\A[A-Za-z0-9 ./+*?()|^$\[\]{}\\-]{1,12}\Z")
+
+
+@given(st.lists(SHAPED, min_size=1, max_size=4))
+def test_a_pattern_matches_what_it_is_taken_from(values: list[str]) -> None:
+    form = pattern([shape(value) for value in values])
+    assert not form or all(re.search(form, value) for value in values)
+
+
+def test_a_pattern_says_what_it_can() -> None:
+    assert pattern(["A9999999"]) == "^[A-Z][0-9]{7}$"
+    assert pattern(["AA-99", "AAA-9"]) == "^[A-Z]{2,3}-[0-9]{1,2}$"
+    assert pattern(["9", "A"]) == "^([0-9]|[A-Z])$"
+    assert pattern(["9x"]) == pattern([]) == pattern(["9", "A", "a", "9A"]) == ""
+
+
+@given(st.decimals(-(10**12), 10**12, places=3), st.decimals(-(10**12), 10**12, places=3), st.booleans())
+def test_bounds_leave_headroom(one: Any, other: Any, shown: bool) -> None:
+    least, most = sorted((one, other))
+    found = bounds(least, most, shown=shown)
+    assert found["min_value"] <= least and most <= found["max_value"]
+    assert len(str(found["max_value"]).strip("-0")) <= 1
+
+
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of its own with one landed table that keeps its contract nearly."""
+    root = shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("suggested") / "project")
+    (root / "sources" / "pay.yaml").write_text(
+        "source: pay\ntype: csv\npath: dumps\ntables:\n  slips:\n    columns:\n"
+        "      emp_no: {type: string, required: true, key: emp_no}\n"
+        "      day: {type: date, required: true, category: none}\n"
+        '      gross: {type: "decimal(12,2)", category: user.financial.salary}\n'
+        "      hours: {category: none}\n"
+        "      currency: {type: string, category: none}\n"
+        "      note: {type: string, category: none}\n"
+        "    unique: [emp_no, day]\n"
+        "    checks:\n      - expect_column_values_to_be_between: {column: gross, min_value: 100}\n",
+        encoding="utf-8",
+    )
+    rows = [
+        f"E{n % 20:04},2024-0{n // 20 + 1}-28,{n + 99}.50,{n % 9},{'EUR' if n % 2 else 'USD'},\n" for n in range(80)
+    ]
+    rows[7] = rows[7].replace(",\n", ",priya@example.org\n")
+    rows[8] = rows[9]
+    (root / "dumps").mkdir()
+    (root / "dumps" / "a.csv").write_text("emp_no,day,gross,hours,currency,note\n" + "".join(rows), encoding="utf-8")
+    (root / ".env").write_text(
+        "HRMS_URL=sqlite:///x\nPAYROLL_EXPORTS=x\nREVIEW_DUMPS=x\nEXIT_INTERVIEWS=x\nLMS_URL=http://x\nLMS_TOKEN=xxxx\n"
+    )
+    run = call(root, "run", "--only", "ingest", "--select", "pay")
+    assert run.exit_code == 0, run.output
+    return root
+
+
+def call(root: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["-C", str(root), *arguments], catch_exceptions=False)
+
+
+def test_only_what_is_not_declared_is_suggested_and_contradictions_are_told(landed: Path) -> None:
+    text = call(landed, "contract", "suggest", "pay.slips").stdout
+    made = YAML(typ="safe").load(text)["tables"]["slips"]
+    # what is declared is not said again
+    assert made["columns"] == {
+        "gross": {"required": True},
+        "hours": {"type": "integer", "required": True},
+        "currency": {"required": True},
+    }
+    assert "unique" not in made
+    checks = {(name, given["column"]) for check in made["checks"] for name, given in check.items()}
+    assert checks == {
+        ("expect_column_values_to_match_regex", "emp_no"),
+        ("expect_column_values_to_be_between", "day"),
+        ("expect_column_values_to_be_between", "hours"),
+        ("expect_column_values_to_be_in_set", "currency"),
+    }
+    assert "# 80 of 80 filled" in text and "EUR" in text
+    against = [line for line in text.splitlines() if "against the contract" in line]
+    assert len(against) == 3 and "priya" not in text
+    assert any("`unique`: 1 of 80 records repeat a key" in line for line in against)
+    assert any("expect_column_values_to_be_between(gross): 1 of 80 judged rows fail" in line for line in against)
+    assert any("`note` is declared with category none: 1 have the form of email" in line for line in against)
+
+
+def test_nothing_landed_is_said_with_the_command_that_lands_it(landed: Path) -> None:
+    with pytest.raises(Exception, match="nothing is landed") as caught:
+        call(landed, "contract", "suggest", "hrms.people")
+    assert "potable run --only ingest --select hrms" in str(caught.value)
