@@ -94,6 +94,9 @@ ARGUMENTS: Mapping[str, str] = {
     "bucketize_data": "Whether values are put into the bins.",
     "type_": "Name of a type, in the contract's, pandas', SQL's or Spark's words.",
     "type_list": "Names of types.",
+    "other_table_name": "The other table, as `source.table`.",
+    "other_column": "Its column; of the same name by default.",
+    "other_column_list": "Its columns; of the same names by default.",
     "exact_match": "Whether the table may have no other columns.",
     "mostly": "Least share of the judged values that must pass; missed, the run stops.",
     "at_most": 'Most rows that may fail: a count such as 100, or a share such as "0.5%"; beyond it the run stops.',
@@ -109,6 +112,8 @@ _ABOUT = {
     "rows": "Judges rows by each other; a failure sends no row away.",
     "column": "Judges the column as a whole.",
     "table": "Judges the table as a whole.",
+    "key": "Judges keys by another table, in which they must exist.",
+    "tables": "Judges the table by another one.",
 }
 
 

@@ -32,9 +32,11 @@ _TYPE = "expect_column_values_to_be_of_type"
 def to_suite(name: str, table: Table) -> dict[str, Any]:
     """The checks of a table (`source.table`) as the JSON of a suite, with its required columns and keys.
 
-    Types are left out: what GX calls them depends on where it runs.
+    Types are left out: what GX calls them depends on where it runs. So are keys that must exist in another table, for
+    which GX has no expectation; the suite's `meta` lists them.
     """
-    found = [_entry(check) for check in table.checks]
+    alien = [check for check in table.checks if EXPECTATIONS[next(iter(check))].kind == "key"]
+    found = [_entry(check) for check in table.checks if check not in alien]
     found += [_implied(_NOT_NULL, {"column": key}) for key, column in table.columns.items() if column.required]
     if len(table.unique) == 1:
         found.append(_implied(_UNIQUE, {"column": table.unique[0]}))
@@ -44,7 +46,7 @@ def to_suite(name: str, table: Table) -> dict[str, Any]:
         "name": name,
         "id": None,
         "expectations": found,
-        "meta": {"great_expectations_version": GX_VERSION},
+        "meta": {"great_expectations_version": GX_VERSION, **({_MARK: {"left_out": plain(alien)}} if alien else {})},
         "notes": None,
     }
 
