@@ -163,6 +163,7 @@ def summary(record: RunRecord, report: str) -> str:
         "label": _label(record) if data and record.outcome == "published" else "",
         "funnel": " → ".join(f"{human_bytes(stage.bytes)} {plain(stage.stage)}" for stage in record.funnel),
         "quarantined": _quarantined(record),
+        "deleted": f"{plural(gone, 'row')}, with those that say so" if (gone := view.deleted(record)) else "",
         "privacy": plain(privacy.strip()),
         "state": plain(record.error.get("state", "") or view.outcome(record)) if record.outcome == "failed" else "",
         "memory": f"{human_bytes(record.peak_memory)} at most, of {human_bytes(record.memory)} allowed",

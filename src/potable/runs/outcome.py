@@ -57,6 +57,7 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
             rows_in=manifest.counts["rows_in"],
             rows=manifest.counts["rows"],
             quarantined=manifest.counts["quarantined"],
+            deleted=manifest.counts.get("deleted", 0),
             reasons=manifest.facts["reasons"],
             checks=tuple(CheckRecord(**check) for check in manifest.facts["checks"]),
             drift=tuple(manifest.facts["drift"]),

@@ -109,7 +109,7 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     suite = project.suites.get(name)
     parts = [suite.content] if suite else []
     found = fingerprint(code("validate"), reading["type"], literal["tables"][table], *parts)
-    covered = sorted((item for item in landed if table in item.tables), key=lambda item: (item.batch, item.name))
+    covered = sorted((item for item in landed if item.concerns(table)), key=lambda item: (item.batch, item.name))
     prints = []
     for number, batch in groupby(covered, key=lambda item: item.batch):
         found = fingerprint(found, [(item.name, item.sha256, *item.skip) for item in batch])

@@ -96,6 +96,8 @@ class TableRecord:
     cells_nulled: int = 0
     """Rows kept with a cell set to null."""
     protected_rows: int = 0
+    deleted: int = 0
+    """Rows that are gone in the source, and those that say so."""
     nobody: int = 0
     """Rows quarantined at protect because they belong to nobody a roster knows."""
 

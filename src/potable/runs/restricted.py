@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potable.contracts import drift
 from potable.contracts.validate import Contract, Places, Standing, Validated, validate
@@ -25,6 +25,10 @@ from potable.sources.groups import OBSERVED, grouped, observe_group, parse_group
 from potable.sources.groups import schema as group_schema
 from potable.store.log import Log
 from potable.store.manifest import Manifest, find
+from potable.tables import BATCH
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 BUCKET_ROWS = 2_000_000
 """Validated rows, over all tables, that are worth a bucket of their own."""
@@ -50,8 +54,9 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         engine=shop.engine,
         places=Places(locate(attempt), locate(aside)),
         standing=_standing(shop, before, {item.name: item.batch for item in shop.landed[source_name]}),
+        listed=_listed(shop, step, reached, f"{attempt}/scratch/listed"),
     )
-    files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells}
+    files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells, "deleted": made.deleted}
     facts = {
         "reasons": made.reasons,
         "checks": [asdict(result) for result in made.results],
@@ -67,10 +72,12 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "rows_in": made.rows_in,
         "rows": made.rows_out,
         "quarantined": made.rows_quarantined,
+        "deleted": made.rows_deleted,
         "cells": before.rows("cells") + sum(part.rows for part in made.cells),
     }
-    folders = {output: f"{aside}/{output}" for output in ("quarantine", "cells")}
-    done = Made(_with_rows(files), counts, facts, folders, before.files)
+    folders = {output: f"{aside}/{output}" for output in ("quarantine", "cells", "deleted")}
+    standing = {output: listed for output, listed in before.files.items() if output != "rows" or not made.rewritten}
+    done = Made(_with_rows(files), counts, facts, folders, standing)
     if made.stopped:
         # not done, but people want to see what was found and which rows it were
         shop.stopped[step.name] = done.manifest(step, attempt)
@@ -103,7 +110,24 @@ def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> S
         totals=before.facts["totals"],
         samples=before.facts["samples"],
         batches=batches,
+        deleted_files=before.paths(shop.lake.restricted, "deleted"),
+        deleted=before.rows("deleted"),
     )
+
+
+def _listed(shop: Workshop, step: Step, reached: int, folder: str) -> ir.Table | None:
+    """Keys of a table that its source listed since batch `reached`, with the batch of each list; None without lists."""
+    source_name, short = step.name.split(".", 1)
+    source, table = shop.project.sources[source_name], shop.project.tables[step.name]
+    landed = shop.landed[source_name]
+    blobs = [_blob(shop, item) for item in landed if item.keys_of == short and item.batch > reached]
+    if not blobs:
+        return None
+    parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
+    keys = parsed.select(*table.unique, BATCH)
+    place = shop.lake.restricted.locate(folder)
+    parts = shop.engine.write(keys, place)
+    return shop.engine.read([f"{place}/{part.path}" for part in parts], keys.schema().to_pyarrow())
 
 
 def _with_rows(files: Mapping[str, Sequence[Part]]) -> dict[str, list[Part]]:
@@ -174,9 +198,9 @@ def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
 
 
 def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
-    """The roster of every value that names or reaches someone, quarantined records included, and its forms."""
+    """The roster of every value that names or reaches someone, of records of any fate, and its forms."""
     tables, vault = shop.project.tables, shop.lake.vault
-    rows = {name: [shop.validated(name), *shop.quarantined(name)] for name in tables}
+    rows = {name: [shop.validated(name), *shop.quarantined(name), shop.deleted(name)] for name in tables}
     found = roster.identifiers(tables, rows, shop.keys(), normalise=normalise)
     parts = shop.engine.write(found, vault.locate(f"{attempt}/rows")) if found is not None else []
     known = shop.engine.read([vault.locate(f"{attempt}/rows/{part.path}") for part in parts], roster.schema())
