@@ -240,6 +240,14 @@ class DriftPolicy(Declaration):
 
     new_column: Literal["allow", "warn", "fail"] = "warn"
     missing_column: Literal["allow", "warn", "fail"] = "fail"
+    renamed_column: Literal["allow", "warn", "fail"] = "fail"
+    """A column is missing and a new one has a like name and values that fit: instead of the two changes above."""
+    widened: Literal["allow", "warn", "fail"] = "warn"
+    """Values that do not fit their type, but a wider one: `12.5` as an integer, a moment as a date, a word that is none
+    of the `levels`. The cells themselves are unreadable: quarantined, or null by `on_error`."""
+    narrowed: Literal["allow", "warn", "fail"] = "warn"
+    """A batch whose moments have no time of day, whose decimals no fraction, or whose texts end at one length, where
+    those before it had more and that cannot be chance."""
     dialect: Literal["allow", "warn", "fail"] = "warn"
     """An object whose delimiter or encoding was found to be another than that of most objects."""
 

@@ -45,6 +45,7 @@ from potable.contracts.masks import (
     staged_schema,
 )
 from potable.contracts.results import Result, stops
+from potable.contracts.structure import Structure, observed
 from potable.engines.base import Engine, Part, scalars
 from potable.errors import DataError
 from potable.tables import BATCH, OBJECT, ORIGIN, ROW, UNPARSED, Table
@@ -89,6 +90,8 @@ class Standing:
     deleted_files: Sequence[str] = ()
     """Absolute paths of its deleted rows."""
     deleted: int = 0
+    structure: Structure = field(default_factory=dict)
+    """What its values say of their structure."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,9 @@ class Validated:
     """Rows that are gone in the source, and those that say so."""
     rewritten: bool = False
     """Whether rows that stood are deleted, so that `rows` holds all that stay and the standing files are void."""
+
+    structure: Structure = field(default_factory=dict)
+    """What values say of their structure, of all layers."""
 
     @property
     def rows_in(self) -> int:
@@ -203,6 +209,7 @@ def validate(
         reasons=_reasons(rules, totals),
         nulls={column: totals[f"nulls_{index}"] for index, column in enumerate(table.columns)},
         samples=judged.samples,
+        structure=observed(staged, table, standing.structure, engine),
     )
     _require_all(contract.name, result)
     new = [f"{places.rows}/rows/{part.path}" for part in result.rows if part.rows]

@@ -12,12 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from potable.contracts import drift
+from potable.contracts.structure import changes
 from potable.contracts.validate import Contract, Places, Standing, Validated, validate
 from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.identity.match import normalise
 from potable.identity.resolve import KEYS, resolve
 from potable.privacy import forms, pseudonyms, roster
+from potable.runs.drifted import described
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
 from potable.sources.base import Blob, Landed, Source
@@ -43,7 +45,8 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     landed = [item for item in shop.landed[source_name] if short in item.tables and item.batch > reached]
     blobs = [_blob(shop, item) for item in landed]
     seen = drift.Seen(**before.facts["seen"]).plus(_seen(shop.engine, source, short, blobs))
-    drifts = drift.compare(table, seen, fixed=source.fixed_columns)
+    ours = {item.name: _blob(shop, item) for item in shop.landed[source_name] if short in item.tables}
+    drifts = described(source, short, drift.compare(table, seen, fixed=source.fixed_columns), ours)
     drift.refuse(step.name, table, drifts)
     parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
     aside = attempt.replace("validated/", "quarantine/", 1)
@@ -56,6 +59,8 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         standing=_standing(shop, before, {item.name: item.batch for item in shop.landed[source_name]}),
         listed=_listed(shop, step, reached, f"{attempt}/scratch/listed"),
     )
+    drifts += changes(table, made.structure)
+    drift.refuse(step.name, table, drifts)
     files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells, "deleted": made.deleted}
     facts = {
         "reasons": made.reasons,
@@ -65,6 +70,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "totals": dict(made.totals),
         "samples": dict(made.samples),
         "seen": asdict(seen),
+        "structure": made.structure,
         "parsed": len(blobs),
         "stands_on": before.fingerprint,
     }
@@ -99,7 +105,7 @@ def _earlier(shop: Workshop, step: Step) -> tuple[int, Manifest]:
     for number, found in step.earlier:
         if manifest := find(step.store(shop.lake), replace(step, fingerprint=found).folder):
             return number, manifest
-    return 0, Manifest(step.label, "", {}, {}, {"seen": {}, "totals": {}, "samples": {}})
+    return 0, Manifest(step.label, "", {}, {}, {"seen": {}, "totals": {}, "samples": {}, "structure": {}})
 
 
 def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> Standing:
@@ -112,6 +118,7 @@ def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> S
         batches=batches,
         deleted_files=before.paths(shop.lake.restricted, "deleted"),
         deleted=before.rows("deleted"),
+        structure=before.facts["structure"],
     )
 
 
@@ -240,7 +247,7 @@ def _seen(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]
             found, what = (observed, column) if part is None else (dialects, part)
             shape = found.get(name, frozenset()) | {what}
             found[name] = shapes.setdefault(shape, shape)
-    return drift.observe(source.tables[table], observed, dialects)
+    return drift.observe(source.tables[table], observed, dialects, {blob.name: blob.batch for blob in blobs})
 
 
 def _blob(shop: Workshop, item: Landed) -> Blob:
