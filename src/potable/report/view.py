@@ -6,6 +6,7 @@ a stored record has lost their order. How it looks belongs to the template and t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -196,6 +197,14 @@ def totals(record: RunRecord) -> tuple[int, int, int]:
 def deleted(record: RunRecord) -> int:
     """Rows that are gone in their sources, and those that say so, over all tables."""
     return sum(table.deleted for table in record.tables)
+
+
+def drifts(record: RunRecord) -> dict[str, int]:
+    """Changes of the sources that are not allowed in silence, by kind."""
+    found = Counter(
+        str(drift["change"]) for table in record.tables for drift in table.drift if drift.get("policy") != "allow"
+    )
+    return dict(found)
 
 
 def reasons(record: RunRecord) -> list[tuple[str, str, int]]:
