@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.conftest import examples
+from tests.sources.objects import blob
 
 from potable.contracts.deletions import deleted_schema
 from potable.contracts.validate import (
@@ -26,6 +27,7 @@ from potable.contracts.validate import (
 )
 from potable.engines.base import Engine, collect
 from potable.sources.groups import schema
+from potable.sources.streams import Chunk, Message, StreamTable, parse
 from potable.sources.typed import typed
 from potable.tables import BATCH, Table
 
@@ -246,3 +248,26 @@ def test_a_mark_is_a_truth_a_time_or_a_word(
     places = Places(str(tmp_path), str(tmp_path))
     made = validate(parsed, Contract("hr.people", table, []), engine=engine, places=places)
     assert (made.rows_out, made.rows_deleted) == (gone.count(False), gone.count(True))
+
+
+def test_a_message_without_a_value_deletes_what_its_key_said_before(engine: Engine, tmp_path: Path) -> None:
+    columns = {
+        "id": {"path": ["id", "@key"]},
+        "pay": {"type": "integer", "required": True},
+        "at": {"path": "@timestamp", "type": "timestamp"},
+        "gone": {"path": "@deleted", "type": "boolean"},
+    }
+    declared = {"columns": columns, "unique": ["id"], "time": "at", "known": "at", "deleted": "gone"}
+    table = StreamTable.model_validate(declared)
+    chunk = Chunk(table, "people", None)
+    values = [(b"a", b'{"id": "a", "pay": 1}'), (b"b", b'{"id": "b", "pay": 2}'), (b"a", None), (None, None)]
+    for offset, (key, value) in enumerate(values):
+        chunk.add(Message("0", offset, 1_700_000_000_000 + 1000 * offset, key, value))
+    batches = [
+        batch.append_column(BATCH, pa.array([1] * batch.num_rows, pa.int64()))
+        for batch in parse(table, blob(tmp_path, chunk.data()))
+    ]
+    parsed = engine.map_items(batches, _one, schema(table))
+    places = Places(str(tmp_path / "made"), str(tmp_path / "made"))
+    made = validate(parsed, Contract("hr.people", table, []), engine=engine, places=places)
+    assert (made.rows_out, made.rows_deleted, dict(made.reasons)) == (1, 2, {"deletion_without_key": 1})
