@@ -83,9 +83,9 @@ def test_wider_values_are_told_by_their_shapes_with_the_first_batch(engine: Engi
     )
     assert [asdict(item) for item in found] == [
         _widened("count", 2, "file-2", 2, "99.9", "integer → decimal(21,3), 3 values"),
-        _widened("day", 1, "file-2", 2, "9999-99-99A99:99", "date → timestamp, 1 values"),
-        _widened("grade", 1, "file-3", 3, "aaaaaa", "levels → another word, 1 values"),
-        _widened("pay", 1, "file-3", 3, "9999999.999", "decimal(8,2) → decimal(10,3), 1 values"),
+        _widened("day", 1, "file-2", 2, "9999-99-99A99:99", "date → timestamp, 1 value"),
+        _widened("grade", 1, "file-3", 3, "aaaaaa", "levels → another word, 1 value"),
+        _widened("pay", 1, "file-3", 3, "9999999.999", "decimal(8,2) → decimal(10,3), 1 value"),
     ]
 
 

@@ -39,7 +39,7 @@ def test_each_change_is_recorded_with_its_first_batch_and_a_shape(notes: Notes) 
     new, wider = made.facts["drift"]
     assert (new["first"], new["batch"], new["example"]) == ("a.csv", 2, "Aaaaaaaaa-9")
     assert (wider["first"], wider["batch"], wider["example"]) == ("a.csv", 2, "9.9")
-    assert wider["detail"] == "integer → decimal(19,1), 1 values"
+    assert wider["detail"] == "integer → decimal(19,1), 1 value"
 
 
 def test_a_renamed_column_stops_the_run_and_says_what_to_write(notes: Notes) -> None:

@@ -142,7 +142,8 @@ def _wider_type(column: Column, item: Mapping[str, Any]) -> str:
             places = max(places, item["places"])
             kind = f"decimal({max(whole, item['whole']) + places},{places})"
         kinds.append(kind)
-    return f"{'levels' if column.levels else column.type} → {' and '.join(kinds)}, {item['values']:,} values"
+    count = f"{item['values']:,} value{'s' * (item['values'] != 1)}"
+    return f"{'levels' if column.levels else column.type} → {' and '.join(kinds)}, {count}"
 
 
 def _told(staged: ir.Table, table: Table, engine: Engine) -> list[dict[str, Any]]:

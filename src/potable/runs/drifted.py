@@ -7,6 +7,7 @@ shapes. Entry: `described`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -49,16 +50,22 @@ def _texts(
     source: Source[Any], table: str, drifts: Sequence[Drift], blobs: Mapping[str, Blob]
 ) -> dict[str, pa.StringArray]:
     """The first values of each new column, without nulls."""
-    contract, found = source.tables[table], {}
+    contract, found = source.tables[table], dict[str, pa.StringArray]()
     for first in sorted({drift.first for drift in drifts} & blobs.keys()):
-        names = [drift.column for drift in drifts if drift.first == first]
-        columns = {**contract.columns, **{name: Column(path=name) for name in names if name not in contract.columns}}
-        widened = contract.model_copy(update={"columns": columns})
-        alone = source.model_copy(update={"tables": {**source.tables, table: widened}})
+        names = [drift.column for drift in drifts if drift.first == first and drift.column not in contract.columns]
         try:
-            batch = next(iter(alone.parse(table, blobs[first])), None)
+            found |= _values(source, table, blobs[first], names)
         except DataError:
-            continue
-        if batch is not None:
-            found.update({name: pc.drop_null(batch.column(name)) for name in names if name in batch.schema.names})
+            # one that no column could take, such as a repeated element, keeps the others from being read
+            for name in names:
+                with suppress(DataError):
+                    found |= _values(source, table, blobs[first], [name])
     return found
+
+
+def _values(source: Source[Any], table: str, blob: Blob, names: Sequence[str]) -> dict[str, pa.StringArray]:
+    contract = source.tables[table]
+    wider = contract.model_copy(update={"columns": {**contract.columns, **{name: Column(path=name) for name in names}}})
+    alone = source.model_copy(update={"tables": {**source.tables, table: wider}})
+    batch = next(iter(alone.parse(table, blob)), None)
+    return {} if batch is None else {name: pc.drop_null(batch.column(name)) for name in names}
