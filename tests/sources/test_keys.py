@@ -131,6 +131,23 @@ def test_keys_that_cannot_be_read_so_are_refused(tmp_path: Path, changes: dict[s
         type(World(tmp_path).source).model_validate(keys)
 
 
+@pytest.mark.parametrize("pagination", [{"offset": "from"}, {"page": "p"}])
+def test_pages_that_shift_unseen_are_no_list_of_keys(pagination: dict[str, Any]) -> None:
+    table = {
+        "endpoint": "/t",
+        "pagination": pagination,
+        "columns": {"id": {}, "at": {"type": "timestamp"}},
+        "unique": ["id"],
+        "known": "at",
+        "incremental": {"column": "at", "param": "since", "keys": {"every": "1d"}},
+    }
+    keys = {"source": "s", "type": "rest", "url": "http://x", "tables": {"t": table}}
+    with pytest.raises(ValidationError, match="needs the pagination's `total`"):
+        RestSource.model_validate(keys)
+    table["pagination"] = {**pagination, "total": "total"}
+    RestSource.model_validate(keys)
+
+
 def test_an_endpoint_may_have_a_shorter_list_of_keys(server: Server, tmp_path: Path, clock: Clock) -> None:
     records = [{"id": n, "at": f"2024-01-0{n}T00:00:00Z"} for n in (1, 2, 3)]
     asked: list[tuple[str, dict[str, list[str]]]] = []

@@ -24,7 +24,7 @@ from potable.sources.files import unreadable
 from potable.sources.http import Pace, Service, failure
 from potable.sources.onwards import Incremental, IncrementalTable, Keys, Reading, State, no_keys
 from potable.sources.originals import missing
-from potable.sources.pagination import Astray, Cursor, Page, Pagination, walk
+from potable.sources.pagination import Astray, Counted, Cursor, Page, Pagination, walk
 from potable.sources.records import at, column, leaves, read_json, unread
 from potable.sources.typed import clean, convert, typed_at
 from potable.sources.xmlpages import XmlPage
@@ -91,6 +91,16 @@ class RestTable(IncrementalTable):
         if self.incremental is not None:
             raise ValueError("`incremental` needs answers in JSON")
         _as_xml("", {"table": self})
+        return self
+
+    @model_validator(mode="after")
+    def _whole_lists_of_keys(self) -> Self:
+        keys = self.incremental and self.incremental.keys
+        if keys and isinstance(self.pagination, Counted) and self.pagination.total is None:
+            raise ValueError(
+                "`keys` over numbered pages needs the pagination's `total`: a record deleted meanwhile shifts others,"
+                " and one that is jumped over would count as deleted"
+            )
         return self
 
     @property
