@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 from tests.runs.test_layers import COLUMNS, Notes, notes_project, open_notes, text
+from tests.sources.objects import blob
 
 from potable import plugins
+from potable.contracts.drift import Drift
 from potable.errors import DataError
 from potable.project import Project
+from potable.runs.drifted import described
+from potable.sources.xml import XmlSource
 
 FULL = text(("E1", "2020-01-31", "2020-02-01 10:00:00", "1", "0"))
 
@@ -51,3 +55,11 @@ def test_a_renamed_column_stops_the_run_and_says_what_to_write(notes: Notes) -> 
     assert caught.value.code == "D002"
     assert "another name for `amount`" in caught.value.text()
     assert "amount: {path: [amount, amountPaid]}" in caught.value.text()
+
+
+def test_an_element_no_column_could_take_does_not_keep_others_from_an_example(tmp_path: Path) -> None:
+    table = {"record": "/r/p", "columns": {"a": {"type": "integer"}}}
+    source = XmlSource.model_validate({"source": "s", "type": "xml", "path": "x", "tables": {"t": table}})
+    held = blob(tmp_path, b"<r><p><a>1</a><b>Xy</b><d>1</d><d>2</d></p></r>", "f.xml")
+    new = [Drift("new_column", "b", 1, "f.xml", 1), Drift("new_column", "d", 1, "f.xml", 1)]
+    assert [item.example for item in described(source, "t", new, {"f.xml": held})] == ["Aa", ""]
