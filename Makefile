@@ -19,6 +19,9 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 	@$(BIN)/python -m potable.estate serve demo/estate -- $(BIN)/potable -C demo run
 	@$(BIN)/potable -C demo show employee_attrition
 
+# tests start many interpreters, which would compile Potable anew each time
+test test-long: export PYTHONDONTWRITEBYTECODE =
+
 test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(AIRFLOW)/.ready  ## all tests but the longest
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12 -m "not long"
 

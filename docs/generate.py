@@ -89,6 +89,18 @@ KINDS = {
         "They judge the rows that stay, of all batches, and stop the run (the default) or `warn`. Sums are exact, "
         "with one division or root at the end, so no result depends on the engine or the order of rows.",
     ),
+    "key": (
+        "Keys in another table",
+        "Ours, for GX has none. They are judged when all tables have been validated, over the rows that stay in both: "
+        "values (`column`, or the columns of `column_list` together) must be found in `other_table_name`, a "
+        "`source.table` of the project, in the columns of the same names or in `other_column`, `other_column_list`. A "
+        "null refers to nothing. Keys of one namespace are compared as `resolve` compares them. They stop the run (the "
+        "default) or `warn`; `at_most` and `mostly` say how many may be missing.",
+    ),
+    "tables": (
+        "Two tables",
+        "Judged with the keys, over the rows that stay in both. They stop the run (the default) or `warn`.",
+    ),
     "table": (
         "The table",
         "Row counts are of the rows that were parsed, before any is quarantined; columns and types are those the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -9,7 +10,6 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -33,6 +33,11 @@ QUICK = {
     "spark.sql.maxPlanStringLength": "100",
 }
 """Settings of Spark for many tiny queries, where compiling and telling them would take longest."""
+
+
+def pytest_configure() -> None:
+    """Look for garbage less often: Ibis makes so many small objects that looking takes a fifth of the time."""
+    gc.set_threshold(50_000, 20, 20)
 
 
 def open_engine(
@@ -65,19 +70,31 @@ def require_s3a() -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow modules come first in each half of the tests, which is what two workers begin with.
+    """Two halves for two workers, each begins with its dearest: the finished run's tests, Spark's and Airflow's.
 
-    Whoever is done first takes tests from the end of the other's half, so both end at the same time.
+    So a company is made and run by one worker and the engine's Spark started by the other; whoever is done first
+    takes tests from the end of the other's half, which are the quick ones, so both end at the same time.
     """
-    slow: dict[Path, list[pytest.Item]] = {}
-    for item in items:
-        if item.get_closest_marker("slow"):
-            slow.setdefault(item.path, []).append(item)
-    modules = list(slow.values())
-    one, other = (list(chain.from_iterable(modules[start::2])) for start in (0, 1))
-    rest = [item for item in items if not item.get_closest_marker("slow")]
-    cut = max(0, len(items) // 2 - len(one))
-    items[:] = [*one, *rest[:cut], *other, *rest[cut:]]
+    whole = [item for item in items if _shares_a_run(item)]
+    heavy = [item for item in items if not _shares_a_run(item) and _marked(item, "spark", "airflow", "broker", "slow")]
+    dear = {*whole, *heavy}
+    rest = [item for item in items if item not in dear]
+    cut = max(0, len(items) // 2 - len(whole))
+    items[:] = [*_slow_first(whole), *rest[:cut], *_slow_first(heavy), *rest[cut:]]
+
+
+def _shares_a_run(item: pytest.Item) -> bool:
+    return item.path.parent.name == "runs" and not {"company", "finished"}.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def _marked(item: pytest.Item, *names: str) -> bool:
+    return any(item.get_closest_marker(name) for name in names)
+
+
+def _slow_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Modules with a slow test first, and no module in two parts."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    return sorted(items, key=lambda item: item.path not in slow)
 
 
 def examples(engine: Engine, count: int) -> int:

@@ -236,7 +236,7 @@ def _checked(
     checks: dict[str, tuple[Check, ...]] = {}
     for name, table in tables.items():
         source, short = name.split(".", 1)
-        parsed, wrong = parse(short, table, documents[source], suites.get(name))
+        parsed, wrong = parse(short, table, documents[source], suites.get(name), tables)
         checks[name] = tuple(parsed)
         reader.errors += wrong
     reader.errors += _not_yet(platform, tables, documents)

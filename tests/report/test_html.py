@@ -12,8 +12,9 @@ import pytest
 from lxml import html as lxml_html
 from tests.report import records
 
+from potable.report import checks
 from potable.report.html import render
-from potable.runs.record import RunRecord, TableRecord
+from potable.runs.record import CheckRecord, RunRecord, TableRecord
 
 VOID = {"meta", "br", "link", "img", "input", "hr", "wbr"}
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -186,6 +187,39 @@ def test_earlier_runs_are_listed_newest_first_and_the_rest_counted():
     assert "The newest first; 2 older runs not listed." in text
     assert "run-01" not in text
     assert text.index("run-13") < text.index("run-02")
+
+
+def test_a_check_shows_its_promise_what_was_found_and_some_failing_values():
+    bounds = {"column": "gross", "min_value": 0, "max_value": 250_000.5}
+    failing = CheckRecord(
+        "expect_column_values_to_be_between", ("gross",), False, 1_000, 3, None, "quarantine",
+        missing_count=100, partial_unexpected_list=["-9.99", "-9.99", "-99"], arguments=bounds,
+    )  # fmt: skip
+    counted = CheckRecord(
+        "expect_column_sum_to_be_between", ("hours",), True, 1_000, 0, None, "stop", observed_value=1234567.5
+    )
+    table = TableRecord("payroll.payslips", 1_000, 997, 3, {}, (failing, counted), (), {}, 0, 997)
+    page = text_of(replace(records.attrition(), tables=(table,)))
+    assert "max_value 250,000.5, min_value 0" in page and "3 of 900" in page and "1,234,567.5" in page
+    assert "-9.99, -99" in page
+
+
+def test_tables_and_checks_show_their_way_over_runs():
+    table = records.attrition().tables[6]
+    check = table.checks[-1]
+
+    def run(away, failed, **changes):
+        then = replace(table, quarantined=away, checks=(replace(check, unexpected_count=failed, **changes),))
+        return json.loads(replace(records.attrition(), tables=(then,)).to_bytes())
+
+    runs = [run(0, 0), run(1_000, 5, columns=("other",)), run(2_000, 9)]
+    assert checks.over_runs(runs, table, 2).values == pytest.approx([1_000 / 198_733, 2_000 / 198_733, 412 / 198_733])
+    told = checks.check_over_runs(runs, table, check, 9)
+    assert told.values == pytest.approx([0, None, 9 / 198_733, 18 / 198_733])
+    assert checks.check_over_runs([run(0, 0, arguments={"column": "x"})], table, check, 9) is None
+    assert checks.over_runs([{"tables": []}], table, 9) is None
+    page = render(records.attrition(), history=runs)
+    assert page.count('<svg class="trend"') >= 2 and html.escape(told.title) in page
 
 
 def test_contrast_of_text_is_at_least_aa():

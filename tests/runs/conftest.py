@@ -19,9 +19,10 @@ from potable.estate.environment import read_environment
 from potable.project import Project, load
 from potable.runs.record import Event, RunRecord, Verb
 from potable.runs.runner import Options, run
+from potable.sources.ingest import current as current_raw
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "attrition"
-EMPLOYEES = 300
+EMPLOYEES = 150
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
-    """A company of 300 people over 20 years, its learning platform served over HTTP."""
+    """A company of 150 people over 20 years, its learning platform served over HTTP."""
     directory = tmp_path_factory.mktemp("company")
     with contextlib.redirect_stdout(io.StringIO()):
         estate.make(directory, employees=EMPLOYEES, years=20, seed=7)
@@ -111,6 +112,31 @@ def published(finished: tuple[Bench, RunRecord], tmp_path: Path) -> Bench:
     """A copy of the finished project, lake and vault, that may be changed."""
     shutil.copytree(finished[0].root, tmp_path / "published")
     return Bench(tmp_path / "published", finished[0].company)
+
+
+ZONES = {
+    "validate": ["lake/restricted/validated", "lake/restricted/quarantine"],
+    "resolve": ["vault/ledger", "vault/vault"],
+    "protect": ["lake/open/protected", "vault/vault/identifiers", "vault/vault/pseudonyms"],
+    "build": ["lake/open/features"],
+    "publish": ["lake/open/datasets"],
+}
+"""Folders of a finished project that each verb after `ingest` makes."""
+
+
+def left_to_do(finished: Bench, root: Path, *verbs: Verb) -> Bench:
+    """A copy of the finished project as it was before these verbs; the runs they share are not made again."""
+    shutil.copytree(finished.root, root)
+    for zone in (zone for verb in verbs for zone in ZONES[verb]):
+        shutil.rmtree(root / zone, ignore_errors=True)
+    return Bench(root, finished.company)
+
+
+def landed(bench: Bench) -> dict[str, set[tuple[str, str]]]:
+    """Name and hash of all objects that are landed, by source."""
+    project = bench.project()
+    raw = {name: current_raw(project.lake().batches(name)) for name in project.sources}
+    return {name: {(item.name, item.sha256) for item in found.objects.values()} for name, found in raw.items()}
 
 
 @pytest.fixture(scope="session")

@@ -373,9 +373,12 @@ def test_a_full_refresh_finds_a_layer_that_was_changed_by_hand(bench: Bench) -> 
 
 
 @pytest.mark.slow
-def test_sources_that_come_in_two_portions_give_the_bytes_of_a_fresh_lake(bench: Bench) -> None:
+def test_sources_that_come_in_two_portions_give_the_bytes_of_a_fresh_lake(finished: Finished, tmp_path: Path) -> None:
     """The second portion is killed while its first table is judged; its names lie between those of the first."""
-    company = bench.company
+    fresh, made = finished
+    assert not any(step.layered for step in made.steps)
+    shutil.copytree(fresh.root / "vault", tmp_path / "vault")
+    bench = make_bench(fresh.company, tmp_path / "project", vault=tmp_path / "vault")
     partly, coming = partial(bench, lambda path: zlib.crc32(path.name.encode()) % 3 == 0)
     assert all(coming.values())
     assert done(partly).outcome == "published"
@@ -387,8 +390,5 @@ def test_sources_that_come_in_two_portions_give_the_bytes_of_a_fresh_lake(bench:
     layered = {step.step.partition(" ")[2] for step in record.steps if step.layered and step.verb == "validate"}
     assert layered >= {"payroll.payslips", "reviews.ratings", "reviews.engagement"} and len(layered) == 4
     assert partly.version.number == 2 and partly.file("csv") != before
-    fresh = make_bench(company, bench.root.parent / "fresh", vault=bench.root / "vault")
-    made = done(fresh)
-    assert not any(step.layered for step in made.steps)
     same_files(partly, fresh)
     assert canonical([asdict(table) for table in record.tables]) == canonical([asdict(table) for table in made.tables])

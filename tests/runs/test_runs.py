@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.runs.conftest import EMPLOYEES, Bench, Company, make_bench
+from tests.runs.conftest import EMPLOYEES, Bench, Company, landed, left_to_do, make_bench
 
-from potable.runs.record import Event, RunRecord
+from potable.runs.record import Event, RunRecord, Verb
 
 Finished = tuple[Bench, RunRecord]
 
@@ -41,21 +41,15 @@ def test_two_lakes_that_share_a_vault_give_the_same_bytes(finished: Finished, tm
 
 
 @pytest.mark.slow
-def test_two_threads_give_the_same_bytes_as_one(finished: Finished, tmp_path: Path) -> None:
-    other = twin(finished, tmp_path / "twin", threads=2)
-    other.run()
-    same_files(finished[0], other)
-
-
-def test_the_order_and_the_names_of_input_files_do_not_matter(finished: Finished, tmp_path: Path) -> None:
-    """The same payslip files landed in the opposite order."""
+def test_the_order_of_input_files_and_the_threads_do_not_matter(finished: Finished, tmp_path: Path) -> None:
+    """The same payslip files landed in the opposite order, and two threads where there was one."""
     bench = finished[0]
     exports = Path(bench.company.variables["PAYROLL_EXPORTS"])
     shuffled = tmp_path / "payroll"
     shuffled.mkdir()
     for path in sorted(exports.iterdir(), reverse=True):
         (shuffled / path.name).write_bytes(path.read_bytes())
-    other = twin(finished, tmp_path / "twin").with_variables(PAYROLL_EXPORTS=str(shuffled))
+    other = twin(finished, tmp_path / "twin", threads=2).with_variables(PAYROLL_EXPORTS=str(shuffled))
     other.run()
     same_files(bench, other)
 
@@ -113,26 +107,38 @@ if __name__ == "__main__":
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
 
 
+ORDER: list[Verb] = ["validate", "protect", "build", "publish"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("verb", "after"), [("ingest", 0.02), ("validate", 0.15), ("protect", 0.1), ("build", 0.3), ("publish", 0.02)]
-)
-def test_a_killed_run_ends_with_the_same_bytes(finished: Finished, tmp_path: Path, verb: str, after: float) -> None:
-    other = twin(finished, tmp_path / "twin", threads=2)
+@pytest.mark.parametrize(("verb", "after"), [("validate", 0.15), ("protect", 0.1), ("build", 0.3), ("publish", 0.02)])
+def test_a_killed_run_ends_with_the_same_bytes(finished: Finished, tmp_path: Path, verb: Verb, after: float) -> None:
+    other = left_to_do(finished[0], tmp_path / "project", *ORDER[ORDER.index(verb) :])
+    other.edit("potable.yaml", "threads: 1", "threads: 2")
     killed(other, verb, after)
-    assert other.run().outcome == "published"
+    record = other.run()
+    assert record.outcome == "published", record.error
     same_files(finished[0], other)
+    assert {step.verb for step in record.steps if step.state == "done"} == set(ORDER[ORDER.index(verb) :])
+
+
+def test_a_run_killed_while_it_lands_ends_with_the_same_objects(finished: Finished, tmp_path: Path) -> None:
+    other = twin(finished, tmp_path / "twin")
+    killed(other, "ingest", 0.02)
+    assert other.run(only="ingest").exit_code == 0
+    assert landed(other) == landed(finished[0])
 
 
 @pytest.mark.slow
-def test_a_run_killed_while_it_names_people_names_nobody_twice(company: Company, tmp_path: Path) -> None:
-    """Resolve is only done where the vault is new; what a half-done one left must not stay."""
-    bench = make_bench(company, tmp_path / "project")
+def test_a_run_killed_while_it_names_people_names_nobody_twice(finished: Finished, tmp_path: Path) -> None:
+    """Where the vault is new; what a half-done one left must not stay, for the lake or for another that shares it."""
+    bench = left_to_do(finished[0], tmp_path / "project", "resolve", "protect", "build", "publish")
     killed(bench, "resolve", 0.1)
+    other = left_to_do(bench, tmp_path / "twin", "publish")
+    other.edit("potable.yaml", "vault: vault", f"vault: {bench.root / 'vault'}")
     record = bench.run()
     assert record.outcome == "published" and record.identity["rostered"] == EMPLOYEES
-    other = make_bench(company, tmp_path / "twin", vault=bench.root / "vault")
-    other.run()
+    assert other.run().outcome == "published"
     same_files(bench, other)
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from potable.cli.output import table
 from potable.cli.reporting import run_names
+from potable.contracts.references import referring
 from potable.errors import EnvironmentFailure
 from potable.privacy import flow
 from potable.project import Project, memory_bytes
 from potable.report.numbers import human_bytes, human_count, human_seconds, plural
 from potable.runs import estimate as estimating
 from potable.runs.estimate import Estimate, Machine, Observed, Rates, Span, Work
-from potable.runs.plan import Step, ingest_steps, later_steps
+from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps
 from potable.runs.record import VERBS, RunRecord
 from potable.runs.runner import landed_now
 from potable.runs.vault import existing_key, key_name
@@ -153,6 +154,7 @@ def _steps(project: Project, types: dict[str, str]) -> Counter[str]:
     vault = ["resolve subjects", "protect identifiers", "protect pseudonyms", f"build {dataset}", f"publish {dataset}"]
     labels = [step.label for step in ingest_steps(project)] + vault + ["start"]
     labels += [f"{verb} {name}" for name in tables for verb in ("validate", "protect")]
+    labels += [f"validate {REFERENCES}"] if any(referring(checks) for checks in project.checks.values()) else []
     return Counter(estimating.part_of(label, types) for label in labels)
 
 

@@ -21,6 +21,7 @@ from potable.contracts.vocabulary import Argument, Expectation
 from potable.errors import MissingExtra, did_you_mean
 from potable.tables import Column, Table, is_re2
 
+OTHER_TABLE = "other_table_name"
 _WAYS = ("nearest", "linear", "lower", "higher", "midpoint")
 TYPES: Mapping[str, frozenset[str]] = {
     "string": frozenset("string str object object_ O stringtype varchar text char nvarchar StringType".lower().split()),
@@ -62,8 +63,18 @@ def is_type(column: Column, name: str) -> bool:
     return name.strip().lower().replace(" ", "") == column.type.replace(" ", "") or bare in TYPES[kind]
 
 
-def wrong(name: str, expectation: Expectation, arguments: Mapping[str, Any], table: Table) -> Iterator[Wrong]:
-    """Everything that is wrong with the own arguments of an expectation."""
+def wrong(
+    name: str,
+    expectation: Expectation,
+    arguments: Mapping[str, Any],
+    table: Table,
+    tables: Mapping[str, Table] | None = None,
+) -> Iterator[Wrong]:
+    """Everything that is wrong with the own arguments of an expectation.
+
+    Args:
+        tables: all tables of the project by `source.table`; without them, no other table is looked at.
+    """
     known = expectation.arguments
     for missing in (key for key, argument in known.items() if argument.needed and key not in arguments):
         yield Wrong("", f"`{name}` needs `{missing}`")
@@ -78,6 +89,17 @@ def wrong(name: str, expectation: Expectation, arguments: Mapping[str, Any], tab
                 yield Wrong(key, f"`{name}`: `{key}` is {problem}")
     if all(argument in arguments for argument, spec in known.items() if spec.needed):
         yield from _together(name, expectation, arguments, columns)
+        if expectation.refers and tables is not None:
+            yield from _elsewhere(name, arguments, table, tables)
+
+
+def looked_up(arguments: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Columns of the table, and those of another one they are looked up in; of the same names by default."""
+    if "column_list" in arguments:
+        return list(arguments["column_list"]), list(arguments.get("other_column_list") or arguments["column_list"])
+    if "column" in arguments:
+        return [arguments["column"]], [arguments.get("other_column") or arguments["column"]]
+    return [], []
 
 
 def named_columns(expectation: Expectation, arguments: Mapping[str, Any]) -> tuple[str, ...]:
@@ -135,6 +157,28 @@ def _together(
                 like_regex(pattern, arguments.get("escape"))
             except (ValueError, TypeError) as problem:
                 yield Wrong(key, f"`{name}`: `{key}` is {problem}")
+
+
+def _elsewhere(name: str, arguments: Mapping[str, Any], table: Table, tables: Mapping[str, Table]) -> Iterator[Wrong]:
+    """What is wrong with the other table and its columns."""
+    there = arguments[OTHER_TABLE]
+    if there not in tables:
+        hint = did_you_mean(str(there), tables)
+        yield Wrong(OTHER_TABLE, f"`{name}` names no table of the project: `{there}`", hint)
+        return
+    own, theirs = looked_up(arguments)
+    place = "other_column_list" if "column_list" in arguments else "other_column"
+    if len(own) != len(theirs):
+        yield Wrong(place, f"`{name}`: `{place}` names as many columns as `column_list`")
+        return
+    for mine, column in zip(own, theirs, strict=True):
+        found = tables[there].columns.get(column)
+        if found is None:
+            hint = did_you_mean(column, tables[there].columns)
+            yield Wrong(place, f"`{name}`: `{there}` has no column `{column}`", hint)
+        elif found.arrow != table.columns[mine].arrow:
+            told = f"`{mine}` is of type {table.columns[mine].type}, and `{there}.{column}` of type {found.type}"
+            yield Wrong(place, f"`{name}`: {told}")
 
 
 def _above(low: Any, high: Any) -> bool:

@@ -99,19 +99,24 @@ _GX_SEVERITIES = {"critical": None, "warning": "warn", "info": "warn"}
 
 
 def parse(
-    name: str, table: Table, document: Document | None = None, suite: Suite | None = None
+    name: str,
+    table: Table,
+    document: Document | None = None,
+    suite: Suite | None = None,
+    tables: Mapping[str, Table] | None = None,
 ) -> tuple[list[Check], list[PotableError]]:
     """The checks of a table's contract, and everything that is wrong with them.
 
     Args:
         name: the table's name inside its source's document.
         suite: the expectations of the table's `suite`, which follow its own checks.
+        tables: all tables of the project by `source.table`, for checks that look at another one.
     """
     checks: list[Check] = []
     errors: list[PotableError] = []
 
     def take(item: Any, place: Callable[[str], Place | None], *, of_gx: bool = False) -> None:
-        found = list(_wrong(item, table, of_gx=of_gx))
+        found = list(_wrong(item, table, tables, of_gx=of_gx))
         errors.extend(
             ProjectError(each.problem, "P020", place=place(each.argument), hint=each.hint, allowed=_allowed(each))
             for each in found
@@ -171,7 +176,7 @@ def _allowed(found: Wrong) -> str:
     return "docs/reference/expectations.md lists them" if listed else ""
 
 
-def _wrong(item: Any, table: Table, *, of_gx: bool) -> Iterator[Wrong]:
+def _wrong(item: Any, table: Table, tables: Mapping[str, Table] | None, *, of_gx: bool) -> Iterator[Wrong]:
     if not isinstance(item, Mapping) or len(item) != 1:
         yield Wrong("", "a check is one expectation with its arguments")
         return
@@ -190,7 +195,7 @@ def _wrong(item: Any, table: Table, *, of_gx: bool) -> Iterator[Wrong]:
         hint = did_you_mean(key, [*word.arguments, *common])
         yield Wrong(key, f"`{expectation}` has no argument `{key}`", hint)
     # what is missing may be what is misspelt
-    yield from (each for each in wrong(expectation, word, own, table) if each.argument or not unknown)
+    yield from (each for each in wrong(expectation, word, own, table, tables) if each.argument or not unknown)
     yield from _wrong_common(expectation, given, table, of_gx=of_gx)
 
 

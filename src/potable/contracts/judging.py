@@ -17,7 +17,7 @@ import pyarrow as pa
 from potable.contracts import results
 from potable.contracts.aggregates import SHOWN, Whole
 from potable.contracts.checks import Check
-from potable.contracts.masks import Rule, broken, with_bit
+from potable.contracts.masks import Rule, any_set, broken, with_bit
 from potable.contracts.results import Result
 from potable.contracts.rowwise import text_of
 from potable.contracts.unique import Counted
@@ -63,16 +63,15 @@ def by_value(staged: ir.Table, table: Table, rules: Sequence[Rule], folder: str,
 
 
 def totals(staged: ir.Table, table: Table, rules: Sequence[Rule], checks: Sequence[Check]) -> dict[str, ir.Scalar]:
-    """Counts of the staged rows that add up over layers."""
+    """Counts of the staged rows that add up over layers; how many break each rule is `failures`."""
     found: dict[str, ir.Value] = {"rows": staged.count()}
     for index, rule in enumerate(rules):
-        found[f"rule_{index}"] = _count(staged, broken(staged, index))
         check = rule.check
         if check is None:
             continue
         if check.condition:
             found[f"about_{index}"] = _count(staged, check.covers(staged, table))
-        if not _told_by_nulls(check, table):
+        if not _told_by_nulls(check, table) and _alike(rules, index) == index:
             found[f"lacking_{index}"] = _count(staged, check.covers(staged, table) & ~check.judges(staged, table))
     for index, name in enumerate(table.columns):
         found[f"nulls_{index}"] = _count(staged, staged[name].isnull())
@@ -80,6 +79,13 @@ def totals(staged: ir.Table, table: Table, rules: Sequence[Rule], checks: Sequen
         if check.word.kind == "table" and check.condition:
             found[f"rows_{index}"] = _count(staged, check.covers(staged, table))
     return {name: value.cast("int64").fill_null(0) for name, value in found.items()}
+
+
+def failures(staged: ir.Table, rules: Sequence[Rule], engine: Engine) -> dict[str, int]:
+    """How many of the staged rows break each rule, counted over those alone that break any."""
+    bad = staged.filter(any_set(staged, rules))
+    counts = {f"rule_{index}": bad.count(where=broken(bad, index)).cast("int64") for index in range(len(rules))}
+    return scalars(engine, bad.agg(**counts))
 
 
 def samples(staged: ir.Table, judged: Judged, own: Mapping[str, int], engine: Engine) -> dict[str, list[Any]]:
@@ -179,4 +185,18 @@ def _lacking(judged: Judged, index: int, check: Check) -> int:
         return 0
     if _told_by_nulls(check, judged.table):
         return judged.totals[f"nulls_{list(judged.table.columns).index(check.columns[0])}"]
-    return judged.totals[f"lacking_{index}"]
+    return judged.totals[f"lacking_{_alike(judged.rules, index)}"]
+
+
+def _alike(rules: Sequence[Rule], index: int) -> int:
+    """The first rule whose check judges the same rows, so that they are counted once."""
+    asked = _judges(rules[index])
+    return next(first for first, rule in enumerate(rules) if _judges(rule) == asked)
+
+
+def _judges(rule: Rule) -> tuple[Any, ...] | None:
+    check = rule.check
+    if check is None or check.about_nulls:
+        return None
+    condition = check.declared.get("row_condition"), check.declared.get("condition_parser")
+    return check.columns, check.arguments.get("ignore_row_if"), "column_A" in check.arguments, str(condition)

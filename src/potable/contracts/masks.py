@@ -76,6 +76,14 @@ def broken(staged: ir.Table, index: int) -> ir.BooleanValue:
     return (staged[_word(index)] & _bit(index)) != 0
 
 
+def any_set(staged: ir.Table, rules: Sequence[Rule]) -> ir.BooleanValue:
+    """Whether each row breaks any rule at all, warnings included."""
+    out: ir.BooleanValue = ibis.literal(False)
+    for word in range((len(rules) - 1) // _WORD + 1):
+        out = out | (staged[f"{_MASK}{word}"] != 0)
+    return out
+
+
 def any_broken(staged: ir.Table, rules: Sequence[Rule], *, cells: bool) -> ir.BooleanValue:
     """Whether each row breaks any rule that costs a cell, or else the row."""
     out: ir.BooleanValue = ibis.literal(False)

@@ -1,7 +1,8 @@
 """Expectations that judge one row by itself: of a column, of a pair of columns, of several.
 
 Each is one Ibis expression: whether the row passes. Whether a row is judged at all (its value is there, its
-pair is not to be ignored) is `judged`; all together they are one scan.
+pair is not to be ignored) is `judged`; all together they are one scan. A rule of one column need not look for
+floats that are no numbers: they are not judged.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ IGNORED = {
 def judged(rows: ir.Table, table: Table, arguments: Arguments) -> ir.BooleanValue:
     """Whether each row has what the check is about: a value, or enough of a pair or list of them."""
     if "column" in arguments:
-        return cell(rows, table, arguments["column"]).notnull()
+        return _there(rows, table, arguments["column"])
     pair = "column_A" in arguments
     names = [arguments["column_A"], arguments["column_B"]] if pair else arguments["column_list"]
-    there = [cell(rows, table, name).notnull() for name in names]
+    there = [_there(rows, table, name) for name in names]
     ignored = arguments.get("ignore_row_if", "either_value_is_missing" if pair else "all_values_are_missing")
     if ignored in ("both_values_are_missing", "all_values_are_missing"):
         return reduce(or_, there)
@@ -46,14 +47,14 @@ def judged(rows: ir.Table, table: Table, arguments: Arguments) -> ir.BooleanValu
 
 def between(rows: ir.Table, table: Table, a: Arguments) -> ir.BooleanValue:
     """Within bounds, each of which may be strict or missing."""
-    return _within(cell(rows, table, a["column"]), table.columns[a["column"]].arrow, a)
+    return _within(rows[a["column"]], table.columns[a["column"]].arrow, a)
 
 
 def in_set(rows: ir.Table, table: Table, a: Arguments) -> ir.BooleanValue:
     """A member of `value_set`; without a set anything is."""
     if a["value_set"] is None:
         return ibis.literal(True)
-    return one_of(cell(rows, table, a["column"]), table.columns[a["column"]].arrow, a["value_set"])
+    return one_of(rows[a["column"]], table.columns[a["column"]].arrow, a["value_set"])
 
 
 def matches(rows: ir.Table, table: Table, a: Arguments) -> ir.BooleanValue:
@@ -131,6 +132,14 @@ def all_different(rows: ir.Table, table: Table, a: Arguments) -> ir.BooleanValue
     """No two columns of the list hold the same; two nulls are the same."""
     cells = [cell(rows, table, name) for name in a["column_list"]]
     return ~reduce(or_, [_same(first, second) for first, second in combinations(cells, 2)])
+
+
+def _there(rows: ir.Table, table: Table, name: str) -> ir.BooleanValue:
+    """Whether there is a value: `cell` is not null, said without computing it."""
+    column = rows[name]
+    if pa.types.is_floating(table.columns[name].arrow):
+        return column.notnull() & ~column.isnan()
+    return column.notnull()
 
 
 def text_of(rows: ir.Table, name: str) -> ir.StringValue:

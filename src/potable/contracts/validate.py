@@ -178,6 +178,7 @@ def validate(
     staged = _staged(masked(parsed, table, rules), table, rules, places, engine=engine)
     staged, tombstones, marks = told_apart(staged, table, engine)
     own = scalars(engine, staged.agg(**judging.totals(staged, table, rules, checks))) | marks
+    own |= judging.failures(staged, rules, engine)
     good = _keyed(table, staged, rules) if table.unique else None
     duplicates = None
     if good is not None:

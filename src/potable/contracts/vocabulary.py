@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from potable.contracts import aggregates, rowwise, unique
 
-Kind = Literal["row", "rows", "column", "table"]
+Kind = Literal["row", "rows", "column", "table", "key", "tables"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Expectation:
     """One word of the vocabulary."""
 
     kind: Kind
-    """What it judges: a `row` by itself, `rows` by each other, a `column` as a whole, or the `table`."""
+    """What it judges: a `row` by itself, `rows` by each other, a `column` as a whole, the `table`, a `key` by the
+    rows of another table, or two `tables`."""
     arguments: Mapping[str, Argument]
     rule: Any = None
     """Function of `rowwise` (row), `unique` (rows) or `aggregates` (column); None where values or names tell."""
@@ -46,7 +47,12 @@ class Expectation:
     @property
     def counts_rows(self) -> bool:
         """Whether it judges rows one by one, so that `mostly` and `at_most` mean something."""
-        return self.kind in ("row", "rows")
+        return self.kind in ("row", "rows", "key")
+
+    @property
+    def refers(self) -> bool:
+        """Whether it looks at another table too, and so waits until all have been validated."""
+        return self.kind in ("key", "tables")
 
 
 def _takes(*names: str, **choices: tuple[str, ...]) -> dict[str, Argument]:
@@ -198,8 +204,15 @@ EXPECTATIONS: Mapping[str, Expectation] = {
     "expect_table_column_count_to_equal": Expectation("table", _takes("value:count!")),
     "expect_table_columns_to_match_ordered_list": Expectation("table", _takes("column_list:texts!")),
     "expect_table_columns_to_match_set": Expectation("table", _takes("column_set:texts!", "exact_match:flag")),
+    "expect_column_values_to_exist_in_other_table": Expectation(
+        "key", _takes(_COLUMN, "other_table_name:text!", "other_column:text")
+    ),
+    "expect_compound_columns_to_exist_in_other_table": Expectation(
+        "key", _takes(_LIST, "other_table_name:text!", "other_column_list:texts", **_IGNORE_LIST)
+    ),
+    "expect_table_row_count_to_equal_other_table": Expectation("tables", _takes("other_table_name:text!")),
 }
-"""Every expectation that runs, by name."""
+"""Every expectation that runs, by name; those of kind `key` are ours, for GX has none that looks into another table."""
 
 _SHELL = "GX 1.x has no implementation of it either: the class takes no argument and computes nothing"
 LEFT_OUT: Mapping[str, str] = {
@@ -208,7 +221,6 @@ LEFT_OUT: Mapping[str, str] = {
     "expect_column_pair_cramers_phi_value_to_be_less_than": _SHELL,
     "expect_column_parameterized_distribution_ks_test_p_value_to_be_greater_than": _SHELL,
     "expect_query_results_to_match_comparison": "two SQL queries on data sources of GX; a contract has neither",
-    "expect_table_row_count_to_equal_other_table": "the other table is of the same database; here each is judged alone",
     "unexpected_rows_expectation": "a SQL query in the dialect of one database; write row checks or a `row_condition`",
 }
 """Expectations of GX core that do not run, and why."""

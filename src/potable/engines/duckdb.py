@@ -17,7 +17,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from potable.engines import places
+from potable.engines import compiled, places
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.pool import Pool
 from potable.errors import EnvironmentFailure, PotableError
@@ -104,7 +104,7 @@ class DuckDBEngine:
         self._guarded("", lambda: places.make(directory))
         self._reach(directory)
         ordered = relation.order_by(list(order_by)) if order_by else relation
-        query = self._ibis.compile(ordered)
+        query = compiled.sql(self._ibis, ordered)
         target, options = f"{directory}/part-0.parquet", "FORMAT parquet, COMPRESSION zstd"
         if partition_by:
             target, options = directory, f"{options}, PARTITION_BY ({_identifier(partition_by)}), OVERWRITE_OR_IGNORE"
@@ -135,7 +135,7 @@ class DuckDBEngine:
         schema = relation.schema().to_pyarrow()
         cursor = self._connection.cursor()
         try:
-            query = self._ibis.compile(relation)
+            query = compiled.sql(self._ibis, relation)
             # what is registered belongs to one connection, and a cursor is another
             for name in [name for name in self._readers if f'"{name}"' in query]:
                 cursor.register(name, self._readers.pop(name))

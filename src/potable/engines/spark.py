@@ -29,7 +29,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from potable.engines import places, spark_session, spark_stores
+from potable.engines import compiled, places, spark_session, spark_stores
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.spark_session import Settings
 from potable.engines.spark_tasks import ITEMS, EachBatch, EachItem, carried
@@ -204,7 +204,7 @@ class SparkEngine:
     @contextmanager
     def _frame(self, relation: ibis.Table) -> Iterator[Any]:
         """The query of `relation`, its columns of the types Ibis knows; what it consumes is gone afterwards."""
-        query = self._ibis.compile(relation)
+        query = compiled.sql(self._ibis, relation)
         wanted = from_arrow_schema(relation.schema().to_pyarrow(), prefer_timestamp_ntz=True)
 
         def typed() -> Any:

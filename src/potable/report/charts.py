@@ -33,6 +33,24 @@ def bar(part: float, whole: float, *, title: str, tone: str = "") -> Markup:
     ).format(tone=tone, title=title, width=_short(width))
 
 
+def trend(values: Sequence[float | None], title: str) -> Markup:
+    """A share over runs as upright bars, the latest marked; a run that did not measure it leaves a gap."""
+    highest = max((value for value in values if value is not None), default=0) or 1
+    step = 100 / len(values)
+    bars = Markup("").join(
+        Markup('<rect class="{tone}" x="{x}%" y="{y}%" width="{width}%" height="{height}%"/>').format(
+            tone="now" if index == len(values) - 1 else "fill",
+            x=_short(step * index),
+            y=_short(100 - max(97 * value / highest, 4)),
+            width=_short(step * 0.8),
+            height=_short(max(97 * value / highest, 4)),
+        )
+        for index, value in enumerate(values)
+        if value is not None
+    )
+    return Markup('<svg class="trend" role="img"><title>{}</title>{}</svg>').format(title, bars)
+
+
 def stack(parts: Mapping[str, int]) -> Markup:
     """One bar divided among `parts`."""
     total = sum(parts.values())

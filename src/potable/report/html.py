@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from potable.report import charts, numbers, view
+from potable.report import charts, checks, numbers, view
 from potable.runs.record import RunRecord
 
 _FOLDER = Path(__file__).parent
@@ -32,7 +32,9 @@ def render(record: RunRecord, *, history: Sequence[Mapping[str, Any]] = ()) -> s
     """
     template = _environment().get_template("template.html.j2")
     earlier = view.earlier(history, _RECENT)
-    page = template.render(record=record, data=record.dataset, earlier=earlier, older=len(history) - len(earlier))
+    page = template.render(
+        record=record, data=record.dataset, earlier=earlier, older=len(history) - len(earlier), history=history
+    )
     return _CONTROL.sub("\ufffd", page)
 
 
@@ -44,7 +46,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(view=view, charts=charts)
+    environment.globals.update(view=view, charts=charts, checks=checks, recent=_RECENT)
     environment.filters.update(
         size=numbers.human_bytes,
         count=numbers.human_count,

@@ -23,6 +23,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from potable.errors import EnvironmentFailure, ProjectError
+from potable.runs.plan import REFERENCES
 from potable.runs.record import RunRecord
 
 GB = 1 << 30
@@ -264,6 +265,9 @@ def is_full(record: RunRecord) -> bool:
 def part_of(label: str, types: Mapping[str, str]) -> str:
     """The part a step belongs to: its verb, and the type of its source where that matters."""
     verb, _, name = label.partition(" ")
+    if name == REFERENCES:
+        # keys of tables joined, which is what resolve does
+        return "resolve"
     if verb in ("ingest", "validate"):
         return f"{verb} {types[name.partition('.')[0]]}"
     if verb == "protect":

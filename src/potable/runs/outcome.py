@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from potable.datasets.version import Version
+from potable.runs.plan import REFERENCES
 from potable.runs.record import (
     CategoryRecord,
     CheckRecord,
@@ -53,6 +54,7 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
         if manifest is None:
             continue
         protected = _counts(shop, "protect", name)
+        found = [*manifest.facts["checks"], *_references(shop).get(name, ())]
         yield TableRecord(
             table=name,
             rows_in=manifest.counts["rows_in"],
@@ -60,7 +62,7 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
             quarantined=manifest.counts["quarantined"],
             deleted=manifest.counts.get("deleted", 0),
             reasons=manifest.facts["reasons"],
-            checks=tuple(CheckRecord(**check) for check in manifest.facts["checks"]),
+            checks=tuple(CheckRecord(**check) for check in found),
             drift=tuple(_with_policy(shop.project.tables[name], item) for item in manifest.facts["drift"]),
             nulls=manifest.facts["nulls"],
             cells_nulled=manifest.counts["cells"],
@@ -71,6 +73,12 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
 
 def _with_policy(table: Table, drift: Mapping[str, Any]) -> dict[str, Any]:
     return {**drift, "policy": getattr(table.drift, drift["change"])}
+
+
+def _references(shop: Workshop) -> Mapping[str, Any]:
+    """What the checks found that look at another table, by the table they belong to."""
+    manifest = _manifest(shop, "validate", REFERENCES) or shop.stopped.get(REFERENCES)
+    return manifest.facts["checks"] if manifest else {}
 
 
 def _funnel(shop: Workshop, dataset: DatasetRecord | None) -> Iterator[Stage]:

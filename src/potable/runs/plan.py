@@ -14,6 +14,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from potable.contracts.arguments import OTHER_TABLE
+from potable.contracts.references import referring
 from potable.project import Project
 from potable.runs.record import Verb
 from potable.sources.base import Landed
@@ -32,6 +34,8 @@ _CODE: Mapping[Verb, tuple[Path, ...]] = {
     "publish": (_ROOT / "datasets",),
 }
 
+REFERENCES = "references"
+"""Name of the step that judges tables by each other."""
 _JUDGED = {"checks", "suite", "quarantine", "drift"}
 """Keys of a table that only decide what `validate` lets through."""
 
@@ -79,9 +83,13 @@ def ingest_steps(project: Project, sources: Collection[str] | None = None) -> li
 def validate_steps(
     project: Project, landed: Mapping[str, Sequence[Landed]], tables: Collection[str] | None = None
 ) -> list[Step]:
-    """One step per table; needs only the sources of these tables to be landed."""
+    """One step per table, and one across all tables where a check asks for it.
+
+    Of some tables, only their sources need to be landed, and they are not judged by each other.
+    """
     wanted = [name for name in project.tables if tables is None or name in tables]
-    return [_validate(project, name, landed[name.split(".", 1)[0]]) for name in wanted]
+    steps = [_validate(project, name, landed[name.split(".", 1)[0]]) for name in wanted]
+    return [*steps, *_references(project, steps)] if tables is None else steps
 
 
 def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: str) -> list[Step]:
@@ -93,7 +101,7 @@ def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: s
     """
     tables = project.tables
     validate = validate_steps(project, landed)
-    prints = {step.name: step.fingerprint for step in validate}
+    prints = {step.name: step.fingerprint for step in validate if step.name != REFERENCES}
     resolve = _resolve(project, prints)
     roster = _roster(project, prints, resolve)
     subjects = _subjects(project, resolve, key)
@@ -115,6 +123,18 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
         found = fingerprint(found, [(item.name, item.sha256, *item.skip) for item in batch])
         prints.append((number, found))
     return Step("validate", name, found, "validated", tuple(reversed(prints[:-1])))
+
+
+def _references(project: Project, steps: Sequence[Step]) -> list[Step]:
+    """The step of the checks that look at another table."""
+    refer = {name: referring(checks) for name, checks in project.checks.items()}
+    named = {*(name for name, checks in refer.items() if checks)}
+    named |= {check.arguments[OTHER_TABLE] for checks in refer.values() for check in checks}
+    if not named:
+        return []
+    # the checks are part of what each table's own step is made of
+    prints = {step.name: step.fingerprint for step in steps if step.name in named}
+    return [Step("validate", REFERENCES, fingerprint(code("validate"), prints), "validated")]
 
 
 def _resolve(project: Project, prints: Mapping[str, str]) -> Step:

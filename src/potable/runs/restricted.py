@@ -12,6 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from potable.contracts import drift
+from potable.contracts.aggregates import Whole
+from potable.contracts.arguments import OTHER_TABLE
+from potable.contracts.references import judge, referring
+from potable.contracts.results import Result, stops
 from potable.contracts.structure import changes
 from potable.contracts.validate import Contract, Places, Standing, Validated, validate
 from potable.engines.base import Engine, Part
@@ -153,6 +157,41 @@ def _stop(name: str, made: Validated) -> DataError:
         hint="the records that fail lie in the quarantine of the restricted root; mend the source or the check",
         state="nothing was published; the last version stays current",
         next=f"potable quarantine show {name}" if made.rows_quarantined else "potable report",
+    )
+
+
+def judge_references(shop: Workshop, step: Step, attempt: str) -> Made:
+    """The checks of `validate` that look at another table, over the rows of both that stay."""
+    tables = shop.project.tables
+    wholes = {name: Whole(shop.validated(name), table, shop.engine) for name, table in tables.items()}
+    found: dict[str, list[dict[str, Any]]] = {}
+    stopping: list[tuple[str, Result]] = []
+    for name in tables:
+        for check in referring(shop.project.checks[name]):
+            other = wholes[check.arguments[OTHER_TABLE]]
+            result = judge(check, wholes[name], other, normalise=normalise)
+            found.setdefault(name, []).append(asdict(result))
+            stopping += [(name, result)] if stops(check, result) else []
+    rows = sum(each["element_count"] for results in found.values() for each in results)
+    done = Made({}, {"rows_in": rows, "rows": rows}, {"checks": found})
+    if stopping:
+        shop.stopped[step.name] = done.manifest(step, attempt)
+        raise _stopped_across(stopping)
+    return done
+
+
+def _stopped_across(stopping: Sequence[tuple[str, Result]]) -> DataError:
+    """The error of tables that do not fit each other."""
+    name, result = stopping[0]
+    there, others = result.arguments[OTHER_TABLE], len(stopping) - 1
+    more = f"; {others} more check{'s' * (others > 1)} across tables too" if others else ""
+    return DataError(
+        f"`{name}` breaks {result.name} in `{there}`",
+        "D001",
+        given=f"{result.told}{more}",
+        hint=f"the report shows what was not found; is `{there}` complete, or is `severity: warn` meant?",
+        state="nothing was published; the last version stays current",
+        next="potable report",
     )
 
 

@@ -31,7 +31,7 @@ from potable.project import Project, memory_bytes
 from potable.runs import opened, restricted
 from potable.runs.memory import PeakMemory
 from potable.runs.outcome import facts
-from potable.runs.plan import Step, ingest_steps, later_steps, validate_steps
+from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps, validate_steps
 from potable.runs.record import VERBS, Event, Listener, RunRecord, State, StepRecord, Verb
 from potable.runs.select import SELECTABLE, Selection, selection
 from potable.runs.vault import key_name, pseudonym_key
@@ -42,6 +42,7 @@ from potable.store.manifest import Manifest, canonical, commit, find
 
 _MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
     ("validate", ""): restricted.validate_table,
+    ("validate", REFERENCES): restricted.judge_references,
     ("resolve", ""): restricted.resolve_subjects,
     ("protect", "identifiers"): restricted.collect_identifiers,
     ("protect", "pseudonyms"): restricted.make_pseudonyms,
@@ -123,7 +124,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     """
     selection(project, options.select)
     started, begun = datetime.now(UTC), time.monotonic()
-    name = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    name = run_name(started)
     memory = memory_bytes(project.platform.memory)
     lake = project.lake()
     failure: PotableError | None = None
@@ -157,6 +158,11 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     return record
 
 
+def run_name(started: datetime) -> str:
+    """The name of a run: names in order are runs in the order of their start, to a millisecond."""
+    return f"{started:%Y%m%d-%H%M%S}-{started.microsecond // 1000:03d}{secrets.token_hex(2)[:3]}"
+
+
 def landed_now(project: Project, lake: Lake, sources: Collection[str] | None = None) -> dict[str, tuple[Any, ...]]:
     """What the raw zone holds of each source (or of some), without looking at the sources."""
     wanted = [name for name in project.sources if sources is None or name in sources]
@@ -179,7 +185,8 @@ def _execute(running: _Run, options: Options) -> None:
     steps = _after_ingest(shop, options, wanted)
     running.total = len(running.steps) + len(steps)
     for step, following in zip_longest(steps, steps[1:]):
-        make = options.only in (None, step.verb)
+        # tables that were validated one by one are judged by each other as soon as all of them are there
+        make = options.only in (None, step.verb) or step.name == REFERENCES
         _perform(running, step, make=make, again=make and options.full_refresh)
         last = step.verb == "validate" and (following is None or following.verb != "validate")
         if last and not wanted.partial:
@@ -190,7 +197,7 @@ def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[S
     if options.only == "ingest":
         return []
     if options.only == "validate" or (wanted.partial and options.only is None):
-        return validate_steps(shop.project, shop.landed, wanted.tables)
+        return validate_steps(shop.project, shop.landed, wanted.tables if wanted.partial else None)
     last = VERBS.index(options.only or "publish")
     steps = later_steps(shop.project, shop.landed, key_name(shop.key))
     return [step for step in steps if VERBS.index(step.verb) <= last and wanted.takes(step)]
