@@ -42,6 +42,7 @@ _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 _DIRECTIVES = frozenset("YymbdHMSfz")
 """Directives a `format` may use, each once."""
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_MARK = re.compile(r"(?P<column>[^=]+?)\s*(?:=\s*(?P<word>\S.*?)\s*)?")
 _DURATION = re.compile(r"\+?(\d+)(d|w|mo|q|y)")
 _PLAIN: Mapping[str, pa.DataType] = {
     "string": pa.string(),
@@ -241,6 +242,14 @@ class DriftPolicy(Declaration):
     """A column that the contract does not declare."""
     missing_column: Literal["allow", "warn", "fail"] = "fail"
     """A declared column that the source no longer has."""
+    renamed_column: Literal["allow", "warn", "fail"] = "fail"
+    """A column is missing and a new one has a like name and values that fit: instead of the two changes above."""
+    widened: Literal["allow", "warn", "fail"] = "warn"
+    """Values that do not fit their type, but a wider one: `12.5` as an integer, a moment as a date, a word that is none
+    of the `levels`. The cells themselves are unreadable: quarantined, or null by `on_error`."""
+    narrowed: Literal["allow", "warn", "fail"] = "warn"
+    """A batch whose moments have no time of day, whose decimals no fraction, or whose texts end at one length, where
+    those before it had more and that cannot be chance."""
     dialect: Literal["allow", "warn", "fail"] = "warn"
     """An object whose delimiter or encoding was found to be another than that of most objects."""
 
@@ -302,6 +311,9 @@ class Table(Declaration):
     empty (`submitted_at or +30d`), or `landed`. `time` itself by default."""
     order: str | None = None
     """Column that orders facts with equal times."""
+    deleted: str | None = None
+    """Column that marks a record as deleted in the source: a boolean, a date or timestamp that is empty until then, or
+    a text with the word that says so (`op = D`). With it go all records of its `unique` key but later known ones."""
     coverage: tuple[date, date] | None = None
     """First and last day this table is complete for; an empty window inside it means zero, outside it unknown."""
     drift: DriftPolicy = DriftPolicy()
@@ -325,6 +337,23 @@ class Table(Declaration):
         if twice := [name for name in value if sum(name.lower() == other.lower() for other in value) > 1]:
             raise ValueError(f"columns {' and '.join(f'`{name}`' for name in twice)} differ only in their case")
         return value
+
+    @model_validator(mode="after")
+    def _deletions_can_be_told(self) -> Self:
+        if self.deletion is None:
+            return self
+        name, word = self.deletion
+        column = self.columns.get(name)
+        if column is None:
+            raise ValueError(f"column `{name}` is not declared; columns: {', '.join(self.columns)}")
+        allowed = ("string",) if word is not None else ("boolean", "date", "timestamp")
+        if column.type not in allowed:
+            raise ValueError(f"`deleted` by `{self.deleted}` needs a column of type {' or '.join(allowed)}")
+        if not self.unique or self.known_column is None:
+            raise ValueError(
+                "`deleted` needs `unique`, the key of what goes, and `known` to be a column: what is known later stays"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -359,6 +388,12 @@ class Table(Declaration):
     def known_lag(self) -> Duration | None:
         """The declared lag between `time` and `known`, if one is; beside a column, for where that is null."""
         return next((Duration.parse(part) for part in self._known_parts if part.startswith("+")), None)
+
+    @property
+    def deletion(self) -> tuple[str, str | None] | None:
+        """The column that marks deleted records, and its word for them where it is a text."""
+        match = _MARK.fullmatch(self.deleted.strip()) if self.deleted else None
+        return (match["column"], match["word"]) if match else None
 
     @property
     def keys(self) -> dict[str, str]:

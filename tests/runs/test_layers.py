@@ -158,7 +158,7 @@ def test_a_new_file_becomes_a_layer_beside_what_stands(notes: Notes) -> None:
     second = notes.layered()
     assert (second.facts["parsed"], second.facts["stands_on"]) == (1, first.fingerprint)
     assert all(set(first.files[output]) < set(second.files[output]) for output in OUTPUTS)
-    assert second.counts == {"rows_in": 6, "rows": 3, "quarantined": 3, "cells": 2}
+    assert second.counts == {"rows_in": 6, "rows": 3, "quarantined": 3, "deleted": 0, "cells": 2}
     assert second.facts["reasons"] == {"mistyped": 1, "missing:day": 1, "duplicate": 1}
     # the file of the second batch has the smaller name, and still takes nobody's place
     assert [(row["emp_no"], row["amount"]) for row in notes.rows(second, "rows")] == [("E4", 2), ("E1", 1), ("E3", 1)]

@@ -76,6 +76,15 @@ def test_a_correction_counts_once(world: Keyed, engine: Engine) -> None:
     assert compared(world, engine) == WHOLE
 
 
+def test_what_is_known_to_be_deleted_is_not_gone_again(world: Keyed, engine: Engine) -> None:
+    keys = world.source.model_dump(exclude_unset=True)
+    keys["tables"]["t"]["incremental"]["keys"] = {"every": "1d"}
+    source = type(world.source).model_validate(keys)
+    world.run("DELETE FROM t WHERE id IN (12, 13)")
+    ingest(source, world.landing, base=world.folder)
+    assert compared(world, engine, source) == [WHOLE[0], Period("2024-02", 8, 8, 0, 0), WHOLE[2]]
+
+
 def test_nothing_landed_misses_everything(tmp_path: Path, engine: Engine) -> None:
     made = Keyed(tmp_path)
     made.write([(1, "2024-01-01 10:00:00", "x")])

@@ -8,12 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from potable.sources.typed import schema, typed, typed_at
-from potable.tables import Table
+from potable.sources.typed import BLANKS as MAYBE_BLANK
+from potable.sources.typed import clean, schema, typed, typed_at
+from potable.tables import Column, Table
 
 D = Decimal
 BLANKS = [None, "", " ", "\t\r\n", "\u00a0\u2003\u3000"]
@@ -256,3 +258,22 @@ def test_no_text_raises_and_none_is_lost(column: dict[str, Any], texts: list[str
         )
         assert (value is None) == (blank or unread is not None)
         assert unread is None or unread == pa.compute.utf8_trim_whitespace(text).as_py()
+
+
+def test_every_character_that_is_trimmed_raises_the_suspicion_of_blanks() -> None:
+    every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    texts = pa.array([f"{sign}x{sign}" for sign in every])
+    trimmed = pc.not_equal(pc.utf8_trim_whitespace(texts), texts)
+    assert set(pc.filter(pa.array(every), trimmed).to_pylist()) <= set(MAYBE_BLANK)
+
+
+@given(
+    st.lists(st.none() | st.text(st.sampled_from(["a", "ä", "\u4e00", "0", *MAYBE_BLANK]), max_size=4), max_size=12),
+    st.integers(0, 3),
+    st.sampled_from([[], ["a", "0"]]),
+)
+def test_cells_are_cleaned_as_if_each_were_trimmed(cells: list[str | None], cut: int, nulls: list[str]) -> None:
+    text = pa.array(cells, pa.string()).slice(cut)
+    trimmed = pc.utf8_trim_whitespace(text).to_pylist()
+    expected = [None if cell in (None, "", *nulls) else cell for cell in trimmed]
+    assert clean(Column(null_values=nulls), text).to_pylist() == expected

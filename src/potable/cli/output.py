@@ -163,6 +163,8 @@ def summary(record: RunRecord, report: str) -> str:
         "label": _label(record) if data and record.outcome == "published" else "",
         "funnel": " → ".join(f"{human_bytes(stage.bytes)} {plain(stage.stage)}" for stage in record.funnel),
         "quarantined": _quarantined(record),
+        "drift": _drift(record),
+        "deleted": f"{plural(gone, 'row')}, with those that say so" if (gone := view.deleted(record)) else "",
         "privacy": plain(privacy.strip()),
         "state": plain(record.error.get("state", "") or view.outcome(record)) if record.outcome == "failed" else "",
         "memory": f"{human_bytes(record.peak_memory)} at most, of {human_bytes(record.memory)} allowed",
@@ -277,6 +279,12 @@ def _quarantined(record: RunRecord) -> str:
     shown = [f"{plain(reason)} {human_count(rows)}" for reason, rows in parts[:3]]
     more = [plural(len(parts) - 3, "more reason")] if len(parts) > 3 else []
     return f"{human_count(away)} of {plural(rows_in, 'row')}: {', '.join(shown + more)}"
+
+
+def _drift(record: RunRecord) -> str:
+    """What changed in the sources, by kind; the report tells each."""
+    found = view.ranked(view.drifts(record))
+    return ", ".join(f"{plain(change.replace('_', ' '))} {human_count(count)}" for change, count in found)
 
 
 def _time(record: RunRecord) -> str:

@@ -59,14 +59,16 @@ def _read(at: Mapping[str, Any]) -> dict[str, Any]:
         return {key: at[key] for key in ("offsets", "lost", "restarts")}
     if "state" in at:
         return {"state": at["state"], "remembered": sum(at["seen"].values())}
-    return {"newest": at["newest"], "remembered": sum(at["seen"].values())}
+    read = {"newest": at["newest"], "remembered": sum(at["seen"].values())}
+    return {**read, **({"keys_read": at["keys_read"]} if "keys_read" in at else {})}
 
 
 def _onwards(read: Mapping[str, Any]) -> str:
     if "state" in read:
         return "on from the program's state"
     if "offsets" not in read:
-        return f"on from {read['newest'][:19]}"
+        keys = f"; keys were read {read['keys_read'][:16]}" if "keys_read" in read else ""
+        return f"on from {read['newest'][:19]}{keys}"
     first = [f"{partition}:{offset}" for partition, offset in list(read["offsets"].items())[:_PARTITIONS]]
     more = ", …" if len(read["offsets"]) > _PARTITIONS else ""
     gaps = [f"{partition}:{first}-{last}" for partition, spans in read["lost"].items() for first, last in spans]

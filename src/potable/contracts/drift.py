@@ -1,4 +1,4 @@
-"""Drift of a source against its contract: new and missing columns, objects written another way than most.
+"""Drift of a source against its contract: columns that are new, missing or renamed, objects written another way.
 
 Landing never fails on drift; what it means is the contract's `drift` policy.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from potable.errors import DataError
 from potable.tables import Table
@@ -14,9 +15,21 @@ from potable.tables import Table
 _WORDS = {
     "new_column": "has the undeclared column",
     "missing_column": "no longer has",
+    "renamed_column": "seems to have another name for",
+    "widened": "has values that are too wide for",
+    "narrowed": "has narrower values than before in",
     "dialect": "has objects that are written another way than most:",
 }
-_HINTS = {"dialect": "declare how the files are written (`delimiter`, `encoding`), or change the policy"}
+_HINTS = {
+    "renamed_column": "if it is the same: `{drift.column}: {{path: [{drift.column}, {drift.detail}]}}`",
+    "widened": "declare the wider type, and how to read what is landed, or change the policy",
+    "narrowed": "ask whether something is cut off in the source; if not, change the policy",
+    "dialect": "declare how the files are written (`delimiter`, `encoding`), or change the policy",
+}
+
+
+Counts: TypeAlias = Mapping[str, tuple[int, str, int]]
+"""How many objects, and of these the one that landed first: its name and its batch."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +37,19 @@ class Drift:
     """One kind of change, with the first object that shows it."""
 
     change: str
-    """`new_column`, `missing_column` or `dialect`."""
+    """`new_column`, `missing_column`, `renamed_column`, `widened`, `narrowed` or `dialect`."""
     column: str
     """Name of the column; for a dialect what was found, such as `delimiter ;`."""
     objects: int
     """How many objects show it."""
     first: str
-    """Name of the first of them."""
+    """Name of the first of them, in the order in which they landed."""
+    batch: int = 0
+    """Number of the batch that came with."""
+    example: str = ""
+    """Shape of a value that shows it, never a value."""
+    detail: str = ""
+    """What it is like now: a column's new name, from which type to which."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +58,12 @@ class Seen:
 
     objects: int = 0
     """Objects whose columns can be known."""
-    new: Mapping[str, tuple[int, str]] = field(default_factory=dict)
-    """Undeclared columns: how many objects have each, and the first of them."""
-    missing: Mapping[str, tuple[int, str]] = field(default_factory=dict)
-    """Declared columns: how many objects lack each, and the first of them."""
-    dialects: Mapping[str, tuple[int, str]] = field(default_factory=dict)
-    """What was found about how objects are written: in how many, and the first of them."""
+    new: Counts = field(default_factory=dict)
+    """Undeclared columns: how many objects have each, the first of them and its batch."""
+    missing: Counts = field(default_factory=dict)
+    """Declared columns: how many objects lack each, the first of them and its batch."""
+    dialects: Counts = field(default_factory=dict)
+    """What was found about how objects are written: in how many, the first of them and its batch."""
 
     def plus(self, other: Seen) -> Seen:
         """What is seen of the objects of both."""
@@ -57,22 +76,32 @@ class Seen:
 
 
 def observe(
-    table: Table, observed: Mapping[str, Iterable[str]], dialects: Mapping[str, Iterable[str]] | None = None
+    table: Table,
+    observed: Mapping[str, Iterable[str]],
+    dialects: Mapping[str, Iterable[str]] | None = None,
+    batches: Mapping[str, int] | None = None,
 ) -> Seen:
-    """What is seen of objects whose columns are `observed` and ways of writing `dialects` (by object name)."""
+    """What is seen of objects.
+
+    Args:
+        observed: columns by name of the object.
+        dialects: ways of writing by name of the object.
+        batches: the batch each object came with; 0 by default.
+    """
+    came = batches or {}
     declared = {path.lstrip("/") for name, column in table.columns.items() for path in column.paths(name)}
-    new: dict[str, tuple[int, str]] = {}
-    missing: dict[str, tuple[int, str]] = {}
+    new: Counts = {}
+    missing: Counts = {}
     for name in sorted(observed):
-        columns = set(observed[name])
-        new = _sum(new, {column: (1, name) for column in columns - declared})
+        columns, once = set(observed[name]), (1, name, came.get(name, 0))
+        new = _sum(new, dict.fromkeys(columns - declared, once))
         for column, contract in table.columns.items():
             virtual = any(path.startswith(("@", "/")) for path in contract.paths(column))
             if not virtual and not columns & set(contract.paths(column)):
-                missing = _sum(missing, {column: (1, name)})
-    ways: dict[str, tuple[int, str]] = {}
+                missing = _sum(missing, {column: once})
+    ways: Counts = {}
     for name, parts in sorted((dialects or {}).items()):
-        ways = _sum(ways, {part: (1, name) for part in parts})
+        ways = _sum(ways, dict.fromkeys(parts, (1, name, came.get(name, 0))))
     return Seen(len(observed), new, missing, ways)
 
 
@@ -85,28 +114,40 @@ def compare(table: Table, seen: Seen, *, fixed: bool) -> list[Drift]:
     """
     needed = 1 if fixed else seen.objects
     lost = {column: seen.missing[column] for column in table.columns if column in seen.missing}
-    lost = {column: (objects, first) for column, (objects, first) in lost.items() if objects >= needed}
+    lost = {column: found for column, found in lost.items() if found[0] >= needed}
     return [
-        Drift(change, column, objects, first)
-        for change, found in (
+        Drift(change, column, *found)
+        for change, counts in (
             ("new_column", dict(sorted(seen.new.items()))),
             ("missing_column", lost),
             ("dialect", _unusual(seen.dialects)),
         )
-        for column, (objects, first) in sorted(found.items(), key=lambda item: item[1][1])
+        for column, found in sorted(counts.items(), key=lambda item: _landed(item[1]))
     ]
 
 
-def _unusual(dialects: Mapping[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
-    """Everything but what most objects have, kind by kind; of equally many the one whose first object sorts first."""
+def _landed(found: tuple[int, str, int]) -> tuple[int, str]:
+    """What sorts the first objects as they landed."""
+    return found[2], found[1]
+
+
+def _unusual(dialects: Counts) -> Counts:
+    """Everything but what most objects have, kind by kind; of equally many the one whose first object landed first."""
     usual: dict[str, str] = {}
-    for part in sorted(dialects, key=lambda part: (-dialects[part][0], dialects[part][1], part)):
+    for part in sorted(dialects, key=lambda part: (-dialects[part][0], _landed(dialects[part]), part)):
         usual.setdefault(part.split(" ")[0], part)
     return {part: found for part, found in sorted(dialects.items()) if part not in usual.values()}
 
 
-def _sum(one: Mapping[str, tuple[int, str]], other: Mapping[str, tuple[int, str]]) -> dict[str, tuple[int, str]]:
-    shared = {name: (one[name][0] + other[name][0], min(one[name][1], other[name][1])) for name in one if name in other}
+def _sum(one: Counts, other: Counts) -> Counts:
+    shared = {
+        name: (
+            one[name][0] + other[name][0],
+            *min(one[name][1:], other[name][1:], key=lambda found: (found[1], found[0])),
+        )
+        for name in one
+        if name in other
+    }
     return {**one, **other, **shared}
 
 
@@ -122,10 +163,11 @@ def refuse(name: str, table: Table, drifts: Iterable[Drift]) -> None:
             raise DataError(
                 f"`{name}` {what} `{drift.column}` (first seen in {drift.first})",
                 "D002",
+                given=" ".join(filter(None, (drift.detail, drift.example and f"as in {drift.example}"))),
                 allowed=f"drift.{drift.change}: allow | warn | fail, in the contract",
                 hint=_HINTS.get(
                     drift.change, "declare the new name as a second `path` of the column, or change the policy"
-                ),
+                ).format(drift=drift),
                 state="the objects stay in the raw zone; the last version is current",
                 next="potable check",
             )

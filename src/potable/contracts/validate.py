@@ -2,7 +2,7 @@
 
 One scan types every cell and judges every row check at once, as bits of a mask; a second, over typed
 columns, finds duplicates and splits. Checks of columns and of rows by other rows look at the rows that stay.
-Rows in = rows out + rows quarantined, checked here every time.
+Rows in = rows out + rows quarantined + rows deleted, checked here every time.
 
 A table may be judged layer by layer: only the rows of new objects, next to what stands already. Its totals
 add up, and what stands keeps its place, so that the whole comes out as if all were judged at once, in the
@@ -22,6 +22,17 @@ import pyarrow as pa
 
 from potable.contracts import judging
 from potable.contracts.checks import Check
+from potable.contracts.deletions import (
+    DELETED,
+    NO_KEY,
+    REASONS,
+    TOMBSTONE,
+    Deletions,
+    Gone,
+    deleted_schema,
+    told_apart,
+)
+from potable.contracts.keyed import KNOWN_KEY, PLACE, kept, with_known_key
 from potable.contracts.masks import (
     Rule,
     any_broken,
@@ -34,14 +45,11 @@ from potable.contracts.masks import (
     staged_schema,
 )
 from potable.contracts.results import Result, stops
+from potable.contracts.structure import Structure, observed
 from potable.engines.base import Engine, Part, scalars
 from potable.errors import DataError
-from potable.tables import OBJECT, ORIGIN, ROW, UNPARSED, Table
+from potable.tables import BATCH, OBJECT, ORIGIN, ROW, UNPARSED, Table
 
-REASONS = "_reasons"
-"""Why a quarantined row is there: names of checks, separated by semicolons."""
-_KNOWN_KEY = "_known_key"
-_PLACE = "_place"
 _DUPLICATES = "duplicates"
 """Total of the rows that are there because of their key."""
 
@@ -79,6 +87,11 @@ class Standing:
     """Values that failed, by rule, as far as results show them."""
     batches: Mapping[str, int] = field(default_factory=dict)
     """Which batch each object came with, new ones too."""
+    deleted_files: Sequence[str] = ()
+    """Absolute paths of its deleted rows."""
+    deleted: int = 0
+    structure: Structure = field(default_factory=dict)
+    """What its values say of their structure."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +116,28 @@ class Validated:
     """What was found by each of them."""
     samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values that failed, by rule, for the layers to come."""
+    deleted: Sequence[Part] = ()
+    """Rows that are gone in the source, and those that say so."""
+    rewritten: bool = False
+    """Whether rows that stood are deleted, so that `rows` holds all that stay and the standing files are void."""
+
+    structure: Structure = field(default_factory=dict)
+    """What values say of their structure, of all layers."""
 
     @property
     def rows_in(self) -> int:
         """Rows there are."""
-        return self.totals["rows"]
+        return self.totals["rows"] + self.totals.get(TOMBSTONE, 0)
 
     @property
     def rows_out(self) -> int:
         """Rows that keep the contract."""
-        return self.standing.rows + sum(part.rows for part in self.rows)
+        return (0 if self.rewritten else self.standing.rows) + sum(part.rows for part in self.rows)
+
+    @property
+    def rows_deleted(self) -> int:
+        """Rows that are gone in the source, and those that say so."""
+        return self.standing.deleted + sum(part.rows for part in self.deleted)
 
     @property
     def rows_quarantined(self) -> int:
@@ -131,12 +156,19 @@ def quarantine_schema(table: Table) -> pa.Schema:
 
 
 def validate(
-    parsed: ir.Table, contract: Contract, *, engine: Engine, places: Places, standing: Standing | None = None
+    parsed: ir.Table,
+    contract: Contract,
+    *,
+    engine: Engine,
+    places: Places,
+    standing: Standing | None = None,
+    listed: ir.Table | None = None,
 ) -> Validated:
     """Judge the `parsed` rows of a table (its columns and `tables.LANDED`, consumed once).
 
     Args:
         standing: what stands already, of batches before those of the parsed rows.
+        listed: keys there were in the source (the columns of `unique`), with the batch of each list of them.
 
     Raises:
         DataError: D003 when rows are lost or doubled.
@@ -144,39 +176,57 @@ def validate(
     table, checks, standing = contract.table, contract.checks, standing or Standing()
     rules = rules_of(table, checks)
     staged = _staged(masked(parsed, table, rules), table, rules, places, engine=engine)
-    own = scalars(engine, staged.agg(**judging.totals(staged, table, rules, checks)))
+    staged, tombstones, marks = told_apart(staged, table, engine)
+    own = scalars(engine, staged.agg(**judging.totals(staged, table, rules, checks))) | marks
     own |= judging.failures(staged, rules, engine)
+    good = _keyed(table, staged, rules) if table.unique else None
     duplicates = None
-    if table.unique:
-        good, stands = _keyed(table, staged, rules), _keys(table, standing, engine)
-        if repeated := _kept(_repeated(good, stands), f"{places.rows}/repeated", engine):
+    if good is not None:
+        stands = _keys(table, standing, engine)
+        if repeated := kept(_repeated(good, stands), f"{places.rows}/repeated", engine):
             found = _duplicates(good, stands, repeated[0])
-            duplicates, own[_DUPLICATES] = _kept(found, f"{places.rows}/duplicates", engine) or (None, 0)
+            duplicates, own[_DUPLICATES] = kept(found, f"{places.rows}/duplicates", engine) or (None, 0)
     totals = Counter(standing.totals) + Counter(own)
-    rows, quarantine, cells = _split(table, staged, rules, duplicates)
+    split = _split(table, staged, rules, duplicates)
+    gone, deleted = Gone(), None
+    if good is not None and (tombstones is not None or standing.deleted_files or listed is not None):
+        survivors = good if duplicates is None else good.anti_join(duplicates, [OBJECT, ROW])
+        stood = engine.read(standing.files, validated_schema(table)) if standing.files else None
+        before = engine.read(standing.deleted_files, deleted_schema(table))
+        deletions = Deletions(table, tombstones, listed, before)
+        gone = deletions.find(survivors, stood, f"{places.rows}/scratch", engine)
+        deleted = deletions.taken(split.rows, gone)
+        split = replace(split, rows=gone.without(split.rows), quarantine=deletions.with_lost(split.quarantine))
     judged = judging.Judged(table, rules, checks, totals, standing.samples)
     judged = replace(judged, samples=judging.samples(staged, judged, own, engine))
     result = Validated(
-        rows=engine.write(rows, f"{places.rows}/rows"),
-        quarantine=engine.write(quarantine, f"{places.quarantine}/quarantine"),
-        cells=engine.write(cells, f"{places.quarantine}/cells"),
+        rows=engine.write(split.rows, f"{places.rows}/rows"),
+        quarantine=engine.write(split.quarantine, f"{places.quarantine}/quarantine"),
+        cells=engine.write(split.cells, f"{places.quarantine}/cells"),
+        deleted=engine.write(deleted, f"{places.quarantine}/deleted") if deleted is not None else (),
+        rewritten=gone.old is not None,
         standing=standing,
         totals=totals,
         reasons=_reasons(rules, totals),
         nulls={column: totals[f"nulls_{index}"] for index, column in enumerate(table.columns)},
         samples=judged.samples,
+        structure=observed(staged, table, standing.structure, engine),
     )
-    if result.rows_in != result.rows_out + result.rows_quarantined:
+    _require_all(contract.name, result)
+    new = [f"{places.rows}/rows/{part.path}" for part in result.rows if part.rows]
+    stay = engine.read([*(() if result.rewritten else standing.files), *new], validated_schema(table))
+    batches = judging.batches_of(staged, checks, standing.batches, engine)
+    wholes = judging.of_wholes(judged, stay, result.rows_out, batches, engine)
+    return _concluded(result, [*judging.of_rules(judged), *wholes], table)
+
+
+def _require_all(name: str, made: Validated) -> None:
+    if made.rows_in != made.rows_out + made.rows_quarantined + made.rows_deleted:
         raise DataError(
-            f"`{contract.name}`: {result.rows_in} rows in, {result.rows_out} out "
-            f"and {result.rows_quarantined} quarantined",
+            f"`{name}`: {made.rows_in} rows in, {made.rows_out} out, {made.rows_quarantined} quarantined "
+            f"and {made.rows_deleted} deleted",
             "D003",
         )
-    new = [f"{places.rows}/rows/{part.path}" for part in result.rows if part.rows]
-    kept = engine.read([*standing.files, *new], validated_schema(table))
-    batches = judging.batches_of(staged, checks, standing.batches, engine)
-    wholes = judging.of_wholes(judged, kept, result.rows_out, batches, engine)
-    return _concluded(result, [*judging.of_rules(judged), *wholes], table)
 
 
 def _staged(marked: ir.Table, table: Table, rules: Sequence[Rule], places: Places, *, engine: Engine) -> ir.Table:
@@ -190,6 +240,14 @@ def _staged(marked: ir.Table, table: Table, rules: Sequence[Rule], places: Place
     # written once more, or every later query would join again
     parts = engine.write(judged, f"{places.rows}/repeated/judged")
     return engine.read([f"{places.rows}/repeated/judged/{part.path}" for part in parts], staged_schema(table, rules))
+
+
+@dataclass(frozen=True)
+class _Split:
+    rows: ir.Table
+    quarantine: ir.Table
+    cells: ir.Table
+    """Originals of rows with nulled cells."""
 
 
 def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], table: Table) -> Validated:
@@ -206,31 +264,20 @@ def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], ta
 def _keyed(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> ir.Table:
     """Keys, origin and place of the good rows."""
     good = staged.filter(~any_broken(staged, rules, cells=False))
-    good = good.mutate(**nulled(good, rules), **{_PLACE: place_of(good)})
-    return _with_known_key(table, good).select(*table.unique, _KNOWN_KEY, OBJECT, ROW, _PLACE)
+    good = good.mutate(**nulled(good, rules), **{PLACE: place_of(good)})
+    return with_known_key(table, good).select(*table.unique, KNOWN_KEY, OBJECT, ROW, PLACE, BATCH)
 
 
 def _keys(table: Table, standing: Standing, engine: Engine) -> ir.Table | None:
-    """Keys of the rows that stand, read column by column; None when there are no such rows."""
-    if not standing.files:
-        return None
+    """Keys of the rows that stand or stood, read column by column; None when there are no such rows."""
     names = [name for name in table.columns if name in (*table.unique, table.known_column)]
-    rows = engine.read(standing.files, pa.schema([table.schema.field(name) for name in names]))
-    return _with_known_key(table, rows).select(*table.unique, _KNOWN_KEY)
-
-
-def _with_known_key(table: Table, rows: ir.Table) -> ir.Table:
-    # a null in the key says nothing, but two records without a known time are known at the same time
-    known = rows[table.known_column].cast("string").fill_null("") if table.known_column else ibis.literal("")
-    return rows.mutate(**{_KNOWN_KEY: known})
-
-
-def _kept(relation: ir.Table, folder: str, engine: Engine) -> tuple[ir.Table, int] | None:
-    """A relation written down, and its rows; None when it has none."""
-    parts = engine.write(relation, folder)
-    count = sum(part.rows for part in parts)
-    files = [f"{folder}/{part.path}" for part in parts]
-    return (engine.read(files, relation.schema().to_pyarrow()), count) if count else None
+    schema = pa.schema([table.schema.field(name) for name in names])
+    found = [engine.read(standing.files, schema)] if standing.files else []
+    if standing.deleted_files:
+        deleted = engine.read(standing.deleted_files, deleted_schema(table))
+        found.append(deleted.filter(deleted[REASONS] == DELETED).select(names))
+    keys = [with_known_key(table, rows).select(*table.unique, KNOWN_KEY) for rows in found]
+    return None if not keys else keys[0] if len(keys) == 1 else ibis.union(*keys)
 
 
 def _repeated(good: ir.Table, stands: ir.Table | None) -> ir.Table:
@@ -249,22 +296,20 @@ def _duplicates(good: ir.Table, stands: ir.Table | None, repeated: ir.Table) -> 
     """Origins of the good rows whose key is `repeated`, but for the first that has it."""
     keys = _key_names(good)
     rows = good.semi_join(repeated, keys)
-    first = rows.group_by(keys).agg(kept=rows[_PLACE].min())
+    first = rows.group_by(keys).agg(kept=rows[PLACE].min())
     if stands is not None:
         first = first.anti_join(stands, keys).union(
             repeated.semi_join(stands, keys).select(*keys, kept=ibis.literal(""))
         )
     both = rows.inner_join(first, keys)
-    return both.filter(both[_PLACE] != both.kept).select(OBJECT, ROW)
+    return both.filter(both[PLACE] != both.kept).select(OBJECT, ROW)
 
 
 def _key_names(good: ir.Table) -> list[str]:
-    return [name for name in good.columns if name not in (OBJECT, ROW, _PLACE)]
+    return [name for name in good.columns if name not in (OBJECT, ROW, PLACE, BATCH)]
 
 
-def _split(
-    table: Table, staged: ir.Table, rules: Sequence[Rule], duplicates: ir.Table | None
-) -> tuple[ir.Table, ir.Table, ir.Table]:
+def _split(table: Table, staged: ir.Table, rules: Sequence[Rule], duplicates: ir.Table | None) -> _Split:
     """Rows that keep the contract, rows that do not, and originals of rows with nulled cells."""
     doubled: ir.BooleanValue = ibis.literal(False)
     if duplicates is not None:
@@ -274,15 +319,15 @@ def _split(
         doubled = staged["_double"]
     failed = any_broken(staged, rules, cells=False) | doubled
     originals = staged.mutate(**{REASONS: reason_text(staged, rules, doubled)})
-    kept = [*table.schema.names, *ORIGIN.names, UNPARSED, REASONS]
+    names = [*table.schema.names, *ORIGIN.names, UNPARSED, REASONS]
     touched = any_broken(staged, rules, cells=True) | staged[UNPARSED].notnull()
-    return (
+    return _Split(
         staged.filter(~failed).mutate(**nulled(staged, rules)).select(validated_schema(table).names),
-        originals.filter(failed).select(kept),
-        originals.filter(~failed & touched).select(kept),
+        originals.filter(failed).select(names),
+        originals.filter(~failed & touched).select(names),
     )
 
 
 def _reasons(rules: Sequence[Rule], totals: Mapping[str, int]) -> dict[str, int]:
-    counts = {**reason_counts(rules, totals), "duplicate": totals.get(_DUPLICATES, 0)}
+    counts = {**reason_counts(rules, totals), "duplicate": totals.get(_DUPLICATES, 0), NO_KEY: totals.get(NO_KEY, 0)}
     return {reason: count for reason, count in counts.items() if count}

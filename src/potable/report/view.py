@@ -6,6 +6,7 @@ a stored record has lost their order. How it looks belongs to the template and t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -112,6 +113,8 @@ def _nothing_lost(record: RunRecord) -> Verdict:
         return Verdict(promise, "broken", f"Row counts do not add up in {', '.join(wrong)}.")
     rows_in, rows, away = totals(record)
     what = f"{plural(rows_in, 'row')} in = {human_count(rows)} out + {human_count(away)} quarantined"
+    if gone := deleted(record):
+        what += f" + {human_count(gone)} deleted at the source"
     return Verdict(promise, "kept", f"{what}, in {plural(len(tables), 'table')}.")
 
 
@@ -172,7 +175,7 @@ def equations(record: RunRecord) -> tuple[Equation, ...]:
 
 def _equation(table: TableRecord) -> Equation:
     protected = bool(table.protected_rows or table.nobody)
-    balanced = table.rows_in == table.rows + table.quarantined
+    balanced = table.rows_in == table.rows + table.quarantined + table.deleted
     if protected:
         balanced = balanced and table.rows == table.protected_rows + table.nobody
     return Equation(
@@ -189,6 +192,19 @@ def totals(record: RunRecord) -> tuple[int, int, int]:
     rows_in = sum(table.rows_in for table in record.tables)
     away = sum(table.quarantined + table.nobody for table in record.tables)
     return rows_in, sum(table.rows - table.nobody for table in record.tables), away
+
+
+def deleted(record: RunRecord) -> int:
+    """Rows that are gone in their sources, and those that say so, over all tables."""
+    return sum(table.deleted for table in record.tables)
+
+
+def drifts(record: RunRecord) -> dict[str, int]:
+    """Changes of the sources that are not allowed in silence, by kind."""
+    found = Counter(
+        str(drift["change"]) for table in record.tables for drift in table.drift if drift.get("policy") != "allow"
+    )
+    return dict(found)
 
 
 def reasons(record: RunRecord) -> list[tuple[str, str, int]]:

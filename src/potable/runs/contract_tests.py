@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.contracts.cases import QUARANTINE_LIMIT, filled, outcomes
+from potable.contracts.deletions import REASONS
 from potable.contracts.fitting import fit
 from potable.contracts.validate import (
-    REASONS,
     Contract,
     Places,
     Validated,

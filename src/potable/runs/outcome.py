@@ -21,6 +21,7 @@ from potable.runs.record import (
 )
 from potable.runs.workshop import Workshop
 from potable.store.manifest import Manifest
+from potable.tables import Table
 
 
 def facts(shop: Workshop, version: tuple[Version, bool] | None) -> dict[str, Any]:
@@ -59,14 +60,19 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
             rows_in=manifest.counts["rows_in"],
             rows=manifest.counts["rows"],
             quarantined=manifest.counts["quarantined"],
+            deleted=manifest.counts.get("deleted", 0),
             reasons=manifest.facts["reasons"],
             checks=tuple(CheckRecord(**check) for check in found),
-            drift=tuple(manifest.facts["drift"]),
+            drift=tuple(_with_policy(shop.project.tables[name], item) for item in manifest.facts["drift"]),
             nulls=manifest.facts["nulls"],
             cells_nulled=manifest.counts["cells"],
             protected_rows=protected.get("rows", 0),
             nobody=protected.get("quarantined", 0),
         )
+
+
+def _with_policy(table: Table, drift: Mapping[str, Any]) -> dict[str, Any]:
+    return {**drift, "policy": getattr(table.drift, drift["change"])}
 
 
 def _references(shop: Workshop) -> Mapping[str, Any]:

@@ -118,7 +118,7 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     parts = [suite.content] if suite else []
     declared = {key: value for key, value in literal["tables"][table].items() if key != "tests"}
     found = fingerprint(code("validate"), reading["type"], declared, *parts)
-    covered = sorted((item for item in landed if table in item.tables), key=lambda item: (item.batch, item.name))
+    covered = sorted((item for item in landed if item.concerns(table)), key=lambda item: (item.batch, item.name))
     prints = []
     for number, batch in groupby(covered, key=lambda item: item.batch):
         found = fingerprint(found, [(item.name, item.sha256, *item.skip) for item in batch])

@@ -16,7 +16,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable import plugins
-from potable.contracts.validate import REASONS, quarantine_schema
+from potable.contracts.deletions import REASONS
+from potable.contracts.validate import quarantine_schema
 from potable.engines.base import Engine, scalars
 from potable.privacy.protect import REASON
 from potable.project import Project, memory_bytes

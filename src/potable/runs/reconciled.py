@@ -21,15 +21,18 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from potable.contracts.deletions import Deletions, deleted_schema, marked, told_apart
+from potable.contracts.keyed import PLACE, with_known_key
+from potable.contracts.masks import place_of
 from potable.engines.base import Engine
 from potable.errors import EnvironmentFailure, ProjectError
-from potable.sources.base import Blob, Source
+from potable.sources.base import Blob, Landed, Source
 from potable.sources.everything import everything
 from potable.sources.groups import grouped, parse_group
 from potable.sources.groups import schema as group_schema
 from potable.sources.ingest import Landing, current
 from potable.sources.typed import schema
-from potable.tables import Table
+from potable.tables import BATCH, ORIGIN, Table
 
 _PERIOD = "_period"
 
@@ -47,7 +50,7 @@ class Period:
     missing: int
     """Records of the source whose key is not landed."""
     gone: int
-    """Landed records whose key the source no longer has: they were deleted there."""
+    """Landed records whose key the source no longer has: they were deleted there, and nothing said so yet."""
 
 
 def reconcile(
@@ -67,20 +70,19 @@ def reconcile(
     """
     contract = source.tables[table]
     _require_comparable(source, table)
-    blobs = [
-        Blob(item.name, landing.store.locate(""), item.path, item.zstd, item.bytes, item.batch, item.skip)
-        for item in current(landing.log).objects.values()
-        if table in item.tables
-    ]
     scratch.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="reconcile-", dir=scratch) as folder:
-        columns = [*dict.fromkeys([*contract.unique, *filter(None, [contract.time, contract.known_column])])]
+        mark = contract.deletion[0] if contract.deletion else None
+        columns = [*dict.fromkeys([*contract.unique, *filter(None, [contract.time, contract.known_column, mark])])]
         keys = pa.schema([schema(contract).field(name) for name in columns])
-        there = _kept(everything(source, table, base=base), keys, Path(folder, "source.parquet"))
-        parsed = engine.map_items(list(grouped(blobs)), partial(parse_group, source, table), group_schema(contract))
-        parts = engine.write(parsed.select(columns), f"{folder}/landed")
-        here = [f"{folder}/landed/{part.path}" for part in parts]
-        ours, theirs = (_by_key(contract, engine.read(files, keys)) for files in (here, there))
+        there = engine.read(_kept(everything(source, table, base=base), keys, Path(folder, "source.parquet")), keys)
+        landed = current(landing.log).objects.values()
+        here = _parsed(source, table, [item for item in landed if table in item.tables], landing, engine)
+        listed = _parsed(source, table, [item for item in landed if item.keys_of == table], landing, engine)
+        rows = _written(here.select([*columns, *ORIGIN.names, BATCH]), f"{folder}/landed", engine)
+        lists = _written(listed.select([*contract.unique, BATCH]), f"{folder}/listed", engine)
+        ours = _by_key(contract, _still(contract, rows, lists, f"{folder}/gone", engine))
+        theirs = _by_key(contract, there.filter(~marked(contract, there)) if mark else there)
         return _periods(contract.unique, ours, theirs, engine)
 
 
@@ -93,6 +95,26 @@ def _require_comparable(source: Source[Any], table: str) -> None:
         hint = "streams are proven by their offsets: potable state show"
         problem = f"`{name}` cannot be compared: its system forgets what it once offered"
         raise EnvironmentFailure(problem, "E007", hint=hint)
+
+
+def _parsed(source: Source[Any], table: str, landed: Sequence[Landed], landing: Landing, engine: Engine) -> ir.Table:
+    root = landing.store.locate("")
+    blobs = [Blob(item.name, root, item.path, item.zstd, item.bytes, item.batch, item.skip) for item in landed]
+    schema = group_schema(source.tables[table])
+    return engine.map_items(list(grouped(blobs)), partial(parse_group, source, table), schema)
+
+
+def _written(relation: ir.Table, folder: str, engine: Engine) -> ir.Table:
+    files = [f"{folder}/{part.path}" for part in engine.write(relation, folder)]
+    return engine.read(files, relation.schema().to_pyarrow())
+
+
+def _still(table: Table, rows: ir.Table, lists: ir.Table, folder: str, engine: Engine) -> ir.Table:
+    """The landed records that are not known to be gone already."""
+    records, tombstones, _ = told_apart(rows, table, engine)
+    keyed = with_known_key(table, records).mutate(**{PLACE: place_of(records)})
+    deletions = Deletions(table, tombstones, lists, engine.read([], deleted_schema(table)))
+    return deletions.find(keyed, None, folder, engine).without(records)
 
 
 def _kept(batches: Iterator[pa.RecordBatch], keys: pa.Schema, path: Path) -> list[str]:

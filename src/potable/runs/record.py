@@ -91,13 +91,15 @@ class TableRecord:
     """Quarantined rows by reason."""
     checks: Sequence[CheckRecord]
     drift: Sequence[Mapping[str, Any]]
-    """Each: change, column, objects, first."""
+    """Each: change, column, detail, objects, first, batch, example (a shape), policy."""
     nulls: Mapping[str, int]
     cells_nulled: int = 0
     """Rows kept with a cell set to null."""
     protected_rows: int = 0
     nobody: int = 0
     """Rows quarantined at protect because they belong to nobody a roster knows."""
+    deleted: int = 0
+    """Rows that are gone in the source, and those that say so."""
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potable.contracts import drift
 from potable.contracts.aggregates import Whole
 from potable.contracts.arguments import OTHER_TABLE
 from potable.contracts.references import judge, referring
 from potable.contracts.results import Result, stops
+from potable.contracts.structure import changes
 from potable.contracts.validate import Contract, Places, Standing, Validated, validate
 from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.identity.match import normalise
 from potable.identity.resolve import KEYS, resolve
 from potable.privacy import forms, pseudonyms, roster
+from potable.runs.drifted import described
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
 from potable.sources.base import Blob, Landed, Source
@@ -29,6 +31,10 @@ from potable.sources.groups import OBSERVED, grouped, observe_group, parse_group
 from potable.sources.groups import schema as group_schema
 from potable.store.log import Log
 from potable.store.manifest import Manifest, find
+from potable.tables import BATCH
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 BUCKET_ROWS = 2_000_000
 """Validated rows, over all tables, that are worth a bucket of their own."""
@@ -43,7 +49,8 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     landed = [item for item in shop.landed[source_name] if short in item.tables and item.batch > reached]
     blobs = [_blob(shop, item) for item in landed]
     seen = drift.Seen(**before.facts["seen"]).plus(_seen(shop.engine, source, short, blobs))
-    drifts = drift.compare(table, seen, fixed=source.fixed_columns)
+    ours = {item.name: _blob(shop, item) for item in shop.landed[source_name] if short in item.tables}
+    drifts = described(source, short, drift.compare(table, seen, fixed=source.fixed_columns), ours)
     drift.refuse(step.name, table, drifts)
     parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
     aside = attempt.replace("validated/", "quarantine/", 1)
@@ -54,8 +61,11 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         engine=shop.engine,
         places=Places(locate(attempt), locate(aside)),
         standing=_standing(shop, before, {item.name: item.batch for item in shop.landed[source_name]}),
+        listed=_listed(shop, step, reached, f"{attempt}/scratch/listed"),
     )
-    files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells}
+    drifts += changes(table, made.structure)
+    drift.refuse(step.name, table, drifts)
+    files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells, "deleted": made.deleted}
     facts = {
         "reasons": made.reasons,
         "checks": [asdict(result) for result in made.results],
@@ -64,6 +74,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "totals": dict(made.totals),
         "samples": dict(made.samples),
         "seen": asdict(seen),
+        "structure": made.structure,
         "parsed": len(blobs),
         "stands_on": before.fingerprint,
     }
@@ -71,10 +82,12 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "rows_in": made.rows_in,
         "rows": made.rows_out,
         "quarantined": made.rows_quarantined,
+        "deleted": made.rows_deleted,
         "cells": before.rows("cells") + sum(part.rows for part in made.cells),
     }
-    folders = {output: f"{aside}/{output}" for output in ("quarantine", "cells")}
-    done = Made(_with_rows(files), counts, facts, folders, before.files)
+    folders = {output: f"{aside}/{output}" for output in ("quarantine", "cells", "deleted")}
+    standing = {output: listed for output, listed in before.files.items() if output != "rows" or not made.rewritten}
+    done = Made(_with_rows(files), counts, facts, folders, standing)
     if made.stopped:
         # not done, but people want to see what was found and which rows it were
         shop.stopped[step.name] = done.manifest(step, attempt)
@@ -96,7 +109,7 @@ def _earlier(shop: Workshop, step: Step) -> tuple[int, Manifest]:
     for number, found in step.earlier:
         if manifest := find(step.store(shop.lake), replace(step, fingerprint=found).folder):
             return number, manifest
-    return 0, Manifest(step.label, "", {}, {}, {"seen": {}, "totals": {}, "samples": {}})
+    return 0, Manifest(step.label, "", {}, {}, {"seen": {}, "totals": {}, "samples": {}, "structure": {}})
 
 
 def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> Standing:
@@ -107,7 +120,25 @@ def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> S
         totals=before.facts["totals"],
         samples=before.facts["samples"],
         batches=batches,
+        deleted_files=before.paths(shop.lake.restricted, "deleted"),
+        deleted=before.rows("deleted"),
+        structure=before.facts["structure"],
     )
+
+
+def _listed(shop: Workshop, step: Step, reached: int, folder: str) -> ir.Table | None:
+    """Keys of a table that its source listed since batch `reached`, with the batch of each list; None without lists."""
+    source_name, short = step.name.split(".", 1)
+    source, table = shop.project.sources[source_name], shop.project.tables[step.name]
+    landed = shop.landed[source_name]
+    blobs = [_blob(shop, item) for item in landed if item.keys_of == short and item.batch > reached]
+    if not blobs:
+        return None
+    parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
+    keys = parsed.select(*table.unique, BATCH)
+    place = shop.lake.restricted.locate(folder)
+    parts = shop.engine.write(keys, place)
+    return shop.engine.read([f"{place}/{part.path}" for part in parts], keys.schema().to_pyarrow())
 
 
 def _with_rows(files: Mapping[str, Sequence[Part]]) -> dict[str, list[Part]]:
@@ -213,9 +244,9 @@ def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
 
 
 def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
-    """The roster of every value that names or reaches someone, quarantined records included, and its forms."""
+    """The roster of every value that names or reaches someone, of records of any fate, and its forms."""
     tables, vault = shop.project.tables, shop.lake.vault
-    rows = {name: [shop.validated(name), *shop.quarantined(name)] for name in tables}
+    rows = {name: [shop.validated(name), *shop.quarantined(name), shop.deleted(name)] for name in tables}
     found = roster.identifiers(tables, rows, shop.keys(), normalise=normalise)
     parts = shop.engine.write(found, vault.locate(f"{attempt}/rows")) if found is not None else []
     known = shop.engine.read([vault.locate(f"{attempt}/rows/{part.path}") for part in parts], roster.schema())
@@ -255,7 +286,7 @@ def _seen(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]
             found, what = (observed, column) if part is None else (dialects, part)
             shape = found.get(name, frozenset()) | {what}
             found[name] = shapes.setdefault(shape, shape)
-    return drift.observe(source.tables[table], observed, dialects)
+    return drift.observe(source.tables[table], observed, dialects, {blob.name: blob.batch for blob in blobs})
 
 
 def _blob(shop: Workshop, item: Landed) -> Blob:

@@ -13,6 +13,7 @@ from typing import Any
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from potable.contracts.deletions import deleted_schema
 from potable.contracts.validate import quarantine_schema, validated_schema
 from potable.engines.base import Engine, Part
 from potable.identity.resolve import KEYS
@@ -87,6 +88,10 @@ class Workshop:
         """Original records of a table that were split off, or of which a cell was."""
         schema = quarantine_schema(self.project.tables[name])
         return [self.read("validate", name, output, schema) for output in ("quarantine", "cells")]
+
+    def deleted(self, name: str) -> ir.Table:
+        """Records of a table that are gone in the source, and those that say so."""
+        return self.read("validate", name, "deleted", deleted_schema(self.project.tables[name]))
 
     def keys(self) -> ir.Table:
         """Which subject each key belongs to."""

@@ -38,6 +38,8 @@ class Arrival:
     """Cheap sign of change (size and time, an ETag); equal and not empty means unchanged."""
     skip: tuple[int, ...] = ()
     """1-based ordinals of records that were landed before and do not count again."""
+    keys_of: str = ""
+    """Table of which it lists the keys there are now, instead of records; `tables` is empty then."""
     far: bool = False
     """Whether to open it again is to fetch it again; then it is kept on disk between hashing and storing."""
 
@@ -73,6 +75,12 @@ class Landed:
     """Number of the batch it came with in this content; 0 in the entry of that batch itself."""
     skip: tuple[int, ...] = ()
     """1-based ordinals of its records that do not count, because they were landed before."""
+    keys_of: str = ""
+    """Table of which it lists the keys there were."""
+
+    def concerns(self, table: str) -> bool:
+        """Whether what `table` holds depends on it."""
+        return table in self.tables or table == self.keys_of
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Landed:
@@ -82,7 +90,8 @@ class Landed:
 
     def to_entry(self) -> dict[str, Any]:
         """The object as a batch entry describes it."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        entry = {field.name: getattr(self, field.name) for field in fields(self)}
+        return entry if self.keys_of else {name: value for name, value in entry.items() if name != "keys_of"}
 
 
 class Unpacked(io.BufferedIOBase, BinaryIO):

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from potable.sources.base import Blob
 from potable.sources.dialect import Content, Dialect
-from potable.sources.encodings import as_written, normal
+from potable.sources.encodings import as_written, declared
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.originals import missing
 from potable.sources.typed import typed_at, untyped
@@ -78,13 +78,7 @@ class CsvTable(FileTable):
             raise ValueError("two of the `names` are the same")
         return self
 
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str) -> str:
-        try:
-            return value if value == "auto" else normal(value)
-        except LookupError:
-            raise ValueError("not an encoding; examples: utf-8, cp1252, iso-8859-15, utf-16, auto") from None
+    _known_encoding = field_validator("encoding")(declared)
 
 
 class CsvSource(FileSource[CsvTable]):

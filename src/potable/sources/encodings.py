@@ -3,7 +3,7 @@
 Found means: ASCII or UTF-8 where all bytes are valid, UTF-16 where a byte order mark says so, Windows-1252 where no
 UTF-8 sequence speaks against it, and otherwise an error that asks for a declaration, never a guess.
 
-Entry: `found` and `Utf8`; `as_written` is the way back.
+Entry: `declared`, `found` and `Utf8`; `as_written` is the way back.
 """
 
 from __future__ import annotations
@@ -30,6 +30,18 @@ def normal(encoding: str) -> str:
     codec = codecs.lookup(encoding)
     "".encode(codec.name)
     return "utf-8-sig" if codec.name == "utf-8" else codec.name
+
+
+def declared(encoding: str) -> str:
+    """`encoding` as a contract may declare it: `auto`, or Python's name of one.
+
+    Raises:
+        ValueError: there is no such encoding of text.
+    """
+    try:
+        return encoding if encoding == "auto" else normal(encoding)
+    except LookupError:
+        raise ValueError("not an encoding; examples: utf-8, cp1252, iso-8859-15, utf-16, cp037, auto") from None
 
 
 def found(stream: BinaryIO) -> str:

@@ -20,7 +20,7 @@ from pydantic import Field, field_validator, model_validator
 from potable.declarations import Declaration
 from potable.sources.base import Blob
 from potable.sources.dialect import encoding_of
-from potable.sources.encodings import Utf8, as_written, normal
+from potable.sources.encodings import Utf8, as_written, declared
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.originals import missing
 from potable.sources.typed import typed_at, untyped
@@ -56,13 +56,7 @@ class FixedTable(FileTable):
     encoding: str = "auto"
     """Encoding, such as cp1252 or cp037; `auto` is UTF-8, UTF-16 by its byte order mark, or else Windows-1252."""
 
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str) -> str:
-        try:
-            return value if value == "auto" else normal(value)
-        except LookupError:
-            raise ValueError("not an encoding; examples: utf-8, cp1252, cp037, cp500, auto") from None
+    _known_encoding = field_validator("encoding")(declared)
 
     @model_validator(mode="after")
     def _one_layout(self) -> Self:

@@ -178,7 +178,7 @@ def _entry(source: Source[Any], added: list[Landed], gone: list[str], state: Map
 
 def _resumed(landed: Landed, state: State) -> bool:
     """Whether an object holds records of tables only of which only what is new was read."""
-    return state.resumed.issuperset(landed.tables)
+    return state.resumed.issuperset([landed.keys_of] if landed.keys_of else landed.tables)
 
 
 def _unstamped(objects: Mapping[str, Landed]) -> dict[str, Landed]:
@@ -229,7 +229,8 @@ def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) ->
             next="potable run",
             retryable=True,
         ) from None
-    return Landed(arrival.name, arrival.tables, sha256, size, path, zstd, stored, arrival.stamp, skip=arrival.skip)
+    landed = Landed(arrival.name, arrival.tables, sha256, size, path, zstd, stored, arrival.stamp, skip=arrival.skip)
+    return replace(landed, keys_of=arrival.keys_of)
 
 
 def _hashed(arrival: Arrival, copy: _Copy | None) -> tuple[str, int, bytes, bytes | None]:

@@ -14,7 +14,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from pydantic import field_validator, model_validator
 
 from potable.declarations import Declaration
+from potable.errors import EnvironmentFailure
 from potable.tables import Duration, Table
 
 _PRUNE = 100_000
@@ -48,6 +49,20 @@ class State:
         return frozenset(name for name, state in self.after.items() if state["resumed"])
 
 
+class Keys(Declaration):
+    """How deleted records are noticed: all keys are read now and then, and what is not among them is gone."""
+
+    every: str
+    """Days or weeks from one reading of the keys to the next, such as `7d`."""
+
+    @field_validator("every")
+    @classmethod
+    def _whole_days(cls, value: str) -> str:
+        if Duration.parse(value).months:
+            raise ValueError("keys are read every so many days or weeks, such as 7d or 2w")
+        return value
+
+
 class Incremental(Declaration):
     """How a table is read on from where it was read to."""
 
@@ -55,6 +70,8 @@ class Incremental(Declaration):
     """Column that says when a record was recorded or changed; date or timestamp, in ISO 8601 in a database's texts."""
     overlap: str = "1d"
     """How far before the newest record to look again, for records that were committed late; days or weeks."""
+    keys: Keys | None = None
+    """Read the keys of all records from time to time, to notice deleted ones; never by default."""
 
     @field_validator("overlap")
     @classmethod
@@ -82,6 +99,8 @@ class IncrementalTable(Table):
                 "`incremental` needs `known` to be a column: a record that was changed is landed again, and counts as"
                 " a correction of the earlier one by its later known time"
             )
+        if self.incremental.keys and not self.unique:
+            raise ValueError("`keys` needs `unique`: the columns that are read and compared")
         return self
 
 
@@ -109,6 +128,15 @@ class Reading:
         """First moment of which records were remembered last time."""
         self._left = Counter({str(digest): int(count) for digest, count in known.get("seen", {}).items()})
         self._held: list[tuple[int | None, str]] = []
+        self._keys, self._keys_read = incremental.keys, known.get("keys_read", "")
+
+    @property
+    def keys_due(self) -> bool:
+        """Whether the keys should be read too; a whole reading has them."""
+        if self._keys is None or self.since is None:
+            return False
+        pause = timedelta(Duration.parse(self._keys.every).days)
+        return not self._keys_read or now() - datetime.fromisoformat(self._keys_read) >= pause
 
     def new(self, moments: pa.Array, content: Callable[[int], bytes]) -> list[int]:
         """Numbers of the records, from 0, that were not met before.
@@ -139,7 +167,9 @@ class Reading:
             return None
         seen = Counter(digest for _, digest in self._within())
         newest = str(np.datetime64(self._newest, "us"))
+        read = now().isoformat(timespec="seconds") if self.since is None or self.keys_due else self._keys_read
         return {
+            **({"keys_read": read} if self._keys else {}),
             "origin": self._origin,
             "newest": newest,
             "seen": dict(sorted(seen.items())),
@@ -156,6 +186,22 @@ class Reading:
             return np.iinfo(np.int64).min
         day = np.datetime64(self._newest, "us").astype("datetime64[D]")
         return _micros((day - self._overlap - 1).astype("datetime64[us]"))
+
+
+def now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+def no_keys(source: str, table: str) -> EnvironmentFailure:
+    """The list of keys came back empty, which would delete all that is landed."""
+    return EnvironmentFailure(
+        f"source `{source}`: the keys of `{table}` were asked for, and there are none",
+        "E001",
+        hint="is it the right table, and may this user see its rows? if it was emptied, read it whole",
+        state="nothing was landed from this source, and nothing deleted",
+        next="potable run --full-refresh",
+    )
 
 
 def _micros(moment: np.datetime64) -> int:

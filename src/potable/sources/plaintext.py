@@ -11,7 +11,7 @@ from pydantic import field_validator
 
 from potable.sources.base import Blob
 from potable.sources.documents import DocumentSource, DocumentTable, content, decoded, form_lines
-from potable.sources.encodings import normal
+from potable.sources.encodings import declared
 
 
 class TextTable(DocumentTable):
@@ -20,13 +20,7 @@ class TextTable(DocumentTable):
     encoding: str = "auto"
     """Encoding; `auto` is UTF-8 (with or without BOM), UTF-16 by its BOM, or else Windows-1252."""
 
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str) -> str:
-        try:
-            return value if value == "auto" else normal(value)
-        except LookupError:
-            raise ValueError("not an encoding; examples: utf-8, cp1252, iso-8859-15, utf-16, auto") from None
+    _known_encoding = field_validator("encoding")(declared)
 
 
 class TextSource(DocumentSource[TextTable]):

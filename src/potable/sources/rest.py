@@ -22,9 +22,9 @@ from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.credentials import Auth
 from potable.sources.files import unreadable
 from potable.sources.http import Pace, Service, failure
-from potable.sources.onwards import Incremental, IncrementalTable, Reading, State
+from potable.sources.onwards import Incremental, IncrementalTable, Keys, Reading, State, no_keys
 from potable.sources.originals import missing
-from potable.sources.pagination import Astray, Cursor, Page, Pagination, walk
+from potable.sources.pagination import Astray, Counted, Cursor, Page, Pagination, walk
 from potable.sources.records import at, column, leaves, read_json, unread
 from potable.sources.typed import clean, convert, typed_at
 from potable.sources.xmlpages import XmlPage
@@ -36,6 +36,20 @@ _FIRST_RECORDS = 100
 _BATCH_ROWS = 16_384
 
 
+class RestKeys(Keys):
+    """How an endpoint is asked for all keys there are."""
+
+    endpoint: str | None = None
+    """Path below the source's `url` of a shorter list that has the keys; the table's own by default."""
+    params: dict[str, str | int] = Field(default_factory=dict, repr=False)
+    """Query parameters beside those of the table, such as one that asks for the keys alone."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _below_the_source(cls, value: str | None) -> str | None:
+        return value and below_the_source(value)
+
+
 class RestIncremental(Incremental):
     """How an endpoint is asked for what is new."""
 
@@ -43,6 +57,8 @@ class RestIncremental(Incremental):
     """Query parameter that takes the first moment wanted; the server answers with records at or after it."""
     format: str = "%Y-%m-%dT%H:%M:%SZ"
     """strftime form of that moment (UTC)."""
+    keys: RestKeys | None = None
+    """Read the keys of all records from time to time, to notice deleted ones; never by default."""
 
 
 class RestTable(IncrementalTable):
@@ -64,9 +80,7 @@ class RestTable(IncrementalTable):
     @field_validator("endpoint")
     @classmethod
     def _below_the_source(cls, value: str) -> str:
-        if "://" in value or value.startswith("//"):
-            raise ValueError("a path below the source's `url`, which is where credentials are sent")
-        return value
+        return below_the_source(value)
 
     @model_validator(mode="after")
     def _json_or_xml(self) -> Self:
@@ -77,6 +91,16 @@ class RestTable(IncrementalTable):
         if self.incremental is not None:
             raise ValueError("`incremental` needs answers in JSON")
         _as_xml("", {"table": self})
+        return self
+
+    @model_validator(mode="after")
+    def _whole_lists_of_keys(self) -> Self:
+        keys = self.incremental and self.incremental.keys
+        if keys and isinstance(self.pagination, Counted) and self.pagination.total is None:
+            raise ValueError(
+                "`keys` over numbered pages needs the pagination's `total`: a record deleted meanwhile shifts others,"
+                " and one that is jumped over would count as deleted"
+            )
         return self
 
     @property
@@ -116,8 +140,23 @@ class RestSource(Source[RestTable]):
                     number += 1
                     kind = "xml" if table.record else "json"
                     yield Arrival(f"{label}-{number:06d}.{kind}", (name,), Held(page.body), skip=met)
+                if reading and reading.keys_due:
+                    yield from self._keys(service, name, f"{label}-keys")
                 if reading and (after := reading.state()):
                     state.after[name] = after
+
+    def _keys(self, service: Service, name: str, label: str) -> Iterator[Arrival]:
+        """Pages with the keys of all records."""
+        table = self.tables[name]
+        assert table.incremental and table.incremental.keys
+        asked = table.incremental.keys
+        others = {"endpoint": asked.endpoint or table.endpoint, "params": {**table.params, **asked.params}}
+        rows = 0
+        for number, page in enumerate(self._pages(service, table.model_copy(update=others), None), 1):
+            rows += page.records
+            yield Arrival(f"{label}-{number:06d}.json", (), Held(page.body), keys_of=name)
+        if not rows:
+            raise no_keys(self.source, name)
 
     def _pages(self, service: Service, table: RestTable, reading: Reading | None) -> Iterator[Page]:
         """Each page of a table."""
@@ -181,6 +220,17 @@ class RestSource(Source[RestTable]):
     def _xml(self) -> XmlSource:
         """The tables in XML, as if their pages were files."""
         return _as_xml(self.source, {name: table for name, table in self.tables.items() if table.record})
+
+
+def below_the_source(endpoint: str) -> str:
+    """`endpoint`, if it cannot lead to another server.
+
+    Raises:
+        ValueError: it can.
+    """
+    if "://" in endpoint or endpoint.startswith("//"):
+        raise ValueError("a path below the source's `url`, which is where credentials are sent")
+    return endpoint
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from potable.sources.databases.chunks import chunks, parquet, side_by_side
 from potable.sources.databases.connect import connected
 from potable.sources.files import unreadable
 from potable.sources.moments import moments
-from potable.sources.onwards import IncrementalTable, Reading, State
+from potable.sources.onwards import IncrementalTable, Reading, State, no_keys
 from potable.sources.originals import missing
 from potable.sources.typed import clean, typed
 
@@ -98,6 +98,8 @@ class SqlSource(Source[SqlTable]):
                         select = replace(select, where=(f"{at} >= '{reading.since}' OR {at} IS NULL",))
                 label = f"{name}-{state.batch:06d}" if fresh and fresh.resumed else name
                 yield from self._read(session, select, label, fresh)
+                if fresh and fresh.reading.keys_due:
+                    yield from self._keys(session, select, f"{label}-keys")
                 if fresh and (after := fresh.reading.state()):
                     state.after[name] = after
 
@@ -150,6 +152,21 @@ class SqlSource(Source[SqlTable]):
             streams = [_arrivals(*each, fresh) for each in zip(sessions, parts, labels, strict=True)]
             for group in [streams] if all(others) else [[stream] for stream in streams]:
                 yield from side_by_side(group, lambda: [each.cancel() for each in sessions])
+
+    def _keys(self, session: Session, select: Select, label: str) -> Iterator[Arrival]:
+        """The keys of all rows, in chunks."""
+        name = select.origin.name
+        columns = [self._path(key, select, "its key is made of") for key in self.tables[name].unique]
+        order = tuple(session.column(column.name) for column in columns)
+
+        def counted(name: str, chunk: pa.Table) -> pa.Table:
+            # a table without rows comes as one empty chunk
+            if not chunk.num_rows:
+                raise no_keys(self.source, name)
+            return chunk
+
+        for arrival in _arrivals(session, Select(select.origin, columns, order=order), label, counted):
+            yield replace(arrival, tables=(), keys_of=name)
 
     def _parts(self, session: Session, select: Select) -> list[Select]:
         """The ranges of the partition's column, each as a selection of its own; what is null is in the first."""
@@ -230,13 +247,15 @@ class _Fresh:
         return chunk if len(new) == len(chunk) else chunk.take(pa.array(new, pa.int64()))
 
 
-def _arrivals(session: Session, select: Select, label: str, fresh: _Fresh | None) -> Generator[Arrival]:
-    """The chunks of one stream of rows; of what is read on, only those with something new."""
+def _arrivals(
+    session: Session, select: Select, label: str, fresh: _Fresh | Callable[[str, pa.Table], pa.Table] | None
+) -> Generator[Arrival]:
+    """The chunks of one stream of rows, as `fresh` leaves them; of what is read on, only those with something new."""
     name, number = select.origin.name, 0
     with closing(side_by_side([session.rows(select)], session.cancel)) as batches:
         for read in chunks([column.name for column in select.columns], batches, CHUNK_ROWS):
             chunk = fresh(name, read) if fresh else read
-            if chunk.num_rows or not (fresh and fresh.resumed):
+            if chunk.num_rows or not (isinstance(fresh, _Fresh) and fresh.resumed):
                 number += 1
                 yield Arrival(f"{label}-{number:05d}.parquet", (name,), Held(parquet(chunk)))
 

@@ -25,6 +25,18 @@ _FLOAT = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
 _COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d*)(,\d*)?([eE][+-]?\d{1,3})?$"
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
+BLANKS = [
+    *map(chr, range(0x21)),
+    *"\x85\xa0\u1680",
+    *map(chr, range(0x2000, 0x200B)),
+    *"\u2028\u2029\u202f\u205f\u3000",
+]
+"""Characters that may be blanks, and control characters."""
+_BYTES = np.arange(256)
+_BLANK_STARTS = np.isin(_BYTES, [blank.encode()[0] for blank in BLANKS])
+_BLANK_ENDS = np.isin(_BYTES, [blank.encode()[-1] for blank in BLANKS])
+"""Bytes a text that is blank at an end starts or ends with; others may too, so that these only raise a suspicion."""
+
 Texts: TypeAlias = pa.StringArray
 
 
@@ -92,11 +104,29 @@ def _cells(column: Column, text: Texts) -> tuple[pa.Array, tuple[pa.Array, Texts
 
 def clean(column: Column, text: Texts) -> Texts:
     """`text` without blanks around it; empty texts and declared placeholders are null."""
-    text = pc.utf8_trim_whitespace(text)
+    blanks, empty = _edges(text)
+    if blanks:
+        text = pc.utf8_trim_whitespace(text)
+    if not (blanks or empty or column.null_values):
+        return text
     nothing = pc.equal(text, "")
     if column.null_values:
         nothing = pc.or_(nothing, pc.is_in(text, value_set=pa.array(column.null_values)))
     return pc.if_else(nothing, pa.scalar(None, pa.string()), text) if pc.any(nothing).as_py() else text
+
+
+def _edges(text: Texts) -> tuple[bool, bool]:
+    """Whether a text may have blanks around it, and whether one is empty; looks at first and last bytes only."""
+    if not isinstance(text, pa.StringArray) or not len(text):
+        return True, True
+    _, places, data = text.buffers()
+    ends = np.frombuffer(places, np.int32, len(text) + 1, 4 * text.offset)
+    filled = np.diff(ends) > 0
+    first, last = ends[:-1][filled], ends[1:][filled] - 1
+    if not len(first):
+        return False, True
+    signs = np.frombuffer(data, np.uint8)
+    return bool(_BLANK_STARTS[signs[first]].any() or _BLANK_ENDS[signs[last]].any()), len(first) < len(text)
 
 
 def extract(column: Column, text: Texts) -> Texts:
