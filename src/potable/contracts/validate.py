@@ -20,7 +20,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from potable.contracts import judging
+from potable.contracts import judging, profile
 from potable.contracts.checks import Check
 from potable.contracts.masks import (
     Rule,
@@ -34,7 +34,7 @@ from potable.contracts.masks import (
     staged_schema,
 )
 from potable.contracts.results import Result, stops
-from potable.engines.base import Engine, Part, scalars
+from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.tables import OBJECT, ORIGIN, ROW, UNPARSED, Table
 
@@ -79,6 +79,8 @@ class Standing:
     """Values that failed, by rule, as far as results show them."""
     batches: Mapping[str, int] = field(default_factory=dict)
     """Which batch each object came with, new ones too."""
+    sketches: Mapping[str, str] = field(default_factory=dict)
+    """Sketches of the distinct values, by column."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,10 @@ class Validated:
     """What was found by each of them."""
     samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values that failed, by rule, for the layers to come."""
+    profile: pa.Table | None = None
+    """Counts of what the rows judged hold (`profile.PROFILE`)."""
+    sketches: Mapping[str, str] = field(default_factory=dict)
+    """Sketches of the distinct values of the whole table, by column."""
 
     @property
     def rows_in(self) -> int:
@@ -144,7 +150,10 @@ def validate(
     table, checks, standing = contract.table, contract.checks, standing or Standing()
     rules = rules_of(table, checks)
     staged = _staged(masked(parsed, table, rules), table, rules, places, engine=engine)
-    own = scalars(engine, staged.agg(**judging.totals(staged, table, rules, checks)))
+    counts = judging.totals(staged, table, rules, checks)
+    portions = profile.portions(staged, table, counts, engine)
+    own = profile.added_up(portions, list(counts))
+    taken, sketches = profile.taken(staged, table, portions, engine)
     duplicates = None
     if table.unique:
         good, stands = _keyed(table, staged, rules), _keys(table, standing, engine)
@@ -164,6 +173,8 @@ def validate(
         reasons=_reasons(rules, totals),
         nulls={column: totals[f"nulls_{index}"] for index, column in enumerate(table.columns)},
         samples=judged.samples,
+        profile=taken,
+        sketches=profile.summed(standing.sketches, sketches),
     )
     if result.rows_in != result.rows_out + result.rows_quarantined:
         raise DataError(
