@@ -45,6 +45,7 @@ CODES: dict[str, str] = {
     "D005": "The dataset broke one of its own invariants.",
     "D006": "No row is eligible for the dataset.",
     "D007": "A landed object cannot be parsed.",
+    "D008": "The health of a table is worse than its contract allows.",
     "E001": "A source cannot be reached or refused the request.",
     "E002": "A source file is missing.",
     "E004": "The disk or object store refused a write.",

@@ -241,6 +241,24 @@ class Table(Declaration):
             raise ValueError("`coverage` ends before it starts")
         return self
 
+    @model_validator(mode="after")
+    def _health_fits(self) -> Self:
+        accepted = [expected.column for expected in self.health.accepted if expected.column]
+        for name in [*self.health.drift, *accepted]:
+            if name not in self.columns:
+                raise ValueError(f"`health`: column `{name}` is not declared; columns: {', '.join(self.columns)}")
+        if self.health.against == "last_year" and not self.time:
+            raise ValueError("`health` compares months, and the table has no `time`")
+        for name, bounds in self.health.drift.items():
+            column = self.columns[name]
+            if column.key or column.category == "free_text":
+                raise ValueError(f"`health`: `{name}` tells people apart, so it has no distribution to compare")
+            if bounds.ks and column.type in ("string", "boolean"):
+                raise ValueError(f"`health`: `ks` is for numbers and dates; `{name}` takes `chi_square` or `psi`")
+            if bounds.chi_square and column.type not in ("string", "boolean"):
+                raise ValueError(f"`health`: `chi_square` is for words and booleans; `{name}` takes `ks` or `psi`")
+        return self
+
     @property
     def _known_parts(self) -> list[str]:
         return [part.strip() for part in (self.known or "").split(" or ") if part.strip()]

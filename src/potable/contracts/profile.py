@@ -5,7 +5,7 @@ Numbers lie in bins that are fixed once for all: their first two digits, in step
 Of texts and whole numbers the distinct values are estimated, within 2% as a rule, by the digests of their
 texts. Profiles hold values, so they stay in the restricted root; `health` says what may be told of them.
 
-Entry: `portions` (the counts of the scan), `taken` (one more query for the cells), `summed`.
+Entry: `portions` (the counts of the scan), `taken` (one more query for the cells); `joined` and `summed` add up.
 """
 
 from __future__ import annotations
@@ -92,8 +92,14 @@ def taken(
         else:
             registers.setdefault(names[row["column"]], []).append(row["word"])
     rows += [row for portion in found for row in _portion_rows(portion, table)]
-    rows.sort(key=_place)
-    return pa.Table.from_pylist(rows, PROFILE), {name: _sketch(words) for name, words in sorted(registers.items())}
+    return joined(pa.Table.from_pylist(rows, PROFILE)), {
+        name: _sketch(words) for name, words in sorted(registers.items())
+    }
+
+
+def joined(*profiles: pa.Table) -> pa.Table:
+    """Profiles of different batches as one, in a fixed order."""
+    return pa.concat_tables(profiles).sort_by([(name, "ascending") for name in PROFILE.names])
 
 
 def summed(sketches: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
@@ -222,10 +228,6 @@ def _portion_rows(portion: Mapping[str, Any], table: Table) -> list[dict[str, An
         for (name, word), rows in counted.items()
         if rows
     ]
-
-
-def _place(row: Mapping[str, Any]) -> list[tuple[bool, Any]]:
-    return [(value is not None, value) for value in row.values()]
 
 
 def _union(queries: Sequence[ir.Table]) -> ir.Table:

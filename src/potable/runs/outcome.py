@@ -6,6 +6,7 @@ Works for half a run too: what a failed run did not reach is left empty.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from potable.datasets.version import Version
@@ -14,6 +15,7 @@ from potable.runs.record import (
     CheckRecord,
     DatasetRecord,
     FeatureRecord,
+    HealthRecord,
     PrivacyRecord,
     Stage,
     TableRecord,
@@ -64,6 +66,8 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
             cells_nulled=manifest.counts["cells"],
             protected_rows=protected.get("rows", 0),
             nobody=protected.get("quarantined", 0),
+            health=tuple(HealthRecord(**asdict(finding)) for finding in shop.health.get(name, ())),
+            distinct=shop.distinct.get(name, {}),
         )
 
 

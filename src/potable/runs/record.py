@@ -80,6 +80,30 @@ class CheckRecord:
 
 
 @dataclass(frozen=True)
+class HealthRecord:
+    """What one check of the health of a table, or of the groups of a dataset, found."""
+
+    check: str
+    """missing, incorrect, freshness, volume, drift; of a dataset bias."""
+    state: Literal["ok", "warn", "stop", "accepted", "open"]
+    """`accepted`: it would warn or stop, and is expected; `open`: there is nothing to judge it by yet."""
+    told: str
+    """What was found, without values of protected columns."""
+    column: str = ""
+    measure: str = ""
+    value: float | None = None
+    bound: float | None = None
+    chance: float | None = None
+    """Probability of such a change without any change."""
+    cells: Sequence[str] = ()
+    """Months, words or ranges of a harmless column."""
+    now: Sequence[float] = ()
+    """Rows of each cell, for drift as shares."""
+    before: Sequence[float] = ()
+    """The same of the reference."""
+
+
+@dataclass(frozen=True)
 class TableRecord:
     """Quality of one source table."""
 
@@ -98,6 +122,9 @@ class TableRecord:
     protected_rows: int = 0
     nobody: int = 0
     """Rows quarantined at protect because they belong to nobody a roster knows."""
+    health: Sequence[HealthRecord] = ()
+    distinct: Mapping[str, int] = field(default_factory=dict)
+    """Distinct values by column: exact of words and days, else within 2% as a rule."""
 
 
 @dataclass(frozen=True)

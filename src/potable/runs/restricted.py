@@ -12,19 +12,21 @@ from functools import partial
 from typing import Any
 
 from potable.contracts import drift
+from potable.contracts.profile import joined
 from potable.contracts.validate import Contract, Places, Standing, Validated, validate
 from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.identity.match import normalise
 from potable.identity.resolve import KEYS, resolve
 from potable.privacy import forms, pseudonyms, roster
+from potable.runs.checkup import read_profile, write_profile
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
 from potable.sources.base import Blob, Landed, Source
 from potable.sources.groups import OBSERVED, grouped, observe_group, parse_group
 from potable.sources.groups import schema as group_schema
 from potable.store.log import Log
-from potable.store.manifest import Manifest, find
+from potable.store.manifest import Manifest, find, fingerprint
 
 BUCKET_ROWS = 2_000_000
 """Validated rows, over all tables, that are worth a bucket of their own."""
@@ -44,6 +46,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
     aside = attempt.replace("validated/", "quarantine/", 1)
     locate = shop.lake.restricted.locate
+    profiled = read_profile(shop.lake.restricted, before)
     made = validate(
         parsed,
         Contract(step.name, table, shop.project.checks[step.name]),
@@ -51,7 +54,10 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         places=Places(locate(attempt), locate(aside)),
         standing=_standing(shop, before, {item.name: item.batch for item in shop.landed[source_name]}),
     )
-    files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells}
+    assert made.profile is not None
+    profile = joined(profiled.cells, made.profile)
+    part = write_profile(shop.lake.restricted, f"{attempt}/profile", profile)
+    files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells, "profile": [part]}
     facts = {
         "reasons": made.reasons,
         "checks": [asdict(result) for result in made.results],
@@ -59,6 +65,8 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "nulls": made.nulls,
         "totals": dict(made.totals),
         "samples": dict(made.samples),
+        "profile": fingerprint(profile.to_pydict()),
+        "sketches": dict(made.sketches),
         "seen": asdict(seen),
         "parsed": len(blobs),
         "stands_on": before.fingerprint,
@@ -70,7 +78,8 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "cells": before.rows("cells") + sum(part.rows for part in made.cells),
     }
     folders = {output: f"{aside}/{output}" for output in ("quarantine", "cells")}
-    done = Made(_with_rows(files), counts, facts, folders, before.files)
+    stands = {output: listed for output, listed in before.files.items() if output != "profile"}
+    done = Made(_with_rows(files), counts, facts, folders, stands)
     if made.stopped:
         # not done, but people want to see what was found and which rows it were
         shop.stopped[step.name] = done.manifest(step, attempt)
@@ -92,7 +101,7 @@ def _earlier(shop: Workshop, step: Step) -> tuple[int, Manifest]:
     for number, found in step.earlier:
         if manifest := find(step.store(shop.lake), replace(step, fingerprint=found).folder):
             return number, manifest
-    return 0, Manifest(step.label, "", {}, {}, {"seen": {}, "totals": {}, "samples": {}})
+    return 0, Manifest(step.label, "", {}, {}, {"seen": {}, "totals": {}, "samples": {}, "sketches": {}})
 
 
 def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> Standing:
@@ -103,6 +112,7 @@ def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> S
         totals=before.facts["totals"],
         samples=before.facts["samples"],
         batches=batches,
+        sketches=before.facts["sketches"],
     )
 
 
