@@ -256,21 +256,24 @@ def _pair(declared: Health, profile: Profile, moment: Moment) -> tuple[Profile, 
 
 
 def _risen(check: Check, bound: Rise, columns: Sequence[str], pair: tuple[Profile, Profile]) -> Iterator[Finding]:
-    now, before = pair
-    for column in columns:
-        share, earlier = now.share(column), before.share(column)
-        counts = [
-            [round(part.rows * each), part.rows - round(part.rows * each)]
-            for part, each in ((now, share), (before, earlier))
-        ]
-        chance = divergence.chi_square(*counts).chance
-        risen = share - earlier > bound.share and chance < CHANCE
-        if risen or column == ROWS:
-            what = "of its rows break a rule" if column == ROWS else f"of `{column}` is null"
-            told = f"{share:.1%} {what}, {earlier:.1%} before; at most {bound.at_most} more."
-            yield Finding(check, _state(risen, bound.severity), told, column, "", share - earlier, bound.share, chance)
-    if check == "missing" and not any(now.share(column) - before.share(column) > bound.share for column in columns):
+    found = [_rise(check, bound, column, pair) for column in columns]
+    risen = [finding for finding in found if finding.state != "ok"]
+    if check == "incorrect" or risen:
+        yield from risen or found
+    else:
         yield Finding(check, "ok", f"No column has over {bound.at_most} more nulls than before.", bound=bound.share)
+
+
+def _rise(check: Check, bound: Rise, column: str, pair: tuple[Profile, Profile]) -> Finding:
+    shares = [part.share(column) for part in pair]
+    rows = [round(part.rows * share) for part, share in zip(pair, shares, strict=True)]
+    counts = [[some, part.rows - some] for part, some in zip(pair, rows, strict=True)]
+    chance = divergence.chi_square(*counts).chance
+    rise = shares[0] - shares[1]
+    what = "of its rows break a rule" if column == ROWS else f"of `{column}` is null"
+    told = f"{shares[0]:.1%} {what}, {shares[1]:.1%} before; at most {bound.at_most} more."
+    state = _state(rise > bound.share and chance < CHANCE, bound.severity)
+    return Finding(check, state, told, column, value=round(rise, 6), bound=bound.share, chance=chance)
 
 
 def _drifted(table: Table, column: str, bounds: ColumnDrift, pair: tuple[Profile, Profile]) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from potable.report import charts, numbers, view
+from potable.report import charts, health, numbers, view
 from potable.runs.record import RunRecord
 
 _FOLDER = Path(__file__).parent
@@ -44,7 +44,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(view=view, charts=charts)
+    environment.globals.update(view=view, charts=charts, health=health)
     environment.filters.update(
         size=numbers.human_bytes,
         count=numbers.human_count,
@@ -53,6 +53,7 @@ def _environment() -> Environment:
         ranked=view.ranked,
         words=view.words,
         breakable=_breakable,
+        capitalize_first=lambda text: text[:1].upper() + text[1:],
     )
     environment.globals.update(plural=numbers.plural, share=numbers.share)
     return environment

@@ -11,6 +11,7 @@ from typing import Any
 
 from potable.datasets.version import Version
 from potable.runs.record import (
+    BiasRecord,
     CategoryRecord,
     CheckRecord,
     DatasetRecord,
@@ -163,6 +164,7 @@ def _dataset(shop: Workshop, version: Version, new: bool) -> DatasetRecord:
         label=label,
         balance=manifest.facts["balance"],
         features=tuple(_features(shop, manifest)),
+        bias=tuple(BiasRecord(**item) for item in manifest.facts["disparities"]),
     )
 
 

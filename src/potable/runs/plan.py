@@ -155,13 +155,13 @@ def _build(project: Project, protect: Sequence[Step]) -> Step:
     used = project.plan.sources
     inputs = {step.name: step.fingerprint for step in protect if step.name in used}
     contracts = {name: project.tables[name].model_dump(mode="json", exclude=_JUDGED) for name in used}
-    declared = project.documents["features"].literal
+    declared = {key: value for key, value in project.documents["features"].literal.items() if key != "bias"}
     return Step("build", project.features.dataset, fingerprint(code("build"), declared, contracts, inputs), "features")
 
 
 def _publish(project: Project, build: Step, roster: Step) -> Step:
     policy = project.documents["privacy"].literal
-    inputs = (build.fingerprint, roster.fingerprint)
+    inputs = (build.fingerprint, roster.fingerprint, project.features.bias)
     return Step(
         "publish",
         project.features.dataset,

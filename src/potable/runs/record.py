@@ -81,10 +81,10 @@ class CheckRecord:
 
 @dataclass(frozen=True)
 class HealthRecord:
-    """What one check of the health of a table, or of the groups of a dataset, found."""
+    """What one check of the health of a table found."""
 
     check: str
-    """missing, incorrect, freshness, volume, drift; of a dataset bias."""
+    """missing, incorrect, freshness, volume or drift."""
     state: Literal["ok", "warn", "stop", "accepted", "open"]
     """`accepted`: it would warn or stop, and is expected; `open`: there is nothing to judge it by yet."""
     told: str
@@ -173,6 +173,25 @@ class FeatureRecord:
 
 
 @dataclass(frozen=True)
+class BiasRecord:
+    """How the label or a feature differs between the groups of a column."""
+
+    column: str
+    by: str
+    measure: Literal["label", "feature"]
+    groups: Sequence[str]
+    rows: Sequence[int]
+    rates: Sequence[float]
+    """Of the label the favourable share in each group; of a feature the distance of each group from all others."""
+    difference: float
+    ratio: float | None
+    chance: float | None
+    state: Literal["ok", "warn", "stop", "open"]
+    told: str
+    bound: float | None = None
+
+
+@dataclass(frozen=True)
 class DatasetRecord:
     """The published version, or the one that stays current."""
 
@@ -190,6 +209,7 @@ class DatasetRecord:
     balance: Mapping[str, int]
     """Rows per value of the label."""
     features: Sequence[FeatureRecord]
+    bias: Sequence[BiasRecord] = ()
 
 
 @dataclass(frozen=True)
