@@ -157,12 +157,12 @@ def _accepted(finding: Finding, declared: Health, today: date) -> Finding:
 def _fresh(table: Table, profile: Profile, moment: Moment) -> Finding:
     bound = table.health.freshness
     assert bound
-    column = table.known_column or table.time
-    newest, what = moment.landed, "newest batch"
+    column, newest = table.known_column or table.time, moment.landed
     if column:
-        today = int(moment.today.strftime("%Y%m%d"))
-        days = [day for day in profile.values(column) if day <= today]
-        newest, what = (_day(max(days)) if days else None), f"newest `{column}`"
+        newest = _newest(profile, column, moment.today)
+        if newest is None and table.time:
+            column, newest = table.time, _newest(profile, table.time, moment.today)
+    what = f"newest `{column}`" if column else "newest batch"
     if newest is None:
         return Finding("freshness", "open", f"There is no {what} to tell the age by.")
     age, most = (moment.today - newest).days, _days(Duration.parse(bound.at_most))
@@ -172,6 +172,12 @@ def _fresh(table: Table, profile: Profile, moment: Moment) -> Finding:
     return Finding(
         "freshness", state, f"The {what} {old}; at most {bound.at_most}.", value=age if shown else None, bound=most
     )
+
+
+def _newest(profile: Profile, column: str, today: date) -> date | None:
+    """The newest day of a time of the table that is not in the future."""
+    days = [day for day in profile.values(column) if day <= int(today.strftime("%Y%m%d"))]
+    return _day(max(days)) if days else None
 
 
 def _volume(table: Table, profile: Profile, moment: Moment) -> Finding:

@@ -76,7 +76,8 @@ def name(finding: HealthRecord) -> str:
 def line(record: RunRecord) -> str:
     """The health of a run in one line; empty where nothing was judged."""
     found = judged(record)
-    groups = record.dataset.bias if record.dataset else ()
+    every = record.dataset.bias if record.dataset else ()
+    groups = [each for each in every if each.measure == "label" or each.bound is not None]
     if not found and not groups:
         return ""
     bad = [f"{table} {name(finding)}" for table, finding in found if finding.state in ("warn", "stop")]
