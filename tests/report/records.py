@@ -175,8 +175,8 @@ def health_of_payslips():
 
 
 def bias():
-    label = BiasRecord("attrition", "gender", "label", ("Male", "Female"), (994, 899), (0.87, 0.84), 0.03, 0.966, 0.07, "ok", "`Stayed` for 84.0% of Female and 87.0% of Male: ratio 0.97, difference 3.0%.", 0.8)
-    feature = BiasRecord("remote_work", "gender", "feature", ("Male", "Female"), (994, 899), (0.31, 0.31), 0.31, None, None, "warn", "Male differs by 31.0% from all others.", 0.3)
+    label = BiasRecord("attrition", "gender", "label", ("Male", "Female"), (994, 899), (0.87, 0.84), 0.03, 0.966, 0.07, "ok", "`Stayed` for 84.0% of `Female` and 87.0% of `Male`: ratio 0.97, difference 3.0%.", 0.8)
+    feature = BiasRecord("remote_work", "gender", "feature", ("Male", "Female"), (994, 899), (0.31, 0.31), 0.31, None, None, "warn", "`Male` differs from all others by 31.0 points.", 0.3)
     return label, feature
 
 

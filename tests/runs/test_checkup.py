@@ -53,7 +53,8 @@ class Clinic:
             raise
         finally:
             steps = [{"step": step.label, "state": "done", "fingerprint": step.fingerprint}]
-            tables = [{"table": "notes.notes", "rows_in": manifest.counts["rows_in"]}]
+            rows, batch = manifest.counts["rows_in"], manifest.facts["batch"]
+            tables = [{"table": "notes.notes", "rows_in": rows, "batch": batch}]
             record = {"run": shop.run, "outcome": outcome, "steps": steps, "tables": tables}
             shop.lake.open.put_new(f"runs/{shop.run}.json", canonical(record))
         return list(shop.health["notes.notes"])
@@ -164,3 +165,17 @@ def test_one_batch_for_all_months_is_judged_by_its_months(clinic: Clinic) -> Non
     assert found["volume"].state == "open" and "5 months" in found["volume"].told
     # nothing says when these notes were known, so the day of the note itself tells their age
     assert found["freshness"].told == "The newest `day` is 35 days old; at most 30d."
+
+
+def test_a_table_without_a_time_is_judged_by_the_states_it_was_in(clinic: Clinic) -> None:
+    clinic.declare(volume=3.5)
+    table = clinic.notes.shop.project.sources["notes"].tables["notes"]
+    timeless = table.model_copy(update={"time": None, "known": None})
+    source = clinic.notes.shop.project.sources["notes"].model_copy(update={"tables": {"notes": timeless}})
+    clinic.notes.shop.project = replace(clinic.notes.shop.project, sources={"notes": source})
+    for batch in range(1, 8):
+        rows = 40 + batch if batch < 7 else 5
+        clinic.notes.land(a=text(*((f"E{number}", f"2024-05-{batch:02d}", "", "1", "0") for number in range(rows))))
+        found = clinic.run()
+        # a run that finds the table as it was adds no state
+        assert states(clinic.run() if batch == 3 else found) == (["open"] if batch < 7 else ["warn"])

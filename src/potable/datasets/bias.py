@@ -168,7 +168,7 @@ def _of_label(compared: _Compared, groups: Groups) -> Disparity:
         groups.max_difference is not None and difference > groups.max_difference
     )
     told = (
-        f"`{groups.favourable}` for {shares[low]:.1%} of {names[low]} and {shares[high]:.1%} of {names[high]}: "
+        f"`{groups.favourable}` for {shares[low]:.1%} of `{names[low]}` and {shares[high]:.1%} of `{names[high]}`: "
         f"ratio {ratio:.2f}, difference {difference:.1%}."
     )
     if over and chance >= CHANCE:
@@ -207,7 +207,7 @@ def _of_feature(compared: _Compared, groups: Groups) -> Disparity:
     bound = groups.max_feature_difference
     state: Literal["ok", "warn", "stop"] = groups.severity if bound is not None and most > bound else "ok"
     where = names[distances.index(most)] if names else ""
-    told = f"{where} differs by {most:.1%} from all others." if most else "No difference."
+    told = f"`{where}` differs from all others by {most * 100:.1f} points." if most else "No difference."
     return Disparity(
         compared.column,
         compared.by,

@@ -83,8 +83,10 @@ def line(record: RunRecord) -> str:
     bad = [f"{table} {name(finding)}" for table, finding in found if finding.state in ("warn", "stop")]
     bad += [f"{each.column} biased by {each.by}" for each in groups if each.state in ("warn", "stop")]
     total = plural(len(found) + len(groups), "check")
+    unknown = sum(finding.state == "open" for _, finding in found) + sum(each.state == "open" for each in groups)
+    total += f" ({unknown} not judged yet)" if unknown else ""
     if not bad:
-        return f"{total}, no warning"
+        return f"no warning of {total}"
     more = [f"{len(bad) - 3} more"] if len(bad) > 3 else []
     return f"{plural(len(bad), 'warning')} of {total}: {', '.join(dict.fromkeys([*bad[:3], *more]))}"
 

@@ -53,10 +53,16 @@ def _environment() -> Environment:
         ranked=view.ranked,
         words=view.words,
         breakable=_breakable,
+        coded=_coded,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
     )
     environment.globals.update(plural=numbers.plural, share=numbers.share)
     return environment
+
+
+def _coded(text: str) -> Markup:
+    """A sentence with its `names` as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _breakable(name: str) -> Markup:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -86,7 +86,9 @@ def _moment(shop: Workshop, step: Step, profile: Profile, earlier: _Earlier, tod
         reference = _of_version(shop, step, version)
     elif len(profile.batches) == 1 and table.health.against == "previous":
         reference = earlier.profile(step, profile.batches[0])
-    counts = earlier.counts(step) if table.health.volume and not table.time else []
+    counts: list[int] = []
+    if table.health.volume and not table.time:
+        counts = earlier.counts(step.name, max(profile.batches, default=0))
     return Moment(today, reference, counts, _landed(shop.lake, step.name, profile))
 
 
@@ -133,19 +135,14 @@ class _Earlier:
                 return profile
         return None
 
-    def counts(self, step: Step) -> list[int]:
-        """Rows of the table, one number for each state it was in before this one, oldest first."""
-        found = list(self._states(step))[::-1]
-        return [rows for _, rows in found]
-
-    def _states(self, step: Step) -> Iterator[tuple[str, int]]:
-        last = step.fingerprint
+    def counts(self, name: str, batch: int) -> list[int]:
+        """Rows of the table as each batch before `batch` left it, oldest first."""
+        found: dict[int, int] = {}
         for record in self._runs:
-            fingerprint = _fingerprint(record, step)
-            rows = [table["rows_in"] for table in record["tables"] if table["table"] == step.name]
-            if fingerprint not in ("", last) and rows:
-                last = fingerprint
-                yield fingerprint, rows[0]
+            for table in record["tables"]:
+                if table["table"] == name and 0 < table.get("batch", 0) < batch:
+                    found.setdefault(table["batch"], table["rows_in"])
+        return [found[number] for number in sorted(found)]
 
 
 def _fingerprint(record: Mapping[str, Any], step: Step) -> str:

@@ -69,6 +69,7 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
             nobody=protected.get("quarantined", 0),
             health=tuple(HealthRecord(**asdict(finding)) for finding in shop.health.get(name, ())),
             distinct=shop.distinct.get(name, {}),
+            batch=manifest.facts["batch"],
         )
 
 

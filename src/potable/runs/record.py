@@ -125,6 +125,8 @@ class TableRecord:
     health: Sequence[HealthRecord] = ()
     distinct: Mapping[str, int] = field(default_factory=dict)
     """Distinct values by column: exact of words and days, else within 2% as a rule."""
+    batch: int = 0
+    """Number of the newest batch that has rows of it."""
 
 
 @dataclass(frozen=True)

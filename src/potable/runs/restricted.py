@@ -67,6 +67,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "samples": dict(made.samples),
         "profile": fingerprint(profile.to_pydict()),
         "sketches": dict(made.sketches),
+        "batch": max(profile["batch"].to_pylist(), default=0),
         "seen": asdict(seen),
         "parsed": len(blobs),
         "stands_on": before.fingerprint,
