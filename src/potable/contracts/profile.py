@@ -18,6 +18,7 @@ from typing import Any, Literal
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from potable.contracts.fitting import cell
 from potable.engines.base import Engine, collect
@@ -83,18 +84,18 @@ def taken(
     Args:
         found: the portions of the same rows, with `rows`, `broken` and `nulls_<index>` of each column.
     """
-    queries, names = _cells(staged, table), list(table.columns)
-    rows: list[dict[str, Any]] = []
+    own = pa.Table.from_pylist([row for portion in found for row in _portion_rows(portion, table)], PROFILE)
+    queries, names = _cells(staged, table), pa.array(table.columns)
+    if not queries:
+        return joined(own), {}
+    counted = collect(engine, _union(queries))
+    counted = counted.set_column(0, "column", names.take(counted["column"]))
+    counts = pc.greater(counted["rows"], 0)
     registers: dict[str, list[str]] = {}
-    for row in collect(engine, _union(queries)).to_pylist() if queries else ():
-        if row["rows"]:
-            rows.append({**row, "column": names[row["column"]]})
-        else:
-            registers.setdefault(names[row["column"]], []).append(row["word"])
-    rows += [row for portion in found for row in _portion_rows(portion, table)]
-    return joined(pa.Table.from_pylist(rows, PROFILE)), {
-        name: _sketch(words) for name, words in sorted(registers.items())
-    }
+    for row in counted.filter(pc.invert(counts)).select(["column", "word"]).to_pylist():
+        registers.setdefault(row["column"], []).append(row["word"])
+    sketches = {name: _sketch(words) for name, words in sorted(registers.items())}
+    return joined(own, counted.filter(counts).cast(PROFILE)), sketches
 
 
 def joined(*profiles: pa.Table) -> pa.Table:
@@ -199,7 +200,8 @@ def _is_sketched(table: Table, name: str) -> bool:
 
 def _digests(values: Sequence[ir.Table]) -> ir.Table:
     """The smallest digest of each column and register, as rows of a profile that count nothing."""
-    there = _union(values)
+    # most values of a table of facts occur often, and are cheaper to group than to hash
+    there = _union([part.select("column", "value").distinct() for part in values])
     digests = there.select("column", digest=there.value.hexdigest("md5"))
     least = digests.group_by("column", register=digests.digest.substr(0, 3)).agg(word=digests.digest.min())
     nothing = ibis.null("int64")
