@@ -152,3 +152,20 @@ def test_a_bin_without_a_value_is_zero_and_signs_are_kept() -> None:
     assert profile.edge(0) == 0
     assert profile.edge(-10_018) == -profile.edge(10_018) == -180.0
     assert dt.date(2024, 1, 31).strftime("%Y%m") == "202401"
+
+
+@given(st.lists(st.floats(0.01, 1e9), min_size=1, max_size=60))
+def test_quantiles_lie_within_a_bin_of_those_of_the_values(numbers: list[float]) -> None:
+    codes = Counter(code_of(number) for number in numbers)
+    ordered = sorted(numbers)
+    for share, found in zip((0.0, 0.5, 1.0), profile.quantiles(codes, (0.0, 0.5, 1.0)), strict=True):
+        exact = ordered[math.floor((len(ordered) - 1) * share)]
+        assert found <= exact * (1 + 1e-12)
+        assert exact <= found * 1.125 * (1 + 1e-12)
+
+
+def code_of(number: float) -> int:
+    power = Decimal(repr(number)).adjusted()
+    digits = int(Decimal(repr(number)).scaleb(1 - power))
+    step = 1 if digits < 20 else 2 if digits < 40 else 5
+    return (power + 8) * 1000 + digits - digits % step

@@ -128,6 +128,23 @@ def edge(code: int) -> float:
     return math.copysign(float(f"{digits}e{decade - _OFFSET - 1}"), code) if code else 0.0
 
 
+def quantiles(bins: Mapping[int, int], shares: Sequence[float]) -> list[float]:
+    """The ends nearer to zero of the bins in which quantiles of a number lie: off by 12.5% of the value at most.
+
+    Args:
+        bins: rows by code of a bin; at least one.
+    """
+    ordered, total = sorted(bins.items()), sum(bins.values())
+    found, passed, place = [], 0, -1
+    for share in sorted(shares):
+        rank = math.floor((total - 1) * share)
+        while passed <= rank:
+            place += 1
+            passed += ordered[place][1]
+        found.append(edge(ordered[place][0]))
+    return found
+
+
 def _period(rows: ir.Table, table: Table) -> ir.IntegerValue:
     return _month(rows[table.time]) if table.time else ibis.null("int64")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -109,6 +110,11 @@ def _landed(lake: Lake, name: str, profile: Profile) -> date | None:
     return None
 
 
+def newest_profile(lake: Lake, name: str) -> Profile | None:
+    """The profile of a table as the newest run that did not fail knew it."""
+    return _Earlier(lake, "").profile(Step("validate", name, zone="validated"))
+
+
 class _Earlier:
     """What earlier runs knew of tables, read when it is asked for."""
 
@@ -123,15 +129,15 @@ class _Earlier:
         records = (json.loads(self._lake.open.get(path)) for path in reversed(paths[-_RECENT:]))
         return [record for record in records if record["run"] != self._run and record["outcome"] != "failed"]
 
-    def profile(self, step: Step, batch: int) -> Profile | None:
-        """The newest profile of the table from before the batch was landed."""
-        seen = {step.fingerprint}
+    def profile(self, step: Step, batch: int | None = None) -> Profile | None:
+        """The newest profile of the table, or the newest from before a batch was landed."""
+        seen = {"", step.fingerprint}
         for record in self._runs:
             if (found := _fingerprint(record, step)) in seen:
                 continue
             seen.add(found)
             profile = _profile_of(self._lake, step, record)
-            if profile and profile.batches and profile.batches[-1] < batch:
+            if profile and (batch is None or (profile.batches and profile.batches[-1] < batch)):
                 return profile
         return None
 
@@ -153,5 +159,5 @@ def _fingerprint(record: Mapping[str, Any], step: Step) -> str:
 
 def _profile_of(lake: Lake, step: Step, record: Mapping[str, Any]) -> Profile | None:
     found = _fingerprint(record, step)
-    manifest = find(lake.restricted, step.folder.replace(step.fingerprint, found)) if found else None
+    manifest = find(lake.restricted, replace(step, fingerprint=found).folder) if found else None
     return read_profile(lake.restricted, manifest) if manifest else None
