@@ -96,7 +96,8 @@ def profiled(project: Project, name: str, month: str | None) -> tuple[list[dict[
         [item["column"], item["type"], share(item["nulls"], found.rows), item["distinct"], item["values"]]
         for item in facts
     ]
-    head = f"{name}{f' in {month}' if month else ''}: {found.rows:,} rows in {plural(len(found.batches), 'batch', 'batches')}"
+    where = f"{name} in {month}" if month else name
+    head = f"{where}: {plural(found.rows, 'row')} in {plural(len(found.batches), 'batch', 'batches')}"
     return facts, f"{head}\n\n" + table(cells, ["column", "type", "nulls", "distinct", "values"])
 
 
