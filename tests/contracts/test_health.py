@@ -88,6 +88,12 @@ def test_a_month_off_the_trend_is_anomalous_and_the_running_month_is_not_judged(
     assert only(judge(table(volume=3.5), gap, Moment(TODAY))).now[-2:] == [0, 100]
 
 
+def test_a_mistyped_year_makes_no_history() -> None:
+    made = profile((1, 19200101, {}), *months([100, 103, 99, 101]))
+    finding = only(judge(table(volume=3.5), made, Moment(TODAY)))
+    assert finding.state == "open" and "3 months before it" in finding.told
+
+
 def test_months_of_a_protected_time_are_not_drawn() -> None:
     made = profile(*months([100, 103, 99, 101, 104, 98, 102, 40]))
     finding = only(judge(table("user.professional_information.exit", volume=3.5), made, Moment(TODAY)))

@@ -117,7 +117,7 @@ def cleaned(rows: list[Row]) -> list[Row]:
 
 
 def test_every_row_is_counted_in_every_column_once_however_it_came(engine: Engine, tmp_path: Path) -> None:
-    @settings(max_examples=examples(engine, 8), deadline=None)
+    @settings(max_examples=examples(engine, 5), deadline=None)
     @given(ROWS, ROWS)
     def check(first: list[Row], second: list[Row]) -> None:
         with TemporaryDirectory(dir=tmp_path) as folder:

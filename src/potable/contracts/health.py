@@ -29,6 +29,7 @@ CHANCE = 0.001
 _SHOWN = 12
 """Words or ranges a finding may show."""
 _MONTHS = 36
+_YEAR = 12
 _MONTH_DAYS = 30.44
 
 State = Literal["ok", "warn", "stop", "accepted", "open"]
@@ -211,13 +212,26 @@ def _volume(table: Table, profile: Profile, moment: Moment) -> Finding:
 
 
 def _complete(profile: Profile, today: date) -> dict[int, int]:
-    """Rows of each month from the first to the last that has any and is over; zero where there are none."""
+    """Rows of each month from the first to the last that has any and is over; zero where there are none.
+
+    What lies before a year without any row is another beginning, or a slip of the pen, and is left out.
+    """
     over = {period: rows for period, rows in profile.periods.items() if period < today.year * 100 + today.month}
     if not over:
         return {}
     first, last = min(over), max(over)
     every = (year * 100 + month for year in range(first // 100, last // 100 + 1) for month in range(1, 13))
-    return {period: over.get(period, 0) for period in every if first <= period <= last}
+    found: dict[int, int] = {}
+    empty = 0
+    for period in every:
+        if not first <= period <= last:
+            continue
+        empty = 0 if period in over else empty + 1
+        if empty == _YEAR:
+            found, empty = {}, 0
+        if found or period in over:
+            found[period] = over.get(period, 0)
+    return found
 
 
 def _compared(table: Table, profile: Profile, moment: Moment) -> Iterator[Finding]:
