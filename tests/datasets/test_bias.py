@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy import stats
+from tests.runs.test_layers import EXAMPLE, VARIABLES
 
 from potable.datasets.bias import Disparity, Groups, rates, require_fair
 from potable.datasets.profile import profile
 from potable.engines.base import Engine
-from potable.errors import DataError
+from potable.errors import DataError, ProjectError
+from potable.project import Project, load
+from potable.runs.plan import later_steps
 
 GROUPS = Groups(["gender"], "attrition", "Stayed", min_ratio=0.8, max_difference=0.3, severity="stop", least=5)
 
@@ -79,3 +83,30 @@ def test_features_are_compared_by_share_and_by_cumulated_share(engine: Engine, t
     strict = Groups(["gender"], "attrition", "Stayed", max_feature_difference=0.55)
     states = {each.column: each.state for each in judged(engine, tmp_path, columns, strict)}
     assert states == {"attrition": "ok", "score": "warn", "remote": "ok", "pay": "ok"}
+
+
+def example(folder: Path, bias: str) -> Project:
+    """The attrition example with other groups."""
+    shutil.copytree(EXAMPLE, folder)
+    file = folder / "features.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert "bias: {groups: [gender, age], " in text
+    file.write_text(text.replace("bias: {groups: [gender, age], ", f"bias: {{groups: [{bias}], "), encoding="utf-8")
+    return load(folder, variables=VARIABLES)
+
+
+def test_groups_are_features_of_words(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError) as wrong:
+        example(tmp_path / "misspelt", "gender, gendr")
+    assert (wrong.value.code, wrong.value.hint) == ("P040", "did you mean `gender`?")
+    assert wrong.value.place and wrong.value.place.file == "features.yaml"
+    with pytest.raises(ProjectError, match="names no groups"):
+        example(tmp_path / "number", "years_at_company")
+
+
+def test_other_groups_publish_anew_and_build_nothing_again(tmp_path: Path) -> None:
+    def steps(project: Project) -> dict[str, str]:
+        return {step.label: step.fingerprint for step in later_steps(project, dict.fromkeys(project.sources, ()), "k")}
+
+    one, other = steps(example(tmp_path / "one", "gender")), steps(example(tmp_path / "other", "age"))
+    assert {label for label in one if one[label] != other[label]} == {"publish employee_attrition"}

@@ -82,14 +82,14 @@ class CardFacts:
     """SHA-256 of each file, by file name."""
     embargo: str = ""
     """How long before the as-of date no fact is used."""
-    groups: Sequence[CardGroup] = ()
-    """Label rates of the groups that were compared."""
-    favourable: str = ""
-    """The value of the label these are of."""
     limits: Sequence[str] = ()
     """What the project itself wants users to know, one sentence each."""
     potable: str = ""
     """Version of Potable that made it."""
+    groups: Sequence[CardGroup] = ()
+    """Label rates of the groups that were compared."""
+    favourable: str = ""
+    """The value of the label these are of."""
 
 
 def card(facts: CardFacts) -> str:
