@@ -131,7 +131,7 @@ def test_each_question_of_health_has_its_answer_and_what_was_found():
         assert finding.told.replace("`", "") in told
     assert "Favourable" in told and "Male differs from all others by 31.0 points." in told
     assert (
-        "3 warnings of 8 checks (1 not judged yet): payroll.payslips anomalous, payroll.payslips drifted: currency, remote_work biased by gender."
+        "3 findings of 8 checks (1 not judged yet): payroll.payslips anomalous, payroll.payslips drifted: currency, remote_work biased by gender."
         in told
     )
 

@@ -86,9 +86,9 @@ def line(record: RunRecord) -> str:
     unknown = sum(finding.state == "open" for _, finding in found) + sum(each.state == "open" for each in groups)
     total += f" ({unknown} not judged yet)" if unknown else ""
     if not bad:
-        return f"no warning of {total}"
+        return f"nothing found by {total}"
     more = [f"{len(bad) - 3} more"] if len(bad) > 3 else []
-    return f"{plural(len(bad), 'warning')} of {total}: {', '.join(dict.fromkeys([*bad[:3], *more]))}"
+    return f"{plural(len(bad), 'finding')} of {total}: {', '.join(dict.fromkeys([*bad[:3], *more]))}"
 
 
 def label_rates(groups: Sequence[BiasRecord]) -> list[BiasRecord]:
