@@ -46,6 +46,8 @@ CODES: dict[str, str] = {
     "D005": "The dataset broke one of its own invariants.",
     "D006": "No row is eligible for the dataset.",
     "D007": "A landed object cannot be parsed.",
+    "D008": "The health of a table is worse than its contract allows.",
+    "D009": "The dataset treats groups more unequally than its declaration allows.",
     "D020": "A test of a contract does not hold.",
     "E001": "A source cannot be reached or refused the request.",
     "E002": "A source file is missing.",

@@ -250,6 +250,7 @@ def _checked(
     kept = {name: _kept(table, policy) for name, table in tables.items()}
     plan = reader.keep(lambda: check_features(features, tables, documents["features"], operators=OPERATORS, kept=kept))
     proof = reader.keep(lambda: _proof(plan, tables, policy, documents["features"])) if plan else None
+    reader.errors += _bias_errors(features, plan, documents["features"]) if plan else []
     raise_all(reader.errors)
     assert plan and proof
     return Project(root, platform, sources, policy, features, plan, proof, checks, documents, suites)
@@ -303,6 +304,21 @@ def _not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping
             problem = f"`{name}`: `known: landed` needs the landing time of each record, which is not kept yet"
             errors.append(ProjectError(problem, "P040", place=place, allowed="a column, a lag such as +10d, or both"))
     return errors
+
+
+def _bias_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> list[ProjectError]:
+    words = {item.name for item in plan.features if item.type.kind in ("string", "boolean")}
+    return [
+        ProjectError(
+            f"`{name}` is no feature of words or bands, so it names no groups",
+            "P040",
+            place=document.place("bias", "groups", index),
+            allowed=", ".join(sorted(words)),
+            hint=did_you_mean(name, sorted(words)),
+        )
+        for index, name in enumerate(features.bias.groups if features.bias else ())
+        if name not in words
+    ]
 
 
 def _roster_errors(features: FeatureSet, tables: Mapping[str, Table], document: Document) -> list[ProjectError]:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from fractions import Fraction
 from typing import Any, Literal, Self
 
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration
+from potable.health import Health
+from potable.quantities import Duration as Duration
+from potable.quantities import Limit as Limit
 
 OBJECT = "_object"
 """Origin: name of the raw object a row came from."""
@@ -41,9 +43,7 @@ BUCKET = "_bucket"
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 _DIRECTIVES = frozenset("YymbdHMSfz")
 """Directives a `format` may use, each once."""
-_SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _MARK = re.compile(r"(?P<column>[^=]+?)\s*(?:=\s*(?P<word>\S.*?)\s*)?")
-_DURATION = re.compile(r"\+?(\d+)(d|w|mo|q|y)")
 _PLAIN: Mapping[str, pa.DataType] = {
     "string": pa.string(),
     "integer": pa.int64(),
@@ -52,38 +52,6 @@ _PLAIN: Mapping[str, pa.DataType] = {
     "date": pa.date32(),
     "timestamp": pa.timestamp("us"),
 }
-
-
-class Duration(Declaration):
-    """A span such as `30d`, `2w`, `12mo`, `4q` or `5y`; mo, q and y are calendar steps."""
-
-    count: int
-    unit: Literal["d", "w", "mo", "q", "y"]
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """The duration written as `text`; a leading `+` is allowed.
-
-        Raises:
-            ValueError: not of the form count and unit.
-        """
-        match = _DURATION.fullmatch(text.strip())
-        if not match:
-            raise ValueError(f"`{text}` is not a duration such as 30d, 2w, 12mo, 4q, 5y")
-        return cls.model_validate({"count": int(match[1]), "unit": match[2]})
-
-    @property
-    def days(self) -> int:
-        """The part of the span that is whole days."""
-        return self.count * {"d": 1, "w": 7}.get(self.unit, 0)
-
-    @property
-    def months(self) -> int:
-        """The part of the span that is calendar months."""
-        return self.count * {"mo": 1, "q": 3, "y": 12}.get(self.unit, 0)
-
-    def __str__(self) -> str:
-        return f"{self.count}{self.unit}"
 
 
 ORIGIN = pa.schema([(OBJECT, pa.string()), (ROW, pa.int64())])
@@ -184,36 +152,6 @@ class Column(Declaration):
     def declared_category(self) -> str | None:
         """The category, with the default of key columns applied."""
         return self.category or ("user.unique_id" if self.key else None)
-
-
-class Limit(Declaration):
-    """Most rows that may be so: a count, or a share of the rows there are."""
-
-    count: int | None = None
-    share: Fraction | None = None
-
-    @classmethod
-    def parse(cls, given: Any) -> Self:
-        """The limit written as `100` or `"0.5%"`.
-
-        Raises:
-            ValueError: neither a count nor a share.
-        """
-        if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
-            return cls(count=given)
-        match = _SHARE.fullmatch(given) if isinstance(given, str) else None
-        if not match or Fraction(match[1]) > 100:
-            raise ValueError('a count such as 100, or a share such as "0.5%"')
-        return cls(share=Fraction(match[1]) / 100)
-
-    def allows(self, rows: int, of: int) -> bool:
-        """Whether `rows` of so many are within the limit."""
-        if self.count is not None:
-            return rows <= self.count
-        return self.share is None or rows <= self.share * of
-
-    def __str__(self) -> str:
-        return f"{self.count:,}" if self.count is not None else f"{float((self.share or 0) * 100):g}%"
 
 
 class QuarantinePolicy(Declaration):
@@ -326,6 +264,8 @@ class Table(Declaration):
     """How much of the table may go to quarantine before a run stops."""
     tests: list[ContractTest] = Field(default_factory=list)
     """Rows and what the contract must make of them; `potable test` runs them."""
+    health: Health = Health()
+    """What is judged of the table's profile: age, number of rows, missing values, drift."""
 
     @field_validator("columns")
     @classmethod
@@ -373,6 +313,24 @@ class Table(Declaration):
             raise ValueError("`known` is a lag after `time`, and there is no `time`")
         if self.coverage and self.coverage[0] > self.coverage[1]:
             raise ValueError("`coverage` ends before it starts")
+        return self
+
+    @model_validator(mode="after")
+    def _health_fits(self) -> Self:
+        accepted = [expected.column for expected in self.health.accepted if expected.column]
+        for name in [*self.health.drift, *accepted]:
+            if name not in self.columns:
+                raise ValueError(f"`health`: column `{name}` is not declared; columns: {', '.join(self.columns)}")
+        if self.health.against == "last_year" and not self.time:
+            raise ValueError("`health` compares months, and the table has no `time`")
+        for name, bounds in self.health.drift.items():
+            column = self.columns[name]
+            if column.key or column.category == "free_text":
+                raise ValueError(f"`health`: `{name}` tells people apart, so it has no distribution to compare")
+            if bounds.ks and column.type in ("string", "boolean"):
+                raise ValueError(f"`health`: `ks` is for numbers and dates; `{name}` takes `chi_square` or `psi`")
+            if bounds.chi_square and column.type not in ("string", "boolean"):
+                raise ValueError(f"`health`: `chi_square` is for words and booleans; `{name}` takes `ks` or `psi`")
         return self
 
     @property

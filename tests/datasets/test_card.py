@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from ruamel.yaml import YAML
 
-from potable.datasets.card import CardColumn, CardFacts, PersonalData, card
+from potable.datasets.card import CardColumn, CardFacts, CardGroup, PersonalData, card
 
 FACTS = CardFacts(
     "employee_attrition",
@@ -102,3 +102,12 @@ def test_hostile_names_stay_in_their_cells():
     headings = [line for line in body.splitlines() if line.startswith("# ")]
     assert len(headings) == 1
     assert "<img" not in body.replace("`` <img", "").replace("``<img", "")
+
+
+def test_label_rates_of_groups_are_told_where_groups_were_compared():
+    assert "## Groups" not in card(FACTS)
+    groups = [CardGroup("gender", "Female", 899, 0.84), CardGroup("gender", "a|b", 994, 0.87)]
+    text = card(replace(FACTS, groups=groups, favourable="Stayed"))
+    assert "How often `attrition` is Stayed." in text
+    assert "| `gender` | Female | 899 | 84.0% |" in text
+    assert "| `gender` | a\\|b | 994 | 87.0% |" in text

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from potable.errors import DataError, Place
 from potable.runs.record import (
+    BiasRecord,
     CategoryRecord,
     CheckRecord,
     DatasetRecord,
     FeatureRecord,
+    HealthRecord,
     PrivacyRecord,
     RunRecord,
     Stage,
@@ -155,7 +157,27 @@ def _table(name, rows_in, quarantined, reasons, sparse):
     nobody = {"lms.trainings": 211, "payroll.payslips": 43}.get(name, 0)
     rows = rows_in - quarantined
     soft = 18 if name == "payroll.payslips" else 0
-    return TableRecord(name, rows_in, rows, quarantined, reasons, checks, drift, {**nulls, "emp_no": 0}, soft, rows - nobody, nobody)
+    health = health_of_payslips() if name == "payroll.payslips" else ()
+    return TableRecord(name, rows_in, rows, quarantined, reasons, checks, drift, {**nulls, "emp_no": 0}, soft, rows - nobody, nobody, health)
+
+
+def health_of_payslips():
+    months = [f"{2022 + place // 12}-{place % 12 + 1:02d}" for place in range(36)]
+    rows = [round(1_600 * 1.01**place) for place in range(35)] + [1_120]
+    return (
+        HealthRecord("missing", "ok", "No column has over 2% more nulls than before.", bound=0.02),
+        HealthRecord("incorrect", "accepted", "3.1% of its rows break a rule, 0.4% before; at most 2% more. Expected until 2025-06-30: new provider.", value=0.027, bound=0.02, chance=1e-9),
+        HealthRecord("freshness", "ok", "The newest `pay_date` is 14 days old; at most 45d.", value=14.0, bound=45.0),
+        HealthRecord("volume", "warn", "2024-12 has 1,120 rows, about 2,267 expected: 14.1 deviations off the trend; at most 3.5.", value=-14.1, bound=3.5, cells=months, now=rows),
+        HealthRecord("drift", "warn", "Cramér's V 0.211, below 0.1 wanted.", "currency", "chi_square", 0.211, 0.1, 1e-12, ("INR", "USD", "EUR", "GBP"), (0.41, 0.33, 0.2, 0.06), (0.62, 0.2, 0.13, 0.05)),
+        HealthRecord("drift", "open", "Not judged: the newest complete month has no month a year before it.", "gross_usd"),
+    )
+
+
+def bias():
+    label = BiasRecord("attrition", "gender", "label", ("Male", "Female"), (994, 899), (0.87, 0.84), 0.03, 0.966, 0.07, "ok", "`Stayed` for 84.0% of `Female` and 87.0% of `Male`: ratio 0.97, difference 3.0%.", 0.8)
+    feature = BiasRecord("remote_work", "gender", "feature", ("Male", "Female"), (994, 899), (0.31, 0.31), 0.31, None, None, "warn", "`Male` differs from all others by 31.0 points.", 0.3)
+    return label, feature
 
 
 def steps():
@@ -222,7 +244,7 @@ def attrition():
         dataset=DatasetRecord(
             "employee_attrition", 3, True, 1_912, 41, "lake/open/datasets/employee_attrition/00000003/employee_attrition.csv", 611_877,
             "lake/open/datasets/employee_attrition/00000003/employee_attrition.parquet", "lake/open/datasets/employee_attrition/00000003/README.md",
-            "attrition", {"Stayed": 1_634, "Left": 278}, features(),
+            "attrition", {"Stayed": 1_634, "Left": 278}, features(), bias(),
         ),
     )  # fmt: skip
 
@@ -283,6 +305,7 @@ def enormous():
         [CheckRecord("expect_column_values_to_match_regex_" + long, (long, HOSTILE), False, 120_000_000, 877, 0.999_99, "quarantine")],
         [{"change": "new_column", "column": HOSTILE, "objects": 240, "first": long + ".xml.gz"}],
         {f"{long}_{place}": 1_000_000 * place for place in range(40)}, 5, 119_999_100, 23,
+        (HealthRecord("drift", "stop", f"{HOSTILE} {long}", long, "psi", 3.1, 0.1, 0.0, (HOSTILE, long * 2), (0.9, 0.1), (0.1, 0.9)),),
     )  # fmt: skip
     step = StepRecord("protect", f"protect {wide}", "done", "ab" * 16, 5_112.0, 120_000_000, 119_999_100, 23, 1_100 << 20)
     wider = tuple(replace(feature, name=f"{feature.name}_{long}", description=f"{HOSTILE} {long * 3}", definition=f"latest({long * 2})") for feature in made.dataset.features)

@@ -122,6 +122,31 @@ def test_every_column_has_a_card_and_every_table_its_equation():
     assert len(rows) == len(records.tables())
 
 
+def test_each_question_of_health_has_its_answer_and_what_was_found():
+    made = records.attrition()
+    page = lxml_html.fromstring(render(made)).get_element_by_id("health")
+    (row,) = [row for row in page.xpath(".//tr") if row.xpath("./th")[0].text_content() == "payroll.payslips"]
+    assert [cell.text_content() for cell in row.xpath("./td")] == ["no", "expected", "no", "yes", "yes"]
+    told = re.sub(r"\s+", " ", page.text_content())
+    for finding in made.tables[6].health:
+        assert finding.told.replace("`", "") in told
+    assert "Favourable" in told and "Male differs from all others by 31.0 points." in told
+    assert (
+        "3 findings of 8 checks (1 not judged yet): payroll.payslips anomalous, payroll.payslips drifted: currency, remote_work biased by gender."
+        in told
+    )
+
+
+def test_without_a_declaration_only_incorrect_rows_are_answered():
+    made = records.attrition()
+    bare = replace(
+        made, tables=[replace(table, health=()) for table in made.tables], dataset=replace(made.dataset, bias=())
+    )
+    page = text_of(bare)
+    assert "No contract declares health" in page
+    assert "declares no groups under bias" in page
+
+
 def test_a_failed_run_shows_its_error_in_the_one_form():
     text = text_of(records.failed())
     assert "The run failed. Version 3 stays current." in text

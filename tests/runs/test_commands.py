@@ -144,3 +144,15 @@ def test_a_run_ends_with_at_most_fifteen_lines(call: Call) -> None:
     assert code == 0 and len(out.strip().splitlines()) <= 15
     assert "version 1" in out and "next" in out
     assert not any(line.startswith("  csv") for line in err.splitlines())
+
+
+def test_profile_shows_columns_and_values_of_harmless_ones_only(call: Call) -> None:
+    facts = {item["column"]: item for item in as_json(call("profile", "payroll.payslips", "-o", "json"))}
+    assert facts["gross_usd"]["values"] == "protected"
+    assert facts["name"]["values"] == "" and facts["name"]["distinct"] > 200
+    assert {word.split(" ")[0] for word in facts["currency"]["values"].split(", ")} <= {"INR", "USD", "EUR", "GBP"}
+    code, out, _ = call("profile", "payroll.payslips", "--month", "2020-01")
+    assert code == 0 and out.startswith("payroll.payslips in 2020-01: ")
+    for arguments in (("payroll.payslip",), ("payroll.payslips", "--month", "2020-13")):
+        code, _, err = call("profile", *arguments)
+        assert code == 2 and "error[P031]" in err

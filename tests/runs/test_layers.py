@@ -117,7 +117,7 @@ class Notes:
 def outcome(notes: Notes, manifest: Manifest) -> dict[str, Any]:
     """Everything two ways to make a step must agree in."""
     rows = {output: notes.rows(manifest, output) for output in OUTPUTS}
-    facts = {name: manifest.facts[name] for name in ("reasons", "drift", "nulls", "totals")}
+    facts = {name: manifest.facts[name] for name in ("reasons", "drift", "nulls", "totals", "profile", "sketches")}
     checks = [{**check, "columns": list(check["columns"])} for check in manifest.facts["checks"]]
     return {**rows, **facts, "checks": checks, "counts": manifest.counts}
 

@@ -191,6 +191,19 @@ def show(settings: Settings, dataset: str | None, rows: int, output: str) -> Non
 
 
 @cli.command()
+@click.argument("table")
+@click.option("--month", metavar="YYYY-MM", help="Only this month of the table's `time`.")
+@output_option
+@click.pass_obj
+def profile(settings: Settings, table: str, month: str | None, output: str) -> None:
+    """Show what a table holds, column by column: nulls, distinct values, quantiles, words."""
+    from potable.cli.showing import profiled
+
+    facts, text = profiled(settings.project(offline=True), table, month)
+    show_result(output, facts, text)
+
+
+@cli.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option(
     "--format",

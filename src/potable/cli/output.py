@@ -23,7 +23,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from potable.report import view
+from potable.report import health, view
 from potable.report.numbers import human_bytes, human_count, human_seconds, plain, plural, share
 from potable.runs.memory import resident
 from potable.runs.record import VERBS, Event, RunRecord
@@ -165,6 +165,7 @@ def summary(record: RunRecord, report: str) -> str:
         "quarantined": _quarantined(record),
         "drift": _drift(record),
         "deleted": f"{plural(gone, 'row')}, with those that say so" if (gone := view.deleted(record)) else "",
+        "health": plain(health.line(record)),
         "privacy": plain(privacy.strip()),
         "state": plain(record.error.get("state", "") or view.outcome(record)) if record.outcome == "failed" else "",
         "memory": f"{human_bytes(record.peak_memory)} at most, of {human_bytes(record.memory)} allowed",

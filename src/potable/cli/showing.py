@@ -1,19 +1,29 @@
-"""`potable show`: the current version of the dataset and its first rows."""
+"""`potable show` and `potable profile`: the current version of the dataset, and what a table holds."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from potable.cli.output import table
+from potable.contracts.health import Profile
+from potable.contracts.profile import kind_of, quantiles
+from potable.contracts.results import is_open
 from potable.datasets.version import current
 from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
 from potable.project import Project
+from potable.report.numbers import plain, plural, share
+from potable.runs.checkup import newest_profile
+from potable.tables import Table
 
 _COLUMNS = 8
 _WIDTH = 18
+_WORDS = 5
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, Any], str]:
@@ -57,6 +67,59 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
     }
     where = [f"{kind:<8} {place}" for kind, place in places.items()]
     return facts, "\n".join([head, "", preview, more, "", *where])
+
+
+def profiled(project: Project, name: str, month: str | None) -> tuple[list[dict[str, Any]], str]:
+    """Facts and text: nulls, distinct values and distribution of every column of a table.
+
+    Values are shown of columns declared harmless only.
+
+    Raises:
+        ProjectError: P031, the project has no such table, or `month` is none.
+        EnvironmentFailure: E008, no run has validated it yet.
+    """
+    if name not in project.tables:
+        hint = did_you_mean(name, project.tables)
+        raise ProjectError(f"there is no table `{name}`", "P031", hint=hint, allowed=", ".join(project.tables))
+    found = newest_profile(project.lake(), name)
+    if found is None:
+        raise EnvironmentFailure(f"`{name}` has not been validated yet", "E008", next="potable run --only validate")
+    if month:
+        try:
+            found = found.of_period(int(datetime.strptime(month, "%Y-%m").strftime("%Y%m")))
+        except ValueError:
+            raise ProjectError("a month is written YYYY-MM", "P031", given=month) from None
+    contract = project.tables[name]
+    distinct = found.distinct(contract)
+    facts = [_column(contract, column, found, distinct) for column in contract.columns]
+    cells = [
+        [item["column"], item["type"], share(item["nulls"], found.rows), item["distinct"], item["values"]]
+        for item in facts
+    ]
+    where = f"{name} in {month}" if month else name
+    head = f"{where}: {plural(found.rows, 'row')} in {plural(len(found.batches), 'batch', 'batches')}"
+    return facts, f"{head}\n\n" + table(cells, ["column", "type", "nulls", "distinct", "values"])
+
+
+def _column(contract: Table, name: str, found: Profile, distinct: Mapping[str, int]) -> dict[str, Any]:
+    cells = found.columns.get(name, {})
+    facts = {"column": name, "type": contract.columns[name].type, "nulls": cells.get(None, 0)}
+    return {**facts, "distinct": distinct.get(name), "values": _values(contract, name, found.values(name))}
+
+
+def _values(contract: Table, name: str, cells: Mapping[Any, int]) -> str:
+    kind = kind_of(contract, name)
+    if kind is None or not cells:
+        return ""
+    if not is_open(contract, name):
+        return "protected"
+    if kind == "word":
+        most = sorted(cells, key=lambda word: (-cells[word], word))
+        told = [f"{plain(word)} {share(cells[word], sum(cells.values()))}" for word in most[:_WORDS]]
+        return ", ".join(told + ([f"{len(most) - _WORDS} more"] if most[_WORDS:] else []))
+    if kind == "number":
+        return " · ".join(f"{value:,g}" for value in quantiles(cells, _SHARES))
+    return f"{min(cells)} to {max(cells)}"
 
 
 def _short(value: object) -> str:

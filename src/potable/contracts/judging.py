@@ -17,7 +17,7 @@ import pyarrow as pa
 from potable.contracts import results
 from potable.contracts.aggregates import SHOWN, Whole
 from potable.contracts.checks import Check
-from potable.contracts.masks import Rule, any_set, broken, with_bit
+from potable.contracts.masks import Rule, any_broken, any_set, broken, with_bit
 from potable.contracts.results import Result
 from potable.contracts.rowwise import text_of
 from potable.contracts.unique import Counted
@@ -64,7 +64,10 @@ def by_value(staged: ir.Table, table: Table, rules: Sequence[Rule], folder: str,
 
 def totals(staged: ir.Table, table: Table, rules: Sequence[Rule], checks: Sequence[Check]) -> dict[str, ir.Scalar]:
     """Counts of the staged rows that add up over layers; how many break each rule is `failures`."""
-    found: dict[str, ir.Value] = {"rows": staged.count()}
+    found: dict[str, ir.Value] = {
+        "rows": staged.count(),
+        "broken": _count(staged, any_broken(staged, rules, cells=False)),
+    }
     for index, rule in enumerate(rules):
         check = rule.check
         if check is None:

@@ -20,7 +20,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from potable.contracts import judging
+from potable.contracts import judging, profile
 from potable.contracts.checks import Check
 from potable.contracts.deletions import (
     DELETED,
@@ -46,7 +46,7 @@ from potable.contracts.masks import (
 )
 from potable.contracts.results import Result, stops
 from potable.contracts.structure import Structure, observed
-from potable.engines.base import Engine, Part, scalars
+from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.tables import BATCH, OBJECT, ORIGIN, ROW, UNPARSED, Table
 
@@ -92,6 +92,8 @@ class Standing:
     deleted: int = 0
     structure: Structure = field(default_factory=dict)
     """What its values say of their structure."""
+    sketches: Mapping[str, str] = field(default_factory=dict)
+    """Sketches of the distinct values, by column."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,10 @@ class Validated:
 
     structure: Structure = field(default_factory=dict)
     """What values say of their structure, of all layers."""
+    profile: pa.Table | None = None
+    """Counts of what the rows judged hold (`profile.PROFILE`)."""
+    sketches: Mapping[str, str] = field(default_factory=dict)
+    """Sketches of the distinct values of the whole table, by column."""
 
     @property
     def rows_in(self) -> int:
@@ -177,8 +183,10 @@ def validate(
     rules = rules_of(table, checks)
     staged = _staged(masked(parsed, table, rules), table, rules, places, engine=engine)
     staged, tombstones, marks = told_apart(staged, table, engine)
-    own = scalars(engine, staged.agg(**judging.totals(staged, table, rules, checks))) | marks
-    own |= judging.failures(staged, rules, engine)
+    counts = judging.totals(staged, table, rules, checks)
+    portions = profile.portions(staged, table, counts, engine)
+    own = profile.added_up(portions, list(counts)) | judging.failures(staged, rules, engine) | marks
+    taken, sketches = profile.taken(staged, table, portions, engine)
     good = _keyed(table, staged, rules) if table.unique else None
     duplicates = None
     if good is not None:
@@ -211,6 +219,8 @@ def validate(
         nulls={column: totals[f"nulls_{index}"] for index, column in enumerate(table.columns)},
         samples=judged.samples,
         structure=observed(staged, table, standing.structure, engine),
+        profile=taken,
+        sketches=profile.summed(standing.sketches, sketches),
     )
     _require_all(contract.name, result)
     new = [f"{places.rows}/rows/{part.path}" for part in result.rows if part.rows]

@@ -28,6 +28,18 @@ class CardColumn:
 
 
 @dataclass(frozen=True)
+class CardGroup:
+    """How the label falls in one group."""
+
+    by: str
+    """Column whose value the group is."""
+    name: str
+    rows: int
+    rate: float
+    """Share of rows with the favourable label."""
+
+
+@dataclass(frozen=True)
 class PersonalData:
     """What makes the dataset lawful to use, and how identifiable it is."""
 
@@ -74,6 +86,10 @@ class CardFacts:
     """What the project itself wants users to know, one sentence each."""
     potable: str = ""
     """Version of Potable that made it."""
+    groups: Sequence[CardGroup] = ()
+    """Label rates of the groups that were compared."""
+    favourable: str = ""
+    """The value of the label these are of."""
 
 
 def card(facts: CardFacts) -> str:
@@ -82,6 +98,7 @@ def card(facts: CardFacts) -> str:
         "What it is": _what(facts),
         "Rows and as-of date": _rows(facts),
         "Label": _label(facts),
+        **({"Groups": _groups(facts)} if facts.groups else {}),
         "Columns": _columns(facts),
         "Personal data": _personal(facts.personal),
         "How it was made": _made(facts),
@@ -137,6 +154,12 @@ def _label(facts: CardFacts) -> str:
     ]
     intro = f"{_code(facts.label)}: {_code(facts.label_definition)}."
     return intro + "\n\n" + (_table(["Value", "Rows", "Share"], rows) if rows else "No row carries a label.")
+
+
+def _groups(facts: CardFacts) -> str:
+    rows = [[_code(group.by), _text(group.name), f"{group.rows:,}", f"{group.rate:.1%}"] for group in facts.groups]
+    intro = f"How often {_code(facts.label)} is {_text(facts.favourable)}. Rates tell that groups differ, not why."
+    return f"{intro}\n\n{_table(['By', 'Group', 'Rows', 'Rate'], rows)}"
 
 
 def _columns(facts: CardFacts) -> str:

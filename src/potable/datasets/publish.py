@@ -1,8 +1,8 @@
 """The verb `publish`: the gates, then the files. Nothing is written unless every gate lets it pass.
 
-Gates: one row per subject, no null label, k-anonymity of the declared columns (suppressed or refused), and
-the leak scan of every cell. What passes is written once, sorted by pseudonym, as CSV and Parquet; the
-version that names the files is committed by whoever ran this (`version.commit`).
+Gates: one row per subject, no null label, k-anonymity of the declared columns (suppressed or refused), the
+leak scan of every cell, and the rates of declared groups. What passes is written once, sorted by pseudonym,
+as CSV and Parquet; the version that names the files is committed by whoever ran this (`version.commit`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import ibis.expr.types as ir
 
 from potable.datasets.anonymity import Anonymity, measure, suppress
+from potable.datasets.bias import Disparity, Groups, rates, require_fair
 from potable.datasets.card import CardFacts, card
 from potable.datasets.files import Written, chunks, write_both
 from potable.datasets.gates import Known, LeakScan, leak_scan, require_clean
@@ -36,6 +37,8 @@ class Spec:
     k: int
     suppress: bool
     """Whether classes below k lose their quasi-identifiers; otherwise they are refused."""
+    groups: Groups | None = None
+    """Groups whose rates are compared."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Published:
     balance: Mapping[str, int]
     """Rows per value of the label."""
     distributions: tuple[Distribution, ...]
+    disparities: tuple[Disparity, ...] = ()
 
     @property
     def k(self) -> int:
@@ -63,6 +67,7 @@ class Published:
         return {
             "balance": dict(self.balance),
             "distributions": [asdict(item) for item in self.distributions],
+            "disparities": [asdict(item) for item in self.disparities],
             "identifiers": self.scan.identifiers,
             "findings": len(self.scan.findings),
             "cells_scanned": self.scan.scanned_cells,
@@ -86,7 +91,7 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
     """Hold `rows` (the built features) to the gates and write them to `scratch`.
 
     Raises:
-        DataError: D005, rows are not one per subject or have no label.
+        DataError: D005, rows are not one per subject or have no label; D009, groups differ more than declared.
         PrivacyRefusal: G002 below k, G001 a known identifier stands in a cell.
     """
     before = rows
@@ -97,6 +102,9 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
     anonymity = _require_k(rows, spec, engine)
     scan = leak_scan(rows, known, id_column=spec.id_column, engine=engine, scratch=str(scratch / "known"))
     require_clean(scan)
+    distributions = profile(rows, engine, least=max(spec.k, 1), hidden=(spec.id_column,))
+    disparities = rates(rows, spec.groups, distributions, engine) if spec.groups else []
+    require_fair(disparities)
     ordered = rows.order_by(spec.id_column)
     csv, parquet = write_both(engine.stream(ordered), ordered.schema().to_pyarrow(), scratch, spec.name)
     return Published(
@@ -107,7 +115,8 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
         anonymity=anonymity,
         suppressed=measure(before, spec.quasi, k=spec.k, engine=engine).rows_below if spec.quasi else 0,
         balance=_balance(rows, spec, engine),
-        distributions=tuple(profile(rows, engine, least=max(spec.k, 1), hidden=(spec.id_column,))),
+        distributions=tuple(distributions),
+        disparities=tuple(disparities),
     )
 
 

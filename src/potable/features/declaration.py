@@ -76,6 +76,23 @@ class Definition(Declaration):
     """What it means, for the dataset card."""
 
 
+class Bias(Declaration):
+    """Groups whose label and feature rates are compared before a version is published."""
+
+    groups: list[str] = Field(min_length=1)
+    """Output columns whose values are the groups, such as `gender`."""
+    favourable: str
+    """The value of the label that is good for a person."""
+    min_ratio: float | None = Field(default=None, gt=0, le=1)
+    """Least ratio of the lowest favourable rate to the highest; 0.8 is the four-fifths rule."""
+    max_difference: float | None = Field(default=None, gt=0, le=1)
+    """Greatest difference of favourable rates."""
+    max_feature_difference: float | None = Field(default=None, gt=0, le=1)
+    """Greatest distance of any group from all others, in any feature."""
+    severity: Literal["warn", "stop"] = "warn"
+    """What more does: tell, or publish nothing."""
+
+
 class FeatureSet(Declaration):
     """One dataset: its rows, its label and its features."""
 
@@ -89,6 +106,8 @@ class FeatureSet(Declaration):
     """Labels by name: aggregates that look forward from the as-of date."""
     embargo: Duration | None = None
     """No feature sees facts that happened this shortly before the as-of date."""
+    bias: Bias | None = None
+    """Groups that are compared; none by default."""
     digits: int = Field(default=6, ge=0, le=9)
     """Decimals that fractional outputs are rounded to."""
     features: dict[str, dict[str, str | Definition]] = Field(min_length=1)

@@ -86,6 +86,28 @@ def memory(peak: int, allowed: int) -> Markup:
     )
 
 
+def series(labels: Sequence[str], counts: Sequence[float], *, title: str, bad: bool) -> Markup:
+    """Counts in the order of time as upright bars; the newest in the colour of care where it is `bad`."""
+    highest = max(counts, default=0) or 1
+    step = 100 / max(len(counts), 1)
+    bars = Markup("").join(
+        Markup('<rect class="{tone}" x="{x}%" y="{y}%" width="{width}%" height="{height}%"/>').format(
+            tone="fill newest" if bad and index == len(counts) - 1 else "fill",
+            x=_short(step * index),
+            y=_short(100 - _height(round(count), round(highest))),
+            width=_short(step * 0.86),
+            height=_short(_height(round(count), round(highest))),
+        )
+        for index, count in enumerate(counts)
+        if count
+    )
+    told = f"{title}: {human_count(counts[-1])} in {labels[-1]}, at most {human_count(highest)}"
+    return Markup(
+        '<svg class="histogram" role="img"><title>{}</title>{}<rect class="base" y="99%" width="100%" height="1"/>'
+        '</svg><p class="ends"><span>{}</span><span>{}</span></p>'
+    ).format(told, bars, labels[0], labels[-1])
+
+
 def distribution(feature: FeatureRecord) -> Markup:
     """The histogram of a column: of numbers upright, of words as labelled bars."""
     if not feature.counts or max(feature.counts) <= 0:

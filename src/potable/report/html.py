@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from potable.report import charts, checks, numbers, view
+from potable.report import charts, checks, health, numbers, view
 from potable.runs.record import RunRecord
 
 _FOLDER = Path(__file__).parent
@@ -46,7 +46,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(view=view, charts=charts, checks=checks, recent=_RECENT)
+    environment.globals.update(view=view, charts=charts, checks=checks, health=health, recent=_RECENT)
     environment.filters.update(
         size=numbers.human_bytes,
         count=numbers.human_count,
@@ -55,9 +55,16 @@ def _environment() -> Environment:
         ranked=view.ranked,
         words=view.words,
         breakable=_breakable,
+        coded=_coded,
+        capitalize_first=lambda text: text[:1].upper() + text[1:],
     )
     environment.globals.update(plural=numbers.plural, share=numbers.share)
     return environment
+
+
+def _coded(text: str) -> Markup:
+    """A sentence with its `names` as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _breakable(name: str) -> Markup:

@@ -294,6 +294,7 @@ def _zones(record: RunRecord, stored: int) -> dict[str, int]:
     return {
         "raw": stored,
         "validated": stages["validated"],
+        # profiles too, which are small beside it
         "quarantine": validated - stages["validated"],
         "vault": sum(step.bytes for step in record.steps if step.step in vault),
         "protected": stages["protected"],

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 import ibis.expr.types as ir
 
-from potable.datasets.card import CardColumn, CardFacts, PersonalData
+from potable.datasets.bias import Groups
+from potable.datasets.card import CardColumn, CardFacts, CardGroup, PersonalData
 from potable.datasets.gates import Known
 from potable.datasets.publish import Published, Spec, publish
 from potable.datasets.version import Version, commit
@@ -123,6 +124,24 @@ def _spec(project: Project) -> Spec:
         quasi=tuple(anonymity.columns) if anonymity else (),
         k=anonymity.k if anonymity else 0,
         suppress=anonymity is not None and anonymity.below == "suppress",
+        groups=_groups(project),
+    )
+
+
+def _groups(project: Project) -> Groups | None:
+    """The groups that features.yaml declares; none below k rows is told apart."""
+    bias, anonymity = project.features.bias, project.policy.anonymity
+    if bias is None:
+        return None
+    return Groups(
+        columns=bias.groups,
+        label=project.plan.labels[-1].name,
+        favourable=bias.favourable,
+        min_ratio=bias.min_ratio,
+        max_difference=bias.max_difference,
+        max_feature_difference=bias.max_feature_difference,
+        severity=bias.severity,
+        least=anonymity.k if anonymity else 1,
     )
 
 
@@ -165,6 +184,13 @@ def _card_facts(shop: Workshop, made: Published, lineage: Mapping[str, str]) -> 
         sources=plan.sources,
         lineage=lineage,
         embargo=str(plan.embargo or ""),
+        groups=[
+            CardGroup(item.by, group, rows, rate)
+            for item in made.disparities
+            if item.measure == "label"
+            for group, rows, rate in zip(item.groups, item.rows, item.rates, strict=True)
+        ],
+        favourable=project.features.bias.favourable if project.features.bias else "",
     )
 
 

@@ -6,15 +6,18 @@ Works for half a run too: what a failed run did not reach is left empty.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from potable.datasets.version import Version
 from potable.runs.plan import REFERENCES
 from potable.runs.record import (
+    BiasRecord,
     CategoryRecord,
     CheckRecord,
     DatasetRecord,
     FeatureRecord,
+    HealthRecord,
     PrivacyRecord,
     Stage,
     TableRecord,
@@ -68,6 +71,9 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
             cells_nulled=manifest.counts["cells"],
             protected_rows=protected.get("rows", 0),
             nobody=protected.get("quarantined", 0),
+            health=tuple(HealthRecord(**asdict(finding)) for finding in shop.health.get(name, ())),
+            distinct=shop.distinct.get(name, {}),
+            batch=manifest.facts["batch"],
         )
 
 
@@ -173,6 +179,7 @@ def _dataset(shop: Workshop, version: Version, new: bool) -> DatasetRecord:
         label=label,
         balance=manifest.facts["balance"],
         features=tuple(_features(shop, manifest)),
+        bias=tuple(BiasRecord(**item) for item in manifest.facts["disparities"]),
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from potable.contracts.arguments import OTHER_TABLE
+from potable.contracts.profile import kind_of
 from potable.contracts.references import referring
 from potable.project import Project
 from potable.runs.record import Verb
@@ -36,8 +37,8 @@ _CODE: Mapping[Verb, tuple[Path, ...]] = {
 
 REFERENCES = "references"
 """Name of the step that judges tables by each other."""
-_JUDGED = {"checks", "suite", "quarantine", "drift", "tests"}
-"""Keys of a table that only decide what `validate` lets through, and its tests, which decide nothing."""
+_JUDGED = {"checks", "suite", "quarantine", "drift", "health", "tests"}
+"""Keys of a table that only decide what `validate` lets through, or decide nothing."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,10 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     reading = {key: value for key, value in literal.items() if key not in ("tables", "owner", "description")}
     suite = project.suites.get(name)
     parts = [suite.content] if suite else []
-    declared = {key: value for key, value in literal["tables"][table].items() if key != "tests"}
-    found = fingerprint(code("validate"), reading["type"], declared, *parts)
+    contract = {key: value for key, value in literal["tables"][table].items() if key not in ("health", "tests")}
+    # health is judged in every run; only which texts are counted word by word is seen in what validate makes
+    words = [column for column in project.tables[name].columns if kind_of(project.tables[name], column) == "word"]
+    found = fingerprint(code("validate"), reading["type"], contract, words, *parts)
     covered = sorted((item for item in landed if item.concerns(table)), key=lambda item: (item.batch, item.name))
     prints = []
     for number, batch in groupby(covered, key=lambda item: item.batch):
@@ -172,13 +175,13 @@ def _build(project: Project, protect: Sequence[Step]) -> Step:
     used = project.plan.sources
     inputs = {step.name: step.fingerprint for step in protect if step.name in used}
     contracts = {name: project.tables[name].model_dump(mode="json", exclude=_JUDGED) for name in used}
-    declared = project.documents["features"].literal
+    declared = {key: value for key, value in project.documents["features"].literal.items() if key != "bias"}
     return Step("build", project.features.dataset, fingerprint(code("build"), declared, contracts, inputs), "features")
 
 
 def _publish(project: Project, build: Step, roster: Step) -> Step:
     policy = project.documents["privacy"].literal
-    inputs = (build.fingerprint, roster.fingerprint)
+    inputs = (build.fingerprint, roster.fingerprint, project.features.bias)
     return Step(
         "publish",
         project.features.dataset,

@@ -80,6 +80,30 @@ class CheckRecord:
 
 
 @dataclass(frozen=True)
+class HealthRecord:
+    """What one check of the health of a table found."""
+
+    check: str
+    """missing, incorrect, freshness, volume or drift."""
+    state: Literal["ok", "warn", "stop", "accepted", "open"]
+    """`accepted`: it would warn or stop, and is expected; `open`: there is nothing to judge it by yet."""
+    told: str
+    """What was found, without values of protected columns."""
+    column: str = ""
+    measure: str = ""
+    value: float | None = None
+    bound: float | None = None
+    chance: float | None = None
+    """Probability of such a change without any change."""
+    cells: Sequence[str] = ()
+    """Months, words or ranges of a harmless column."""
+    now: Sequence[float] = ()
+    """Rows of each cell, for drift as shares."""
+    before: Sequence[float] = ()
+    """The same of the reference."""
+
+
+@dataclass(frozen=True)
 class TableRecord:
     """Quality of one source table."""
 
@@ -100,6 +124,11 @@ class TableRecord:
     """Rows quarantined at protect because they belong to nobody a roster knows."""
     deleted: int = 0
     """Rows that are gone in the source, and those that say so."""
+    health: Sequence[HealthRecord] = ()
+    distinct: Mapping[str, int] = field(default_factory=dict)
+    """Distinct values by column: exact of words and days, else within 2% as a rule."""
+    batch: int = 0
+    """Number of the newest batch that has rows of it."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +177,25 @@ class FeatureRecord:
 
 
 @dataclass(frozen=True)
+class BiasRecord:
+    """How the label or a feature differs between the groups of a column."""
+
+    column: str
+    by: str
+    measure: Literal["label", "feature"]
+    groups: Sequence[str]
+    rows: Sequence[int]
+    rates: Sequence[float]
+    """Of the label the favourable share in each group; of a feature the distance of each group from all others."""
+    difference: float
+    ratio: float | None
+    chance: float | None
+    state: Literal["ok", "warn", "stop", "open"]
+    told: str
+    bound: float | None = None
+
+
+@dataclass(frozen=True)
 class DatasetRecord:
     """The published version, or the one that stays current."""
 
@@ -165,6 +213,7 @@ class DatasetRecord:
     balance: Mapping[str, int]
     """Rows per value of the label."""
     features: Sequence[FeatureRecord]
+    bias: Sequence[BiasRecord] = ()
 
 
 @dataclass(frozen=True)

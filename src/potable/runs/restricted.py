@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from potable.contracts import drift
 from potable.contracts.aggregates import Whole
 from potable.contracts.arguments import OTHER_TABLE
+from potable.contracts.profile import joined
 from potable.contracts.references import judge, referring
 from potable.contracts.results import Result, stops
 from potable.contracts.structure import changes
@@ -23,6 +24,7 @@ from potable.errors import DataError
 from potable.identity.match import normalise
 from potable.identity.resolve import KEYS, resolve
 from potable.privacy import forms, pseudonyms, roster
+from potable.runs.checkup import read_profile, write_profile
 from potable.runs.drifted import described
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
@@ -30,7 +32,7 @@ from potable.sources.base import Blob, Landed, Source
 from potable.sources.groups import OBSERVED, grouped, observe_group, parse_group
 from potable.sources.groups import schema as group_schema
 from potable.store.log import Log
-from potable.store.manifest import Manifest, find
+from potable.store.manifest import Manifest, find, fingerprint
 from potable.tables import BATCH
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
     aside = attempt.replace("validated/", "quarantine/", 1)
     locate = shop.lake.restricted.locate
+    profiled = read_profile(shop.lake.restricted, before)
     made = validate(
         parsed,
         Contract(step.name, table, shop.project.checks[step.name]),
@@ -65,7 +68,15 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     )
     drifts += changes(table, made.structure)
     drift.refuse(step.name, table, drifts)
-    files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells, "deleted": made.deleted}
+    assert made.profile is not None
+    profile = joined(profiled.cells, made.profile)
+    files = {
+        "rows": made.rows,
+        "quarantine": made.quarantine,
+        "cells": made.cells,
+        "deleted": made.deleted,
+        "profile": [write_profile(shop.lake.restricted, f"{attempt}/profile", profile)],
+    }
     facts = {
         "reasons": made.reasons,
         "checks": [asdict(result) for result in made.results],
@@ -73,6 +84,9 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "nulls": made.nulls,
         "totals": dict(made.totals),
         "samples": dict(made.samples),
+        "profile": fingerprint(profile.to_pydict()),
+        "sketches": dict(made.sketches),
+        "batch": max(profile["batch"].to_pylist(), default=0),
         "seen": asdict(seen),
         "structure": made.structure,
         "parsed": len(blobs),
@@ -86,8 +100,9 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "cells": before.rows("cells") + sum(part.rows for part in made.cells),
     }
     folders = {output: f"{aside}/{output}" for output in ("quarantine", "cells", "deleted")}
-    standing = {output: listed for output, listed in before.files.items() if output != "rows" or not made.rewritten}
-    done = Made(_with_rows(files), counts, facts, folders, standing)
+    anew = {"profile", *(("rows",) if made.rewritten else ())}
+    stands = {output: listed for output, listed in before.files.items() if output not in anew}
+    done = Made(_with_rows(files), counts, facts, folders, stands)
     if made.stopped:
         # not done, but people want to see what was found and which rows it were
         shop.stopped[step.name] = done.manifest(step, attempt)
@@ -109,7 +124,8 @@ def _earlier(shop: Workshop, step: Step) -> tuple[int, Manifest]:
     for number, found in step.earlier:
         if manifest := find(step.store(shop.lake), replace(step, fingerprint=found).folder):
             return number, manifest
-    return 0, Manifest(step.label, "", {}, {}, {"seen": {}, "totals": {}, "samples": {}, "structure": {}})
+    nothing: dict[str, Any] = {fact: {} for fact in ("seen", "totals", "samples", "structure", "sketches")}
+    return 0, Manifest(step.label, "", {}, {}, nothing)
 
 
 def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> Standing:
@@ -123,6 +139,7 @@ def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> S
         deleted_files=before.paths(shop.lake.restricted, "deleted"),
         deleted=before.rows("deleted"),
         structure=before.facts["structure"],
+        sketches=before.facts["sketches"],
     )
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
@@ -28,7 +28,7 @@ from potable.engines.base import Engine
 from potable.engines.freed import give_back
 from potable.errors import DataError, EnvironmentFailure, PotableError
 from potable.project import Project, memory_bytes
-from potable.runs import opened, restricted
+from potable.runs import checkup, opened, restricted
 from potable.runs.memory import PeakMemory
 from potable.runs.outcome import facts
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps, validate_steps
@@ -50,7 +50,7 @@ _MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
     ("build", ""): opened.build_features,
     ("publish", ""): opened.publish_dataset,
 }
-_FOUND = ("reasons", "checks", "drift", "nulls")
+_FOUND = ("reasons", "checks", "drift", "nulls", "profile", "sketches")
 """Facts of a step that tell about data, and so come out again."""
 _SCRATCH_OUTPUTS = ("staged", "repeated", "duplicates", "scratch")
 
@@ -85,6 +85,8 @@ class _Run:
     shop: Workshop
     listener: Listener
     steps: list[StepRecord] = field(default_factory=list)
+    today: date = date.min
+    """The day it was started."""
     total: int = 0
     changed: bool = False
     """Whether anything came out that was not there before."""
@@ -130,7 +132,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     failure: PotableError | None = None
     version = None
     with PeakMemory() as watched, _workshop(project, lake, memory, name) as shop:
-        running = _Run(shop, listener)
+        running = _Run(shop, listener, today=started.date())
         try:
             _execute(running, options)
             version = opened.commit_version(shop) if options.publishes else None
@@ -189,6 +191,8 @@ def _execute(running: _Run, options: Options) -> None:
         make = options.only in (None, step.verb) or step.name == REFERENCES
         _perform(running, step, make=make, again=make and options.full_refresh)
         last = step.verb == "validate" and (following is None or following.verb != "validate")
+        if last:
+            checkup.check_up(shop, wanted.tables, running.today)
         if last and not wanted.partial:
             restricted.require_total(shop)
 

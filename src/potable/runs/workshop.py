@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable.contracts.deletions import deleted_schema
+from potable.contracts.health import Finding
 from potable.contracts.validate import quarantine_schema, validated_schema
 from potable.engines.base import Engine, Part
 from potable.identity.resolve import KEYS
@@ -66,6 +67,10 @@ class Workshop:
     """Finished steps by verb and name."""
     stopped: dict[str, Manifest] = field(default_factory=dict)
     """What validate found in tables that a check stopped, by table; no step is done by it."""
+    health: dict[str, Sequence[Finding]] = field(default_factory=dict)
+    """What was found of the health of each table."""
+    distinct: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    """Distinct values of each table, by column."""
 
     def manifest(self, verb: str, name: str) -> Manifest:
         """The manifest of an earlier step."""

@@ -1,0 +1,382 @@
+"""The health of a table, judged by its profile: missing, incorrect, outdated, anomalous, drifted.
+
+Judging is apart from validating: it looks at the clock and at earlier runs, so it is done in every run, also
+where nothing landed, and decides nothing about rows. What is found holds counts, shares and distances; values
+only of columns that are declared harmless. Entry: `judge`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from potable import divergence
+from potable.contracts.profile import ALL, BROKEN, ROWS, distinct, edge, kind_of
+from potable.contracts.results import is_open
+from potable.contracts.trend import FEWEST, off_trend
+from potable.health import Check, ColumnDrift, Health, Rise, Severity
+from potable.quantities import Duration
+from potable.tables import Table
+
+CHANCE = 0.001
+"""A change that is this likely without any change is none, however large it is."""
+_SHOWN = 12
+"""Words or ranges a finding may show."""
+_MONTHS = 36
+_YEAR = 12
+_MONTH_DAYS = 30.44
+
+State = Literal["ok", "warn", "stop", "accepted", "open"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check of the health of a table found."""
+
+    check: Check
+    state: State
+    """`accepted`: it would warn or stop, and is expected; `open`: there is nothing to judge it by yet."""
+    told: str
+    """What was found, as a sentence without values of protected columns."""
+    column: str = ""
+    measure: str = ""
+    """`psi`, `ks` or `chi_square` of drift."""
+    value: float | None = None
+    bound: float | None = None
+    chance: float | None = None
+    """Probability of such a change without any change."""
+    cells: Sequence[str] = ()
+    """What is drawn: months, words, or ranges of a harmless column."""
+    now: Sequence[float] = ()
+    """Rows of each cell, for drift as shares."""
+    before: Sequence[float] = ()
+    """The same of the reference."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The profile of a table with all its layers."""
+
+    cells: pa.Table = field(repr=False)
+    """Rows of `profile.PROFILE`."""
+    sketches: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def batches(self) -> list[int]:
+        """Numbers of the batches, in order."""
+        return sorted(self.cells["batch"].unique().to_pylist())
+
+    def of_batch(self, number: int) -> Profile:
+        """The part of one batch."""
+        return Profile(self.cells.filter(pc.equal(self.cells["batch"], number)))
+
+    def of_period(self, period: int) -> Profile:
+        """The part of one month."""
+        return Profile(self.cells.filter(pc.equal(self.cells["period"], period)))
+
+    @cached_property
+    def periods(self) -> dict[int, int]:
+        """Rows by month, in order; rows without a time are in none."""
+        found = self.cells.filter(pc.and_(pc.equal(self.cells["column"], ROWS), pc.equal(self.cells["word"], ALL)))
+        counted = found.filter(pc.is_valid(found["period"])).group_by("period").aggregate([("rows", "sum")])
+        return dict(sorted(zip(counted["period"].to_pylist(), counted["rows_sum"].to_pylist(), strict=True)))
+
+    @cached_property
+    def columns(self) -> dict[str, dict[Any, int]]:
+        """Rows by cell (a number, a word, or None) of each column."""
+        keys = ["column", "number", "word"]
+        out: dict[str, dict[Any, int]] = {}
+        for row in self.cells.group_by(keys).aggregate([("rows", "sum")]).to_pylist():
+            cell = row["word"] if row["number"] is None else row["number"]
+            out.setdefault(row["column"], {})[cell] = row["rows_sum"]
+        return out
+
+    @property
+    def rows(self) -> int:
+        """How many rows it is of."""
+        return self.columns.get(ROWS, {}).get(ALL, 0)
+
+    def share(self, column: str) -> float:
+        """The share of nulls of a column, or with `ROWS` of rows that break a rule."""
+        cells = self.columns.get(column, {})
+        return cells.get(BROKEN if column == ROWS else None, 0) / self.rows if self.rows else 0.0
+
+    def values(self, column: str) -> dict[Any, int]:
+        """Rows by cell of the values of a column."""
+        return {cell: rows for cell, rows in self.columns.get(column, {}).items() if cell is not None}
+
+    def distinct(self, table: Table) -> dict[str, int]:
+        """Distinct values by column: exactly of words and of times of the table, else about; not of amounts."""
+        exact = {name: len(self.values(name)) for name in table.columns if kind_of(table, name) in ("word", "day")}
+        return {**{name: distinct(sketch) for name, sketch in self.sketches.items()}, **exact}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a table is judged by, beside its own profile."""
+
+    today: date
+    earlier: Profile | None = None
+    """Of the last run in which the table was another, or of the version that is compared with."""
+    counts: Sequence[int] = ()
+    """Rows of the table in earlier runs, oldest first; looked at where the table has no time."""
+    landed: date | None = None
+    """When its newest batch was landed."""
+
+
+def judge(table: Table, profile: Profile, moment: Moment) -> list[Finding]:
+    """Everything the contract declares of the health of a table, judged."""
+    declared = table.health
+    found: list[Finding] = []
+    if declared.freshness:
+        found.append(_fresh(table, profile, moment))
+    if declared.volume:
+        found.append(_volume(table, profile, moment))
+    if declared.missing or declared.incorrect or declared.drift:
+        found += _compared(table, profile, moment)
+    return [_accepted(finding, declared, moment.today) for finding in found]
+
+
+def _accepted(finding: Finding, declared: Health, today: date) -> Finding:
+    if finding.state not in ("warn", "stop"):
+        return finding
+    for expected in declared.accepted:
+        if (expected.check, expected.column or "") == (finding.check, finding.column):
+            if today <= expected.until:
+                told = f"{finding.told} Expected until {expected.until}: {expected.reason}."
+                return replace(finding, state="accepted", told=told)
+            return replace(finding, told=f"{finding.told} It was expected until {expected.until}.")
+    return finding
+
+
+def _fresh(table: Table, profile: Profile, moment: Moment) -> Finding:
+    bound = table.health.freshness
+    assert bound
+    column, newest = table.known_column or table.time, moment.landed
+    if column:
+        newest = _newest(profile, column, moment.today)
+        if newest is None and table.time:
+            column, newest = table.time, _newest(profile, table.time, moment.today)
+    what = f"newest `{column}`" if column else "newest batch"
+    if newest is None:
+        return Finding("freshness", "open", f"There is no {what} to tell the age by.")
+    age, most = (moment.today - newest).days, _days(Duration.parse(bound.at_most))
+    shown = column is None or is_open(table, column)
+    old = f"is {age:,} day{'s' * (age != 1)} old" if shown else f"is {'older' if age > most else 'no older'} than that"
+    state = _state(age > most, bound.severity)
+    return Finding(
+        "freshness", state, f"The {what} {old}; at most {bound.at_most}.", value=age if shown else None, bound=most
+    )
+
+
+def _newest(profile: Profile, column: str, today: date) -> date | None:
+    """The newest day of a time of the table that is not in the future."""
+    days = [day for day in profile.values(column) if day <= int(today.strftime("%Y%m%d"))]
+    return _day(max(days)) if days else None
+
+
+def _volume(table: Table, profile: Profile, moment: Moment) -> Finding:
+    bound = table.health.volume
+    assert bound
+    months = _complete(profile, moment.today) if table.time else {}
+    counts = list(months.values()) if table.time else [*moment.counts, profile.rows]
+    trend = off_trend(counts[-1], counts[:-1], monthly=bool(table.time)) if counts else None
+    unit = "month" if table.time else "earlier state"
+    if trend is None:
+        there = max(len(counts) - 1, 0)
+        few = f"{there} {unit}{'s' * (there != 1)} before it, of {FEWEST} that a trend needs"
+        return Finding("volume", "open", f"Not judged: there {'is' if there == 1 else 'are'} {few}.")
+    shown = table.time is None or is_open(table, table.time)
+    if shown:
+        rows = f"{counts[-1]:,} rows, about {trend.expected:,.0f} expected"
+    else:
+        rows = f"{'fewer' if trend.distance < 0 else 'more'} rows than expected"
+    what = (_month(list(months)[-1]) if shown else "The newest month") if table.time else "The table"
+    far = f"{abs(trend.distance):.1f} deviations off the trend; at most {bound.at_most:g}"
+    drawn = list(months.items())[-_MONTHS:] if shown else []
+    return Finding(
+        "volume",
+        _state(abs(trend.distance) > bound.at_most, bound.severity),
+        f"{what} has {rows}: {far}.",
+        value=round(trend.distance, 3),
+        bound=bound.at_most,
+        cells=[_month(period) for period, _ in drawn],
+        now=[count for _, count in drawn],
+    )
+
+
+def _complete(profile: Profile, today: date) -> dict[int, int]:
+    """Rows of each month from the first to the last that has any and is over; zero where there are none.
+
+    What lies before a year without any row is another beginning, or a slip of the pen, and is left out.
+    """
+    over = {period: rows for period, rows in profile.periods.items() if period < today.year * 100 + today.month}
+    if not over:
+        return {}
+    first, last = min(over), max(over)
+    every = (year * 100 + month for year in range(first // 100, last // 100 + 1) for month in range(1, 13))
+    found: dict[int, int] = {}
+    empty = 0
+    for period in every:
+        if not first <= period <= last:
+            continue
+        empty = 0 if period in over else empty + 1
+        if empty == _YEAR:
+            found, empty = {}, 0
+        if found or period in over:
+            found[period] = over.get(period, 0)
+    return found
+
+
+def _compared(table: Table, profile: Profile, moment: Moment) -> Iterator[Finding]:
+    declared = table.health
+    now, before, words = _pair(declared, profile, moment)
+    shares: list[tuple[Check, Rise | None, Sequence[str]]] = [
+        ("missing", declared.missing, list(table.columns)),
+        ("incorrect", declared.incorrect, [ROWS]),
+    ]
+    for check, bound, columns in shares:
+        if bound and before is None:
+            yield Finding(check, "open", words)
+        elif bound and before:
+            yield from _risen(check, bound, columns, (now, before))
+    for column, bounds in declared.drift.items():
+        if before is None:
+            yield Finding("drift", "open", words, column)
+        else:
+            yield from _drifted(table, column, bounds, (now, before))
+
+
+def _pair(declared: Health, profile: Profile, moment: Moment) -> tuple[Profile, Profile | None, str]:
+    """What is compared with what; without a reference, why there is none."""
+    if not profile.batches:
+        return profile, None, "Not judged: the table has no rows."
+    newest = profile.of_batch(profile.batches[-1])
+    if declared.against == "last_year":
+        over = _complete(profile, moment.today)
+        last = max(over, default=0)
+        if not over.get(last - 100):
+            return newest, None, "Not judged: the newest complete month has no month a year before it."
+        return profile.of_period(last), profile.of_period(last - 100), ""
+    if declared.version:
+        missing = f"Not judged: version {declared.version} has no profile of this table."
+        return newest, moment.earlier, "" if moment.earlier else missing
+    if len(profile.batches) > 1:
+        return newest, profile.of_batch(profile.batches[-2]), ""
+    earlier = moment.earlier
+    if earlier and earlier.batches:
+        return newest, earlier.of_batch(earlier.batches[-1]), ""
+    return newest, None, "Not judged: this is the first batch."
+
+
+def _risen(check: Check, bound: Rise, columns: Sequence[str], pair: tuple[Profile, Profile]) -> Iterator[Finding]:
+    found = [_rise(check, bound, column, pair) for column in columns]
+    risen = [finding for finding in found if finding.state != "ok"]
+    if check == "incorrect" or risen:
+        yield from risen or found
+    else:
+        yield Finding(check, "ok", f"No column has over {bound.at_most} more nulls than before.", bound=bound.share)
+
+
+def _rise(check: Check, bound: Rise, column: str, pair: tuple[Profile, Profile]) -> Finding:
+    shares = [part.share(column) for part in pair]
+    rows = [round(part.rows * share) for part, share in zip(pair, shares, strict=True)]
+    counts = [[some, part.rows - some] for part, some in zip(pair, rows, strict=True)]
+    chance = divergence.chi_square(*counts).chance
+    rise = shares[0] - shares[1]
+    what = "of its rows break a rule" if column == ROWS else f"of `{column}` is null"
+    told = f"{shares[0]:.1%} {what}, {shares[1]:.1%} before; at most {bound.at_most} more."
+    state = _state(rise > bound.share and chance < CHANCE, bound.severity)
+    return Finding(check, state, told, column, value=round(rise, 6), bound=bound.share, chance=chance)
+
+
+def _drifted(table: Table, column: str, bounds: ColumnDrift, pair: tuple[Profile, Profile]) -> Iterator[Finding]:
+    now, before = (part.values(column) for part in pair)
+    if not now or not before:
+        yield Finding("drift", "open", "Not judged: one side has no value.", column)
+        return
+    ordered = kind_of(table, column) != "word"
+    cells = sorted({*now, *before})
+    counts = [now.get(cell, 0) for cell in cells], [before.get(cell, 0) for cell in cells]
+    drawn = _drawn(table, column, cells, counts) if is_open(table, column) else {}
+    for measure, bound in bounds.bounds.items():
+        if measure == "psi":
+            found = divergence.psi(*(divergence.grouped(*counts) if ordered else counts))
+        else:
+            found = (divergence.kolmogorov_smirnov if measure == "ks" else divergence.chi_square)(*counts)
+        drifts = found.effect >= bound and found.chance < CHANCE
+        told = f"{_NAMES[measure]} {found.effect:.3f}, below {bound:g} wanted{_by_chance(found, bound)}."
+        yield Finding(
+            "drift",
+            _state(drifts, bounds.severity),
+            told,
+            column,
+            measure,
+            round(found.effect, 6),
+            bound,
+            found.chance,
+            **drawn,
+        )
+
+
+_NAMES: Mapping[str, str] = {"psi": "PSI", "ks": "Kolmogorov-Smirnov distance", "chi_square": "Cramér's V"}
+
+
+def _by_chance(found: divergence.Measured, bound: float) -> str:
+    if found.effect < bound or found.chance < CHANCE:
+        return ""
+    return f"; so few rows differ as much by chance (p = {found.chance:.2g})"
+
+
+def _drawn(table: Table, column: str, cells: Sequence[Any], counts: tuple[list[int], list[int]]) -> dict[str, Any]:
+    """Shares of the words or ranges of a harmless column, before and now; the rarest together."""
+    kind = kind_of(table, column)
+    names: list[Any] = [edge(cell) if kind == "number" else cell for cell in cells]
+    kept: list[tuple[str, int, int]]
+    if kind == "word":
+        rows = sorted(zip(names, *counts, strict=True), key=lambda row: (-row[1] - row[2], row[0]))
+        kept = rows[:_SHOWN]
+        if rows[_SHOWN:]:
+            kept.append(("others", sum(row[1] for row in rows[_SHOWN:]), sum(row[2] for row in rows[_SHOWN:])))
+    else:
+        kept = _ranges(names, counts)
+    totals = [sum(each) for each in counts]
+    return {
+        "cells": [str(row[0]) for row in kept],
+        "now": [row[1] / totals[0] for row in kept],
+        "before": [row[2] / totals[1] for row in kept],
+    }
+
+
+def _ranges(names: Sequence[Any], counts: tuple[list[int], list[int]]) -> list[tuple[str, int, int]]:
+    """Neighbouring bins joined to ranges of about equally many rows of both, named by where they begin."""
+    total, passed = sum(counts[0]) + sum(counts[1]), 0
+    out: list[tuple[str, int, int]] = []
+    for name, a, b in zip(names, *counts, strict=True):
+        if not out or passed * _SHOWN >= len(out) * total:
+            out.append((f"from {name:,g}" if isinstance(name, float) else f"from {name}", 0, 0))
+        out[-1] = (out[-1][0], out[-1][1] + a, out[-1][2] + b)
+        passed += a + b
+    return out
+
+
+def _state(bad: bool, severity: Severity) -> State:
+    return severity if bad else "ok"
+
+
+def _days(span: Duration) -> float:
+    return span.days + span.months * _MONTH_DAYS
+
+
+def _day(number: int) -> date:
+    return date(number // 10_000, number // 100 % 100, number % 100)
+
+
+def _month(period: int) -> str:
+    return f"{period // 100:04d}-{period % 100:02d}"

@@ -1,0 +1,233 @@
+"""Bias: label and feature rates of the finished rows, by the groups a project declares.
+
+Rates say that groups differ, not why, and not whether that is right; who uses the dataset has to judge. Groups
+with fewer rows than may be told apart are left out. Entry: `rates`, then `require_fair`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+
+from potable import divergence
+from potable.datasets.profile import BINS, Distribution
+from potable.engines.base import Engine, collect
+from potable.errors import DataError
+
+CHANCE = 0.05
+"""A difference of label rates that is this likely without any is none (two standard deviations, as in UGESP)."""
+_NULL = ""
+Cells = Mapping[str, Counter[str]]
+"""Rows by cell of one column, by group."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which groups are looked at, and how much they may differ."""
+
+    columns: Sequence[str]
+    """Output columns whose values are the groups."""
+    label: str
+    favourable: str
+    """The value of the label that is good for a person."""
+    min_ratio: float | None = None
+    max_difference: float | None = None
+    max_feature_difference: float | None = None
+    severity: Literal["warn", "stop"] = "warn"
+    least: int = 1
+    """Rows below which a group is not told apart."""
+
+
+@dataclass(frozen=True)
+class Disparity:
+    """How one column differs between the groups of another."""
+
+    column: str
+    """The label or a feature."""
+    by: str
+    """The column whose values are the groups."""
+    measure: Literal["label", "feature"]
+    groups: Sequence[str]
+    """Values with enough rows, largest group first."""
+    rows: Sequence[int]
+    rates: Sequence[float]
+    """Of the label the favourable share in each group; of a feature the distance of each group from all others."""
+    difference: float
+    """Of the label the highest rate less the lowest; of a feature the greatest distance."""
+    ratio: float | None
+    """The lowest rate by the highest; of the label only."""
+    chance: float | None
+    """Probability of such rates without any difference between the lowest and the highest; of the label only."""
+    state: Literal["ok", "warn", "stop", "open"]
+    told: str
+    bound: float | None = None
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """One column and the groups of another, counted."""
+
+    column: str
+    by: str
+    cells: Cells = field(repr=False)
+
+    @property
+    def groups(self) -> list[str]:
+        """Largest first, equal ones by name."""
+        return sorted(self.cells, key=lambda group: (-self.cells[group].total(), group))
+
+
+def rates(rows: ir.Table, groups: Groups, distributions: Sequence[Distribution], engine: Engine) -> list[Disparity]:
+    """The label's rates and the distance of every feature, for each of the group columns; largest distance first.
+
+    Args:
+        distributions: of the same rows; they say how numbers are binned.
+    """
+    found: list[Disparity] = []
+    for by in groups.columns:
+        counted = _counted(rows, by, groups, distributions, engine)
+        label = [_of_label(each, groups) for each in counted if each.column == groups.label]
+        features = [_of_feature(each, groups) for each in counted if each.column not in (groups.label, by)]
+        found += [*label, *sorted(features, key=lambda each: (-each.difference, each.column))]
+    return found
+
+
+def require_fair(found: Sequence[Disparity]) -> None:
+    """Refuse a dataset whose groups differ more than declared.
+
+    Raises:
+        DataError: D009, with what differs most.
+    """
+    for each in found:
+        if each.state == "stop":
+            raise DataError(
+                f"`{each.column}` differs between the groups of `{each.by}` more than features.yaml allows",
+                "D009",
+                given=each.told,
+                hint="look for how the label comes about and whom the sources miss; then mend, or change `bias`",
+                state="nothing was published; the last version stays current",
+                next="potable report",
+            )
+
+
+def _counted(
+    rows: ir.Table, by: str, groups: Groups, distributions: Sequence[Distribution], engine: Engine
+) -> list[_Compared]:
+    """Rows by group and cell of every column that has words or bins, for the groups with enough rows."""
+    names, parts = [], []
+    for item in distributions:
+        cell = _cell(rows[item.name], item)
+        if cell is not None:
+            names.append(item.name)
+            parts.append(rows.select(column=ibis.literal(len(names) - 1), by=rows[by].cast("string"), cell=cell))
+    cells = parts[0]
+    for part in parts[1:]:
+        cells = cells.union(part)
+    counted = cells.filter(cells.by.notnull()).group_by("column", "by", "cell").agg(n=ibis._.count())
+    found: dict[str, dict[str, Counter[str]]] = {name: {} for name in names}
+    for row in collect(engine, counted).to_pylist():
+        found[names[row["column"]]].setdefault(row["by"], Counter())[row["cell"] or _NULL] += row["n"]
+    return [
+        _Compared(name, by, {group: cells for group, cells in each.items() if cells.total() >= max(groups.least, 1)})
+        for name, each in found.items()
+    ]
+
+
+def _cell(column: ir.Value, item: Distribution) -> ir.StringValue | None:
+    """The word of a cell, or the bin of the column's histogram; None of what has neither."""
+    kind = column.type()
+    if kind.is_string() or kind.is_boolean():
+        return column.cast("string") if item.bins else None
+    if not kind.is_numeric() or not item.bins:
+        return None
+    low, high = float(item.bins[0]), float(item.bins[-1])
+    slot = ((column.cast("float64") - low) / ((high - low) / BINS or 1.0)).floor().cast("int64")
+    # two digits, so that texts sort as numbers
+    return ibis.greatest(ibis.least(slot, BINS - 1), 0).cast("string").lpad(2, "0")
+
+
+def _of_label(compared: _Compared, groups: Groups) -> Disparity:
+    """Rates of the favourable value; the ratio is that of the four-fifths rule (UGESP, 29 CFR 1607.4 D)."""
+    names, cells = compared.groups, compared.cells
+    sizes = [cells[name].total() for name in names]
+    good = [cells[name][groups.favourable] for name in names]
+    shares = [part / size for part, size in zip(good, sizes, strict=True)]
+    if len(names) < 2 or not any(good):
+        told = f"Fewer than two groups of {groups.least} rows." if any(good) else f"No row has `{groups.favourable}`."
+        return Disparity(groups.label, compared.by, "label", names, sizes, shares, 0, None, None, "open", told)
+    low, high = (shares.index(pick(shares)) for pick in (min, max))
+    pair = [[good[place], sizes[place] - good[place]] for place in (low, high)]
+    chance = divergence.chi_square(*pair).chance
+    difference, ratio = shares[high] - shares[low], shares[low] / shares[high]
+    over = (groups.min_ratio is not None and ratio < groups.min_ratio) or (
+        groups.max_difference is not None and difference > groups.max_difference
+    )
+    told = (
+        f"`{groups.favourable}` for {shares[low]:.1%} of `{names[low]}` and {shares[high]:.1%} of `{names[high]}`: "
+        f"ratio {ratio:.2f}, difference {difference:.1%}."
+    )
+    if over and chance >= CHANCE:
+        told += f" So few rows differ as much by chance (p = {chance:.2g})."
+    state: Literal["ok", "warn", "stop"] = groups.severity if over and chance < CHANCE else "ok"
+    return Disparity(
+        groups.label,
+        compared.by,
+        "label",
+        names,
+        sizes,
+        shares,
+        difference,
+        ratio,
+        chance,
+        state,
+        told,
+        groups.min_ratio if groups.min_ratio is not None else groups.max_difference,
+    )
+
+
+def _of_feature(compared: _Compared, groups: Groups) -> Disparity:
+    """How far each group lies from all others: words by the share of one word, numbers by the cumulated share.
+
+    A null is a cell of its own, so that a group of which less is known shows.
+    """
+    names, cells = compared.groups, compared.cells
+    every = sorted({cell for each in cells.values() for cell in each})
+    whole = [sum(each[cell] for each in cells.values()) for cell in every]
+    distances = []
+    for name in names:
+        own = [cells[name][cell] for cell in every]
+        rest = [all_ - mine for all_, mine in zip(whole, own, strict=True)]
+        distances.append(_distance(own, rest, ordered=all(cell == _NULL or cell.isdigit() for cell in every)))
+    most = max(distances, default=0.0)
+    bound = groups.max_feature_difference
+    state: Literal["ok", "warn", "stop"] = groups.severity if bound is not None and most > bound else "ok"
+    where = names[distances.index(most)] if names else ""
+    told = f"`{where}` differs from all others by {most * 100:.1f} points." if most else "No difference."
+    return Disparity(
+        compared.column,
+        compared.by,
+        "feature",
+        names,
+        [cells[name].total() for name in names],
+        distances,
+        most,
+        None,
+        None,
+        state,
+        told,
+        bound,
+    )
+
+
+def _distance(own: Sequence[int], rest: Sequence[int], *, ordered: bool) -> float:
+    n, m = sum(own), sum(rest)
+    if not n or not m:
+        return 0.0
+    if ordered:
+        return divergence.kolmogorov_smirnov(own, rest).effect
+    return max(abs(a / n - b / m) for a, b in zip(own, rest, strict=True))

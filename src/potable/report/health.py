@@ -1,0 +1,102 @@
+"""What the report and the summary say about the health of the data: missing, incorrect, outdated, anomalous, biased.
+
+One row per table, one word per question; then what was found, in the words of whoever judged it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from potable.report.numbers import plural, share
+from potable.runs.record import BiasRecord, HealthRecord, RunRecord, TableRecord
+
+QUESTIONS = {
+    "Missing": "missing",
+    "Incorrect": "incorrect",
+    "Outdated": "freshness",
+    "Anomalous": "volume",
+    "Drifted": "drift",
+}
+"""What people ask, by the check that answers it."""
+_WORDS = {"ok": "no", "warn": "yes", "stop": "yes, stops", "accepted": "expected", "open": "not judged"}
+_TONES = {"ok": "kept", "warn": "care", "stop": "broken", "accepted": "", "open": "none"}
+_WORST = ("stop", "warn", "accepted", "open", "ok")
+_MOST_FEATURES = 8
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One word on one question about a table."""
+
+    word: str
+    tone: str
+    """Class of the style sheet."""
+    declared: bool
+
+
+def word(state: str) -> Answer:
+    """A state as people read it."""
+    return Answer(_WORDS[state], _TONES[state], True)
+
+
+def answers(table: TableRecord) -> list[Answer]:
+    """The answers to all questions, in their order; of incorrect rows, where no rise is judged, how many there are."""
+    found = []
+    for check in QUESTIONS.values():
+        states = {finding.state for finding in table.health if finding.check == check}
+        worst = next((state for state in _WORST if state in states), "")
+        if worst:
+            found.append(word(worst))
+        elif check == "incorrect" and table.quarantined:
+            found.append(Answer(share(table.quarantined, table.rows_in), "care", True))
+        elif check == "incorrect":
+            found.append(word("ok"))
+        else:
+            found.append(Answer("–", "none", False))
+    return found
+
+
+def judged(record: RunRecord) -> list[tuple[str, HealthRecord]]:
+    """Everything that was judged of tables, with the table."""
+    return [(table.table, finding) for table in record.tables for finding in table.health]
+
+
+def findings(table: TableRecord) -> list[HealthRecord]:
+    """What was found of a table, worst first."""
+    return sorted(table.health, key=lambda finding: _WORST.index(finding.state))
+
+
+def name(finding: HealthRecord) -> str:
+    """What a finding is about: `outdated`, `drifted: gross_usd`."""
+    (question,) = [question for question, check in QUESTIONS.items() if check == finding.check]
+    return f"{question.lower()}: {finding.column}" if finding.column else question.lower()
+
+
+def line(record: RunRecord) -> str:
+    """The health of a run in one line; empty where nothing was judged."""
+    found = judged(record)
+    every = record.dataset.bias if record.dataset else ()
+    groups = [each for each in every if each.measure == "label" or each.bound is not None]
+    if not found and not groups:
+        return ""
+    bad = [f"{table} {name(finding)}" for table, finding in found if finding.state in ("warn", "stop")]
+    bad += [f"{each.column} biased by {each.by}" for each in groups if each.state in ("warn", "stop")]
+    total = plural(len(found) + len(groups), "check")
+    unknown = sum(finding.state == "open" for _, finding in found) + sum(each.state == "open" for each in groups)
+    total += f" ({unknown} not judged yet)" if unknown else ""
+    if not bad:
+        return f"nothing found by {total}"
+    more = [f"{len(bad) - 3} more"] if len(bad) > 3 else []
+    return f"{plural(len(bad), 'finding')} of {total}: {', '.join(dict.fromkeys([*bad[:3], *more]))}"
+
+
+def label_rates(groups: Sequence[BiasRecord]) -> list[BiasRecord]:
+    """How the label falls in groups."""
+    return [each for each in groups if each.measure == "label"]
+
+
+def features_apart(groups: Sequence[BiasRecord]) -> list[BiasRecord]:
+    """The features in which groups differ most, the furthest first."""
+    features = [each for each in groups if each.measure == "feature" and each.difference > 0]
+    return sorted(features, key=lambda each: (each.state == "ok", -each.difference))[:_MOST_FEATURES]

@@ -1,0 +1,163 @@
+"""The check-up after validate: the health of every table, judged by its profile, in every run.
+
+Profiles lie in the restricted root beside the rows they are of; here they are written, found again (of this
+run, of earlier ones, of a version) and handed to `contracts.health`. Entry: `check_up`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from potable.contracts.health import Finding, Moment, Profile, judge
+from potable.contracts.profile import PROFILE
+from potable.datasets.version import history
+from potable.engines.base import Part
+from potable.errors import DataError
+from potable.runs.plan import Step
+from potable.runs.workshop import Workshop
+from potable.store.layout import Lake
+from potable.store.manifest import Manifest, find
+from potable.store.objects import Store
+
+_RECENT = 100
+"""Earlier runs that are looked at."""
+
+
+def write_profile(store: Store, folder: str, profile: pa.Table) -> Part:
+    """Store a profile; returns its part below `folder`."""
+    sink = io.BytesIO()
+    pq.write_table(profile, sink, compression="zstd")
+    return Part("part.parquet", profile.num_rows, store.put(f"{folder}/part.parquet", [sink.getvalue()]))
+
+
+def read_profile(store: Store, manifest: Manifest) -> Profile:
+    """The profile a validate step made; an empty one of a step that made none."""
+    files = [pq.read_table(io.BytesIO(store.get(file.path))) for file in manifest.files.get("profile", ())]
+    return Profile(pa.concat_tables([PROFILE.empty_table(), *files]), manifest.facts.get("sketches", {}))
+
+
+def check_up(shop: Workshop, tables: Collection[str], today: date) -> None:
+    """Judge the health of the tables, of which validate is done, and note what was found.
+
+    Raises:
+        DataError: D008, something is worse than a contract allows, with severity `stop`.
+    """
+    earlier = _Earlier(shop.lake, shop.run)
+    for name, table in shop.project.tables.items():
+        if name not in tables:
+            continue
+        step, manifest = shop.done["validate", name]
+        profile = read_profile(shop.lake.restricted, manifest)
+        shop.distinct[name] = profile.distinct(table)
+        if table.health.declared:
+            shop.health[name] = judge(table, profile, _moment(shop, step, profile, earlier, today))
+    _require(shop.health)
+
+
+def _require(health: Mapping[str, Collection[Finding]]) -> None:
+    stopping = [(name, finding) for name, found in health.items() for finding in found if finding.state == "stop"]
+    if not stopping:
+        return
+    name, finding = stopping[0]
+    others = [f"{other} ({each.check} {each.column}".rstrip() + ")" for other, each in stopping[1:]]
+    raise DataError(
+        f"`{name}` breaks `health: {finding.check}`" + (f" in `{finding.column}`" if finding.column else ""),
+        "D008",
+        given=finding.told + (f" Also {', '.join(others)}." if others else ""),
+        hint="mend the source; a change that is expected goes to `health: accepted` of the contract, with a reason",
+        state="nothing was published; the last version stays current",
+        next="potable report",
+    )
+
+
+def _moment(shop: Workshop, step: Step, profile: Profile, earlier: _Earlier, today: date) -> Moment:
+    table = shop.project.tables[step.name]
+    version = table.health.version
+    reference: Profile | None = None
+    if version:
+        reference = _of_version(shop, step, version)
+    elif len(profile.batches) == 1 and table.health.against == "previous":
+        reference = earlier.profile(step, profile.batches[0])
+    counts: list[int] = []
+    if table.health.volume and not table.time:
+        counts = earlier.counts(step.name, max(profile.batches, default=0))
+    return Moment(today, reference, counts, _landed(shop.lake, step.name, profile))
+
+
+def _of_version(shop: Workshop, step: Step, number: int) -> Profile | None:
+    """The profile of the table as it was when a version of the dataset was published."""
+    versions = history(shop.lake.versions(shop.project.dataset))
+    runs = [version.run for version in versions if version.number == number]
+    data = shop.lake.open.get_if_present(f"runs/{runs[0]}.json") if runs else None
+    return _profile_of(shop.lake, step, json.loads(data)) if data else None
+
+
+def _landed(lake: Lake, name: str, profile: Profile) -> date | None:
+    """When the newest batch of a table was landed."""
+    newest = max(profile.batches, default=0)
+    for number, data in lake.batches(name.split(".", 1)[0]).stored():
+        if number == newest:
+            return date.fromisoformat(json.loads(data)["landed_at"][:10])
+    return None
+
+
+def newest_profile(lake: Lake, name: str) -> Profile | None:
+    """The profile of a table as the newest run that did not fail knew it."""
+    return _Earlier(lake, "").profile(Step("validate", name, zone="validated"))
+
+
+class _Earlier:
+    """What earlier runs knew of tables, read when it is asked for."""
+
+    def __init__(self, lake: Lake, run: str) -> None:
+        self._lake = lake
+        self._run = run
+
+    @cached_property
+    def _runs(self) -> list[dict[str, Any]]:
+        """Records of the newest runs before this one that did not fail, newest first."""
+        paths = [path for path in self._lake.open.list("runs") if path.endswith(".json")]
+        records = (json.loads(self._lake.open.get(path)) for path in reversed(paths[-_RECENT:]))
+        return [record for record in records if record["run"] != self._run and record["outcome"] != "failed"]
+
+    def profile(self, step: Step, batch: int | None = None) -> Profile | None:
+        """The newest profile of the table, or the newest from before a batch was landed."""
+        seen = {"", step.fingerprint}
+        for record in self._runs:
+            if (found := _fingerprint(record, step)) in seen:
+                continue
+            seen.add(found)
+            profile = _profile_of(self._lake, step, record)
+            if profile and (batch is None or (profile.batches and profile.batches[-1] < batch)):
+                return profile
+        return None
+
+    def counts(self, name: str, batch: int) -> list[int]:
+        """Rows of the table as each batch before `batch` left it, oldest first."""
+        found: dict[int, int] = {}
+        for record in self._runs:
+            for table in record["tables"]:
+                if table["table"] == name and 0 < table.get("batch", 0) < batch:
+                    found.setdefault(table["batch"], table["rows_in"])
+        return [found[number] for number in sorted(found)]
+
+
+def _fingerprint(record: Mapping[str, Any], step: Step) -> str:
+    """Fingerprint of the same step in another run, if that run finished it."""
+    found = [each for each in record["steps"] if each["step"] == step.label and each["state"] in ("done", "skipped")]
+    return str(found[0]["fingerprint"]) if found else ""
+
+
+def _profile_of(lake: Lake, step: Step, record: Mapping[str, Any]) -> Profile | None:
+    found = _fingerprint(record, step)
+    manifest = find(lake.restricted, replace(step, fingerprint=found).folder) if found else None
+    return read_profile(lake.restricted, manifest) if manifest else None
