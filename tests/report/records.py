@@ -158,7 +158,7 @@ def _table(name, rows_in, quarantined, reasons, sparse):
     rows = rows_in - quarantined
     soft = 18 if name == "payroll.payslips" else 0
     health = health_of_payslips() if name == "payroll.payslips" else ()
-    return TableRecord(name, rows_in, rows, quarantined, reasons, checks, drift, {**nulls, "emp_no": 0}, soft, rows - nobody, nobody, health)
+    return TableRecord(name, rows_in, rows, quarantined, reasons, checks, drift, {**nulls, "emp_no": 0}, soft, rows - nobody, nobody, health=health)
 
 
 def health_of_payslips():
@@ -305,7 +305,7 @@ def enormous():
         [CheckRecord("expect_column_values_to_match_regex_" + long, (long, HOSTILE), False, 120_000_000, 877, 0.999_99, "quarantine")],
         [{"change": "new_column", "column": HOSTILE, "objects": 240, "first": long + ".xml.gz"}],
         {f"{long}_{place}": 1_000_000 * place for place in range(40)}, 5, 119_999_100, 23,
-        (HealthRecord("drift", "stop", f"{HOSTILE} {long}", long, "psi", 3.1, 0.1, 0.0, (HOSTILE, long * 2), (0.9, 0.1), (0.1, 0.9)),),
+        health=(HealthRecord("drift", "stop", f"{HOSTILE} {long}", long, "psi", 3.1, 0.1, 0.0, (HOSTILE, long * 2), (0.9, 0.1), (0.1, 0.9)),),
     )  # fmt: skip
     step = StepRecord("protect", f"protect {wide}", "done", "ab" * 16, 5_112.0, 120_000_000, 119_999_100, 23, 1_100 << 20)
     wider = tuple(replace(feature, name=f"{feature.name}_{long}", description=f"{HOSTILE} {long * 3}", definition=f"latest({long * 2})") for feature in made.dataset.features)

@@ -5,8 +5,10 @@ It holds names, counts, times and hashes; never a value of a protected column.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -16,6 +18,11 @@ from potable.store.manifest import canonical
 Verb = Literal["ingest", "validate", "resolve", "protect", "build", "publish"]
 VERBS: tuple[Verb, ...] = ("ingest", "validate", "resolve", "protect", "build", "publish")
 State = Literal["started", "progress", "done", "skipped", "failed"]
+
+
+def run_name(started: datetime) -> str:
+    """The name of a run: names in order are runs in the order of their start, to a millisecond."""
+    return f"{started:%Y%m%d-%H%M%S}-{started.microsecond // 1000:03d}{secrets.token_hex(2)[:3]}"
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from potable.runs import checkup, opened, restricted
 from potable.runs.memory import PeakMemory
 from potable.runs.outcome import facts
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps, validate_steps
-from potable.runs.record import VERBS, Event, Listener, RunRecord, State, StepRecord, Verb
+from potable.runs.record import VERBS, Event, Listener, RunRecord, State, StepRecord, Verb, run_name
 from potable.runs.select import SELECTABLE, Selection, selection
 from potable.runs.vault import key_name, pseudonym_key
 from potable.runs.workshop import Made, Workshop
@@ -158,11 +158,6 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     lake.open.put_new(f"runs/{name}.json", record.to_bytes())
     lake.audit.add(_audit(record))
     return record
-
-
-def run_name(started: datetime) -> str:
-    """The name of a run: names in order are runs in the order of their start, to a millisecond."""
-    return f"{started:%Y%m%d-%H%M%S}-{started.microsecond // 1000:03d}{secrets.token_hex(2)[:3]}"
 
 
 def landed_now(project: Project, lake: Lake, sources: Collection[str] | None = None) -> dict[str, tuple[Any, ...]]:
