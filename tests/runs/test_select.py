@@ -100,6 +100,8 @@ def test_all_sources_at_once_in_processes_of_their_own(company: Company, tmp_pat
         ]
         ends = [(process.communicate()[1].decode(), process.returncode) for process in running]
         assert [code for _, code in ends] == [0] * len(sources), ends
+    together = done(bench, only="validate")
+    assert [step.step for step in together.steps if step.state == "done"] == ["validate references"]
     assert done(bench, only="validate").outcome == "nothing new"
     assert not list(bench.project().lake().audit.broken())
 
