@@ -76,7 +76,9 @@ def test_the_size_that_was_measured_is_predicted_as_measured(finished: tuple[Ben
     assert facts["basis"] == "measured" and facts["measured"]["run"] == record.run
     assert facts["seconds_total"]["likely"] == pytest.approx(record.seconds, abs=0.01)
     for verb in ("validate", "protect", "build"):
-        seconds = sum(step.seconds for step in record.steps if step.verb == verb)
+        # keys of tables are joined with each other as `resolve` joins them, and count there
+        steps = [step for step in record.steps if step.verb == verb and step.step != "validate references"]
+        seconds = sum(step.seconds for step in steps)
         assert facts["seconds"][verb]["likely"] == pytest.approx(seconds)
     assert facts["memory"]["likely"] == record.peak_memory
     funnel = {stage.stage: stage.bytes for stage in record.funnel}

@@ -173,8 +173,8 @@ def test_what_cannot_be_run_yet_is_refused_and_not_done_wrongly(published: Bench
     text = refused(published, "P040", 2)
     assert "kind of store" in text and "known: landed" in text
     assert not Path("ftp:").exists()
-    published.edit("sources/payroll.yaml", "new_column: warn,", "narrowed: fail,")
-    assert "unknown key `narrowed`" in refused(published, "P003", 2)
+    published.edit("sources/payroll.yaml", "new_column: warn,", "shrunk: fail,")
+    assert "unknown key `shrunk`" in refused(published, "P003", 2)
 
 
 def test_all_mistakes_are_told_at_once(published: Bench) -> None:

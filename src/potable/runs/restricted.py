@@ -16,7 +16,7 @@ from potable.contracts.aggregates import Whole
 from potable.contracts.arguments import OTHER_TABLE
 from potable.contracts.profile import joined
 from potable.contracts.references import judge, referring
-from potable.contracts.results import Result, stops
+from potable.contracts.results import Result, shape, stops
 from potable.contracts.structure import changes
 from potable.contracts.validate import Contract, Places, Standing, Validated, validate
 from potable.engines.base import Engine, Part
@@ -52,7 +52,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     blobs = [_blob(shop, item) for item in landed]
     seen = drift.Seen(**before.facts["seen"]).plus(_seen(shop.engine, source, short, blobs))
     ours = {item.name: _blob(shop, item) for item in shop.landed[source_name] if short in item.tables}
-    drifts = described(source, short, drift.compare(table, seen, fixed=source.fixed_columns), ours)
+    drifts = _told(source, described(source, short, drift.compare(table, seen, fixed=source.fixed_columns), ours))
     drift.refuse(step.name, table, drifts)
     parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
     aside = attempt.replace("validated/", "quarantine/", 1)
@@ -66,7 +66,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         standing=_standing(shop, before, {item.name: item.batch for item in shop.landed[source_name]}),
         listed=_listed(shop, step, reached, f"{attempt}/scratch/listed"),
     )
-    drifts += changes(table, made.structure)
+    drifts += _told(source, changes(table, made.structure))
     drift.refuse(step.name, table, drifts)
     assert made.profile is not None
     profile = joined(profiled.cells, made.profile)
@@ -109,6 +109,11 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         shop.lake.restricted.put(stopped_path(step), [shop.stopped[step.name].to_bytes()])
         raise _stop(step.name, made)
     return done
+
+
+def _told(source: Source[Any], drifts: Iterable[drift.Drift]) -> list[drift.Drift]:
+    """Drifts as open records tell them: a document is about one person, whom its name may tell."""
+    return [replace(item, first=shape(item.first)) if source.of_one else item for item in drifts]
 
 
 def stopped_path(step: Step) -> str:

@@ -168,6 +168,8 @@ class Source(Declaration, Generic[T]):
     """Whether `arrivals` always lists everything there is, so that names it no longer lists are gone."""
     forgets: ClassVar[bool] = False
     """Whether the system may have forgotten what it offered once, so that it is never read again from the start."""
+    of_one: ClassVar[bool] = False
+    """Whether an object is about one person, so that its name may tell who."""
     fixed_columns: ClassVar[bool] = False
     """Whether every object has every column, so that one that lacks a column has drifted."""
 
