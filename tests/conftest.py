@@ -68,6 +68,12 @@ def require_s3a() -> str:
     return ",".join(str(jar) for jar in jars)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark `long` what is so on Spark."""
+    if item.get_closest_marker("long_on_spark") and item.get_closest_marker("spark"):
+        item.add_marker(pytest.mark.long)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two halves for two workers, each begins with its dearest: the finished run's tests, Spark's and Airflow's.

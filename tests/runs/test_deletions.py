@@ -80,6 +80,7 @@ def staff(project: Project, engine: Engine, tmp_path: Path) -> Staff:
     return Staff(made.root, made.shop)
 
 
+@pytest.mark.long_on_spark
 def test_deleted_records_leave_the_table_and_are_counted(staff: Staff, clock: Clock) -> None:
     staff.run(
         "CREATE TABLE notes (emp_no TEXT, day TEXT, left TEXT)",

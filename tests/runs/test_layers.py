@@ -165,6 +165,7 @@ def test_a_new_file_becomes_a_layer_beside_what_stands(notes: Notes) -> None:
     assert outcome(notes, second) == outcome(notes, notes.whole())
 
 
+@pytest.mark.long_on_spark
 def test_batches_that_were_never_judged_are_one_layer(notes: Notes) -> None:
     notes.land(m=FIRST)
     first = notes.layered()
@@ -176,6 +177,7 @@ def test_batches_that_were_never_judged_are_one_layer(notes: Notes) -> None:
     assert outcome(notes, third) == outcome(notes, notes.whole())
 
 
+@pytest.mark.long_on_spark
 def test_a_step_that_stopped_is_no_layer(notes: Notes) -> None:
     notes.land(m=FIRST)
     first = notes.layered()
@@ -188,6 +190,7 @@ def test_a_step_that_stopped_is_no_layer(notes: Notes) -> None:
     assert outcome(notes, third) == outcome(notes, notes.whole())
 
 
+@pytest.mark.long_on_spark
 def test_a_step_that_was_killed_leaves_nothing_behind_that_counts(notes: Notes) -> None:
     notes.land(m=FIRST)
     first = notes.layered()
@@ -199,6 +202,7 @@ def test_a_step_that_was_killed_leaves_nothing_behind_that_counts(notes: Notes) 
     assert outcome(notes, second) == outcome(notes, notes.whole())
 
 
+@pytest.mark.long_on_spark
 def test_a_changed_file_makes_the_whole_table_again(notes: Notes) -> None:
     notes.land(a=FIRST)
     notes.layered()
@@ -211,6 +215,7 @@ def test_a_changed_file_makes_the_whole_table_again(notes: Notes) -> None:
     assert [(row["emp_no"], row["amount"]) for row in notes.rows(made, "rows")] == [("E6", 1), ("E1", 2), ("E4", 2)]
 
 
+@pytest.mark.long_on_spark
 def test_a_removed_object_makes_the_whole_table_again(notes: Notes) -> None:
     notes.land(a=FIRST)
     first = notes.layered()
@@ -229,6 +234,7 @@ def test_a_removed_object_makes_the_whole_table_again(notes: Notes) -> None:
     assert outcome(notes, again) == outcome(notes, notes.whole())
 
 
+@pytest.mark.long_on_spark
 def test_a_changed_contract_makes_the_whole_table_again(notes: Notes, tmp_path: Path) -> None:
     notes.land(a=FIRST)
     notes.layered()
