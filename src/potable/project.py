@@ -307,18 +307,30 @@ def _not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping
 
 
 def _bias_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> list[ProjectError]:
-    words = {item.name for item in plan.features if item.type.kind in ("string", "boolean")}
-    return [
+    bias, label = features.bias, plan.labels[-1]
+    if bias is None:
+        return []
+    groups = sorted(item.name for item in plan.features if item.type.kind in ("string", "boolean"))
+    errors = [
         ProjectError(
             f"`{name}` is no feature of words or bands, so it names no groups",
             "P040",
             place=document.place("bias", "groups", index),
-            allowed=", ".join(sorted(words)),
-            hint=did_you_mean(name, sorted(words)),
+            allowed=", ".join(groups),
+            hint=did_you_mean(name, groups),
         )
-        for index, name in enumerate(features.bias.groups if features.bias else ())
-        if name not in words
+        for index, name in enumerate(bias.groups)
+        if name not in groups
     ]
+    steps = label.recipe.steps
+    # a truth value has two words; what else a label may hold, only the data tell
+    if label.recipe.raw.kind == "boolean" and [step.operator for step in steps] == ["words"]:
+        words = sorted(map(str, steps[0].arguments.values()))
+        if bias.favourable not in words:
+            problem = f"`{bias.favourable}` is no value of the label `{label.name}`"
+            place, hint = document.place("bias", "favourable"), did_you_mean(bias.favourable, words)
+            errors.append(ProjectError(problem, "P040", place=place, allowed=", ".join(words), hint=hint))
+    return errors
 
 
 def _roster_errors(features: FeatureSet, tables: Mapping[str, Table], document: Document) -> list[ProjectError]:

@@ -104,6 +104,12 @@ def test_groups_are_features_of_words(tmp_path: Path) -> None:
         example(tmp_path / "number", "years_at_company")
 
 
+def test_a_favourable_value_is_one_of_the_label(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="`Stayd` is no value of the label `attrition`") as wrong:
+        example(tmp_path / "misspelt", "gender], favourable: Stayd, max_difference: 0.9} #")
+    assert (wrong.value.code, wrong.value.hint) == ("P040", "did you mean `Stayed`?")
+
+
 def test_other_groups_publish_anew_and_build_nothing_again(tmp_path: Path) -> None:
     def steps(project: Project) -> dict[str, str]:
         return {step.label: step.fingerprint for step in later_steps(project, dict.fromkeys(project.sources, ()), "k")}
