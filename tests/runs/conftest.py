@@ -52,6 +52,12 @@ class Bench:
         """One run, in this process."""
         return run(self.project(), Options(only=only), listener)
 
+    def publish(self) -> RunRecord:
+        """One run that must publish; where it does not, its error is told."""
+        record = self.run()
+        assert record.outcome == "published", record.error
+        return record
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Change one place of a project file."""
         path = self.root / file

@@ -124,7 +124,7 @@ def test_another_day_is_a_dataset_of_its_own_and_leaves_the_current_version(publ
     published.edit(
         "features.yaml", "{pick: random_month_end, between: [2008-01-01, 2024-04-30], seed: 7}", f"{{at: {DAY}}}"
     )
-    assert published.run().outcome == "published"
+    published.publish()
     assert published.version.sha256["csv"] == found.sha256["csv"]
 
 
