@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.contracts.fitting import cell
-from potable.engines.base import Engine, collect
+from potable.engines.base import Engine, collect, union_all
 from potable.tables import BATCH, Table
 
 PROFILE = pa.schema(
@@ -88,7 +88,7 @@ def taken(
     queries, names = _cells(staged, table), pa.array(table.columns)
     if not queries:
         return joined(own), {}
-    counted = collect(engine, _union(queries))
+    counted = collect(engine, union_all(queries))
     counted = counted.set_column(0, "column", names.take(counted["column"]))
     counts = pc.greater(counted["rows"], 0)
     registers: dict[str, list[str]] = {}
@@ -160,9 +160,9 @@ def _cells(staged: ir.Table, table: Table) -> list[ir.Table]:
     numbers = [_values(rows, table, name, "float64") for name, kind in kinds.items() if kind == "number"]
     dates = [_dates(rows, table, name, days=kind == "day") for name, kind in kinds.items() if kind in ("day", "month")]
     words = [_values(rows, table, name, "string") for name, kind in kinds.items() if kind == "word"]
-    binned = [_binned(_union(numbers))] if numbers else []
-    found = [_counted(_union([*binned, *dates]), "number")] if binned or dates else []
-    found += [_counted(_union(words), "word")] if words else []
+    binned = [_binned(union_all(numbers))] if numbers else []
+    found = [_counted(union_all([*binned, *dates]), "number")] if binned or dates else []
+    found += [_counted(union_all(words), "word")] if words else []
     sketched = [name for name in table.columns if _is_sketched(table, name)]
     return [*found, _digests([_values(rows, table, name, "string") for name in sketched])] if sketched else found
 
@@ -218,7 +218,7 @@ def _is_sketched(table: Table, name: str) -> bool:
 def _digests(values: Sequence[ir.Table]) -> ir.Table:
     """The smallest digest of each column and register, as rows of a profile that count nothing."""
     # most values of a table of facts occur often, and are cheaper to group than to hash
-    there = _union([part.select("column", "value").distinct() for part in values])
+    there = union_all([part.select("column", "value").distinct() for part in values])
     digests = there.select("column", digest=there.value.hexdigest("md5"))
     least = digests.group_by("column", register=digests.digest.substr(0, 3)).agg(word=digests.digest.min())
     nothing = ibis.null("int64")
@@ -247,10 +247,3 @@ def _portion_rows(portion: Mapping[str, Any], table: Table) -> list[dict[str, An
         for (name, word), rows in counted.items()
         if rows
     ]
-
-
-def _union(queries: Sequence[ir.Table]) -> ir.Table:
-    union = queries[0]
-    for query in queries[1:]:
-        union = union.union(query)
-    return union

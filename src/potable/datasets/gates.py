@@ -13,11 +13,12 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from potable.engines.base import Engine, collect, scalars
+from potable.engines.base import Engine, by_column, collect, scalars, union_all
 from potable.errors import PrivacyRefusal
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _in_texts(
     if not texts:
         return
     cells = [people.select(column=ibis.literal(name), value=people[name]) for name in texts]
-    values = _union([part.filter(part.value.notnull()) for part in cells])
+    values = union_all([part.filter(part.value.notnull()) for part in cells])
     counted = values.group_by(["column", "value"]).agg(cells=values.count())
     runs = engine.map_batches(counted, _Runs(id_column), _runs_schema())
     roster = known.select("digest", "kind", "telling").distinct()
@@ -150,7 +151,7 @@ def _ambiguous(people: ir.Table, hits: pa.Table, known: ir.Table, engine: Engine
     if not weak.num_rows:
         return
     columns = sorted(set(weak["column"].to_pylist()))
-    cells = _union([people.select("subject", column=ibis.literal(name), value=people[name]) for name in columns])
+    cells = union_all([people.select("subject", column=ibis.literal(name), value=people[name]) for name in columns])
     names = weak.group_by(["column", "value", "digest"]).aggregate([])
     found = cells.inner_join(_lifted(engine, names), ["column", "value"])
     own = known.filter(~known.telling).group_by(_owner=known.subject, _digest=known.digest).agg(kind=known.kind.min())
@@ -182,13 +183,15 @@ def _in_numbers(people: ir.Table, numbers: Sequence[str], known: ir.Table, engin
 
 
 def _by_form(features: ir.Table, texts: Sequence[str], patterns: Patterns | None, engine: Engine) -> Iterator[Finding]:
-    for name in texts if patterns else ():
-        assert patterns
-        found: dict[str, int] = {}
-        for batch in engine.stream(features.select(name).distinct()):
-            for kind, count in patterns(batch.column(0)).items():
-                found[kind] = found.get(kind, 0) + count
-        yield from (Finding(name, f"{kind} by form", count) for kind, count in found.items())
+    import ibis
+
+    if not patterns or not texts:
+        return
+    values = [features.select(column=ibis.literal(name), value=features[name]).distinct() for name in texts]
+    found: Counter[tuple[str, str]] = Counter()
+    for name, part in by_column(engine, union_all(values)):
+        found.update({(name, kind): count for kind, count in patterns(part).items()})
+    yield from (Finding(name, f"{kind} by form", count) for (name, kind), count in found.items())
 
 
 def _known_schema() -> pa.Schema:
@@ -307,13 +310,6 @@ def _telling(kind: str, value: str) -> bool:
 def _number(kind: str, value: str) -> int | None:
     digits = _NO_DIGIT.sub("", value)
     return int(digits) if kind not in _NAMES and kind != "email" and 0 < len(digits) <= 18 else None
-
-
-def _union(relations: Sequence[ir.Table]) -> ir.Table:
-    union = relations[0]
-    for more in relations[1:]:
-        union = union.union(more)
-    return union
 
 
 def _lifted(engine: Engine, table: pa.Table) -> ir.Table:

@@ -5,13 +5,13 @@ Counts below `least` are never told apart: a class that small could be a person.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 
-from potable.engines.base import Engine, collect, scalars
+from potable.engines.base import Engine, collect, scalars, union_all
 
 BINS = 20
 MOST_WORDS = 12
@@ -42,19 +42,17 @@ def profile(rows: ir.Table, engine: Engine, *, least: int, hidden: Sequence[str]
             value = column.cast("float64")
             totals |= {f"min_{index}": value.min(), f"max_{index}": value.max()}
     found = scalars(engine, rows.agg(**totals))
+    shown = [index for index, name in enumerate(names) if name not in hidden]
+    numeric = [index for index in shown if _numeric(rows[names[index]])]
+    spans = {index: (found[f"min_{index}"], found[f"max_{index}"]) for index in numeric}
+    known = {index: (low, high) for index, (low, high) in spans.items() if None not in (low, high)}
+    histograms = _histograms(rows, {names[index]: span for index, span in known.items()}, engine)
+    words = _words(rows, [names[index] for index in shown if index not in spans], engine, least)
     out = []
     for index, name in enumerate(names):
-        column = rows[name]
-        bins: list[float | str] = []
-        counts: list[int] = []
-        if name in hidden:
-            pass
-        elif _numeric(column):
-            bins, counts = _histogram(column, found[f"min_{index}"], found[f"max_{index}"], engine)
-        else:
-            bins, counts = _words(column, engine, least)
+        bins, counts = histograms.get(name) or words.get(name) or ([], [])
         nulls, distinct = int(found[f"nulls_{index}"]), int(found[f"distinct_{index}"])
-        out.append(Distribution(name, str(column.type()), nulls, distinct, bins, _hidden(counts, least)))
+        out.append(Distribution(name, str(rows[name].type()), nulls, distinct, bins, _hidden(counts, least)))
     return out
 
 
@@ -62,26 +60,39 @@ def _numeric(column: ir.Value) -> bool:
     return bool(column.type().is_numeric() and not column.type().is_boolean())
 
 
-def _histogram(
-    column: ir.Value, low: float | None, high: float | None, engine: Engine
-) -> tuple[list[float | str], list[int]]:
-    if low is None or high is None:
-        return [], []
-    width = (high - low) / BINS or 1.0
-    slot = ((column.cast("float64") - low) / width).floor().cast("int64")
-    slots = column.as_table().select(slot=ibis.least(slot, BINS - 1)).filter(ibis._.slot.notnull())
-    table = collect(engine, slots.group_by("slot").agg(n=ibis._.count()))
-    counts = [0] * BINS
-    for row in table.to_pylist():
-        counts[row["slot"]] = row["n"]
-    return [round(low + width * index, 6) for index in range(BINS + 1)], counts
+_Drawn = dict[str, tuple[list[float | str], list[int]]]
+"""Bins and counts by column."""
 
 
-def _words(column: ir.Value, engine: Engine, least: int) -> tuple[list[float | str], list[int]]:
-    words = column.cast("string").name("word").as_table().filter(ibis._.word.notnull())
-    grouped = words.group_by("word").agg(n=ibis._.count()).filter(ibis._.n >= least)
-    top = collect(engine, grouped.order_by([ibis.desc("n"), "word"]).limit(MOST_WORDS)).to_pylist()
-    return [row["word"] for row in top], [row["n"] for row in top]
+def _histograms(rows: ir.Table, spans: Mapping[str, tuple[float, float]], engine: Engine) -> _Drawn:
+    """`BINS` equal bins between the least and the greatest value of each column, in one query."""
+    widths = {name: (high - low) / BINS or 1.0 for name, (low, high) in spans.items()}
+    counted = []
+    for name, (low, _) in spans.items():
+        slot = ((rows[name].cast("float64") - low) / widths[name]).floor().cast("int64")
+        slots = rows.select(column=ibis.literal(name), slot=ibis.least(slot, BINS - 1)).filter(ibis._.slot.notnull())
+        counted.append(slots.group_by(["column", "slot"]).agg(n=ibis._.count()))
+    bins = {name: [round(low + widths[name] * edge, 6) for edge in range(BINS + 1)] for name, (low, _) in spans.items()}
+    drawn: _Drawn = {name: (list(edges), [0] * BINS) for name, edges in bins.items()}
+    for row in collect(engine, union_all(counted)).to_pylist() if counted else ():
+        drawn[row["column"]][1][row["slot"]] = row["n"]
+    return drawn
+
+
+def _words(rows: ir.Table, names: Sequence[str], engine: Engine, least: int) -> _Drawn:
+    """The most frequent words of each column that occur at least `least` times, in one query."""
+    tops = []
+    for name in names:
+        words = rows.select(column=ibis.literal(name), word=rows[name].cast("string")).filter(ibis._.word.notnull())
+        grouped = words.group_by(["column", "word"]).agg(n=ibis._.count()).filter(ibis._.n >= least)
+        tops.append(grouped.order_by([ibis.desc("n"), "word"]).limit(MOST_WORDS))
+    drawn: _Drawn = {name: ([], []) for name in names}
+    found = collect(engine, union_all(tops)).to_pylist() if tops else []
+    for row in sorted(found, key=lambda row: (-row["n"], row["word"])):
+        bins, counts = drawn[row["column"]]
+        bins.append(row["word"])
+        counts.append(row["n"])
+    return drawn
 
 
 def _hidden(counts: list[int], least: int) -> list[int]:

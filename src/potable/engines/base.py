@@ -76,6 +76,29 @@ def scalars(engine: Engine, relation: ibis.Table) -> dict[str, Any]:
     return row
 
 
+def by_column(engine: Engine, cells: ibis.Table) -> Iterator[tuple[str, pa.Array]]:
+    """The values of (column, value) rows, by column, batch by batch."""
+    import pyarrow.compute as pc
+
+    for batch in engine.stream(cells):
+        for name in pc.unique(batch["column"]).to_pylist():
+            yield name, pc.filter(batch["value"], pc.equal(batch["column"], name))
+
+
+def kept(engine: Engine, relation: ibis.Table, directory: str) -> ibis.Table:
+    """`relation` computed once into `directory` (absolute, new), and read from its files from then on."""
+    parts = engine.write(relation, directory)
+    return engine.read([f"{directory}/{part.path}" for part in parts], relation.schema().to_pyarrow())
+
+
+def union_all(relations: Iterable[ibis.Table]) -> ibis.Table:
+    """All rows of `relations` (at least one), one after the other."""
+    import ibis
+
+    first, *rest = relations
+    return ibis.union(first, *rest) if rest else first
+
+
 def one_by_one(items: Iterable[Any], function: ItemFunction) -> Iterator[pa.RecordBatch]:
     """`function` over `items` in this process, lazily."""
     for item in items:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from potable.engines.base import Engine, Part, scalars
+from potable.engines.base import Engine, Part, kept, scalars
 from potable.errors import DataError
 from potable.features import assemble as assembly
 from potable.features import compile as compiling
@@ -63,9 +63,7 @@ class Bench:
 
     def kept(self, relation: ir.Table, name: str) -> ir.Table:
         """`relation` computed once, and read from its files from then on."""
-        directory = self.scratch / name
-        parts = self.engine.write(relation, str(directory))
-        return self.engine.read([str(directory / part.path) for part in parts], relation.schema().to_pyarrow())
+        return kept(self.engine, relation, str(self.scratch / name))
 
     def clear(self) -> None:
         """Remove the intermediate files."""
@@ -171,22 +169,16 @@ def _measured(bench: Bench, files: Files, spine: ir.Table, task: facts.TableTask
     rows = bench.engine.read(files[task.name], task.schema)
     compiled = compiling.compile_table(rows, spine, task, prefix=f"_{number}")
     relation = bench.kept(compiled.relation, f"table-{number}")
-    _refuse_ties(bench, relation, compiled, task)
-    marks = {name: relation[f"_{number}{name}"].max() for name in (facts.TWINS, facts.HUGE)}
-    found = scalars(bench.engine, relation.aggregate(**marks))
+    marks = {name: f"_{number}{name}" for name in (facts.TWINS, facts.HUGE)}
+    worst = {name: relation[column].max() for name, column in {**compiled.ties, **marks}.items()}
+    found = scalars(bench.engine, relation.aggregate(**worst))
+    if open_ := [name for name in compiled.ties if found[name]]:
+        raise _tied(task.name, task.table, open_)
     if found[facts.HUGE]:
         raise _too_large(task.name)
     if found[facts.TWINS] and scalars(bench.engine, facts.conflicts(rows, spine, task))["conflicts"]:
         raise _tied(task.name, task.table, [feature.name for feature in task.features])
     return assembly.Measured(relation, compiled.counts)
-
-
-def _refuse_ties(bench: Bench, relation: ir.Table, compiled: compiling.Compiled, task: facts.TableTask) -> None:
-    if not compiled.ties:
-        return
-    worst = relation.aggregate(**{name: relation[column].max() for name, column in compiled.ties.items()})
-    if open_ := [name for name, tied in scalars(bench.engine, worst).items() if tied]:
-        raise _tied(task.name, task.table, open_)
 
 
 def _tied(name: str, table: Table, outputs: Sequence[str]) -> DataError:

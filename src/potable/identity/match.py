@@ -7,13 +7,11 @@ placeholder, not an identifier.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from potable.engines.base import Engine, scalars
+from potable.engines.base import Engine, kept, scalars, union_all
 
 MAX_LINKS = 10
 """Different values of one namespace a key may stand beside before it stops linking."""
@@ -85,15 +83,3 @@ def components(nodes: ir.Table, edges: ir.Table, engine: Engine, directory: str)
         if not changed["n"]:
             return labels
     raise AssertionError("label propagation did not settle in 99 rounds")
-
-
-def kept(engine: Engine, relation: ir.Table, directory: str) -> ir.Table:
-    """`relation` computed once, and read from its files from then on."""
-    parts = engine.write(relation, directory)
-    return engine.read([f"{directory}/{part.path}" for part in parts], relation.schema().to_pyarrow())
-
-
-def union_all(relations: Iterable[ir.Table]) -> ir.Table:
-    """All rows of `relations`, one after the other."""
-    first, *rest = relations
-    return ibis.union(first, *rest) if rest else first

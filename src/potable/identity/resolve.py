@@ -15,8 +15,8 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from potable.engines.base import Engine, Part, scalars
-from potable.identity.match import EDGES, NODES, components, edges_of, kept, linking, nodes_of, union_all
+from potable.engines.base import Engine, Part, kept, scalars, union_all
+from potable.identity.match import EDGES, NODES, components, edges_of, linking, nodes_of
 from potable.tables import Table
 
 KEYS = pa.schema(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from potable.engines.base import Engine, collect, scalars
+from potable.engines.base import Engine, by_column, collect, scalars, union_all
 from potable.errors import PrivacyRefusal
 from potable.privacy import detect
 from potable.privacy.roster import canonical
@@ -44,11 +44,15 @@ def require_no_residue(
     Raises:
         PrivacyRefusal: G001, naming the columns and the kinds of identifiers found in them.
     """
+    import ibis
+
     found: dict[str, set[str]] = {column: set() for column in columns}
-    for column in columns:
-        for batch in engine.stream(rows.select(column).distinct()):
-            found[column] |= detect.count(batch.column(0)).keys()
-    for column, kind, telling in _matches(rows, columns, people.identifiers, engine) if columns else ():
+    if not columns:
+        return ()
+    texts = [rows.select(column=ibis.literal(column), value=rows[column]).distinct() for column in columns]
+    for column, values in by_column(engine, union_all(texts)):
+        found[column] |= detect.count(values).keys()
+    for column, kind, telling in _matches(rows, columns, people.identifiers, engine):
         if telling or _mostly_own(rows, column, people, engine):
             found[column].add(kind)
     exposed = {column: kinds for column, kinds in found.items() if kinds}
@@ -72,11 +76,8 @@ def _matches(
     values = [
         rows.select(column=ibis.literal(column), canonical=canonical(rows[column])).distinct() for column in columns
     ]
-    union = values[0]
-    for more in values[1:]:
-        union = union.union(more)
     known = identifiers.filter(identifiers.canonical != "").select("kind", "telling", "canonical")
-    met = union.inner_join(known, "canonical").select("column", "kind", "telling").distinct()
+    met = union_all(values).inner_join(known, "canonical").select("column", "kind", "telling").distinct()
     found = collect(engine, met.order_by("column", "kind", "telling")).to_pylist()
     return [(row["column"], row["kind"], row["telling"]) for row in found]
 
