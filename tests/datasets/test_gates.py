@@ -104,6 +104,18 @@ def test_a_number_that_is_somebody_elses_by_chance_is_not(scan):
     assert scan({"code": [100777, 100778, 100234, 5]}).findings == ()
 
 
+def test_one_day_count_that_is_its_own_person_s_number_is_chance(scan):
+    assert scan({"code": [100234, 6, 5, 4]}).findings == ()
+    assert scan({"code": [100234, None, None, None]}).findings == (Finding("code", "number", 1),)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_long_number_is_found_whoever_s_it_is(scan, place: int):
+    code = [5, 6, 7, 8]
+    code[place] = 234123412346
+    assert scan({"code": code}).findings == (Finding("code", "number", 1),)
+
+
 def test_the_key_itself_is_searched(scan):
     people = [(p[0], f"{p[4]}", *p[2:]) for p in PEOPLE]
     assert scan(people=people).findings == (Finding("employee_id", "id", 4),)

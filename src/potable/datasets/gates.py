@@ -1,9 +1,10 @@
 """The leak scan: the finished features searched for every identifier that is known of anybody.
 
-Every distinct text is cut into runs of words, and the runs are joined with the roster by their digests;
-every number is compared with the numbers of its own person. It shares no code with the redactor, so that a
-mistake there does not hide here. What is also an ordinary word or a small number (the rating "Low", the
-surname Low) only counts where it mostly stands in the row of its own person. Findings never hold values.
+Every distinct text is cut into runs of words, and the runs are joined with the roster by their digests. A
+long number is compared with everybody's, a short one with those of its own person. It shares no code with
+the redactor, so that a mistake there does not hide here. What is also an ordinary word (the rating "Low",
+the surname Low) or a short number only counts where it mostly stands in rows of its own person, a number in
+several of them. Findings never hold values.
 
 Entry: `leak_scan`, then `require_clean`.
 """
@@ -36,6 +37,8 @@ _LONGEST = 12
 """Words and numbers of the longest identifier searched for."""
 _LONG_NUMBER = 9
 _LONG_CODE = 6
+_SEVERAL = 3
+"""Cells below which a short number of one's own is chance: in any company some day count equals an employee number."""
 _NAMES = ("name", "full_name", "address")
 
 
@@ -165,21 +168,30 @@ def _ambiguous(people: ir.Table, hits: pa.Table, known: ir.Table, engine: Engine
 
 
 def _in_numbers(people: ir.Table, numbers: Sequence[str], known: ir.Table, engine: Engine) -> Iterator[Finding]:
-    """Columns whose numbers, where they are identifiers of anybody, are mostly those of their own person."""
+    """Columns that hold long numbers of anybody, or short ones that are those of their own person beyond chance."""
+    import ibis
+
     if not numbers:
         return
-    numeric = known.filter(known.number.notnull())
-    own = numeric.select(_owner="subject", _number="number").distinct()
-    met = people.inner_join(own, people.subject == own["_owner"])
-    equal = {name: (met[name].cast("float64") == met["_number"].cast("float64")).sum() for name in numbers}
-    counts = scalars(engine, met.agg(**equal))
-    anyones = numeric.select(number=numeric.number.cast("float64")).distinct()
-    for name in numbers:
-        if counts[name]:
-            values = people.group_by(number=people[name].cast("float64")).agg(cells=people.count())
-            hits = values.semi_join(anyones, "number")
-            if counts[name] * 2 > scalars(engine, hits.agg(n=hits.cells.sum()))["n"]:
-                yield Finding(name, "number", int(counts[name]))
+    cells = union_all(
+        [people.select("subject", column=ibis.literal(name), value=people[name].cast("float64")) for name in numbers]
+    )
+    cells = cells.filter(cells.value.notnull())
+    numeric = known.filter(known.number.notnull()).select("subject", value=known.number.cast("float64")).distinct()
+    # everybody's number once, and whose it is
+    met = cells.inner_join(numeric.select("value").distinct(), "value")
+    own = numeric.select(_owner="subject", _value="value")
+    met = met.left_join(own, [met.subject == own["_owner"], met.value == own["_value"]])
+    long = met.value >= 10 ** (_LONG_NUMBER - 1)
+    found = met.group_by("column").agg(
+        hits=met.count(where=~long), own=met["_owner"].count(where=~long), long=met.count(where=long)
+    )
+    filled = scalars(engine, people.agg(**{name: people[name].count() for name in numbers}))
+    for row in collect(engine, found).to_pylist():
+        mostly_own = row["own"] * 2 > row["hits"]
+        by_chance = row["own"] < _SEVERAL and row["own"] * 2 <= filled[row["column"]]
+        if count := row["long"] + (row["own"] if mostly_own and not by_chance else 0):
+            yield Finding(row["column"], "number", count)
 
 
 def _by_form(features: ir.Table, texts: Sequence[str], patterns: Patterns | None, engine: Engine) -> Iterator[Finding]:
