@@ -116,6 +116,7 @@ def test_a_suite_outside_the_project_is_refused(tmp_path: Path) -> None:
         notes_project(tmp_path / "project", source)
 
 
+@pytest.mark.long_on_spark
 def test_a_warning_leaves_the_rows_where_they_are(engine: Engine, tmp_path: Path) -> None:
     table = positive(severity="warn", mostly=0.9)
     made = judge(engine, tmp_path, table, paid("1", "-1", "-2"))

@@ -184,6 +184,7 @@ BATCHES = st.lists(
 )
 
 
+@pytest.mark.long_on_spark
 def test_one_reading_layers_and_a_naive_reading_agree(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
     @settings(max_examples=examples(engine, 12), deadline=None)
     @given(BATCHES, st.integers(0, 3))

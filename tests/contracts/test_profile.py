@@ -116,6 +116,7 @@ def cleaned(rows: list[Row]) -> list[Row]:
     return [{name: None if text == "" else text for name, text in row.items()} for row in rows]
 
 
+@pytest.mark.long_on_spark
 def test_every_row_is_counted_in_every_column_once_however_it_came(engine: Engine, tmp_path: Path) -> None:
     @settings(max_examples=examples(engine, 5), deadline=None)
     @given(ROWS, ROWS)

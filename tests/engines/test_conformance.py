@@ -252,6 +252,7 @@ def test_a_query_that_fails_shows_no_value(pair: Engine, tmp_path: Path, capfd: 
     assert "SECRET" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.long_on_spark
 def test_a_sort_larger_than_memory_spills(pair: Engine, tmp_path: Path) -> None:
     engine = opened(pair.name, tmp_path / "scratch", memory=400 << 20)
     # Spark's heap is half a gigabyte at least, of which a sort gets a part; what it sorts is larger than that on both

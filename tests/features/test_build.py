@@ -46,6 +46,7 @@ def content(world: World, built: Any) -> list[bytes]:
     return [repr(part.to_pydict()).encode() for part in parts]
 
 
+@pytest.mark.long_on_spark
 def test_columns_stand_in_the_order_of_the_file_with_the_label_last(world: World) -> None:
     plan = plan_of(
         world.path, MANY, as_of=DRAWN, label="any() in next 12mo from hrms.exits | words(true='Left', false='Stayed')"
@@ -63,6 +64,7 @@ def test_columns_stand_in_the_order_of_the_file_with_the_label_last(world: World
     assert not (world.path / "scratch" / "bucket-0").exists()
 
 
+@pytest.mark.long_on_spark
 def test_results_are_the_same_bytes_whatever_the_threads_and_the_order_of_the_input(
     world: World, tmp_path: Path
 ) -> None:
@@ -79,11 +81,13 @@ def test_results_are_the_same_bytes_whatever_the_threads_and_the_order_of_the_in
     engine.close()
 
 
+@pytest.mark.long_on_spark
 def test_rows_do_not_depend_on_the_number_of_buckets(world: World) -> None:
     plan, rows = plan_of(world.path, MANY, as_of=DRAWN), company()
     assert world.rows(world.build(plan, rows, buckets=4)) == world.rows(world.build(plan, rows))
 
 
+@pytest.mark.long_on_spark
 def test_the_draw_is_a_hash_of_seed_and_pseudonym_over_the_eligible_month_ends(world: World) -> None:
     plan = plan_of(world.path, {"hr.facts": {"n": "count()"}}, as_of=DRAWN, where="tenure_days >= 90")
     rows = world.rows(
@@ -146,6 +150,7 @@ def test_employments_tied_in_time_that_differ_are_an_error(world: World) -> None
     assert failure.value.code == "D004"
 
 
+@pytest.mark.long_on_spark
 def test_tables_without_rows_or_files_give_empty_features(world: World) -> None:
     plan = plan_of(world.path, MANY | {"hrms.people": {"gender": "value(gender)"}})
     files = world.files({"hrms.employment": [employed("ann", "2020-01-01")], "hr.facts": []}, plan.tables)

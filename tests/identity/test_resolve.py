@@ -121,6 +121,7 @@ def second(runs: list[Told]) -> Told:
     return runs[1]
 
 
+@pytest.mark.long_on_spark
 def test_records_that_share_a_key_are_one_person(first: Told) -> None:
     assert first.subject("emp_no", "E1") == first.subject("emp_no", "E9") == first.subject("email", "b@x.example")
     assert first.subject("emp_no", "E1") != first.subject("emp_no", "E2")
