@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pydantic import Field, field_validator
@@ -26,6 +27,7 @@ class Model(Declaration):
     items: list[Inner] = Field(default_factory=list)
     table: dict[str, Inner] = Field(default_factory=dict)
     either: str | list[str] = ""
+    forms: Literal["all"] | Inner | list[Inner] = "all"
     day: date | None = None
 
     @field_validator("name")
@@ -74,6 +76,19 @@ def test_an_unknown_key_has_place_suggestion_and_allowed_names(tmp_path: Path) -
 
 def test_unknown_keys_inside_mappings_are_suggested_too(tmp_path: Path) -> None:
     assert only(tmp_path, "name: a\ntable: {x: {labl: q}}").hint == "did you mean `label`?"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("3", "`forms`: Input should be 'all' or a mapping or a valid list"),
+        ("{gross: x}", "`forms.gross`: Input should be a valid integer"),
+        ("{gros: 1}", "unknown key `gros`"),
+        ("[{gross: 1}, {gross: x}]", "`forms.1.gross`: Input should be a valid integer"),
+    ],
+)
+def test_of_a_value_of_several_forms_the_nearest_is_told_once(tmp_path: Path, given: str, told: str) -> None:
+    assert only(tmp_path, f"name: a\nforms: {given}").problem.startswith(told)
 
 
 def test_all_mistakes_come_at_once_in_reading_order(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +33,10 @@ Resolver = Callable[[str], str]
 
 _REFERENCE = re.compile(r"\$\{(\w+):([^}]+)\}")
 _SECRET_NAMES = "token|bearer|password|passwd|passphrase|pwd|secret|credentials?|(api|access|secret|private)[_-]?key"
+_WANTED = "Input should be "
+_MAPPING = re.compile(
+    "a valid dictionary or (?:instance of [A-Za-z_]+|object to extract fields from)|a valid dictionary"
+)
 _SECRET_KEY = re.compile(rf"(^|[_-]|(?<=[a-z])(?=[A-Z]))(?i:{_SECRET_NAMES})s?$")
 _SECRET_VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bxox[baprs]-[\w-]{10,}"
@@ -86,11 +90,31 @@ class Document:
         try:
             return model.model_validate(self.data)
         except ValidationError as failure:
-            raise_all([self._located(model, error) for error in failure.errors(include_url=False)])
+            raise_all([self._located(model, error) for error in self._nearest(failure.errors(include_url=False))])
             raise
 
+    def _nearest(self, errors: Sequence[Any]) -> Iterator[Any]:
+        """The errors to tell: of a value that may have one of several forms, those of the form it comes nearest to."""
+        forms: dict[Key, list[Any]] = {}
+        for error in errors:
+            loc = self._own_path(error)
+            # pydantic names each form it tried in the path
+            before = next((loc[:index] for index, part in enumerate(error["loc"]) if loc[index:][:1] != (part,)), None)
+            if before is None:
+                yield error
+            else:
+                forms.setdefault(before, []).append(error)
+        for before, found in forms.items():
+            deepest = max(len(self._own_path(error)) for error in found)
+            found = [error for error in found if len(self._own_path(error)) == deepest]
+            if deepest > len(before) or len(found) == 1:
+                yield from found
+            else:
+                wanted = dict.fromkeys(error["msg"].removeprefix(_WANTED) for error in found)
+                yield {**found[0], "msg": _WANTED + " or ".join(wanted)}
+
     def _located(self, model: type[BaseModel], error: Any) -> ProjectError:
-        loc = self._own_path(error["loc"])
+        loc = self._own_path(error)
         name = ".".join(str(part) for part in loc) or "this file"
         kind = error["type"]
         if kind == "extra_forbidden":
@@ -108,7 +132,7 @@ class Document:
         if isinstance(inner, ProjectError):
             inner.place = inner.place or self.place(*loc)
             return inner
-        message = self._shown(error["msg"].removeprefix("Value error, "))
+        message = _MAPPING.sub("a mapping", self._shown(error["msg"].removeprefix("Value error, ")))
         given = error.get("input")
         given = self._shown(given) if isinstance(given, str) else given
         shown = json.dumps(given, ensure_ascii=False) if isinstance(given, str | int | float | bool) else ""
@@ -122,12 +146,13 @@ class Document:
             text = text.replace(value, self.resolved[value])
         return text
 
-    def _own_path(self, loc: tuple[str | int, ...]) -> Key:
+    def _own_path(self, error: Any) -> Key:
         """The error's path without the parts pydantic adds for unions and validators."""
         path: Key = ()
-        for index, part in enumerate(loc):
-            last = index == len(loc) - 1
-            if (*path, part) in self.places or last:
+        *_, last = error["loc"] or ((),)
+        for part in error["loc"]:
+            unwritten = part is last and error["type"] in ("missing", "extra_forbidden")
+            if (*path, part) in self.places or unwritten:
                 path = (*path, part)
         return path
 

@@ -1,0 +1,37 @@
+"""The small example is whole: it runs where it is made, without a server or a variable."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from potable.cli.app import cli
+from potable.project import load
+
+
+def call(*arguments: str) -> str:
+    done = CliRunner().invoke(cli, arguments, env={"POTABLE_NO_COLOR": "1"}, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_small_example_runs_from_its_own_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    assert f"next: potable -C {folder} check" in call("init", "--example", "churn", str(folder))
+    assert call("-C", str(folder), "test") == "crm.subscriptions: 1 of 1 test hold\n"
+    summary = json.loads(call("-C", str(folder), "run", "-o", "json"))
+    assert summary["outcome"] == "published"
+    project = load(folder)
+    version = project.lake().versions("customer_churn").last()[1]
+    assert version
+    text = project.lake().open.get(version["files"]["csv"]).decode()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len({row["customer_id"] for row in rows}) == len(rows) > 200
+    assert {row["churn"] for row in rows} == {"Left", "Stayed"}
+    with (folder / "data" / "customers.csv").open(encoding="utf-8") as file:
+        for customer in csv.DictReader(file):
+            assert not any(customer[name] in text for name in ("customer_id", "first_name", "email"))
