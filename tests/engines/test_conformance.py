@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -288,3 +290,17 @@ def test_an_interrupt_stays_one_when_it_comes_while_batches_are_made(tmp_path: P
             engine.write(engine.map_items([5], fn.interrupted, fn.NUMBERS), str(tmp_path / "out"))
     finally:
         engine.close()
+
+
+def test_duckdb_draws_no_progress_of_its_own_in_an_interactive_python(tmp_path: Path) -> None:
+    """There it draws by default, between the lines of ours; a process given its code as text counts as interactive."""
+    code = f"""
+from pathlib import Path
+import duckdb
+from potable.engines.duckdb import DuckDBEngine
+told = "SELECT current_setting('enable_progress_bar')"
+engine = DuckDBEngine(memory=1 << 30, threads=1, scratch=Path({str(tmp_path)!r}))
+print(duckdb.connect().execute(told).fetchone(), engine._connection.cursor().execute(told).fetchone())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "(True,) (False,)\n"

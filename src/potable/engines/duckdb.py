@@ -70,6 +70,8 @@ class DuckDBEngine:
             ) from failure
         self._connection: Any = self._ibis.con
         self._connection.execute("SET TimeZone = 'UTC'")
+        # in an interactive Python DuckDB would draw its own between ours
+        self._connection.execute("SET enable_progress_bar = false")
         self._connection.execute(f"SET partitioned_write_flush_threshold = {FLUSH_ROWS}")
         self._pool = Pool(threads)
         self._threads = threads
