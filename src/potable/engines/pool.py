@@ -147,7 +147,11 @@ def checked(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa
 
 def _died() -> EnvironmentFailure:
     return EnvironmentFailure(
-        "a worker process died", "E007", hint="the machine may be out of memory; lower `threads`", retryable=True
+        "a worker process died",
+        "E007",
+        hint="the machine may be out of memory: lower `threads`; a script of your own must start its run under"
+        ' `if __name__ == "__main__":`, for every worker reads it again',
+        retryable=True,
     )
 
 
