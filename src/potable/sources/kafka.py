@@ -46,6 +46,7 @@ class KafkaSource(Source[KafkaTable]):
     """Seconds to wait for brokers that say nothing."""
 
     snapshot: ClassVar[bool] = True
+    names_objects: ClassVar[bool] = True
     forgets: ClassVar[bool] = True
 
     @model_validator(mode="after")

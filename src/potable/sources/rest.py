@@ -123,6 +123,7 @@ class RestSource(Source[RestTable]):
     """How fast and how often the server may be asked."""
 
     snapshot: ClassVar[bool] = True
+    names_objects: ClassVar[bool] = True
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """Pages of every table as received: all, or those with records since the last time."""

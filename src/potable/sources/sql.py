@@ -78,6 +78,7 @@ class SqlSource(Source[SqlTable]):
     """URL of the database; take it from a reference."""
 
     snapshot: ClassVar[bool] = True
+    names_objects: ClassVar[bool] = True
     fixed_columns: ClassVar[bool] = True
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
