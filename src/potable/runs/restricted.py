@@ -19,7 +19,7 @@ from potable.contracts.references import judge, referring
 from potable.contracts.results import Result, stops
 from potable.contracts.structure import changes
 from potable.contracts.validate import Contract, Places, Standing, Validated, validate
-from potable.engines.base import Engine, Part
+from potable.engines.base import Engine, Part, scalars
 from potable.errors import DataError
 from potable.identity.match import normalise
 from potable.identity.resolve import KEYS, resolve
@@ -33,7 +33,7 @@ from potable.sources.groups import OBSERVED, grouped, observe_group, parse_group
 from potable.sources.groups import schema as group_schema
 from potable.store.log import Log
 from potable.store.manifest import Manifest, find, fingerprint
-from potable.tables import BATCH
+from potable.tables import BATCH, MISTYPED
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -160,10 +160,34 @@ def _listed(shop: Workshop, step: Step, reached: int, folder: str) -> ir.Table |
     if not blobs:
         return None
     parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
-    keys = parsed.select(*table.unique, BATCH)
+    keys = parsed.select(*table.unique, BATCH, MISTYPED)
     place = shop.lake.restricted.locate(folder)
     parts = shop.engine.write(keys, place)
-    return shop.engine.read([f"{place}/{part.path}" for part in parts], keys.schema().to_pyarrow())
+    listed = shop.engine.read([f"{place}/{part.path}" for part in parts], keys.schema().to_pyarrow())
+    lost = _unread_keys(listed, table.unique)
+    if unread := scalars(shop.engine, listed.agg(n=listed.count(where=lost)))["n"]:
+        raise _unlisted(step.name, table.unique, unread)
+    return listed.drop(MISTYPED)
+
+
+def _unread_keys(listed: ir.Table, keys: Sequence[str]) -> ir.BooleanValue:
+    """Whether the key of each listed record cannot be read; `_mistyped` names columns, which others may be."""
+    import ibis
+
+    wrong = listed[MISTYPED].notnull()
+    return wrong & ibis.or_(*(listed[name].isnull() for name in keys))
+
+
+def _unlisted(name: str, keys: Sequence[str], count: int) -> DataError:
+    """The error of keys that cannot be read: their records, which are there, would count as deleted."""
+    return DataError(
+        f"`{name}`: the list of keys its source has now cannot be read",
+        "D007",
+        given=f"{count:,} of its keys are not what the contract says of {', '.join(f'`{key}`' for key in keys)}",
+        hint="mend the types of these columns, or go back to the batch before: potable state rewind",
+        state="nothing counts as deleted; the last version stays current",
+        next="potable source preview",
+    )
 
 
 def _with_rows(files: Mapping[str, Sequence[Part]]) -> dict[str, list[Part]]:
