@@ -8,7 +8,7 @@ one table). Landing, hashing, typing, retries of a run and quarantine are not it
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -253,6 +253,10 @@ class Source(Declaration, Generic[T]):
     def names(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Everything a column of `table` could take from the object, for whoever writes the contract."""
         return self.observe(table, blob)
+
+    def promised(self, table: str, base: Path) -> Mapping[str, Sequence[str]]:
+        """What the system itself promises of a table's columns, such as `not null` and `indexed`."""
+        return {}
 
     def dialect(self, table: str, blob: Blob) -> frozenset[str]:
         """What was found out about how the object is written, and not declared: a kind and a value, `delimiter ;`.
