@@ -14,6 +14,7 @@ from tests.sources.test_keys import Clock, clock
 
 from potable.contracts.deletions import deleted_schema
 from potable.engines.base import Engine, collect
+from potable.errors import DataError
 from potable.project import Project
 from potable.sources.ingest import Landing, ingest
 from potable.store.manifest import Manifest
@@ -100,3 +101,24 @@ def test_deleted_records_leave_the_table_and_are_counted(staff: Staff, clock: Cl
     # who comes back is there again, known later
     staff.run("INSERT INTO notes VALUES ('E2','2024-02-05','0')")
     assert staff.staff(staff.judged()) == ["E2", "E3", "E4"]
+
+
+def test_keys_that_cannot_be_read_delete_nothing(
+    tmp_path_factory: pytest.TempPathFactory, engine: Engine, tmp_path: Path, clock: Clock
+) -> None:
+    whole = PEOPLE.replace("emp_no: {type: string", "emp_no: {type: integer")
+    made = open_notes(notes_project(tmp_path_factory.mktemp("numbers") / "project", whole), engine, tmp_path)
+    staff = Staff(made.root, made.shop)
+    staff.run(
+        "CREATE TABLE notes (emp_no, day TEXT, left TEXT)",
+        "INSERT INTO notes VALUES (1,'2024-01-01','0'), (2,'2024-01-02','0')",
+    )
+    staff.judged()
+    clock.now += timedelta(7)
+    staff.run("UPDATE notes SET emp_no = 'E-2' WHERE emp_no = 2")
+    with pytest.raises(DataError) as caught:
+        staff.judged()
+    assert (
+        caught.value.code == "D007" and "1 of its keys are not what the contract says of `emp_no`" in caught.value.given
+    )
+    assert "E-2" not in caught.value.text()

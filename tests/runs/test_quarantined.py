@@ -84,7 +84,7 @@ def test_list_counts_rows_by_reason(call: Call) -> None:
 def test_show_tells_where_each_record_stands_and_no_value(call: Call) -> None:
     found = facts(call("quarantine", "show", "notes.notes", "-o", "json"))
     assert [(item["object"], item["record"], item["batch"]) for item in found] == [
-        ("n.csv", n, 1) for n in (2, 3, 4, 6)
+        ("a.csv", n, 1) for n in (2, 3, 4, 6)
     ]
     assert found[0]["reasons"] == ["mistyped:day"] and found[0]["first_seen"]
     assert found[0]["values"]["emp_no"] == "Aaaa Aaaa" and found[0]["values"]["day"] == "2020-02-30"
@@ -148,7 +148,7 @@ def test_a_check_that_stops_a_replay_leaves_the_table_and_tells_what_it_found(ca
     (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
     assert (found["rows"], found["current"], found["stopped"]) == (4, True, True)
     shown = facts(call("quarantine", "show", "notes.notes", "--reason", "be_between", "-o", "json"))
-    assert [(item["object"], item["record"]) for item in shown] == [("n.csv", 4)]
+    assert [(item["object"], item["record"]) for item in shown] == [("a.csv", 4)]
     runs = sorted((notes / "lake/open/runs").glob("*.json"))
     assert json.loads(runs[-1].read_text())["tables"][0]["reasons"]["be_between:amount"] == 1
 

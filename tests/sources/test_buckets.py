@@ -183,6 +183,12 @@ def test_an_object_that_goes_between_listing_and_reading_is_told(fake: FakeS3, t
     assert "removed after it was listed" in told.problem
 
 
+def test_an_object_named_after_a_person_is_told_by_its_shape(fake: FakeS3, tmp_path: Path) -> None:
+    fake.objects = {"hr/Priya-0042.csv": b"a\n1\n"}
+    fake.faults = [(403, {}, b"<Error><Code>AccessDenied</Code></Error>")] * 2
+    assert "`Aaaaa-9999.csv` cannot be read: access denied" in refused(tmp_path, source(fake)).text()
+
+
 def test_an_object_that_changes_while_it_is_read_is_told(fake: FakeS3, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(places, "BLOCK", 1000)
     fake.objects = {"hr/a.csv": b"a\n" + b"1\n" * 1000}

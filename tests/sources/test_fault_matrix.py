@@ -237,6 +237,10 @@ class Api(World):
         records = [{"no": no, "name": "Ama"} for no in numbers(self.count)[number : number + 1]]
         return 200, {}, json.dumps({"data": records}).encode()
 
+    def other(self, number: int) -> dict[str, Any]:
+        """A record after the source system has changed its columns."""
+        return {"more": 1, "no": numbers(self.count)[number]}
+
     def handle(self, path: str, query: dict[str, list[str]]) -> Answer:
         if path == "/token":
             return 200, {}, b'{"access_token": "x"}'
@@ -266,7 +270,7 @@ class Api(World):
             "expired token": (401, {}, b""),
             "duplicate page": self.page(max(number - 1, 0)),
             "refused": (403, {}, b""),
-            "other columns": (200, {}, json.dumps({"data": [{"more": 1, "no": numbers(self.count)[number]}]}).encode()),
+            "other columns": (200, {}, json.dumps({"data": [self.other(number)]}).encode()),
         }
         many = 99 if name.endswith("for long") else 1
         self.met = 0
@@ -297,6 +301,11 @@ CELLS: dict[str, list[str]] = {
     "rest": [*API, *PROCESS],
 }
 """The faults that have a meaning for each kind of source, and are proven here."""
+KEYS: dict[str, list[str]] = {
+    "sql keys": ["reset", "changed", *PROCESS],
+    "rest keys": [*API, "shifted page", "short list", *PROCESS],
+}
+"""Faults while the keys that are there now are read; proven in `test_fault_matrix_keys`."""
 ELSEWHERE: dict[tuple[str, str], str] = {
     ("reset", "sql"): "test_postgres.py::test_a_killed_connection_lands_nothing_and_a_retry_everything",
     ("refused", "sql"): "test_postgres.py::test_what_postgres_refuses_is_told",
@@ -430,6 +439,7 @@ MEANINGS = {
     "expired token": "the token is not taken any more",
     "duplicate page": "a page comes twice",
     "shifted page": "records are deleted while pages are read",
+    "short list": "a list says that it ends before its end",
     "refused": "permission denied",
     "vanished": "a file or database that was there, or messages that were not read yet, are gone",
     "truncated": "a file is half written when it is landed",
@@ -451,21 +461,23 @@ What happens when a system or the machine fails while a source is landed. Each c
 fault at the first, a middle and the last object, page or chunk: the run with the fault lands all or commits nothing; what
 was landed before stays; one more run has every record once; another one adds nothing; the work that is repeated is counted
 and bounded by one run. `buckets` and `web` are files of any kind behind `s3://` and `https://`; a program (airbyte, singer) that
-ends in the middle stands under reset. Numbers name tests of the kind itself, below. An empty cell has no meaning for the kind, or is
+ends in the middle stands under reset. In `sql keys` and `rest keys` the fault comes while the keys that are there now are read
+(`incremental: {keys: …}`), and no record that is there ever counts as deleted: a list is whole, or not there. Numbers name tests of the kind itself, below. An empty cell has no meaning for the kind, or is
 not tested.
 """
 
 
 def page() -> str:
     """The matrix as one table."""
-    kinds = [*CELLS, "buckets", "web", "kafka", "kinesis", "airbyte", "singer"]
+    proven_here = {**CELLS, **KEYS}
+    kinds = [*proven_here, "buckets", "web", "kafka", "kinesis", "airbyte", "singer"]
     rows = [f"| fault | {' | '.join(kinds)} |", "| --- |" + " --- |" * len(kinds)]
     notes = list(dict.fromkeys(ELSEWHERE.values()))
     for fault, meaning in MEANINGS.items():
         cells = []
         for kind in kinds:
             there = ELSEWHERE.get((fault, kind))
-            proven = fault in CELLS.get(kind, [])
+            proven = fault in proven_here.get(kind, [])
             cells.append("proven" if proven else f"[{notes.index(there) + 1}]" if there else "")
         rows.append(f"| {fault}: {meaning} | {' | '.join(cells)} |")
     listed = [f"{number}. `tests/sources/{name}`" for number, name in enumerate(notes, 1)]
@@ -477,7 +489,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 
 def test_the_matrix_in_the_docs_is_this_one() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tests.sources.test_fault_matrix`"
-    assert {fault for faults in CELLS.values() for fault in faults} | {fault for fault, _ in ELSEWHERE} == {*MEANINGS}
+    assert {fault for faults in (*CELLS.values(), *KEYS.values()) for fault in faults} | {
+        fault for fault, _ in ELSEWHERE
+    } == {*MEANINGS}
 
 
 @pytest.mark.parametrize("name", dict.fromkeys(ELSEWHERE.values()))

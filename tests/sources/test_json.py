@@ -149,7 +149,7 @@ def test_a_damaged_document_is_refused(tmp_path: Path, data: str) -> None:
 def test_a_refusal_says_after_which_record(tmp_path: Path) -> None:
     data = "[" + '{"a":1},' * 500_000 + "oops]"
     assert refusal(source(), blob(tmp_path, data.encode())).startswith(
-        "`object` cannot be read: not well-formed JSON after record "
+        "`aaaaaa` cannot be read: not well-formed JSON after record "
     )
 
 

@@ -485,6 +485,79 @@ def test_avro_is_read_with_the_schemas_that_landed_beside_it(
     assert values([row for row in rows if row["_mistyped"] == "@record"], "_row") == [2, 3, 4, 5, 6, 7]
 
 
+def compiled(path: str, query: Any) -> Answer:
+    """A registry of Protobuf schemas; asked for them as text it gives text."""
+    from tests.sources import test_protobuf as of
+
+    refer = [{"name": "parts/money.proto", "subject": "money", "version": 2}]
+    known: dict[str, Any] = {
+        "/schemas/ids/1": {"schema": of.text(of.schema()), "references": refer, "schemaType": "PROTOBUF"},
+        "/schemas/ids/2": {"schema": json.dumps(FIRST)},
+        "/schemas/ids/3": {"schema": "////", "schemaType": "PROTOBUF"},
+        "/subjects/money/versions/2": {"id": 9, "schema": of.text(of.money()), "schemaType": "PROTOBUF"},
+    }
+    if path not in known:
+        return 404, {}, b'{"error_code": 40403, "message": "Schema not found"}'
+    text = {} if query.get("format") == ["serialized"] else {"schema": 'syntax = "proto3";'}
+    return 200, {}, json.dumps({**known[path], **text}).encode()
+
+
+def test_protobuf_is_read_with_the_schemas_that_landed_beside_it(
+    mock: Brokers, tmp_path: Path, topic: str, server: Server
+) -> None:
+    pytest.importorskip("google.protobuf", reason="protobuf is not installed")
+    from tests.sources import test_protobuf as of
+
+    server.handle = compiled
+    message = of.ALL(whole=7, text="é", tags={"a": 1}, maybe_big=5)
+    message.pay.units, message.pay.currency = 12, "EUR"
+    head = b"\0" + (1).to_bytes(4, "big")
+    good = [head + of.framed(message, *of.AT), head + of.framed(of.OUTER(id=9), 1), head + of.framed(of.ALL(), *of.AT)]
+    bad = [b"\0\0\0\0\x07x", b"\0\0\0\0\x02x", b"\0\0\0\0\x03x", b"plain", good[0][:-2], head, head + b"\x04\x02\x63"]
+    mock.send(topic, good[0], *bad, *good[1:], (b"k", None))
+    columns = {
+        "whole": {"type": "integer"},
+        "id": {"type": "integer"},
+        "text": {},
+        "maybe_big": {"type": "integer"},
+        "pay": {"path": "pay.units", "type": "decimal(12,2)"},
+        "tag": {"path": "tags.a", "type": "integer"},
+        "offset": {"path": "@offset", "type": "integer"},
+    }
+    keys = {"registry": {"url": f"{server.url}?team=hr"}}
+    made = World(tmp_path, declared(mock.at, topic, source=keys, value="protobuf", columns=columns))
+    made.ingest()
+    paths = [path for path, query, _ in server.requests if query == {"team": ["hr"], "format": ["serialized"]}]
+    assert sorted(paths) == [
+        "/schemas/ids/1", "/schemas/ids/2", "/schemas/ids/3", "/schemas/ids/7", "/subjects/money/versions/2"
+    ]  # fmt: skip
+    assert len(server.requests) == len(paths)
+    server.handle = lambda path, query: pytest.fail("parsing asks nobody")
+    rows = sorted(made.rows(), key=lambda row: row["_row"])
+    read = [row for row in rows if row["_mistyped"] is None]
+    assert values(read, "_row", "whole", "id", "text", "maybe_big", "tag") == [
+        (1, 7, None, "é", 5, 1),
+        (9, None, 9, None, None, None),
+        (10, 0, None, None, None, None),
+        (11, None, None, None, None, None),
+    ]
+    assert str(read[0]["pay"]) == "12.00" and read[2]["pay"] is None
+    assert values([row for row in rows if row["_mistyped"] == "@record"], "_row") == [2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_registry_that_gives_no_compiled_schemas_is_told(
+    mock: Brokers, world: Callable[..., World], topic: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = {"schema": 'syntax = "proto3";', "schemaType": "PROTOBUF"}
+    server.answers = [(200, {}, json.dumps(answer).encode())]
+    mock.send(topic, b"\0\0\0\0\x01\0x")
+    failure = world(mock, value="protobuf", source={"registry": {"url": server.url}}).refused()
+    assert (failure.code, failure.retryable) == ("E001", False) and "format=serialized" in failure.problem
+    monkeypatch.setitem(sys.modules, "potable.sources.protobuf", None)
+    failure = world(mock, value="protobuf", source={"registry": {"url": server.url}}).refused()
+    assert (failure.code, failure.next) == ("E006", "pip install 'potable[protobuf]'")
+
+
 @pytest.mark.parametrize(
     "answer", [(404, {}, b"<html>no such page"), (404, {}, b'{"error": "x"}'), (401, {}, SECRET.encode())]
 )
@@ -656,8 +729,9 @@ def test_settings_the_client_does_not_take_are_told(tmp_path: Path) -> None:
         ({"security": {"ca": "x"}}, {}, "need `tls: true`"),
         ({"security": {"tls": True, "certificate": "x"}}, {}, "go together"),
         ({"brokers": ""}, {}, "at least 1 character"),
-        ({}, {"value": "avro"}, "needs a `registry`"),
-        ({}, {"value": "protobuf"}, "Input should be"),
+        ({}, {"value": "avro"}, "need a `registry`"),
+        ({}, {"value": "protobuf"}, "need a `registry`"),
+        ({}, {"value": "thrift"}, "Input should be"),
         ({}, {"columns": {"a": {"path": "@ofset"}}}, "nothing a message has"),
         ({}, {"columns": {"a": {"path": "@key.id"}}}, "needs `key: json`"),
     ],

@@ -226,3 +226,13 @@ def test_dates_are_typed(mariadb: str, tmp_path: Path) -> None:
     )
     made = source(reader(mariadb), {"d": {"type": "date"}, "n": {"type": "decimal(5,2)"}})
     assert values(rows(made, tmp_path), "d", "n") == [(date(2020, 2, 29), Decimal("1.50"))]
+
+
+def test_what_the_database_promises_of_columns_is_told(mariadb: str, tmp_path: Path) -> None:
+    run(
+        mariadb,
+        "DROP TABLE IF EXISTS people",
+        "CREATE TABLE people (id INT UNIQUE, `updated at` DATETIME NOT NULL, a INT, INDEX (`updated at`, a))",
+    )
+    found = source(mariadb, {"id": {}}).promised("people", tmp_path)
+    assert found == {"id": ["indexed"], "updated at": ["not null", "indexed"]}

@@ -309,3 +309,16 @@ def test_naive_and_zoned_moments_are_typed_in_utc(postgres: str, tmp_path: Path)
     query = "SELECT '2020-01-31 10:00+05:30'::timestamptz AS z, '2020-01-31 04:30'::timestamp AS n"
     (found,) = rows(source(postgres, columns, query=query), tmp_path)
     assert found["z"] == found["n"] == datetime(2020, 1, 31, 4, 30)
+
+
+def test_what_the_database_promises_of_columns_is_told(postgres: str, tmp_path: Path) -> None:
+    filled(
+        postgres,
+        """DROP TABLE IF EXISTS people; CREATE TABLE people (id int PRIMARY KEY, "Updated'At" timestamptz NOT NULL, a text, b int);
+        CREATE INDEX ON people ("Updated'At", a); CREATE INDEX ON people (b) WHERE b > 1; ALTER TABLE people DROP COLUMN a""",
+    )
+    found = source(postgres, {"id": {}}).promised("people", tmp_path)
+    assert found == {"id": ["not null", "indexed"], "Updated'At": ["not null"]}
+    filled(postgres, """CREATE INDEX ON people ("Updated'At")""")
+    assert source(postgres, {"id": {}}).promised("people", tmp_path)["Updated'At"] == ["not null", "indexed"]
+    assert source(postgres, {"id": {}}, query="SELECT 1 AS id").promised("people", tmp_path) == {}

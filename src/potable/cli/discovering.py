@@ -19,6 +19,7 @@ import pyarrow as pa
 from ruamel.yaml import YAML
 
 from potable import plugins
+from potable.cli.reading import reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
 from potable.cli.sources import known_source
@@ -61,7 +62,8 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
             hint="leave --write away and take over what you want",
         )
     tables = document.data.get("tables") or {name: {}}
-    first = preview(_source(document, dict.fromkeys(tables, _PLACEHOLDER)), base=root, rows=1)
+    source = _source(document, dict.fromkeys(tables, _PLACEHOLDER))
+    first = preview(source, base=root, rows=1)
     columns = {table: _columns(item.seen or ()) for table, item in first.items()}
     if empty := [table for table, found in columns.items() if not found]:
         raise DataError(
@@ -72,6 +74,9 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
         )
     seen, left_out = _read(document, columns, root, rows)
     found = {table: _table(columns[table], item.rows, words) for table, item in seen.items()}
+    for table, (facts, lines) in found.items():
+        facts["incremental"], more = reading_on(source.tables[table], facts, source.promised(table, root))
+        lines += more
     for table, paths in left_out.items():
         found[table][1].append(f"# repeats in a record, so it is a table of its own: {', '.join(paths)}")
     text = _text(document, tables, found)
@@ -166,7 +171,14 @@ def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dic
     if checks := list(_checks(hints, open_words)):
         lines += ["checks:", *(f"  - {check}" for check in checks)]
     facts = {
-        name: {"path": columns[name], "type": hint.type, "category": guesses[name].category, "key": guesses[name].key}
+        name: {
+            "path": columns[name],
+            "type": hint.type,
+            "format": hint.format,
+            "required": hint.required,
+            "category": guesses[name].category,
+            "key": guesses[name].key,
+        }
         for name, hint in hints.items()
     }
     return {"rows": rows.num_rows, "columns": facts, "unique": unique}, lines

@@ -52,7 +52,7 @@ def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], 
 
 
 def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list[dict[str, Any]], str]:
-    """Facts and text: single records of a table, values as shapes.
+    """Facts and text: single records of a table, values as shapes; `exported` has the names of objects.
 
     Raises:
         ProjectError: P031, the project has no such table.
@@ -60,6 +60,7 @@ def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list
     """
     found = _held(project, name)
     contract = project.tables[name]
+    told_name = project.sources[name.split(".", 1)[0]].naming.told
     facts, rows = [], []
     for record in records(project, found, reason=reason, limit=limit):
         cells = {**{column: value for column, value in record.cells.items() if value is not None}}
@@ -68,7 +69,7 @@ def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list
         masked = {column: text if column in harmless else shape(text) for column, text in texts.items()}
         facts.append(
             {
-                "object": record.object,
+                "object": told_name(record.object),
                 "record": record.row,
                 "batch": record.batch,
                 "first_seen": record.first_seen,
@@ -77,7 +78,7 @@ def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list
             }
         )
         told = ", ".join(f"{column}={masked[column]}" for column in _named(record, masked))
-        place = f"{plain(record.object)}, record {record.row:,}"
+        place = f"{plain(told_name(record.object))}, record {record.row:,}"
         rows.append([place, record.batch, record.first_seen[:10], "; ".join(record.reasons), told])
     if not rows:
         return facts, f"nothing of `{name}` is held back" + (f" for `{plain(reason)}`" if reason else "")

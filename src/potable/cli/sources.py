@@ -23,7 +23,8 @@ _WIDEST = 40
 def previewed(root: Path, name: str, *, wanted: str | None, rows: int) -> tuple[dict[str, Any], str]:
     """Facts and text about the first `rows` records of the tables of source `name`, or of one of them.
 
-    Values of columns without a category, or with another than `none`, are shown as shapes.
+    Values of columns without a category, or with another than `none`, are shown as shapes, names of objects as
+    `sources.names` tells them.
 
     Raises:
         ProjectError: the source's file is wrong, or has no table `wanted` (P031).
@@ -36,7 +37,8 @@ def previewed(root: Path, name: str, *, wanted: str | None, rows: int) -> tuple[
         raise ProjectError(f"source `{name}` has no table `{wanted}`", "P031", hint=hint, allowed=", ".join(known))
     found = preview(source, base=root.resolve(), rows=rows)
     chosen = {table: item for table, item in found.items() if wanted in (None, table)}
-    facts = {table: _facts(source.tables[table], item) for table, item in chosen.items()}
+    told = source.naming.told
+    facts = {table: _facts(source.tables[table], item, told(item.object)) for table, item in chosen.items()}
     texts = [_text(f"{name}.{table}", source.tables[table], facts[table], item) for table, item in chosen.items()]
     return facts, "\n\n".join([*texts, "nothing was landed; next: potable check"])
 
@@ -53,7 +55,7 @@ def known_source(root: Path, name: str) -> None:
         raise ProjectError(f"the project has no source `{name}`", "P031", hint=hint, allowed=", ".join(known))
 
 
-def _facts(contract: Table, item: Preview) -> dict[str, Any]:
+def _facts(contract: Table, item: Preview, name: str) -> dict[str, Any]:
     columns = []
     for name, column in contract.columns.items():
         values = item.rows[name]
@@ -69,7 +71,7 @@ def _facts(contract: Table, item: Preview) -> dict[str, Any]:
         )
     declared = {path.lstrip("/") for name, column in contract.columns.items() for path in column.paths(name)}
     new = sorted(column for column in item.seen or () if column not in declared)
-    return {"object": item.object, "rows": item.rows.num_rows, "columns": columns, "undeclared": new}
+    return {"object": name, "rows": item.rows.num_rows, "columns": columns, "undeclared": new}
 
 
 def _unreadable(rows: pa.Table, name: str) -> int:
@@ -87,7 +89,7 @@ def _shown(column: Column, value: Any) -> str | None:
 def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> str:
     if not item.object:
         return f"{name}: the source offers nothing for it"
-    lines = [f"{name}: {facts['rows']:,} records from {plain(item.object)}"]
+    lines = [f"{name}: {facts['rows']:,} records from {plain(facts['object'])}"]
     rows = []
     for column in facts["columns"]:
         first = [_cut(text) if text is not None else "-" for text in column["first"][:3]]

@@ -24,7 +24,6 @@ from potable.runs.record import (
 )
 from potable.runs.workshop import Workshop
 from potable.store.manifest import Manifest
-from potable.tables import Table
 
 
 def facts(shop: Workshop, version: tuple[Version, bool] | None) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
             deleted=manifest.counts.get("deleted", 0),
             reasons=manifest.facts["reasons"],
             checks=tuple(CheckRecord(**check) for check in found),
-            drift=tuple(_with_policy(shop.project.tables[name], item) for item in manifest.facts["drift"]),
+            drift=tuple(_drifts(shop, name, manifest)),
             nulls=manifest.facts["nulls"],
             cells_nulled=manifest.counts["cells"],
             protected_rows=protected.get("rows", 0),
@@ -77,8 +76,11 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
         )
 
 
-def _with_policy(table: Table, drift: Mapping[str, Any]) -> dict[str, Any]:
-    return {**drift, "policy": getattr(table.drift, drift["change"])}
+def _drifts(shop: Workshop, name: str, manifest: Manifest) -> Iterator[dict[str, Any]]:
+    """What drifted, with its policy; the name of an object as anybody may read it."""
+    policy, naming = shop.project.tables[name].drift, shop.project.sources[name.split(".", 1)[0]].naming
+    for drift in manifest.facts["drift"]:
+        yield {**drift, "first": naming.told(drift["first"]), "policy": getattr(policy, drift["change"])}
 
 
 def _references(shop: Workshop) -> Mapping[str, Any]:

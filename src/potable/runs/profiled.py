@@ -126,11 +126,8 @@ def looked(parsed: ir.Table, table: Table, *, engine: Engine, scratch: str, fres
 
 def _landed(project: Project, source: str, table: str) -> list[Blob]:
     lake = project.lake()
-    return [
-        Blob(item.name, lake.restricted.locate(""), item.path, item.zstd, item.bytes, item.batch, item.skip)
-        for item in current(lake.batches(source)).objects.values()
-        if table in item.tables
-    ]
+    landed = [item for item in current(lake.batches(source)).objects.values() if table in item.tables]
+    return project.sources[source].blobs(landed, lake.restricted.locate(""))
 
 
 def as_texts(table: Table) -> Table:

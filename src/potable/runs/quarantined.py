@@ -24,7 +24,6 @@ from potable.project import Project, memory_bytes
 from potable.runs.plan import Step, validate_steps
 from potable.runs.record import RunRecord
 from potable.runs.restricted import stopped_path
-from potable.sources.base import Blob, Landed
 from potable.sources.ingest import Raw, current
 from potable.store.layout import Lake
 from potable.store.manifest import Manifest, find
@@ -130,7 +129,9 @@ def original(project: Project, table: str, record: Record) -> bytes:
     name, short = table.split(".", 1)
     lake = project.lake()
     landed = current(lake.batches(name)).objects[record.object]
-    return project.sources[name].record(short, _blob(lake, landed), record.row)
+    source = project.sources[name]
+    (blob,) = source.blobs([landed], lake.restricted.locate(""))
+    return source.record(short, blob, record.row)
 
 
 def taken_back(project: Project, before: Held, after: Held) -> tuple[int, int]:
@@ -218,7 +219,3 @@ def _runs(lake: Lake) -> Iterator[RunRecord]:
 
 def _listed(lake: Lake, folder: str) -> list[str]:
     return [lake.restricted.locate(path) for path in lake.restricted.list(folder) if path.endswith(".parquet")]
-
-
-def _blob(lake: Lake, item: Landed) -> Blob:
-    return Blob(item.name, lake.restricted.locate(""), item.path, item.zstd, item.bytes, item.batch, item.skip)

@@ -26,7 +26,7 @@ from potable.contracts.keyed import PLACE, with_known_key
 from potable.contracts.masks import place_of
 from potable.engines.base import Engine
 from potable.errors import EnvironmentFailure, ProjectError
-from potable.sources.base import Blob, Landed, Source
+from potable.sources.base import Landed, Source
 from potable.sources.everything import everything
 from potable.sources.groups import grouped, parse_group
 from potable.sources.groups import schema as group_schema
@@ -99,7 +99,7 @@ def _require_comparable(source: Source[Any], table: str) -> None:
 
 def _parsed(source: Source[Any], table: str, landed: Sequence[Landed], landing: Landing, engine: Engine) -> ir.Table:
     root = landing.store.locate("")
-    blobs = [Blob(item.name, root, item.path, item.zstd, item.bytes, item.batch, item.skip) for item in landed]
+    blobs = source.blobs(landed, root)
     schema = group_schema(source.tables[table])
     return engine.map_items(list(grouped(blobs)), partial(parse_group, source, table), schema)
 

@@ -16,10 +16,10 @@ from potable.contracts.aggregates import Whole
 from potable.contracts.arguments import OTHER_TABLE
 from potable.contracts.profile import joined
 from potable.contracts.references import judge, referring
-from potable.contracts.results import Result, shape, stops
+from potable.contracts.results import Result, stops
 from potable.contracts.structure import changes
 from potable.contracts.validate import Contract, Places, Standing, Validated, validate
-from potable.engines.base import Engine, Part
+from potable.engines.base import Engine, Part, scalars
 from potable.errors import DataError
 from potable.identity.match import normalise
 from potable.identity.resolve import KEYS, resolve
@@ -28,12 +28,12 @@ from potable.runs.checkup import read_profile, write_profile
 from potable.runs.drifted import described
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
-from potable.sources.base import Blob, Landed, Source
+from potable.sources.base import Blob, Source
 from potable.sources.groups import OBSERVED, grouped, observe_group, parse_group
 from potable.sources.groups import schema as group_schema
 from potable.store.log import Log
 from potable.store.manifest import Manifest, find, fingerprint
-from potable.tables import BATCH
+from potable.tables import BATCH, MISTYPED
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -48,12 +48,14 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     source_name, short = step.name.split(".", 1)
     source, table = shop.project.sources[source_name], shop.project.tables[step.name]
     reached, before = _earlier(shop, step)
+    root = shop.lake.restricted.locate("")
     landed = [item for item in shop.landed[source_name] if short in item.tables and item.batch > reached]
-    blobs = [_blob(shop, item) for item in landed]
+    blobs = source.blobs(landed, root)
     seen = drift.Seen(**before.facts["seen"]).plus(_seen(shop.engine, source, short, blobs))
-    ours = {item.name: _blob(shop, item) for item in shop.landed[source_name] if short in item.tables}
-    drifts = _told(source, described(source, short, drift.compare(table, seen, fixed=source.fixed_columns), ours))
-    drift.refuse(step.name, table, drifts)
+    mine = [item for item in shop.landed[source_name] if short in item.tables]
+    ours = {blob.name: blob for blob in source.blobs(mine, root)}
+    drifts = described(source, short, drift.compare(table, seen, fixed=source.fixed_columns), ours)
+    drift.refuse(step.name, table, told(source, drifts))
     parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
     aside = attempt.replace("validated/", "quarantine/", 1)
     locate = shop.lake.restricted.locate
@@ -66,8 +68,8 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         standing=_standing(shop, before, {item.name: item.batch for item in shop.landed[source_name]}),
         listed=_listed(shop, step, reached, f"{attempt}/scratch/listed"),
     )
-    drifts += _told(source, changes(table, made.structure))
-    drift.refuse(step.name, table, drifts)
+    drifts += changes(table, made.structure)
+    drift.refuse(step.name, table, told(source, drifts))
     assert made.profile is not None
     profile = joined(profiled.cells, made.profile)
     files = {
@@ -111,9 +113,9 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     return done
 
 
-def _told(source: Source[Any], drifts: Iterable[drift.Drift]) -> list[drift.Drift]:
-    """Drifts as open records tell them: a document is about one person, whom its name may tell."""
-    return [replace(item, first=shape(item.first)) if source.of_one else item for item in drifts]
+def told(source: Source[Any], drifts: Iterable[drift.Drift]) -> list[drift.Drift]:
+    """Drifts as anybody may read them: the name of an object may tell a person."""
+    return [replace(item, first=source.naming.told(item.first)) for item in drifts]
 
 
 def stopped_path(step: Step) -> str:
@@ -153,14 +155,39 @@ def _listed(shop: Workshop, step: Step, reached: int, folder: str) -> ir.Table |
     source_name, short = step.name.split(".", 1)
     source, table = shop.project.sources[source_name], shop.project.tables[step.name]
     landed = shop.landed[source_name]
-    blobs = [_blob(shop, item) for item in landed if item.keys_of == short and item.batch > reached]
+    lists = [item for item in landed if item.keys_of == short and item.batch > reached]
+    blobs = source.blobs(lists, shop.lake.restricted.locate(""))
     if not blobs:
         return None
     parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
-    keys = parsed.select(*table.unique, BATCH)
+    keys = parsed.select(*table.unique, BATCH, MISTYPED)
     place = shop.lake.restricted.locate(folder)
     parts = shop.engine.write(keys, place)
-    return shop.engine.read([f"{place}/{part.path}" for part in parts], keys.schema().to_pyarrow())
+    listed = shop.engine.read([f"{place}/{part.path}" for part in parts], keys.schema().to_pyarrow())
+    lost = _unread_keys(listed, table.unique)
+    if unread := scalars(shop.engine, listed.agg(n=listed.count(where=lost)))["n"]:
+        raise _unlisted(step.name, table.unique, unread)
+    return listed.drop(MISTYPED)
+
+
+def _unread_keys(listed: ir.Table, keys: Sequence[str]) -> ir.BooleanValue:
+    """Whether the key of each listed record cannot be read; `_mistyped` names columns, which others may be."""
+    import ibis
+
+    wrong = listed[MISTYPED].notnull()
+    return wrong & ibis.or_(*(listed[name].isnull() for name in keys))
+
+
+def _unlisted(name: str, keys: Sequence[str], count: int) -> DataError:
+    """The error of keys that cannot be read: their records, which are there, would count as deleted."""
+    return DataError(
+        f"`{name}`: the list of keys its source has now cannot be read",
+        "D007",
+        given=f"{count:,} of its keys are not what the contract says of {', '.join(f'`{key}`' for key in keys)}",
+        hint="mend the types of these columns, or go back to the batch before: potable state rewind",
+        state="nothing counts as deleted; the last version stays current",
+        next="potable source preview",
+    )
 
 
 def _with_rows(files: Mapping[str, Sequence[Part]]) -> dict[str, list[Part]]:
@@ -309,7 +336,3 @@ def _seen(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]
             shape = found.get(name, frozenset()) | {what}
             found[name] = shapes.setdefault(shape, shape)
     return drift.observe(source.tables[table], observed, dialects, {blob.name: blob.batch for blob in blobs})
-
-
-def _blob(shop: Workshop, item: Landed) -> Blob:
-    return Blob(item.name, shop.lake.restricted.locate(""), item.path, item.zstd, item.bytes, item.batch, item.skip)

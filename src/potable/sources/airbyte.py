@@ -52,6 +52,7 @@ class AirbyteSource(Source[AirbyteTable], Program):
     """The connector's configuration; secrets by reference. It reaches the program in a private file."""
 
     snapshot: ClassVar[bool] = True
+    names_objects: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _something_to_run(self) -> Self:

@@ -8,7 +8,7 @@ one table). Landing, hashing, typing, retries of a run and quarantine are not it
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from potable.declarations import Declaration
 from potable.errors import DataError, EnvironmentFailure
+from potable.sources.names import NOTHING_KNOWN, Naming, words
 from potable.sources.onwards import State
 from potable.store.objects import Store
 from potable.tables import Table
@@ -130,6 +131,12 @@ class Blob:
     batch: int = 1
     """Number of the batch it came with."""
     skip: tuple[int, ...] = ()
+    naming: Naming = NOTHING_KNOWN
+
+    @property
+    def shown(self) -> str:
+        """Its name as messages tell it."""
+        return self.naming.told(self.name)
 
     def open(self) -> BinaryIO:
         """The bytes as received.
@@ -141,7 +148,7 @@ class Blob:
             raw = _store(self.store).open(self.path)
         except FileNotFoundError:
             raise EnvironmentFailure(
-                f"`{self.name}` is listed as landed, but the raw zone no longer holds it",
+                f"`{self.shown}` is listed as landed, but the raw zone no longer holds it",
                 "E002",
                 given=self.path,
                 hint="bring the object back from a backup; if it was removed on purpose, land the source again",
@@ -168,10 +175,34 @@ class Source(Declaration, Generic[T]):
     """Whether `arrivals` always lists everything there is, so that names it no longer lists are gone."""
     forgets: ClassVar[bool] = False
     """Whether the system may have forgotten what it offered once, so that it is never read again from the start."""
-    of_one: ClassVar[bool] = False
-    """Whether an object is about one person, so that its name may tell who."""
+    names_objects: ClassVar[bool] = False
+    """Whether the connector makes up the names of objects, of tables and counts, so that they tell nobody."""
     fixed_columns: ClassVar[bool] = False
     """Whether every object has every column, so that one that lacks a column has drifted."""
+
+    @property
+    def globs(self) -> Iterable[str]:
+        """What the declaration says of the names of objects; its words may be told."""
+        return [self.source, *self.tables]
+
+    @property
+    def naming(self) -> Naming:
+        """How names of its objects are told where anybody may read them."""
+        return Naming(words(self.globs), tuple(self._harmless()), self.names_objects)
+
+    def _harmless(self) -> Iterator[str]:
+        """What columns that are declared harmless take from names."""
+        for table in self.tables.values():
+            for name, column in table.columns.items():
+                if "@object" in column.paths(name) and column.declared_category == "none":
+                    yield column.extract or "(.*)"
+
+    def blobs(self, landed: Iterable[Landed], root: str) -> list[Blob]:
+        """Landed objects as parsers take them, from the store at `root`."""
+        naming = self.naming
+        return [
+            Blob(item.name, root, item.path, item.zstd, item.bytes, item.batch, item.skip, naming) for item in landed
+        ]
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """What the system offers now; relative paths start at `base`, the project folder.
@@ -222,6 +253,10 @@ class Source(Declaration, Generic[T]):
     def names(self, table: str, blob: Blob) -> frozenset[str] | None:
         """Everything a column of `table` could take from the object, for whoever writes the contract."""
         return self.observe(table, blob)
+
+    def promised(self, table: str, base: Path) -> Mapping[str, Sequence[str]]:
+        """What the system itself promises of a table's columns, such as `not null` and `indexed`."""
+        return {}
 
     def dialect(self, table: str, blob: Blob) -> frozenset[str]:
         """What was found out about how the object is written, and not declared: a kind and a value, `delimiter ;`.

@@ -30,12 +30,14 @@ from obstore.exceptions import (
 from obstore.store import from_url
 from pydantic import SecretStr
 
+from potable.sources.names import Naming
 from potable.sources.places import CHANGED, GONE, Blocks, Fetch, File, is_data, literal, matching, unread
 
 _RETRIES = 5
 _STATUS = re.compile(r"status code: (\d{3})")
 _SLOWEST = 20
 """A block may take this many times the time-out altogether."""
+_UNKNOWN = Naming()
 
 
 class Bucket:
@@ -43,7 +45,9 @@ class Bucket:
 
     far = True
 
-    def __init__(self, source: str, url: str, storage: Mapping[str, SecretStr], *, timeout: float) -> None:
+    def __init__(
+        self, source: str, url: str, storage: Mapping[str, SecretStr], *, timeout: float, naming: Naming = _UNKNOWN
+    ) -> None:
         """Open the store, and look whether `url` names one object.
 
         Args:
@@ -51,11 +55,12 @@ class Bucket:
             url: `s3://bucket/folder`, a glob below it, or one object.
             storage: settings of the store beside those of the environment.
             timeout: seconds to wait for a store that says nothing.
+            naming: how names of objects are told in messages.
 
         Raises:
             EnvironmentFailure: E001, its settings are wrong, or it cannot be reached.
         """
-        self._source, self.shown = source, url
+        self._source, self.shown, self._told = source, url, naming.told
         scheme, _, rest = url.partition("://")
         container, _, path = rest.partition("/")
         self._root = f"{scheme}://{container}"
@@ -95,8 +100,8 @@ class Bucket:
         with self._reporting(self._root):
             return from_url(self._root, config=given or None, client_options=options, retry_config=retries)
 
-    def _head(self, key: str) -> _Object | None:
-        with self._reporting(f"{self._root}/{key}"):
+    def _head(self, key: str, shown: str = "") -> _Object | None:
+        with self._reporting(f"{self._root}/{shown or key}"):
             try:
                 return _Object.of(obstore.head(self._store, key))
             except FileNotFoundError:
@@ -113,7 +118,8 @@ class Bucket:
                 found = [_Object.of(meta) for meta in listing["objects"]]
             else:
                 found = [_Object.of(meta) for part in obstore.list(self._store, folder or None) for meta in part]
-                folders = {item.key for item in found if not item.size and not self._head(item.key)}
+                empty = [item.key for item in found if not item.size]
+                folders = {key for key in empty if not self._head(key, self._told(key))}
         kept = [item for item in found if item.key not in folders and item.key != folder]
         return self._listings.setdefault((folder, flat), sorted(kept, key=lambda item: item.key))
 
@@ -125,6 +131,7 @@ class Bucket:
     def _fetch(self, name: str, item: _Object, start: int, end: int) -> bytes:
         """Bytes of an object, as long as it is the one that was listed."""
         wanted: Any = {"range": (start, end)}
+        name = self._told(name)
         if item.tag and not item.tag.startswith("W/"):
             wanted["if_match"] = item.tag
         with self._reporting(name):

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -53,8 +53,6 @@ D = TypeVar("D", bound=DocumentTable)
 
 class DocumentSource(FileSource[D]):
     """A folder of documents of one kind."""
-
-    of_one: ClassVar[bool] = True
 
     def fields(self, table: D, blob: Blob, wanted: frozenset[str]) -> Mapping[str, str]:
         """The texts of a document by path, those of `wanted` at least, where it has them.

@@ -27,4 +27,4 @@ def everything(source: Source[Any], table: str, *, base: Path) -> Iterator[pa.Re
     # other tables of the system are not asked for
     alone = source.model_copy(update={"tables": {table: source.tables[table]}})
     for arrival in alone.arrivals(base):
-        yield from source.parse(table, offered(arrival))
+        yield from source.parse(table, offered(source, arrival))

@@ -86,6 +86,16 @@ class FileSource(Source[F]):
     def _scheme(self) -> str:
         return self.path.partition("://")[0].lower() if "://" in self.path else ""
 
+    @property
+    def globs(self) -> Iterator[str]:
+        """The declared names, without the folder they are below."""
+        yield from super().globs
+        parts = self.path.partition("?")[0].split("/") if self._scheme in _WEB else self.path.split("/")
+        magic = next((place for place, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+        yield from parts[magic:] if glob.has_magic(self.path) or "." in parts[-1] else ()
+        for table in self.tables.values():
+            yield from filter(None, [*table.patterns, table.members])
+
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """The files that match, by path below the folder, and the members of zip archives among them."""
         place = self._place(base)
@@ -114,7 +124,7 @@ class FileSource(Source[F]):
         if self._scheme in _STORES:
             from potable.sources.buckets import Bucket
 
-            return Bucket(self.source, self.path, self.storage, timeout=self.timeout)
+            return Bucket(self.source, self.path, self.storage, timeout=self.timeout, naming=self.naming)
         if self._scheme in _WEB:
             try:
                 from potable.sources.web import Web
@@ -167,8 +177,9 @@ def unreadable(blob: Blob, why: str, *, row: int | None = None) -> DataError:
     """The error for an object that cannot be parsed; `why` must not quote its content."""
     at = f" after record {row}" if row else ""
     return DataError(
-        f"`{blob.name}` cannot be read: {why}{at}",
+        f"`{blob.shown}` cannot be read: {why}{at}",
         "D007",
+        given=blob.path,
         hint="have the source system export it again; the raw zone keeps what arrived",
         state="the object stays in the raw zone; nothing of this step was written, the last version is current",
         next="potable run",
@@ -179,8 +190,8 @@ def _gzip(raw: BinaryIO) -> Any:
     try:
         from isal import igzip
     except ModuleNotFoundError:
-        return gzip.GzipFile(fileobj=raw)
-    return igzip.IGzipFile(fileobj=raw)
+        return gzip.GzipFile(fileobj=raw, mode="rb")
+    return igzip.IGzipFile(fileobj=raw, mode="rb")
 
 
 def _inside(file: File) -> list[Arrival] | None:

@@ -87,12 +87,14 @@ def ingest(
     known = _unstamped(before) if fresh else before
     # what offers them may be a program, which has to end when landing fails
     with closing(cast("Any", source.arrivals(base, state))) as arrivals:
-        for landed in _landed(arrivals, source.source, landing.store, known, threads):
+        for landed in _landed(arrivals, source, landing.store, known, threads):
             # what comes back as it once was, is what it was
             if not landed.batch and (batch := raw.former.get((landed.name, _content(landed)))):
                 landed = replace(landed, batch=batch)
             if landed.name in now:
-                raise EnvironmentFailure(f"source `{source.source}` offers `{landed.name}` twice", "E001")
+                raise EnvironmentFailure(
+                    f"source `{source.source}` offers `{source.naming.told(landed.name)}` twice", "E001"
+                )
             now[landed.name] = landed
             if progress:
                 progress(1, landed.bytes)
@@ -190,7 +192,7 @@ def _content(landed: Landed | None) -> tuple[object, ...] | None:
 
 
 def _landed(
-    arrivals: Iterator[Arrival], source: str, store: Store, before: Mapping[str, Landed], threads: int
+    arrivals: Iterator[Arrival], source: Source[Any], store: Store, before: Mapping[str, Landed], threads: int
 ) -> Iterator[Landed]:
     """Land arrivals side by side, never more than a few at once in memory."""
     waiting: set[Future[Landed]] = set()
@@ -204,7 +206,7 @@ def _landed(
             yield future.result()
 
 
-def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) -> Landed:
+def _land(arrival: Arrival, source: Source[Any], store: Store, before: Landed | None) -> Landed:
     if before and arrival.stamp and arrival.stamp == before.stamp:
         return replace(before, tables=arrival.tables, skip=arrival.skip)
     try:
@@ -213,16 +215,16 @@ def _land(arrival: Arrival, source: str, store: Store, before: Landed | None) ->
             if before and before.sha256 == sha256:
                 return replace(before, tables=arrival.tables, stamp=arrival.stamp, skip=arrival.skip)
             zstd = not start.startswith(_PACKED)
-            path = f"raw/{source}/objects/{sha256[:2]}/{sha256}{'.zst' if zstd else ''}"
+            path = f"raw/{source.source}/objects/{sha256[:2]}/{sha256}{'.zst' if zstd else ''}"
             stored = _put_small(store, path, whole, zstd) if whole is not None else store.size(path)
             if stored is None and copy:
                 stored = store.put(path, copy.chunks())
             elif stored is None:
                 with arrival.open() as stream:
-                    stored = store.put(path, _written(stream, sha256, arrival.name, zstd))
+                    stored = store.put(path, _written(stream, sha256, source.naming.told(arrival.name), zstd))
     except OSError as failure:
         raise EnvironmentFailure(
-            f"source `{source}`: `{arrival.name}` cannot be read ({type(failure).__name__})",
+            f"source `{source.source}`: `{source.naming.told(arrival.name)}` cannot be read ({type(failure).__name__})",
             "E002" if isinstance(failure, FileNotFoundError) else "E001",
             hint="was it removed or moved, and may this user read it?",
             state="nothing was landed from this source; the last version stays current",

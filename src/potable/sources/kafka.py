@@ -2,7 +2,7 @@
 
 Offsets and objects stand in one manifest that is written last, so that a killed landing begins again where
 it began, and nothing is lost or doubled. Messages are landed as received and decoded when they are parsed.
-The landed form and its parsing are `streams`, the cluster is `cluster`, schemas are `avro`.
+The landed form and its parsing are `streams`, the cluster is `cluster`, schemas are `registry`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from potable.sources import streams
-from potable.sources.avro import Registry, SchemaRegistry
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.cluster import Cluster, Security, Span
 from potable.sources.onwards import State
+from potable.sources.registry import Registry, SchemaRegistry
 from potable.sources.streams import Chunk, Schemas, StreamTable, gone
 
 
@@ -41,18 +41,19 @@ class KafkaSource(Source[KafkaTable]):
     security: Security = Security()
     """Encryption and credentials."""
     registry: SchemaRegistry | None = None
-    """Schema registry, for Avro."""
+    """Schema registry, for Avro and Protobuf."""
     timeout: float = Field(default=30.0, gt=0)
     """Seconds to wait for brokers that say nothing."""
 
     snapshot: ClassVar[bool] = True
+    names_objects: ClassVar[bool] = True
     forgets: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _schemas_can_be_had(self) -> Self:
         for name, table in self.tables.items():
             if table.needs_registry and self.registry is None:
-                raise ValueError(f"table `{name}` is in Avro, which needs a `registry`")
+                raise ValueError(f"table `{name}` has keys or values whose schemas need a `registry`")
         return self
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:

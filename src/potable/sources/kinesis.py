@@ -75,6 +75,7 @@ class KinesisSource(Source[KinesisTable]):
     """Seconds to wait for an answer."""
 
     snapshot: ClassVar[bool] = True
+    names_objects: ClassVar[bool] = True
     forgets: ClassVar[bool] = True
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:

@@ -1,4 +1,4 @@
-"""E-mails (.eml): one record per message, of its headers, its form lines and its text.
+"""E-mails (.eml, and .msg as Outlook saves them): one record per message, of its headers, its form lines and its text.
 
 A column's path is the name of a header (`Subject`; case does not matter), the label of a line (`Employee number:
 E0012`), `@text`, `@from` (the sender's address), `@date` (ISO 8601), `@attachments` (their names, as a JSON list) or
@@ -19,6 +19,7 @@ from email.utils import parseaddr, parsedate_to_datetime
 
 from lxml import etree
 
+from potable.errors import MissingExtra
 from potable.sources.base import Blob
 from potable.sources.documents import DocumentSource, DocumentTable, Unread, content, decoded, form_lines
 
@@ -42,6 +43,8 @@ class MailSource(DocumentSource[MailTable]):
 
     def fields(self, table: MailTable, blob: Blob, wanted: frozenset[str]) -> Mapping[str, str]:
         data = content(blob)
+        if data.startswith(b"\xd0\xcf\x11\xe0"):
+            return _of_outlook(data, wanted)
         if len(_NESTS.findall(data)) > _MOST_NESTED or len(_BOUNDARY.findall(data)) > _MOST_PARTS:
             raise Unread("beyond the limits of a message")
         try:
@@ -49,6 +52,14 @@ class MailSource(DocumentSource[MailTable]):
             return _read(message, wanted)
         except (MessageError, RecursionError, etree.LxmlError):
             raise Unread("damaged") from None
+
+
+def _of_outlook(data: bytes, wanted: frozenset[str]) -> dict[str, str]:
+    try:
+        from potable.sources import outlook
+    except ModuleNotFoundError as absent:
+        raise MissingExtra(absent.name or "olefile", "email") from None
+    return outlook.read(data, wanted, header=_header, seen=_seen)
 
 
 def _read(message: Message, wanted: frozenset[str]) -> dict[str, str]:

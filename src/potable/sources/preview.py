@@ -33,9 +33,9 @@ class _Offered(Blob):
         return self.arrival.open()
 
 
-def offered(arrival: Arrival) -> Blob:
+def offered(source: Source[Any], arrival: Arrival) -> Blob:
     """What arrives as if it had landed."""
-    return _Offered(arrival.name, "", "", False, 0, skip=arrival.skip, arrival=arrival)
+    return _Offered(arrival.name, "", "", False, 0, skip=arrival.skip, naming=source.naming, arrival=arrival)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def preview(source: Source[Any], *, base: Path, rows: int) -> dict[str, Preview]
 
 
 def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | None, rows: int) -> Preview:
-    blob = offered(arrival)
+    blob = offered(source, arrival)
     held = [before.rows] if before else []
     wanted = rows - (before.rows.num_rows if before else 0)
     try:
@@ -82,7 +82,7 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
         seen = source.names(table, blob)
     except OSError as failure:
         raise EnvironmentFailure(
-            f"source `{source.source}`: `{arrival.name}` cannot be read ({type(failure).__name__})",
+            f"source `{source.source}`: `{source.naming.told(arrival.name)}` cannot be read ({type(failure).__name__})",
             "E002" if isinstance(failure, FileNotFoundError) else "E001",
             hint="was it removed or moved, and may this user read it?",
             retryable=True,

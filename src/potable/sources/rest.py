@@ -123,6 +123,7 @@ class RestSource(Source[RestTable]):
     """How fast and how often the server may be asked."""
 
     snapshot: ClassVar[bool] = True
+    names_objects: ClassVar[bool] = True
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """Pages of every table as received: all, or those with records since the last time."""
@@ -152,14 +153,16 @@ class RestSource(Source[RestTable]):
         asked = table.incremental.keys
         others = {"endpoint": asked.endpoint or table.endpoint, "params": {**table.params, **asked.params}}
         rows = 0
-        for number, page in enumerate(self._pages(service, table.model_copy(update=others), None), 1):
+        for number, page in enumerate(self._pages(service, table.model_copy(update=others), None, table.unique), 1):
             rows += page.records
             yield Arrival(f"{label}-{number:06d}.json", (), Held(page.body), keys_of=name)
         if not rows:
             raise no_keys(self.source, name)
 
-    def _pages(self, service: Service, table: RestTable, reading: Reading | None) -> Iterator[Page]:
-        """Each page of a table."""
+    def _pages(
+        self, service: Service, table: RestTable, reading: Reading | None, needed: Sequence[str] = ()
+    ) -> Iterator[Page]:
+        """Each page of a table; its records all have the columns that are `needed`."""
 
         def fetch(url: httpx.URL, check: Callable[[Page], None]) -> Page:
             def read(body: bytes, headers: httpx.Headers) -> Page:
@@ -169,6 +172,7 @@ class RestSource(Source[RestTable]):
                     page = JsonPage(body, headers, read_page(body), table.records)
                     if not isinstance(page.at(table.records), list):
                         raise Astray(f"a page has no list at `{table.records}`")
+                    _require(table, page.listed, needed)
                 check(page)
                 return page
 
@@ -326,6 +330,14 @@ def _met(table: RestTable, records: Sequence[Any], reading: Reading) -> tuple[in
         convert(declared, texts), lambda number: json.dumps(records[number], sort_keys=True, ensure_ascii=True).encode()
     )
     return tuple(sorted(set(range(1, len(records) + 1)) - {number + 1 for number in new}))
+
+
+def _require(table: RestTable, records: Sequence[Any], needed: Sequence[str]) -> None:
+    """Refuse a page whose records lack a column: in a list of keys they would count as deleted."""
+    known = [record if isinstance(record, dict) else {} for record in records]
+    for name in needed:
+        if column(known, table.columns[name].paths(name)).null_count:
+            raise ValueError(f"a record in the list of keys has no `{name}`")
 
 
 def _records(table: RestTable, blob: Blob, *, read: Callable[[bytes], Any] = read_json) -> list[Any]:

@@ -37,6 +37,7 @@ class SingerSource(Source[SingerTable], Program):
     it gives unasked."""
 
     snapshot: ClassVar[bool] = True
+    names_objects: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _one_way_each(self) -> Self:

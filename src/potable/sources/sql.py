@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +78,7 @@ class SqlSource(Source[SqlTable]):
     """URL of the database; take it from a reference."""
 
     snapshot: ClassVar[bool] = True
+    names_objects: ClassVar[bool] = True
     fixed_columns: ClassVar[bool] = True
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
@@ -129,6 +130,14 @@ class SqlSource(Source[SqlTable]):
     def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
         """The columns the table had when it was landed."""
         return frozenset(_landed(blob).schema_arrow.names)
+
+    def promised(self, table: str, base: Path) -> Mapping[str, Sequence[str]]:
+        """Which columns of a table are never null, and which begin an index."""
+        origin = _origin(table, self.tables[table])
+        if origin.query:
+            return {}
+        with connected(self.source, self.url, base, [origin]) as session:
+            return session.promised(origin)
 
     def _columns(self, session: Session, origin: Origin) -> list[Found]:
         """The columns; each once, or values could not be told apart."""

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from potable.errors import EnvironmentFailure
+from potable.errors import EnvironmentFailure, MissingExtra
 from potable.sources.base import Blob
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.originals import missing
@@ -39,8 +39,11 @@ _FRAMED = 5
 """Bytes before a value that names its schema: a zero and the number of the schema."""
 _WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 Decode = Callable[[bytes], Any]
-Schemas = Callable[[int], list[str] | None]
-"""Texts of a schema and those it refers to, these first; None for one nobody knows."""
+Schemas = Callable[[str, int], list[str] | None]
+"""Texts of a schema of a form and those it refers to, these first; None for one nobody knows."""
+Known = tuple[str, int]
+"""A schema: its form and its number."""
+_WITH_SCHEMA = ("avro", "protobuf")
 
 
 class StreamTable(Table):
@@ -49,9 +52,9 @@ class StreamTable(Table):
     columns: dict[str, Column] = Field(min_length=1)
     """Columns by name, in output order. Paths are dotted paths in the value, or `@key` (`@key.PATH`), `@partition`,
     `@offset`, `@timestamp`, `@header.NAME` and `@deleted`, which is true for a message without a value."""
-    value: Literal["json", "avro"] = "json"
-    """Form of values: JSON objects, or Avro records whose schemas a registry has."""
-    key: Literal["text", "json", "avro"] = "text"
+    value: Literal["json", "avro", "protobuf"] = "json"
+    """Form of values: JSON objects, or Avro records or Protobuf messages whose schemas a registry has."""
+    key: Literal["text", "json", "avro", "protobuf"] = "text"
     """Form of keys."""
     tombstones: Literal["rows", "none"] = "rows"
     """What messages without a value are: rows with nothing but their key and place, or no records."""
@@ -67,13 +70,13 @@ class StreamTable(Table):
                     allowed = ", ".join((*_OF_MESSAGE, "@key.PATH", "@header.NAME"))
                     raise ValueError(f"column `{name}`: `{path}` is nothing a message has; there are {allowed}")
                 if path.startswith("@key.") and self.key == "text":
-                    raise ValueError(f"column `{name}`: `{path}` needs `key: json` or `key: avro`")
+                    raise ValueError(f"column `{name}`: `{path}` needs `key: json`, `avro` or `protobuf`")
         return self
 
     @property
     def needs_registry(self) -> bool:
         """Whether schemas are needed to read it."""
-        return "avro" in (self.value, self.key)
+        return not {self.value, self.key}.isdisjoint(_WITH_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class Chunk:
     def __init__(self, table: StreamTable, stream: str, schemas: Schemas | None) -> None:
         self._table, self._schemas = table, schemas
         self._lines = [json.dumps({"potable": _FORM, "stream": stream})]
-        self._known: set[int] = set()
+        self._known: set[Known] = set()
         self._bytes = 0
         self.messages = 0
         self.first = 0
@@ -129,18 +132,19 @@ class Chunk:
         """Add a message, and what is needed to read it."""
         if self._schemas:
             for form, data in ((self._table.key, message.key), (self._table.value, message.value)):
-                if form == "avro" and (number := schema_number(data)) is not None:
-                    self._add_schema(number, self._schemas)
+                if form in _WITH_SCHEMA and (number := schema_number(data)) is not None:
+                    self._add_schema(form, number, self._schemas)
         self.first = self.first if self.messages else message.offset
         self.messages += 1
         line = message.line()
         self._lines.append(line)
         self._bytes += len(line)
 
-    def _add_schema(self, number: int, schemas: Schemas) -> None:
-        if number not in self._known:
-            self._known.add(number)
-            self._lines.append(json.dumps({"schema": number, "definitions": schemas(number)}))
+    def _add_schema(self, form: str, number: int, schemas: Schemas) -> None:
+        if (form, number) not in self._known:
+            self._known.add((form, number))
+            line = {"schema": number, "definitions": schemas(form, number)}
+            self._lines.append(json.dumps(line if form == "avro" else {**line, "form": form}))
 
     def data(self) -> bytes:
         """The object's bytes."""
@@ -210,11 +214,12 @@ class _Row:
 
 
 def _decoded(table: StreamTable, blob: Blob) -> Iterator[_Row]:
-    decoders: dict[int, Decode | None] = {}
+    decoders: dict[Known, Decode | None] = {}
     ordinal = 0
     for message in _lines(blob):
         if not isinstance(message, Message):
-            decoders[message["schema"]] = _decoder(message["definitions"])
+            form = message.get("form", "avro")
+            decoders[form, message["schema"]] = _decoder(form, message["definitions"])
             continue
         ordinal += 1
         if message.value is None and table.tombstones == "none":
@@ -254,7 +259,7 @@ def _split(read: Callable[[int], bytes]) -> Iterator[bytes]:
         raise EOFError
 
 
-def _value(form: str, data: bytes, decoders: Mapping[int, Decode | None]) -> Any:
+def _value(form: str, data: bytes, decoders: Mapping[Known, Decode | None]) -> Any:
     """What a key or value says.
 
     Raises:
@@ -264,18 +269,24 @@ def _value(form: str, data: bytes, decoders: Mapping[int, Decode | None]) -> Any
         # producers that use a registry put the number of the schema before the JSON too
         return read_json(data if schema_number(data) is None else data[_FRAMED:])
     number = schema_number(data)
-    decode = decoders.get(number) if number is not None else None
+    decode = decoders.get((form, number)) if number is not None else None
     if decode is None:
         raise ValueError("no schema is known for it")
     return decode(data[_FRAMED:])
 
 
-def _decoder(definitions: list[str] | None) -> Decode | None:
+def _decoder(form: str, definitions: list[str] | None) -> Decode | None:
     if definitions is None:
         return None
-    from potable.sources.avro import decoder
+    if form == "avro":
+        from potable.sources import avro
 
-    return decoder(definitions)
+        return avro.decoder(definitions)
+    try:
+        from potable.sources import protobuf
+    except ModuleNotFoundError:
+        raise MissingExtra("protobuf", "protobuf") from None
+    return protobuf.decoder(definitions)
 
 
 def _texts(rows: Sequence[_Row], paths: tuple[str, ...]) -> pa.StringArray:

@@ -8,6 +8,7 @@ that tell records apart.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -32,6 +33,12 @@ _CANDIDATES = (
     *(("timestamp" if "%H" in form else "date", form) for form in _FORMATS),
 )
 """Types that are tried, the narrowest first, with the form of dates."""
+_CHANGED = re.compile(
+    r"((sys|row|record|rec|db|meta)_)?(last_?)?(update|updated|modify|modified|modification|change|changed|recorded|write)"
+    r"(_?(at|on|date|time|datetime|ts|timestamp|stamp|utc))|systemmodstamp|last_?(updated|modified|changed|update|change)"
+    r"|(updated|modified|changed|recorded)"
+)
+"""Names of columns that a system sets whenever it writes a record; of those set once, as `created_at`, none."""
 _MOST = "most "
 """How the names of counts begin that are the most of any value."""
 
@@ -49,6 +56,11 @@ class Suggestion:
     at_least_zero: bool = False
     evidence: str = ""
     """What it is taken from, without a value."""
+
+
+def tells_of_changes(name: str) -> bool:
+    """Whether a column, by its name in snake_case, tells when a record was changed or recorded."""
+    return bool(_CHANGED.fullmatch(name))
 
 
 def suggested(texts: pa.StringArray) -> Suggestion:

@@ -7,14 +7,17 @@ every value in its canonical text form. Order, chunks, parts and what is new are
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from potable.errors import EnvironmentFailure
+
+NOT_NULL, INDEXED = "not null", "indexed"
+"""What a database promises of a column; an index counts where the column comes first in it."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,10 @@ class Session(ABC):
     def reason(self, failure: Exception) -> Reason:
         """What a failure of the driver means."""
 
+    def promised(self, origin: Origin) -> dict[str, list[str]]:
+        """What the database promises of a table's columns (`NOT_NULL`, `INDEXED`), where it tells."""
+        return {}
+
     def cancel(self) -> bool:
         """Stop what the session is busy with, from another thread; false where it must come to its end."""
         return False
@@ -166,3 +173,12 @@ def unreachable(source: str, reason: Reason, code: str = "E001", *, name: str = 
         next="potable doctor",
         retryable=reason.passing,
     )
+
+
+def listed(found: Iterable[tuple[str, Iterable[Sequence[Any]]]]) -> dict[str, list[str]]:
+    """What is promised by column, of rows that begin with the name of one by promise."""
+    columns: dict[str, list[str]] = {}
+    for word, rows in found:
+        for name in dict.fromkeys(row[0] for row in rows):
+            columns.setdefault(name, []).append(word)
+    return columns

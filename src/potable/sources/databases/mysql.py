@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from potable.errors import EnvironmentFailure, MissingExtra, did_you_mean
 from potable.sources.databases import base as why
 from potable.sources.databases import forms
-from potable.sources.databases.base import Found, Origin, Reason, Select, Session
+from potable.sources.databases.base import INDEXED, NOT_NULL, Found, Origin, Reason, Select, Session, listed
 
 _ROWS = 5_000
 _START = (
@@ -110,6 +110,18 @@ class MysqlSession(Session):
             while rows := cursor.fetchmany(_ROWS):
                 columns = zip(kinds, zip(*rows, strict=True), strict=True)
                 yield forms.batch(names, (_canonical(kind, values) for kind, values in columns))
+
+    def promised(self, origin: Origin) -> dict[str, list[str]]:
+        table = self.origin(origin).removesuffix(" AS q")
+        with self.told(origin.name), self._result(f"SHOW COLUMNS FROM {table}") as cursor:
+            rows = [(name, null, key) for name, _, null, key, *_ in cursor.fetchall()]
+        return listed(
+            [
+                (NOT_NULL, [row for row in rows if row[1] == "NO"]),
+                # PRI also marks the later columns of a key
+                (INDEXED, [row for row in rows if row[2] in ("UNI", "MUL")]),
+            ]
+        )
 
     def reason(self, failure: Exception) -> Reason:
         if isinstance(failure, UnicodeDecodeError):

@@ -16,7 +16,7 @@ import pyarrow as pa
 from potable.errors import MissingExtra
 from potable.sources.databases import base as why
 from potable.sources.databases import forms
-from potable.sources.databases.base import Found, Origin, Reason, Select, Session
+from potable.sources.databases.base import INDEXED, NOT_NULL, Found, Origin, Reason, Select, Session, listed
 
 _BATCH_BYTES = 4 << 20
 _SETTINGS = {
@@ -119,6 +119,20 @@ class PostgresSession(Session):
                 for read in reader:
                     columns = zip(select.columns, read.columns, strict=True)
                     yield forms.batch(names, (_canonical(found.kind, column) for found, column in columns))
+
+    def promised(self, origin: Origin) -> dict[str, list[str]]:
+        table = self.origin(origin).removesuffix(" AS q").replace("'", "''")
+        of = f"FROM pg_attribute a WHERE a.attrelid = to_regclass('{table}') AND a.attnum > 0 AND NOT a.attisdropped"
+        index = (
+            "SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum AND i.indpred IS NULL"
+        )
+        about = {NOT_NULL: f"{of} AND a.attnotnull", INDEXED: f"{of} AND EXISTS ({index})"}
+        with self.told(origin.name), self._cursor() as cursor:
+            found = []
+            for word, rest in about.items():
+                cursor.execute(f"SELECT a.attname::text {rest}")
+                found.append((word, cursor.fetchall()))
+        return listed(found)
 
     def reason(self, failure: Exception) -> Reason:
         state = getattr(failure, "sqlstate", None) or ""

@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from potable.sources.databases.base import Found, Origin, Reason, Select, Session, unreachable
+from potable.sources.databases.base import (
+    INDEXED,
+    NOT_NULL,
+    Found,
+    Origin,
+    Reason,
+    Select,
+    Session,
+    listed,
+    unreachable,
+)
 from potable.sources.databases.forms import batch, texts
 
 _ROWS = 5_000
@@ -39,6 +49,15 @@ class SqliteSession(Session):
             cursor = self._connection.execute(f"SELECT {wanted}{select.clauses(self.origin(select.origin))}")
             while rows := cursor.fetchmany(_ROWS):
                 yield batch(names, map(texts, zip(*rows, strict=True)))
+
+    def promised(self, origin: Origin) -> dict[str, list[str]]:
+        about = {
+            NOT_NULL: 'SELECT name FROM pragma_table_info(?) WHERE "notnull" OR pk',
+            INDEXED: "SELECT i.name FROM pragma_index_list(?) l, pragma_index_info(l.name) i WHERE i.seqno = 0",
+        }
+        table = origin.table.rpartition(".")[2]
+        with self.told(origin.name):
+            return listed((word, self._connection.execute(query, [table])) for word, query in about.items())
 
     def reason(self, failure: Exception) -> Reason:
         # of these words it is known that they name tables and columns only

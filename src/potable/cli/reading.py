@@ -1,0 +1,64 @@
+"""Reading on, as `source discover` suggests it: for a column whose name and values say when a record changed.
+
+A wrong suggestion would lose changes that nobody misses, so a name is not enough, nor is an index: both are evidence,
+told beside the line. Where a system is read on by more than a column (a parameter of an endpoint), it stays a comment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from potable.sources.onwards import IncrementalTable
+from potable.sources.suggest import tells_of_changes
+from potable.tables import Table
+
+
+def reading_on(
+    table: Table, facts: Mapping[str, Any], promised: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, Any], list[str]]:
+    """What is suggested of a table, as a fact (empty for nothing) and as lines of its contract.
+
+    Args:
+        facts: what was found of it: `rows`, `columns` by name, `unique`.
+        promised: what the system says of its columns, by path.
+    """
+    if not isinstance(table, IncrementalTable):
+        return {}, []
+    columns, unique = facts["columns"], facts["unique"]
+    dated = [name for name, column in columns.items() if _moment(column) and tells_of_changes(name)]
+    # of several the one the system itself keeps best, and of these the first
+    best = sorted(dated, key=lambda name: -len(promised.get(columns[name]["path"], ())))
+    if not best:
+        return {}, []
+    column, told = columns[best[0]], promised.get(columns[best[0]]["path"], ())
+    may = f"# `{best[0]}` may tell what changed since the last run"
+    if not (column["required"] or "not null" in told):
+        return {}, [f"{may}, but is not always there: all is read each time"]
+    if not unique or best[0] in unique:
+        return {}, [f"{may}; it needs `unique`, to replace what it changes"]
+    evidence = ["by its name", column["type"], *(told or [f"never null in {facts['rows']:,} records"])]
+    why = f"later runs read only what changed; {', '.join(evidence)}"
+    lines = [f"known: {best[0]}  # when it was recorded; its changes count as corrections of the same `unique` key"]
+    if missing := _missing(table, best[0]):
+        more = ", ".join(f"{name}: …" for name in missing)
+        return {}, [f"# {lines[0].partition('  #')[0]}", f"# incremental: {{column: {best[0]}, {more}}}  # {why}"]
+    lines.append(f"incremental: {{column: {best[0]}}}  # {why}; of deleted records it hears nothing without `keys`")
+    return {"column": best[0], "evidence": evidence}, lines
+
+
+def _moment(column: Mapping[str, Any]) -> bool:
+    """Whether its values can be asked for from a moment on."""
+    return column["type"] in ("date", "timestamp") and not column["format"]
+
+
+def _missing(table: IncrementalTable, column: str) -> list[str]:
+    """What else has to be declared to read such a table on."""
+    declared: Any = type(table).model_fields["incremental"].annotation
+    try:
+        TypeAdapter(declared).validate_python({"column": column})
+    except ValidationError as failure:
+        return [str(error["loc"][-1]) for error in failure.errors() if error["type"] == "missing"]
+    return []
