@@ -86,7 +86,7 @@ def schema(settings: Settings, name: str | None) -> None:
     from potable.cli.schemas import schemas, write
 
     if name:
-        click.echo(json.dumps(schemas()[name], indent=2, ensure_ascii=False))
+        click.echo(json.dumps(schemas(settings.folder)[name], indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(f"wrote {path}" for path in write(settings.folder)))
 

@@ -81,7 +81,7 @@ def of_counts(check: Check, counted: Counted, table: Table, *, cell: bool = Fals
         1.0 if check.mostly is None else check.mostly
     )
     result = Result(
-        check.expectation,
+        check.name,
         check.columns,
         success,
         counted.elements,
@@ -105,7 +105,7 @@ def of_finding(check: Check, found: Finding, elements: int, table: Table) -> Res
         "partial_missing_list": [plain(value) for value in found.missing],
     }
     return Result(
-        check.expectation,
+        check.name,
         columns,
         found.success,
         elements,
@@ -123,7 +123,7 @@ def of_table(check: Check, rows: int, table: Table) -> Result:
     """The result of a check of the table as such: of how many rows it has, or of what it declares."""
     success, observed = _about_table(check, rows, table)
     return Result(
-        check.expectation,
+        check.name,
         check.columns,
         success,
         rows,

@@ -116,7 +116,9 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     literal = project.documents[source].literal
     reading = {key: value for key, value in literal.items() if key not in ("tables", "owner", "description")}
     suite = project.suites.get(name)
-    parts = [suite.content] if suite else []
+    parts: list[Any] = [suite.content] if suite else []
+    # only the modules this table's checks take a class from; any of their code may decide
+    parts += sorted({check.custom.module.text for check in project.checks[name] if check.custom})
     contract = {key: value for key, value in literal["tables"][table].items() if key not in ("health", "tests")}
     # health is judged in every run; only which texts are counted word by word is seen in what validate makes
     words = [column for column in project.tables[name].columns if kind_of(project.tables[name], column) == "word"]
