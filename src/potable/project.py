@@ -18,12 +18,13 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from potable import plugins
-from potable.contracts.cases import wrong_tests
+from potable.contracts.cases import wrong_cells, wrong_tests
 from potable.contracts.checks import Check, parse
 from potable.contracts.custom import Custom, classes
 from potable.contracts.suites import Suite, read_suite
 from potable.declarations import Declaration, Document, overlay, own_variables, read
 from potable.errors import Place, PotableError, ProjectError, ProjectErrors, did_you_mean, raise_all
+from potable.features.cases import wrong_tests as wrong_feature_tests
 from potable.features.check import check as check_features
 from potable.features.declaration import FeatureSet
 from potable.features.plan import FeaturePlan
@@ -254,7 +255,9 @@ def _checked(
     kept = {name: _kept(table, policy) for name, table in tables.items()}
     plan = reader.keep(lambda: check_features(features, tables, documents["features"], operators=OPERATORS, kept=kept))
     proof = reader.keep(lambda: _proof(plan, tables, policy, documents["features"])) if plan else None
-    reader.errors += _bias_errors(features, plan, documents["features"]) if plan else []
+    if plan:
+        reader.errors += _bias_errors(features, plan, documents["features"])
+        reader.errors += wrong_feature_tests(features.tests, plan, documents["features"], wrong_cells)
     raise_all(reader.errors)
     assert plan and proof
     return Project(root, platform, sources, policy, features, plan, proof, checks, documents, suites)

@@ -225,11 +225,11 @@ def report(settings: Settings, run_id: str | None, form: str, output: str) -> No
 
 
 @cli.command()
-@click.argument("select", required=False, metavar="[SOURCE|TABLE]")
+@click.argument("select", required=False, metavar="[SOURCE|TABLE|DATASET]")
 @output_option
 @click.pass_obj
 def test(settings: Settings, select: str | None, output: str) -> None:
-    """Run the tests that contracts declare: a few rows each, and what must become of them.
+    """Run the tests that contracts and features declare: a few rows each, and what must become of them.
 
     Nothing is read but the project's files. Exit code 1 when a test does not hold.
     """

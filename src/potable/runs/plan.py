@@ -177,7 +177,8 @@ def _build(project: Project, protect: Sequence[Step]) -> Step:
     used = project.plan.sources
     inputs = {step.name: step.fingerprint for step in protect if step.name in used}
     contracts = {name: project.tables[name].model_dump(mode="json", exclude=_JUDGED) for name in used}
-    declared = {key: value for key, value in project.documents["features"].literal.items() if key != "bias"}
+    literal = project.documents["features"].literal
+    declared = {key: value for key, value in literal.items() if key not in ("bias", "tests")}
     return Step("build", project.features.dataset, fingerprint(code("build"), declared, contracts, inputs), "features")
 
 
