@@ -192,14 +192,16 @@ def show(settings: Settings, dataset: str | None, rows: int, output: str) -> Non
 
 @cli.command()
 @click.argument("table")
-@click.option("--month", metavar="YYYY-MM", help="Only this month of the table's `time`.")
+@click.option(
+    "--period", metavar="YYYY-MM", help="Only this month (or what `health: period` says) of the table's `time`."
+)
 @output_option
 @click.pass_obj
-def profile(settings: Settings, table: str, month: str | None, output: str) -> None:
+def profile(settings: Settings, table: str, period: str | None, output: str) -> None:
     """Show what a table holds, column by column: nulls, distinct values, quantiles, words."""
     from potable.cli.showing import profiled
 
-    facts, text = profiled(settings.project(offline=True), table, month)
+    facts, text = profiled(settings.project(offline=True), table, period)
     show_result(output, facts, text)
 
 
