@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable import divergence
+from potable.contracts.findings import Finding as Finding
+from potable.contracts.findings import State
 from potable.contracts.periods import PER_YEAR, SEASON, at, named, of_day, place, year_before
 from potable.contracts.profile import ALL, BROKEN, ROWS, distinct, edge, kind_of
 from potable.contracts.results import is_open
@@ -31,32 +33,6 @@ _SHOWN = 12
 """Words or ranges a finding may show."""
 _PERIODS = 36
 _MONTH_DAYS = 30.44
-
-State = Literal["ok", "warn", "stop", "accepted", "open"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check of the health of a table found."""
-
-    check: Check
-    state: State
-    """`accepted`: it would warn or stop, and is expected; `open`: there is nothing to judge it by yet."""
-    told: str
-    """What was found, as a sentence without values of protected columns."""
-    column: str = ""
-    measure: str = ""
-    """`psi`, `ks` or `chi_square` of drift."""
-    value: float | None = None
-    bound: float | None = None
-    chance: float | None = None
-    """Probability of such a change without any change."""
-    cells: Sequence[str] = ()
-    """What is drawn: periods, words, or ranges of a harmless column."""
-    now: Sequence[float] = ()
-    """Rows of each cell, for drift as shares."""
-    before: Sequence[float] = ()
-    """The same of the reference."""
 
 
 @dataclass(frozen=True)
