@@ -139,6 +139,8 @@ null, as in pandas; no value at all is success. Where GX's own engines differ:
 - Types are named in the contract's, pandas', SQL's or Spark's words and compared with the type the contract declares.
 
 Results show values of a column that has a privacy category only as their shape, `Aa99`.
+
+Classes of your own: [contracts.md](../contracts.md#expectation-classes-of-your-own).
 """
 
 

@@ -16,6 +16,7 @@ from potable.declarations import Declaration
 from potable.quantities import Duration, Limit
 
 Severity = Literal["warn", "stop"]
+Period = Literal["day", "week", "month", "quarter", "year"]
 Check = Literal["missing", "incorrect", "freshness", "volume", "drift"]
 _VERSION = re.compile(r"version ([1-9]\d*)")
 
@@ -122,8 +123,11 @@ class Health(Declaration):
     """What is judged of the profile of a table, in every run."""
 
     against: str = "previous"
-    """What drift and missing values are compared with: `previous` (batch), `last_year` (the same month), or
+    """What drift and missing values are compared with: `previous` (batch), `last_year` (the same period), or
     `version 7` of the dataset."""
+    period: Period = "month"
+    """Rows are counted by day, week (from Monday), month, quarter or year of the table's `time`; a change has the table
+    validated again."""
     freshness: Freshness | None = None
     """Age of the newest fact."""
     volume: Volume | None = None

@@ -1,14 +1,22 @@
-"""Plug-ins by entry point: sources, engines and secret providers.
+"""Plug-ins by entry point: sources, engines and secret providers; and the code that a project names itself.
 
 Groups: `potable.sources` (a `Source` declaration class per `type:`), `potable.engines` (a factory per
 `engine:`) and `potable.secrets` (a function from a reference's text to its value, per scheme). The
 built-in ones are registered in the same way in pyproject.toml, so that nothing is special about them.
+What a project lists under `plugins:` is a `Module`: read when the project is, run only where it is needed.
 """
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from potable.errors import MissingExtra, ProjectError, did_you_mean
@@ -20,8 +28,9 @@ EXTRAS = {
     "botocore": "kinesis",
     "confluent_kafka": "kafka",
     "fastavro": "kafka",
+    "great_expectations": "gx",
     "httpx": "rest",
-    "jsonschema": "gx",
+    "jsonschema": "json-schema",
     "lxml": "docx",
     "msgspec": "json",
     "pandas": "spark",
@@ -67,3 +76,63 @@ def secret_provider(scheme: str) -> Callable[[str], str]:
     """The function that resolves `${scheme:…}` references."""
     provider: Callable[[str], str] = load("secrets", scheme)
     return provider
+
+
+@dataclass(frozen=True)
+class Module:
+    """Python code that a project names: a file of its folder, or a module that is installed."""
+
+    name: str
+    """As the project names it: `plugins/checks.py` or `company.checks`."""
+    text: str = field(repr=False)
+    """What it says. The text of a file travels to where it runs; an installed module is installed there too."""
+
+    def load(self) -> ModuleType:
+        """The module, run once per process."""
+        if not self.name.endswith(".py"):
+            return importlib.import_module(self.name)
+        name = f"potable_plugin_{sha256(f'{self.name}:{self.text}'.encode()).hexdigest()[:16]}"
+        if name not in sys.modules:
+            made = ModuleType(name)
+            made.__file__ = self.name
+            # classes look for their module while they are made
+            sys.modules[name] = made
+            try:
+                exec(compile(self.text, self.name, "exec"), made.__dict__)
+            except BaseException:
+                del sys.modules[name]
+                raise
+        return sys.modules[name]
+
+
+def module(root: Path, name: str) -> Module:
+    """The module that a project in `root` names, read and not run.
+
+    Raises:
+        ProjectError: P001 where there is none, P005 where it is no file of the project.
+    """
+    if not name.endswith(".py"):
+        return Module(name, _installed(name))
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ProjectError("a plug-in is a file of the project folder or an installed module", "P005", given=name)
+    try:
+        return Module(name, (root / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProjectError(f"`{name}` does not exist", "P001") from None
+    except (OSError, UnicodeDecodeError) as failure:
+        raise ProjectError(f"`{name}` cannot be read ({type(failure).__name__})", "P001") from None
+
+
+def _installed(name: str) -> str:
+    try:
+        spec = find_spec(name)
+        origin = spec.origin if spec else None
+        if origin and origin.endswith(".py"):
+            return Path(origin).read_text(encoding="utf-8")
+    except (ImportError, ValueError, OSError):
+        pass
+    raise ProjectError(
+        f"there is no module `{name}` written in Python",
+        "P001",
+        hint="name a file of the project by its path: `checks.py`",
+    )

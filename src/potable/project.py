@@ -18,11 +18,13 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from potable import plugins
-from potable.contracts.cases import wrong_tests
+from potable.contracts.cases import wrong_cells, wrong_tests
 from potable.contracts.checks import Check, parse
+from potable.contracts.custom import Custom, classes
 from potable.contracts.suites import Suite, read_suite
 from potable.declarations import Declaration, Document, overlay, own_variables, read
 from potable.errors import Place, PotableError, ProjectError, ProjectErrors, did_you_mean, raise_all
+from potable.features.cases import wrong_tests as wrong_feature_tests
 from potable.features.check import check as check_features
 from potable.features.declaration import FeatureSet
 from potable.features.plan import FeaturePlan
@@ -97,6 +99,8 @@ class Platform(Declaration):
     """How much of all tables together may go to quarantine before a run stops."""
     airflow: AirflowSettings = AirflowSettings()
     """The DAG that `potable airflow generate` writes."""
+    plugins: list[str] = Field(default_factory=list)
+    """Python files of the project, or installed modules, whose classes of Great Expectations checks may name."""
 
     @field_validator("memory")
     @classmethod
@@ -234,10 +238,11 @@ def _checked(
     """The project after the checks that need several files."""
     tables, documents = tables_of(sources), reader.documents
     suites = {name: suite for name, table in tables.items() if (suite := reader.suite(name, table))}
+    customs = reader.customs(platform)
     checks: dict[str, tuple[Check, ...]] = {}
     for name, table in tables.items():
         source, short = name.split(".", 1)
-        parsed, wrong = parse(short, table, documents[source], suites.get(name), tables)
+        parsed, wrong = parse(short, table, documents[source], suites.get(name), tables, customs)
         checks[name] = tuple(parsed)
         reader.errors += [*wrong, *wrong_tests(short, table, parsed, documents[source])]
     reader.errors += _not_yet(platform, tables, documents)
@@ -250,7 +255,9 @@ def _checked(
     kept = {name: _kept(table, policy) for name, table in tables.items()}
     plan = reader.keep(lambda: check_features(features, tables, documents["features"], operators=OPERATORS, kept=kept))
     proof = reader.keep(lambda: _proof(plan, tables, policy, documents["features"])) if plan else None
-    reader.errors += _bias_errors(features, plan, documents["features"]) if plan else []
+    if plan:
+        reader.errors += _bias_errors(features, plan, documents["features"])
+        reader.errors += wrong_feature_tests(features.tests, plan, documents["features"], wrong_cells)
     raise_all(reader.errors)
     assert plan and proof
     return Project(root, platform, sources, policy, features, plan, proof, checks, documents, suites)
@@ -406,6 +413,19 @@ class _Reader:
             return None
         source: Source[Any] | None = self.model(document, model)
         return source
+
+    def customs(self, platform: Platform) -> dict[str, Custom]:
+        """The expectation classes of the plug-ins; the errors of one that cannot be read are kept."""
+        found: list[plugins.Module] = []
+        for index, name in enumerate(platform.plugins):
+            try:
+                module = plugins.module(self._root, name)
+                classes([module])
+                found.append(module)
+            except ProjectError as failure:
+                failure.place = failure.place or self.documents["potable"].place("plugins", index)
+                self.errors.append(failure)
+        return classes(found)
 
     def suite(self, name: str, table: Table) -> Suite | None:
         """The suite a table names; None where it names none, or it is wrong and its error kept."""

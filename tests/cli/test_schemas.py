@@ -57,6 +57,16 @@ def test_the_schemas_are_schemas(known: dict[str, dict[str, Any]]) -> None:
     assert wrong(known["env"], {"engine": "spark", "threads": "${env:CORES}"}) == []
 
 
+def test_expectations_of_a_projects_plug_ins_are_known_to_editors(tmp_path: Path) -> None:
+    (tmp_path / "checks.py").write_text(
+        "class ExpectIban(ColumnMapExpectation):\n  country: str\nclass ExpectX(Nothing): pass\n", encoding="utf-8"
+    )
+    (tmp_path / "potable.yaml").write_text("project: p\nplugins: [checks.py]\n", encoding="utf-8")
+    expectation = schemas(tmp_path)["source"]["definitions"]["Expectation"]
+    assert wrong(expectation, {"expect_iban": {"column": "a", "country": "DE", "mostly": 0.5}}) == []
+    assert wrong(expectation, {"expect_iban": {"column": "a"}}) and wrong(expectation, {"expect_x": {"column": "a"}})
+
+
 def nodes(schema: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     if isinstance(schema, dict):
         yield path, schema

@@ -7,7 +7,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.conftest import open_engine
 from tests.contracts.test_validate import one, places
 
 from potable.contracts.checks import parse
+from potable.contracts.custom import Custom
 from potable.contracts.gx import to_gx
 from potable.contracts.validate import Contract, validate
 from potable.engines.base import Engine
@@ -60,12 +61,12 @@ def gx() -> Iterator[Ask]:
         came_in.close()
 
 
-def ours(engine: Engine, folder: Path, case: Case) -> list[dict[str, Any]]:
+def ours(engine: Engine, folder: Path, case: Case, customs: Mapping[str, Custom] | None = None) -> list[dict[str, Any]]:
     """The results of a case, in GX's shape. Warnings only, so that all rows stay."""
     declared = {name: {"type": item["type"], "category": "none"} for name, item in case["columns"].items()}
     items = [{name: {**kwargs, "severity": "warn"}} for name, kwargs in case["checks"]]
     table = Table.model_validate({"columns": declared, "checks": items})
-    checks, errors = parse("t", table)
+    checks, errors = parse("t", table, customs=customs)
     assert not errors, [error.problem for error in errors]
     length = len(case["columns"]["word"]["values"])
     arrays = {name: _array(item) for name, item in case["columns"].items()}

@@ -13,7 +13,7 @@ from potable.engines.base import collect
 from potable.errors import DataError, PrivacyRefusal
 from potable.privacy import roster
 from potable.privacy.forms import Index
-from potable.privacy.protect import Contract, People, _addressed
+from potable.privacy.protect import Contract, People, addressed
 from potable.privacy.pseudonyms import PseudonymKey, pseudonyms
 
 KEY = PseudonymKey.derive(b"k" * 32, dataset="test", epoch=1)
@@ -189,7 +189,7 @@ def test_it_compiles_for_spark(company):
     rows = ibis.table(company.rows("hr.reviews").schema(), name="rows")
     contract = Contract("hr.reviews", table, company.policy)
     for relation in (
-        _addressed(rows, contract, people),
+        addressed(rows, contract, people),
         roster.identifiers({"hr.reviews": table}, {"hr.reviews": [rows]}, keys, normalise=company.normalise),
     ):
         assert "SELECT" in ibis.to_sql(relation, dialect="pyspark")

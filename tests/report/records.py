@@ -5,14 +5,13 @@
 import random
 from dataclasses import replace
 
+from potable.contracts.findings import Finding, Result
+from potable.datasets.disparities import Disparity
 from potable.errors import DataError, Place
 from potable.runs.record import (
-    BiasRecord,
     CategoryRecord,
-    CheckRecord,
     DatasetRecord,
     FeatureRecord,
-    HealthRecord,
     PrivacyRecord,
     RunRecord,
     Stage,
@@ -142,14 +141,14 @@ def tables():
 def _table(name, rows_in, quarantined, reasons, sparse):
     draw = random.Random(name)
     nulls = {column: draw.randint(rows_in // 50, rows_in // 3) for column in sparse}
-    checks = [CheckRecord("expect_table_row_count_to_be_between", (), True, rows_in, 0, None, "stop")]
+    checks = [Result("expect_table_row_count_to_be_between", (), True, rows_in, 0, None, "stop")]
     for reason, count in reasons.items():
         what, _, columns = reason.partition(":")
         if columns:
             expectation = f"expect_column_values_to_{what}" if "_be" in what or "be_" in what else what
-            checks.append(CheckRecord(expectation, tuple(columns.split(",")), False, rows_in, count, None, "quarantine"))
+            checks.append(Result(expectation, tuple(columns.split(",")), False, rows_in, count, None, "quarantine"))
     if name == "payroll.payslips":
-        checks.append(CheckRecord("expect_column_values_to_be_in_set", ("currency",), False, rows_in, 18, 0.999, "null"))
+        checks.append(Result("expect_column_values_to_be_in_set", ("currency",), False, rows_in, 18, 0.999, "null"))
     drift = {
         "payroll.payslips": [{"change": "new_column", "column": "costCentre", "objects": 14, "first": "payroll_2021-03.xml.gz"}],
         "lms.trainings": [{"change": "missing_column", "column": "score", "objects": 3, "first": "trainings_2009.csv"}],
@@ -165,18 +164,18 @@ def health_of_payslips():
     months = [f"{2022 + place // 12}-{place % 12 + 1:02d}" for place in range(36)]
     rows = [round(1_600 * 1.01**place) for place in range(35)] + [1_120]
     return (
-        HealthRecord("missing", "ok", "No column has over 2% more nulls than before.", bound=0.02),
-        HealthRecord("incorrect", "accepted", "3.1% of its rows break a rule, 0.4% before; at most 2% more. Expected until 2025-06-30: new provider.", value=0.027, bound=0.02, chance=1e-9),
-        HealthRecord("freshness", "ok", "The newest `pay_date` is 14 days old; at most 45d.", value=14.0, bound=45.0),
-        HealthRecord("volume", "warn", "2024-12 has 1,120 rows, about 2,267 expected: 14.1 deviations off the trend; at most 3.5.", value=-14.1, bound=3.5, cells=months, now=rows),
-        HealthRecord("drift", "warn", "Cramér's V 0.211, below 0.1 wanted.", "currency", "chi_square", 0.211, 0.1, 1e-12, ("INR", "USD", "EUR", "GBP"), (0.41, 0.33, 0.2, 0.06), (0.62, 0.2, 0.13, 0.05)),
-        HealthRecord("drift", "open", "Not judged: the newest complete month has no month a year before it.", "gross_usd"),
+        Finding("missing", "ok", "No column has over 2% more nulls than before.", bound=0.02),
+        Finding("incorrect", "accepted", "3.1% of its rows break a rule, 0.4% before; at most 2% more. Expected until 2025-06-30: new provider.", value=0.027, bound=0.02, chance=1e-9),
+        Finding("freshness", "ok", "The newest `pay_date` is 14 days old; at most 45d.", value=14.0, bound=45.0),
+        Finding("volume", "warn", "2024-12 has 1,120 rows, about 2,267 expected: 14.1 deviations off the trend; at most 3.5.", value=-14.1, bound=3.5, cells=months, now=rows),
+        Finding("drift", "warn", "Cramér's V 0.211, below 0.1 wanted.", "currency", "chi_square", 0.211, 0.1, 1e-12, ("INR", "USD", "EUR", "GBP"), (0.41, 0.33, 0.2, 0.06), (0.62, 0.2, 0.13, 0.05)),
+        Finding("drift", "open", "Not judged: the newest complete month has no month a year before it.", "gross_usd"),
     )
 
 
 def bias():
-    label = BiasRecord("attrition", "gender", "label", ("Male", "Female"), (994, 899), (0.87, 0.84), 0.03, 0.966, 0.07, "ok", "`Stayed` for 84.0% of `Female` and 87.0% of `Male`: ratio 0.97, difference 3.0%.", 0.8)
-    feature = BiasRecord("remote_work", "gender", "feature", ("Male", "Female"), (994, 899), (0.31, 0.31), 0.31, None, None, "warn", "`Male` differs from all others by 31.0 points.", 0.3)
+    label = Disparity("attrition", "gender", "label", ("Male", "Female"), (994, 899), (0.87, 0.84), 0.03, 0.966, 0.07, "ok", "`Stayed` for 84.0% of `Female` and 87.0% of `Male`: ratio 0.97, difference 3.0%.", 0.8)
+    feature = Disparity("remote_work", "gender", "feature", ("Male", "Female"), (994, 899), (0.31, 0.31), 0.31, None, None, "warn", "`Male` differs from all others by 31.0 points.", 0.3)
     return label, feature
 
 
@@ -302,10 +301,10 @@ def enormous():
     wide = f"{long}.{long}_table_{HOSTILE}"
     payslips = TableRecord(
         wide, 120_000_000, 119_999_123, 877, {f"be_between:{long}_{place}": 877 - place for place in range(30)},
-        [CheckRecord("expect_column_values_to_match_regex_" + long, (long, HOSTILE), False, 120_000_000, 877, 0.999_99, "quarantine")],
+        [Result("expect_column_values_to_match_regex_" + long, (long, HOSTILE), False, 120_000_000, 877, 0.999_99, "quarantine")],
         [{"change": "new_column", "column": HOSTILE, "objects": 240, "first": long + ".xml.gz"}],
         {f"{long}_{place}": 1_000_000 * place for place in range(40)}, 5, 119_999_100, 23,
-        health=(HealthRecord("drift", "stop", f"{HOSTILE} {long}", long, "psi", 3.1, 0.1, 0.0, (HOSTILE, long * 2), (0.9, 0.1), (0.1, 0.9)),),
+        health=(Finding("drift", "stop", f"{HOSTILE} {long}", long, "psi", 3.1, 0.1, 0.0, (HOSTILE, long * 2), (0.9, 0.1), (0.1, 0.9)),),
     )  # fmt: skip
     step = StepRecord("protect", f"protect {wide}", "done", "ab" * 16, 5_112.0, 120_000_000, 119_999_100, 23, 1_100 << 20)
     wider = tuple(replace(feature, name=f"{feature.name}_{long}", description=f"{HOSTILE} {long * 3}", definition=f"latest({long * 2})") for feature in made.dataset.features)

@@ -12,9 +12,10 @@ import pytest
 from lxml import html as lxml_html
 from tests.report import records
 
+from potable.contracts.findings import Result
 from potable.report import checks
 from potable.report.html import render
-from potable.runs.record import CheckRecord, RunRecord, TableRecord
+from potable.runs.record import RunRecord, TableRecord
 
 VOID = {"meta", "br", "link", "img", "input", "hr", "wbr"}
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -216,11 +217,11 @@ def test_earlier_runs_are_listed_newest_first_and_the_rest_counted():
 
 def test_a_check_shows_its_promise_what_was_found_and_some_failing_values():
     bounds = {"column": "gross", "min_value": 0, "max_value": 250_000.5}
-    failing = CheckRecord(
+    failing = Result(
         "expect_column_values_to_be_between", ("gross",), False, 1_000, 3, None, "quarantine",
         missing_count=100, partial_unexpected_list=["-9.99", "-9.99", "-99"], arguments=bounds,
     )  # fmt: skip
-    counted = CheckRecord(
+    counted = Result(
         "expect_column_sum_to_be_between", ("hours",), True, 1_000, 0, None, "stop", observed_value=1234567.5
     )
     table = TableRecord("payroll.payslips", 1_000, 997, 3, {}, (failing, counted), (), {}, 0, 997)

@@ -18,6 +18,7 @@ from potable.engines.base import Engine
 from potable.errors import DataError
 from potable.project import Project
 from potable.runs.checkup import check_up, read_profile
+from potable.runs.plan import validate_steps
 from potable.store.manifest import canonical
 
 TODAY = date(2024, 7, 10)
@@ -165,6 +166,14 @@ def test_one_batch_for_all_months_is_judged_by_its_months(clinic: Clinic) -> Non
     assert found["volume"].state == "open" and "5 months" in found["volume"].told
     # nothing says when these notes were known, so the day of the note itself tells their age
     assert found["freshness"].told == "The newest `day` is 35 days old; at most 30d."
+
+
+def test_another_period_counts_anew_and_another_bound_does_not(tmp_path: Path) -> None:
+    prints = []
+    for number, health in enumerate(("{volume: 3}", "{volume: 4}", "{volume: 4, period: month}", "{period: week}")):
+        project = notes_project(tmp_path / str(number), NOTES + f"    health: {health}\n")
+        prints.append(validate_steps(project, {"notes": ()}, ["notes.notes"])[0].fingerprint)
+    assert prints[0] == prints[1] == prints[2] != prints[3]
 
 
 def test_a_table_without_a_time_is_judged_by_the_states_it_was_in(clinic: Clinic) -> None:

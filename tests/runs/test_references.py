@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.runs.conftest import Bench
 
-from potable.runs.record import CheckRecord, RunRecord
+from potable.contracts.findings import Result
+from potable.runs.record import RunRecord
 from potable.runs.runner import Options, run
 
 KEY = "expect_column_values_to_exist_in_other_table"
@@ -16,7 +17,7 @@ def states(record: RunRecord) -> dict[str, str]:
     return {step.step: step.state for step in record.steps}
 
 
-def found(record: RunRecord) -> CheckRecord:
+def found(record: RunRecord) -> Result:
     (table,) = (table for table in record.tables if table.table == "payroll.payslips")
     (check,) = (check for check in table.checks if check.expectation == KEY)
     return check

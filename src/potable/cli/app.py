@@ -86,7 +86,7 @@ def schema(settings: Settings, name: str | None) -> None:
     from potable.cli.schemas import schemas, write
 
     if name:
-        click.echo(json.dumps(schemas()[name], indent=2, ensure_ascii=False))
+        click.echo(json.dumps(schemas(settings.folder)[name], indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(f"wrote {path}" for path in write(settings.folder)))
 
@@ -192,14 +192,16 @@ def show(settings: Settings, dataset: str | None, rows: int, output: str) -> Non
 
 @cli.command()
 @click.argument("table")
-@click.option("--month", metavar="YYYY-MM", help="Only this month of the table's `time`.")
+@click.option(
+    "--period", metavar="YYYY-MM", help="Only this month (or what `health: period` says) of the table's `time`."
+)
 @output_option
 @click.pass_obj
-def profile(settings: Settings, table: str, month: str | None, output: str) -> None:
+def profile(settings: Settings, table: str, period: str | None, output: str) -> None:
     """Show what a table holds, column by column: nulls, distinct values, quantiles, words."""
     from potable.cli.showing import profiled
 
-    facts, text = profiled(settings.project(offline=True), table, month)
+    facts, text = profiled(settings.project(offline=True), table, period)
     show_result(output, facts, text)
 
 
@@ -225,11 +227,11 @@ def report(settings: Settings, run_id: str | None, form: str, output: str) -> No
 
 
 @cli.command()
-@click.argument("select", required=False, metavar="[SOURCE|TABLE]")
+@click.argument("select", required=False, metavar="[SOURCE|TABLE|DATASET]")
 @output_option
 @click.pass_obj
 def test(settings: Settings, select: str | None, output: str) -> None:
-    """Run the tests that contracts declare: a few rows each, and what must become of them.
+    """Run the tests that contracts and features declare: a few rows each, and what must become of them.
 
     Nothing is read but the project's files. Exit code 1 when a test does not hold.
     """

@@ -10,7 +10,7 @@ Entry: `schemas`; `write` puts them beside a project, `marked` puts the line int
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from pydantic.json_schema import models_json_schema
 
 from potable import plugins
 from potable.contracts.arguments import TYPES
+from potable.contracts.custom import Custom, classes
 from potable.contracts.vocabulary import EXPECTATIONS, NO_CONDITION, Argument, Expectation
-from potable.errors import MissingExtra
+from potable.declarations import own_variables, read
+from potable.errors import MissingExtra, PotableError
 from potable.features.declaration import FeatureSet
 from potable.privacy.categories import CATEGORIES
 from potable.privacy.operators import OPERATORS
@@ -33,6 +35,7 @@ _SCALAR: Mapping[str, Any] = {"type": ["string", "number", "boolean", "null"]}
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _TEXTS: Mapping[str, Any] = {"type": "array", "items": _TEXT}
 _KINDS: Mapping[str, Mapping[str, Any]] = {
+    "any": {},
     "column": _TEXT,
     "columns": {**_TEXTS, "minItems": 2},
     "flag": {"type": ["boolean", "null"]},
@@ -117,13 +120,17 @@ _ABOUT = {
 }
 
 
-def schemas() -> dict[str, dict[str, Any]]:
-    """The schemas by kind of file: `potable`, `env`, `source`, `privacy`, `features`."""
+def schemas(root: Path | None = None) -> dict[str, dict[str, Any]]:
+    """The schemas by kind of file: `potable`, `env`, `source`, `privacy`, `features`.
+
+    Args:
+        root: folder of a project, whose plug-ins' expectations are known then too.
+    """
     platform = _of(Platform)
     return {
         "potable": platform,
         "env": {key: value for key, value in platform.items() if key != "required"},
-        "source": _source(),
+        "source": _source(_plugged(root) if root else {}),
         "privacy": _of(Policy),
         "features": _of(FeatureSet),
     }
@@ -134,7 +141,7 @@ def write(root: Path) -> list[str]:
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
     paths = []
-    for name, schema in schemas().items():
+    for name, schema in schemas(root).items():
         (folder / f"{name}.json").write_text(json.dumps(schema, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         paths.append(f"{FOLDER}/{name}.json")
     return paths
@@ -160,7 +167,19 @@ def _of(model: Any) -> dict[str, Any]:
     return {"$schema": _DIALECT, **made.pop("it"), "definitions": made}
 
 
-def _source() -> dict[str, Any]:
+def _plugged(root: Path) -> dict[str, Custom]:
+    """The expectation classes of a project's plug-ins that run; what is wrong with the others, `check` says."""
+    found: dict[str, Custom] = {}
+    try:
+        document = read(root / "potable.yaml", root=root, environment=own_variables(root))
+        for name in document.data.get("plugins") or []:
+            found |= classes([plugins.module(root, str(name))])
+    except PotableError:
+        return {}
+    return {name: custom for name, custom in found.items() if not custom.refused}
+
+
+def _source(customs: Mapping[str, Custom]) -> dict[str, Any]:
     """Files of sources: what their keys are depends on their `type`."""
     models: dict[str, Any] = {}
     absent: list[str] = []
@@ -188,7 +207,7 @@ def _source() -> dict[str, Any]:
             "type": {"enum": [*models, *absent], "description": "Kind of system; chooses the connector."},
         },
         "allOf": branches,
-        "definitions": {**definitions, "Expectation": _expectations()},
+        "definitions": {**definitions, "Expectation": _expectations(customs)},
     }
 
 
@@ -237,19 +256,20 @@ def _moved(schema: Any) -> Any:
     return out
 
 
-def _expectations() -> dict[str, Any]:
+def _expectations(customs: Mapping[str, Custom]) -> dict[str, Any]:
+    own = {name: _expectation(name, custom.word, custom.defaults) for name, custom in customs.items()}
     return {
         "type": "object",
         "description": "One expectation in Great Expectations' vocabulary, with its arguments.",
         "minProperties": 1,
         "maxProperties": 1,
         "additionalProperties": False,
-        "properties": {name: _expectation(name, word) for name, word in EXPECTATIONS.items()},
+        "properties": {name: _expectation(name, word) for name, word in EXPECTATIONS.items()} | own,
     }
 
 
-def _expectation(name: str, word: Expectation) -> dict[str, Any]:
-    needed = [key for key, argument in word.arguments.items() if argument.needed]
+def _expectation(name: str, word: Expectation, given: Collection[str] = ()) -> dict[str, Any]:
+    needed = [key for key, argument in word.arguments.items() if argument.needed and key not in given]
     properties = {key: _argument(key, argument) for key, argument in word.arguments.items()}
     return {
         "type": "object" if needed else ["object", "null"],
@@ -262,7 +282,7 @@ def _expectation(name: str, word: Expectation) -> dict[str, Any]:
 
 def _argument(name: str, argument: Argument) -> dict[str, Any]:
     taken: Mapping[str, Any] = {"enum": [*argument.choices]} if argument.kind == "choice" else _KINDS[argument.kind]
-    return {**taken, "description": ARGUMENTS[name]}
+    return {**taken, "description": ARGUMENTS.get(name, "Argument of the class.")}
 
 
 def _common(name: str, word: Expectation) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from potable.cli.output import table
 from potable.contracts.health import Profile
+from potable.contracts.periods import FORM, written
 from potable.contracts.profile import kind_of, quantiles
 from potable.contracts.results import is_open
 from potable.datasets.version import current
@@ -69,13 +69,13 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
     return facts, "\n".join([head, "", preview, more, "", *where])
 
 
-def profiled(project: Project, name: str, month: str | None) -> tuple[list[dict[str, Any]], str]:
+def profiled(project: Project, name: str, period: str | None) -> tuple[list[dict[str, Any]], str]:
     """Facts and text: nulls, distinct values and distribution of every column of a table.
 
     Values are shown of columns declared harmless only.
 
     Raises:
-        ProjectError: P031, the project has no such table, or `month` is none.
+        ProjectError: P031, the project has no such table, or `period` is none of its kind.
         EnvironmentFailure: E008, no run has validated it yet.
     """
     if name not in project.tables:
@@ -84,19 +84,21 @@ def profiled(project: Project, name: str, month: str | None) -> tuple[list[dict[
     found = newest_profile(project.lake(), name)
     if found is None:
         raise EnvironmentFailure(f"`{name}` has not been validated yet", "E008", next="potable run --only validate")
-    if month:
-        try:
-            found = found.of_period(int(datetime.strptime(month, "%Y-%m").strftime("%Y%m")))
-        except ValueError:
-            raise ProjectError("a month is written YYYY-MM", "P031", given=month) from None
     contract = project.tables[name]
+    if period:
+        kind = contract.health.period
+        try:
+            found = found.of_period(written(period, kind))
+        except ValueError:
+            problem = f"`{name}` counts rows by {kind}, and a {kind} is written {FORM[kind]}"
+            raise ProjectError(problem, "P031", given=period) from None
     distinct = found.distinct(contract)
     facts = [_column(contract, column, found, distinct) for column in contract.columns]
     cells = [
         [item["column"], item["type"], share(item["nulls"], found.rows), item["distinct"], item["values"]]
         for item in facts
     ]
-    where = f"{name} in {month}" if month else name
+    where = f"{name} in {period}" if period else name
     head = f"{where}: {plural(found.rows, 'row')} in {plural(len(found.batches), 'batch', 'batches')}"
     return facts, f"{head}\n\n" + table(cells, ["column", "type", "nulls", "distinct", "values"])
 

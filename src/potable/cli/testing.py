@@ -1,4 +1,4 @@
-"""`potable test`: runs the tests of contracts and says which do not hold."""
+"""`potable test`: runs the tests of contracts and of features and says which do not hold."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from typing import Any
 from potable.errors import ProjectError, did_you_mean
 from potable.project import Project
 from potable.report.numbers import plain, plural
-from potable.runs.contract_tests import Ran, run_tests
+from potable.runs.contract_tests import run_tests
+from potable.runs.feature_tests import run_feature_tests
+from potable.runs.given import Ran
 
 
 def tested(project: Project, select: str | None) -> tuple[dict[str, Any], str, bool]:
-    """Facts, text, and whether a test failed; of all tables, a source or a table.
+    """Facts, text, and whether a test failed; of everything, a source, a table or the dataset's features.
 
     Raises:
-        ProjectError: P031, there is no such source or table.
+        ProjectError: P031, there is no such source, table or dataset.
     """
-    names = selected(project, select)
+    names, dataset = selected(project, select), project.features.dataset
     results = list(run_tests(project, names))
+    if select in (None, dataset):
+        results += run_feature_tests(project)
+        names.append(dataset)
     failed = [result for result in results if result.failures]
     facts = {
         "tests": len(results),
@@ -37,24 +42,24 @@ def tested(project: Project, select: str | None) -> tuple[dict[str, Any], str, b
 
 
 def selected(project: Project, select: str | None) -> list[str]:
-    """The tables that a source, a table or nothing (all) names.
+    """The tables that a source, a table or nothing (all) names; none where it is the dataset.
 
     Raises:
-        ProjectError: P031, there is no such source or table.
+        ProjectError: P031, there is no such source, table or dataset.
     """
-    known = [*project.sources, *project.tables]
+    known = [*project.sources, *project.tables, project.features.dataset]
     if select is not None and select not in known:
         hint = did_you_mean(select, known)
         raise ProjectError(
-            f"the project has no source or table `{select}`", "P031", hint=hint, allowed=", ".join(known)
+            f"the project has no source, table or dataset `{select}`", "P031", hint=hint, allowed=", ".join(known)
         )
     return [name for name in project.tables if select in (None, name, name.split(".", 1)[0])]
 
 
 def _text(names: list[str], results: list[Ran], select: str | None) -> str:
     if not results:
-        where = f"of `{select}`" if select else "of the project"
-        return f"no table {where} has tests; write `tests:` beside its columns (docs/contracts.md)"
+        where = f"`{select}`" if select else "the project"
+        return f"{where} has no tests; write `tests:` beside columns or features (docs/contracts.md)"
     lines = [failure.text() + "\n" for result in results for failure in result.failures]
     for name in names:
         own = [result for result in results if result.table == name]

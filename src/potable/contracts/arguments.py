@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from potable.contracts.fitting import family, fit
 from potable.contracts.rowwise import like_regex
-from potable.contracts.vocabulary import Argument, Expectation
+from potable.contracts.vocabulary import EXPECTATIONS, Argument, Expectation
 from potable.errors import MissingExtra, did_you_mean
 from potable.tables import Column, Table, is_re2
 
@@ -87,7 +87,7 @@ def wrong(
             problem = KINDS[known[key].kind](_Given(value, known[key], columns, table))
             if problem:
                 yield Wrong(key, f"`{name}`: `{key}` is {problem}")
-    if all(argument in arguments for argument, spec in known.items() if spec.needed):
+    if name in EXPECTATIONS and all(argument in arguments for argument, spec in known.items() if spec.needed):
         yield from _together(name, expectation, arguments, columns)
         if expectation.refers and tables is not None:
             yield from _elsewhere(name, arguments, table, tables)
@@ -262,7 +262,7 @@ def _schema(given: _Given) -> str:
         from jsonschema.exceptions import SchemaError
         from jsonschema.validators import validator_for
     except ModuleNotFoundError:
-        raise MissingExtra("jsonschema", "gx") from None
+        raise MissingExtra("jsonschema", "json-schema") from None
     if not isinstance(given.value, Mapping):
         return "a JSON schema"
     try:
@@ -311,6 +311,8 @@ def _choice(given: _Given) -> str:
 
 
 KINDS: Mapping[str, Callable[[_Given], str]] = {
+    # of a class of others: GX says what it takes when it runs
+    "any": lambda given: "",
     "flag": lambda given: "" if isinstance(given.value, bool) or given.value is None else "true or false",
     "text": lambda given: "" if isinstance(given.value, str) else "a text",
     "texts": _texts,

@@ -1,7 +1,7 @@
 """Tests of a contract as declared: whether they are right, and what stands in the columns they leave out.
 
 Running them belongs to `runs.contract_tests`. Entry: `wrong_tests` finds what is wrong when the project is read,
-`filled` completes a row.
+`filled` completes a row. Rows that tests of features give are checked and completed by the same rules.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from potable.declarations import Document
 from potable.errors import PotableError, ProjectError, did_you_mean
 from potable.tables import Column, ContractTest, Outcome, Table
 
-_Problem: TypeAlias = tuple[tuple[str | int, ...], str, str]
+Problem: TypeAlias = tuple[tuple[str | int, ...], str, str]
 """Key below what is looked at, problem, and hint."""
 QUARANTINE_LIMIT = "quarantine()"
 """How `stopped` names the table's limit of quarantined rows."""
@@ -55,14 +55,14 @@ def filled(row: Mapping[str, Any], table: Table, checks: Sequence[Check], number
             values[name] = row[name]
         else:
             step = number if name in table.unique else 0
-            values[name] = _default(name, column, checks, step) if column.required else None
+            values[name] = likely(name, column, checks, step) if column.required else None
     return values
 
 
-def _wrong(test: ContractTest, table: Table, checks: Sequence[Check]) -> Iterator[_Problem]:
+def _wrong(test: ContractTest, table: Table, checks: Sequence[Check]) -> Iterator[Problem]:
     """Key below the test, problem and hint of everything that is wrong with it."""
     for index, row in enumerate(test.rows):
-        yield from (((("rows", index, *key)), problem, hint) for key, problem, hint in _wrong_cells(row, table))
+        yield from (((("rows", index, *key)), problem, hint) for key, problem, hint in wrong_cells(row, table))
     reasons = _reasons(table, checks)
     listed = test.expect if isinstance(test.expect, list) else [test.expect]
     for index, outcome in enumerate(listed):
@@ -77,7 +77,7 @@ def _wrong(test: ContractTest, table: Table, checks: Sequence[Check]) -> Iterato
             if column not in table.columns or table.columns[column].on_error != "null":
                 hint = did_you_mean(column, table.columns) if column not in table.columns else "it lacks `on_error`"
                 yield (*at, "nulled"), f"`{column}` is no column whose cells are set to null", hint
-        gives = _wrong_cells(outcome.gives, table, typed=True)
+        gives = wrong_cells(outcome.gives, table, typed=True)
         yield from ((((*at, "gives", *key)), problem, hint) for key, problem, hint in gives)
     stops = _stops(checks, table)
     for each in test.stopped or ():
@@ -86,8 +86,8 @@ def _wrong(test: ContractTest, table: Table, checks: Sequence[Check]) -> Iterato
             yield ("stopped",), f"nothing of the table stops a run by the name `{each}`", hint
 
 
-def _wrong_cells(row: Mapping[str, Any], table: Table, *, typed: bool = False) -> Iterator[_Problem]:
-    """What is wrong with the cells of a row, in which texts are of the source unless it is `typed`."""
+def wrong_cells(row: Mapping[str, Any], table: Table, *, typed: bool = False) -> Iterator[Problem]:
+    """Key, problem and hint of every wrong cell of a row, in which texts are of the source unless it is `typed`."""
     for name, value in row.items():
         if name not in table.columns:
             yield (name,), f"the table has no column `{name}`", did_you_mean(name, table.columns)
@@ -115,7 +115,7 @@ def _stops(checks: Sequence[Check], table: Table) -> list[str]:
     return [*dict.fromkeys(check.expectation for check in checks), *limit]
 
 
-def _default(name: str, column: Column, checks: Sequence[Check], step: int) -> Any:
+def likely(name: str, column: Column, checks: Sequence[Check], step: int) -> Any:
     """A value of the column that its own sets and bounds allow, `step` beyond the first."""
     own = [check for check in checks if check.columns == (name,) and check.condition is None]
     if column.levels:

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from importlib.util import find_spec
 from typing import Any
 
 import ibis.expr.types as ir
 
 from potable.contracts import conditions, rowwise
 from potable.contracts.arguments import Wrong, named_columns, wrong
+from potable.contracts.custom import Custom
 from potable.contracts.suites import Item, Suite
 from potable.contracts.values import JUDGES
-from potable.contracts.vocabulary import COMMON, EXPECTATIONS, LEFT_OUT, NO_CONDITION, Expectation
+from potable.contracts.vocabulary import COMMON, EXPECTATIONS, LEFT_OUT, NO_CONDITION, NULLS, Expectation
 from potable.declarations import Document
-from potable.errors import Place, PotableError, ProjectError, did_you_mean
+from potable.errors import MissingExtra, Place, PotableError, ProjectError, did_you_mean
 from potable.tables import Limit, Table, is_re2
 
 
@@ -39,11 +41,18 @@ class Check:
     """Which rows it is about; all by default."""
     declared: Mapping[str, Any] = field(default_factory=dict)
     """The arguments that decide what it means, as they were given."""
+    custom: Custom | None = None
+    """The class of a plug-in it is one of; `expectation` is then the one of GX that the class sets arguments of."""
+
+    @property
+    def name(self) -> str:
+        """How the contract calls it."""
+        return self.custom.name if self.custom else self.expectation
 
     @property
     def word(self) -> Expectation:
         """Its entry of the vocabulary."""
-        return EXPECTATIONS[self.expectation]
+        return self.custom.word if self.custom else EXPECTATIONS[self.expectation]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -53,7 +62,7 @@ class Check:
     @property
     def reason(self) -> str:
         """Short name for quarantine records and reports."""
-        short = self.expectation.removeprefix("expect_").removeprefix("column_").removeprefix("values_to_")
+        short = self.name.removeprefix("expect_").removeprefix("column_").removeprefix("values_to_")
         return f"{short}:{','.join(self.columns)}"
 
     @property
@@ -64,11 +73,18 @@ class Check:
     @property
     def about_nulls(self) -> bool:
         """Whether a null is what it judges, rather than nothing to judge."""
-        return self.expectation in _NULLS
+        return self.expectation in NULLS
+
+    @property
+    def through_gx(self) -> bool:
+        """Whether Great Expectations judges it."""
+        return self.custom is not None and self.custom.through_gx
 
     @property
     def by_value(self) -> bool:
         """Whether only Python can judge it."""
+        if self.through_gx:
+            return True
         patterns = [self.arguments.get("regex"), *self.arguments.get("regex_list", [])]
         known = all(is_re2(pattern) for pattern in patterns if pattern is not None)
         return self.expectation in JUDGES and (self.word.rule is None or not known)
@@ -92,7 +108,6 @@ class Check:
         return self.covers(rows, table) & failed if self.condition else failed
 
 
-_NULLS = ("expect_column_values_to_be_null", "expect_column_values_to_not_be_null")
 _OWN = ("mostly", "at_most")
 _MEANING = ("mostly", "row_condition", "condition_parser")
 _GX_SEVERITIES = {"critical": None, "warning": "warn", "info": "warn"}
@@ -104,6 +119,7 @@ def parse(
     document: Document | None = None,
     suite: Suite | None = None,
     tables: Mapping[str, Table] | None = None,
+    customs: Mapping[str, Custom] | None = None,
 ) -> tuple[list[Check], list[PotableError]]:
     """The checks of a table's contract, and everything that is wrong with them.
 
@@ -111,25 +127,51 @@ def parse(
         name: the table's name inside its source's document.
         suite: the expectations of the table's `suite`, which follow its own checks.
         tables: all tables of the project by `source.table`, for checks that look at another one.
+        customs: expectation classes of the project's plug-ins, by name.
     """
     checks: list[Check] = []
     errors: list[PotableError] = []
 
-    def take(item: Any, place: Callable[[str], Place | None], *, of_gx: bool = False) -> None:
-        found = list(_wrong(item, table, tables, of_gx=of_gx))
+    def take(declared: Any, place: Callable[[str], Place | None], *, of_gx: bool = False) -> None:
+        custom = _custom_of(declared, customs or {})
+        item = _as_native(declared, custom) if custom else declared
+        found = list(_wrong(item, table, tables, custom, of_gx=of_gx))
         errors.extend(
             ProjectError(each.problem, "P020", place=place(each.argument), hint=each.hint, allowed=_allowed(each))
             for each in found
         )
         if not found:
             ((expectation, given),) = item.items()
-            checks.append(_check(expectation, given, table))
+            checks.append(_check(expectation, given, table, custom))
+            if checks[-1].through_gx and not find_spec("great_expectations"):
+                errors.append(_without_gx(place("")))
 
     for index, item in enumerate(table.checks):
         take(item, _placed(document, name, index, item))
     for entry in suite.items if suite else ():
         take(_of_gx(entry), _in_suite(entry), of_gx=True)
     return checks, errors
+
+
+def _custom_of(declared: Any, customs: Mapping[str, Custom]) -> Custom | None:
+    name = next(iter(declared)) if isinstance(declared, Mapping) and len(declared) == 1 else None
+    return customs.get(name) if isinstance(name, str) else None
+
+
+def _as_native(declared: Mapping[str, Any], custom: Custom) -> dict[str, Any]:
+    """A check by a class of a plug-in, with the arguments the class sets, as one of what the class is."""
+    ((_, given),) = declared.items()
+    return {custom.core or custom.name: {**custom.defaults, **(given or {})} if _by_name(given) else given}
+
+
+def _by_name(given: Any) -> bool:
+    return given is None or isinstance(given, Mapping)
+
+
+def _without_gx(place: Place | None) -> MissingExtra:
+    failure = MissingExtra("great_expectations", "gx")
+    failure.place = place
+    return failure
 
 
 def _placed(document: Document | None, name: str, index: int, item: Any) -> Callable[[str], Place | None]:
@@ -154,8 +196,8 @@ def _of_gx(entry: Item) -> dict[str, Any]:
     return {entry.expectation: arguments}
 
 
-def _check(expectation: str, given: Any, table: Table) -> Check:
-    given, word = given or {}, EXPECTATIONS[expectation]
+def _check(expectation: str, given: Any, table: Table, custom: Custom | None) -> Check:
+    given, word = given or {}, custom.word if custom else EXPECTATIONS[expectation]
     own = {key: value for key, value in given.items() if key in word.arguments}
     severity = _GX_SEVERITIES.get(given.get("severity"), given.get("severity"))
     condition = given.get("row_condition")
@@ -168,6 +210,7 @@ def _check(expectation: str, given: Any, table: Table) -> Check:
         Limit.parse(given["at_most"]) if given.get("at_most") is not None else None,
         conditions.read(condition, given.get("condition_parser"), table) if condition else None,
         {key: value for key, value in given.items() if key in own or key in _MEANING},
+        custom,
     )
 
 
@@ -176,18 +219,23 @@ def _allowed(found: Wrong) -> str:
     return "docs/reference/expectations.md lists them" if listed else ""
 
 
-def _wrong(item: Any, table: Table, tables: Mapping[str, Table] | None, *, of_gx: bool) -> Iterator[Wrong]:
+def _wrong(
+    item: Any, table: Table, tables: Mapping[str, Table] | None, custom: Custom | None, *, of_gx: bool
+) -> Iterator[Wrong]:
     if not isinstance(item, Mapping) or len(item) != 1:
         yield Wrong("", "a check is one expectation with its arguments")
         return
     expectation, given = next(iter(item.items()))
-    if expectation not in EXPECTATIONS:
+    if custom and custom.refused:
+        yield Wrong("", f"`{custom.name}` of {custom.place} cannot be run: {custom.refused}")
+        return
+    if not custom and expectation not in EXPECTATIONS:
         yield _unknown(expectation)
         return
-    if not isinstance(given or {}, Mapping):
+    if not _by_name(given):
         yield Wrong("", f"`{expectation}` takes arguments by name")
         return
-    given, word = given or {}, EXPECTATIONS[expectation]
+    given, word = given or {}, custom.word if custom else EXPECTATIONS[expectation]
     own = {key: value for key, value in given.items() if key in word.arguments}
     common = {*COMMON, *(_OWN if word.counts_rows else ())} | ({"mostly"} if of_gx else set())
     unknown = [key for key in given if key not in own and key not in common]
@@ -196,18 +244,19 @@ def _wrong(item: Any, table: Table, tables: Mapping[str, Table] | None, *, of_gx
         yield Wrong(key, f"`{expectation}` has no argument `{key}`", hint)
     # what is missing may be what is misspelt
     yield from (each for each in wrong(expectation, word, own, table, tables) if each.argument or not unknown)
-    yield from _wrong_common(expectation, given, table, of_gx=of_gx)
+    yield from _wrong_common(expectation, word, given, table, of_gx=of_gx)
 
 
 def _unknown(expectation: Any) -> Wrong:
     if expectation in LEFT_OUT:
         return Wrong("", f"`{expectation}` cannot be run: {LEFT_OUT[expectation]}")
-    hint = did_you_mean(str(expectation), EXPECTATIONS)
+    hint = did_you_mean(str(expectation), EXPECTATIONS) or "a class of your own is named by `plugins` in potable.yaml"
     return Wrong("", f"unknown expectation `{expectation}`", hint)
 
 
-def _wrong_common(expectation: str, given: Mapping[str, Any], table: Table, *, of_gx: bool) -> Iterator[Wrong]:
-    word = EXPECTATIONS[expectation]
+def _wrong_common(
+    expectation: str, word: Expectation, given: Mapping[str, Any], table: Table, *, of_gx: bool
+) -> Iterator[Wrong]:
     mostly = given.get("mostly")
     if mostly is not None and (isinstance(mostly, bool) or not isinstance(mostly, int | float) or not 0 <= mostly <= 1):
         yield Wrong("mostly", f"`{expectation}`: `mostly` is a share between 0 and 1")

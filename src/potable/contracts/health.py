@@ -11,16 +11,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable import divergence
+from potable.contracts.findings import Finding as Finding
+from potable.contracts.findings import State
+from potable.contracts.periods import PER_YEAR, SEASON, at, named, of_day, place, year_before
 from potable.contracts.profile import ALL, BROKEN, ROWS, distinct, edge, kind_of
 from potable.contracts.results import is_open
 from potable.contracts.trend import FEWEST, off_trend
-from potable.health import Check, ColumnDrift, Health, Rise, Severity
+from potable.health import Check, ColumnDrift, Health, Period, Rise, Severity
 from potable.quantities import Duration
 from potable.tables import Table
 
@@ -28,35 +31,8 @@ CHANCE = 0.001
 """A change that is this likely without any change is none, however large it is."""
 _SHOWN = 12
 """Words or ranges a finding may show."""
-_MONTHS = 36
-_YEAR = 12
+_PERIODS = 36
 _MONTH_DAYS = 30.44
-
-State = Literal["ok", "warn", "stop", "accepted", "open"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check of the health of a table found."""
-
-    check: Check
-    state: State
-    """`accepted`: it would warn or stop, and is expected; `open`: there is nothing to judge it by yet."""
-    told: str
-    """What was found, as a sentence without values of protected columns."""
-    column: str = ""
-    measure: str = ""
-    """`psi`, `ks` or `chi_square` of drift."""
-    value: float | None = None
-    bound: float | None = None
-    chance: float | None = None
-    """Probability of such a change without any change."""
-    cells: Sequence[str] = ()
-    """What is drawn: months, words, or ranges of a harmless column."""
-    now: Sequence[float] = ()
-    """Rows of each cell, for drift as shares."""
-    before: Sequence[float] = ()
-    """The same of the reference."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +53,12 @@ class Profile:
         return Profile(self.cells.filter(pc.equal(self.cells["batch"], number)))
 
     def of_period(self, period: int) -> Profile:
-        """The part of one month."""
+        """The part of one period."""
         return Profile(self.cells.filter(pc.equal(self.cells["period"], period)))
 
     @cached_property
     def periods(self) -> dict[int, int]:
-        """Rows by month, in order; rows without a time are in none."""
+        """Rows by period, in order; rows without a time are in none."""
         found = self.cells.filter(pc.and_(pc.equal(self.cells["column"], ROWS), pc.equal(self.cells["word"], ALL)))
         counted = found.filter(pc.is_valid(found["period"])).group_by("period").aggregate([("rows", "sum")])
         return dict(sorted(zip(counted["period"].to_pylist(), counted["rows_sum"].to_pylist(), strict=True)))
@@ -184,10 +160,12 @@ def _newest(profile: Profile, column: str, today: date) -> date | None:
 def _volume(table: Table, profile: Profile, moment: Moment) -> Finding:
     bound = table.health.volume
     assert bound
-    months = _complete(profile, moment.today) if table.time else {}
-    counts = list(months.values()) if table.time else [*moment.counts, profile.rows]
-    trend = off_trend(counts[-1], counts[:-1], monthly=bool(table.time)) if counts else None
-    unit = "month" if table.time else "earlier state"
+    period = table.health.period
+    passed = _complete(profile, period, moment.today) if table.time else {}
+    counts = list(passed.values()) if table.time else [*moment.counts, profile.rows]
+    season = SEASON[period] if table.time else 0
+    trend = off_trend(counts[-1], counts[:-1], season=season) if counts else None
+    unit = period if table.time else "earlier state"
     if trend is None:
         there = max(len(counts) - 1, 0)
         few = f"{there} {unit}{'s' * (there != 1)} before it, of {FEWEST} that a trend needs"
@@ -197,40 +175,37 @@ def _volume(table: Table, profile: Profile, moment: Moment) -> Finding:
         rows = f"{counts[-1]:,} rows, about {trend.expected:,.0f} expected"
     else:
         rows = f"{'fewer' if trend.distance < 0 else 'more'} rows than expected"
-    what = (_month(list(months)[-1]) if shown else "The newest month") if table.time else "The table"
+    what = (named(list(passed)[-1], period) if shown else f"The newest {period}") if table.time else "The table"
     far = f"{abs(trend.distance):.1f} deviations off the trend; at most {bound.at_most:g}"
-    drawn = list(months.items())[-_MONTHS:] if shown else []
+    drawn = list(passed.items())[-_PERIODS:] if shown else []
     return Finding(
         "volume",
         _state(abs(trend.distance) > bound.at_most, bound.severity),
         f"{what} has {rows}: {far}.",
         value=round(trend.distance, 3),
         bound=bound.at_most,
-        cells=[_month(period) for period, _ in drawn],
+        cells=[named(number, period) for number, _ in drawn],
         now=[count for _, count in drawn],
     )
 
 
-def _complete(profile: Profile, today: date) -> dict[int, int]:
-    """Rows of each month from the first to the last that has any and is over; zero where there are none.
+def _complete(profile: Profile, period: Period, today: date) -> dict[int, int]:
+    """Rows of each period from the first to the last that has any and is over; zero where there are none.
 
     What lies before a year without any row is another beginning, or a slip of the pen, and is left out.
     """
-    over = {period: rows for period, rows in profile.periods.items() if period < today.year * 100 + today.month}
-    if not over:
-        return {}
-    first, last = min(over), max(over)
-    every = (year * 100 + month for year in range(first // 100, last // 100 + 1) for month in range(1, 13))
     found: dict[int, int] = {}
-    empty = 0
-    for period in every:
-        if not first <= period <= last:
-            continue
-        empty = 0 if period in over else empty + 1
-        if empty == _YEAR:
-            found, empty = {}, 0
-        if found or period in over:
-            found[period] = over.get(period, 0)
+    running = of_day(today, period)
+    for number, rows in profile.periods.items():
+        if number >= running:
+            break
+        where = place(number, period)
+        before = place(max(found), period) if found else where
+        if where - before > PER_YEAR[period]:
+            found = {}
+        else:
+            found |= {at(gap, period): 0 for gap in range(before + 1, where)}
+        found[number] = rows
     return found
 
 
@@ -259,11 +234,13 @@ def _pair(declared: Health, profile: Profile, moment: Moment) -> tuple[Profile, 
         return profile, None, "Not judged: the table has no rows."
     newest = profile.of_batch(profile.batches[-1])
     if declared.against == "last_year":
-        over = _complete(profile, moment.today)
+        period = declared.period
+        over = _complete(profile, period, moment.today)
         last = max(over, default=0)
-        if not over.get(last - 100):
-            return newest, None, "Not judged: the newest complete month has no month a year before it."
-        return profile.of_period(last), profile.of_period(last - 100), ""
+        earlier_year = year_before(last, period) if last else 0
+        if not over.get(earlier_year):
+            return newest, None, f"Not judged: the newest complete {period} has no {period} a year before it."
+        return profile.of_period(last), profile.of_period(earlier_year), ""
     if declared.version:
         missing = f"Not judged: version {declared.version} has no profile of this table."
         return newest, moment.earlier, "" if moment.earlier else missing
@@ -376,7 +353,3 @@ def _days(span: Duration) -> float:
 
 def _day(number: int) -> date:
     return date(number // 10_000, number // 100 % 100, number % 100)
-
-
-def _month(period: int) -> str:
-    return f"{period // 100:04d}-{period % 100:02d}"

@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from potable.contracts import results
+from potable.contracts import results, through_gx
 from potable.contracts.aggregates import SHOWN, Whole
 from potable.contracts.checks import Check
 from potable.contracts.masks import Rule, any_broken, any_set, broken, with_bit
@@ -22,7 +22,7 @@ from potable.contracts.results import Result
 from potable.contracts.rowwise import text_of
 from potable.contracts.unique import Counted
 from potable.contracts.values import VALUE, Failing
-from potable.engines.base import Engine, collect, scalars
+from potable.engines.base import BatchFunction, Engine, collect, scalars
 from potable.tables import BATCH, OBJECT, Table
 
 Samples = Mapping[str, Sequence[Any]]
@@ -42,24 +42,44 @@ class Judged:
 
 def by_value(staged: ir.Table, table: Table, rules: Sequence[Rule], folder: str, engine: Engine) -> ir.Table:
     """The staged rows with the bits of checks that only Python can judge, each distinct value judged once."""
-    schema = pa.schema([(VALUE, pa.string())])
     for index, rule in enumerate(rules):
         check = rule.check
         if check is None or not check.by_value:
             continue
+        asked, schema = _asked(staged, table, check)
         wanted = check.covers(staged, table) & check.judges(staged, table)
-        values = staged.filter(wanted).select(**{VALUE: text_of(staged, check.columns[0])}).distinct()
-        failing = engine.map_batches(values, Failing(check.expectation, check.arguments), schema)
+        values = staged.filter(wanted).select(**asked).distinct()
+        failing = engine.map_batches(values, _failing(check), schema)
         place = f"{folder}/values-{index}"
         files = [f"{place}/{part.path}" for part in engine.write(failing, place) if part.rows]
         if not files:
             continue
         marked = engine.read(files, schema).mutate(**{_FOUND: ibis.literal(True)})
-        joined = staged.left_join(marked, staged[check.columns[0]] == marked[VALUE])
+        # of several columns some may be null, and a null is then found by a null
+        same = [
+            column == marked[name] if len(asked) == 1 else column.identical_to(marked[name])
+            for name, column in asked.items()
+        ]
+        joined = staged.left_join(marked, same)
         found = joined.select(*staged.columns, **{_FOUND: joined[_FOUND].fill_null(False)})
         breaks = found[_FOUND] & check.covers(found, table)
         staged = with_bit(found, index, breaks).drop(_FOUND)
     return staged
+
+
+def _asked(staged: ir.Table, table: Table, check: Check) -> tuple[dict[str, ir.Value], pa.Schema]:
+    """What a check by value is about: a text, or of a class of others the cells as they are."""
+    if not check.through_gx:
+        return {VALUE: text_of(staged, check.columns[0])}, pa.schema([(VALUE, pa.string())])
+    names = {f"{VALUE}_{number}": name for number, name in enumerate(check.columns)}
+    kinds = [(value, table.columns[name].arrow) for value, name in names.items()]
+    return {value: staged[name] for value, name in names.items()}, pa.schema(kinds)
+
+
+def _failing(check: Check) -> BatchFunction:
+    if check.custom and check.through_gx:
+        return through_gx.Failing(check.custom, check.arguments, check.columns)
+    return Failing(check.expectation, check.arguments)
 
 
 def totals(staged: ir.Table, table: Table, rules: Sequence[Rule], checks: Sequence[Check]) -> dict[str, ir.Scalar]:

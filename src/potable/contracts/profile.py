@@ -1,4 +1,4 @@
-"""The profile of a table: how many rows of each batch and month hold what, as counts that add up.
+"""The profile of a table: how many rows of each batch and period hold what, as counts that add up.
 
 Whatever adds up comes out the same on any engine, with any number of threads, in one portion or in many.
 Numbers lie in bins that are fixed once for all: their first two digits, in steps of 5 to 12.5% of the value.
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.contracts.fitting import cell
+from potable.contracts.periods import numbered
 from potable.engines.base import Engine, collect, union_all
 from potable.tables import BATCH, Table
 
@@ -34,7 +35,7 @@ PROFILE = pa.schema(
         ("rows", pa.int64()),
     ]
 )
-"""Rows of a batch and period (YYYYMM of the table's `time`, null without) that hold a cell in a column.
+"""Rows of a batch and period (`periods`; of the table's `time`, null without) that hold a cell in a column.
 
 A cell is a `number` (code of a bin, YYYYMM of a date, YYYYMMDD of a time of the table) or a `word`; neither is
 a null. The column `ROWS` has the words `all` and `broken` (by a rule that costs the row).
@@ -146,11 +147,7 @@ def quantiles(bins: Mapping[int, int], shares: Sequence[float]) -> list[float]:
 
 
 def _period(rows: ir.Table, table: Table) -> ir.IntegerValue:
-    return _month(rows[table.time]) if table.time else ibis.null("int64")
-
-
-def _month(column: ir.Value) -> ir.IntegerValue:
-    return (column.year() * 100 + column.month()).cast("int64")
+    return numbered(rows[table.time], table.health.period) if table.time else ibis.null("int64")
 
 
 def _cells(staged: ir.Table, table: Table) -> list[ir.Table]:
@@ -178,9 +175,7 @@ def _values(rows: ir.Table, table: Table, name: str, kind: str) -> ir.Table:
 def _dates(rows: ir.Table, table: Table, name: str, *, days: bool) -> ir.Table:
     """Months or days of one column."""
     found = _values(rows, table, name, str(rows[name].type()).removeprefix("!"))
-    month = _month(found.value)
-    number = month * 100 + found.value.day().cast("int64") if days else month
-    return found.select("column", "batch", "period", value=number)
+    return found.select("column", "batch", "period", value=numbered(found.value, "day" if days else "month"))
 
 
 def _counted(cells: ir.Table, which: str) -> ir.Table:

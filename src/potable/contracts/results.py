@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -19,59 +19,13 @@ import ibis.expr.types as ir
 from potable.contracts.aggregates import Finding
 from potable.contracts.arguments import is_type
 from potable.contracts.checks import Check
+from potable.contracts.findings import Result as Result
 from potable.contracts.unique import Counted
 from potable.tables import Table
 
 _LONGEST = 40
 """Characters of a shape that are shown."""
 _SIGNS = (("[0-9]", "9"), ("[A-Z]", "A"), ("[a-z]", "a"), ("[^\\x00-\\x7F]", "x"))
-
-
-@dataclass(frozen=True)
-class Result:
-    """Outcome of one check over a table, in Great Expectations' terms."""
-
-    expectation: str
-    columns: tuple[str, ...]
-    success: bool
-    element_count: int
-    """Rows the check is about."""
-    unexpected_count: int
-    mostly: float | None
-    action: str
-    """`quarantine`, `null` (the cell only), `warn` or `stop`."""
-    missing_count: int | None = None
-    """Of them, those that have nothing to judge; None where that is not told apart."""
-    unexpected_percent: float | None = None
-    """Of those that have."""
-    unexpected_percent_total: float | None = None
-    """Of all it is about."""
-    observed_value: Any = None
-    partial_unexpected_list: Sequence[Any] = field(default_factory=list)
-    """The first unexpected values, as shapes where they are personal."""
-    details: Mapping[str, Any] = field(default_factory=dict)
-    """Further fields of GX's result."""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    """The check as declared."""
-    allowed: str = ""
-    """What may fail before the run stops, in words."""
-
-    @property
-    def judged(self) -> int:
-        """Rows that had something to judge."""
-        return self.element_count - (self.missing_count or 0)
-
-    @property
-    def name(self) -> str:
-        """How messages call the check."""
-        return f"{self.expectation}({', '.join(self.columns)})"
-
-    @property
-    def told(self) -> str:
-        """What was found, in counts."""
-        if self.missing_count is None and not self.unexpected_percent_total:
-            return f"not so over {self.element_count:,} rows"
-        return f"{self.unexpected_count:,} of {self.judged:,} judged rows fail{self.allowed and f'; {self.allowed}'}"
 
 
 def of_counts(check: Check, counted: Counted, table: Table, *, cell: bool = False) -> Result:
@@ -81,7 +35,7 @@ def of_counts(check: Check, counted: Counted, table: Table, *, cell: bool = Fals
         1.0 if check.mostly is None else check.mostly
     )
     result = Result(
-        check.expectation,
+        check.name,
         check.columns,
         success,
         counted.elements,
@@ -105,7 +59,7 @@ def of_finding(check: Check, found: Finding, elements: int, table: Table) -> Res
         "partial_missing_list": [plain(value) for value in found.missing],
     }
     return Result(
-        check.expectation,
+        check.name,
         columns,
         found.success,
         elements,
@@ -123,7 +77,7 @@ def of_table(check: Check, rows: int, table: Table) -> Result:
     """The result of a check of the table as such: of how many rows it has, or of what it declares."""
     success, observed = _about_table(check, rows, table)
     return Result(
-        check.expectation,
+        check.name,
         check.columns,
         success,
         rows,

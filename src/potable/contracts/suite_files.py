@@ -35,7 +35,7 @@ def to_suite(name: str, table: Table) -> dict[str, Any]:
     Types are left out: what GX calls them depends on where it runs. So are keys that must exist in another table, for
     which GX has no expectation; the suite's `meta` lists them.
     """
-    alien = [check for check in table.checks if EXPECTATIONS[next(iter(check))].kind == "key"]
+    alien = [check for check in table.checks if _is_ours(next(iter(check)))]
     found = [_entry(check) for check in table.checks if check not in alien]
     found += [_implied(_NOT_NULL, {"column": key}) for key, column in table.columns.items() if column.required]
     if len(table.unique) == 1:
@@ -66,7 +66,7 @@ def from_suite(suite: Suite) -> tuple[dict[str, Any], list[str]]:
             left.append(f"`{item.expectation}`")
             continue
         arguments, marked = _unmarked(item.arguments)
-        if not marked and _of_pair(item.expectation):
+        if not marked and _of_pair(arguments):
             arguments.setdefault(_IGNORE, "both_values_are_missing")
         for name in _named(item.expectation, arguments):
             columns.setdefault(name, {})
@@ -90,7 +90,7 @@ def _entry(check: Mapping[str, Any]) -> dict[str, Any]:
     given = given or {}
     kwargs = {key: value for key, value in given.items() if key not in (*_OURS, "meta", "notes")}
     mark: dict[str, Any] = {key: given[key] for key in (*_OURS, "meta") if key in given}
-    if _of_pair(expectation) and _IGNORE not in kwargs:
+    if _of_pair(kwargs) and _IGNORE not in kwargs:
         kwargs[_IGNORE] = "either_value_is_missing"
         mark["defaults"] = [_IGNORE]
     severity = {"severity": "warning" if given.get("severity") == "warn" else "critical"}
@@ -98,8 +98,13 @@ def _entry(check: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": expectation, "kwargs": plain(kwargs), "meta": {_MARK: plain(mark)}, **severity, **notes}
 
 
-def _of_pair(expectation: str) -> bool:
-    return "column_B" in EXPECTATIONS[expectation].arguments
+def _of_pair(arguments: Mapping[str, Any]) -> bool:
+    return "column_B" in arguments
+
+
+def _is_ours(expectation: str) -> bool:
+    """Whether GX has no such expectation; one that the vocabulary does not know is a class of a plug-in."""
+    return expectation in EXPECTATIONS and EXPECTATIONS[expectation].kind == "key"
 
 
 def _implied(expectation: str, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Where the number of rows should lie, by the months or runs before it, and how far off it is.
 
 A straight line through logarithms (a company grows by shares), with the usual height of each month of the
-year where two years are known. Medians everywhere, so that one bad month does not hide the next.
+year where two years are known (of each day of the week, where two weeks are). Medians everywhere, so that one
+bad month does not hide the next.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ FEWEST = 6
 """Earlier counts without which nothing is expected."""
 _RECENT = 36
 """Earlier counts that are looked at."""
-_YEAR = 12
 _NORMAL = 1.4826
 """Makes the median absolute deviation of a normal distribution its standard deviation."""
 
@@ -30,7 +30,7 @@ class Trend:
     """How far the count lies from it, in robust standard deviations; negative below."""
 
 
-def off_trend(count: int, earlier: Sequence[int], *, monthly: bool) -> Trend | None:
+def off_trend(count: int, earlier: Sequence[int], *, season: int = 0) -> Trend | None:
     """How far `count` lies off the trend of the counts before it; None with fewer than `FEWEST`.
 
     The line is Theil's and Sen's (median of the slopes of all pairs, 1950 and 1968), the distance the modified
@@ -39,7 +39,7 @@ def off_trend(count: int, earlier: Sequence[int], *, monthly: bool) -> Trend | N
 
     Args:
         earlier: oldest first.
-        monthly: whether they are counts of successive months.
+        season: after how many counts the usual height comes again, such as 12 of months; 0 for never.
     """
     if len(earlier) < FEWEST:
         return None
@@ -48,9 +48,9 @@ def off_trend(count: int, earlier: Sequence[int], *, monthly: bool) -> Trend | N
     start = median(height - slope * place for place, height in enumerate(heights))
     off = [height - start - slope * place for place, height in enumerate(heights)]
     middle, spread = start + slope * len(heights), _spread(off)
-    if monthly and len(off) >= 2 * _YEAR:
-        usual = [median(off[place % _YEAR :: _YEAR]) for place in range(len(off) + 1)]
-        years = len(off) // _YEAR
+    if season and len(off) >= 2 * season:
+        usual = [median(off[place % season :: season]) for place in range(len(off) + 1)]
+        years = len(off) // season
         # what was taken from so few years fits them too well
         narrower = _spread([a - b for a, b in zip(off, usual, strict=False)]) * math.sqrt(years / (years - 1))
         if narrower < spread:

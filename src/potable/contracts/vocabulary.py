@@ -229,3 +229,5 @@ COMMON = ("row_condition", "condition_parser", "meta", "notes", "severity")
 """Arguments any expectation may have beside its own."""
 NO_CONDITION = ("expect_column_to_exist", "expect_column_type_to_be", "expect_table_column")
 """How the names of expectations begin that are about no rows."""
+NULLS = ("expect_column_values_to_be_null", "expect_column_values_to_not_be_null")
+"""Expectations for which a null is what they judge."""

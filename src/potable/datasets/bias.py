@@ -15,6 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from potable import divergence
+from potable.datasets.disparities import Disparity as Disparity
 from potable.datasets.profile import BINS, Distribution
 from potable.engines.base import Engine, collect
 from potable.errors import DataError
@@ -41,31 +42,6 @@ class Groups:
     severity: Literal["warn", "stop"] = "warn"
     least: int = 1
     """Rows below which a group is not told apart."""
-
-
-@dataclass(frozen=True)
-class Disparity:
-    """How one column differs between the groups of another."""
-
-    column: str
-    """The label or a feature."""
-    by: str
-    """The column whose values are the groups."""
-    measure: Literal["label", "feature"]
-    groups: Sequence[str]
-    """Values with enough rows, largest group first."""
-    rows: Sequence[int]
-    rates: Sequence[float]
-    """Of the label the favourable share in each group; of a feature the distance of each group from all others."""
-    difference: float
-    """Of the label the highest rate less the lowest; of a feature the greatest distance."""
-    ratio: float | None
-    """The lowest rate by the highest; of the label only."""
-    chance: float | None
-    """Probability of such rates without any difference between the lowest and the highest; of the label only."""
-    state: Literal["ok", "warn", "stop", "open"]
-    told: str
-    bound: float | None = None
 
 
 @dataclass(frozen=True)

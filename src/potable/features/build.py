@@ -138,16 +138,27 @@ def make_spine(bench: Bench, files: Files) -> tuple[ir.Table, Funnel]:
     """The spine of a bucket, written to scratch, and how many subjects got how far."""
     plan, engine = bench.plan, bench.engine
     rule, table = plan.rows, plan.tables[plan.rows.table]
-    employments = engine.read(files[rule.table], spines.employment_schema(rule, table))
-    seen = scalars(engine, employments.aggregate(seen=employments[SUBJECT].nunique()))["seen"]
-    if scalars(engine, spines.ambiguous(employments, rule, table))["conflicts"]:
-        raise _tied(rule.table, table, ["rows"])
-    found = spines.states(spines.versions(employments, table), spines.calendar(rule.dates), rule, table)
+    known = employments(bench, files)
+    seen = scalars(engine, known.aggregate(seen=known[SUBJECT].nunique()))["seen"]
+    found = spines.states(spines.versions(known, table), spines.calendar(rule.dates), rule, table)
     candidates = bench.kept(found, "candidates")
     counts = scalars(engine, spines.counted(candidates, rule))
     funnel = Funnel(seen, counts["employed"], counts["selected"], counts["eligible"])
     spine = bench.kept(spines.spine(candidates, rule, engine), "spine")
     return spine, funnel
+
+
+def employments(bench: Bench, files: Files) -> ir.Table:
+    """The employments of a bucket.
+
+    Raises:
+        DataError: D004, versions of one are tied in time and differ.
+    """
+    rule, table = bench.plan.rows, bench.plan.tables[bench.plan.rows.table]
+    found = bench.engine.read(files[rule.table], spines.employment_schema(rule, table))
+    if scalars(bench.engine, spines.ambiguous(found, rule, table))["conflicts"]:
+        raise _tied(rule.table, table, ["rows"])
+    return found
 
 
 def features(bench: Bench, files: Files, spine: ir.Table) -> ir.Table:

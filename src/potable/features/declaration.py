@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import calendar
 from datetime import date, timedelta
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -93,6 +93,20 @@ class Bias(Declaration):
     """What more does: tell, or publish nothing."""
 
 
+class FeatureTest(Declaration):
+    """A few records of one person and what features must be at a date; run by `potable test`."""
+
+    name: str
+    """What is shown, as a sentence."""
+    as_of: date
+    """The as-of date: what happened or became known later is not seen."""
+    rows: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
+    """Records of the person by table, with the columns that matter and their times. A text is typed as the source's
+    text is, any other value stands for itself; keys are filled in."""
+    gives: dict[str, Any] = Field(min_length=1)
+    """Features and labels, and what each must be; a fraction is compared to as many decimals as are written."""
+
+
 class FeatureSet(Declaration):
     """One dataset: its rows, its label and its features."""
 
@@ -112,6 +126,8 @@ class FeatureSet(Declaration):
     """Decimals that fractional outputs are rounded to."""
     features: dict[str, dict[str, str | Definition]] = Field(min_length=1)
     """Features by table (or `derived`) and name."""
+    tests: list[FeatureTest] = Field(default_factory=list)
+    """Records of one person and what features must be; `potable test` runs them."""
 
     @field_validator("embargo", mode="before")
     @classmethod

@@ -145,10 +145,10 @@ def protect(
         DataError: D003, rows in are not rows out plus rows quarantined.
         PrivacyRefusal: G001, a column declared harmless holds identifiers.
     """
-    addressed = _addressed(rows, contract, people)
-    lost = addressed.filter(addressed[SUBJECT].isnull())
+    named = addressed(rows, contract, people)
+    lost = named.filter(named[SUBJECT].isnull())
     places = lost.select(OBJECT, ROW, **{REASON: _literal(NOBODY)})
-    kept = addressed.filter(addressed[SUBJECT].notnull())
+    kept = named.filter(named[SUBJECT].notnull())
     written = engine.write(_redacted(kept, contract, people, engine), directory, partition_by=BUCKET)
     split_off = engine.write(places, quarantine)
     rows_in = int(scalars(engine, rows.agg(n=rows.count()))["n"])
@@ -161,8 +161,8 @@ def protect(
     )
 
 
-def _addressed(rows: ir.Table, contract: Contract, people: People) -> ir.Table:
-    """Rows with pseudonym, bucket, times and the columns that leave; pseudonym null for nobody's."""
+def addressed(rows: ir.Table, contract: Contract, people: People) -> ir.Table:
+    """Rows with pseudonym (null for nobody's), bucket, times and the columns that leave, texts not redacted yet."""
     import ibis
 
     rostered = people.keys.filter(people.keys.rostered)

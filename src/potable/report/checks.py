@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from potable.contracts.findings import Result
 from potable.report.numbers import human_count, share
-from potable.runs.record import CheckRecord, TableRecord
+from potable.runs.record import TableRecord
 
 _NAMES = ("column", "column_A", "column_B", "column_list", "mostly", "meta", "notes")
 """Arguments that are shown elsewhere, or say nothing of the data."""
@@ -27,13 +28,13 @@ class Trend:
     title: str
 
 
-def promised(check: CheckRecord) -> str:
+def promised(check: Result) -> str:
     """The arguments of a check as a phrase: `min_value 0, max_value 300`."""
     shown = [f"{key} {_told(value)}" for key, value in sorted(check.arguments.items()) if key not in _NAMES]
     return _cut(", ".join(shown))
 
 
-def found(check: CheckRecord) -> str:
+def found(check: Result) -> str:
     """What was found, as a phrase."""
     if check.observed_value is not None:
         return _cut(_told(check.observed_value))
@@ -41,7 +42,7 @@ def found(check: CheckRecord) -> str:
     return f"{human_count(check.unexpected_count) if check.unexpected_count else 'none'} of {human_count(judged)}"
 
 
-def samples(check: CheckRecord) -> list[str]:
+def samples(check: Result) -> list[str]:
     """Some of the different values that failed."""
     return list(dict.fromkeys(_cut(_told(value)) for value in check.partial_unexpected_list))[:_LISTED]
 
@@ -52,9 +53,7 @@ def over_runs(history: Iterable[Mapping[str, Any]], table: TableRecord, most: in
     return _trend(earlier, _share(table.quarantined, table.rows_in), most, "quarantined")
 
 
-def check_over_runs(
-    history: Iterable[Mapping[str, Any]], table: TableRecord, check: CheckRecord, most: int
-) -> Trend | None:
+def check_over_runs(history: Iterable[Mapping[str, Any]], table: TableRecord, check: Result, most: int) -> Trend | None:
     """Share of the rows a check is about that were unexpected, in the same way; the check must be the same."""
     earlier = [_unexpected(run, table.table, check) for run in history]
     return _trend(earlier, _share(check.unexpected_count, check.element_count), most, "unexpected")
@@ -74,7 +73,7 @@ def _away(run: Mapping[str, Any], name: str) -> float | None:
     return _share(table["quarantined"], table["rows_in"]) if table else None
 
 
-def _unexpected(run: Mapping[str, Any], name: str, check: CheckRecord) -> float | None:
+def _unexpected(run: Mapping[str, Any], name: str, check: Result) -> float | None:
     for other in (_table(run, name) or {}).get("checks", ()):
         same = other.get("expectation") == check.expectation and list(other.get("columns", ())) == list(check.columns)
         if same and other.get("arguments", {}) == dict(check.arguments):

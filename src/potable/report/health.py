@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from potable.contracts.findings import Finding
+from potable.datasets.disparities import Disparity
 from potable.report.numbers import plural, share
-from potable.runs.record import BiasRecord, HealthRecord, RunRecord, TableRecord
+from potable.runs.record import RunRecord, TableRecord
 
 QUESTIONS = {
     "Missing": "missing",
@@ -57,17 +59,17 @@ def answers(table: TableRecord) -> list[Answer]:
     return found
 
 
-def judged(record: RunRecord) -> list[tuple[str, HealthRecord]]:
+def judged(record: RunRecord) -> list[tuple[str, Finding]]:
     """Everything that was judged of tables, with the table."""
     return [(table.table, finding) for table in record.tables for finding in table.health]
 
 
-def findings(table: TableRecord) -> list[HealthRecord]:
+def findings(table: TableRecord) -> list[Finding]:
     """What was found of a table, worst first."""
     return sorted(table.health, key=lambda finding: _WORST.index(finding.state))
 
 
-def name(finding: HealthRecord) -> str:
+def name(finding: Finding) -> str:
     """What a finding is about: `outdated`, `drifted: gross_usd`."""
     (question,) = [question for question, check in QUESTIONS.items() if check == finding.check]
     return f"{question.lower()}: {finding.column}" if finding.column else question.lower()
@@ -91,12 +93,12 @@ def line(record: RunRecord) -> str:
     return f"{plural(len(bad), 'finding')} of {total}: {', '.join(dict.fromkeys([*bad[:3], *more]))}"
 
 
-def label_rates(groups: Sequence[BiasRecord]) -> list[BiasRecord]:
+def label_rates(groups: Sequence[Disparity]) -> list[Disparity]:
     """How the label falls in groups."""
     return [each for each in groups if each.measure == "label"]
 
 
-def features_apart(groups: Sequence[BiasRecord]) -> list[BiasRecord]:
+def features_apart(groups: Sequence[Disparity]) -> list[Disparity]:
     """The features in which groups differ most, the furthest first."""
     features = [each for each in groups if each.measure == "feature" and each.difference > 0]
     return sorted(features, key=lambda each: (each.state == "ok", -each.difference))[:_MOST_FEATURES]

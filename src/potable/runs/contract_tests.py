@@ -14,7 +14,6 @@ from typing import Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from potable.contracts.cases import QUARANTINE_LIMIT, filled, outcomes
 from potable.contracts.deletions import REASONS
@@ -29,27 +28,12 @@ from potable.contracts.validate import (
 )
 from potable.declarations import Document, Key
 from potable.engines.base import Engine, Part, collect
-from potable.errors import DataError, Place
-from potable.privacy.shapes import shape
+from potable.errors import DataError
 from potable.project import Project
+from potable.runs.given import Ran, batch_of, itself, shown
 from potable.runs.quarantined import reading
 from potable.sources.groups import schema as landed_schema
-from potable.sources.typed import typed_at
-from potable.tables import BATCH, ROW, UNPARSED, ContractTest, Outcome, Table
-
-_OBJECT = "test"
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What one test came to."""
-
-    table: str
-    """`source.table`."""
-    name: str
-    place: Place
-    failures: Sequence[DataError] = ()
-    """Everything that is not as it says; none where it holds."""
+from potable.tables import ROW, UNPARSED, ContractTest, Outcome, Table
 
 
 @dataclass(frozen=True)
@@ -117,7 +101,7 @@ class _Judge:
         rows = [filled(row, table, checks, number) for number, row in enumerate(given)]
         with TemporaryDirectory(dir=self.project.root / self.project.platform.scratch, prefix="tests-") as scratch:
             places = Places(f"{scratch}/rows", f"{scratch}/aside")
-            parsed = self.engine.map_items([_batch(rows, table)], _itself, landed_schema(table))
+            parsed = self.engine.map_items([batch_of(rows, table)], itself, landed_schema(table))
             made = validate(parsed, self.contract, engine=self.engine, places=places)
             found = _became(made, table, places, self.engine)
         names = (name if name == QUARANTINE_LIMIT else name.partition("(")[0] for name in made.stopped)
@@ -140,27 +124,6 @@ def _compared(test: ContractTest, judged: _Judged, contract: Contract, document:
         for place, (given, allowed, hint) in problems
     ]
     return Ran(name, test.name, document.place(*key), failures)
-
-
-def _batch(rows: Sequence[Mapping[str, Any]], table: Table) -> pa.RecordBatch:
-    """Rows with all columns as a source would have parsed them: texts typed, other values as they are."""
-    # what a column takes from the name of its object is given in the row
-    columns = {name: column.model_copy(update={"path": name}) for name, column in table.columns.items()}
-    texts = {
-        name: pa.array([row[name] if isinstance(row[name], str) else None for row in rows], pa.string())
-        for name in columns
-    }
-    ordinals = pa.array(range(1, len(rows) + 1), pa.int64())
-    batch = typed_at(table.model_copy(update={"columns": columns}), texts, _OBJECT, ordinals)
-    for place, (name, column) in enumerate(columns.items()):
-        given = [None if isinstance(row[name], str) else row[name] for row in rows]
-        values = pa.array([None if value is None else fit(column.arrow, value).value for value in given], column.arrow)
-        batch = batch.set_column(place, batch.schema.field(place), pc.coalesce(values, batch.column(place)))
-    return batch.append_column(BATCH, pa.repeat(pa.scalar(1, pa.int64()), len(rows)))
-
-
-def _itself(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
-    return [batch]
 
 
 def _became(made: Validated, table: Table, places: Places, engine: Engine) -> dict[int, _Found]:
@@ -207,8 +170,8 @@ def _missed(
         expected = None if value is None else fit(column.arrow, value).value
         if found.cells[name] != expected:
             clear = column.declared_category == "none"
-            shown = [_shown(cell, clear) for cell in (found.cells[name], expected)]
-            return f"row {number} holds {shown[0]} in `{name}`", f"row {number} holds {shown[1]} in `{name}`", ""
+            both = [shown(cell, clear) for cell in (found.cells[name], expected)]
+            return f"row {number} holds {both[0]} in `{name}`", f"row {number} holds {both[1]} in `{name}`", ""
     return None
 
 
@@ -224,7 +187,3 @@ def _hint(found: _Found, table: Table, given: Mapping[str, Any]) -> str:
     named = {name for reason in found.quarantined for name in reason.partition(":")[2].split(",")}
     left = [name for name in table.columns if name in named and name not in given]
     return f"the row leaves out {', '.join(left)}: give it a value that the contract allows" if left else ""
-
-
-def _shown(value: Any, clear: bool) -> str:
-    return "nothing" if value is None else f"`{value}`" if clear else f"a value of the shape `{shape(str(value))}`"

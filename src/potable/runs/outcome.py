@@ -6,18 +6,16 @@ Works for half a run too: what a failed run did not reach is left empty.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
+from potable.contracts.findings import Result
+from potable.datasets.disparities import Disparity
 from potable.datasets.version import Version
 from potable.runs.plan import REFERENCES
 from potable.runs.record import (
-    BiasRecord,
     CategoryRecord,
-    CheckRecord,
     DatasetRecord,
     FeatureRecord,
-    HealthRecord,
     PrivacyRecord,
     Stage,
     TableRecord,
@@ -64,13 +62,13 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
             quarantined=manifest.counts["quarantined"],
             deleted=manifest.counts.get("deleted", 0),
             reasons=manifest.facts["reasons"],
-            checks=tuple(CheckRecord(**check) for check in found),
+            checks=tuple(Result(**{**check, "columns": tuple(check["columns"])}) for check in found),
             drift=tuple(_drifts(shop, name, manifest)),
             nulls=manifest.facts["nulls"],
             cells_nulled=manifest.counts["cells"],
             protected_rows=protected.get("rows", 0),
             nobody=protected.get("quarantined", 0),
-            health=tuple(HealthRecord(**asdict(finding)) for finding in shop.health.get(name, ())),
+            health=tuple(shop.health.get(name, ())),
             distinct=shop.distinct.get(name, {}),
             batch=manifest.facts["batch"],
         )
@@ -181,7 +179,7 @@ def _dataset(shop: Workshop, version: Version, new: bool) -> DatasetRecord:
         label=label,
         balance=manifest.facts["balance"],
         features=tuple(_features(shop, manifest)),
-        bias=tuple(BiasRecord(**item) for item in manifest.facts["disparities"]),
+        bias=tuple(Disparity(**item) for item in manifest.facts["disparities"]),
     )
 
 

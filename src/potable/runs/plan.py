@@ -116,11 +116,15 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     literal = project.documents[source].literal
     reading = {key: value for key, value in literal.items() if key not in ("tables", "owner", "description")}
     suite = project.suites.get(name)
-    parts = [suite.content] if suite else []
+    parts: list[Any] = [suite.content] if suite else []
+    # only the modules this table's checks take a class from; any of their code may decide
+    parts += sorted({check.custom.module.text for check in project.checks[name] if check.custom})
     contract = {key: value for key, value in literal["tables"][table].items() if key not in ("health", "tests")}
-    # health is judged in every run; only which texts are counted word by word is seen in what validate makes
+    # health is judged in every run; only which texts are counted word by word, and by which periods, is seen in what
+    # validate makes
     words = [column for column in project.tables[name].columns if kind_of(project.tables[name], column) == "word"]
-    found = fingerprint(code("validate"), reading["type"], contract, words, *parts)
+    counted = (words, project.tables[name].health.period)
+    found = fingerprint(code("validate"), reading["type"], contract, counted, *parts)
     covered = sorted((item for item in landed if item.concerns(table)), key=lambda item: (item.batch, item.name))
     prints = []
     for number, batch in groupby(covered, key=lambda item: item.batch):
@@ -175,7 +179,8 @@ def _build(project: Project, protect: Sequence[Step]) -> Step:
     used = project.plan.sources
     inputs = {step.name: step.fingerprint for step in protect if step.name in used}
     contracts = {name: project.tables[name].model_dump(mode="json", exclude=_JUDGED) for name in used}
-    declared = {key: value for key, value in project.documents["features"].literal.items() if key != "bias"}
+    literal = project.documents["features"].literal
+    declared = {key: value for key, value in literal.items() if key not in ("bias", "tests")}
     return Step("build", project.features.dataset, fingerprint(code("build"), declared, contracts, inputs), "features")
 
 

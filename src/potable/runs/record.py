@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from potable.contracts.findings import Finding, Result
+from potable.datasets.disparities import Disparity
 from potable.store.manifest import canonical
 
 Verb = Literal["ingest", "validate", "resolve", "protect", "build", "publish"]
@@ -65,52 +67,6 @@ class StepRecord:
 
 
 @dataclass(frozen=True)
-class CheckRecord:
-    """Outcome of one check over one table."""
-
-    expectation: str
-    columns: Sequence[str]
-    success: bool
-    element_count: int
-    unexpected_count: int
-    mostly: float | None
-    action: str
-    missing_count: int | None = None
-    unexpected_percent: float | None = None
-    unexpected_percent_total: float | None = None
-    observed_value: Any = None
-    partial_unexpected_list: Sequence[Any] = field(default_factory=list)
-    """Personal values as shapes."""
-    details: Mapping[str, Any] = field(default_factory=dict)
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    allowed: str = ""
-
-
-@dataclass(frozen=True)
-class HealthRecord:
-    """What one check of the health of a table found."""
-
-    check: str
-    """missing, incorrect, freshness, volume or drift."""
-    state: Literal["ok", "warn", "stop", "accepted", "open"]
-    """`accepted`: it would warn or stop, and is expected; `open`: there is nothing to judge it by yet."""
-    told: str
-    """What was found, without values of protected columns."""
-    column: str = ""
-    measure: str = ""
-    value: float | None = None
-    bound: float | None = None
-    chance: float | None = None
-    """Probability of such a change without any change."""
-    cells: Sequence[str] = ()
-    """Months, words or ranges of a harmless column."""
-    now: Sequence[float] = ()
-    """Rows of each cell, for drift as shares."""
-    before: Sequence[float] = ()
-    """The same of the reference."""
-
-
-@dataclass(frozen=True)
 class TableRecord:
     """Quality of one source table."""
 
@@ -120,7 +76,7 @@ class TableRecord:
     quarantined: int
     reasons: Mapping[str, int]
     """Quarantined rows by reason."""
-    checks: Sequence[CheckRecord]
+    checks: Sequence[Result]
     drift: Sequence[Mapping[str, Any]]
     """Each: change, column, detail, objects, first, batch, example (a shape), policy."""
     nulls: Mapping[str, int]
@@ -131,7 +87,7 @@ class TableRecord:
     """Rows quarantined at protect because they belong to nobody a roster knows."""
     deleted: int = 0
     """Rows that are gone in the source, and those that say so."""
-    health: Sequence[HealthRecord] = ()
+    health: Sequence[Finding] = ()
     distinct: Mapping[str, int] = field(default_factory=dict)
     """Distinct values by column: exact of words and days, else within 2% as a rule."""
     batch: int = 0
@@ -184,25 +140,6 @@ class FeatureRecord:
 
 
 @dataclass(frozen=True)
-class BiasRecord:
-    """How the label or a feature differs between the groups of a column."""
-
-    column: str
-    by: str
-    measure: Literal["label", "feature"]
-    groups: Sequence[str]
-    rows: Sequence[int]
-    rates: Sequence[float]
-    """Of the label the favourable share in each group; of a feature the distance of each group from all others."""
-    difference: float
-    ratio: float | None
-    chance: float | None
-    state: Literal["ok", "warn", "stop", "open"]
-    told: str
-    bound: float | None = None
-
-
-@dataclass(frozen=True)
 class DatasetRecord:
     """The published version, or the one that stays current."""
 
@@ -220,7 +157,7 @@ class DatasetRecord:
     balance: Mapping[str, int]
     """Rows per value of the label."""
     features: Sequence[FeatureRecord]
-    bias: Sequence[BiasRecord] = ()
+    bias: Sequence[Disparity] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,235 @@
+"""Expectation classes of others: which ones a project's plug-ins hold, what they take, and how they run.
+
+Their text is read and nothing of it is run, so reading a project needs neither Great Expectations nor trust in
+code. A class that only sets arguments of one of GX's own runs natively as that one; one that judges single rows
+runs through GX (`through_gx`); of any other there is a reason why it does not run.
+
+Entry: `classes`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from potable.contracts.rowwise import IGNORED
+from potable.contracts.vocabulary import COMMON, EXPECTATIONS, LEFT_OUT, NULLS, Argument, Expectation
+from potable.errors import Place, ProjectError
+from potable.plugins import Module
+
+_COLUMN = Argument("column", needed=True)
+_ROOTS: Mapping[str, Mapping[str, Argument]] = {
+    "ColumnMapExpectation": {"column": _COLUMN},
+    "ColumnPairMapExpectation": {
+        "column_A": _COLUMN,
+        "column_B": _COLUMN,
+        "ignore_row_if": Argument("choice", choices=IGNORED["column_A"]),
+    },
+    "MulticolumnMapExpectation": {
+        "column_list": Argument("columns", needed=True),
+        "ignore_row_if": Argument("choice", choices=IGNORED["column_list"]),
+    },
+}
+"""Classes of GX that judge row by row, and what they take."""
+_TOLD = ("description", "notes", "meta", "library_metadata", "windows")
+"""What a class may say of itself that decides nothing."""
+_OWN_VERDICT = ("_validate", "get_validation_dependencies", "metrics_validate")
+_SQL = ("UnexpectedRowsExpectation", "QueryExpectation")
+
+
+@dataclass(frozen=True)
+class Custom:
+    """An expectation class of a plug-in."""
+
+    name: str
+    """How checks name it: `expect_column_values_to_be_iban`."""
+    class_name: str
+    module: Module
+    place: Place
+    word: Expectation
+    """What it takes and judges."""
+    core: str = ""
+    """The expectation of GX it is, where it only sets arguments of one."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments the class sets."""
+    refused: str = ""
+    """Why it does not run; empty when it does."""
+
+    @property
+    def through_gx(self) -> bool:
+        """Whether GX judges it."""
+        return not self.core and not self.refused
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What the classes of one lineage say, from the last that GX has to the one that is asked for."""
+
+    fields: Mapping[str, ast.expr | None]
+    """Values of the fields; None for one that has none."""
+    plain: bool
+    """Whether nothing but values is set."""
+    methods: frozenset[str]
+
+
+def classes(modules: Sequence[Module]) -> dict[str, Custom]:
+    """The expectation classes of the modules, by the names checks have for them; of two alike the later.
+
+    Raises:
+        ProjectError: P005 where a module is no Python.
+    """
+    return {found.name: found for module in modules for found in _classes(module)}
+
+
+def _classes(module: Module) -> Iterator[Custom]:
+    try:
+        tree = ast.parse(module.text)
+    except SyntaxError as failure:
+        place = Place(module.name, failure.lineno or 0, failure.offset or 0)
+        raise ProjectError(f"`{module.name}` is not Python: {failure.msg}", "P005", place=place) from None
+    aliases = {
+        name.asname or name.name: name.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    known = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    of_nulls = _metrics_of_nulls(known.values())
+    for node in known.values():
+        if node.name.startswith("Expect"):
+            lineage, root = _lineage(node, known, aliases)
+            yield _custom(node, _body(lineage), root, module, of_nulls)
+
+
+def _metrics_of_nulls(nodes: Iterable[ast.ClassDef]) -> frozenset[str]:
+    """Names of the metrics that ask for nulls too, which GX keeps from a metric by default."""
+    bodies = [_body([node]).fields for node in nodes]
+    names = {
+        _constant(fields.get("condition_metric_name"))
+        for fields in bodies
+        if _constant(fields.get("filter_column_isnull")) is False
+    }
+    return frozenset(name for name in names if isinstance(name, str))
+
+
+def _lineage(
+    node: ast.ClassDef, known: Mapping[str, ast.ClassDef], aliases: Mapping[str, str]
+) -> tuple[list[ast.ClassDef], str]:
+    """The class and those of its module it is made of, the eldest first, and the class of GX they come from."""
+    names = [base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases]
+    roots = [aliases.get(name, name) for name in names]
+    for name in roots:
+        if name in known and name != node.name:
+            others = {key: value for key, value in known.items() if key != node.name}
+            lineage, root = _lineage(known[name], others, aliases)
+            return [*lineage, node], root
+    found = next((name for name in roots if name in _ROOTS or name in _SQL or _snake(name) in EXPECTATIONS), None)
+    return [node], found or (roots[0] if roots else "object")
+
+
+def _body(lineage: Sequence[ast.ClassDef]) -> _Body:
+    fields: dict[str, ast.expr | None] = {}
+    methods: set[str] = set()
+    plain = True
+    for statement in (each for node in lineage for each in node.body):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            if "ClassVar" not in ast.unparse(statement.annotation):
+                fields[statement.target.id] = statement.value
+        elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            fields[statement.targets[0].id] = statement.value
+        elif isinstance(statement, ast.FunctionDef):
+            # how a result is told in pictures of GX decides nothing
+            if not statement.name.endswith("renderer"):
+                methods.add(statement.name)
+                plain = False
+        else:
+            plain = plain and isinstance(statement, ast.Pass | ast.Expr)
+    return _Body(fields, plain, frozenset(methods))
+
+
+def _custom(node: ast.ClassDef, body: _Body, root: str, module: Module, of_nulls: Collection[str]) -> Custom:
+    name, core = _snake(node.name), _snake(root)
+    place = Place(module.name, node.lineno, node.col_offset + 1)
+
+    def made(word: Expectation, **more: Any) -> Custom:
+        return Custom(name, node.name, module, place, word, **more)
+
+    base = EXPECTATIONS.get(core)
+    nothing = Expectation("row", {})
+    if root in _SQL or core in LEFT_OUT:
+        return made(nothing, refused=LEFT_OUT.get(core, LEFT_OUT["unexpected_rows_expectation"]))
+    if name in EXPECTATIONS:
+        return made(nothing, refused="GX has an expectation of this name itself; give the class another one")
+    if base is not None and body.plain and set(body.fields) <= {*base.arguments, *COMMON, *_TOLD, "mostly"}:
+        defaults, wrong = _defaults(body, [*base.arguments, "mostly", "row_condition", "condition_parser", "severity"])
+        return made(base, core=core, defaults=defaults, refused=wrong)
+    taken = base.arguments if base is not None and base.kind == "row" else _ROOTS.get(root)
+    if taken is None:
+        return made(nothing, refused=_why_not(root, base))
+    if core in NULLS or _constant(body.fields.get("map_metric")) in of_nulls:
+        return made(nothing, refused="it judges nulls, and only what is there is given to GX")
+    if own := sorted(body.methods & set(_OWN_VERDICT)):
+        return made(
+            nothing, refused=f"it has a verdict of its own (`{own[0]}`), and only verdicts on rows can be joined"
+        )
+    shared = {key: argument for key, argument in taken.items() if argument.kind in ("column", "columns", "choice")}
+    defaults, wrong = _defaults(body, [*shared, "mostly", "row_condition", "condition_parser", "severity"])
+    own_fields = {key: Argument("any", needed=_needed(value)) for key, value in _arguments(body).items()}
+    inherited = {key: Argument("any", needed=argument.needed) for key, argument in taken.items()}
+    return made(Expectation("row", {**inherited, **own_fields, **shared}), defaults=defaults, refused=wrong)
+
+
+def _arguments(body: _Body) -> dict[str, ast.expr | None]:
+    """Fields that are arguments, not what a class says of itself."""
+    said = {*COMMON, *_TOLD, "mostly", "map_metric", "success_keys", "args_keys", "domain_keys"}
+    return {key: value for key, value in body.fields.items() if key not in said and not key.startswith("_")}
+
+
+def _needed(value: ast.expr | None) -> bool:
+    """Whether a field must be given: it has no value, or `Field(...)`."""
+    if isinstance(value, ast.Call):
+        first = value.args[0] if value.args else None
+        return isinstance(first, ast.Constant) and first.value is ...
+    return value is None
+
+
+def _constant(value: ast.expr | None) -> Any:
+    return value.value if isinstance(value, ast.Constant) else None
+
+
+def _defaults(body: _Body, names: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Values the class sets for `names`, and what is wrong with them."""
+    found: dict[str, Any] = {}
+    for name in names:
+        value = body.fields.get(name)
+        if value is None:
+            continue
+        if name == "severity":
+            level = value.attr if isinstance(value, ast.Attribute) else getattr(value, "value", "")
+            found |= {"severity": "warn"} if str(level).lower() in ("warning", "info") else {}
+            continue
+        try:
+            found[name] = ast.literal_eval(value)
+        except ValueError:
+            return {}, f"it sets `{name}` to something that only running it would tell; write the value itself"
+    return found, ""
+
+
+def _why_not(root: str, base: Expectation | None) -> str:
+    if base is not None and base.kind in ("rows", "key"):
+        return f"it changes how `{root}` judges rows by other rows, for which GX would need all of them in memory"
+    if base is not None or root.endswith(("AggregateExpectation", "BatchExpectation")):
+        return (
+            "it judges the column or the table as a whole, for which GX would need all rows in memory at once; "
+            "a class that only sets arguments of one of GX's own expectations runs, and one that judges row by row"
+        )
+    return f"`{root}` is no class of GX that judges row by row ({', '.join(_ROOTS)}), nor one of its expectations"
+
+
+def _snake(name: str) -> str:
+    """The name checks have for a class, as GX makes it."""
+    parted = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", parted).lower()

@@ -1,0 +1,35 @@
+"""How the label or a feature differs between groups: data alone, as the record of a run and the card hold it.
+
+Measuring belongs to `bias`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Disparity:
+    """How one column differs between the groups of another."""
+
+    column: str
+    """The label or a feature."""
+    by: str
+    """The column whose values are the groups."""
+    measure: Literal["label", "feature"]
+    groups: Sequence[str]
+    """Values with enough rows, largest group first."""
+    rows: Sequence[int]
+    rates: Sequence[float]
+    """Of the label the favourable share in each group; of a feature the distance of each group from all others."""
+    difference: float
+    """Of the label the highest rate less the lowest; of a feature the greatest distance."""
+    ratio: float | None
+    """The lowest rate by the highest; of the label only."""
+    chance: float | None
+    """Probability of such rates without any difference between the lowest and the highest; of the label only."""
+    state: Literal["ok", "warn", "stop", "open"]
+    told: str
+    bound: float | None = None

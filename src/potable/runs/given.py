@@ -1,0 +1,60 @@
+"""Rows that tests give: typed as a source's would be; and what a test came to.
+
+Shared by the tests of contracts and those of features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from potable.contracts.fitting import fit
+from potable.errors import DataError, Place
+from potable.privacy.shapes import shape
+from potable.sources.typed import typed_at
+from potable.tables import BATCH, Table
+
+_OBJECT = "test"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one test came to."""
+
+    table: str
+    """`source.table`, or the dataset whose features it is about."""
+    name: str
+    place: Place
+    failures: Sequence[DataError] = ()
+    """Everything that is not as it says; none where it holds."""
+
+
+def batch_of(rows: Sequence[Mapping[str, Any]], table: Table) -> pa.RecordBatch:
+    """Rows with all columns as a source would have parsed them: texts typed, other values as they are."""
+    # what a column takes from the name of its object is given in the row
+    columns = {name: column.model_copy(update={"path": name}) for name, column in table.columns.items()}
+    texts = {
+        name: pa.array([row[name] if isinstance(row[name], str) else None for row in rows], pa.string())
+        for name in columns
+    }
+    ordinals = pa.array(range(1, len(rows) + 1), pa.int64())
+    batch = typed_at(table.model_copy(update={"columns": columns}), texts, _OBJECT, ordinals)
+    for place, (name, column) in enumerate(columns.items()):
+        given = [None if isinstance(row[name], str) else row[name] for row in rows]
+        values = pa.array([None if value is None else fit(column.arrow, value).value for value in given], column.arrow)
+        batch = batch.set_column(place, batch.schema.field(place), pc.coalesce(values, batch.column(place)))
+    return batch.append_column(BATCH, pa.repeat(pa.scalar(1, pa.int64()), len(rows)))
+
+
+def itself(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+    """The batch, for an engine to have it."""
+    return [batch]
+
+
+def shown(value: Any, clear: bool) -> str:
+    """A value in a message, as its shape unless it may be shown."""
+    return "nothing" if value is None else f"`{value}`" if clear else f"a value of the shape `{shape(str(value))}`"

@@ -1,0 +1,117 @@
+"""Expectation classes of a project, as people write them for Great Expectations 1.x."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import great_expectations.expectations as gxe
+import pandas as pd
+from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.expectations.expectation import (
+    ColumnAggregateExpectation,
+    ColumnMapExpectation,
+    ColumnPairMapExpectation,
+)
+from great_expectations.expectations.metrics.map_metric_provider import (
+    ColumnMapMetricProvider,
+    ColumnPairMapMetricProvider,
+    column_condition_partial,
+    column_pair_condition_partial,
+)
+
+
+class CheckDigit(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.check_digit"
+    condition_value_keys = ("modulus",)
+
+    @column_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(cls: Any, column: pd.Series, modulus: int = 10, **kwargs: Any) -> pd.Series:
+        print("values of people:", list(column))
+        return column.map(lambda value: str(value)[-1:].isdigit() and int(str(value)[-1:]) % modulus == 0)
+
+
+class ExpectColumnValuesToHaveCheckDigit(ColumnMapExpectation):
+    """Values end in a digit that a number divides."""
+
+    modulus: int = 10
+    map_metric = "column_values.check_digit"
+    success_keys = ("modulus", "mostly")
+
+
+class InMonth(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.in_month"
+    condition_value_keys = ("month",)
+
+    @column_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(cls: Any, column: pd.Series, month: int, **kwargs: Any) -> pd.Series:
+        return column.dt.month == month
+
+
+class ExpectColumnValuesToBeInMonth(ColumnMapExpectation):
+    month: int
+    map_metric = "column_values.in_month"
+    success_keys = ("month", "mostly")
+
+
+class Rare(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.there_once"
+
+    @column_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(cls: Any, column: pd.Series, **kwargs: Any) -> pd.Series:
+        return ~column.duplicated(keep=False)
+
+
+class ExpectColumnValuesToBeThereOnce(ColumnMapExpectation):
+    map_metric = "column_values.there_once"
+
+
+class Broken(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.broken"
+
+    @column_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(cls: Any, column: pd.Series, **kwargs: Any) -> pd.Series:
+        raise ValueError(f"cannot judge {column.iloc[0]}")
+
+
+class ExpectColumnValuesToBeWhole(ColumnMapExpectation):
+    map_metric = "column_values.broken"
+
+
+class Longer(ColumnPairMapMetricProvider):
+    condition_metric_name = "column_pair_values.longer"
+
+    @column_pair_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(cls: Any, column_A: pd.Series, column_B: pd.Series, **kwargs: Any) -> pd.Series:
+        return column_A.astype(str).str.len() >= column_B.astype(str).str.len()
+
+
+class ExpectColumnPairToBeLonger(ColumnPairMapExpectation):
+    ignore_row_if: str = "both_values_are_missing"
+    map_metric = "column_pair_values.longer"
+    domain_keys = ("column_A", "column_B", "row_condition", "condition_parser", "ignore_row_if")
+
+
+class ExpectSmallNumber(gxe.ExpectColumnValuesToBeBetween):
+    """Only sets arguments."""
+
+    column: str = "number"
+    min_value: int = 0
+    max_value: int = 5
+    description: str = "Numbers are small."
+
+
+class ExpectSmallMaximum(gxe.ExpectColumnMaxToBeBetween):
+    max_value: int = 5
+
+
+class ExpectColumnSpreadToBeEven(ColumnAggregateExpectation):
+    metric_dependencies = ("column.spread",)
+
+
+class ExpectColumnValuesToBeUniqueSomehow(gxe.ExpectColumnValuesToBeUnique):
+    def _validate(self, metrics: Any, **kwargs: Any) -> Any:
+        return {"success": True}
+
+
+class ExpectNoneOfThem(gxe.UnexpectedRowsExpectation):
+    unexpected_rows_query: str = "SELECT * FROM {batch}"

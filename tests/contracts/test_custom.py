@@ -1,0 +1,344 @@
+"""Expectation classes of a project: judged by Great Expectations itself, with our quarantine, shares and secrecy."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from tests.contracts.test_parity import (
+    ABOVE,
+    DAY,
+    EMPTY,
+    NULLS,
+    ONE,
+    PAIRS,
+    REAL,
+    WORD,
+    Ask,
+    Case,
+    case_of,
+    differences,
+    ours,
+    tables,
+)
+from tests.contracts.test_parity import gx as gx
+from tests.contracts.test_parity import local as local
+from tests.contracts.test_validate import GOOD, one, payslips, places, rows_of
+from tests.runs.test_layers import NOTES, VARIABLES, notes_project
+
+import potable.contracts.checks
+from potable.contracts.checks import parse
+from potable.contracts.custom import Custom, classes
+from potable.contracts.suite_files import to_suite
+from potable.contracts.validate import Contract, Validated, validate
+from potable.engines.base import Engine
+from potable.engines.duckdb import DuckDBEngine
+from potable.errors import MissingExtra, ProjectError
+from potable.plugins import Module, module
+from potable.project import Project, load
+from potable.runs.plan import validate_steps
+from potable.sources.groups import schema
+from potable.sources.typed import typed
+from potable.tables import BATCH, Table
+
+pytest.importorskip("great_expectations", reason="Great Expectations is not installed")
+
+HERE = Path(__file__).parent
+DIGIT = "expect_column_values_to_have_check_digit"
+ALIKE: list[tuple[str, dict[str, Any]]] = [
+    (DIGIT, {**WORD, "modulus": 2}),
+    (DIGIT, {**WORD, "mostly": 0.5}),
+    (DIGIT, {**REAL, "modulus": 5, "row_condition": ABOVE}),
+    ("expect_column_values_to_be_in_month", {**DAY, "month": 2}),
+    *(
+        ("expect_column_pair_to_be_longer", {"column_A": "word", "column_B": "other", "ignore_row_if": way})
+        for way in PAIRS
+    ),
+    ("expect_small_number", {"mostly": 0.25}),
+    ("expect_small_maximum", {"column": "number"}),
+]
+
+
+@pytest.fixture(scope="module")
+def customs() -> dict[str, Custom]:
+    """The classes of the file beside this one."""
+    return classes([module(HERE, "expectations.py")])
+
+
+def of_class(text: str) -> Custom:
+    """The last expectation class of a module."""
+    (*_, found) = classes([Module("m.py", text)]).values()
+    return found
+
+
+def judged(engine: Engine, folder: Path, customs: dict[str, Custom], *checks: Any, rows: Any = None) -> Validated:
+    """What becomes of payslips by these checks alone."""
+    table = payslips(checks=list(checks), unique=[])
+    rows = [{**GOOD, **row} for row in rows]
+    texts = {column: pa.array([row.get(column) for row in rows], pa.string()) for column in table.columns}
+    batch = typed(table, texts, "file-1").append_column(BATCH, pa.array([1] * len(rows), pa.int64()))
+    parsed = engine.map_items([batch], one, schema(table))
+    found, errors = parse("payslips", table, customs=customs)
+    assert not errors, [error.problem for error in errors]
+    return validate(parsed, Contract("payroll.payslips", table, found), engine=engine, places=places(folder))
+
+
+def configured(case: Case) -> list[Any]:
+    """The checks of a case as our results name them: with the arguments their class sets."""
+    sets = {
+        "expect_small_number": {"column": "number", "min_value": 0, "max_value": 5},
+        "expect_small_maximum": {"max_value": 5},
+    }
+    return [(name, {**sets.get(name, {}), **kwargs}) for name, kwargs in case["checks"]]
+
+
+@pytest.mark.parametrize("values", [EMPTY, NULLS, ONE], ids=["empty", "nulls", "one"])
+def test_tables_at_the_edge_are_judged_as_by_great_expectations(
+    local: Engine, gx: Ask, customs: dict[str, Custom], tmp_path: Path, values: dict[str, list[Any]]
+) -> None:
+    case = case_of(values, ALIKE)
+    theirs = gx(case)
+    assert not differences({**case, "checks": configured(case)}, ours(local, tmp_path, case, customs), theirs)
+
+
+def test_random_tables_are_judged_as_by_great_expectations(
+    local: Engine, gx: Ask, customs: dict[str, Custom], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    @settings(max_examples=6, deadline=None, phases=(Phase.generate,), suppress_health_check=list(HealthCheck))
+    @given(values=tables())
+    def holds(values: dict[str, list[Any]]) -> None:
+        case = case_of(values, ALIKE)
+        mine = ours(local, tmp_path_factory.mktemp("case"), case, customs)
+        assert not differences({**case, "checks": configured(case)}, mine, gx(case)), values
+
+    holds()
+
+
+def test_every_engine_judges_as_great_expectations(
+    engine: Engine, gx: Ask, customs: dict[str, Custom], tmp_path: Path
+) -> None:
+    values: dict[str, list[Any]] = {
+        "word": ["a2", "10", None, "", "10", "[1"],
+        "other": ["abc", None, None, "b", "A", "[1"],
+        "number": [1, 2, None, 4, 9, 2],
+        "more": [2, 1, None, 4, None, 1],
+        "real": [0.5, None, 0.2, math.nan, 1.5, 1e6],
+        "day": ["2000-01-01", "2000-02-29", None, "2000-02-29", "1999-12-31", "2000-03-01"],
+    }
+    case = case_of(values, ALIKE)
+    theirs = gx(case)
+    assert any(not entry["success"] for entry in theirs) and any(entry["success"] for entry in theirs)
+    assert not differences({**case, "checks": configured(case)}, ours(engine, tmp_path, case, customs), theirs)
+
+
+def test_a_row_that_fails_goes_to_quarantine_with_its_reason(
+    engine: Engine, customs: dict[str, Custom], tmp_path: Path
+) -> None:
+    checks = [
+        {
+            DIGIT: {
+                "column": "emp_no",
+                "row_condition": 'col("currency")=="INR"',
+                "condition_parser": "great_expectations",
+            }
+        },
+        {DIGIT: {"column": "dependents", "modulus": 2}},
+    ]
+    rows = [
+        {"emp_no": "E10"},
+        {"emp_no": "E11"},
+        {"emp_no": "E11", "currency": "USD"},
+        {"emp_no": "E20", "dependents": "3"},
+        {"emp_no": "E20", "dependents": None},
+    ]
+    made = judged(engine, tmp_path, customs, *checks, rows=rows)
+    table = payslips(unique=[])
+    assert [row["_row"] for row in rows_of(engine, tmp_path, made, table, "quarantine")] == [2]
+    assert made.reasons["have_check_digit:emp_no"] == sum(made.reasons.values()) == 1
+    # `on_error: null` of the column holds for these too
+    assert [row["dependents"] for row in rows_of(engine, tmp_path, made, table, "rows")] == [2, 2, None, None]
+    by_digit = made.results[3]
+    assert (by_digit.element_count, by_digit.unexpected_count, by_digit.partial_unexpected_list) == (4, 1, ["A99"])
+
+
+def test_a_missed_share_stops_the_run(engine: Engine, customs: dict[str, Custom], tmp_path: Path) -> None:
+    rows = [{"emp_no": f"E{number}"} for number in range(10)]
+    check = {DIGIT: {"column": "emp_no", "mostly": 0.5}}
+    made = judged(engine, tmp_path, customs, check, rows=rows)
+    assert made.stopped == [f"{DIGIT}(emp_no)"] and made.rows_quarantined == 9
+
+
+def test_a_class_that_judges_a_value_by_the_others_is_refused(
+    engine: Engine, customs: dict[str, Custom], tmp_path: Path
+) -> None:
+    check = {"expect_column_values_to_be_there_once": {"column": "emp_no"}}
+    with pytest.raises(ProjectError, match="judges a row by the other rows") as refused:
+        judged(engine, tmp_path, customs, check, rows=[{"emp_no": "E1"}, {"emp_no": "E1"}, {"emp_no": "E2"}])
+    assert refused.value.place and str(refused.value.place).startswith("expectations.py:")
+
+
+def test_an_error_of_a_class_names_its_line_and_no_value(
+    engine: Engine, customs: dict[str, Custom], tmp_path: Path
+) -> None:
+    check = {"expect_column_values_to_be_whole": {"column": "emp_no"}}
+    with pytest.raises(ProjectError) as failed:
+        judged(engine, tmp_path, customs, check, rows=[{"emp_no": "E-secret"}])
+    line = next(
+        number
+        for number, text in enumerate((HERE / "expectations.py").read_text(encoding="utf-8").splitlines(), 1)
+        if "cannot judge" in text
+    )
+    told = "\n".join([failed.value.text(), *getattr(failed.value, "__notes__", ())])
+    assert f"expectations.py:{line}:1" in told and "secret" not in told
+
+
+def test_a_wrong_argument_is_told_when_the_class_takes_it(
+    local: Engine, customs: dict[str, Custom], tmp_path: Path
+) -> None:
+    check = {DIGIT: {"column": "emp_no", "modulus": "many"}}
+    with pytest.raises(ProjectError, match="does not take its arguments") as failed:
+        judged(local, tmp_path, customs, check, rows=[{}])
+    assert "modulus" in failed.value.given
+
+
+def test_nothing_that_a_class_sees_is_printed_or_logged(
+    customs: dict[str, Custom],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = DuckDBEngine(memory=1 << 30, threads=2, scratch=tmp_path / "scratch")
+    caplog.set_level("DEBUG")
+    try:
+        # more than a slice, so that workers of their own judge them
+        rows = [{"emp_no": f"Esecret{number}"} for number in range(40_000)]
+        made = judged(engine, tmp_path, customs, {DIGIT: {"column": "emp_no"}}, rows=rows)
+    finally:
+        engine.close()
+    shown = capfd.readouterr()
+    assert made.rows_quarantined == 36_000
+    assert "secret" not in shown.out + shown.err + caplog.text + str(made.results)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("expect_column_spread_to_be_even", "all rows in memory at once"),
+        ("expect_column_values_to_be_unique_somehow", "judges rows by other rows"),
+        ("expect_none_of_them", "a SQL query"),
+    ],
+)
+def test_a_class_that_cannot_run_is_refused_with_the_reason(customs: dict[str, Custom], name: str, why: str) -> None:
+    _, (error,) = parse("payslips", payslips(checks=[{name: {"column": "gross"}}]), customs=customs)
+    assert why in error.problem and "expectations.py:" in error.problem
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (
+            "class ExpectX(gxe.ExpectColumnValuesToBeBetween):\n  min_value: int = len('abc')",
+            "something that only running",
+        ),
+        ("class ExpectX(gxe.ExpectColumnValuesToNotBeNull):\n  map_metric = 'other'", "it judges nulls"),
+        (
+            "class ExpectX(ColumnMapExpectation):\n  map_metric = 'm'\n  def _validate(self): pass",
+            "a verdict of its own",
+        ),
+        (
+            "class M(ColumnMapMetricProvider):\n  condition_metric_name = 'm'\n  filter_column_isnull = False\n"
+            "class ExpectX(ColumnMapExpectation):\n  map_metric = 'm'",
+            "it judges nulls",
+        ),
+        ("class ExpectX(Nothing): pass", "is no class of GX that judges row by row"),
+        ("class ExpectColumnValuesToBeBetween(ColumnMapExpectation): pass", "of this name itself"),
+    ],
+)
+def test_what_would_be_judged_wrongly_is_refused(body: str, why: str) -> None:
+    assert why in of_class(body).refused
+
+
+def test_a_class_is_what_those_it_is_made_of_are() -> None:
+    text = (
+        "from great_expectations.expectations.core import ExpectColumnMaxToBeBetween as Most\n"
+        "class ExpectFew(Most):\n  max_value: int = 5\n  strict_max = True\n"
+        "class ExpectFewer(ExpectFew):\n  '''Fewer.'''\n  max_value = 3\n  severity = FailureSeverity.WARNING\n"
+    )
+    found = of_class(text)
+    assert (found.name, found.core) == ("expect_fewer", "expect_column_max_to_be_between")
+    assert found.defaults == {"max_value": 3, "strict_max": True, "severity": "warn"}
+
+
+def test_an_argument_that_a_class_needs_must_be_given(customs: dict[str, Custom]) -> None:
+    _, errors = parse(
+        "t", payslips(checks=[{"expect_column_values_to_be_in_month": {"column": "pay_date"}}]), customs=customs
+    )
+    assert [error.problem for error in errors] == ["`expect_column_values_to_be_in_month` needs `month`"]
+
+
+def test_without_great_expectations_the_command_to_install_it_is_named(
+    customs: dict[str, Custom], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(potable.contracts.checks, "find_spec", lambda name: None)
+    _, (error,) = parse("payslips", payslips(checks=[{DIGIT: {"column": "emp_no"}}]), customs=customs)
+    assert isinstance(error, MissingExtra) and error.next == "pip install 'potable[gx]'"
+    # what only sets arguments needs nothing of it
+    _, errors = parse("payslips", payslips(checks=[{"expect_small_number": {"column": "gross"}}]), customs=customs)
+    assert not errors
+
+
+def with_plugins(root: Path, plugins: str, text: str = "") -> Project:
+    """A project of notes with a check of its own class."""
+    source = NOTES.replace("    checks:\n", f"    checks:\n      - {DIGIT}: {{column: emp_no}}\n")
+    notes_project(root, NOTES)
+    (root / "checks.py").write_text(text or (HERE / "expectations.py").read_text(encoding="utf-8"), encoding="utf-8")
+    (root / "sources/notes.yaml").write_text(source, encoding="utf-8")
+    with (root / "potable.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"plugins: [{plugins}]\n")
+    return load(root, variables=VARIABLES)
+
+
+def test_a_project_names_its_plug_ins_and_reading_it_runs_none(tmp_path: Path) -> None:
+    text = (HERE / "expectations.py").read_text(encoding="utf-8")
+    prints = []
+    for number, changed in enumerate([text, f"raise SystemExit\n{text}"]):
+        project = with_plugins(tmp_path / str(number), "checks.py", changed)
+        steps = validate_steps(project, {"notes": (), "lms": ()}, ["notes.notes", "lms.trainings"])
+        prints.append({step.name: step.fingerprint for step in steps})
+    # a class may have changed, so the tables that ask for one are judged again, and no other
+    assert prints[0]["notes.notes"] != prints[1]["notes.notes"]
+    assert prints[0]["lms.trainings"] == prints[1]["lms.trainings"]
+
+
+@pytest.mark.parametrize(
+    ("plugins", "text", "problem"),
+    [
+        ("nothing.py", "", "`nothing.py` does not exist"),
+        ("../checks.py", "", "a file of the project folder or an installed module"),
+        ("company.checks", "", "there is no module `company.checks`"),
+        ("checks.py", "class", "is not Python"),
+    ],
+)
+def test_a_plug_in_that_cannot_be_read_is_told_with_its_place(
+    tmp_path: Path, plugins: str, text: str, problem: str
+) -> None:
+    with pytest.raises(ProjectError) as failed:
+        with_plugins(tmp_path / "project", plugins, text)
+    assert problem in failed.value.text()
+
+
+def test_an_installed_module_is_named_as_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HERE))
+    assert DIGIT in classes([module(HERE, "expectations")])
+
+
+def test_a_check_of_a_class_is_exported_as_it_is(customs: dict[str, Custom]) -> None:
+    table = Table.model_validate(
+        {"columns": {"a": {"category": "none"}}, "checks": [{DIGIT: {"column": "a", "modulus": 3}}]}
+    )
+    (entry,) = to_suite("t.t", table)["expectations"]
+    assert (entry["type"], entry["kwargs"]) == (DIGIT, {"column": "a", "modulus": 3})
