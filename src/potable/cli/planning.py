@@ -10,9 +10,10 @@ from typing import Any
 from potable.cli.output import table
 from potable.cli.reporting import run_names
 from potable.contracts.references import referring
+from potable.deployment import memory_bytes
 from potable.errors import EnvironmentFailure
 from potable.privacy import flow
-from potable.project import Project, memory_bytes
+from potable.project import Project
 from potable.report.numbers import human_bytes, human_count, human_seconds, plural
 from potable.runs import estimate as estimating
 from potable.runs.estimate import Estimate, Machine, Span, Work
