@@ -247,12 +247,12 @@ def _staged(marked: ir.Table, table: Table, rules: Sequence[Rule], places: Place
     parts = engine.write(marked, f"{places.rows}/staged")
     files = [f"{places.rows}/staged/{part.path}" for part in parts]
     staged = engine.read(files, staged_schema(table, rules))
-    judged = judging.by_value(staged, table, rules, f"{places.rows}/duplicates", engine)
+    judged = judging.by_value(staged, table, rules, f"{places.rows}/staged", engine)
     if judged is staged:
         return staged
     # written once more, or every later query would join again
-    parts = engine.write(judged, f"{places.rows}/repeated/judged")
-    return engine.read([f"{places.rows}/repeated/judged/{part.path}" for part in parts], staged_schema(table, rules))
+    parts = engine.write(judged, f"{places.rows}/staged/judged")
+    return engine.read([f"{places.rows}/staged/judged/{part.path}" for part in parts], staged_schema(table, rules))
 
 
 def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], table: Table) -> Validated:
