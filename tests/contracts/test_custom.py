@@ -28,12 +28,14 @@ from tests.contracts.test_parity import (
 from tests.contracts.test_parity import gx as gx
 from tests.contracts.test_parity import local as local
 from tests.contracts.test_validate import GOOD, one, payslips, places, rows_of
-from tests.runs.test_layers import NOTES, VARIABLES, notes_project
+from tests.runs.test_layers import NOTES, VARIABLES, notes_project, open_notes, outcome
+from tests.runs.test_layers import text as text_of
 
 import potable.contracts.checks
 from potable.contracts.checks import parse
 from potable.contracts.custom import Custom, classes
 from potable.contracts.suite_files import to_suite
+from potable.contracts.suites import Item, Suite
 from potable.contracts.validate import Contract, Validated, validate
 from potable.engines.base import Engine
 from potable.engines.duckdb import DuckDBEngine
@@ -312,6 +314,41 @@ def test_a_project_names_its_plug_ins_and_reading_it_runs_none(tmp_path: Path) -
     # a class may have changed, so the tables that ask for one are judged again, and no other
     assert prints[0]["notes.notes"] != prints[1]["notes.notes"]
     assert prints[0]["lms.trainings"] == prints[1]["lms.trainings"]
+
+
+def test_layers_come_out_as_the_whole(local: Engine, tmp_path: Path) -> None:
+    notes = open_notes(with_plugins(tmp_path / "project", "checks.py"), local, tmp_path / "lake")
+    notes.land(m=text_of(("E10", "2020-01-31", "", "1", "0"), ("E11", "2020-01-31", "", "1", "0")))
+    assert notes.layered().facts["reasons"]["have_check_digit:emp_no"] == 1
+    notes.land(a=text_of(("E20", "2020-02-29", "", "1", "0"), ("E11", "2020-02-29", "", "1", "0")))
+    layered, whole = notes.layered(), notes.whole()
+    assert layered.facts["stands_on"] and outcome(notes, layered) == outcome(notes, whole)
+    (found,) = [check for check in layered.facts["checks"] if check["expectation"] == DIGIT]
+    assert (found["element_count"], found["unexpected_count"], found["partial_unexpected_list"]) == (
+        4,
+        2,
+        ["A99", "A99"],
+    )
+
+
+def test_a_suite_may_name_a_class(customs: dict[str, Custom]) -> None:
+    entries = [
+        {"type": DIGIT, "kwargs": {"column": "emp_no", "modulus": 3, "mostly": 0.9}, "severity": "warning"},
+        {"type": "expect_column_pair_to_be_longer", "kwargs": {"column_A": "emp_no", "column_B": "currency"}},
+    ]
+    items = [
+        Item("s.json", number, str(entry["type"]), {**entry["kwargs"], **severity(entry)})  # type: ignore[dict-item]
+        for number, entry in enumerate(entries)
+    ]
+    found, errors = parse("t", payslips(checks=[]), suite=Suite("s", items, []), customs=customs)
+    assert not errors
+    assert (found[0].severity, found[0].mostly, found[0].arguments["modulus"]) == ("warn", 0.9, 3)
+    # with GX's own default, not that of a contract
+    assert found[1].arguments["ignore_row_if"] == "both_values_are_missing"
+
+
+def severity(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"severity": entry["severity"]} if "severity" in entry else {}
 
 
 @pytest.mark.parametrize(
