@@ -60,6 +60,11 @@ ALIKE: list[tuple[str, dict[str, Any]]] = [
         ("expect_column_pair_to_be_longer", {"column_A": "word", "column_B": "other", "ignore_row_if": way})
         for way in PAIRS
     ),
+    *(
+        ("expect_multicolumn_to_rise", {"column_list": ["number", "more"], "ignore_row_if": way})
+        for way in ("all_values_are_missing", "any_value_is_missing", "never")
+    ),
+    ("expect_column_values_to_begin_small", WORD),
     ("expect_small_number", {"mostly": 0.25}),
     ("expect_small_maximum", {"column": "number"}),
 ]
@@ -165,6 +170,30 @@ def test_a_row_that_fails_goes_to_quarantine_with_its_reason(
     assert [row["dependents"] for row in rows_of(engine, tmp_path, made, table, "rows")] == [2, 2, None, None]
     by_digit = made.results[3]
     assert (by_digit.element_count, by_digit.unexpected_count, by_digit.partial_unexpected_list) == (4, 1, ["A99"])
+
+
+def test_values_have_the_types_of_pandas(engine: Engine, customs: dict[str, Custom], tmp_path: Path) -> None:
+    kinds = {
+        "text": ("string", "str", ["a", None, "b"]),
+        "whole": ("integer", "int", ["1", None, "2"]),
+        "part": ("float", "float", ["1.5", None, "2"]),
+        "money": ("decimal(12,2)", "Decimal", ["1.50", None, "2"]),
+        "day": ("date", "Timestamp", ["2020-01-31", None, "2020-02-29"]),
+        "moment": ("timestamp", "Timestamp", ["2020-01-31T10:00:00", None, "2020-02-29T10:00:00.5"]),
+        "flag": ("boolean", "bool", ["true", None, "false"]),
+    }
+    columns = {name: {"type": declared, "category": "none"} for name, (declared, _, _) in kinds.items()}
+    checks = [
+        {"expect_column_values_to_be_of_kind": {"column": name, "kind": kind}} for name, (_, kind, _) in kinds.items()
+    ]
+    table = Table.model_validate({"columns": columns, "checks": checks})
+    texts = {name: pa.array(values, pa.string()) for name, (_, _, values) in kinds.items()}
+    batch = typed(table, texts, "file-1").append_column(BATCH, pa.array([1, 1, 1], pa.int64()))
+    found, errors = parse("t", table, customs=customs)
+    assert not errors
+    parsed = engine.map_items([batch], one, schema(table))
+    made = validate(parsed, Contract("t.t", table, found), engine=engine, places=places(tmp_path))
+    assert made.reasons == {} and [result.judged for result in made.results[1:]] == [2] * len(kinds)
 
 
 def test_a_missed_share_stops_the_run(engine: Engine, customs: dict[str, Custom], tmp_path: Path) -> None:
