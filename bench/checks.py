@@ -228,9 +228,9 @@ def _ours(arguments: argparse.Namespace) -> Iterator[None]:
     """Ready, then done, then closed."""
     from potable.contracts.checks import parse
     from potable.contracts.validate import Contract, Places, validate
+    from potable.deployment import memory_bytes
     from potable.engines.base import scalars
     from potable.engines.duckdb import DuckDBEngine
-    from potable.project import memory_bytes
 
     engine = DuckDBEngine(memory=memory_bytes(arguments.memory), threads=2, scratch=Path(arguments.work) / "scratch")
     rows = engine.read([arguments.file], _schema())

@@ -196,13 +196,13 @@ def _shuffled(folder: Path) -> int | None:
 
 def _observed(project: Path, record: dict[str, Any], shuffled: int | None) -> dict[str, Any]:
     from potable.project import load
-    from potable.runs import estimate
+    from potable.runs.measured import observed
     from potable.runs.record import RunRecord
 
     types = {name: source.type for name, source in load(project, offline=True).sources.items()}
     stored = sum(path.stat().st_size for path in (project / "lake/restricted/raw").rglob("objects/*/*"))
     run = RunRecord.from_bytes(json.dumps(record).encode())
-    return asdict(estimate.observed(run, types, stored=stored, machine=_machine(), shuffle=shuffled))
+    return asdict(observed(run, types, stored=stored, machine=_machine(), shuffle=shuffled))
 
 
 def _write_rates(path: Path, results: Sequence[dict[str, Any]]) -> None:

@@ -17,13 +17,13 @@ from pydantic.fields import FieldInfo
 from potable import plugins
 from potable.cli.app import cli
 from potable.contracts.vocabulary import EXPECTATIONS, LEFT_OUT, Expectation
+from potable.deployment import Platform
 from potable.errors import CODES
 from potable.features.declaration import FeatureSet
 from potable.features.reference import reference
 from potable.privacy.categories import CATEGORIES, is_direct
 from potable.privacy.operators import OPERATORS
 from potable.privacy.policy import Policy
-from potable.project import Platform
 from potable.tables import Column
 
 FOLDER = Path(__file__).parent / "reference"

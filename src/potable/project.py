@@ -7,23 +7,21 @@ to the slices that own them.
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Self, TypeVar
-
-from pydantic import Field, field_validator, model_validator
+from typing import Any, TypeVar
 
 from potable import plugins
+from potable.agreement import bias_errors, kept_columns, not_yet, proof_of, roster_errors
 from potable.contracts.cases import wrong_cells, wrong_tests
 from potable.contracts.checks import Check, parse
 from potable.contracts.custom import Custom, classes
 from potable.contracts.suites import Suite, read_suite
-from potable.declarations import Declaration, Document, overlay, own_variables, read
-from potable.errors import Place, PotableError, ProjectError, ProjectErrors, did_you_mean, raise_all
+from potable.declarations import Document, overlay, own_variables, read
+from potable.deployment import Platform
+from potable.errors import Place, PotableError, ProjectError, ProjectErrors, raise_all
 from potable.features.cases import wrong_tests as wrong_feature_tests
 from potable.features.check import check as check_features
 from potable.features.declaration import FeatureSet
@@ -32,105 +30,11 @@ from potable.privacy import flow
 from potable.privacy.operators import OPERATORS
 from potable.privacy.policy import Policy
 from potable.privacy.policy import check as check_policy
-from potable.scheduling import AirflowSettings
 from potable.sources.base import Source
 from potable.store.layout import Lake
-from potable.tables import QuarantinePolicy, Table
+from potable.tables import Table
 
 R = TypeVar("R")
-STORES = ("file", "s3", "gs", "az")
-"""Schemes of URLs a lake or vault may lie under; a path needs none."""
-SPARK_STORES = ("file", "s3")
-"""Those that Spark can work on."""
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-class LakeSettings(Declaration):
-    """Where the lake is."""
-
-    restricted: str = "lake/restricted"
-    """Root of raw, validated and quarantine: holds personal data. Path or URL."""
-    open: str = "lake/open"
-    """Root of protected, features, datasets, runs and audit. Path or URL."""
-
-
-class SparkSettings(Declaration):
-    """How Spark is reached, where `engine: spark`."""
-
-    master: str = ""
-    """Master URL such as `spark://host:7077`, `yarn` or `k8s://…`; empty runs Spark here, in `threads` and `memory`."""
-    remote: str = ""
-    """Spark Connect URL such as `sc://host:15002`, instead of a master."""
-    conf: Mapping[str, str | bool | int | float] = Field(default={})
-    """Spark's own settings, such as `spark.executor.memory: 8g`."""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.master and self.remote:
-            raise ValueError("give `master` or `remote`, not both")
-        return self
-
-    def options(self) -> dict[str, object]:
-        """What the engine takes."""
-        words = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in self.conf.items()}
-        return {"master": self.remote or self.master, "conf": words}
-
-
-class Platform(Declaration):
-    """potable.yaml: what the platform team decides."""
-
-    project: str
-    """Name of the project."""
-    lake: LakeSettings = LakeSettings()
-    """Roots of the lake."""
-    vault: str = "vault"
-    """Subject ids and keys; may be shared by several lakes. Path or URL."""
-    engine: str = "duckdb"
-    """Engine that runs the project."""
-    memory: str = "2GB"
-    """Memory a run may use, over all its processes."""
-    threads: int = os.cpu_count() or 1
-    """Threads and worker processes."""
-    scratch: str = ".potable/scratch"
-    """Folder for spilled data and results on their way; on a cluster every executor must reach it."""
-    spark: SparkSettings = SparkSettings()
-    """How Spark is reached, where `engine: spark`."""
-    quarantine: QuarantinePolicy = QuarantinePolicy()
-    """How much of all tables together may go to quarantine before a run stops."""
-    airflow: AirflowSettings = AirflowSettings()
-    """The DAG that `potable airflow generate` writes."""
-    plugins: list[str] = Field(default_factory=list)
-    """Python files of the project, or installed modules, whose classes of Great Expectations checks may name."""
-
-    @field_validator("memory")
-    @classmethod
-    def _size(cls, value: str) -> str:
-        memory_bytes(value)
-        return value
-
-    def engine_options(self) -> dict[str, object]:
-        """Options of the chosen engine alone."""
-        return {**self.spark.options(), "stores": self.object_stores()} if self.engine == "spark" else {}
-
-    def object_stores(self) -> tuple[str, ...]:
-        """The roots that lie on object stores."""
-        roots = (self.lake.restricted, self.lake.open, self.vault)
-        return tuple(root for root in roots if "://" in root and not root.startswith("file://"))
-
-
-def memory_bytes(text: str) -> int:
-    """Bytes of a size such as `512MB` or `4GiB` (powers of 1024).
-
-    Raises:
-        ValueError: not a size, or less than 256 MB.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
-    if not match:
-        raise ValueError("write a size such as 512MB or 4GB")
-    size = int(float(match[1]) * _UNITS[match[2].upper()])
-    if size < 256 << 20:
-        raise ValueError("a run needs at least 256MB")
-    return size
 
 
 @dataclass(frozen=True)
@@ -245,110 +149,22 @@ def _checked(
         parsed, wrong = parse(short, table, documents[source], suites.get(name), tables, customs)
         checks[name] = tuple(parsed)
         reader.errors += [*wrong, *wrong_tests(short, table, parsed, documents[source])]
-    reader.errors += _not_yet(platform, tables, documents)
-    reader.errors += _roster_errors(features, tables, documents["features"])
+    reader.errors += not_yet(platform, tables, documents)
+    reader.errors += roster_errors(features, tables, documents["features"])
     reader.keep(
         lambda: check_policy(
             tables, policy, documents=documents, policy_document=documents["privacy"], operators=OPERATORS
         )
     )
-    kept = {name: _kept(table, policy) for name, table in tables.items()}
+    kept = {name: kept_columns(table, policy) for name, table in tables.items()}
     plan = reader.keep(lambda: check_features(features, tables, documents["features"], operators=OPERATORS, kept=kept))
-    proof = reader.keep(lambda: _proof(plan, tables, policy, documents["features"])) if plan else None
+    proof = reader.keep(lambda: proof_of(plan, tables, policy, documents["features"])) if plan else None
     if plan:
-        reader.errors += _bias_errors(features, plan, documents["features"])
+        reader.errors += bias_errors(features, plan, documents["features"])
         reader.errors += wrong_feature_tests(features.tests, plan, documents["features"], wrong_cells)
     raise_all(reader.errors)
     assert plan and proof
     return Project(root, platform, sources, policy, features, plan, proof, checks, documents, suites)
-
-
-def _kept(table: Table, policy: Policy) -> list[str]:
-    """Columns of a table that reach the protected zone."""
-    rules = {name: policy.rule_for(column.declared_category or "") for name, column in table.columns.items()}
-    return [name for name, rule in rules.items() if rule and not rule.stays and not table.columns[name].key]
-
-
-def _proof(plan: FeaturePlan, tables: Mapping[str, Table], policy: Policy, document: Document) -> flow.Proof:
-    categories = {
-        (name, column): declared.declared_category or ""
-        for name, table in tables.items()
-        for column, declared in table.columns.items()
-    }
-    outputs = [flow.Output(item.name, item.reads, item.outputs, item.operators) for item in plan.outputs]
-    proof = flow.prove(outputs, categories, policy)
-    places = {
-        item.name: document.place("label", item.name)
-        if item.is_label
-        else document.place("features", item.table, item.name)
-        for item in plan.outputs
-    }
-    flow.require(proof, places)
-    return proof
-
-
-def _not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping[str, Document]) -> list[ProjectError]:
-    """What may be declared but cannot be run yet; better refused than done wrongly."""
-    errors = []
-    roots = {
-        ("lake", "restricted"): platform.lake.restricted,
-        ("lake", "open"): platform.lake.open,
-        ("vault",): platform.vault,
-    }
-    for key, url in roots.items():
-        scheme, remote, _ = url.partition("://")
-        known = SPARK_STORES if platform.engine == "spark" else STORES
-        if not remote or scheme in known:
-            continue
-        kind = "a store that Spark cannot work on yet" if scheme in STORES else "a kind of store that is not known"
-        allowed = ", ".join(["a path", *(f"{name}://" for name in known)])
-        place = documents["potable"].place(*key)
-        errors.append(ProjectError(f"`{'.'.join(key)}` lies on {kind}", "P040", place=place, allowed=allowed))
-    for name, table in tables.items():
-        if table.known == "landed":
-            source, short = name.split(".", 1)
-            place = documents[source].place("tables", short, "known")
-            problem = f"`{name}`: `known: landed` needs the landing time of each record, which is not kept yet"
-            errors.append(ProjectError(problem, "P040", place=place, allowed="a column, a lag such as +10d, or both"))
-    return errors
-
-
-def _bias_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> list[ProjectError]:
-    bias, label = features.bias, plan.labels[-1]
-    if bias is None:
-        return []
-    groups = sorted(item.name for item in plan.features if item.type.kind in ("string", "boolean"))
-    errors = [
-        ProjectError(
-            f"`{name}` is no feature of words or bands, so it names no groups",
-            "P040",
-            place=document.place("bias", "groups", index),
-            allowed=", ".join(groups),
-            hint=did_you_mean(name, groups),
-        )
-        for index, name in enumerate(bias.groups)
-        if name not in groups
-    ]
-    steps = label.recipe.steps
-    # a truth value has two words; what else a label may hold, only the data tell
-    if label.recipe.raw.kind == "boolean" and [step.operator for step in steps] == ["words"]:
-        words = sorted(map(str, steps[0].arguments.values()))
-        if bias.favourable not in words:
-            problem = f"`{bias.favourable}` is no value of the label `{label.name}`"
-            place, hint = document.place("bias", "favourable"), did_you_mean(bias.favourable, words)
-            errors.append(ProjectError(problem, "P040", place=place, allowed=", ".join(words), hint=hint))
-    return errors
-
-
-def _roster_errors(features: FeatureSet, tables: Mapping[str, Table], document: Document) -> list[ProjectError]:
-    declared = sorted({table.roster for table in tables.values() if table.roster})
-    if features.subject in declared:
-        return []
-    hint = did_you_mean(features.subject, declared) or f"write `roster: {features.subject}` in its table"
-    allowed = ", ".join(declared) or "none is declared"
-    place = document.place("subject")
-    problem = f"no table is the roster of `{features.subject}`"
-    return [ProjectError(problem, "P040", place=place, allowed=allowed, hint=hint)]
 
 
 class _Reader:

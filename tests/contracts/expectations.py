@@ -11,12 +11,15 @@ from great_expectations.expectations.expectation import (
     ColumnAggregateExpectation,
     ColumnMapExpectation,
     ColumnPairMapExpectation,
+    MulticolumnMapExpectation,
 )
 from great_expectations.expectations.metrics.map_metric_provider import (
     ColumnMapMetricProvider,
     ColumnPairMapMetricProvider,
+    MulticolumnMapMetricProvider,
     column_condition_partial,
     column_pair_condition_partial,
+    multicolumn_condition_partial,
 )
 
 
@@ -89,6 +92,43 @@ class ExpectColumnPairToBeLonger(ColumnPairMapExpectation):
     ignore_row_if: str = "both_values_are_missing"
     map_metric = "column_pair_values.longer"
     domain_keys = ("column_A", "column_B", "row_condition", "condition_parser", "ignore_row_if")
+
+
+class Rising(MulticolumnMapMetricProvider):
+    condition_metric_name = "multicolumn_values.rising"
+    condition_domain_keys = ("column_list", "row_condition", "condition_parser", "ignore_row_if")
+
+    @multicolumn_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(cls: Any, column_list: pd.DataFrame, **kwargs: Any) -> pd.Series:
+        return column_list["number"] <= column_list["more"]
+
+
+class ExpectMulticolumnToRise(MulticolumnMapExpectation):
+    map_metric = "multicolumn_values.rising"
+
+
+class Kind(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.kind"
+    condition_value_keys = ("kind",)
+
+    @column_condition_partial(engine=PandasExecutionEngine)
+    def _pandas(cls: Any, column: pd.Series, kind: str, **kwargs: Any) -> pd.Series:
+        return column.map(lambda value: type(value).__name__ == kind)
+
+
+class ExpectColumnValuesToBeOfKind(ColumnMapExpectation):
+    kind: str
+    map_metric = "column_values.kind"
+    success_keys = ("kind", "mostly")
+
+
+class ExpectColumnValuesToBeginSmall(gxe.ExpectColumnValuesToMatchRegex):
+    """With code of its own, so that GX judges it."""
+
+    regex: str = "^[a-z]"
+
+    def helper(self) -> str:
+        return self.regex
 
 
 class ExpectSmallNumber(gxe.ExpectColumnValuesToBeBetween):

@@ -116,6 +116,13 @@ def test_a_suite_outside_the_project_is_refused(tmp_path: Path) -> None:
         notes_project(tmp_path / "project", source)
 
 
+def test_values_judged_by_python_go_with_keys_that_repeat(engine: Engine, tmp_path: Path) -> None:
+    check = {"expect_column_values_to_match_regex": {"column": "currency", "regex": "^I(?!X)"}}
+    rows = [*paid("1", "2"), {**GOOD, "emp_no": "E0"}, {**GOOD, "emp_no": "E9", "currency": "IXX"}]
+    made = judge(engine, tmp_path, payslips(checks=[check]), rows)
+    assert (made.rows_out, made.reasons) == (2, {"duplicate": 1, "match_regex:currency": 1})
+
+
 @pytest.mark.long_on_spark
 def test_a_warning_leaves_the_rows_where_they_are(engine: Engine, tmp_path: Path) -> None:
     table = positive(severity="warn", mostly=0.9)

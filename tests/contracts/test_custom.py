@@ -28,12 +28,14 @@ from tests.contracts.test_parity import (
 from tests.contracts.test_parity import gx as gx
 from tests.contracts.test_parity import local as local
 from tests.contracts.test_validate import GOOD, one, payslips, places, rows_of
-from tests.runs.test_layers import NOTES, VARIABLES, notes_project
+from tests.runs.test_layers import NOTES, VARIABLES, notes_project, open_notes, outcome
+from tests.runs.test_layers import text as text_of
 
 import potable.contracts.checks
 from potable.contracts.checks import parse
 from potable.contracts.custom import Custom, classes
 from potable.contracts.suite_files import to_suite
+from potable.contracts.suites import Item, Suite
 from potable.contracts.validate import Contract, Validated, validate
 from potable.engines.base import Engine
 from potable.engines.duckdb import DuckDBEngine
@@ -58,6 +60,11 @@ ALIKE: list[tuple[str, dict[str, Any]]] = [
         ("expect_column_pair_to_be_longer", {"column_A": "word", "column_B": "other", "ignore_row_if": way})
         for way in PAIRS
     ),
+    *(
+        ("expect_multicolumn_to_rise", {"column_list": ["number", "more"], "ignore_row_if": way})
+        for way in ("all_values_are_missing", "any_value_is_missing", "never")
+    ),
+    ("expect_column_values_to_begin_small", WORD),
     ("expect_small_number", {"mostly": 0.25}),
     ("expect_small_maximum", {"column": "number"}),
 ]
@@ -163,6 +170,30 @@ def test_a_row_that_fails_goes_to_quarantine_with_its_reason(
     assert [row["dependents"] for row in rows_of(engine, tmp_path, made, table, "rows")] == [2, 2, None, None]
     by_digit = made.results[3]
     assert (by_digit.element_count, by_digit.unexpected_count, by_digit.partial_unexpected_list) == (4, 1, ["A99"])
+
+
+def test_values_have_the_types_of_pandas(engine: Engine, customs: dict[str, Custom], tmp_path: Path) -> None:
+    kinds = {
+        "text": ("string", "str", ["a", None, "b"]),
+        "whole": ("integer", "int", ["1", None, "2"]),
+        "part": ("float", "float", ["1.5", None, "2"]),
+        "money": ("decimal(12,2)", "Decimal", ["1.50", None, "2"]),
+        "day": ("date", "Timestamp", ["2020-01-31", None, "2020-02-29"]),
+        "moment": ("timestamp", "Timestamp", ["2020-01-31T10:00:00", None, "2020-02-29T10:00:00.5"]),
+        "flag": ("boolean", "bool", ["true", None, "false"]),
+    }
+    columns = {name: {"type": declared, "category": "none"} for name, (declared, _, _) in kinds.items()}
+    checks = [
+        {"expect_column_values_to_be_of_kind": {"column": name, "kind": kind}} for name, (_, kind, _) in kinds.items()
+    ]
+    table = Table.model_validate({"columns": columns, "checks": checks})
+    texts = {name: pa.array(values, pa.string()) for name, (_, _, values) in kinds.items()}
+    batch = typed(table, texts, "file-1").append_column(BATCH, pa.array([1, 1, 1], pa.int64()))
+    found, errors = parse("t", table, customs=customs)
+    assert not errors
+    parsed = engine.map_items([batch], one, schema(table))
+    made = validate(parsed, Contract("t.t", table, found), engine=engine, places=places(tmp_path))
+    assert made.reasons == {} and [result.judged for result in made.results[1:]] == [2] * len(kinds)
 
 
 def test_a_missed_share_stops_the_run(engine: Engine, customs: dict[str, Custom], tmp_path: Path) -> None:
@@ -312,6 +343,41 @@ def test_a_project_names_its_plug_ins_and_reading_it_runs_none(tmp_path: Path) -
     # a class may have changed, so the tables that ask for one are judged again, and no other
     assert prints[0]["notes.notes"] != prints[1]["notes.notes"]
     assert prints[0]["lms.trainings"] == prints[1]["lms.trainings"]
+
+
+def test_layers_come_out_as_the_whole(local: Engine, tmp_path: Path) -> None:
+    notes = open_notes(with_plugins(tmp_path / "project", "checks.py"), local, tmp_path / "lake")
+    notes.land(m=text_of(("E10", "2020-01-31", "", "1", "0"), ("E11", "2020-01-31", "", "1", "0")))
+    assert notes.layered().facts["reasons"]["have_check_digit:emp_no"] == 1
+    notes.land(a=text_of(("E20", "2020-02-29", "", "1", "0"), ("E11", "2020-02-29", "", "1", "0")))
+    layered, whole = notes.layered(), notes.whole()
+    assert layered.facts["stands_on"] and outcome(notes, layered) == outcome(notes, whole)
+    (found,) = [check for check in layered.facts["checks"] if check["expectation"] == DIGIT]
+    assert (found["element_count"], found["unexpected_count"], found["partial_unexpected_list"]) == (
+        4,
+        2,
+        ["A99", "A99"],
+    )
+
+
+def test_a_suite_may_name_a_class(customs: dict[str, Custom]) -> None:
+    entries = [
+        {"type": DIGIT, "kwargs": {"column": "emp_no", "modulus": 3, "mostly": 0.9}, "severity": "warning"},
+        {"type": "expect_column_pair_to_be_longer", "kwargs": {"column_A": "emp_no", "column_B": "currency"}},
+    ]
+    items = [
+        Item("s.json", number, str(entry["type"]), {**entry["kwargs"], **severity(entry)})  # type: ignore[dict-item]
+        for number, entry in enumerate(entries)
+    ]
+    found, errors = parse("t", payslips(checks=[]), suite=Suite("s", items, []), customs=customs)
+    assert not errors
+    assert (found[0].severity, found[0].mostly, found[0].arguments["modulus"]) == ("warn", 0.9, 3)
+    # with GX's own default, not that of a contract
+    assert found[1].arguments["ignore_row_if"] == "both_values_are_missing"
+
+
+def severity(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"severity": entry["severity"]} if "severity" in entry else {}
 
 
 @pytest.mark.parametrize(

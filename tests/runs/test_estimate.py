@@ -18,8 +18,9 @@ from potable.cli.planning import Asked, asked_size, estimated
 from potable.engines import duckdb as engine
 from potable.errors import EnvironmentFailure, ProjectError
 from potable.project import Project
-from potable.runs import estimate, restricted
-from potable.runs.estimate import Estimate, Machine, Observed, Part, Work
+from potable.runs import estimate, measured, rates, restricted
+from potable.runs.estimate import Estimate, Machine, Work
+from potable.runs.measured import Observed, Part
 from potable.runs.record import RunRecord
 
 GB = 1 << 30
@@ -60,14 +61,14 @@ REFERENCE = (company(SMALL), company(TENFOLD), company(TENFOLD, threads=1))
 
 def guess(factor: float = 1.0, cores: int = 2, nodes: int = 1, engine: str = "duckdb") -> Estimate:
     runs = [replace(run, engine=engine) for run in REFERENCE]
-    found = estimate.rates(None, runs, engine)
+    found = rates.rates(None, runs, engine)
     return estimate.predict(found, work(found.anchor, factor), Machine(engine, cores, nodes))
 
 
 @pytest.fixture(scope="module")
 def observed(finished: tuple[Bench, RunRecord]) -> Observed:
     project, record = finished[0].project(), finished[1]
-    return estimate.observed(record, {name: source.type for name, source in project.sources.items()}, stored=1)
+    return measured.observed(record, {name: source.type for name, source in project.sources.items()}, stored=1)
 
 
 def test_the_size_that_was_measured_is_predicted_as_measured(finished: tuple[Bench, RunRecord]) -> None:
@@ -100,13 +101,13 @@ def test_a_run_that_skipped_steps_is_not_measured_from(finished: tuple[Bench, Ru
     record = finished[1]
     skipped = replace(record, steps=(replace(record.steps[0], state="skipped"), *record.steps[1:]))
     layered = replace(record, steps=(*record.steps[:-1], replace(record.steps[-1], layered=True)))
-    assert estimate.is_full(record) and not estimate.is_full(skipped) and not estimate.is_full(layered)
-    assert not estimate.is_full(replace(record, error={"code": "E001"}))
-    assert not estimate.is_full(replace(record, steps=[step for step in record.steps if step.verb != "publish"]))
+    assert measured.is_full(record) and not measured.is_full(skipped) and not measured.is_full(layered)
+    assert not measured.is_full(replace(record, error={"code": "E001"}))
+    assert not measured.is_full(replace(record, steps=[step for step in record.steps if step.verb != "publish"]))
 
 
 def test_the_fit_finds_fixed_growing_and_serial_time_again() -> None:
-    found = estimate.rates(None, REFERENCE, "duckdb")
+    found = rates.rates(None, REFERENCE, "duckdb")
     line, rate = found.parts["build"].lines[0], found.parts["build"]
     assert (line.fixed, line.per_gb) == (pytest.approx(2.0), pytest.approx(100.0))
     assert rate.serial == pytest.approx(0.25) and rate.serial < rate.serial_most <= 1
@@ -155,20 +156,20 @@ def test_only_a_cluster_sends_bytes_between_machines() -> None:
 
 def test_shuffled_bytes_come_from_what_spark_counted() -> None:
     runs = [replace(run, engine="spark", shuffle=run.size) for run in REFERENCE]
-    found = estimate.rates(None, runs, "spark")
+    found = rates.rates(None, runs, "spark")
     made = estimate.predict(found, work(found.anchor, 3), Machine("spark", 4, 4))
     assert made.shuffle_total.likely == pytest.approx(3 * TENFOLD * 3 / 4)
 
 
 def test_a_slower_machine_of_ones_own_is_slower_by_the_same_share_at_any_size() -> None:
     own = replace(REFERENCE[1], parts={n: Part(p.steps, 3 * p.seconds) for n, p in REFERENCE[1].parts.items()})
-    slow = estimate.rates(own, REFERENCE, "duckdb")
+    slow = rates.rates(own, REFERENCE, "duckdb")
     made = estimate.predict(slow, work(own, 10), Machine("duckdb", 2))
     assert made.total.likely == pytest.approx(3 * guess(10).total.likely)
 
 
 def test_without_a_second_size_everything_is_taken_to_grow() -> None:
-    found = estimate.rates(REFERENCE[1], (), "duckdb")
+    found = rates.rates(REFERENCE[1], (), "duckdb")
     made = estimate.predict(found, work(REFERENCE[1], 10), Machine("duckdb", 2))
     assert made.seconds["build"].likely == pytest.approx(1020)
 
@@ -182,14 +183,14 @@ def test_many_workers_need_more_memory_than_is_set() -> None:
 def test_memory_is_divided_and_buckets_are_cut_as_the_product_does_it() -> None:
     for memory, threads in ((2 * GB, 2), (GB, 1), (4 * GB, 16)):
         made = estimate.predict(
-            replace(estimate.rates(None, REFERENCE, "duckdb"), anchor=replace(REFERENCE[1], peak_memory=0)),
+            replace(rates.rates(None, REFERENCE, "duckdb"), anchor=replace(REFERENCE[1], peak_memory=0)),
             Work({"csv": 1.0}, {}),
             Machine("duckdb", threads, memory=memory),
         )
         workers = engine.WORKER_BYTES * threads if threads > 1 else 0
         limit = engine._limit(memory, threads)
         assert made.memory.high == pytest.approx(engine.OWN_BYTES + workers + limit, rel=0.001)
-    assert all(estimate.buckets(rows) == restricted._buckets(rows) for rows in (0, 1, 2_000_000, 47_000_000, 10**10))
+    assert all(measured.buckets(rows) == restricted._buckets(rows) for rows in (0, 1, 2_000_000, 47_000_000, 10**10))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,7 @@ def test_an_absurd_machine_is_refused(cores: int, nodes: int) -> None:
 
 def test_an_engine_nobody_measured_is_refused() -> None:
     with pytest.raises(EnvironmentFailure) as refused:
-        estimate.rates(None, REFERENCE, "abacus")
+        rates.rates(None, REFERENCE, "abacus")
     assert refused.value.code == "E008" and refused.value.hint
 
 
@@ -249,10 +250,10 @@ def test_parts_and_steps_of_a_run_are_those_the_plan_counts(
 
 
 def test_the_reference_shipped_can_be_estimated_from() -> None:
-    runs = estimate.shipped()
+    runs = measured.shipped()
     assert len({run.size for run in runs if run.engine == "duckdb"}) > 1
     assert all(run.machine and run.date and run.seconds > 0 for run in runs)
-    assert Path(estimate.__file__).with_name("reference_rates.json").is_file()
+    assert Path(measured.__file__).with_name("reference_rates.json").is_file()
 
 
 # the bench that measures, and the page that tells

@@ -14,8 +14,9 @@ import psutil
 
 from potable.cli.output import human_bytes, table
 from potable.datasets.version import current
+from potable.deployment import memory_bytes
 from potable.errors import PotableError
-from potable.project import Project, memory_bytes
+from potable.project import Project
 
 _NEEDED = {"xml": "xml2arrow", "docx": "lxml", "rest": "httpx", "kafka": "confluent_kafka", "kinesis": "boto3"}
 _SPARE = 1 << 30

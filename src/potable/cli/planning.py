@@ -10,13 +10,17 @@ from typing import Any
 from potable.cli.output import table
 from potable.cli.reporting import run_names
 from potable.contracts.references import referring
+from potable.deployment import memory_bytes
 from potable.errors import EnvironmentFailure
 from potable.privacy import flow
-from potable.project import Project, memory_bytes
+from potable.project import Project
 from potable.report.numbers import human_bytes, human_count, human_seconds, plural
 from potable.runs import estimate as estimating
-from potable.runs.estimate import Estimate, Machine, Observed, Rates, Span, Work
+from potable.runs.estimate import Estimate, Machine, Span, Work
+from potable.runs.measured import Observed, is_full, observed, part_of, shipped
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps
+from potable.runs.rates import Rates
+from potable.runs.rates import rates as rates_of
 from potable.runs.record import VERBS, RunRecord
 from potable.runs.runner import landed_now
 from potable.runs.vault import existing_key, key_name
@@ -106,7 +110,7 @@ def estimated(project: Project, asked: Asked) -> Planned:
     size = asked_size(asked.size, base) if asked.size else base
     if not size:
         raise _unsized("nothing is landed yet, so the size of the data is not known")
-    rates = estimating.rates(own, estimating.shipped(), machine.engine)
+    rates = rates_of(own, shipped(), machine.engine)
     work = Work(_mixed(received if base else _known_mix(rates.anchor, types), size), _steps(project, types))
     made = estimating.predict(rates, work, machine)
     return Planned(_facts(made, rates, machine), _text(made, rates, machine), False)
@@ -143,8 +147,8 @@ def _own_run(lake: Lake, engine: str, types: dict[str, str], stored: int) -> Obs
     for name in reversed(run_names(lake)):
         record = RunRecord.from_bytes(lake.open.get(f"runs/{name}.json"))
         sources = {step.step.partition(" ")[2] for step in record.steps if step.verb == "ingest"}
-        if record.engine == engine and estimating.is_full(record) and sources == types.keys():
-            return estimating.observed(record, types, stored=stored)
+        if record.engine == engine and is_full(record) and sources == types.keys():
+            return observed(record, types, stored=stored)
     return None
 
 
@@ -155,7 +159,7 @@ def _steps(project: Project, types: dict[str, str]) -> Counter[str]:
     labels = [step.label for step in ingest_steps(project)] + vault + ["start"]
     labels += [f"{verb} {name}" for name in tables for verb in ("validate", "protect")]
     labels += [f"validate {REFERENCES}"] if any(referring(checks) for checks in project.checks.values()) else []
-    return Counter(estimating.part_of(label, types) for label in labels)
+    return Counter(part_of(label, types) for label in labels)
 
 
 def _known_mix(anchor: Observed, types: dict[str, str]) -> dict[str, float]:

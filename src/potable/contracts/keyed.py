@@ -1,15 +1,18 @@
 """Keys of the rows that are compared with each other: by key, by when they became known, by where they landed.
 
-What is made of equal keys belongs to `validate` (duplicates) and `deletions`.
+What is made of keys that are gone belongs to `deletions`. Entry: `keyed`, `duplicates`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ibis
 import ibis.expr.types as ir
 
+from potable.contracts.masks import Rule, any_broken, nulled, place_of
 from potable.engines.base import Engine
-from potable.tables import Table
+from potable.tables import BATCH, OBJECT, ROW, Table
 
 KNOWN_KEY = "_known_key"
 """The known time as a text that sorts like it; empty where there is none."""
@@ -24,9 +27,56 @@ def with_known_key(table: Table, rows: ir.Table) -> ir.Table:
     return rows.mutate(**{KNOWN_KEY: known})
 
 
+def keyed(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> ir.Table:
+    """Keys, origin and place of the good rows."""
+    good = staged.filter(~any_broken(staged, rules, cells=False))
+    good = good.mutate(**nulled(good, rules), **{PLACE: place_of(good)})
+    return with_known_key(table, good).select(*table.unique, KNOWN_KEY, OBJECT, ROW, PLACE, BATCH)
+
+
+def duplicates(good: ir.Table, stands: ir.Table | None, folder: str, engine: Engine) -> tuple[ir.Table, int] | None:
+    """Origins of the good rows whose key another has, but for the first, and how many; None when there are none.
+
+    Args:
+        good: from `keyed`.
+        stands: keys of the rows that stand, which come first.
+    """
+    repeated = kept(_repeated(good, stands), f"{folder}/repeated", engine)
+    return kept(_later(good, stands, repeated[0]), f"{folder}/duplicates", engine) if repeated else None
+
+
 def kept(relation: ir.Table, folder: str, engine: Engine) -> tuple[ir.Table, int] | None:
     """A relation written down, and its rows; None when it has none."""
     parts = engine.write(relation, folder)
     count = sum(part.rows for part in parts)
     files = [f"{folder}/{part.path}" for part in parts]
     return (engine.read(files, relation.schema().to_pyarrow()), count) if count else None
+
+
+def _repeated(good: ir.Table, stands: ir.Table | None) -> ir.Table:
+    """Keys that several of the good rows have, or one of them and a row that stands."""
+    keys = _key_names(good)
+    candidates = good.select(keys)
+    if stands is not None:
+        # the few new keys are looked up among the many that stand, not the other way round
+        candidates = candidates.union(stands.semi_join(good, keys).select(keys))
+    # keys alone: the smallest place of each would have to be held for all of them
+    counted = candidates.group_by(keys).agg(n=candidates.count())
+    return counted.filter(counted.n > 1).drop("n")
+
+
+def _later(good: ir.Table, stands: ir.Table | None, repeated: ir.Table) -> ir.Table:
+    """Origins of the good rows whose key is `repeated`, but for the first that has it."""
+    keys = _key_names(good)
+    rows = good.semi_join(repeated, keys)
+    first = rows.group_by(keys).agg(kept=rows[PLACE].min())
+    if stands is not None:
+        first = first.anti_join(stands, keys).union(
+            repeated.semi_join(stands, keys).select(*keys, kept=ibis.literal(""))
+        )
+    both = rows.inner_join(first, keys)
+    return both.filter(both[PLACE] != both.kept).select(OBJECT, ROW)
+
+
+def _key_names(good: ir.Table) -> list[str]:
+    return [name for name in good.columns if name not in (OBJECT, ROW, PLACE, BATCH)]

@@ -28,17 +28,15 @@ from potable.contracts.deletions import (
     REASONS,
     TOMBSTONE,
     Deletions,
-    Gone,
     deleted_schema,
     told_apart,
 )
-from potable.contracts.keyed import KNOWN_KEY, PLACE, kept, with_known_key
+from potable.contracts.keyed import KNOWN_KEY, duplicates, keyed, with_known_key
 from potable.contracts.masks import (
     Rule,
     any_broken,
     masked,
     nulled,
-    place_of,
     reason_counts,
     reason_text,
     rules_of,
@@ -48,7 +46,7 @@ from potable.contracts.results import Result, stops
 from potable.contracts.structure import Structure, observed
 from potable.engines.base import Engine, Part
 from potable.errors import DataError
-from potable.tables import BATCH, OBJECT, ORIGIN, ROW, UNPARSED, Table
+from potable.tables import OBJECT, ORIGIN, ROW, UNPARSED, Table
 
 _DUPLICATES = "duplicates"
 """Total of the rows that are there because of their key."""
@@ -179,45 +177,28 @@ def validate(
     Raises:
         DataError: D003 when rows are lost or doubled.
     """
-    table, checks, standing = contract.table, contract.checks, standing or Standing()
+    job = _Job(contract, engine, places, standing or Standing(), listed)
+    table, checks, standing = contract.table, contract.checks, job.standing
     rules = rules_of(table, checks)
     staged = _staged(masked(parsed, table, rules), table, rules, places, engine=engine)
     staged, tombstones, marks = told_apart(staged, table, engine)
     counts = judging.totals(staged, table, rules, checks)
     portions = profile.portions(staged, table, counts, engine)
     own = profile.added_up(portions, list(counts)) | judging.failures(staged, rules, engine) | marks
-    taken, sketches = profile.taken(staged, table, portions, engine)
-    good = _keyed(table, staged, rules) if table.unique else None
-    duplicates = None
-    if good is not None:
-        stands = _keys(table, standing, engine)
-        if repeated := kept(_repeated(good, stands), f"{places.rows}/repeated", engine):
-            found = _duplicates(good, stands, repeated[0])
-            duplicates, own[_DUPLICATES] = kept(found, f"{places.rows}/duplicates", engine) or (None, 0)
+    good = keyed(table, staged, rules) if table.unique else None
+    doubled = duplicates(good, _keys(job), places.rows, engine) if good is not None else None
+    if doubled:
+        own[_DUPLICATES] = doubled[1]
     totals = Counter(standing.totals) + Counter(own)
-    split = _split(table, staged, rules, duplicates)
-    gone, deleted = Gone(), None
-    if good is not None and (tombstones is not None or standing.deleted_files or listed is not None):
-        survivors = good if duplicates is None else good.anti_join(duplicates, [OBJECT, ROW])
-        stood = engine.read(standing.files, validated_schema(table)) if standing.files else None
-        before = engine.read(standing.deleted_files, deleted_schema(table))
-        deletions = Deletions(table, tombstones, listed, before)
-        gone = deletions.find(survivors, stood, f"{places.rows}/scratch", engine)
-        deleted = deletions.taken(split.rows, gone)
-        split = replace(split, rows=gone.without(split.rows), quarantine=deletions.with_lost(split.quarantine))
+    split = _split(table, staged, rules, doubled[0] if doubled else None)
+    if good is not None:
+        survivors = good.anti_join(doubled[0], [OBJECT, ROW]) if doubled else good
+        split = _without_deleted(split, survivors, tombstones, job)
     judged = judging.Judged(table, rules, checks, totals, standing.samples)
     judged = replace(judged, samples=judging.samples(staged, judged, own, engine))
-    result = Validated(
-        rows=engine.write(split.rows, f"{places.rows}/rows"),
-        quarantine=engine.write(split.quarantine, f"{places.quarantine}/quarantine"),
-        cells=engine.write(split.cells, f"{places.quarantine}/cells"),
-        deleted=engine.write(deleted, f"{places.quarantine}/deleted") if deleted is not None else (),
-        rewritten=gone.old is not None,
-        standing=standing,
-        totals=totals,
-        reasons=_reasons(rules, totals),
-        nulls={column: totals[f"nulls_{index}"] for index, column in enumerate(table.columns)},
-        samples=judged.samples,
+    taken, sketches = profile.taken(staged, table, portions, engine)
+    result = replace(
+        _written(split, judged, job),
         structure=observed(staged, table, standing.structure, engine),
         profile=taken,
         sketches=profile.summed(standing.sketches, sketches),
@@ -228,6 +209,28 @@ def validate(
     batches = judging.batches_of(staged, checks, standing.batches, engine)
     wholes = judging.of_wholes(judged, stay, result.rows_out, batches, engine)
     return _concluded(result, [*judging.of_rules(judged), *wholes], table)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one call works on."""
+
+    contract: Contract
+    engine: Engine
+    places: Places
+    standing: Standing
+    listed: ir.Table | None
+
+
+@dataclass(frozen=True)
+class _Split:
+    rows: ir.Table
+    quarantine: ir.Table
+    cells: ir.Table
+    """Originals of rows with nulled cells."""
+    deleted: ir.Table | None = None
+    rewritten: bool = False
+    """Whether `rows` has those that stood and stay, too."""
 
 
 def _require_all(name: str, made: Validated) -> None:
@@ -244,20 +247,12 @@ def _staged(marked: ir.Table, table: Table, rules: Sequence[Rule], places: Place
     parts = engine.write(marked, f"{places.rows}/staged")
     files = [f"{places.rows}/staged/{part.path}" for part in parts]
     staged = engine.read(files, staged_schema(table, rules))
-    judged = judging.by_value(staged, table, rules, f"{places.rows}/duplicates", engine)
+    judged = judging.by_value(staged, table, rules, f"{places.rows}/staged", engine)
     if judged is staged:
         return staged
     # written once more, or every later query would join again
-    parts = engine.write(judged, f"{places.rows}/repeated/judged")
-    return engine.read([f"{places.rows}/repeated/judged/{part.path}" for part in parts], staged_schema(table, rules))
-
-
-@dataclass(frozen=True)
-class _Split:
-    rows: ir.Table
-    quarantine: ir.Table
-    cells: ir.Table
-    """Originals of rows with nulled cells."""
+    parts = engine.write(judged, f"{places.rows}/staged/judged")
+    return engine.read([f"{places.rows}/staged/judged/{part.path}" for part in parts], staged_schema(table, rules))
 
 
 def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], table: Table) -> Validated:
@@ -271,15 +266,9 @@ def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], ta
     return replace(made, results=[result for _, result in found], stopped=names, told=told)
 
 
-def _keyed(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> ir.Table:
-    """Keys, origin and place of the good rows."""
-    good = staged.filter(~any_broken(staged, rules, cells=False))
-    good = good.mutate(**nulled(good, rules), **{PLACE: place_of(good)})
-    return with_known_key(table, good).select(*table.unique, KNOWN_KEY, OBJECT, ROW, PLACE, BATCH)
-
-
-def _keys(table: Table, standing: Standing, engine: Engine) -> ir.Table | None:
+def _keys(job: _Job) -> ir.Table | None:
     """Keys of the rows that stand or stood, read column by column; None when there are no such rows."""
+    table, standing, engine = job.contract.table, job.standing, job.engine
     names = [name for name in table.columns if name in (*table.unique, table.known_column)]
     schema = pa.schema([table.schema.field(name) for name in names])
     found = [engine.read(standing.files, schema)] if standing.files else []
@@ -290,33 +279,39 @@ def _keys(table: Table, standing: Standing, engine: Engine) -> ir.Table | None:
     return None if not keys else keys[0] if len(keys) == 1 else ibis.union(*keys)
 
 
-def _repeated(good: ir.Table, stands: ir.Table | None) -> ir.Table:
-    """Keys that several of the good rows have, or one of them and a row that stands."""
-    keys = _key_names(good)
-    candidates = good.select(keys)
-    if stands is not None:
-        # the few new keys are looked up among the many that stand, not the other way round
-        candidates = candidates.union(stands.semi_join(good, keys).select(keys))
-    # keys alone: the smallest place of each would have to be held for all of them
-    counted = candidates.group_by(keys).agg(n=candidates.count())
-    return counted.filter(counted.n > 1).drop("n")
+def _without_deleted(split: _Split, survivors: ir.Table, tombstones: ir.Table | None, job: _Job) -> _Split:
+    """The rows without those that are gone in the source, of which `survivors` are the keys."""
+    table, standing, engine = job.contract.table, job.standing, job.engine
+    if tombstones is None and not standing.deleted_files and job.listed is None:
+        return split
+    stood = engine.read(standing.files, validated_schema(table)) if standing.files else None
+    deletions = Deletions(table, tombstones, job.listed, engine.read(standing.deleted_files, deleted_schema(table)))
+    gone = deletions.find(survivors, stood, f"{job.places.rows}/scratch", engine)
+    return replace(
+        split,
+        rows=gone.without(split.rows),
+        quarantine=deletions.with_lost(split.quarantine),
+        deleted=deletions.taken(split.rows, gone),
+        rewritten=gone.old is not None,
+    )
 
 
-def _duplicates(good: ir.Table, stands: ir.Table | None, repeated: ir.Table) -> ir.Table:
-    """Origins of the good rows whose key is `repeated`, but for the first that has it."""
-    keys = _key_names(good)
-    rows = good.semi_join(repeated, keys)
-    first = rows.group_by(keys).agg(kept=rows[PLACE].min())
-    if stands is not None:
-        first = first.anti_join(stands, keys).union(
-            repeated.semi_join(stands, keys).select(*keys, kept=ibis.literal(""))
-        )
-    both = rows.inner_join(first, keys)
-    return both.filter(both[PLACE] != both.kept).select(OBJECT, ROW)
-
-
-def _key_names(good: ir.Table) -> list[str]:
-    return [name for name in good.columns if name not in (OBJECT, ROW, PLACE, BATCH)]
+def _written(split: _Split, judged: judging.Judged, job: _Job) -> Validated:
+    """The rows written, and the numbers of the table."""
+    places, engine, totals = job.places, job.engine, judged.totals
+    aside = places.quarantine
+    return Validated(
+        rows=engine.write(split.rows, f"{places.rows}/rows"),
+        quarantine=engine.write(split.quarantine, f"{aside}/quarantine"),
+        cells=engine.write(split.cells, f"{aside}/cells"),
+        deleted=engine.write(split.deleted, f"{aside}/deleted") if split.deleted is not None else (),
+        rewritten=split.rewritten,
+        standing=job.standing,
+        totals=totals,
+        reasons=_reasons(judged.rules, totals),
+        nulls={column: totals[f"nulls_{index}"] for index, column in enumerate(judged.table.columns)},
+        samples=judged.samples,
+    )
 
 
 def _split(table: Table, staged: ir.Table, rules: Sequence[Rule], duplicates: ir.Table | None) -> _Split:

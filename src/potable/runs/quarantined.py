@@ -18,9 +18,10 @@ import pyarrow as pa
 from potable import plugins
 from potable.contracts.deletions import REASONS
 from potable.contracts.validate import quarantine_schema
+from potable.deployment import memory_bytes
 from potable.engines.base import Engine, scalars
 from potable.privacy.protect import REASON
-from potable.project import Project, memory_bytes
+from potable.project import Project
 from potable.runs.plan import Step, validate_steps
 from potable.runs.record import RunRecord
 from potable.runs.restricted import stopped_path

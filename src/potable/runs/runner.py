@@ -24,10 +24,11 @@ from typing import Any, Literal
 
 import potable
 from potable import plugins
+from potable.deployment import memory_bytes
 from potable.engines.base import Engine
 from potable.engines.freed import give_back
 from potable.errors import DataError, EnvironmentFailure, PotableError
-from potable.project import Project, memory_bytes
+from potable.project import Project
 from potable.runs import checkup, opened, restricted
 from potable.runs.memory import PeakMemory
 from potable.runs.outcome import facts

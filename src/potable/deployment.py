@@ -1,0 +1,111 @@
+"""potable.yaml: where the lake is, what runs the project, and how much it may use.
+
+Decided by the platform team; `project` reads it, with an environment laid over it. Entry: the `Platform` model.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from potable.declarations import Declaration
+from potable.scheduling import AirflowSettings
+from potable.tables import QuarantinePolicy
+
+STORES = ("file", "s3", "gs", "az")
+"""Schemes of URLs a lake or vault may lie under; a path needs none."""
+SPARK_STORES = ("file", "s3")
+"""Those that Spark can work on."""
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class LakeSettings(Declaration):
+    """Where the lake is."""
+
+    restricted: str = "lake/restricted"
+    """Root of raw, validated and quarantine: holds personal data. Path or URL."""
+    open: str = "lake/open"
+    """Root of protected, features, datasets, runs and audit. Path or URL."""
+
+
+class SparkSettings(Declaration):
+    """How Spark is reached, where `engine: spark`."""
+
+    master: str = ""
+    """Master URL such as `spark://host:7077`, `yarn` or `k8s://…`; empty runs Spark here, in `threads` and `memory`."""
+    remote: str = ""
+    """Spark Connect URL such as `sc://host:15002`, instead of a master."""
+    conf: Mapping[str, str | bool | int | float] = Field(default={})
+    """Spark's own settings, such as `spark.executor.memory: 8g`."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.master and self.remote:
+            raise ValueError("give `master` or `remote`, not both")
+        return self
+
+    def options(self) -> dict[str, object]:
+        """What the engine takes."""
+        words = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in self.conf.items()}
+        return {"master": self.remote or self.master, "conf": words}
+
+
+class Platform(Declaration):
+    """potable.yaml: what the platform team decides."""
+
+    project: str
+    """Name of the project."""
+    lake: LakeSettings = LakeSettings()
+    """Roots of the lake."""
+    vault: str = "vault"
+    """Subject ids and keys; may be shared by several lakes. Path or URL."""
+    engine: str = "duckdb"
+    """Engine that runs the project."""
+    memory: str = "2GB"
+    """Memory a run may use, over all its processes."""
+    threads: int = os.cpu_count() or 1
+    """Threads and worker processes."""
+    scratch: str = ".potable/scratch"
+    """Folder for spilled data and results on their way; on a cluster every executor must reach it."""
+    spark: SparkSettings = SparkSettings()
+    """How Spark is reached, where `engine: spark`."""
+    quarantine: QuarantinePolicy = QuarantinePolicy()
+    """How much of all tables together may go to quarantine before a run stops."""
+    airflow: AirflowSettings = AirflowSettings()
+    """The DAG that `potable airflow generate` writes."""
+    plugins: list[str] = Field(default_factory=list)
+    """Python files of the project, or installed modules, whose classes of Great Expectations checks may name."""
+
+    @field_validator("memory")
+    @classmethod
+    def _size(cls, value: str) -> str:
+        memory_bytes(value)
+        return value
+
+    def engine_options(self) -> dict[str, object]:
+        """Options of the chosen engine alone."""
+        return {**self.spark.options(), "stores": self.object_stores()} if self.engine == "spark" else {}
+
+    def object_stores(self) -> tuple[str, ...]:
+        """The roots that lie on object stores."""
+        roots = (self.lake.restricted, self.lake.open, self.vault)
+        return tuple(root for root in roots if "://" in root and not root.startswith("file://"))
+
+
+def memory_bytes(text: str) -> int:
+    """Bytes of a size such as `512MB` or `4GiB` (powers of 1024).
+
+    Raises:
+        ValueError: not a size, or less than 256 MB.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise ValueError("write a size such as 512MB or 4GB")
+    size = int(float(match[1]) * _UNITS[match[2].upper()])
+    if size < 256 << 20:
+        raise ValueError("a run needs at least 256MB")
+    return size
