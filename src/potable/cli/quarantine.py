@@ -70,6 +70,7 @@ def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list
         facts.append(
             {
                 "object": told_name(record.object),
+                "raw": record.raw,
                 "record": record.row,
                 "batch": record.batch,
                 "first_seen": record.first_seen,

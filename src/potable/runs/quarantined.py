@@ -61,7 +61,9 @@ class Record:
     """One record that is held back."""
 
     object: str
-    """The raw object it is in."""
+    """The raw object it is in, by its name, which may name a person."""
+    raw: str
+    """Where that lies below the restricted root, by the hash of its content."""
     row: int
     """Which of its records, from 1."""
     batch: int
@@ -173,10 +175,10 @@ def _rows(project: Project, found: Held, engine: Engine) -> ir.Table:
 def _record(row: dict[str, Any], raw: Raw, landed_at: Mapping[int, str]) -> Record:
     name = row.pop(OBJECT)
     landed = raw.objects.get(name)
-    batch = landed.batch if landed else 0
+    batch, raw_path = (landed.batch, landed.path) if landed else (0, "")
     reasons = tuple(filter(None, row.pop(REASONS).split(";")))
     ordinal, unparsed = row.pop(ROW), row.pop("_unparsed") or ""
-    return Record(name, ordinal, batch, landed_at.get(batch, ""), reasons, row, unparsed)
+    return Record(name, raw_path, ordinal, batch, landed_at.get(batch, ""), reasons, row, unparsed)
 
 
 def _landed_at(stored: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, str]]:
