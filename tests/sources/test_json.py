@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
@@ -19,6 +19,7 @@ from tests.sources.objects import SECRET, blob, parsed, refusal, values
 from potable.sources import json as module
 from potable.sources import jsonsplit
 from potable.sources.json import JsonSource
+from potable.sources.jsonshape import is_utf8
 
 
 def source(columns: dict[str, Any] | None = None, **keys: Any) -> JsonSource:
@@ -115,6 +116,29 @@ def test_a_damaged_line_costs_exactly_itself(tmp_path: Path, line: str, many: in
     assert [row["_row"] for row in rows if row["_mistyped"] == "@record"] == [many + 1]
     assert json.loads(rows[many]["_unparsed"]) == {"@record": line}
     assert {(row["a"], row["b"]) for row in rows if row["_row"] != many + 1} == {("x", "2")}
+
+
+@pytest.mark.parametrize(
+    "pair", ['{"a":1}{"a":\n{"b":1}}', '{"a":1}{"a":2}\n{"a":3', '{"a":[{"b":1}\n{"b":2}]}', '{"a":"}\n{"}']
+)
+def test_values_that_do_not_keep_to_their_lines_are_damaged(tmp_path: Path, pair: str) -> None:
+    good = '{"a":"x","b":2}\n'
+    rows = parsed(source(), blob(tmp_path, (good * 300 + pair + "\n" + good * 300).encode()))
+    assert [row["_row"] for row in rows if row["_mistyped"] == "@record"] == [301, 302] and len(rows) == 602
+
+
+@given(st.binary(max_size=12) | st.text(max_size=4).map(str.encode))
+@example(b"\xed\xa0\x80")
+@example(b"\xc0\x80")
+@example(b"\xf4\x90\x80\x80")
+@example(b"")
+def test_utf8_is_what_python_says_it_is(data: bytes) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        assert not is_utf8(data)
+    else:
+        assert is_utf8(data)
 
 
 def test_bytes_that_are_not_utf8_cost_their_line(tmp_path: Path) -> None:
@@ -284,7 +308,9 @@ RECORDS = st.fixed_dictionaries(
 @given(
     records=st.lists(RECORDS, min_size=1, max_size=12),
     cut=st.integers(0, 200),
-    junk=st.sampled_from([b"", b'"', b"[", b"}", b"\\", b"-0", b":", b'"a":1,', b"\xff"]),
+    junk=st.sampled_from(
+        [b"", b'"', b"[", b"}", b"\\", b"-0", b":", b'"a":1,', b"\xff", b"\n", b"}\n{", b'{"a":1}', b'{"a":\n']
+    ),
     spaced=st.booleans(),
 )
 def test_the_fast_way_says_what_the_exact_way_says(

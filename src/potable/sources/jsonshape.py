@@ -115,9 +115,9 @@ class Shape:
         Raises:
             Unlike: it cannot be told of this block.
         """
-        if not _is_utf8(block):
+        if not is_utf8(block):
             raise Unlike
-        rows, unlike = self._rows(records)
+        rows, unlike = self._rows(block, records)
         if unlike:
             met = set(unlike)
             records = [record for index, record in enumerate(records) if index not in met]
@@ -134,9 +134,11 @@ class Shape:
             raise Unlike
         return made.columns, unlike
 
-    def _rows(self, records: Sequence[bytes]) -> tuple[list[Any], list[int]]:
+    def _rows(self, block: bytes, records: Sequence[bytes]) -> tuple[list[Any], list[int]]:
         decoded = self._decoder.decode
         try:
+            if _are_lines(block, len(records)) and len(found := self._decoder.decode_lines(block)) == len(records):
+                return found, []
             return [decoded(record) for record in records], []
         except _UNREADABLE:
             pass
@@ -221,10 +223,6 @@ class _Made:
         return any(pc.any(pc.equal(column, "0")).as_py() for column in self.columns.values())
 
 
-def _set(values: Sequence[Any]) -> list[Any]:
-    return [None if value is _UNSET else value for value in values]
-
-
 def _texts(values: Sequence[Any]) -> pa.StringArray:
     try:
         return pa.array(values, pa.string())
@@ -269,11 +267,21 @@ def _has_negative_zero(signs: np.ndarray) -> bool:
     return bool(((signs[minus + 1] == ord("0")) & (_BLANK[before] | (before == ord(":")))).any())
 
 
-def _is_utf8(block: bytes) -> bool:
-    if block.isascii():
-        return True
+def _are_lines(block: bytes, count: int) -> bool:
+    """Whether as many values as there are lines must be one in each.
+
+    Inside a value no object follows another without a comma, and no line ends in a text.
+    """
+    between = block.count(b"}\n{")
+    return between == block.count(b"\n") == count - 1 and block.startswith(b"{") and block.endswith(b"}")
+
+
+def is_utf8(block: bytes) -> bool:
+    """Whether all of it is UTF-8; Arrow looks several times as fast as a decoder."""
+    ends = np.array([0, len(block)], np.int32)
+    whole = pa.Array.from_buffers(pa.binary(), 1, [None, pa.py_buffer(ends), pa.py_buffer(block)])
     try:
-        block.decode()
-    except UnicodeDecodeError:
+        whole.cast(pa.string())
+    except pa.ArrowInvalid:
         return False
     return True
