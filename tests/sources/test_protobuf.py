@@ -248,6 +248,17 @@ def test_schemas_that_are_not_compiled_or_broken_are_told_apart() -> None:
     assert decoder([base64.b64encode(b"\xff\xff\xff").decode()]) is None
 
 
+def test_a_registry_may_have_what_compilers_have_too() -> None:
+    own = descriptor_pb2.FileDescriptorProto.FromString(timestamp_pb2.DESCRIPTOR.serialized_pb)
+    own.options.go_package = "another"
+    parts, user = money(), schema()
+    parts.dependency.append(own.name)
+    texts = {parts.name: text(parts), own.name: text(own), "value.proto": text(user)}
+    for order in ([*texts], [own.name, parts.name, "value.proto"]):
+        decode = decoder(named({name: texts[name] for name in order}) or [])
+        assert decode and decode(framed(OUTER(id=7), 1)) == {"id": "7"}
+
+
 def test_schemas_of_one_name_do_not_meet() -> None:
     other = descriptor_pb2.FileDescriptorProto(name="x", package="hr.v1", syntax="proto3")
     add(other.message_type.add(name="Outer"), "id", F.TYPE_STRING)

@@ -74,7 +74,8 @@ def decoder(definitions: Sequence[str]) -> Callable[[bytes], Any] | None:
         for file in files:
             for name in file.dependency:
                 _bring(pool, name)
-            pool.AddSerializedFile(file.SerializeToString())
+            if not _has(pool, file.name):
+                pool.AddSerializedFile(file.SerializeToString())
     # what a pool says of a schema that does not fit together
     except (DecodeError, ValueError, TypeError, KeyError):
         return None
@@ -100,10 +101,16 @@ def decoder(definitions: Sequence[str]) -> Callable[[bytes], Any] | None:
     return decode
 
 
-def _bring(pool: descriptor_pool.DescriptorPool, name: str) -> None:
-    """What every compiler knows, or else an empty file: schemas import options that no value needs."""
+def _has(pool: descriptor_pool.DescriptorPool, name: str) -> bool:
     with suppress(KeyError):
         pool.FindFileByName(name)
+        return True
+    return False
+
+
+def _bring(pool: descriptor_pool.DescriptorPool, name: str) -> None:
+    """What every compiler knows, or else an empty file: schemas import options that no value needs."""
+    if _has(pool, name):
         return
     if name not in _KNOWN:
         pool.AddSerializedFile(descriptor_pb2.FileDescriptorProto(name=name).SerializeToString())
