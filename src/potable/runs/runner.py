@@ -32,6 +32,7 @@ from potable.runs import checkup, opened, restricted
 from potable.runs.memory import PeakMemory
 from potable.runs.outcome import facts
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps, validate_steps
+from potable.runs.queries import carried
 from potable.runs.record import VERBS, Event, Listener, RunRecord, State, StepRecord, Verb, run_name
 from potable.runs.select import SELECTABLE, Selection, selection
 from potable.runs.vault import key_name, pseudonym_key
@@ -360,7 +361,7 @@ def _workshop(project: Project, lake: Lake, memory: int, name: str) -> Iterator[
         memory=memory, threads=project.platform.threads, scratch=scratch, **project.platform.engine_options()
     )
     try:
-        with tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder:
+        with carried(lake.restricted), tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder:
             yield Workshop(project, lake, engine, Path(folder), pseudonym_key(lake.vault), name)
     finally:
         engine.close()
