@@ -35,6 +35,7 @@ from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps, valid
 from potable.runs.queries import carried
 from potable.runs.record import VERBS, Event, Listener, RunRecord, State, StepRecord, Verb, run_name
 from potable.runs.select import SELECTABLE, Selection, selection
+from potable.runs.since import remember
 from potable.runs.vault import key_name, pseudonym_key
 from potable.runs.workshop import Made, Workshop
 from potable.sources.ingest import Landing, current, ingest
@@ -51,7 +52,7 @@ _MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
     ("build", ""): opened.build_features,
     ("publish", ""): opened.publish_dataset,
 }
-_FOUND = ("reasons", "checks", "drift", "nulls", "profile", "sketches")
+_FOUND = ("reasons", "checks", "drift", "nulls", "profile", "sketches", "redactions")
 """Facts of a step that tell about data, and so come out again."""
 _SCRATCH_OUTPUTS = ("staged", "repeated", "duplicates", "scratch")
 
@@ -293,7 +294,9 @@ def _perform(running: _Run, step: Step, *, make: bool, again: bool) -> None:
 
 def _made(shop: Workshop, step: Step) -> Manifest:
     """Make a step, and commit it unless another run was first."""
-    return commit(step.store(shop.lake), step.folder, _attempted(shop, step))
+    made = commit(step.store(shop.lake), step.folder, _attempted(shop, step))
+    remember(shop.lake, step)
+    return made
 
 
 def _attempted(shop: Workshop, step: Step) -> Manifest:
@@ -314,7 +317,7 @@ def _prove(shop: Workshop, step: Step, manifest: Manifest) -> None:
     Raises:
         DataError: D005, the same inputs, declarations and code gave another result.
     """
-    beside = replace(step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}", earlier=())
+    beside = replace(step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}", earlier=(), rules="")
     try:
         found = _attempted(shop, beside)
     finally:
