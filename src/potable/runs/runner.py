@@ -28,14 +28,13 @@ from potable.engines.base import Engine
 from potable.engines.freed import give_back
 from potable.errors import DataError, EnvironmentFailure, PotableError
 from potable.project import Project, memory_bytes
-from potable.runs import checkup, opened, restricted
+from potable.runs import checkup, opened, restricted, since
 from potable.runs.memory import PeakMemory
 from potable.runs.outcome import facts
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps, validate_steps
 from potable.runs.queries import carried
 from potable.runs.record import VERBS, Event, Listener, RunRecord, State, StepRecord, Verb, run_name
 from potable.runs.select import SELECTABLE, Selection, selection
-from potable.runs.since import remember
 from potable.runs.vault import key_name, pseudonym_key
 from potable.runs.workshop import Made, Workshop
 from potable.sources.ingest import Landing, current, ingest
@@ -266,6 +265,7 @@ def _perform(running: _Run, step: Step, *, make: bool, again: bool) -> None:
         running.tell(step, "started", StepRecord(step.verb, step.label, "started"))
         with _failing(running, step):
             manifest = _made(shop, step)
+        since.remember(shop.lake, step)
         state, running.changed = "done", True
     elif again and step.verb != "resolve":
         # subject ids are drawn once and kept in the ledger, so resolve has nothing to prove
@@ -294,9 +294,7 @@ def _perform(running: _Run, step: Step, *, make: bool, again: bool) -> None:
 
 def _made(shop: Workshop, step: Step) -> Manifest:
     """Make a step, and commit it unless another run was first."""
-    made = commit(step.store(shop.lake), step.folder, _attempted(shop, step))
-    remember(shop.lake, step)
-    return made
+    return commit(step.store(shop.lake), step.folder, _attempted(shop, step))
 
 
 def _attempted(shop: Workshop, step: Step) -> Manifest:
