@@ -97,3 +97,20 @@ def test_as_many_shapes_are_kept_as_are_meant_to_be(
     for number in range(9):
         compiled.sql(backend(one), one.mutate(number=number))
     assert len(compiled._KEPT) == 3
+
+
+def test_another_process_takes_in_what_was_kept(
+    tables: Callable[[], tuple[ibis.Table, ibis.Table]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = {}
+    for name, query in QUERIES.items():
+        one, other = tables()
+        expected[name] = compiled.sql(backend(one), query(one, other)), one, other
+    data, kept = compiled.told(), compiled.kept()
+    monkeypatch.setattr(compiled, "_KEPT", {})
+    compiled.take_in(data)
+    assert compiled.kept() == kept != frozenset()
+    monkeypatch.setattr(type(backend(tables()[0])), "compile", lambda *given: "compiled again")
+    for name, query in QUERIES.items():
+        told, one, other = expected[name]
+        assert compiled.sql(backend(one), query(one, other)) == ("compiled again" if name == "of memory" else told)

@@ -18,7 +18,7 @@ from tests.privacy import known
 from potable.engines.base import Engine, collect
 from potable.privacy import roster
 from potable.privacy.policy import Policy
-from potable.privacy.protect import Contract, People, Protected, protect
+from potable.privacy.protect import Contract, People, Places, Protected, protect
 from potable.privacy.pseudonyms import PseudonymKey, pseudonyms, schema
 from potable.tables import ORIGIN, Table
 
@@ -174,8 +174,7 @@ class Company:
             contract,
             people=self.people(),
             engine=self.engine,
-            directory=str(place / "rows"),
-            quarantine=str(place / "quarantine"),
+            places=Places(str(place / "rows"), str(place / "quarantine")),
         )
         self.place = place
         files = [str(place / "rows" / part.path) for part in made.rows]

@@ -8,17 +8,23 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from potable.privacy import forms
+from potable.privacy import forms, saving
 from potable.privacy.forms import Index
 from potable.privacy.redact import redacted
 
 SOMEBODY = "somebody"
 
 
-def index(identifiers: Iterable[tuple[str | None, str, str]], folder: Path | None = None) -> Index:
-    """The index of (subject, kind, value)."""
-    rows = [dict(zip(("subject", "kind", "value"), row, strict=True)) for row in identifiers]
-    batch = pa.RecordBatch.from_pylist(rows, pa.schema([(name, pa.string()) for name in ("subject", "kind", "value")]))
+def index(
+    identifiers: Iterable[tuple[str | None, str, str]],
+    folder: Path | None = None,
+    *,
+    stands_on: Index | None = None,
+    rows: int = 0,
+) -> Index:
+    """The index of (subject, kind, value); beside those of another index, how many there are together."""
+    found = [dict(zip(("subject", "kind", "value"), row, strict=True)) for row in identifiers]
+    batch = pa.RecordBatch.from_pylist(found, pa.schema([(name, pa.string()) for name in ("subject", "kind", "value")]))
     made = pa.Table.from_batches([forms.made_forms(batch)])
     # each index has a name of its own, for opened ones are kept by name
     place = Path(tempfile.mkdtemp(dir=folder))
@@ -27,7 +33,7 @@ def index(identifiers: Iterable[tuple[str | None, str, str]], folder: Path | Non
         (place / name).write_bytes(b"".join(chunks))
 
     ordered = made.group_by(made.column_names).aggregate([]).sort_by([("digest", "ascending")])
-    shape = forms.save(ordered.to_batches(), len(rows), write)
+    shape = saving.save(ordered.to_batches(), rows or len(found), write, stands_on)
     return Index(str(place / "forms"), str(place / "beginnings"), shape)
 
 

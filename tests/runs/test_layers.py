@@ -1,4 +1,7 @@
-"""validate works only on what is new, and what comes out is what a whole remake gives."""
+"""validate and protect work only on what is new, and what comes out is what a whole remake gives.
+
+What changes a protected row, and what does not, is told by tests/privacy/test_standing.py.
+"""
 
 from __future__ import annotations
 
@@ -395,9 +398,49 @@ def test_sources_that_come_in_two_portions_give_the_bytes_of_a_fresh_lake(finish
     record = done(partly)
     layered = {step.step.partition(" ")[2] for step in record.steps if step.layered and step.verb == "validate"}
     assert layered >= {"payroll.payslips", "reviews.ratings", "reviews.engagement"} and len(layered) == 4
+    layered |= {"identifiers"} | {name for name in partly.project().tables if name.startswith(("hrms.", "lms."))}
+    assert {step.step.partition(" ")[2] for step in record.steps if step.layered and step.verb == "protect"} == layered
     assert partly.version.number == 2 and partly.file("csv") != before
     same_files(partly, fresh)
     assert canonical(tables_of(record)) == canonical(tables_of(made))
+
+
+@pytest.mark.slow
+def test_protect_stands_on_what_was_protected_by_the_same_rules_and_a_full_refresh_proves_it(bench: Bench) -> None:
+    bench, coming = partial(bench, lambda path: path.name in LATER)
+    first = protected(bench)
+    (folder,) = (folder for folder, files in coming.items() if files)
+    add(folder, (path for path in coming[folder] if path.name in LATER[:2]))
+    second = protected(bench)
+    assert not any(step.layered for step in first.values()) and all(step.layered for step in second.values())
+    assert second["reviews.ratings"].rows > first["reviews.ratings"].rows
+    assert second["hrms.jobs"].rows == first["hrms.jobs"].rows
+    open_files = set((bench.root / "lake/open/protected").rglob("*.parquet"))
+    done(bench, only="ingest", full_refresh=True)
+    done(bench, only="validate")
+    done(bench, only="resolve")
+    proved = protected(bench, full_refresh=True)
+    assert {step.state for step in proved.values()} == {"done"}
+    assert set((bench.root / "lake/open/protected").rglob("*.parquet")) == open_files
+    # another rule for dates of birth concerns the one table that has them
+    bench.edit(
+        "privacy.yaml",
+        "user.demographic.date_of_birth:   {protect: keep, publish: [band]}",
+        "user.demographic.date_of_birth:   {protect: truncate, to: month, publish: [band]}",
+    )
+    add(folder, (path for path in coming[folder] if path.name in LATER[2:]))
+    third = protected(bench)
+    assert [name for name, step in third.items() if not step.layered] == ["hrms.people"]
+
+
+def protected(bench: Bench, **options: Any) -> dict[str, StepRecord]:
+    """The steps of protect up to which a run goes, but for pseudonyms; by name."""
+    if not options:
+        for verb in ("ingest", "validate", "resolve"):
+            done(bench, only=verb)
+    record = done(bench, only="protect", **options)
+    found = {step.step.partition(" ")[2]: step for step in record.steps if step.verb == "protect"}
+    return {name: step for name, step in found.items() if name != "pseudonyms"}
 
 
 def tables_of(record: RunRecord) -> list[dict[str, Any]]:

@@ -1,13 +1,15 @@
 """SQL of a query, compiled once per shape.
 
-A project asks the same questions again and again (of every bucket, of the proof's two copies, in the next run of
-this process), and Ibis takes longer to compile one than an engine to answer it on a few thousand rows. Queries that
-differ only in the names of the relations they read have the same SQL but for these names. Entry: `Compiler.sql`.
+A project asks the same questions again and again (of every bucket, of the proof's two copies, in the next run), and
+Ibis takes longer to compile one than an engine to answer it on a few thousand rows. Queries that differ only in the
+names of the relations they read have the same SQL but for these names. Entry: `sql`; `told` and `take_in` carry what
+is kept from process to process.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from datetime import date, time, timedelta
@@ -32,7 +34,7 @@ class _Unknown(Exception):
     """A query holds something whose `repr` may not tell all of it."""
 
 
-_KEPT: dict[tuple[type, bytes], list[str | int]] = {}
+_KEPT: dict[tuple[str, str], list[str | int]] = {}
 """SQL in parts by compiler and shape; in place of a relation's name its number."""
 
 
@@ -42,7 +44,8 @@ def sql(backend: Any, relation: ibis.Table) -> str:
         shape, names = _told(relation.op())
     except _Unknown:
         return str(backend.compile(relation))
-    key = type(backend.compiler), shape
+    compiler = type(backend.compiler)
+    key = f"{compiler.__module__}.{compiler.__qualname__}", shape
     if key not in _KEPT:
         parts = _cut(str(backend.compile(relation)), names)
         if len(_KEPT) >= SHAPES:
@@ -51,12 +54,28 @@ def sql(backend: Any, relation: ibis.Table) -> str:
     return "".join(part if isinstance(part, str) else names[part] for part in _KEPT[key])
 
 
+def kept() -> frozenset[tuple[str, str]]:
+    """Compiler and shape of all queries whose SQL is kept."""
+    return frozenset(_KEPT)
+
+
+def told() -> bytes:
+    """All SQL that is kept, for another process of the same code and the same Ibis."""
+    return json.dumps([[*key, parts] for key, parts in _KEPT.items()]).encode()
+
+
+def take_in(data: bytes) -> None:
+    """Keep what another process kept; what is kept already stays."""
+    for compiler, shape, parts in json.loads(data)[:SHAPES]:
+        _KEPT.setdefault((compiler, shape), parts)
+
+
 def _cut(query: str, names: list[str]) -> list[str | int]:
     numbers = {name: number for number, name in enumerate(names)}
     return [numbers.get(part, part) for part in _NAME.split(query)]
 
 
-def _told(root: Node) -> tuple[bytes, list[str]]:
+def _told(root: Node) -> tuple[str, list[str]]:
     """A digest of all of a query but the names of the relations it reads, and these names."""
     names: list[str] = []
     numbers: dict[Node, int] = {}
@@ -76,7 +95,7 @@ def _told(root: Node) -> tuple[bytes, list[str]]:
     text = "\n".join(lines)
     if any(name in text for name in names):
         raise _Unknown
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).digest(), names
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest(), names
 
 
 def _children_first(root: Node) -> Iterator[Node]:

@@ -5,13 +5,13 @@ of a form is its hash (`lines`) mixed with its table and, for a person's own, wi
 bits hold the mark that takes its place. All digests lie sorted in one file, and a bit for the beginning of
 every form in another; both are mapped into memory, so workers share them and no person costs a worker memory.
 
-Entry: `forms` and `save` make the two files, `Index` finds the forms in texts.
+Entry: `forms` makes them, `saving.save` the two files, `Index` finds the forms in texts.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
@@ -24,8 +24,6 @@ from potable.privacy.lines import Line
 from potable.privacy.spelling import anyones, spellings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import ibis.expr.types as ir
     import numpy as np
     import numpy.typing as npt
@@ -41,7 +39,6 @@ _BEGINNING = 16
 _ID_BEGINNING = 6
 """Characters of an id that its beginning has; words of a name: two for anybody's, one for a person's own."""
 _OWN_ID_BEGINNING = 4
-_BITS_PER_ROW, _LEAST_BITS, _MOST_BITS = 48, 16, 28
 _ROWS = 2_048
 """Identifiers whose forms are made together."""
 
@@ -101,7 +98,7 @@ class Index:
             texts: plain texts; memory grows with them (about 80 bytes a character).
             people: by text, `person` of whom it is about.
         """
-        opened = _opened(self.forms, self.beginnings)
+        opened = self.opened()
         line = Line([folded(text) for text in texts])
         hits: dict[int, list[Hit]] = {}
         for name, sizes in self.shape.items() if len(line) else ():
@@ -109,6 +106,10 @@ class Index:
             for number, hit in search.hits(sizes["beginnings"], sizes["sizes"]):
                 hits.setdefault(number, []).append(hit)
         return hits
+
+    def opened(self) -> Opened:
+        """The two files, mapped into memory."""
+        return _opened(self.forms, self.beginnings)
 
 
 def person(subject: str | None) -> int:
@@ -130,7 +131,7 @@ def people(subjects: pa.Array) -> npt.NDArray[np.uint64]:
 # looking up
 
 
-class _Opened(NamedTuple):
+class Opened(NamedTuple):
     """An index, mapped into memory."""
 
     forms: npt.NDArray[np.int64]
@@ -155,18 +156,18 @@ class _Opened(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def _opened(forms: str, beginnings: str) -> _Opened:
+def _opened(forms: str, beginnings: str) -> Opened:
     import numpy as np
 
     with mapped(forms) as digests, mapped(beginnings) as bits:
-        return _Opened(np.memmap(digests, np.int64, "r"), np.memmap(bits, np.uint8, "r"))
+        return Opened(np.memmap(digests, np.int64, "r"), np.memmap(bits, np.uint8, "r"))
 
 
 @dataclass(frozen=True)
 class _Search:
     """The forms of one table in one line."""
 
-    opened: _Opened
+    opened: Opened
     line: Line
     kind: Kind
     people: npt.NDArray[np.uint64]
@@ -275,57 +276,6 @@ def forms(identifiers: ir.Table, engine: Engine) -> ir.Table:
     """The forms of all `identifiers` (subject, kind, value), sorted; can be consumed once."""
     made = engine.map_batches(identifiers.select("subject", "kind", "value"), made_forms, schema())
     return made.distinct().order_by(["digest", "beginning"])
-
-
-def save(batches: Iterable[pa.RecordBatch], rows: int, write: Callable[[str, Iterable[bytes]], object]) -> Shape:
-    """Write an index; returns its shape.
-
-    Args:
-        batches: forms, sorted by digest.
-        rows: how many identifiers they were made of.
-        write: stores chunks of bytes under a name: `forms`, then `beginnings`.
-    """
-    saving = _Saving(rows)
-    write("forms", saving.digests(batches))
-    write("beginnings", [saving.bits.tobytes()])
-    return saving.shape()
-
-
-class _Saving:
-    """What is gathered while the digests stream into their file."""
-
-    def __init__(self, rows: int) -> None:
-        import numpy as np
-
-        bits = (max(1, rows) * _BITS_PER_ROW).bit_length()
-        self.bits = np.zeros((1 << min(max(bits, _LEAST_BITS), _MOST_BITS)) // 8, np.uint8)
-        self._sizes: set[tuple[int, int, int]] = set()
-
-    def digests(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
-        """The bytes of the digests' file; an index of nothing holds one that nothing has."""
-        import numpy as np
-
-        empty = True
-        for batch in batches:
-            digest, beginning, kind, size, begin_size = (column.to_numpy() for column in batch.columns)
-            bits = beginning.view(np.uint64) & np.uint64(len(self.bits) * 8 - 1)
-            flags = np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
-            np.bitwise_or.at(self.bits, bits >> np.uint64(3), flags)
-            self._sizes |= set(map(tuple, np.unique(np.stack([kind, size, begin_size], 1), axis=0).tolist()))
-            empty = empty and not len(digest)
-            yield digest.tobytes()
-        if empty:
-            yield np.zeros(1, np.int64).tobytes()
-
-    def shape(self) -> Shape:
-        """Tables and sizes of all forms seen."""
-        return {
-            Kind(kind).name: {
-                "sizes": sorted({size for found, size, _ in self._sizes if found == kind}),
-                "beginnings": sorted({size for found, _, size in self._sizes if found == kind}),
-            }
-            for kind in sorted({kind for kind, _, _ in self._sizes})
-        }
 
 
 def made_forms(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -4,6 +4,9 @@ Subject keys are replaced by pseudonyms, direct identifiers are left behind, dat
 redacted as the policy says; rows about nobody a roster knows are split off. Rows in = rows out + rows
 quarantined is computed on every run. Kept text columns are then searched for identifiers (`residue`).
 
+Rows that were protected before may stand, so that only new rows and those that `standing` finds touched are
+worked on; what comes out is what protecting all of them gives.
+
 Entry: `protect`. What it stands on comes before: `roster.identifiers` and `pseudonyms.pseudonyms`.
 """
 
@@ -13,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+import pyarrow as pa
+
 from potable.engines.base import Engine, Part, scalars
 from potable.errors import DataError
 from potable.privacy.categories import NONE
@@ -21,15 +26,17 @@ from potable.privacy.policy import Policy, Rule
 from potable.privacy.redact import Redactor
 from potable.privacy.residue import require_no_residue
 from potable.privacy.roster import SUBJECT_ID, Normalise, with_subject
-from potable.tables import BUCKET, KNOWN, OBJECT, ROW, SUBJECT, TIME, Table
+from potable.privacy.standing import Standing, stays, touched
+from potable.tables import BUCKET, KNOWN, OBJECT, ORIGIN, ROW, SUBJECT, TIME, Table
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-    import pyarrow as pa
 
 NOBODY = "belongs_to_nobody"
 """Why protect quarantines a row: none of its keys leads to a person of a roster."""
 REASON = "reason"
+PLACES = pa.schema([*ORIGIN, (REASON, pa.string())])
+"""Places of quarantined rows."""
 
 Done = Literal["drop", "inside", "keep", "redact", "truncate"]
 
@@ -48,6 +55,16 @@ class People:
     """The forms of all `identifiers`."""
     normalise: Normalise
     """The identity slice's form of a key."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where `protect` writes: absolute, new folders."""
+
+    rows: str
+    """In an open zone: the protected rows."""
+    quarantine: str
+    """In a restricted zone: the places of rows about nobody."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +102,6 @@ class Contract:
 
     def schema(self) -> pa.Schema:
         """Schema of the protected table; the bucket is named in the paths of its files."""
-        import pyarrow as pa
-
         head = [(SUBJECT, pa.string()), (TIME, pa.timestamp("us")), (KNOWN, pa.timestamp("us"))]
         return pa.schema([*head, *((name, self.table.columns[name].arrow) for name in self.leaving)])
 
@@ -108,15 +123,17 @@ class Protected:
 
     name: str
     rows: tuple[Part, ...]
-    """Parts of the protected rows below `<directory>/rows`, partitioned by bucket."""
+    """Parts of the protected rows below `Places.rows`, partitioned by bucket."""
     quarantine: tuple[Part, ...]
-    """Parts of (_object, _row, reason) below `<directory>/quarantine`."""
+    """Parts of (_object, _row, reason) below `Places.quarantine`."""
     rows_in: int
     rows_out: int
     rows_quarantined: int
     actions: tuple[Action, ...]
     scanned: tuple[str, ...]
     """Kept text columns that were searched for identifiers."""
+    standing: tuple[Part, ...] = ()
+    """Parts of `Standing` whose rows stay; `rows` are beside them."""
 
     @property
     def redactions(self) -> dict[str, int]:
@@ -129,36 +146,54 @@ class Protected:
 
 
 def protect(
-    rows: ir.Table, contract: Contract, *, people: People, engine: Engine, directory: str, quarantine: str
+    rows: ir.Table,
+    contract: Contract,
+    *,
+    people: People,
+    engine: Engine,
+    places: Places,
+    standing: Standing | None = None,
 ) -> Protected:
     """Write the protected rows of one table.
 
     Args:
-        rows: validated rows: the contract's columns, `_object`, `_row`.
+        rows: validated rows: the contract's columns, `_object`, `_row`; those that came since, where some stand.
         contract: table and policy.
         people: who is who.
         engine: runs it.
-        directory: folder in an open zone, absolute and new; the rows go there.
-        quarantine: folder in a restricted zone, absolute and new; places of rows about nobody go there.
+        places: where to write.
+        standing: rows of the table that were protected before under the same contract and key.
 
     Raises:
         DataError: D003, rows in are not rows out plus rows quarantined.
         PrivacyRefusal: G001, a column declared harmless holds identifiers.
     """
-    named = addressed(rows, contract, people)
+    texts = contract.columns("redact")
+    gone = touched(standing, contract.table, texts, normalise=people.normalise, engine=engine) if standing else None
+    named = addressed(rows.union(gone.rows) if gone else rows, contract, people)
     lost = named.filter(named[SUBJECT].isnull())
-    places = lost.select(OBJECT, ROW, **{REASON: _literal(NOBODY)})
-    kept = named.filter(named[SUBJECT].notnull())
-    written = engine.write(_redacted(kept, contract, people, engine), directory, partition_by=BUCKET)
-    split_off = engine.write(places, quarantine)
-    rows_in = int(scalars(engine, rows.agg(n=rows.count()))["n"])
-    counts = (rows_in, _total(written), _total(split_off))
+    aside = lost.select(OBJECT, ROW, **{REASON: _literal(NOBODY)})
+    kept = _redacted(named.filter(named[SUBJECT].notnull()), contract, people, engine)
+    every, left = rows, tuple[Part, ...]()
+    if standing:
+        every, left = rows.union(standing.rows), standing.left(gone)
+        aside = aside.union(standing.nobodys(gone))
+    if standing and gone and gone.buckets:
+        kept = kept.union(stays(standing, gone, contract.schema(), engine))
+    written = engine.write(kept, places.rows, partition_by=BUCKET)
+    split_off = engine.write(aside, places.quarantine)
+    rows_in = int(scalars(engine, every.agg(n=every.count()))["n"])
+    counts = (rows_in, _total([*left, *written]), _total(split_off))
     _require_all(contract.name, *counts)
-    done = engine.read([f"{directory}/{part.path}" for part in written], contract.schema())
+    new = [f"{places.rows}/{part.path}" for part in written]
+    done = engine.read([*(part.path for part in left), *new], contract.schema())
     scanned = require_no_residue(done, contract.name, _harmless(contract), people=people, engine=engine)
-    return Protected(
-        contract.name, tuple(written), tuple(split_off), *counts, _actions(done, contract, engine), scanned
-    )
+    if standing and not gone:
+        marks = _added(standing.marks, _marks(engine.read(new, contract.schema()), texts, engine))
+    else:
+        marks = _marks(done, texts, engine)
+    actions = _actions(contract, marks)
+    return Protected(contract.name, tuple(written), tuple(split_off), *counts, actions, scanned, left)
 
 
 def addressed(rows: ir.Table, contract: Contract, people: People) -> ir.Table:
@@ -212,8 +247,6 @@ def _times(rows: ir.Table, contract: Contract) -> tuple[ir.Value, ir.Value]:
 
 def _redacted(rows: ir.Table, contract: Contract, people: People, engine: Engine) -> ir.Table:
     """The rows as they are written, free texts redacted."""
-    import pyarrow as pa
-
     leaving = [SUBJECT, TIME, KNOWN, *contract.leaving, BUCKET]
     texts = contract.columns("redact")
     if not texts:
@@ -228,8 +261,7 @@ def _harmless(contract: Contract) -> tuple[str, ...]:
     return tuple(name for name in kept if contract.table.columns[name].type == "string")
 
 
-def _actions(done: ir.Table, contract: Contract, engine: Engine) -> tuple[Action, ...]:
-    marks = _marks(done, contract.columns("redact"), engine)
+def _actions(contract: Contract, marks: Mapping[str, Mapping[str, int]]) -> tuple[Action, ...]:
     return tuple(
         Action(name, contract.category(name) or NONE, contract.rule(name).protect, marks.get(name, {}))
         for name in contract.table.columns
@@ -251,6 +283,17 @@ def _marks(done: ir.Table, texts: Sequence[str], engine: Engine) -> dict[str, di
         name: {mark: int(totals[f"{index}:{mark}"]) for mark in MARKS if totals[f"{index}:{mark}"]}
         for index, name in enumerate(texts)
     }
+
+
+def _added(one: Mapping[str, Mapping[str, int]], other: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Marks of both, by column and kind."""
+    found: dict[str, dict[str, int]] = {}
+    for marks in (one, other):
+        for column, counts in marks.items():
+            kinds = found.setdefault(column, {})
+            for kind, count in counts.items():
+                kinds[kind] = kinds.get(kind, 0) + count
+    return {column: dict(sorted(kinds.items())) for column, kinds in found.items()}
 
 
 def _require_all(name: str, rows_in: int, rows_out: int, quarantined: int) -> None:

@@ -82,6 +82,13 @@ def identifiers(
     return known.mutate(telling=_telling(known))
 
 
+def lacking(identifiers: ir.Table, other: ir.Table) -> ir.Table:
+    """(subject, kind, value) of those `identifiers` that `other` lacks."""
+    # nulls never meet in a join
+    one, two = (rows.mutate(_whose=rows.subject.fill_null("")) for rows in (identifiers, other.view()))
+    return one.anti_join(two, ["_whose", "kind", "value"]).select("subject", "kind", "value")
+
+
 def _telling(known: ir.Table) -> ir.BooleanValue:
     """Whether an identifier cannot also be an ordinary word or a small number."""
     name = known.kind.isin(["name", "full_name", "address"])

@@ -19,10 +19,11 @@ from potable.datasets.publish import Published, Spec, publish
 from potable.datasets.version import Version, commit
 from potable.features.build import Built, build
 from potable.identity.match import normalise
-from potable.privacy import detect, forms, roster
+from potable.privacy import detect, roster
 from potable.privacy import pseudonyms as names
-from potable.privacy.protect import Contract, People, protect
+from potable.privacy.protect import Contract, People, Places, protect
 from potable.project import Project
+from potable.runs import since
 from potable.runs.plan import Step, code
 from potable.runs.record import VERBS
 from potable.runs.vault import key_name
@@ -32,15 +33,19 @@ from potable.store.manifest import fingerprint
 
 def protect_table(shop: Workshop, step: Step, attempt: str) -> Made:
     """`protect` of one table."""
-    contract = Contract(step.name, shop.project.tables[step.name], shop.project.policy)
+    layer = since.layer(shop, step)
+    origins = since.origins(shop, step.name)
+    if layer and not layer.changed:
+        facts = {**layer.earlier.facts, "origins": origins, "stands_on": layer.earlier.fingerprint}
+        return Made({}, layer.earlier.counts, facts, standing=layer.earlier.files)
     aside = attempt.replace("protected/", "quarantine/nobody/", 1)
     made = protect(
-        shop.validated(step.name),
-        contract,
+        layer.new if layer else shop.validated(step.name),
+        Contract(step.name, shop.project.tables[step.name], shop.project.policy),
         people=_people(shop),
         engine=shop.engine,
-        directory=shop.lake.open.locate(f"{attempt}/rows"),
-        quarantine=shop.lake.restricted.locate(aside),
+        places=Places(shop.lake.open.locate(f"{attempt}/rows"), shop.lake.restricted.locate(aside)),
+        standing=layer.standing if layer else None,
     )
     counts = {"rows_in": made.rows_in, "rows": made.rows_out, "quarantined": made.rows_quarantined}
     facts = {
@@ -48,8 +53,13 @@ def protect_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "redactions": made.redactions,
         "scanned": made.scanned,
         "nobody": aside,
+        "origins": origins,
+        "stands_on": layer.earlier.fingerprint if layer else "",
     }
-    return Made({"rows": made.rows}, counts, facts)
+    left = {part.path for part in made.standing}
+    files = layer.earlier.files["rows"] if layer else ()
+    stand = [file for file in files if shop.lake.open.locate(file.path) in left]
+    return Made({"rows": made.rows}, counts, facts, standing={"rows": stand})
 
 
 def _people(shop: Workshop) -> People:
@@ -57,14 +67,9 @@ def _people(shop: Workshop) -> People:
         keys=shop.keys(),
         pseudonyms=shop.read("protect", "pseudonyms", "rows", names.schema()),
         identifiers=shop.read("protect", "identifiers", "rows", roster.schema()),
-        index=_index(shop),
+        index=since.index_of(shop, shop.manifest("protect", "identifiers")),
         normalise=normalise,
     )
-
-
-def _index(shop: Workshop) -> forms.Index:
-    (digests,), (beginnings,) = (shop.files("protect", "identifiers", output) for output in ("forms", "beginnings"))
-    return forms.Index(digests, beginnings, shop.manifest("protect", "identifiers").facts["forms"])
 
 
 def build_features(shop: Workshop, step: Step, attempt: str) -> Made:

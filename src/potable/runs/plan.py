@@ -54,6 +54,9 @@ class Step:
     earlier: tuple[tuple[int, str], ...] = ()
     """Of validate: the batches before the newest, newest first, each with the fingerprint of the step for what
     of the table's present objects had landed by then. One that was made can be built on."""
+    rules: str = ""
+    """Of protect: a hash of all that decides its output but for the data. The last step of the same rules can be
+    built on."""
 
     @property
     def label(self) -> str:
@@ -105,8 +108,9 @@ def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: s
     prints = {step.name: step.fingerprint for step in validate if step.name != REFERENCES}
     resolve = _resolve(project, prints)
     roster = _roster(project, prints, resolve)
-    subjects = _subjects(project, resolve, key)
-    protect = [_protect(project, name, prints[name], (roster, subjects)) for name in tables]
+    domain = (project.features.dataset, project.policy.epoch, key)
+    subjects = Step("protect", "pseudonyms", fingerprint(code("protect"), domain, resolve.fingerprint), "vault")
+    protect = [_protect(project, name, prints[name], (roster, subjects), domain) for name in tables]
     build = _build(project, protect)
     return [*validate, resolve, roster, subjects, *protect, build, _publish(project, build, roster)]
 
@@ -155,24 +159,19 @@ def _roster(project: Project, prints: Mapping[str, str], resolve: Step) -> Step:
         name: {column: declared.declared_category for column, declared in table.columns.items()}
         for name, table in project.tables.items()
     }
-    return Step(
-        "protect", "identifiers", fingerprint(code("protect"), categories, prints, resolve.fingerprint), "vault"
-    )
+    found = fingerprint(code("protect"), categories, prints, resolve.fingerprint)
+    return Step("protect", "identifiers", found, "vault", rules=fingerprint(code("protect")))
 
 
-def _subjects(project: Project, resolve: Step, key: str) -> Step:
-    domain = (project.features.dataset, project.policy.epoch, key)
-    return Step("protect", "pseudonyms", fingerprint(code("protect"), domain, resolve.fingerprint), "vault")
-
-
-def _protect(project: Project, name: str, validated: str, vault: Sequence[Step]) -> Step:
+def _protect(project: Project, name: str, validated: str, vault: Sequence[Step], domain: Sequence[object]) -> Step:
     table = project.tables[name]
     rules: dict[str, Any] = {
         column: project.policy.rule_for(declared.declared_category or "") for column, declared in table.columns.items()
     }
     declared = (table.model_dump(mode="json", exclude=_JUDGED), rules)
     parents = [step.fingerprint for step in vault]
-    return Step("protect", name, fingerprint(code("protect"), declared, validated, parents), "protected")
+    found = fingerprint(code("protect"), declared, validated, parents)
+    return Step("protect", name, found, "protected", rules=fingerprint(code("protect"), declared, domain))
 
 
 def _build(project: Project, protect: Sequence[Step]) -> Step:

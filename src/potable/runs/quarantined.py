@@ -13,24 +13,22 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from potable import plugins
 from potable.contracts.deletions import REASONS
 from potable.contracts.validate import quarantine_schema
 from potable.deployment import memory_bytes
 from potable.engines.base import Engine, scalars
-from potable.privacy.protect import REASON
+from potable.privacy.protect import PLACES, REASON
 from potable.project import Project
 from potable.runs.plan import Step, validate_steps
 from potable.runs.record import RunRecord
 from potable.runs.restricted import stopped_path
+from potable.runs.since import nobody_files
 from potable.sources.ingest import Raw, current
 from potable.store.layout import Lake
 from potable.store.manifest import Manifest, find
 from potable.tables import OBJECT, ORIGIN, ROW
-
-_NOBODY = pa.schema([*ORIGIN, (REASON, pa.string())])
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def held(project: Project, name: str) -> Held | None:
         current=found.fingerprint == step.fingerprint,
         stopped=bool(halted),
         files=found.paths(lake.restricted, "quarantine"),
-        nobody_files=_listed(lake, nobody.facts["nobody"]) if nobody else (),
+        nobody_files=nobody_files(lake, nobody) if nobody else (),
     )
 
 
@@ -167,8 +165,8 @@ def _rows(project: Project, found: Held, engine: Engine) -> ir.Table:
     broken = engine.read(found.files, schema)
     if not found.nobody_files:
         return broken
-    nobody = engine.read(found.nobody_files, _NOBODY)
-    absent = {item.name: ibis.null(broken[item.name].type()) for item in schema if item.name not in _NOBODY.names}
+    nobody = engine.read(found.nobody_files, PLACES)
+    absent = {item.name: ibis.null(broken[item.name].type()) for item in schema if item.name not in PLACES.names}
     return broken.union(nobody.mutate(**{**absent, REASONS: nobody[REASON] + ";"}).select(broken.columns))
 
 
@@ -218,7 +216,3 @@ def _runs(lake: Lake) -> Iterator[RunRecord]:
     for path in reversed(lake.open.list("runs")):
         if path.endswith(".json"):
             yield RunRecord.from_bytes(lake.open.get(path))
-
-
-def _listed(lake: Lake, folder: str) -> list[str]:
-    return [lake.restricted.locate(path) for path in lake.restricted.list(folder) if path.endswith(".parquet")]

@@ -23,7 +23,8 @@ from potable.engines.base import Engine, Part, scalars
 from potable.errors import DataError
 from potable.identity.match import normalise
 from potable.identity.resolve import KEYS, resolve
-from potable.privacy import forms, pseudonyms, roster
+from potable.privacy import forms, pseudonyms, roster, saving
+from potable.runs import since
 from potable.runs.checkup import read_profile, write_profile
 from potable.runs.drifted import described
 from potable.runs.plan import Step
@@ -295,7 +296,7 @@ def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
 def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
     """The roster of every value that names or reaches someone, of records of any fate, and its forms."""
     tables, vault = shop.project.tables, shop.lake.vault
-    rows = {name: [shop.validated(name), *shop.quarantined(name), shop.deleted(name)] for name in tables}
+    rows = {name: shop.records(name) for name in tables}
     found = roster.identifiers(tables, rows, shop.keys(), normalise=normalise)
     parts = shop.engine.write(found, vault.locate(f"{attempt}/rows")) if found is not None else []
     known = shop.engine.read([vault.locate(f"{attempt}/rows/{part.path}") for part in parts], roster.schema())
@@ -305,8 +306,12 @@ def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
     def write(name: str, chunks: Iterable[bytes]) -> None:
         files[name] = [Part("digests", 0, vault.put(f"{attempt}/{name}/digests", chunks))]
 
-    shape = forms.save(shop.engine.stream(forms.forms(known, shop.engine)), count, write)
-    return Made(files, {"rows": count}, {"forms": shape})
+    before = since.last(shop.lake, step)
+    index = since.index_to_stand_on(shop, before, known, count) if before else None
+    new = roster.lacking(known, since.identified(shop, before)) if before and index else known
+    shape = saving.save(shop.engine.stream(forms.forms(new, shop.engine)), count, write, index)
+    facts = {"forms": shape, "stands_on": before.fingerprint if before and index else ""}
+    return Made(files, {"rows": count}, facts)
 
 
 def make_pseudonyms(shop: Workshop, step: Step, attempt: str) -> Made:

@@ -29,10 +29,11 @@ from potable.engines.base import Engine
 from potable.engines.freed import give_back
 from potable.errors import DataError, EnvironmentFailure, PotableError
 from potable.project import Project
-from potable.runs import checkup, opened, restricted
+from potable.runs import checkup, opened, restricted, since
 from potable.runs.memory import PeakMemory
 from potable.runs.outcome import facts
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps, validate_steps
+from potable.runs.queries import carried
 from potable.runs.record import VERBS, Event, Listener, RunRecord, State, StepRecord, Verb, run_name
 from potable.runs.select import SELECTABLE, Selection, selection
 from potable.runs.vault import key_name, pseudonym_key
@@ -51,7 +52,7 @@ _MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
     ("build", ""): opened.build_features,
     ("publish", ""): opened.publish_dataset,
 }
-_FOUND = ("reasons", "checks", "drift", "nulls", "profile", "sketches")
+_FOUND = ("reasons", "checks", "drift", "nulls", "profile", "sketches", "redactions")
 """Facts of a step that tell about data, and so come out again."""
 _SCRATCH_OUTPUTS = ("staged", "repeated", "duplicates", "scratch")
 
@@ -265,6 +266,7 @@ def _perform(running: _Run, step: Step, *, make: bool, again: bool) -> None:
         running.tell(step, "started", StepRecord(step.verb, step.label, "started"))
         with _failing(running, step):
             manifest = _made(shop, step)
+        since.remember(shop.lake, step)
         state, running.changed = "done", True
     elif again and step.verb != "resolve":
         # subject ids are drawn once and kept in the ledger, so resolve has nothing to prove
@@ -314,7 +316,7 @@ def _prove(shop: Workshop, step: Step, manifest: Manifest) -> None:
     Raises:
         DataError: D005, the same inputs, declarations and code gave another result.
     """
-    beside = replace(step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}", earlier=())
+    beside = replace(step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}", earlier=(), rules="")
     try:
         found = _attempted(shop, beside)
     finally:
@@ -361,7 +363,7 @@ def _workshop(project: Project, lake: Lake, memory: int, name: str) -> Iterator[
         memory=memory, threads=project.platform.threads, scratch=scratch, **project.platform.engine_options()
     )
     try:
-        with tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder:
+        with carried(lake.restricted), tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder:
             yield Workshop(project, lake, engine, Path(folder), pseudonym_key(lake.vault), name)
     finally:
         engine.close()

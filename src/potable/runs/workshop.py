@@ -71,6 +71,8 @@ class Workshop:
     """What was found of the health of each table."""
     distinct: dict[str, Mapping[str, int]] = field(default_factory=dict)
     """Distinct values of each table, by column."""
+    changes: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+    """`since.Changes` of people since earlier steps, by what they compare."""
 
     def manifest(self, verb: str, name: str) -> Manifest:
         """The manifest of an earlier step."""
@@ -89,14 +91,16 @@ class Workshop:
         """The validated rows of a table."""
         return self.read("validate", name, "rows", validated_schema(self.project.tables[name]))
 
-    def quarantined(self, name: str) -> list[ir.Table]:
-        """Original records of a table that were split off, or of which a cell was."""
-        schema = quarantine_schema(self.project.tables[name])
-        return [self.read("validate", name, output, schema) for output in ("quarantine", "cells")]
-
-    def deleted(self, name: str) -> ir.Table:
-        """Records of a table that are gone in the source, and those that say so."""
-        return self.read("validate", name, "deleted", deleted_schema(self.project.tables[name]))
+    def records(self, name: str) -> list[ir.Table]:
+        """Records of a table, one relation for each fate that any of them had: they stay, are split off, are gone."""
+        table = self.project.tables[name]
+        aside = quarantine_schema(table)
+        fates = {"rows": validated_schema(table), "quarantine": aside, "cells": aside, "deleted": deleted_schema(table)}
+        return [
+            self.read("validate", name, output, schema)
+            for output, schema in fates.items()
+            if self.files("validate", name, output)
+        ]
 
     def keys(self) -> ir.Table:
         """Which subject each key belongs to."""

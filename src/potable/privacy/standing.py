@@ -1,0 +1,163 @@
+"""Rows that were protected before: which of them stay, and which are protected again.
+
+A protected row is decided by its validated row, by the person its keys lead to and, where it has free texts,
+by everybody's identifiers. So one that stands is touched only when a key of it leads to somebody else now, or
+when a form of an identifier that came or went since stands in one of its texts. Protected rows do not tell
+where they came from, so all rows of the people of touched ones are protected again.
+
+Entry: `Standing`, `touched`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from potable.engines.base import Engine, Part, collect, scalars
+from potable.privacy.forms import Index
+from potable.privacy.redact import Mentions
+from potable.privacy.roster import SUBJECT_ID, Normalise, with_subject
+from potable.tables import BUCKET, OBJECT, ORIGIN, ROW, SUBJECT, Table
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The rows of one table that were protected before, and what they were protected by."""
+
+    rows: ir.Table
+    """As validated: the contract's columns, `_object`, `_row`."""
+    parts: Sequence[Part]
+    """As protected, with absolute paths; the partition is the bucket."""
+    nobody: ir.Table
+    """Places of those about nobody: (_object, _row, reason)."""
+    marks: Mapping[str, Mapping[str, int]]
+    """Marks in each redacted column, by kind."""
+    keys: ir.Table
+    """(namespace, value, subject, rostered), as it was."""
+    pseudonyms: ir.Table
+    """(subject, pseudonym, bucket), as it was."""
+    moved: ir.Table | None
+    """(namespace, value) of the keys that lead to somebody else since; None for none."""
+    renamed: Index | None = field(repr=False)
+    """The forms of all identifiers that came or went since; None for none."""
+    scratch: str
+    """Folder for intermediate files, absolute and new."""
+
+    def left(self, gone: Touched | None) -> tuple[Part, ...]:
+        """Parts all of whose rows stay."""
+        return tuple(part for part in self.parts if gone is None or part.partition not in gone.buckets)
+
+    def nobodys(self, gone: Touched | None) -> ir.Table:
+        """Places of the rows about nobody that stay so."""
+        return self.nobody.anti_join(gone.places, [OBJECT, ROW]) if gone else self.nobody
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What does not stay."""
+
+    rows: ir.Table
+    """Validated rows that are protected again."""
+    people: ir.Table
+    """(pseudonym, bucket) of those whose protected rows are left out."""
+    buckets: frozenset[int]
+    """Buckets these people are in."""
+    places: ir.Table
+    """(_object, _row) of all touched rows."""
+
+
+def moved(before: ir.Table, now: ir.Table) -> ir.Table:
+    """(namespace, value) of the keys whose rostered person is another one.
+
+    Args:
+        before, now: (namespace, value, subject, rostered).
+    """
+    owned = ["namespace", "value", "subject"]
+    old, new = (keys.filter(keys.rostered).select(owned) for keys in (before, now))
+    changed = old.anti_join(new, owned).union(new.view().anti_join(old.view(), owned))
+    return changed.select("namespace", "value").distinct()
+
+
+def touched(
+    standing: Standing, table: Table, texts: Sequence[str], *, normalise: Normalise, engine: Engine
+) -> Touched | None:
+    """What does not stay of a table; None when all does.
+
+    Args:
+        standing: what was there.
+        table: the contract.
+        texts: columns that are redacted.
+        normalise: the identity slice's.
+        engine: runs it.
+    """
+    named = with_subject(standing.rows, table, standing.keys.filter(standing.keys.rostered), normalise=normalise)
+    found = [*_moved_rows(standing, table, normalise), *_renamed_rows(named, standing, texts, engine)]
+    if not found:
+        return None
+    places = found[0] if len(found) == 1 else found[0].union(found[1])
+    kept = _Kept(engine, standing.scratch)
+    places = kept(places.distinct(), "places")
+    if not kept.rows:
+        return None
+    whom = kept(named.semi_join(places, [OBJECT, ROW]).select(SUBJECT_ID).distinct(), "whom")
+    again = named.semi_join(whom.filter(whom[SUBJECT_ID].notnull()), SUBJECT_ID)
+    if scalars(engine, whom.agg(nobodys=whom[SUBJECT_ID].isnull().any()))["nobodys"]:
+        again = again.union(named.filter(named[SUBJECT_ID].isnull()).semi_join(places, [OBJECT, ROW]))
+    theirs = standing.pseudonyms.semi_join(whom, standing.pseudonyms.subject == whom[SUBJECT_ID])
+    gone = kept(theirs.select("pseudonym", "bucket"), "gone")
+    buckets = collect(engine, gone.select("bucket").distinct()).column(0).to_pylist()
+    return Touched(again.select(standing.rows.columns), gone, frozenset(buckets), places)
+
+
+def stays(standing: Standing, gone: Touched, schema: pa.Schema, engine: Engine) -> ir.Table:
+    """The protected rows that stay in the buckets of people whose rows do not, with their bucket."""
+    paths = [part.path for part in standing.parts if part.partition in gone.buckets]
+    rows = engine.read(paths, schema)
+    stay = rows.anti_join(gone.people, rows[SUBJECT] == gone.people.pseudonym)
+    names = standing.pseudonyms.select(_name="pseudonym", **{BUCKET: "bucket"})
+    return stay.inner_join(names, stay[SUBJECT] == names["_name"]).select(*schema.names, BUCKET)
+
+
+def _moved_rows(standing: Standing, table: Table, normalise: Normalise) -> list[ir.Table]:
+    """Places of the rows with a key that leads to somebody else."""
+    if standing.moved is None:
+        return []
+    found = []
+    for column, namespace in table.keys.items():
+        keys = standing.moved.filter(standing.moved.namespace == namespace).select(_moved="value")
+        key = normalise(namespace, standing.rows[column].cast("string"))
+        rows = standing.rows.select(OBJECT, ROW, _key=key)
+        found.append(rows.semi_join(keys, rows["_key"] == keys["_moved"]).select(OBJECT, ROW))
+    if not found:
+        return []
+    first, *others = found
+    return [first.union(*others) if others else first]
+
+
+def _renamed_rows(named: ir.Table, standing: Standing, texts: Sequence[str], engine: Engine) -> list[ir.Table]:
+    """Places of somebody's rows with a text in which what came or went is found."""
+    if standing.renamed is None or not texts:
+        return []
+    told = named.filter(named[SUBJECT_ID].notnull()).select(*texts, SUBJECT_ID, OBJECT, ROW)
+    search = Mentions(tuple(texts), SUBJECT_ID, (OBJECT, ROW), standing.renamed)
+    return [engine.map_batches(told, search, ORIGIN)]
+
+
+class _Kept:
+    """Relations computed once, and read from their files from then on."""
+
+    def __init__(self, engine: Engine, folder: str) -> None:
+        self._engine, self._folder = engine, folder
+        self.rows = 0
+        """Rows of the relation that was kept last."""
+
+    def __call__(self, relation: ir.Table, name: str) -> ir.Table:
+        place, schema = f"{self._folder}/{name}", relation.schema().to_pyarrow()
+        parts = self._engine.write(relation, place)
+        self.rows = sum(part.rows for part in parts)
+        return self._engine.read([f"{place}/{part.path}" for part in parts], schema)

@@ -1,0 +1,202 @@
+"""What changed since an earlier step of protect, so that a step can stand on it.
+
+Beside the steps lies a log of those that were made by the same rules, one after the other. The last one is stood on
+where its input is still there; what people are called and whom their keys lead to may have changed, and is compared.
+
+Entry: `last`, `remember`, `index_to_stand_on`, `changes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ibis.expr.types as ir
+
+from potable.contracts.validate import validated_schema
+from potable.engines.base import Engine, Part, scalars
+from potable.errors import EnvironmentFailure
+from potable.identity.resolve import KEYS
+from potable.privacy import forms, pseudonyms, roster, saving
+from potable.privacy.protect import PLACES
+from potable.privacy.standing import Standing, moved
+from potable.runs.plan import Step
+from potable.runs.workshop import Workshop
+from potable.store.layout import Lake, step_folder
+from potable.store.log import Log
+from potable.store.manifest import Manifest, find
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What changed of people between two steps."""
+
+    keys: ir.Table | None
+    """(namespace, value) of the keys that lead to somebody else; None for none."""
+    names: forms.Index | None = field(repr=False)
+    """Forms of the identifiers that came or went; None for none."""
+
+
+def last(lake: Lake, step: Step) -> Manifest | None:
+    """The step that was made last by the same rules; None where there is none, or none is wanted."""
+    if not step.rules:
+        return None
+    _, entry = _log(lake, step).last()
+    return found(lake, step.zone, step.name, entry["fingerprint"]) if entry else None
+
+
+def remember(lake: Lake, step: Step) -> None:
+    """Note that a step was made."""
+    if not step.rules:
+        return
+    log = _log(lake, step)
+    number, _ = log.last()
+    try:
+        log.append({"fingerprint": step.fingerprint}, parent=number)
+    except EnvironmentFailure as failure:
+        # another run made one at the same time; either can be stood on
+        if failure.code != "E005":
+            raise
+
+
+def found(lake: Lake, zone: str, name: str, fingerprint: str) -> Manifest | None:
+    """The manifest of any finished step."""
+    return find(Step("protect", name, zone=zone).store(lake), step_folder(zone, name, fingerprint))
+
+
+def index_to_stand_on(shop: Workshop, before: Manifest, known: ir.Table, rows: int) -> forms.Index | None:
+    """The index of an earlier step, where identifiers only came and its files have the right size.
+
+    Args:
+        before: the earlier `protect identifiers`.
+        known: the identifiers that there are now.
+        rows: how many.
+    """
+    (beginnings,) = before.files["beginnings"]
+    if beginnings.bytes != saving.bytes_of(rows) or _count(
+        shop.engine, roster.lacking(identified(shop, before), known)
+    ):
+        return None
+    return index_of(shop, before)
+
+
+def identified(shop: Workshop, manifest: Manifest) -> ir.Table:
+    """The identifiers that a step collected."""
+    return shop.engine.read(manifest.paths(shop.lake.vault), roster.schema())
+
+
+def index_of(shop: Workshop, manifest: Manifest) -> forms.Index:
+    """The index of the identifiers that a step collected."""
+    (digests,), (beginnings,) = (manifest.paths(shop.lake.vault, output) for output in ("forms", "beginnings"))
+    return forms.Index(digests, beginnings, manifest.facts["forms"])
+
+
+def changes(shop: Workshop, resolved: str, named: str) -> Changes | None:
+    """What changed since the steps of resolve and of `protect identifiers` with these fingerprints.
+
+    None where one of them is gone. Compared once in a run.
+    """
+    if (resolved, named) not in shop.changes:
+        subjects = found(shop.lake, "vault", "subjects", resolved)
+        identifiers = found(shop.lake, "vault", "identifiers", named)
+        compared = _compared(shop, subjects, identifiers) if subjects and identifiers else None
+        shop.changes[resolved, named] = compared
+    changed: Changes | None = shop.changes[resolved, named]
+    return changed
+
+
+def origins(shop: Workshop, name: str) -> dict[str, str]:
+    """Fingerprints of the steps that `protect` of a table is made from."""
+    steps = {
+        "validated": ("validate", name),
+        "subjects": ("resolve", "subjects"),
+        "identifiers": ("protect", "identifiers"),
+        "pseudonyms": ("protect", "pseudonyms"),
+    }
+    return {origin: shop.manifest(*step).fingerprint for origin, step in steps.items()}
+
+
+def nobody_files(lake: Lake, manifest: Manifest) -> list[str]:
+    """Absolute paths of the places that `protect` of a table split off."""
+    listed = lake.restricted.list(manifest.facts["nobody"])
+    return [lake.restricted.locate(path) for path in listed if path.endswith(".parquet")]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a step of protect has to do beside the one it stands on."""
+
+    earlier: Manifest
+    """That one."""
+    new: ir.Table
+    """Validated rows that came since."""
+    standing: Standing
+    """Those that were there."""
+    changed: bool
+    """Whether there is anything to do."""
+
+
+def layer(shop: Workshop, step: Step) -> Layer | None:
+    """How `protect` of a table can stand on an earlier one; None where not all rows of that are there any more."""
+    earlier = last(shop.lake, step)
+    if earlier is None:
+        return None
+    then, lake = earlier.facts["origins"], shop.lake
+    validated = found(lake, "validated", step.name, then["validated"])
+    people = found(lake, "vault", "pseudonyms", then["pseudonyms"])
+    subjects = found(lake, "vault", "subjects", then["subjects"])
+    changed = changes(shop, then["subjects"], then["identifiers"])
+    if not (validated and people and subjects and changed):
+        return None
+    old, new = (set(made.paths(lake.restricted)) for made in (validated, shop.manifest("validate", step.name)))
+    if not old <= new or people.counts["buckets"] != shop.manifest("protect", "pseudonyms").counts["buckets"]:
+        return None
+    schema = validated_schema(shop.project.tables[step.name])
+    standing = Standing(
+        rows=shop.engine.read(sorted(old), schema),
+        parts=[
+            Part(lake.open.locate(file.path), file.rows, file.bytes, file.partition) for file in earlier.files["rows"]
+        ],
+        nobody=shop.engine.read(nobody_files(lake, earlier), PLACES),
+        marks={action["column"]: action["redactions"] for action in earlier.facts["actions"] if action["redactions"]},
+        keys=shop.engine.read(subjects.paths(lake.vault, "keys"), KEYS),
+        pseudonyms=shop.engine.read(people.paths(lake.vault), pseudonyms.schema()),
+        moved=changed.keys,
+        renamed=changed.names,
+        scratch=str(shop.scratch / "protect" / step.name),
+    )
+    anything = bool(new - old) or changed.keys is not None or changed.names is not None
+    return Layer(earlier, shop.engine.read(sorted(new - old), schema), standing, anything)
+
+
+def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Changes:
+    folder = shop.scratch / "since" / identifiers.fingerprint[:12] / subjects.fingerprint[:12]
+    keys = moved(shop.engine.read(subjects.paths(shop.lake.vault, "keys"), KEYS), shop.keys())
+    keys, moves = _kept(shop.engine, keys, folder / "keys")
+    old, new = identified(shop, identifiers), identified(shop, shop.manifest("protect", "identifiers"))
+    differing = roster.lacking(old, new).union(roster.lacking(new, old))
+    differing, names = _kept(shop.engine, differing, folder / "identifiers")
+
+    def write(name: str, chunks: Iterable[bytes]) -> None:
+        (folder / name).write_bytes(b"".join(chunks))
+
+    if names:
+        shape = saving.save(shop.engine.stream(forms.forms(differing, shop.engine)), names, write)
+    index = forms.Index(str(folder / "forms"), str(folder / "beginnings"), shape) if names else None
+    return Changes(keys if moves else None, index)
+
+
+def _kept(engine: Engine, relation: ir.Table, folder: Path) -> tuple[ir.Table, int]:
+    """A relation written down, and its rows."""
+    parts = engine.write(relation, str(folder))
+    schema = relation.schema().to_pyarrow()
+    return engine.read([f"{folder}/{part.path}" for part in parts], schema), sum(part.rows for part in parts)
+
+
+def _count(engine: Engine, relation: ir.Table) -> int:
+    return int(scalars(engine, relation.agg(n=relation.count()))["n"])
+
+
+def _log(lake: Lake, step: Step) -> Log:
+    return Log(step.store(lake), f"{step.zone}/{step.name}/made/{step.rules}")

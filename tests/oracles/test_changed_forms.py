@@ -1,0 +1,56 @@
+"""What stands on an earlier index of forms against what is made whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest import mock
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.oracles.test_forms import IDENTIFIERS, PEOPLE, PIECES
+from tests.privacy.known import index
+
+from potable.privacy import saving
+from potable.privacy.forms import people
+from potable.privacy.redact import mentioned, redacted
+
+GAPS = st.sampled_from(["", " ", " ", " ", "-", ", ", "\u0301", "\u200b", "\n", "[", "]"])
+OTHERS = (
+    "[NAME]",
+    "a.lee@x.example",
+    "+49 151 12345678",
+    "4111 1111 1111 1111",
+    "www.lee.example",
+    "\x00",
+    "lee@",
+    "@x.example",
+)
+TEXTS = st.lists(st.tuples(st.sampled_from([*PIECES, *OTHERS]), GAPS), max_size=8).map(
+    lambda parts: "".join(piece + gap for piece, gap in parts)
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    IDENTIFIERS, IDENTIFIERS, IDENTIFIERS, st.lists(st.tuples(TEXTS, st.sampled_from(PEOPLE)), min_size=1, max_size=6)
+)
+def test_a_text_that_holds_no_form_that_came_or_went_is_redacted_as_before(both, gone, new, rows):
+    before, after = [*both, *gone], [*both, *new]
+    texts = pa.array([text for text, _ in rows], pa.string())
+    about = people(pa.array([subject for _, subject in rows], pa.string()))
+    changed = mentioned(texts, about, index(set(before) ^ set(after)))
+    one, other = (redacted(texts, about, index(known)).to_pylist() for known in (before, after))
+    assert {number for number, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1]} <= changed
+
+
+@settings(max_examples=200, deadline=None)
+@given(IDENTIFIERS, IDENTIFIERS, st.integers(1, 5))
+def test_an_index_that_new_forms_are_merged_into_is_the_bytes_of_a_whole_one(standing, new, chunk):
+    rows = [*standing, *(row for row in dict.fromkeys(new) if row not in standing)]
+    whole = index(rows)
+    with mock.patch.object(saving, "_MERGED", chunk):
+        merged = index(rows[len(standing) :], stands_on=index(standing), rows=len(rows))
+    assert merged.shape == whole.shape
+    for one, other in ((merged.forms, whole.forms), (merged.beginnings, whole.beginnings)):
+        assert Path(one).read_bytes() == Path(other).read_bytes()
