@@ -126,3 +126,9 @@ def test_durations_are_days_or_months(text: str, days: int, months: int) -> None
 def test_other_texts_are_no_durations(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         Duration.parse(text)
+
+
+def test_a_table_goes_through_json_and_is_the_same() -> None:
+    """Defaults written out are no declarations."""
+    for made in (table(), table(time="day", health={"period": "week"})):
+        assert Table.model_validate_json(made.model_dump_json()) == made

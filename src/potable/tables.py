@@ -323,7 +323,7 @@ class Table(Declaration):
                 raise ValueError(f"`health`: column `{name}` is not declared; columns: {', '.join(self.columns)}")
         if self.health.against == "last_year" and not self.time:
             raise ValueError("`health` compares periods, and the table has no `time`")
-        if "period" in self.health.model_fields_set and not self.time:
+        if self.health.period != "month" and not self.time:
             raise ValueError("`health`: `period` is one of the table's `time`, and it has none")
         for name, bounds in self.health.drift.items():
             column = self.columns[name]
