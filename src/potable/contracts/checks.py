@@ -216,7 +216,8 @@ def _check(expectation: str, given: Any, table: Table, custom: Custom | None) ->
 
 def _allowed(found: Wrong) -> str:
     listed = found.problem.startswith(("a check is", "unknown expectation"))
-    return "docs/reference/expectations.md lists them" if listed else ""
+    more = "docs/reference/expectations.md lists them, `plugins:` in potable.yaml names modules with others"
+    return more if listed else ""
 
 
 def _wrong(
