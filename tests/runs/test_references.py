@@ -31,6 +31,7 @@ def test_tables_validated_one_by_one_are_judged_by_each_other_before_resolve(pub
         assert not record.error and STEP not in states(record)
     record = run(project, Options(only="resolve"), lambda event: None)
     assert states(record)[STEP] == "failed" and "resolve subjects" not in states(record)
+    assert record.steps[-1].seconds > 0, "how long it took is told of a step that fails too"
     assert record.exit_code == 1 and record.error["code"] == "D001"
     assert "`payroll.payslips` breaks" in record.error["problem"] and "hrms.people" in record.error["problem"]
     check = found(record)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from potable.engines.base import union_all
 from potable.privacy.categories import ancestry, is_direct
 from potable.tables import Table
 
@@ -66,18 +67,17 @@ def identifiers(
         keys: (namespace, value, subject, rostered).
         normalise: the identity slice's.
     """
-    found: list[ir.Table] = []
+    found: dict[tuple[str, ...], list[ir.Table]] = {}
     for name, table in tables.items():
-        named = _named(table)
-        if named:
-            found += [_identifiers_of(relation, table, named, keys, normalise) for relation in rows.get(name, ())]
-    if not found:
+        if named := _named(table):
+            alike = found.setdefault(tuple(table.keys.values()), [])
+            alike += [_named_in(relation, table, named, normalise) for relation in rows.get(name, ())]
+    # one join for all tables with the same keys: each holds all keys of its namespace
+    parts = [_identified(union_all(alike), namespaces, keys) for namespaces, alike in found.items() if alike]
+    if not parts:
         return None
-    union = found[0]
-    for more in found[1:]:
-        union = union.union(more)
     # told here once, because every table that is protected asks
-    once = union.distinct()
+    once = union_all(parts).distinct()
     known = once.mutate(canonical=canonical(once.value))
     return known.mutate(telling=_telling(known))
 
@@ -99,18 +99,30 @@ def _telling(known: ir.Table) -> ir.BooleanValue:
 
 def with_subject(rows: ir.Table, table: Table, keys: ir.Table, *, normalise: Normalise) -> ir.Table:
     """`rows` with the subject of their first known key as `_subject_id`, null where none is known."""
+    columns = rows.columns
+    keyed = rows.mutate(**_normalised(rows, table, normalise))
+    return _joined(keyed, list(table.keys.values()), keys).select(*columns, SUBJECT_ID)
+
+
+def _normalised(rows: ir.Table, table: Table, normalise: Normalise) -> dict[str, ir.StringValue]:
+    """The keys of each row as they are compared, as `_key_0` and so on."""
+    return {
+        f"_key_{index}": normalise(namespace, rows[column].cast("string"))
+        for index, (column, namespace) in enumerate(table.keys.items())
+    }
+
+
+def _joined(rows: ir.Table, namespaces: Sequence[str], keys: ir.Table) -> ir.Table:
+    """`rows` with `_subject_id`, that of the first of their keys (`_normalised`) which is known."""
     import ibis
 
-    columns = rows.columns
     subjects: list[ir.Value] = [ibis.null("string")]
-    for index, (column, namespace) in enumerate(table.keys.items()):
+    for index, namespace in enumerate(namespaces):
         value, subject = f"_value_{index}", f"{SUBJECT_ID}_{index}"
         known = keys.filter(keys.namespace == namespace).select(**{value: keys.value, subject: keys.subject})
-        rows = rows.mutate(**{f"_key_{index}": normalise(namespace, rows[column].cast("string"))})
         rows = rows.left_join(known, rows[f"_key_{index}"] == known[value])
         subjects.append(ibis._[subject])
-    # in two steps: ibis cannot join a select of a join that computes its key
-    return rows.mutate(**{SUBJECT_ID: ibis.coalesce(*subjects)}).select(*columns, SUBJECT_ID)
+    return rows.mutate(**{SUBJECT_ID: ibis.coalesce(*subjects)})
 
 
 def _named(table: Table) -> dict[str, str]:
@@ -119,28 +131,34 @@ def _named(table: Table) -> dict[str, str]:
     return {name: kind for name, kind in kinds.items() if kind}
 
 
-def _identifiers_of(
-    rows: ir.Table, table: Table, named: Mapping[str, str], keys: ir.Table, normalise: Normalise
-) -> ir.Table:
+def _named_in(rows: ir.Table, table: Table, named: Mapping[str, str], normalise: Normalise) -> ir.Table:
+    """What each of `rows` is known by (`_normalised`), and the array of identifiers `found` in it."""
     import ibis
 
     columns = list(dict.fromkeys([*table.keys, *named]))
     # few distinct people stand behind many rows, so the join comes after
     distinct = rows.select(**{name: rows[name].cast("string") for name in columns}).distinct()
-    known = with_subject(distinct, table, keys, normalise=normalise)
     others = {name for name, column in table.columns.items() if column.someone_else}
-    own = [(kind, known[name], name not in others) for name, kind in named.items()]
-    composed = [(kind, value, True) for kind, value in _composed(known, table)]
+    own = [(kind, distinct[name], name not in others) for name, kind in named.items()]
+    composed = [(kind, value, True) for kind, value in _composed(distinct, table)]
     found = ibis.array(
         [
             ibis.struct({"kind": ibis.literal(kind), "value": value, "own": ibis.literal(mine)})
             for kind, value, mine in (*own, *composed)
         ]
-    ).unnest()
-    parts = known.select(subject=known[SUBJECT_ID], found=found)
+    )
+    return distinct.select(**_normalised(distinct, table, normalise), found=found)
+
+
+def _identified(rows: ir.Table, namespaces: Sequence[str], keys: ir.Table) -> ir.Table:
+    """(subject, kind, value) of what was `found` in rows with keys of `namespaces`."""
+    import ibis
+
+    known = _joined(rows, namespaces, keys)
+    parts = known.select(subject=known[SUBJECT_ID], found=known.found.unnest())
     subject = ibis.ifelse(parts.found["own"], parts.subject, ibis.null("string"))
     split = parts.select(subject=subject, kind=parts.found["kind"], value=parts.found["value"].strip())
-    return split.filter(split.value.notnull() & (split.value != "")).distinct()
+    return split.filter(split.value.notnull() & (split.value != ""))
 
 
 def _composed(rows: ir.Table, table: Table) -> Iterator[tuple[str, ir.StringValue]]:

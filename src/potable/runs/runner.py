@@ -347,11 +347,13 @@ def _result(manifest: Manifest) -> bytes:
 
 @contextmanager
 def _failing(running: _Run, step: Step) -> Iterator[None]:
-    """Notes the step that failed."""
+    """Notes the step that failed, and after how long."""
+    begun = time.monotonic()
     try:
         yield
     except PotableError:
-        running.add(step, StepRecord(step.verb, step.label, "failed", step.fingerprint))
+        seconds = round(time.monotonic() - begun, 3)
+        running.add(step, StepRecord(step.verb, step.label, "failed", step.fingerprint, seconds=seconds))
         raise
 
 

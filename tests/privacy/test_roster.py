@@ -1,0 +1,65 @@
+"""The roster of identifiers: bounded in memory however many tables name people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from potable.engines import duckdb
+from potable.engines.base import Engine, collect
+from potable.identity.match import normalise
+from potable.identity.resolve import KEYS
+from potable.privacy import roster
+from potable.tables import Table
+
+TABLE = Table.model_validate(
+    {
+        "columns": {
+            "emp_no": {"key": "emp_no"},
+            "email": {"key": "email", "category": "user.contact.email"},
+            "first_name": {"category": "user.name.first"},
+            "last_name": {"category": "user.name.last"},
+            "national_id": {"key": "national_id", "category": "user.government_id"},
+        }
+    }
+)
+PEOPLE, TABLES = 3_000, 12
+
+
+def test_many_tables_with_the_same_keys_need_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A join per table and key held each of its keys at once, which a project of a few dozen tables did not survive."""
+    monkeypatch.setattr(duckdb, "LEAST_BYTES", 48 << 20)
+    engine: Engine = duckdb.DuckDBEngine(memory=96 << 20, threads=2, scratch=tmp_path / "scratch")
+    known = [
+        {"emp_no": f"E{n:06}", "email": f"p{n}@corp.example", "first_name": f"F{n % 100}", "last_name": f"L{n % 700}"}
+        | {"national_id": f"2341{n:08}"}
+        for n in range(PEOPLE)
+    ]
+    keys = [
+        {"namespace": namespace, "value": person[namespace].lower(), "subject": f"s{n}", "rostered": True}
+        for n, person in enumerate(known)
+        for namespace in ("emp_no", "email", "national_id")
+    ]
+    pq.write_table(pa.Table.from_pylist(known), tmp_path / "people.parquet")
+    pq.write_table(pa.Table.from_pylist(keys, schema=KEYS), tmp_path / "keys.parquet")
+    schema = pa.schema([(name, pa.string()) for name in TABLE.columns])
+    tables = {f"t{number}": TABLE for number in range(TABLES)}
+    rows = {name: [engine.read([str(tmp_path / "people.parquet")], schema)] for name in tables}
+    ledger = engine.read([str(tmp_path / "keys.parquet")], KEYS)
+    try:
+        found = roster.identifiers(tables, rows, ledger, normalise=normalise)
+        assert found is not None
+        parts = engine.write(found, str(tmp_path / "roster"))
+        written = engine.read([str(tmp_path / "roster" / part.path) for part in parts], roster.schema())
+        counted = collect(engine, written.group_by("kind").agg(n=written.count(), whose=written.subject.nunique()))
+    finally:
+        engine.close()
+    assert {row["kind"]: (row["n"], row["whose"]) for row in counted.to_pylist()} == {
+        "email": (PEOPLE, PEOPLE),
+        "full_name": (2 * PEOPLE, PEOPLE),
+        "id": (2 * PEOPLE, PEOPLE),
+        "name": (2 * PEOPLE, PEOPLE),
+    }
