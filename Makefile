@@ -23,7 +23,7 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 test test-long: export PYTHONDONTWRITEBYTECODE =
 
 test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(AIRFLOW)/.ready  ## all tests but the longest
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12 -m "not long"
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12 -m "not long and not airbyte"
 
 test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.airbyte  ## whole runs on S3 and under more faults, and real connectors
 	@$(BIN)/python -m pytest -q --durations 12 -m "long or airbyte"

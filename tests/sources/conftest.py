@@ -57,8 +57,8 @@ def mariadb() -> Iterator[str]:
                 "--skip-name-resolve",
             ),
             *("--innodb-log-file-size=4M", f"--socket={address}", "--innodb-flush-log-at-trx-commit=0"),
-            # nothing has to outlive the tests, and a key for TLS would take seconds to make
-            *("--debug-no-sync", "--innodb-flush-method=nosync", "--innodb-undo-tablespaces=0"),
+            # nothing has to outlive the tests, and a key for TLS takes up to a minute to make
+            *("--skip-ssl", "--debug-no-sync", "--innodb-flush-method=nosync", "--innodb-undo-tablespaces=0"),
             *("--innodb-doublewrite=0", "--innodb-data-file-path=ibdata1:4M:autoextend"),
         ]
         tables = [next(share.glob(f"m*_{name}.sql")).read_text() for name in _BOOTSTRAP]

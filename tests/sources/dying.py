@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from potable.errors import EnvironmentFailure
 from potable.sources import sql
 from potable.sources.ingest import Landing, ingest
@@ -20,6 +22,8 @@ from potable.store.objects import Store
 KINDS = ("csv", "docx", "fixed", "json", "mail", "pdf", "plaintext", "rest", "sql", "xlsx", "xml")
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(["tests.sources.dying", *(f"potable.sources.{kind}" for kind in KINDS)])
+# once for all: where there is pandas, the first array of a process imports it
+pa.array([""])
 
 
 def land(source: Any, base: Path, lake: Path, how: str, at: int) -> None:
