@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import ibis
+import ibis.expr.operations as ops
 import pyarrow as pa
 
 from potable.engines import compiled, places
@@ -86,13 +87,13 @@ class DuckDBEngine:
             self._connection.register(f"{name}_schema", schema.empty_table())
             self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_schema")
             self._connection.unregister(f"{name}_schema")
-            return self._ibis.table(name)
+            return self._table(name, schema)
         self._reach(files[0])
         listed = ", ".join(_quoted(_no_glob(file)) for file in files)
         columns = ", ".join(_identifier(column) for column in schema.names)
         view = f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=false)"
         self._guarded(view, lambda: self._connection.execute(view))
-        return self._ibis.table(name)
+        return self._table(name, schema)
 
     def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
         return self._registered(self._pool.stream(items, function, schema), schema)
@@ -163,12 +164,17 @@ class DuckDBEngine:
         self._names += 1
         return f"relation_{self._names}"
 
+    def _table(self, name: str, schema: pa.Schema) -> ibis.Table:
+        """The relation of that name; its schema is known, and asking DuckDB for it costs as much as a small query."""
+        table: ibis.Table = ops.DatabaseTable(name, ibis.schema(schema), self._ibis).to_expr()
+        return table
+
     def _registered(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> ibis.Table:
         name = self._name()
         reader = pa.RecordBatchReader.from_batches(schema, self._remembering(name, batches))
         self._connection.register(name, reader)
         self._readers[name] = reader
-        return self._ibis.table(name)
+        return self._table(name, schema)
 
     def _remembering(self, name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The batches of a relation; a failure is kept as it was, for DuckDB passes on only its text."""
