@@ -7,6 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from potable.datasets.gates import Finding, Known, LeakScan, leak_scan, require_clean
+from potable.engines import duckdb
+from potable.engines.base import Engine
 from potable.errors import PrivacyRefusal
 
 PEOPLE = [
@@ -154,3 +156,38 @@ def test_a_clean_scan_passes(scan):
 
 def test_no_features_and_no_identifiers_are_clean(scan):
     assert scan(people=[], columns={name: [] for name in CLEAN}).findings == ()
+
+
+def test_many_columns_need_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A join with the pseudonyms for each column, all in one query, did not fit where a dataset is wide."""
+    monkeypatch.setattr(duckdb, "LEAST_BYTES", 48 << 20)
+    people = range(5_000)
+    tables = (
+        pa.table(
+            {
+                "employee_id": [f"p{n:06}" for n in people],
+                **{f"text{column}": [f"word {n % 50}" for n in people] for column in range(24)},
+                **{f"number{column}": [n % 50 for n in people] for column in range(24)},
+                "leaked": [f"e{n:06}@corp.example" if n % 10 == 0 else None for n in people],
+            }
+        ),
+        pa.table(
+            {
+                "subject": [f"s{n:06}" for n in people],
+                "kind": ["email"] * len(people),
+                "value": [f"e{n:06}@corp.example" for n in people],
+            }
+        ),
+        pa.table({"subject": [f"s{n:06}" for n in people], "pseudonym": [f"p{n:06}" for n in people]}),
+    )
+    engine: Engine = duckdb.DuckDBEngine(memory=96 << 20, threads=2, scratch=tmp_path / "scratch")
+    try:
+        read = []
+        for index, table in enumerate(tables):
+            pq.write_table(table, tmp_path / f"{index}.parquet")
+            read.append(engine.read([str(tmp_path / f"{index}.parquet")], table.schema))
+        known = Known(read[1], read[2])
+        found = leak_scan(read[0], known, id_column="employee_id", engine=engine, scratch=str(tmp_path / "known"))
+    finally:
+        engine.close()
+    assert found == LeakScan(50 * len(people), len(people), (Finding("leaked", "email", len(people) // 10),))

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from potable.engines.base import Engine, by_column, collect, scalars, union_all
+from potable.engines.base import Engine, by_column, collect, scalars
 from potable.errors import PrivacyRefusal
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def leak_scan(features: ir.Table, known: Known, *, id_column: str, engine: Engin
     names = known.pseudonyms.select("subject", _pseudonym="pseudonym")
     people = features.left_join(names, features[id_column] == names["_pseudonym"])
     findings = [
-        *_in_texts(people, texts, digested, id_column, engine),
+        *_in_texts(features, people, texts, digested, id_column, engine),
         *_in_numbers(people, numbers, digested, engine),
         *_by_form(features, [name for name in texts if name != id_column], known.patterns, engine),
     ]
@@ -126,14 +126,11 @@ def _digested(identifiers: ir.Table, engine: Engine, scratch: str) -> ir.Table:
 
 
 def _in_texts(
-    people: ir.Table, texts: Sequence[str], known: ir.Table, id_column: str, engine: Engine
+    features: ir.Table, people: ir.Table, texts: Sequence[str], known: ir.Table, id_column: str, engine: Engine
 ) -> Iterator[Finding]:
-    import ibis
-
     if not texts:
         return
-    cells = [people.select(column=ibis.literal(name), value=people[name]) for name in texts]
-    values = union_all([part.filter(part.value.notnull()) for part in cells])
+    values = _cells(features, texts)
     counted = values.group_by(["column", "value"]).agg(cells=values.count())
     runs = engine.map_batches(counted, _Runs(id_column), _runs_schema())
     roster = known.select("digest", "kind", "telling").distinct()
@@ -147,16 +144,14 @@ def _in_texts(
 
 def _ambiguous(people: ir.Table, hits: pa.Table, known: ir.Table, engine: Engine) -> Iterator[Finding]:
     """Words anybody may use, where they stand mostly in the rows of those they name."""
-    import ibis
     import pyarrow.compute as pc
 
     weak = hits.filter(pc.invert(hits["telling"])).select(["column", "value", "digest"])
     if not weak.num_rows:
         return
     columns = sorted(set(weak["column"].to_pylist()))
-    cells = union_all([people.select("subject", column=ibis.literal(name), value=people[name]) for name in columns])
     names = weak.group_by(["column", "value", "digest"]).aggregate([])
-    found = cells.inner_join(_lifted(engine, names), ["column", "value"])
+    found = _cells(people, columns, "subject").inner_join(_lifted(engine, names), ["column", "value"])
     own = known.filter(~known.telling).group_by(_owner=known.subject, _digest=known.digest).agg(kind=known.kind.min())
     met = found.left_join(own, [found.subject == own["_owner"], found.digest == own["_digest"]])
     counts = met.group_by(["column", "digest"]).agg(cells=met.count(), own=met["_owner"].count(), kind=met.kind.min())
@@ -169,14 +164,9 @@ def _ambiguous(people: ir.Table, hits: pa.Table, known: ir.Table, engine: Engine
 
 def _in_numbers(people: ir.Table, numbers: Sequence[str], known: ir.Table, engine: Engine) -> Iterator[Finding]:
     """Columns that hold long numbers of anybody, or short ones that are those of their own person beyond chance."""
-    import ibis
-
     if not numbers:
         return
-    cells = union_all(
-        [people.select("subject", column=ibis.literal(name), value=people[name].cast("float64")) for name in numbers]
-    )
-    cells = cells.filter(cells.value.notnull())
+    cells = _cells(people.mutate(**{name: people[name].cast("float64") for name in numbers}), numbers, "subject")
     numeric = known.filter(known.number.notnull()).select("subject", value=known.number.cast("float64")).distinct()
     # everybody's number once, and whose it is
     met = cells.inner_join(numeric.select("value").distinct(), "value")
@@ -195,15 +185,25 @@ def _in_numbers(people: ir.Table, numbers: Sequence[str], known: ir.Table, engin
 
 
 def _by_form(features: ir.Table, texts: Sequence[str], patterns: Patterns | None, engine: Engine) -> Iterator[Finding]:
-    import ibis
-
     if not patterns or not texts:
         return
-    values = [features.select(column=ibis.literal(name), value=features[name]).distinct() for name in texts]
     found: Counter[tuple[str, str]] = Counter()
-    for name, part in by_column(engine, union_all(values)):
+    for name, part in by_column(engine, _cells(features, texts).distinct()):
         found.update({(name, kind): count for kind, count in patterns(part).items()})
     yield from (Finding(name, f"{kind} by form", count) for (name, kind), count in found.items())
+
+
+def _cells(rows: ir.Table, names: Sequence[str], *beside: str) -> ir.Table:
+    """(column, value) of every filled cell of the columns `names`, of one type, with what stands `beside` it.
+
+    In one pass: a union of one query per column would do again for each whatever `rows` are made by.
+    """
+    import ibis
+
+    cells = [ibis.struct({"column": ibis.literal(name), "value": rows[name]}) for name in names]
+    laid = rows.select(*beside, cell=ibis.array(cells).unnest())
+    split = laid.select(*beside, column=laid.cell["column"], value=laid.cell["value"])
+    return split.filter(split.value.notnull())
 
 
 def _known_schema() -> pa.Schema:
