@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import ibis
@@ -20,6 +22,20 @@ from potable.errors import DataError, EnvironmentFailure, MissingExtra, PotableE
 
 ODD = "a [b]*? 'c' \"d\" é # 50%"
 COMPILED = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+KINDS = pa.table(
+    {
+        "text": ["b", "a", "é"],
+        "whole": pa.array([1, None, -3], pa.int64()),
+        "short": pa.array([1, None, -3], pa.int32()),
+        "real": pa.array([0.1, float("inf"), None], pa.float64()),
+        "amount": pa.array([Decimal("1.50"), None, Decimal("-2.25")], pa.decimal128(18, 2)),
+        "day": pa.array([date(1, 1, 1), None, date(9999, 12, 31)], pa.date32()),
+        "moment": pa.array([datetime(1900, 1, 1, 0, 0, 0, 1), None, datetime(2999, 3, 4)], pa.timestamp("us")),
+        "yes": pa.array([True, None, False]),
+        "bytes": pa.array([b"", None, b"\xff"], pa.binary()),
+        "words": pa.array([["a", None], None, []], pa.list_(pa.string())),
+    }
+)
 NAMES = pa.schema([("n", pa.int64()), ('odd "name", é;', pa.string()), ("select", pa.bool_())])
 
 
@@ -158,7 +174,8 @@ def test_a_row_without_partition_is_an_error(pair: Engine, tmp_path: Path) -> No
         pair.write(relation.mutate(b=relation.n.nullif(3)), str(tmp_path / "out"), partition_by="b")
 
 
-@pytest.mark.parametrize("threads", [1, 2, 4])
+# a process has one Spark, and of its engines the first says how many threads it has
+@pytest.mark.parametrize("threads", [*(pytest.param(n, marks=pytest.mark.long_on_spark) for n in (1, 4)), 2])
 def test_an_ordered_write_is_ordered_whatever_the_threads(pair: Engine, tmp_path: Path, threads: int) -> None:
     engine = opened(pair.name, tmp_path / "scratch", threads=threads)
     try:
@@ -175,6 +192,17 @@ def test_a_stream_has_the_relations_order_and_schema(pair: Engine, tmp_path: Pat
     batches = list(pair.stream(relation.order_by(relation.n.desc())))
     assert all(batch.schema.equals(fn.NUMBERS) for batch in batches)
     assert [n for batch in batches for n in batch["n"].to_pylist()] == list(range(99_999, -1, -1))
+
+
+def test_a_small_result_has_the_order_and_types_of_its_stream(pair: Engine, tmp_path: Path) -> None:
+    pq.write_table(KINDS, tmp_path / "kinds.parquet")
+    relation = pair.read([str(tmp_path / "kinds.parquet")], KINDS.schema).order_by("text")
+    for asked in (relation, relation.limit(0), relation.mutate(n=relation.text.length(), more=relation.amount * 2)):
+        small = collect(pair, asked)
+        assert small == pa.Table.from_batches(pair.stream(asked), asked.schema().to_pyarrow())
+    assert collect(pair, relation) == KINDS.sort_by("text")
+    relation = numbered(pair, tmp_path, 40_000)
+    assert collect(pair, relation.order_by(relation.n.desc()))["n"].to_pylist() == list(range(39_999, -1, -1))
 
 
 def test_a_relation_streams_while_another_is_written(pair: Engine, tmp_path: Path) -> None:
@@ -196,12 +224,12 @@ def test_a_stream_can_be_given_up_and_the_engine_goes_on(pair: Engine) -> None:
     assert scalars(pair, relation.agg(n=relation.count())) == {"n": 10}
 
 
-@pytest.mark.parametrize("consume", ["stream", "write", "map"])
+@pytest.mark.parametrize("consume", ["small", "stream", "write", "map"])
 def test_a_failure_in_a_worker_arrives_as_it_was(pair: Engine, tmp_path: Path, consume: str) -> None:
     relation = pair.map_items(range(6), fn.data_error, fn.NUMBERS)
     with pytest.raises(DataError) as caught:
-        if consume == "stream":
-            collect(pair, relation)
+        if consume in ("small", "stream"):
+            list(pair.stream(relation, small=consume == "small"))
         elif consume == "write":
             pair.write(relation, str(tmp_path / "out"))
         else:
@@ -245,6 +273,7 @@ def test_a_query_that_fails_shows_no_value(pair: Engine, tmp_path: Path, capfd: 
     relation = pair.read([str(tmp_path / "x.parquet")], pa.schema([("s", pa.string())]))
     for attempt in (
         lambda: collect(pair, relation.select(n=relation.s.cast("int64"))),
+        lambda: list(pair.stream(relation.select(n=relation.s.cast("int64")))),
         lambda: pair.write(relation.select(n=relation.s.cast("int64")), str(tmp_path / "out")),
     ):
         with pytest.raises(PotableError) as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,8 @@ from potable import plugins
 from potable.errors import PotableError
 
 def opened(**settings):
-    return plugins.load("engines", "spark")(memory=1 << 30, threads=1, scratch=Path(sys.argv[1]), **settings)
+    settings = {{"conf": {quick}, "scratch": Path(sys.argv[1]), **settings}}
+    return plugins.load("engines", "spark")(memory=1 << 30, threads=1, **settings)
 
 try:
     {work}
@@ -33,7 +35,7 @@ except PotableError as failure:
 
 def told(work: str, folder: Path, **environment: str) -> str:
     """What a process of its own says that opens engines; it must not end by an error that is not ours."""
-    script = OPEN.format(work=work.strip().replace("\n", "\n    "))
+    script = OPEN.format(quick=QUICK, work=work.strip().replace("\n", "\n    "))
     call = [sys.executable, "-c", script, str(folder)]
     given = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **environment}
     done = subprocess.run(call, env=given, capture_output=True, text=True, check=False, cwd=ROOT)
@@ -90,6 +92,35 @@ def test_a_missing_connector_is_told_before_any_work(tmp_path: Path) -> None:
     text = told("opened(stores=('s3://lake/open',))", tmp_path)
     assert "error[E007]" in text and all(package in text for package in spark_stores.PACKAGES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_have_the_permissions_of_the_umask_and_take_no_process_each(tmp_path: Path) -> None:
+    """By a class of ours, which is compiled here again from the source beside it."""
+    work = """
+import os
+import pyarrow as pa
+from potable.engines import spark_files
+
+os.umask(0o027)
+engine = opened()
+given = pa.table({"p": [0, 1, 1], "n": [3, 5, 7]})
+for number, key in enumerate((None, "p")):
+    made = engine.map_items([given], pa.Table.to_batches, given.schema)
+    parts = engine.write(made, f"{sys.argv[1]}/out{number}", partition_by=key)
+    files = [Path(sys.argv[1], f"out{number}", part.path) for part in parts]
+    print({oct(file.stat().st_mode & 0o777) for file in files}, {oct(file.parent.stat().st_mode & 0o777) for file in files})
+compiler = engine._session._jvm.org.codehaus.janino.SimpleCompiler()
+compiler.cook(spark_files.CLASS.with_suffix(".java").read_text())
+print(compiler.getBytecodes()["potable.LocalFiles"] == spark_files.CLASS.read_bytes())
+engine.close()
+"""
+    (tmp_path / "bin").mkdir()
+    chmod = tmp_path / "bin" / "chmod"
+    chmod.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexec {shutil.which("chmod")} "$@"\n')
+    chmod.chmod(0o755)
+    text = told(work, tmp_path / "a b # 50%", PATH=f"{chmod.parent}{os.pathsep}{os.environ['PATH']}")
+    assert text.splitlines() == ["{'0o640'} {'0o750'}"] * 2 + ["True"]
+    assert "/out" not in ((tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else "")
 
 
 @pytest.mark.slow

@@ -128,6 +128,8 @@ def _digested(identifiers: ir.Table, engine: Engine, scratch: str) -> ir.Table:
 def _in_texts(
     features: ir.Table, people: ir.Table, texts: Sequence[str], known: ir.Table, id_column: str, engine: Engine
 ) -> Iterator[Finding]:
+    import pyarrow as pa
+
     if not texts:
         return
     values = _cells(features, texts)
@@ -135,7 +137,7 @@ def _in_texts(
     runs = engine.map_batches(counted, _Runs(id_column), _runs_schema())
     roster = known.select("digest", "kind", "telling").distinct()
     met = runs.inner_join(roster, "digest").select("column", "value", "cells", "digest", "kind", "telling").distinct()
-    hits = collect(engine, met)
+    hits = pa.Table.from_batches(engine.stream(met), schema=met.schema().to_pyarrow())
     telling = hits.filter(hits["telling"]).group_by(["column", "kind", "value", "cells"]).aggregate([])
     for row in telling.group_by(["column", "kind"]).aggregate([("cells", "sum")]).to_pylist():
         yield Finding(row["column"], row["kind"], row["cells_sum"])
@@ -156,9 +158,10 @@ def _ambiguous(people: ir.Table, hits: pa.Table, known: ir.Table, engine: Engine
     met = found.left_join(own, [found.subject == own["_owner"], found.digest == own["_digest"]])
     counts = met.group_by(["column", "digest"]).agg(cells=met.count(), own=met["_owner"].count(), kind=met.kind.min())
     found_by: dict[tuple[str, str], int] = {}
-    for row in collect(engine, counts.filter(counts.own * 2 > counts.cells)).to_pylist():
-        place = row["column"], row["kind"]
-        found_by[place] = found_by.get(place, 0) + row["own"]
+    for batch in engine.stream(counts.filter(counts.own * 2 > counts.cells)):
+        for row in batch.to_pylist():
+            place = row["column"], row["kind"]
+            found_by[place] = found_by.get(place, 0) + row["own"]
     yield from (Finding(column, kind, count) for (column, kind), count in found_by.items())
 
 

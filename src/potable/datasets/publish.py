@@ -20,7 +20,7 @@ from potable.datasets.card import CardFacts, card
 from potable.datasets.files import Written, chunks, write_both
 from potable.datasets.gates import Known, LeakScan, leak_scan, require_clean
 from potable.datasets.profile import Distribution, profile
-from potable.engines.base import Engine, scalars
+from potable.engines.base import Engine, collect, scalars
 from potable.errors import DataError, PrivacyRefusal
 from potable.store.objects import Store
 
@@ -160,8 +160,4 @@ def _require_k(rows: ir.Table, spec: Spec, engine: Engine) -> Anonymity | None:
 def _balance(rows: ir.Table, spec: Spec, engine: Engine) -> dict[str, int]:
     labels = rows.select(label=rows[spec.label].cast("string"))
     counted = labels.group_by("label").agg(n=labels.count()).order_by("label")
-    return {
-        label: count
-        for batch in engine.stream(counted)
-        for label, count in zip(*(column.to_pylist() for column in batch.columns), strict=True)
-    }
+    return {row["label"]: row["n"] for row in collect(engine, counted).to_pylist()}

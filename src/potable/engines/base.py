@@ -56,18 +56,18 @@ class Engine(Protocol):
         A partition column (integer) is named in the path and left out of the files.
         """
 
-    def stream(self, relation: ibis.Table) -> Iterator[pa.RecordBatch]:
-        """The rows of `relation` in its order, batch by batch; for small results and the one final file."""
+    def stream(self, relation: ibis.Table, *, small: bool = False) -> Iterator[pa.RecordBatch]:
+        """The rows of `relation` in its order, batch by batch; `small` ones fit into memory at once."""
 
     def close(self) -> None:
         """Give back processes, memory and scratch space."""
 
 
 def collect(engine: Engine, relation: ibis.Table) -> pa.Table:
-    """A small result as one Arrow table."""
+    """A small result, one that does not grow with the data, as one Arrow table."""
     import pyarrow as pa
 
-    return pa.Table.from_batches(engine.stream(relation), schema=relation.schema().to_pyarrow())
+    return pa.Table.from_batches(engine.stream(relation, small=True), schema=relation.schema().to_pyarrow())
 
 
 def scalars(engine: Engine, relation: ibis.Table) -> dict[str, Any]:

@@ -134,7 +134,7 @@ class DuckDBEngine:
             finally:
                 self._connection.execute(f"SET threads = {self._threads}")
 
-    def stream(self, relation: ibis.Table) -> Iterator[pa.RecordBatch]:
+    def stream(self, relation: ibis.Table, *, small: bool = False) -> Iterator[pa.RecordBatch]:
         schema = relation.schema().to_pyarrow()
         cursor = self._connection.cursor()
         try:

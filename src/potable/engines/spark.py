@@ -1,8 +1,8 @@
 """Spark: the same verbs on one machine or on a cluster (local, standalone, YARN, Kubernetes, Connect).
 
-Relations are Ibis over a session of their own; batch functions run in `mapInArrow`; no data is collected
-to the driver, which reads small results and the one final file back from what the executors wrote. How
-Spark is started belongs to `spark_session`, what runs on executors to `spark_tasks`.
+Relations are Ibis over a session of their own; batch functions run in `mapInArrow`; nothing that grows with
+the data is collected to the driver, which reads it, as the one final file, back from what the executors wrote.
+How Spark is started belongs to `spark_session`, what runs on executors to `spark_tasks`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ import ibis.expr.operations as ops
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlglot as sg
+from ibis.backends.pyspark.datatypes import PySparkType
 from ibis.backends.sql.compilers.base import NULL
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-from potable.engines import compiled, places, spark_session, spark_stores
+from potable.engines import compiled, places, spark_files, spark_session, spark_stores
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.spark_session import Settings
 from potable.engines.spark_tasks import ITEMS, EachBatch, EachItem, carried
@@ -40,8 +41,6 @@ BATCH_ROWS = 16_384
 TASKS_PER_CORE = 4
 """Tasks that items are dealt to, per core: enough that one large item holds nobody up."""
 _WRITING = {"compression": "zstd", "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
-# no .crc files beside ours: the lake hashes what counts
-_WRITING_FILES = {"fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem", "fs.file.impl.disable.cache": "true"}
 # no sign in a path is a pattern, and no folder name a column
 _READING = {"__globPaths__": "false", "recursiveFileLookup": "true"}
 
@@ -150,15 +149,20 @@ class SparkEngine:
         with self._frame(relation.order_by(list(order_by)) if order_by else relation) as frame:
             if partition_by:
                 frame = frame.repartition(_quoted(partition_by))
-            local = {} if places.scheme_of(directory) else _WRITING_FILES
+            local = {} if places.scheme_of(directory) else spark_files.writing(ours=not self._opened.remote)
             writer = frame.write.mode("overwrite").options(**_WRITING, **local)
             if partition_by:
                 writer = writer.partitionBy(partition_by)
             self._guarded(lambda: writer.parquet(spark_stores.url(directory)))
         return self._guarded(lambda: places.parts(directory))
 
-    def stream(self, relation: ibis.Table) -> Iterator[pa.RecordBatch]:
+    def stream(self, relation: ibis.Table, *, small: bool = False) -> Iterator[pa.RecordBatch]:
         schema = relation.schema().to_pyarrow()
+        if small:
+            with self._frame(relation) as frame:
+                collected = frame.toArrow if self._opened.remote else lambda: _collected(frame)
+                yield from self._guarded(lambda: collected().cast(schema)).to_batches(BATCH_ROWS)
+            return
         folder = self._scratch / self._name()
         try:
             parts = self.write(relation, str(folder))
@@ -180,7 +184,9 @@ class SparkEngine:
     def _view(self, frame: Any) -> ibis.Table:
         name = self._name()
         frame.createTempView(name)
-        return self._ibis.table(name)
+        # as `Backend.table` does it, which asks Spark four times more for what is known here
+        schema = ibis.schema(PySparkType.to_ibis(frame.schema))
+        return ops.DatabaseTable(name, schema=schema, source=self._ibis, namespace=ops.Namespace()).to_expr()
 
     def _mapped(self, frame: Any, function: EachItem | EachBatch, schema: pa.Schema) -> ibis.Table:
         made = frame.mapInArrow(function, from_arrow_schema(schema, prefer_timestamp_ntz=True))
@@ -209,12 +215,10 @@ class SparkEngine:
 
         def typed() -> Any:
             frame = self._session.sql(query)
-            return frame.selectExpr(
-                *(
-                    _cast(has.dataType, field.dataType, field.name)
-                    for has, field in zip(frame.schema, wanted, strict=True)
-                )
-            )
+            pairs = [(has.dataType, field) for has, field in zip(frame.schema, wanted, strict=True)]
+            if all(has == field.dataType for has, field in pairs):
+                return frame
+            return frame.selectExpr(*(_cast(has, field.dataType, field.name) for has, field in pairs))
 
         yield self._guarded(typed)
         for name in [name for name in self._once if f"`{name}`" in query]:
@@ -238,6 +242,13 @@ def _partitions(session: Any) -> int:
     from pyspark.sql.functions import spark_partition_id
 
     return int(session.range(10_000).select(spark_partition_id().alias("n")).distinct().count())
+
+
+def _collected(frame: Any) -> pa.Table:
+    """The rows of `frame`; its own `toArrow` leaves a socket open when a query fails."""
+    schema = to_arrow_schema(frame.schema)
+    messages = frame._jdf.toArrowBatchRdd().collect()
+    return pa.Table.from_batches([pa.ipc.read_record_batch(pa.py_buffer(one), schema) for one in messages], schema)
 
 
 def _cast(given: Any, wanted: Any, name: str) -> str:

@@ -26,7 +26,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from potable.engines import spark_stores
+from potable.engines import spark_files, spark_stores
 from potable.errors import EnvironmentFailure, PotableError
 
 ENGINE_SHARE = 0.5
@@ -214,6 +214,7 @@ def _launched(settings: Settings, folder: Path) -> Any:
             "Spark needs Java 17 or newer, and there is no `java` here", "E007", hint="install it, or set JAVA_HOME"
         )
     conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, folder).items()))
+    conf.set("spark.jars", ",".join(filter(None, (conf.get("spark.jars", ""), spark_files.jar(folder)))))
     with (folder / "spark.log").open("wb") as log:
         gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
     SparkContext._ensure_initialized(gateway=gateway)

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from potable.contracts.deletions import Deletions, deleted_schema, marked, told_apart
 from potable.contracts.keyed import PLACE, with_known_key
 from potable.contracts.masks import place_of
-from potable.engines.base import Engine
+from potable.engines.base import Engine, collect
 from potable.errors import EnvironmentFailure, ProjectError
 from potable.sources.base import Landed, Source
 from potable.sources.everything import everything
@@ -139,7 +139,7 @@ def _by_key(table: Table, rows: ir.Table) -> ir.Table:
 
 def _periods(unique: Sequence[str], ours: ir.Table, theirs: ir.Table, engine: Engine) -> list[Period]:
     counts = [
-        {row[_PERIOD]: row["n"] for batch in engine.stream(_counted(rows)) for row in batch.to_pylist()}
+        {row[_PERIOD]: row["n"] for row in collect(engine, _counted(rows)).to_pylist()}
         for rows in (theirs, ours, theirs.anti_join(ours, unique), ours.anti_join(theirs, unique))
     ]
     months = sorted({month for found in counts for month in found})

@@ -1,0 +1,33 @@
+"""Files and folders as Spark writes them where they are not in an object store.
+
+Hadoop sets the permissions of each by a `chmod` of its own, a process for every file and folder, which takes longer
+than to write a small table. Our class of its file system (`jvm/LocalFiles.java`) leaves them as the process's umask
+makes them, like everything else Potable writes. A test compiles the source and holds the class to it.
+
+Entry: `jar` before Spark starts, `writing` for every write.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+CLASS = Path(__file__).with_name("jvm") / "LocalFiles.class"
+
+
+def jar(folder: Path) -> str:
+    """The class as Spark takes it along to every executor: URL of a new file in `folder`."""
+    path = folder / "potable.jar"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(CLASS, "potable/LocalFiles.class")
+    # as a path it would lose what follows a sign that means something in a URL, or in a list
+    return path.resolve().as_uri()
+
+
+def writing(*, ours: bool) -> dict[str, str]:
+    """Options of a write to a folder; `ours` where Spark was started with our jar.
+
+    The raw file system, because the other one leaves .crc files beside ours, and the lake hashes what counts.
+    """
+    made = "potable.LocalFiles" if ours else "org.apache.hadoop.fs.RawLocalFileSystem"
+    return {"fs.file.impl": made, "fs.file.impl.disable.cache": "true"}
