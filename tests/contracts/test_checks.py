@@ -132,8 +132,8 @@ def test_a_warning_leaves_the_rows_where_they_are(engine: Engine, tmp_path: Path
     assert (result.success, result.action, result.unexpected_count) == (False, "warn", 2)
 
 
-@pytest.mark.parametrize("at_most", [1, "40%"])
-@pytest.mark.parametrize("severity", ["warn", "quarantine"])
+@pytest.mark.parametrize("at_most", [pytest.param(1, marks=pytest.mark.long_on_spark), "40%"])
+@pytest.mark.parametrize("severity", [pytest.param("warn", marks=pytest.mark.long_on_spark), "quarantine"])
 def test_more_failures_than_may_be_stop_the_run(
     engine: Engine, tmp_path: Path, at_most: int | str, severity: str
 ) -> None:

@@ -114,6 +114,7 @@ def test_a_bad_row_goes_to_quarantine_with_its_reason_and_origin(engine: Engine,
     assert made.rows_in == 7 and made.rows_out == 1
 
 
+@pytest.mark.long_on_spark
 def test_the_original_text_of_an_unreadable_cell_is_kept(engine: Engine, tmp_path: Path) -> None:
     made = judge(engine, tmp_path, payslips(), [{**GOOD, "gross": "12,5O0.00"}])
     (bad,) = rows_of(engine, tmp_path, made, payslips(), "quarantine")
@@ -130,6 +131,7 @@ def test_a_cell_that_may_be_null_costs_only_itself(engine: Engine, tmp_path: Pat
     assert made.rows_quarantined == 0
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize("value", ["-1", "13"])
 def test_each_of_two_checks_nulls_the_cell(engine: Engine, tmp_path: Path, value: str) -> None:
     bounds = [{"min_value": 0}, {"max_value": 12}]
@@ -140,11 +142,13 @@ def test_each_of_two_checks_nulls_the_cell(engine: Engine, tmp_path: Path, value
     assert row["dependents"] is None
 
 
+@pytest.mark.long_on_spark
 def test_nulls_pass_checks_as_in_great_expectations(engine: Engine, tmp_path: Path) -> None:
     made = judge(engine, tmp_path, payslips(), [{**GOOD, "gross": None, "currency": None}])
     assert made.rows_out == 1
 
 
+@pytest.mark.long_on_spark
 def test_of_equal_keys_the_first_record_stays(engine: Engine, tmp_path: Path) -> None:
     made = judge(engine, tmp_path, payslips(), [GOOD, {**GOOD, "gross": "11"}, {**GOOD, "gross": "12"}])
     (kept,) = rows_of(engine, tmp_path, made, payslips(), "rows")
@@ -204,6 +208,7 @@ def test_a_bad_record_does_not_make_its_good_twin_a_duplicate(engine: Engine, tm
     assert made.rows_out == 1 and made.reasons == {"be_between:gross": 1}
 
 
+@pytest.mark.long_on_spark
 def test_mostly_says_when_the_run_stops(engine: Engine, tmp_path: Path) -> None:
     check = {"expect_column_values_to_be_between": {"column": "gross", "min_value": 0, "mostly": 0.9}}
     rows = [{**GOOD, "emp_no": f"E{i}", "gross": "-1" if i < 2 else "1"} for i in range(10)]
@@ -225,6 +230,7 @@ def test_mostly_looks_at_the_whole_table_not_at_the_layer(engine: Engine, tmp_pa
     assert third.stopped == ["expect_column_values_to_be_between(gross)", "expect_table_row_count_to_be_between()"]
 
 
+@pytest.mark.long_on_spark
 def test_a_row_count_out_of_bounds_stops_the_run(engine: Engine, tmp_path: Path) -> None:
     made = judge(
         engine, tmp_path, payslips(checks=[{"expect_table_row_count_to_be_between": {"min_value": 2}}]), [GOOD]

@@ -47,7 +47,9 @@ LEAKS: dict[str, tuple[Callable[[ibis.Table], ibis.Table], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("leak", LEAKS)
+@pytest.mark.parametrize(
+    "leak", ["everything", *(pytest.param(name, marks=pytest.mark.long_on_spark) for name in list(LEAKS)[1:])]
+)
 def test_a_filter_that_lets_the_future_in_is_refused(world: World, monkeypatch: pytest.MonkeyPatch, leak: str) -> None:
     filtered, columns = LEAKS[leak]
     monkeypatch.setattr(facts_room, "visible", filtered)
@@ -58,6 +60,7 @@ def test_a_filter_that_lets_the_future_in_is_refused(world: World, monkeypatch: 
     assert "`age`" not in failure.value.problem and "`past`" not in failure.value.problem
 
 
+@pytest.mark.long_on_spark
 def test_a_filter_that_lets_only_the_same_moment_in_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         facts_room, "visible", lambda rows: rows.filter(rows[TIME] <= rows[CUT], rows[KNOWN] < rows[MOMENT])

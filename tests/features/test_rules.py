@@ -90,6 +90,7 @@ def test_visibility_is_strict_for_both_times(row: dict[str, Any]) -> None:
     assert row["seen"] == 7
 
 
+@pytest.mark.long_on_spark
 def test_the_embargo_concerns_only_the_time_it_happened(world: World) -> None:
     assert one_row(world, {"seen": "sum(n)"}, SEEN, embargo="30d")["seen"] == 5
 
@@ -221,6 +222,7 @@ def test_empty_windows_are_zero_where_the_source_covers_them(row: dict[str, Any]
     assert list(row.values()) == [0, 0, 0.0, False, 0, 0, None, None, -1.0, None]
 
 
+@pytest.mark.long_on_spark
 def test_empty_windows_are_null_where_the_source_does_not_cover_them(world: World) -> None:
     uncovered = {**TABLES, "hr.facts": TABLES["hr.facts"].model_copy(update={"coverage": None})}
     plan = plan_of(world.path, {"hr.facts": EMPTY}, tables=uncovered)
@@ -324,6 +326,7 @@ def test_static_columns_that_disagree_are_an_error(world: World) -> None:
         built(world, plan, {"hrms.people": people, "hrms.employment": [HIRED]})
 
 
+@pytest.mark.long_on_spark
 def test_there_is_one_row_per_subject_whatever_the_tables_hold(world: World) -> None:
     facts = [fact(name, "2024-01-01", n=n) for name in ("ann", "nobody") for n in (1, 2, 3)]
     plan = plan_of(world.path, {"hr.loose": {"n": "count()"}})

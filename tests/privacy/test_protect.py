@@ -74,10 +74,10 @@ def test_rows_are_partitioned_by_the_bucket_of_their_subject(company):
     ("known", "expected"),
     [
         ("+1mo", dt.datetime(2020, 2, 29)),
-        ("+1q", dt.datetime(2020, 4, 30)),
+        pytest.param("+1q", dt.datetime(2020, 4, 30), marks=pytest.mark.long_on_spark),
         ("+10d", dt.datetime(2020, 2, 10)),
         ("reviewed", dt.datetime(2020, 1, 31)),
-        (None, dt.datetime(2020, 1, 31)),
+        pytest.param(None, dt.datetime(2020, 1, 31), marks=pytest.mark.long_on_spark),
         ("landed", dt.datetime(2021, 1, 1)),
     ],
 )
@@ -92,6 +92,7 @@ def test_known_is_a_column_a_calendar_lag_or_when_it_landed(company, known, expe
     assert absent["_time"] is None
 
 
+@pytest.mark.long_on_spark
 def test_kept_columns_keep_their_types_and_values(company):
     _, rows = company.protect("hr.reviews")
     assert {row["pay"] for row in rows} == {Decimal("1.50"), Decimal("2.50"), Decimal("3.00")}
@@ -110,9 +111,9 @@ def test_a_key_that_leads_to_two_people_is_noticed(company):
     ("column", "values", "kinds"),
     [
         ("level", ["ask anna.mueller@corp.example", None, "x"], "email"),
-        ("level", ["219-09-9999", "x", "x"], "id, ssn"),
-        ("level", ["E100002", "x", "x"], "id"),
-        ("level", ["x", "müller anna", "x"], "full_name"),
+        pytest.param("level", ["219-09-9999", "x", "x"], "id, ssn", marks=pytest.mark.long_on_spark),
+        pytest.param("level", ["E100002", "x", "x"], "id", marks=pytest.mark.long_on_spark),
+        pytest.param("level", ["x", "müller anna", "x"], "full_name", marks=pytest.mark.long_on_spark),
         ("level", ["Anna", "will", "Senior"], "name"),
     ],
 )
@@ -127,6 +128,7 @@ def test_identifiers_in_a_column_declared_harmless_are_refused_without_their_val
     assert not any(value and len(value) > 1 and value in caught.value.text() for value in values)
 
 
+@pytest.mark.long_on_spark
 def test_a_rating_that_is_also_a_surname_is_not_refused(company):
     made, rows = company.protect("hr.reviews")
     assert "rating" in made.scanned and {row["rating"] for row in rows} == {"Low", "High"}
