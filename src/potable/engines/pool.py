@@ -30,7 +30,7 @@ from potable.errors import EnvironmentFailure
 REST = 3.0
 """Seconds after which workers that wait for work end; what they hold is of no use to a long query."""
 PATIENCE = 0.5
-"""Processor seconds of a stream in the caller's own process before it gets workers: starting one takes about as long."""
+"""Processor seconds a stream takes in the caller's own process before it gets workers: starting one takes as long."""
 _DONE, _FAILED, _BATCH = b"D", b"F", b"B"
 
 
@@ -144,6 +144,7 @@ class OneBatch:
     function: BatchFunction
 
     def __call__(self, batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+        """What the function makes of a batch."""
         return [self.function(batch)]
 
 
