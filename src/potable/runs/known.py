@@ -8,7 +8,6 @@ is kept to that. Entry: `digests`.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import ibis.expr.types as ir
 
@@ -84,9 +83,8 @@ def _made(shop: Workshop, named: Manifest) -> Manifest:
     return commit(vault, folder, replace(manifest, facts=facts))
 
 
-def _sums(shop: Workshop, rows: ir.Table) -> dict[str, Any]:
+def _sums(shop: Workshop, rows: ir.Table) -> dict[str, int]:
     """What tells digests apart from others, in whatever order they come."""
-    telling, numbers = rows.count(where=rows.telling), rows.number.bit_xor()
-    return scalars(
-        shop.engine, rows.agg(rows=rows.count(), bits=rows.digest.bit_xor(), telling=telling, numbers=numbers)
-    )
+    sums = {name: rows[name].cast("decimal(38, 0)").sum().fill_null(0) for name in ("digest", "number")}
+    counts = {"rows": rows.count(), "owned": rows.subject.count(), "telling": rows.count(where=rows.telling)}
+    return {name: int(value) for name, value in scalars(shop.engine, rows.agg(**sums, **counts)).items()}
