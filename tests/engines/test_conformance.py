@@ -17,6 +17,7 @@ import pytest
 from tests.conftest import ENGINES, open_engine
 from tests.engines import functions as fn
 
+from potable.engines import pool
 from potable.engines.base import Engine, Part, collect, scalars
 from potable.errors import DataError, EnvironmentFailure, MissingExtra, PotableError
 
@@ -48,7 +49,9 @@ def opened(name: str, scratch: Path, **settings: int) -> Engine:
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Every engine in turn, with two threads and therefore worker processes."""
     made = opened(request.param, tmp_path_factory.mktemp("scratch"))
-    yield made
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pool, "PATIENCE", 0)
+        yield made
     made.close()
 
 

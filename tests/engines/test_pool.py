@@ -14,15 +14,53 @@ import psutil
 import pytest
 from tests.engines import functions as fn
 
+from potable.engines import pool as pool_module
 from potable.engines.pool import Pool
-from potable.errors import EnvironmentFailure
+from potable.errors import DataError, EnvironmentFailure
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers from the first item on; however short a stream, it is they that are tested."""
+    monkeypatch.setattr(pool_module, "PATIENCE", 0)
 
 
 def test_one_worker_means_the_own_process() -> None:
     batches = list(Pool(1).stream([fn.numbers(1), fn.numbers(2)], lambda item: [fn.squared(item)], fn.SQUARES))
     assert {pid for batch in batches for pid in batch["pid"].to_pylist()} == {os.getpid()}
+
+
+def test_a_short_stream_starts_no_process_and_a_long_one_goes_on_in_workers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "PATIENCE", 0.2)
+    pool = Pool(2)
+    try:
+        short = list(pool.stream([fn.numbers(n) for n in range(50)], Square(), fn.SQUARES))
+        assert {pid for batch in short for pid in batch["pid"].to_pylist()} == {os.getpid()}
+        long = list(pool.stream([fn.numbers(n) for n in range(50)], Slow(), fn.SQUARES))
+        pids = [pid for batch in long for pid in batch["pid"].to_pylist()]
+        assert sorted(n for batch in long for n in batch["n"].to_pylist()) == list(range(50))
+        assert len(set(pids)) == 3 and pids.count(os.getpid()) < 25
+        # workers that are there are used at once
+        again = list(pool.stream([fn.numbers(n) for n in range(50)], Square(), fn.SQUARES))
+        assert os.getpid() not in {pid for batch in again for pid in batch["pid"].to_pylist()}
+    finally:
+        pool.close()
+
+
+def test_an_item_of_a_short_stream_that_fails_raises_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "PATIENCE", 0.2)
+    with pytest.raises(DataError, match="cut short"):
+        list(Pool(2).stream([1, 2, 3], fn.data_error, fn.NUMBERS))
+
+
+def test_a_worker_imports_no_engine() -> None:
+    """Starting one is most of what a short run costs."""
+    code = "import sys, potable.engines.pool; sys.exit(any(name in sys.modules for name in ('ibis', 'duckdb')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_killed_worker_is_an_environment_failure_and_no_hang() -> None:
@@ -67,12 +105,21 @@ class Square:
         return [fn.squared(item)]
 
 
+class Slow:
+    def __call__(self, item: object) -> list[object]:
+        begun = time.thread_time()
+        while time.thread_time() - begun < 0.02:
+            pass
+        return [fn.squared(item)]
+
+
 PARENT = """
 import sys
-from potable.engines.pool import Pool
+from potable.engines import pool
 from tests.engines import functions as fn
 if __name__ == "__main__":
-    for batch in Pool(2).stream([sys.argv[1]] * 4, fn.sleepy, fn.NUMBERS):
+    pool.PATIENCE = 0
+    for batch in pool.Pool(2).stream([sys.argv[1]] * 4, fn.sleepy, fn.NUMBERS):
         pass
 """
 

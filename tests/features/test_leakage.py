@@ -8,6 +8,7 @@ from tests.features.world import World, employed, fact, left, plan_of
 
 from potable.errors import PrivacyRefusal
 from potable.features import facts as facts_room
+from potable.features import leakage
 from potable.features import spine as spines
 from potable.features.facts import CUT, MOMENT
 from potable.tables import KNOWN, TIME
@@ -38,6 +39,36 @@ def test_the_proof_covers_the_rows_of_the_sample(world: World) -> None:
     assert built.proved_on == 2
     assert world.rows(built)["ann"]["n"] == 1
     assert world.rows(built)["ann"]["left"] is True
+
+
+def test_each_copy_has_everybody_and_loses_its_own_future(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    real = leakage._changed
+
+    def watching(before: Any, after: Any, plan: Any) -> list[str]:
+        seen.append((before.column(0).to_pylist(), after.column(0).to_pylist()))
+        return real(before, after, plan)
+
+    monkeypatch.setattr(leakage, "_changed", watching)
+    world.build(plan_of(world.path, FEATURES, embargo="30d"), company())
+    assert seen == [(["ann", "bob"], ["ann", "bob"])] * len(leakage.DESTROYERS)
+
+
+@pytest.mark.parametrize("broken", [0, 1], ids=["removed", "scrambled"])
+def test_each_copy_alone_refuses(world: World, monkeypatch: pytest.MonkeyPatch, broken: int) -> None:
+    """A copy that lost a past row too stands for a query that reads what the other copy does not show."""
+    destroyers = list(leakage.DESTROYERS)
+    real = destroyers[broken]
+
+    def destroyed(rows: Any, future: Any, seed: int) -> Any:
+        return real(rows, future, seed).slice(1) if "n" in rows.column_names else real(rows, future, seed)
+
+    destroyed.__name__ = real.__name__
+    destroyers[broken] = destroyed
+    monkeypatch.setattr(leakage, "DESTROYERS", tuple(destroyers))
+    with pytest.raises(PrivacyRefusal, match="`n`") as failure:
+        world.build(plan_of(world.path, FEATURES, embargo="30d"), company())
+    assert real.__name__ in (failure.value.given or "")
 
 
 LEAKS: dict[str, tuple[Callable[[ibis.Table], ibis.Table], list[str]]] = {

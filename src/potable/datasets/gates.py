@@ -6,7 +6,7 @@ the redactor, so that a mistake there does not hide here. What is also an ordina
 the surname Low) or a short number only counts where it mostly stands in rows of its own person, a number in
 several of them. Findings never hold values.
 
-Entry: `leak_scan`, then `require_clean`.
+Entry: `leak_scan`, then `require_clean`; `digests` is what may be kept of identifiers from scan to scan.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from potable.engines.base import Engine, by_column, collect, scalars
+from potable.engines.base import Engine, by_column, collect, kept, scalars
 from potable.errors import PrivacyRefusal
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Known:
     """(subject, pseudonym, bucket)."""
     patterns: Patterns | None = None
     """Finds identifiers by their form."""
+    digests: ir.Table | None = None
+    """What `digests` made of all identifiers before; by default they are made here."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +83,21 @@ def leak_scan(features: ir.Table, known: Known, *, id_column: str, engine: Engin
         known: everybody's identifiers.
         id_column: the column of `features` that holds the pseudonym.
         engine: runs it.
-        scratch: new folder for the digests of all identifiers.
+        scratch: new folder for the digests of all identifiers, where they are not known.
     """
     schema = features.schema()
     texts = [name for name, kind in schema.items() if kind.is_string()]
     numbers = [name for name, kind in schema.items() if kind.is_numeric()]
     counts = scalars(engine, features.agg(n=features.count()))
-    digested = _digested(known.identifiers, engine, scratch)
+    made = known.digests
+    if made is None:
+        # kept on disk: they grow with the number of people
+        made = kept(engine, digests(known.identifiers, engine), scratch)
     names = known.pseudonyms.select("subject", _pseudonym="pseudonym")
     people = features.left_join(names, features[id_column] == names["_pseudonym"])
     findings = [
-        *_in_texts(features, people, texts, digested, id_column, engine),
-        *_in_numbers(people, numbers, digested, engine),
+        *_in_texts(features, people, texts, made, id_column, engine),
+        *_in_numbers(people, numbers, made, engine),
         *_by_form(features, [name for name in texts if name != id_column], known.patterns, engine),
     ]
     total = int(scalars(engine, known.identifiers.agg(n=known.identifiers.count()))["n"])
@@ -118,11 +123,9 @@ def require_clean(scan: LeakScan) -> None:
         )
 
 
-def _digested(identifiers: ir.Table, engine: Engine, scratch: str) -> ir.Table:
-    """The digests of all identifiers, kept on disk: they grow with the number of people."""
-    made = engine.map_batches(identifiers.select("subject", "kind", "value"), _known, _known_schema())
-    parts = engine.write(made, scratch)
-    return engine.read([f"{scratch}/{part.path}" for part in parts], _known_schema())
+def digests(identifiers: ir.Table, engine: Engine) -> ir.Table:
+    """What `identifiers` are found by, digests and the digits of numbers (`digests_schema`); can be consumed once."""
+    return engine.map_batches(identifiers.select("subject", "kind", "value"), _known, digests_schema())
 
 
 def _in_texts(
@@ -209,7 +212,8 @@ def _cells(rows: ir.Table, names: Sequence[str], *beside: str) -> ir.Table:
     return split.filter(split.value.notnull())
 
 
-def _known_schema() -> pa.Schema:
+def digests_schema() -> pa.Schema:
+    """Schema of the digests: whose (null for nobody's), digest, kind, telling, the number it is (or null)."""
     import pyarrow as pa
 
     return pa.schema(
@@ -241,8 +245,8 @@ def _known(batch: pa.RecordBatch) -> pa.RecordBatch:
     ]
     columns: list[Sequence[object]] = list(zip(*rows, strict=True)) if rows else [[]] * 5
     return pa.record_batch(
-        [pa.array(values, field.type) for values, field in zip(columns, _known_schema(), strict=True)],
-        schema=_known_schema(),
+        [pa.array(values, field.type) for values, field in zip(columns, digests_schema(), strict=True)],
+        schema=digests_schema(),
     )
 
 

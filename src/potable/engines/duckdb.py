@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from potable.engines import compiled, places
 from potable.engines.base import BatchFunction, ItemFunction, Part
-from potable.engines.pool import Pool
+from potable.engines.pool import OneBatch, Pool
 from potable.errors import EnvironmentFailure, PotableError
 
 ENGINE_SHARE = 0.5
@@ -99,7 +99,7 @@ class DuckDBEngine:
         return self._registered(self._pool.stream(items, function, schema), schema)
 
     def map_batches(self, relation: ibis.Table, function: BatchFunction, schema: pa.Schema) -> ibis.Table:
-        return self.map_items(_sliced(self.stream(relation)), _OneBatch(function), schema)
+        return self.map_items(_sliced(self.stream(relation)), OneBatch(function), schema)
 
     def write(
         self, relation: ibis.Table, directory: str, *, partition_by: str | None = None, order_by: Sequence[str] = ()
@@ -200,16 +200,6 @@ def _limit(memory: int, threads: int) -> int:
     """Bytes DuckDB may use of a run's memory."""
     others = OWN_BYTES + (WORKER_BYTES * threads if threads > 1 else 0)
     return max(LEAST_BYTES, min(int(memory * ENGINE_SHARE), memory - others))
-
-
-class _OneBatch:
-    """A batch function as an item function."""
-
-    def __init__(self, function: BatchFunction) -> None:
-        self._function = function
-
-    def __call__(self, batch: pa.RecordBatch) -> list[pa.RecordBatch]:
-        return [self._function(batch)]
 
 
 def _sliced(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,9 +1,9 @@
 """A process pool that streams: items in, Arrow batches out, bounded by the pipes between.
 
 Parsing and redaction hold the interpreter lock, so they run in other processes. Workers are spawned
-when first needed, lent to one stream at a time, and end when nothing asks for them for a while or when the
-parent ends (their pipe closes), also when it is killed. A stream that runs while another does gets workers
-of its own.
+when a stream turns out to be long, lent to one stream at a time, and end when nothing asks for them for a
+while or when the parent ends (their pipe closes), also when it is killed. A stream that runs while another
+does gets workers of its own. What a worker imports it imports in every run: keep this file light.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import multiprocessing
 import pickle
 import signal
 import threading
+import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
@@ -22,12 +23,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from potable.engines.base import ItemFunction
+from potable.engines.base import BatchFunction, ItemFunction
 from potable.engines.freed import give_back
 from potable.errors import EnvironmentFailure
 
 REST = 3.0
 """Seconds after which workers that wait for work end; what they hold is of no use to a long query."""
+PATIENCE = 0.5
+"""Processor seconds a stream takes in the caller's own process before it gets workers: starting one takes as long."""
 _DONE, _FAILED, _BATCH = b"D", b"F", b"B"
 
 
@@ -63,12 +66,14 @@ class Pool:
             EnvironmentFailure: a worker died.
         """
         queue = iter(items)
-        first = list(islice(queue, 2))
-        queue = chain(first, queue)
-        if self._size < 2 or len(first) < 2:
-            for item in queue:
-                yield from checked(function(item), schema)
+        ahead = list(islice(queue, 2))
+        spent = 0.0
+        while ahead and (self._size < 2 or len(ahead) < 2 or self._patient(spent)):
+            spent += yield from _timed(function, ahead.pop(0), schema)
+            ahead += islice(queue, 1)
+        if not ahead:
             return
+        queue = chain(ahead, queue)
         busy = {worker.pipe: worker for worker in self._take()}
         workers = tuple(busy.values())
         finished = False
@@ -89,6 +94,10 @@ class Pool:
             for worker in (*self._idle, *self._lent):
                 worker.end()
             self._idle, self._lent = [], []
+
+    def _patient(self, spent: float) -> bool:
+        """Whether a stream that took so long does without workers: it may end soon, and none wait anyhow."""
+        return spent < PATIENCE and len(self._idle) < self._size
 
     def _take(self) -> list[Worker]:
         with self._lock:
@@ -128,6 +137,17 @@ class Pool:
                 self._idle, self._resting = [], None
 
 
+@dataclass(frozen=True)
+class OneBatch:
+    """A batch function as an item function."""
+
+    function: BatchFunction
+
+    def __call__(self, batch: pa.RecordBatch) -> list[pa.RecordBatch]:
+        """What the function makes of a batch."""
+        return [self.function(batch)]
+
+
 def _started() -> Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -135,6 +155,17 @@ def _started() -> Worker:
     process.start()
     theirs.close()
     return Worker(process, ours)
+
+
+def _timed(function: ItemFunction, item: Any, schema: pa.Schema) -> Generator[pa.RecordBatch, None, float]:
+    """Batches of `function` over one item; returns the processor seconds they took to make."""
+    spent, begun = 0.0, time.thread_time()
+    for batch in checked(function(item), schema):
+        spent += time.thread_time() - begun
+        yield batch
+        # whoever takes the next one may do so in another thread
+        begun = time.thread_time()
+    return spent + time.thread_time() - begun
 
 
 def checked(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

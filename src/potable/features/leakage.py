@@ -1,13 +1,13 @@
 """The proof that no feature sees the future: destroy the future of a sample, and nothing changes.
 
 The rows of a few subjects are fetched, everything at or after their cut is removed in one copy and turned
-into garbage in another, both are built again, and every feature must come out the same. What is the
-future is decided here with Arrow, independently of the queries that are being proved. Entry: `prove`.
+into garbage in another, both are built again side by side, and every feature must come out the same. What is
+the future is decided here with Arrow, independently of the queries that are being proved. Entry: `prove`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING
 
@@ -48,10 +48,9 @@ def prove(bench: Bench, files: Files, spine: ir.Table, finished: ir.Table) -> in
     sample = collect(engine, spine.order_by(SUBJECT).limit(SAMPLE).select(SUBJECT, AS_OF))
     before = _by_subject(engine, finished, plan, sample)
     rows = {name: _fetched(engine, files, plan, name, sample) for name in plan.sources}
-    for index, destroy in enumerate((removed, scrambled)):
-        again = _rebuilt(bench.at(destroy.__name__), rows, sample, destroy, index)
-        after = _by_subject(engine, again, plan, sample)
-        if changed := _changed(before, after, plan):
+    after = collect(engine, _rebuilt(bench, rows, sample))
+    for copy, destroy in enumerate(DESTROYERS):
+        if changed := _changed(before, _taken(after, copy, plan.id_column), plan):
             raise PrivacyRefusal(
                 f"the future leaks into {', '.join(f'`{name}`' for name in changed)}",
                 "G003",
@@ -74,6 +73,10 @@ def scrambled(rows: pa.Table, future: pa.ChunkedArray, seed: int) -> pa.Table:
             noise = _garbage(rows.schema.field(name).type, rows.num_rows, random)
             rows = rows.set_column(index, name, pc.if_else(future, noise, rows.column(name)))
     return rows
+
+
+DESTROYERS: tuple[Destroyer, ...] = (removed, scrambled)
+"""What makes each copy."""
 
 
 def _garbage(kind: pa.DataType, count: int, random: np.random.Generator) -> pa.Array:
@@ -124,22 +127,23 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time())
 
 
-def _rebuilt(bench: Bench, rows: dict[str, pa.Table], sample: pa.Table, destroy: Destroyer, seed: int) -> ir.Table:
-    """The finished rows of the sample, from files without a future."""
+def _rebuilt(bench: Bench, rows: dict[str, pa.Table], sample: pa.Table) -> ir.Table:
+    """The finished rows of all copies of the sample, from files without a future, by copy and subject."""
     plan = bench.plan
     files: dict[str, tuple[str, ...]] = {}
-    for name, table_rows in rows.items():
-        files[name] = _written(bench, f"rows-{len(files)}", _destroyed(table_rows, plan, name, sample, destroy, seed))
+    for name, fetched in rows.items():
+        made = [_destroyed(fetched, plan, name, sample, destroy, seed) for seed, destroy in enumerate(DESTROYERS)]
+        files[name] = _written(bench, f"rows-{len(files)}", made)
     employments = rows[plan.rows.table]
     # the row itself ends at the as-of date, features end at the cut
     future = _future(employments, sample, plan, embargo=False)
-    for_rows = _written(bench, "rows-employments", destroy(employments, future, seed))
+    made = [destroy(employments, future, seed) for seed, destroy in enumerate(DESTROYERS)]
     rule, table = plan.rows, plan.tables[plan.rows.table]
-    read = bench.engine.read(for_rows, spines.employment_schema(rule, table))
-    dates = bench.engine.read(_written(bench, "sample", sample), sample.schema)
+    read = bench.engine.read(_written(bench, "rows-employments", made), spines.employment_schema(rule, table))
+    dates = bench.engine.read(_written(bench, "sample", [sample] * len(DESTROYERS)), sample.schema)
     again = spines.states(spines.versions(read, table), dates, rule, table)
     spine = bench.kept(numbered(again.select(SUBJECT, AS_OF, START, FIRST)), "spine")
-    return building.features(bench, files, spine)
+    return building.features(bench, files, spine).order_by(plan.id_column)
 
 
 def _destroyed(
@@ -150,11 +154,23 @@ def _destroyed(
     return destroy(rows, _future(rows, sample, plan, embargo=True), seed)
 
 
-def _written(bench: Bench, name: str, rows: pa.Table) -> tuple[str, ...]:
+def _written(bench: Bench, name: str, copies: Sequence[pa.Table]) -> tuple[str, ...]:
+    """A file of all copies; everybody has a name of their own in each."""
     bench.scratch.mkdir(parents=True, exist_ok=True)
     path = bench.scratch / f"{name}.parquet"
-    pq.write_table(rows, path)
+    renamed = [
+        table.set_column(0, table.schema.field(SUBJECT), pc.binary_join_element_wise(f"{copy}", table[SUBJECT], " "))
+        for copy, table in enumerate(copies)
+    ]
+    pq.write_table(pa.concat_tables(renamed), path)
     return (str(path),)
+
+
+def _taken(rows: pa.Table, copy: int, id_column: str) -> pa.Table:
+    """The rows of one copy, under the names of their subjects."""
+    mine = rows.filter(pc.starts_with(rows[id_column], f"{copy} "))
+    ids = pc.utf8_slice_codeunits(mine[id_column], len(f"{copy} "))
+    return mine.set_column(mine.schema.get_field_index(id_column), id_column, ids)
 
 
 def _by_subject(engine: Engine, finished: ir.Table, plan: FeaturePlan, sample: pa.Table) -> pa.Table:

@@ -23,7 +23,7 @@ from potable.privacy import detect, roster
 from potable.privacy import pseudonyms as names
 from potable.privacy.protect import Contract, People, Places, protect
 from potable.project import Project
-from potable.runs import since
+from potable.runs import known, since
 from potable.runs.plan import Step, code
 from potable.runs.record import VERBS
 from potable.runs.vault import key_name
@@ -102,6 +102,7 @@ def publish_dataset(shop: Workshop, step: Step, attempt: str) -> Made:
             shop.read("protect", "identifiers", "rows", roster.schema()),
             shop.read("protect", "pseudonyms", "rows", names.schema()),
             patterns=detect.count,
+            digests=known.digests(shop, step),
         ),
         engine=shop.engine,
         scratch=shop.scratch / "publish",

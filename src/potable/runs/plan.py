@@ -57,6 +57,8 @@ class Step:
     rules: str = ""
     """Of protect: a hash of all that decides its output but for the data. The last step of the same rules can be
     built on."""
+    proves: bool = False
+    """Whether it is made, whole, beside a finished one, which must be what comes out."""
 
     @property
     def label(self) -> str:

@@ -316,7 +316,7 @@ def _prove(shop: Workshop, step: Step, manifest: Manifest) -> None:
     Raises:
         DataError: D005, the same inputs, declarations and code gave another result.
     """
-    beside = replace(step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}", earlier=(), rules="")
+    beside = replace(step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}", earlier=(), rules="", proves=True)
     try:
         found = _attempted(shop, beside)
     finally:

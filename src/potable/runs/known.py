@@ -1,0 +1,90 @@
+"""Digests of everybody's identifiers for the leak scan, kept in the vault from publish to publish.
+
+They depend on the identifiers and on the code of publish alone. Where identifiers only came beside earlier ones,
+only the digests of the new ones are made. A finished publish that is made again makes all of them, and holds what
+is kept to that. Entry: `digests`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import ibis.expr.types as ir
+
+from potable.datasets import gates
+from potable.engines.base import kept, scalars
+from potable.errors import DataError
+from potable.privacy import roster
+from potable.runs import since
+from potable.runs.plan import Step, code
+from potable.runs.workshop import Workshop
+from potable.store.layout import attempt_folder, step_folder
+from potable.store.manifest import File, Manifest, commit, find
+
+
+def digests(shop: Workshop, step: Step) -> ir.Table:
+    """The digests of all identifiers, as `gates.digests` makes them.
+
+    Raises:
+        DataError: D005, a step is proved, and those that are kept are not what comes out.
+    """
+    named = shop.manifest("protect", "identifiers")
+    stored = find(shop.lake.vault, _folder(named.fingerprint))
+    if not step.proves:
+        rows = _kept(shop, stored or _made(shop, named))
+        if rows is not None:
+            return rows
+    anew = gates.digests(since.identified(shop, named), shop.engine)
+    anew = kept(shop.engine, anew, str(shop.scratch / f"digests-{step.fingerprint}"))
+    if step.proves and stored and _sums(shop, anew) != _sums(shop, _rows(shop, stored)):
+        raise DataError(
+            "the digests of identifiers that the vault keeps are not those of the identifiers",
+            "D005",
+            hint="was a file of the vault changed by hand? Without its folder `known`, they are made anew",
+            state="what was there stays; the last version stays current",
+            next="potable run --full-refresh",
+        )
+    return anew
+
+
+def _folder(identifiers: str) -> str:
+    return step_folder("known", code("publish"), identifiers)
+
+
+def _rows(shop: Workshop, manifest: Manifest) -> ir.Table:
+    return shop.engine.read(manifest.paths(shop.lake.vault), gates.digests_schema())
+
+
+def _kept(shop: Workshop, manifest: Manifest) -> ir.Table | None:
+    """The digests that are kept; None where they are not those that were written."""
+    rows = _rows(shop, manifest)
+    return rows if _sums(shop, rows) == manifest.facts["sums"] else None
+
+
+def _made(shop: Workshop, named: Manifest) -> Manifest:
+    """Make the digests of identifiers, those that earlier ones lack where these are kept, and keep them."""
+    known, engine, vault = since.identified(shop, named), shop.engine, shop.lake.vault
+    # identifiers stand on earlier ones only where none of these went
+    earlier = since.found(shop.lake, "vault", "identifiers", named.facts["stands_on"] or "none")
+    stored = find(vault, _folder(earlier.fingerprint)) if earlier else None
+    rows = _kept(shop, stored) if stored else None
+    if earlier is not None and rows is not None:
+        made = gates.digests(roster.lacking(known, since.identified(shop, earlier)), engine).union(rows)
+    else:
+        made = gates.digests(known, engine)
+    folder = _folder(named.fingerprint)
+    attempt = attempt_folder(folder)
+    parts = engine.write(made, vault.locate(f"{attempt}/rows"))
+    files = {"rows": [File(f"{attempt}/rows/{part.path}", part.rows, part.bytes) for part in parts]}
+    count = sum(part.rows for part in parts)
+    manifest = Manifest("digests of identifiers", named.fingerprint, files, {"rows": count})
+    stands_on = earlier.fingerprint if earlier and rows is not None else ""
+    facts = {"sums": _sums(shop, _rows(shop, manifest)), "stands_on": stands_on}
+    return commit(vault, folder, replace(manifest, facts=facts))
+
+
+def _sums(shop: Workshop, rows: ir.Table) -> dict[str, int]:
+    """What tells digests apart from others, in whatever order they come."""
+    sums = {name: rows[name].cast("decimal(38, 0)").sum().fill_null(0) for name in ("digest", "number")}
+    counts = {"rows": rows.count(), "owned": rows.subject.count(), "telling": rows.count(where=rows.telling)}
+    return {name: int(value) for name, value in scalars(shop.engine, rows.agg(**sums, **counts)).items()}
