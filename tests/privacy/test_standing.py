@@ -171,6 +171,7 @@ def test_only_new_rows_are_protected_when_nobody_changed(office: Office) -> None
     assert "[NAME] again" in found
 
 
+@pytest.mark.long_on_spark
 def test_the_name_of_somebody_new_is_found_in_an_old_text(office: Office) -> None:
     person = ("E100004", "Boris", "Raman", None)
     before = replace(FIRST, reviews=[*FIRST.reviews, review(ANNA, "thanks to Boris Raman")])
@@ -182,6 +183,7 @@ def test_the_name_of_somebody_new_is_found_in_an_old_text(office: Office) -> Non
     assert added(made) >= 3
 
 
+@pytest.mark.long_on_spark
 def test_a_row_of_nobody_finds_its_person(office: Office) -> None:
     now = replace(FIRST, people=[*FIRST.people, PRIYA], keys=owned(ANNA, WILL, PRIYA))
     made, found = agreed(office, FIRST, now)
@@ -197,6 +199,7 @@ def test_a_new_address_of_somebody_is_found_in_an_old_text_of_another(office: Of
     assert "ask [EMAIL], she said" in found
 
 
+@pytest.mark.long_on_spark
 def test_two_people_become_one(office: Office) -> None:
     both = owned(ANNA, WILL) | {("emp_no", "E100002"): ("sE100001", True), ("email", WILL[3]): ("sE100001", True)}
     now = replace(FIRST, keys=both)
@@ -204,6 +207,7 @@ def test_two_people_become_one(office: Office) -> None:
     assert made.rows_out == 4 and "call W. [NAME]" in found
 
 
+@pytest.mark.long_on_spark
 def test_somebody_whom_no_roster_knows_any_more_has_no_rows(office: Office) -> None:
     now = replace(FIRST, keys=owned(ANNA) | owned(WILL, rostered=False))
     made, _ = agreed(office, FIRST, now)
