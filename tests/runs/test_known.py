@@ -143,6 +143,16 @@ def test_a_kept_file_that_changed_is_not_used(vault: Vault) -> None:
     assert vault.found() == first
 
 
+def test_a_kept_file_that_is_gone_stops_nobody(vault: Vault) -> None:
+    vault.collected("a", ANNA)
+    first = vault.found()
+    for path in vault.kept("a").paths(vault.shop.lake.vault):
+        Path(path).unlink()
+    assert vault.found() == first
+    vault.collected("b", [*ANNA, *WILL], stands_on="a")
+    assert vault.found() == vault.whole()
+
+
 def test_nothing_stands_on_a_kept_file_that_changed(vault: Vault) -> None:
     vault.collected("a", ANNA)
     vault.found()

@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 
 from potable.datasets import gates
 from potable.engines.base import kept, scalars
-from potable.errors import DataError
+from potable.errors import DataError, EnvironmentFailure
 from potable.privacy import roster
 from potable.runs import since
 from potable.runs.plan import Step, code
@@ -56,9 +56,15 @@ def _rows(shop: Workshop, manifest: Manifest) -> ir.Table:
 
 
 def _kept(shop: Workshop, manifest: Manifest) -> ir.Table | None:
-    """The digests that are kept; None where they are not those that were written."""
-    rows = _rows(shop, manifest)
-    return rows if _sums(shop, rows) == manifest.facts["sums"] else None
+    """The digests that are kept; None where they are not those that were written, or gone."""
+    try:
+        rows = _rows(shop, manifest)
+        return rows if _sums(shop, rows) == manifest.facts["sums"] else None
+    except EnvironmentFailure as failure:
+        # they can be made again at any time, so a file that cannot be read stops nobody
+        if failure.code != "E004":
+            raise
+        return None
 
 
 def _made(shop: Workshop, named: Manifest) -> Manifest:
