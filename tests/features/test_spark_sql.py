@@ -72,7 +72,7 @@ def test_every_query_of_a_build_compiles_for_spark(world: World) -> None:
     people = ibis.table({"_subject": "string", "as_of": "date", "_start": "date", "_first": "date"}, name="spine")
     rows = facts.with_moments(facts.numbered(people), plan.cut)
     measured = []
-    for number, task in enumerate(build._tasks(plan)):
+    for number, task in enumerate(build.tasks(plan)):
         protected = ibis.table(ibis.schema(task.schema), name=f"table_{number}")
         compiled = compile_table(protected, rows, task, prefix=f"_{number}")
         assert "ROW_NUMBER" in spark(compiled.relation) or task.name != "hr.facts"
@@ -89,7 +89,7 @@ def test_every_query_of_a_build_compiles_for_spark(world: World) -> None:
 
 def test_every_function_compiles_for_spark(world: World) -> None:
     plan = plan_of(world.path, {"hr.facts": {f"f_{name}": f"latest({text})" for name, (text, _) in CASES.items()}})
-    (task, _) = build._tasks(plan)
+    (task, _) = build.tasks(plan)
     people = ibis.table({"_subject": "string", "as_of": "date", "_number": "int64"}, name="spine")
     protected = ibis.table(ibis.schema(task.schema), name="facts")
     assert spark(compile_table(protected, facts.with_moments(people, plan.cut), task, prefix="_0").relation)

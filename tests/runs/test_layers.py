@@ -1,6 +1,7 @@
-"""validate and protect work only on what is new, and what comes out is what a whole remake gives.
+"""validate, protect and build work only on what is new, and what comes out is what a whole remake gives.
 
-What changes a protected row, and what does not, is told by tests/privacy/test_standing.py.
+What changes a protected row, and what does not, is told by tests/privacy/test_standing.py; a row of the
+dataset, by tests/features/test_standing.py.
 """
 
 from __future__ import annotations
@@ -400,6 +401,7 @@ def test_sources_that_come_in_two_portions_give_the_bytes_of_a_fresh_lake(finish
     assert layered >= {"payroll.payslips", "reviews.ratings", "reviews.engagement"} and len(layered) == 4
     layered |= {"identifiers"} | {name for name in partly.project().tables if name.startswith(("hrms.", "lms."))}
     assert {step.step.partition(" ")[2] for step in record.steps if step.layered and step.verb == "protect"} == layered
+    assert [step.layered for step in record.steps if step.verb == "build"] == [True]
     assert partly.version.number == 2 and partly.file("csv") != before
     same_files(partly, fresh)
     assert canonical(tables_of(record)) == canonical(tables_of(made))

@@ -56,6 +56,8 @@ class Bench:
     engine: Engine
     scratch: Path
     """Folder for intermediate files, one per bucket; every worker of the engine must reach it."""
+    people: ir.Table | None = None
+    """(_subject) of those who are built; None for everybody in the files."""
 
     def at(self, name: str) -> Bench:
         """The same in a folder below."""
@@ -106,15 +108,26 @@ def build(
         written = engine.write(features(bench, here, spine), f"{directory}/{folder}", order_by=[plan.id_column])
         parts += [Part(f"{folder}/{part.path}", part.rows, part.bytes, bucket) for part in written]
         finished = relation(plan, engine, [f"{directory}/{folder}/{part.path}" for part in written])
-        counts = replace(counts, rows=_checked_rows(finished, plan, engine, expected=counts.eligible))
+        counts = checked(finished, plan, engine, counts)
         if not proved and counts.rows:
             proved = prove(bench.at("proof"), here, spine, finished)
         funnel += counts
         bench.clear()
         if progress:
             progress(done, len(buckets))
-    _refuse_empty(funnel)
     everything = relation(plan, engine, [f"{directory}/{part.path}" for part in parts])
+    return finish(plan, engine, parts, everything, funnel, proved)
+
+
+def finish(
+    plan: FeaturePlan, engine: Engine, parts: Sequence[Part], everything: ir.Table, funnel: Funnel, proved: int
+) -> Built:
+    """What was made, where there is anything.
+
+    Raises:
+        DataError: D006, there are no rows.
+    """
+    _refuse_empty(funnel)
     return Built(tuple(parts), funnel.rows, funnel, columns(plan), proved, _balance(everything, plan, engine))
 
 
@@ -136,16 +149,20 @@ def relation(plan: FeaturePlan, engine: Engine, files: Sequence[str]) -> ir.Tabl
 
 def make_spine(bench: Bench, files: Files) -> tuple[ir.Table, Funnel]:
     """The spine of a bucket, written to scratch, and how many subjects got how far."""
+    found, funnel = candidates(bench, files)
+    return bench.kept(spines.spine(found, bench.plan.rows, bench.engine), "spine"), funnel
+
+
+def candidates(bench: Bench, files: Files) -> tuple[ir.Table, Funnel]:
+    """The dates each subject may get, written to scratch, and how many subjects got how far."""
     plan, engine = bench.plan, bench.engine
     rule, table = plan.rows, plan.tables[plan.rows.table]
     known = employments(bench, files)
     seen = scalars(engine, known.aggregate(seen=known[SUBJECT].nunique()))["seen"]
     found = spines.states(spines.versions(known, table), spines.calendar(rule.dates), rule, table)
-    candidates = bench.kept(found, "candidates")
-    counts = scalars(engine, spines.counted(candidates, rule))
-    funnel = Funnel(seen, counts["employed"], counts["selected"], counts["eligible"])
-    spine = bench.kept(spines.spine(candidates, rule, engine), "spine")
-    return spine, funnel
+    found = bench.kept(found, "candidates")
+    counts = scalars(engine, spines.counted(found, rule))
+    return found, Funnel(seen, counts["employed"], counts["selected"], counts["eligible"])
 
 
 def employments(bench: Bench, files: Files) -> ir.Table:
@@ -156,6 +173,8 @@ def employments(bench: Bench, files: Files) -> ir.Table:
     """
     rule, table = bench.plan.rows, bench.plan.tables[bench.plan.rows.table]
     found = bench.engine.read(files[rule.table], spines.employment_schema(rule, table))
+    if bench.people is not None:
+        found = found.semi_join(bench.people, SUBJECT)
     if scalars(bench.engine, spines.ambiguous(found, rule, table))["conflicts"]:
         raise _tied(rule.table, table, ["rows"])
     return found
@@ -164,11 +183,11 @@ def employments(bench: Bench, files: Files) -> ir.Table:
 def features(bench: Bench, files: Files, spine: ir.Table) -> ir.Table:
     """The finished rows of a spine; intermediate results of the tables are written to scratch."""
     spine = facts.with_moments(spine, bench.plan.cut)
-    measured = [_measured(bench, files, spine, task, number) for number, task in enumerate(_tasks(bench.plan))]
+    measured = [_measured(bench, files, spine, task, number) for number, task in enumerate(tasks(bench.plan))]
     return assembly.assemble(spine, measured, bench.plan)
 
 
-def _tasks(plan: FeaturePlan) -> Iterator[facts.TableTask]:
+def tasks(plan: FeaturePlan) -> Iterator[facts.TableTask]:
     """One per table that has features, one per table that has labels."""
     for forward in (False, True):
         for name in plan.sources:
@@ -215,16 +234,21 @@ def _too_large(name: str) -> DataError:
     )
 
 
-def _checked_rows(finished: ir.Table, plan: FeaturePlan, engine: Engine, *, expected: int) -> int:
+def checked(finished: ir.Table, plan: FeaturePlan, engine: Engine, funnel: Funnel) -> Funnel:
+    """The funnel with the number of finished rows.
+
+    Raises:
+        DataError: D005, these are not one per eligible subject.
+    """
     counts = scalars(engine, finished.aggregate(rows=finished.count(), ids=finished[plan.id_column].nunique()))
-    if not counts["rows"] == counts["ids"] == expected:
+    if not counts["rows"] == counts["ids"] == funnel.eligible:
         raise DataError(
             f"`{plan.dataset}` must have one row per eligible subject",
             "D005",
-            given=f"{counts['rows']} rows, {counts['ids']} ids, {expected} eligible subjects",
+            given=f"{counts['rows']} rows, {counts['ids']} ids, {funnel.eligible} eligible subjects",
             hint="a bucket must hold all records of its subjects",
         )
-    return int(counts["rows"])
+    return replace(funnel, rows=int(counts["rows"]))
 
 
 def _refuse_empty(funnel: Funnel) -> None:

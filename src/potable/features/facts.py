@@ -15,7 +15,7 @@ import ibis
 import pyarrow as pa
 
 from potable.features.expressions import names_in
-from potable.features.plan import AS_OF, BUILT_IN, Feature
+from potable.features.plan import AS_OF, BUILT_IN, Feature, FeaturePlan
 from potable.features.scopes import identity
 from potable.features.windows import Offset, moment
 from potable.tables import KNOWN, SUBJECT, TIME, Table
@@ -69,6 +69,14 @@ def protected_schema(table: Table, columns: Sequence[str]) -> pa.Schema:
     needed = {*columns, *(identity(table) if table.time else ())}
     fields = [(name, table.columns[name].arrow) for name in table.columns if name in needed]
     return pa.schema([(SUBJECT, pa.string()), *times, *fields])
+
+
+def read_schema(plan: FeaturePlan, name: str) -> pa.Schema:
+    """Schema of all that the plan may read of a protected table."""
+    table = plan.tables[name]
+    reads = plan.rows.reads.union(*(feature.reads for feature in plan.outputs))
+    read = {column for source, column in reads if source == name} | {table.order}
+    return protected_schema(table, [name for name, column in table.columns.items() if name in read and not column.key])
 
 
 def with_moments(spine: ir.Table, cut: Offset) -> ir.Table:

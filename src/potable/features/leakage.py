@@ -21,10 +21,10 @@ from potable.errors import PrivacyRefusal
 from potable.features import build as building
 from potable.features import spine as spines
 from potable.features.assemble import FIRST, START
-from potable.features.facts import numbered, protected_schema
+from potable.features.facts import numbered, read_schema
 from potable.features.plan import AS_OF, FeaturePlan
 from potable.features.windows import moved
-from potable.tables import KNOWN, SUBJECT, TIME, Table
+from potable.tables import KNOWN, SUBJECT, TIME
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -97,17 +97,8 @@ def _garbage(kind: pa.DataType, count: int, random: np.random.Generator) -> pa.A
 
 def _fetched(engine: Engine, files: Files, plan: FeaturePlan, name: str, sample: pa.Table) -> pa.Table:
     """All rows of the sampled subjects, with every column the plan may read."""
-    table = plan.tables[name]
-    relation = engine.read(files[name], protected_schema(table, _read_columns(plan, name, table)))
+    relation = engine.read(files[name], read_schema(plan, name))
     return collect(engine, relation.filter(relation[SUBJECT].isin(sample[SUBJECT].to_pylist())))
-
-
-def _read_columns(plan: FeaturePlan, name: str, table: Table) -> list[str]:
-    read = {column for feature in plan.features for source, column in feature.reads if source == name}
-    read |= {column for source, column in plan.rows.reads if source == name}
-    read |= {column for feature in plan.labels for source, column in feature.reads if source == name}
-    kept = {table.order} if table.order else set()
-    return [column for column in table.columns if column in read | kept and not table.columns[column].key]
 
 
 def _future(rows: pa.Table, sample: pa.Table, plan: FeaturePlan, *, embargo: bool) -> pa.ChunkedArray:

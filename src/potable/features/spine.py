@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date
 from functools import partial
+from operator import add, sub
 from typing import TYPE_CHECKING
 
 import ibis
@@ -52,13 +53,10 @@ class Funnel:
     """Rows of the dataset."""
 
     def __add__(self, other: Funnel) -> Funnel:
-        return Funnel(
-            self.seen + other.seen,
-            self.employed + other.employed,
-            self.selected + other.selected,
-            self.eligible + other.eligible,
-            self.rows + other.rows,
-        )
+        return Funnel(*map(add, astuple(self), astuple(other)))
+
+    def __sub__(self, other: Funnel) -> Funnel:
+        return Funnel(*map(sub, astuple(self), astuple(other)))
 
     @property
     def dropped(self) -> dict[str, int]:

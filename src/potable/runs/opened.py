@@ -18,6 +18,7 @@ from potable.datasets.gates import Known
 from potable.datasets.publish import Published, Spec, publish
 from potable.datasets.version import Version, commit
 from potable.features.build import Built, build
+from potable.features.standing import renew
 from potable.identity.match import normalise
 from potable.privacy import detect, roster
 from potable.privacy import pseudonyms as names
@@ -73,15 +74,27 @@ def _people(shop: Workshop) -> People:
 
 
 def build_features(shop: Workshop, step: Step, attempt: str) -> Made:
-    """`build` of the dataset's rows, bucket by bucket."""
-    plan = shop.project.plan
-    buckets = range(shop.manifest("protect", "pseudonyms").counts["buckets"])
-    files = {
-        table: {bucket: shop.files("protect", table, partition=bucket) for bucket in buckets} for table in plan.sources
-    }
-    made = build(plan, files, shop.engine, shop.lake.open.locate(f"{attempt}/rows"), scratch=shop.scratch / "build")
-    counts = {"rows_in": made.funnel.seen, "rows": made.rows}
-    return Made({"rows": made.parts}, counts, _build_facts(made))
+    """`build` of the dataset's rows: of the subjects touched since an earlier step, else of all, bucket by bucket."""
+    plan, place = shop.project.plan, shop.lake.open.locate(f"{attempt}/rows")
+    protected = {table: shop.manifest("protect", table) for table in plan.sources}
+    files = {table: since.by_bucket(shop.lake, manifest) for table, manifest in protected.items()}
+    origins = {table: manifest.fingerprint for table, manifest in protected.items()}
+    earlier = since.last(shop.lake, step)
+    standing = since.built(shop, earlier, protected) if earlier else None
+    if not earlier or not standing:
+        made = build(plan, files, shop.engine, place, scratch=shop.scratch / "build")
+        return _built(made, {"origins": origins, "stands_on": ""})
+    history = {"origins": origins, "stands_on": earlier.fingerprint}
+    renewed = renew(plan, files, shop.engine, place, scratch=shop.scratch / "build", standing=standing)
+    if renewed is None:
+        return Made({}, earlier.counts, {**earlier.facts, **history}, standing=earlier.files)
+    return _built(renewed, history)
+
+
+def _built(made: Built, history: Mapping[str, object]) -> Made:
+    return Made(
+        {"rows": made.parts}, {"rows_in": made.funnel.seen, "rows": made.rows}, {**_build_facts(made), **history}
+    )
 
 
 def _build_facts(made: Built) -> dict[str, object]:

@@ -55,8 +55,8 @@ class Step:
     """Of validate: the batches before the newest, newest first, each with the fingerprint of the step for what
     of the table's present objects had landed by then. One that was made can be built on."""
     rules: str = ""
-    """Of protect: a hash of all that decides its output but for the data. The last step of the same rules can be
-    built on."""
+    """Of protect and build: a hash of all that decides its output but for the data. The last step of the same rules
+    can be built on."""
     proves: bool = False
     """Whether it is made, whole, beside a finished one, which must be what comes out."""
 
@@ -182,7 +182,9 @@ def _build(project: Project, protect: Sequence[Step]) -> Step:
     contracts = {name: project.tables[name].model_dump(mode="json", exclude=_JUDGED) for name in used}
     literal = project.documents["features"].literal
     declared = {key: value for key, value in literal.items() if key not in ("bias", "tests")}
-    return Step("build", project.features.dataset, fingerprint(code("build"), declared, contracts, inputs), "features")
+    rules = (code("build"), declared, contracts)
+    found = fingerprint(*rules, inputs)
+    return Step("build", project.features.dataset, found, "features", rules=fingerprint(*rules))
 
 
 def _publish(project: Project, build: Step, roster: Step) -> Step:

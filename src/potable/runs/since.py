@@ -1,14 +1,14 @@
-"""What changed since an earlier step of protect, so that a step can stand on it.
+"""What changed since an earlier step of protect or build, so that a step can stand on it.
 
 Beside the steps lies a log of those that were made by the same rules, one after the other. The last one is stood on
 where its input is still there; what people are called and whom their keys lead to may have changed, and is compared.
 
-Entry: `last`, `remember`, `index_to_stand_on`, `changes`.
+Entry: `last`, `remember`, `index_to_stand_on`, `changes`, `layer`, `built`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,8 @@ import ibis.expr.types as ir
 from potable.contracts.validate import validated_schema
 from potable.engines.base import Engine, Part, scalars
 from potable.errors import EnvironmentFailure
+from potable.features import standing as built_before
+from potable.features.spine import Funnel
 from potable.identity.resolve import KEYS
 from potable.privacy import forms, pseudonyms, roster, saving
 from potable.privacy.protect import PLACES
@@ -26,6 +28,9 @@ from potable.runs.workshop import Workshop
 from potable.store.layout import Lake, step_folder
 from potable.store.log import Log
 from potable.store.manifest import Manifest, find
+
+_MOST = 0.5
+"""Share of the protected rows whose files must still be there, for the subjects of others to be looked for."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,38 @@ def layer(shop: Workshop, step: Step) -> Layer | None:
     )
     anything = bool(new - old) or changed.keys is not None or changed.names is not None
     return Layer(earlier, shop.engine.read(sorted(new - old), schema), standing, anything)
+
+
+def built(shop: Workshop, earlier: Manifest, protected: Mapping[str, Manifest]) -> built_before.Standing | None:
+    """What an earlier step of build left; None where what it was built from is gone, or mostly something else now.
+
+    Args:
+        earlier: that step, made by the same rules.
+        protected: the steps of protect as they are now, by table.
+    """
+    lake = shop.lake
+    then = {table: found(lake, "protected", table, origin) for table, origin in earlier.facts["origins"].items()}
+    files: dict[str, dict[int, list[str]]] = {}
+    stays = total = 0
+    for table, manifest in then.items():
+        if manifest is None:
+            return None
+        files[table] = by_bucket(lake, manifest)
+        now = set(protected[table].files["rows"])
+        total += manifest.rows()
+        stays += sum(file.rows for file in manifest.files["rows"] if file in now)
+    if stays < _MOST * total:
+        return None
+    counted = {name: count for name, count in earlier.facts["funnel"].items() if name != "dropped"}
+    return built_before.Standing(earlier.paths(lake.open), files, Funnel(**counted), earlier.facts["proved_on"])
+
+
+def by_bucket(lake: Lake, manifest: Manifest) -> dict[int, list[str]]:
+    """The files of a step of protect (absolute paths), by bucket."""
+    files: dict[int, list[str]] = {}
+    for file in manifest.files["rows"]:
+        files.setdefault(file.partition or 0, []).append(lake.open.locate(file.path))
+    return files
 
 
 def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Changes:
