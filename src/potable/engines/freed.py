@@ -8,6 +8,11 @@ import gc
 import pyarrow as pa
 
 
+def keep_little() -> None:
+    """Let Arrow take its memory from the C library: its own pool keeps several times of what a process ever holds."""
+    pa.set_memory_pool(pa.system_memory_pool())
+
+
 def give_back() -> None:
     """Return free memory of Arrow's pool and of the C library to the system; nothing to do elsewhere."""
     # what a step leaves behind is young; to walk all that was ever imported takes longer than most steps

@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from potable.engines.base import BatchFunction, ItemFunction
-from potable.engines.freed import give_back
+from potable.engines.freed import give_back, keep_little
 from potable.errors import EnvironmentFailure
 
 REST = 3.0
@@ -222,6 +222,7 @@ def _work(pipe: Connection) -> None:
     """Worker: for each task, a function and then items until the parent says done."""
     # the parent decides what an interrupt means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_little()
     try:
         while True:
             _serve(pipe, pipe.recv_bytes())

@@ -7,16 +7,16 @@ placeholder, not an identifier.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
-from potable.engines.base import Engine, kept, scalars, union_all
+from potable.engines.base import Engine, union_all
 
 MAX_LINKS = 10
 """Different values of one namespace a key may stand beside before it stops linking."""
-EDGES = pa.schema([("a", pa.string()), ("b", pa.string())])
-NODES = pa.schema([("node", pa.string()), ("rostered", pa.bool_())])
 
 
 def normalise(namespace: str, value: ir.StringValue) -> ir.StringValue:
@@ -32,54 +32,128 @@ def normalise(namespace: str, value: ir.StringValue) -> ir.StringValue:
     return text.nullif("")
 
 
-def nodes_of(rows: ir.Table, keys: dict[str, str], *, rostered: bool) -> ir.Table:
-    """All keys that occur in `rows` (columns to namespaces) as (node, rostered)."""
+def keyed(rows: ir.Table, keys: dict[str, str]) -> ir.Table:
+    """The keys of each record (columns to namespaces) as nodes, `namespace:value`; every combination once."""
+    # few distinct people stand behind many records
+    rows = rows.select(*keys).distinct()
+    nodes = [ibis.literal(f"{namespace}:") + normalise(namespace, rows[column]) for column, namespace in keys.items()]
+    return rows.select(**{f"_{place}": node for place, node in enumerate(nodes)}).distinct()
+
+
+def nodes_of(tables: Iterable[tuple[ir.Table, Sequence[str], bool]]) -> ir.Table:
+    """All keys as (node, rostered, links): whether a roster has it, and beside how many of one namespace it may stand.
+
+    Args:
+        tables: `keyed` records, their namespaces, and whether they are a roster's.
+    """
     found = [
-        rows.select(node=ibis.literal(f"{namespace}:") + normalise(namespace, rows[column]))
-        for column, namespace in keys.items()
+        records.select(node=records[name], rostered=ibis.literal(rostered), links=_most(namespaces, place))
+        for records, namespaces, rostered in tables
+        for place, name in enumerate(records.columns)
     ]
-    return union_all(found).filter(ibis._.node.notnull()).distinct().mutate(rostered=ibis.literal(rostered))
+    every = union_all(found).filter(ibis._.node.notnull())
+    return every.group_by("node").agg(rostered=every.rostered.any(), links=every.links.sum())
 
 
-def edges_of(rows: ir.Table, keys: dict[str, str]) -> ir.Table | None:
-    """All pairs of keys that stand in one record, as (a, b); None for tables with one key."""
-    named = [ibis.literal(f"{namespace}:") + normalise(namespace, rows[column]) for column, namespace in keys.items()]
-    pairs = [rows.select(a=named[i], b=named[j]) for i in range(len(named)) for j in range(i + 1, len(named))]
+def _most(namespaces: Sequence[str], place: int) -> int:
+    """Most keys of one namespace beside the key at a place."""
+    return max(Counter([*namespaces[:place], *namespaces[place + 1 :]]).values(), default=0)
+
+
+def shared(tables: Sequence[ir.Table], many: ir.Table) -> ir.Table:
+    """(node) of the keys that do not link, because they stand beside too many others of one namespace.
+
+    Args:
+        tables: `keyed` records.
+        many: (node) of the keys that may be among them.
+    """
+    found = [
+        records.select(a=records[one], b=records[other]).semi_join(many, [("a", "node")])
+        for records in tables
+        for one in records.columns
+        for other in records.columns
+        if one != other
+    ]
+    pairs = union_all(found).filter(ibis._.b.notnull(), ibis._.a != ibis._.b).distinct()
+    spread = pairs.mutate(other=pairs.b.split(":")[0]).group_by(["a", "other"]).agg(links=ibis._.b.nunique())
+    return spread.filter(spread.links > MAX_LINKS).select(node="a").distinct()
+
+
+def without(records: ir.Table, nodes: ir.Table) -> ir.Table:
+    """`keyed` records, null in the place of `nodes`."""
+    names = records.columns
+    for name in names:
+        gone = nodes.select(**{f"gone{name}": nodes.node})
+        records = records.left_join(gone, [(name, f"gone{name}")])
+    return records.select(**{name: ibis.ifelse(ibis._[f"gone{name}"].isnull(), ibis._[name], None) for name in names})
+
+
+def edges_of(tables: Sequence[ir.Table]) -> ir.Table | None:
+    """What links the keys of each of `keyed` records, as (a, b) with a < b; None where no table has two keys."""
+    pairs = []
+    for records in tables:
+        first, *others = records.columns
+        # each key to the first before it: as many as make the record one
+        before = records[first]
+        for name in others:
+            pairs.append(records.select(a=ibis.least(before, records[name]), b=ibis.greatest(before, records[name])))
+            before = ibis.coalesce(before, records[name])
     if not pairs:
         return None
-    every = union_all(pairs)
-    return every.filter(every.a.notnull() & every.b.notnull() & (every.a != every.b)).distinct()
-
-
-def linking(edges: ir.Table) -> tuple[ir.Table, ir.Table]:
-    """The edges that may link, and the keys that may not because they stand beside too many others."""
-    both = edges.union(edges.select(a="b", b="a")).distinct()
-    spread = both.mutate(other=both.b.split(":")[0]).group_by(["a", "other"]).agg(links=ibis._.b.nunique())
-    shared = spread.filter(spread.links > MAX_LINKS).select(node="a").distinct()
-    kept = edges.anti_join(shared, [("a", "node")])
-    return kept.anti_join(shared.view(), [("b", "node")]), shared
+    return union_all(pairs).filter(ibis._.a.notnull(), ibis._.b.notnull(), ibis._.a != ibis._.b).distinct()
 
 
 def components(nodes: ir.Table, edges: ir.Table, engine: Engine, directory: str) -> ir.Table:
     """(node, label): every node with the smallest node it is connected to.
 
-    Label propagation with pointer jumping: each round takes the smallest label among the neighbours,
-    then the label of the label; rounds grow with the logarithm of the longest chain.
+    Every node that has a smaller neighbour joins the smallest; the trees this makes are nodes of a graph with
+    far fewer edges, and so on until none is left (hooking and contraction, Shiloach and Vishkin 1982).
+
+    Args:
+        nodes: (node).
+        edges: (a, b), a < b; to be consumed once.
+        engine: runs it.
+        directory: absolute folder for intermediate files, new.
     """
-    both = kept(engine, edges.union(edges.select(a="b", b="a")).distinct(), f"{directory}/edges")
-    labels = kept(engine, nodes.select("node", label="node").distinct(), f"{directory}/labels-0")
+    levels: list[ir.Table] = []
+    edges, left = _kept(engine, edges, f"{directory}/edges-0")
+    while left:
+        place = f"{directory}/level-{len(levels)}"
+        roots = _roots(edges, engine, place)
+        levels.append(roots)
+        met = edges.left_join(roots.select(one="node", _a="label"), [("a", "one")])
+        met = met.left_join(roots.view().select(other="node", _b="label"), [("b", "other")])
+        one, other = ibis.coalesce(met._a, met.a), ibis.coalesce(met._b, met.b)
+        between = met.select(a=ibis.least(one, other), b=ibis.greatest(one, other))
+        edges, left = _kept(
+            engine, between.filter(between.a != between.b).distinct(), f"{directory}/edges-{len(levels)}"
+        )
+    if not levels:
+        return nodes.select("node", label="node")
+    *before, labels = levels
+    for number, roots in enumerate(reversed(before)):
+        moved = roots.left_join(labels.select(at="node", further="label"), [("label", "at")])
+        moved = moved.select("node", label=ibis.coalesce(moved.further, moved.label))
+        labels, _ = _kept(engine, moved.union(labels), f"{directory}/labels-{number}")
+    met = nodes.left_join(labels.select(at="node", label="label"), [("node", "at")])
+    return met.select("node", label=ibis.coalesce(met.label, met.node))
+
+
+def _roots(edges: ir.Table, engine: Engine, directory: str) -> ir.Table:
+    """(node, label) of all nodes with a smaller neighbour: the root of the tree that they join."""
+    nearest = edges.group_by(node="b").agg(label=ibis._.a.min())
+    labels, _ = _kept(engine, nearest, f"{directory}/trees-0")
     for turn in range(1, 100):
-        nearer = both.inner_join(labels, [("b", "node")]).group_by("a").agg(best=ibis._.label.min())
-        seen = labels.left_join(nearer, [("node", "a")])
-        stepped = seen.select("node", label=ibis.least(seen.label, seen.best.fill_null(seen.label)))
-        stepped = kept(engine, stepped, f"{directory}/steps-{turn}")
-        over = stepped.view().select(at="node", further="label")
-        jumped = stepped.left_join(over, [("label", "at")])
-        after = jumped.select("node", label=ibis.least(jumped.label, jumped.further.fill_null(jumped.label)))
-        after = kept(engine, after, f"{directory}/labels-{turn}")
-        moved = after.inner_join(labels.select("node", before="label"), "node")
-        changed = scalars(engine, moved.agg(n=(moved.label != moved.before).cast("int64").sum().fill_null(0)))
-        labels = after
-        if not changed["n"]:
+        met = labels.inner_join(labels.view().select(at="node", further="label"), [("label", "at")])
+        moved, count = _kept(engine, met.select("node", label=met.further), f"{directory}/moved-{turn}")
+        if not count:
             return labels
-    raise AssertionError("label propagation did not settle in 99 rounds")
+        labels, _ = _kept(engine, labels.anti_join(moved, "node").union(moved), f"{directory}/trees-{turn}")
+    raise AssertionError("a tree is deeper than 2^99")
+
+
+def _kept(engine: Engine, relation: ir.Table, directory: str) -> tuple[ir.Table, int]:
+    """`relation` computed once, and its rows."""
+    parts = engine.write(relation, directory)
+    read = engine.read([f"{directory}/{part.path}" for part in parts], relation.schema().to_pyarrow())
+    return read, sum(part.rows for part in parts)

@@ -15,8 +15,8 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from potable.engines.base import Engine, Part, kept, scalars, union_all
-from potable.identity.match import EDGES, NODES, components, edges_of, linking, nodes_of
+from potable.engines.base import Engine, Part, kept, scalars
+from potable.identity.match import MAX_LINKS, components, edges_of, keyed, nodes_of, shared, without
 from potable.tables import Table
 
 KEYS = pa.schema(
@@ -45,8 +45,7 @@ def resolve(
         directory: absolute folder in the vault for this attempt; the ledger's files are in `keys/`.
     """
     scratch = f"{directory}/scratch"
-    nodes, edges, shared = _graph(tables, rows, engine, scratch)
-    labels = components(nodes, edges, engine, scratch)
+    nodes, labels, placeholders = _graph(tables, rows, engine, scratch)
     known = ledger.mutate(node=ledger.namespace + ":" + ledger.value)
     assigned, counts = _assigned(labels, known, engine, scratch)
     rostered = labels.inner_join(nodes.filter(nodes.rostered), "node").select("label").distinct()
@@ -70,32 +69,34 @@ def resolve(
             rostered=keys.subject.nunique(where=keys.rostered),
         ),
     )
-    return Resolved(parts, {**found, **counts, "shared_keys": scalars(engine, shared.agg(n=shared.count()))["n"]})
+    return Resolved(parts, {**found, **counts, "shared_keys": placeholders})
 
 
 def _graph(
     tables: Mapping[str, Table], rows: Mapping[str, ir.Table], engine: Engine, scratch: str
-) -> tuple[ir.Table, ir.Table, ir.Table]:
-    """Nodes, linking edges and shared keys, each read once from the validated rows."""
-    found_nodes: list[ir.Table] = []
-    found_edges: list[ir.Table] = []
-    for name, table in tables.items():
-        keys = table.keys
-        if not keys:
-            continue
-        place = f"{scratch}/{name}"
-        # few distinct people stand behind many records
-        distinct = kept(engine, rows[name].select(*keys).distinct(), f"{place}/keys")
-        parts = engine.write(nodes_of(distinct, keys, rostered=table.roster is not None), f"{place}/nodes")
-        found_nodes.append(engine.read([f"{place}/nodes/{part.path}" for part in parts], NODES))
-        pairs = edges_of(distinct, keys)
-        if pairs is not None:
-            parts = engine.write(pairs, f"{place}/edges")
-            found_edges.append(engine.read([f"{place}/edges/{part.path}" for part in parts], EDGES))
-    every = union_all(found_nodes)
-    nodes = every.group_by("node").agg(rostered=every.rostered.any())
-    edges, shared = linking(union_all(found_edges or [engine.read([], EDGES)]).distinct())
-    return nodes, edges, shared
+) -> tuple[ir.Table, ir.Table, int]:
+    """(node, rostered) of all keys, (node, label) of the people they make, and how many keys do not link."""
+    records = {
+        name: kept(engine, keyed(rows[name], table.keys), f"{scratch}/{name}")
+        for name, table in tables.items()
+        if table.keys
+    }
+    found = [
+        (each, list(tables[name].keys.values()), tables[name].roster is not None) for name, each in records.items()
+    ]
+    nodes = kept(engine, nodes_of(found), f"{scratch}/nodes")
+    linked = [each for each in records.values() if len(each.columns) > 1]
+    placeholders = 0
+    if (scalars(engine, nodes.agg(most=nodes.links.max()))["most"] or 0) > MAX_LINKS:
+        many = nodes.filter(nodes.links > MAX_LINKS).select("node")
+        none = kept(engine, shared(linked, many), f"{scratch}/shared")
+        placeholders = scalars(engine, none.agg(n=none.count()))["n"]
+        linked = [without(each, none) for each in linked] if placeholders else linked
+    edges = edges_of(linked)
+    if edges is None:
+        return nodes, nodes.select("node", label="node"), placeholders
+    labels = components(nodes, edges, engine, f"{scratch}/people")
+    return nodes, kept(engine, labels, f"{scratch}/labels"), placeholders
 
 
 def _assigned(labels: ir.Table, known: ir.Table, engine: Engine, scratch: str) -> tuple[ir.Table, dict[str, int]]:

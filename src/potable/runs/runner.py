@@ -26,7 +26,7 @@ import potable
 from potable import plugins
 from potable.deployment import memory_bytes
 from potable.engines.base import Engine
-from potable.engines.freed import give_back
+from potable.engines.freed import give_back, keep_little
 from potable.errors import DataError, EnvironmentFailure, PotableError
 from potable.project import Project
 from potable.runs import checkup, opened, restricted, since
@@ -222,6 +222,7 @@ def _ingest_all(running: _Run, steps: Sequence[Step], *, fresh: bool) -> None:
     for landing in landings:
         landing.result()
     shop.landed = {step.name: shop.landed[step.name] for step in steps}
+    give_back()
 
 
 def _ingest(running: _Run, step: Step, *, fresh: bool) -> None:
@@ -361,6 +362,7 @@ def _failing(running: _Run, step: Step) -> Iterator[None]:
 def _workshop(project: Project, lake: Lake, memory: int, name: str) -> Iterator[Workshop]:
     scratch = project.root / project.platform.scratch
     scratch.mkdir(parents=True, exist_ok=True)
+    keep_little()
     engine: Engine = plugins.load("engines", project.platform.engine)(
         memory=memory, threads=project.platform.threads, scratch=scratch, **project.platform.engine_options()
     )
