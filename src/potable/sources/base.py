@@ -86,8 +86,7 @@ class Landed:
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Landed:
         """The object a batch entry describes."""
-        tables = _same(tuple(entry["tables"]))
-        return cls(**{**entry, "tables": tables, "skip": tuple(entry.get("skip", ()))})
+        return cls(**{**entry, "tables": _same(tuple(entry["tables"])), "skip": tuple(entry.get("skip", ()))})
 
     def to_entry(self) -> dict[str, Any]:
         """The object as a batch entry describes it."""

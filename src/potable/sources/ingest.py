@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
@@ -132,8 +133,8 @@ def current(log: Log, *, until: int | None = None) -> Raw:
     for number, data in log.stored():
         if until is not None and number > until:
             break
-        newest, entry = number, json.loads(data, object_hook=_object)
-        listed = {item.name: _numbered(item, number) for item in entry["objects"]}
+        newest, entry = number, json.loads(data, object_hook=partial(_object, number))
+        listed = {item.name: item for item in entry["objects"]}
         for name in [*entry["gone"], *listed]:
             if (old := objects.pop(name, None)) and _content(old) != _content(listed.get(name)):
                 former[name, _content(old)] = old.batch
@@ -157,9 +158,11 @@ def rewind(source: Source[Any], log: Log, to: int) -> Raw:
     return Raw(then.objects, number, then.state, now.former)
 
 
-def _object(entry: dict[str, Any]) -> Any:
-    """What a batch entry lists, as it is read: of hundreds of thousands of objects, the dicts would be the larger."""
-    return Landed.from_entry(entry) if "sha256" in entry and "stored" in entry else entry
+def _object(number: int, entry: dict[str, Any]) -> Any:
+    """What the entry of a batch lists, as it is read: of hundreds of thousands, dicts would be the larger."""
+    if "sha256" not in entry or "stored" not in entry:
+        return entry
+    return Landed.from_entry({**entry, "batch": entry.get("batch") or number})
 
 
 def _numbered(landed: Landed, number: int) -> Landed:
@@ -198,6 +201,9 @@ def _landed(
     waiting: set[Future[Landed]] = set()
     with ThreadPoolExecutor(threads) as pool:
         for arrival in arrivals:
+            if stays := _standing(arrival, before.get(arrival.name)):
+                yield stays
+                continue
             waiting.add(pool.submit(_land, arrival, source, store, before.get(arrival.name)))
             if len(waiting) >= 2 * threads:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -206,9 +212,16 @@ def _landed(
             yield future.result()
 
 
+def _standing(arrival: Arrival, before: Landed | None) -> Landed | None:
+    """What landed before, where size and time say that nothing changed."""
+    if not before or not arrival.stamp or arrival.stamp != before.stamp:
+        return None
+    if (before.tables, before.skip) == (arrival.tables, arrival.skip):
+        return before
+    return replace(before, tables=arrival.tables, skip=arrival.skip)
+
+
 def _land(arrival: Arrival, source: Source[Any], store: Store, before: Landed | None) -> Landed:
-    if before and arrival.stamp and arrival.stamp == before.stamp:
-        return replace(before, tables=arrival.tables, skip=arrival.skip)
     try:
         with _Copy() if arrival.far else nullcontext() as copy:
             sha256, size, start, whole = _hashed(arrival, copy)

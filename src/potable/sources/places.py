@@ -11,6 +11,7 @@ from __future__ import annotations
 import glob
 import io
 import os
+import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -75,26 +76,33 @@ class Folder:
     def __init__(self, base: Path, path: str) -> None:
         self._folder, self._default = _split(base, path)
         self.shown = str(self._folder)
+        self._prefix = self.shown.rstrip(os.sep) + os.sep
 
     def files(self, pattern: str | None) -> list[File]:
-        """The files that match."""
-        found = sorted(path for path in self._folder.glob(pattern or self._default) if path.is_file())
-        return [self._file(path) for path in found if is_data(path.name)]
+        """The files that match, in any order."""
+        found = map(self._file, self._folder.glob(pattern or self._default))
+        return [file for file in found if file and is_data(file.name.rpartition("/")[2])]
 
     def exists(self) -> bool:
         """Whether it is a folder."""
         return self._folder.is_dir()
 
-    def _file(self, path: Path) -> File:
+    def _file(self, path: Path) -> File | None:
+        """One of what may be hundreds of thousands; None for folders and links that lead nowhere."""
+        stamp = ""
         try:
             status = path.stat()
             stamp = f"{status.st_size}-{status.st_mtime_ns}"
+            if not stat.S_ISREG(status.st_mode):
+                return None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except OSError:
             # opening it will say why
-            stamp = ""
+            pass
         # file names are bytes: what is not UTF-8 in them is spelled out
-        name = os.fsencode(path.relative_to(self._folder).as_posix()).decode("utf-8", "backslashreplace")
-        return File(name, partial(_opened, path), stamp, partial(_itself, path))
+        name = os.fsencode(str(path).removeprefix(self._prefix)).decode("utf-8", "backslashreplace")
+        return File(name.replace(os.sep, "/"), partial(_opened, path), stamp, partial(_itself, path))
 
 
 class Blocks(io.RawIOBase):
