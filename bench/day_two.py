@@ -26,6 +26,8 @@ import psutil
 
 SHARE = 0.01
 AIM = 0.05
+DEAREST = 12
+"""Steps of a run that are named."""
 
 
 def main() -> None:
@@ -59,6 +61,8 @@ def main() -> None:
         for step in run["steps"]:
             verbs[step["verb"]] += step["seconds"]
         print("  " + ", ".join(f"{verb} {seconds:.1f}" for verb, seconds in verbs.items()))
+        dear = sorted(run["steps"], key=lambda step: -step["seconds"])[:DEAREST]
+        print("  most: " + ", ".join(f"{step['step']} {step['seconds']:.1f}" for step in dear))
     time, cpu, read = (second[what] / full[what] for what in ("seconds", "cpu", "read"))
     shares = f"{time:.0%} of the time, {cpu:.0%} of processor time, {read:.0%} of the bytes read"
     print(f"day two ÷ in full: {shares} (aim {AIM:.0%})")

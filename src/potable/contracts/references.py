@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import ibis
 import ibis.expr.types as ir
 
 from potable.contracts import exact, results
@@ -22,6 +23,7 @@ from potable.contracts.unique import Counted
 from potable.engines.base import scalars
 from potable.tables import Table
 
+_TIMES = "_times"
 Normalise = Callable[[str, "ir.StringValue"], "ir.StringValue"]
 """Namespace and key column to the column in the form keys are compared in; null for no key."""
 
@@ -55,7 +57,8 @@ def _same_count(own: Whole, other: Whole) -> Finding:
 def _found_there(check: Check, own: Whole, other: Whole, normalise: Normalise) -> Counted:
     mine, theirs = looked_up(check.arguments)
     there = judged(own.rows, own.table, {"ignore_row_if": "any_value_is_missing", **check.arguments})
-    asked = own.rows.filter(there)
+    # many rows refer to few others, and a key is normalised by a regular expression
+    asked = own.rows.filter(there).group_by(list(mine)).agg(**{_TIMES: ibis._.count()})
     namespaces = [_namespace(own.table, a, other.table, b) for a, b in zip(mine, theirs, strict=True)]
     keys = [f"_key_{number}" for number in range(len(mine))]
     pairs = list(zip(keys, namespaces, strict=True))
@@ -70,10 +73,12 @@ def _found_there(check: Check, own: Whole, other: Whole, normalise: Normalise) -
     ).distinct()
     lost = keyed.anti_join(known, keys)
     counts = scalars(own.engine, own.rows.agg(n=own.rows.count(), there=own.rows.count(where=there)))
-    missing = scalars(own.engine, lost.agg(n=lost.count()))["n"]
-    some = exact.table_of(lost.select(*mine).order_by(mine).limit(SHOWN), own.engine) if missing else []
-    values = [row[mine[0]] if len(mine) == 1 else [row[name] for name in mine] for row in some]
-    return Counted(int(counts["n"]), int(counts["there"]), int(missing), values)
+    missing = int(scalars(own.engine, lost.agg(n=lost[_TIMES].sum().fill_null(0)))["n"])
+    some = exact.table_of(lost.select(*mine, _TIMES).order_by(mine).limit(SHOWN), own.engine) if missing else []
+    values = [
+        row[mine[0]] if len(mine) == 1 else [row[name] for name in mine] for row in some for _ in range(row[_TIMES])
+    ]
+    return Counted(int(counts["n"]), int(counts["there"]), missing, values[:SHOWN])
 
 
 def _namespace(table: Table, column: str, other: Table, theirs: str) -> str | None:

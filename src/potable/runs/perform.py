@@ -1,0 +1,192 @@
+"""One step of a run: skipped where it is done, made and committed, proved, or failed, and told of.
+
+A step's manifest is written last and put-if-absent, so a killed run continues where it stopped, and of two runs at
+once each adopts what the other finished first. Entry: `Running`, `perform`, `failing`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from potable.engines.freed import give_back
+from potable.errors import DataError, EnvironmentFailure, PotableError
+from potable.runs import opened, restricted, since
+from potable.runs.plan import REFERENCES, Step
+from potable.runs.record import Event, Listener, State, StepRecord, Verb
+from potable.runs.workshop import Made, Workshop
+from potable.store.layout import attempt_folder
+from potable.store.manifest import Manifest, canonical, commit, find
+
+_MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
+    ("validate", ""): restricted.validate_table,
+    ("validate", REFERENCES): restricted.judge_references,
+    ("resolve", ""): restricted.resolve_subjects,
+    ("protect", "identifiers"): restricted.collect_identifiers,
+    ("protect", "pseudonyms"): restricted.make_pseudonyms,
+    ("protect", ""): opened.protect_table,
+    ("build", ""): opened.build_features,
+    ("publish", ""): opened.publish_dataset,
+}
+_FOUND = ("reasons", "checks", "drift", "nulls", "profile", "sketches", "redactions")
+"""Facts of a step that tell about data, and so come out again."""
+_SCRATCH_OUTPUTS = ("staged", "repeated", "duplicates", "scratch")
+
+
+@dataclass
+class Running:
+    """A run while it goes on."""
+
+    shop: Workshop
+    listener: Listener
+    steps: list[StepRecord] = field(default_factory=list)
+    today: date = date.min
+    """The day it was started."""
+    total: int = 0
+    changed: bool = False
+    """Whether anything came out that was not there before."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Sources are landed side by side."""
+    interrupted: threading.Event = field(default_factory=threading.Event)
+    """Set when somebody wants the run to end while sources are landed."""
+
+    def tell(self, step: Step, state: State, record: StepRecord) -> None:
+        """Tell the listener how a step is doing."""
+        self.listener(
+            Event(
+                step.verb,
+                step.label,
+                state,
+                finished=len(self.steps),
+                total=max(self.total, len(self.steps)),
+                rows=record.rows,
+                bytes=record.bytes,
+                quarantined=record.quarantined,
+                seconds=record.seconds,
+            )
+        )
+
+    def add(self, step: Step, record: StepRecord) -> None:
+        """Record a step that ended, and tell it."""
+        with self.lock:
+            self.steps.append(record)
+            self.tell(step, record.state, record)
+
+
+def perform(running: Running, step: Step, *, make: bool, again: bool) -> None:
+    """Find a step done, or make and commit it, and record it.
+
+    Args:
+        make: whether it may be made; else it must have been.
+        again: whether a finished one is made once more, which must give the same.
+
+    Raises:
+        EnvironmentFailure: E008, it may not be made and was not.
+        DataError: D005, a finished one gave another result; else what the step raises.
+    """
+    shop, begun = running.shop, time.monotonic()
+    store = step.store(shop.lake)
+    manifest = find(store, step.folder)
+    state: State = "skipped"
+    if manifest is None:
+        if not make:
+            raise EnvironmentFailure(
+                f"`{step.label}` has not run yet for what is landed now", "E008", next=f"potable run --only {step.verb}"
+            )
+        running.tell(step, "started", StepRecord(step.verb, step.label, "started"))
+        with failing(running, step):
+            manifest = _made(shop, step)
+        since.remember(shop.lake, step)
+        state, running.changed = "done", True
+    elif again and step.verb != "resolve":
+        # subject ids are drawn once and kept in the ledger, so resolve has nothing to prove
+        running.tell(step, "started", StepRecord(step.verb, step.label, "started"))
+        with failing(running, step):
+            _prove(shop, step, manifest)
+        state = "done"
+    shop.done[step.verb, step.name] = (step, manifest)
+    counts = manifest.counts
+    running.add(
+        step,
+        StepRecord(
+            step.verb,
+            step.label,
+            state,
+            step.fingerprint,
+            seconds=round(time.monotonic() - begun, 3),
+            rows_in=counts.get("rows_in", 0),
+            rows=counts.get("rows", 0),
+            quarantined=counts.get("quarantined", 0),
+            bytes=sum(file.bytes for files in manifest.files.values() for file in files),
+            layered=bool(manifest.facts.get("stands_on")),
+        ),
+    )
+
+
+def _made(shop: Workshop, step: Step) -> Manifest:
+    """Make a step, and commit it unless another run was first."""
+    return commit(step.store(shop.lake), step.folder, _attempted(shop, step))
+
+
+def _attempted(shop: Workshop, step: Step) -> Manifest:
+    """The manifest of a step made in an attempt folder of its own, not committed."""
+    store = step.store(shop.lake)
+    attempt = attempt_folder(step.folder)
+    maker = _MAKERS.get((step.verb, step.name)) or _MAKERS[step.verb, ""]
+    made = maker(shop, step, attempt)
+    give_back()
+    for output in _SCRATCH_OUTPUTS:
+        store.delete(store.list(f"{attempt}/{output}"))
+    return made.manifest(step, attempt)
+
+
+def _prove(shop: Workshop, step: Step, manifest: Manifest) -> None:
+    """Make a finished step once more, whole and in a place of its own that goes again.
+
+    Raises:
+        DataError: D005, the same inputs, declarations and code gave another result.
+    """
+    beside = replace(step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}", earlier=(), rules="", proves=True)
+    try:
+        found = _attempted(shop, beside)
+    finally:
+        zones = (beside.zone, "quarantine", "quarantine/nobody")
+        folders = [beside.folder.replace(beside.zone, zone, 1) for zone in zones]
+        for store in (beside.store(shop.lake), shop.lake.restricted):
+            for folder in folders:
+                store.delete(store.list(folder))
+    if _result(found) != _result(manifest):
+        raise DataError(
+            f"`{step.label}` made again gave another result",
+            "D005",
+            given=f"{found.counts}",
+            allowed=f"{dict(manifest.counts)}",
+            hint="was a file of the lake changed by hand, or a package replaced?",
+            state="what was there stays; the last version stays current",
+            next="potable report",
+        )
+
+
+def _result(manifest: Manifest) -> bytes:
+    """What a step must give again: its counts, its rows, what checks found, and the hashes of finished files."""
+    rows = {output: manifest.rows(output) for output in manifest.files}
+    hashes = {kind: item["sha256"] for kind, item in manifest.facts.get("files", {}).items()}
+    found = [manifest.facts.get(name) for name in _FOUND]
+    return canonical([manifest.counts, rows, hashes, found])
+
+
+@contextmanager
+def failing(running: Running, step: Step) -> Iterator[None]:
+    """Notes the step that failed, and after how long."""
+    begun = time.monotonic()
+    try:
+        yield
+    except PotableError:
+        seconds = round(time.monotonic() - begun, 3)
+        running.add(step, StepRecord(step.verb, step.label, "failed", step.fingerprint, seconds=seconds))
+        raise
