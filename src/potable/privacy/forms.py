@@ -152,10 +152,14 @@ class Opened(NamedTuple):
         """The mark of each digest, -1 where there is no such form."""
         import numpy as np
 
-        wanted = digests & ~_MARK_BITS
+        # in order, so that one search begins where the last one ended, in memory just read
+        order = np.argsort(digests)
+        wanted = digests[order] & ~_MARK_BITS
         at = np.searchsorted(self.forms, wanted)
         found = self.forms[np.minimum(at, len(self.forms) - 1)]
-        return np.where((found & ~_MARK_BITS) == wanted, found & _MARK_BITS, -1)
+        marks = np.empty(len(digests), np.int64)
+        marks[order] = np.where((found & ~_MARK_BITS) == wanted, found & _MARK_BITS, -1)
+        return marks
 
 
 @lru_cache(maxsize=2)
@@ -163,7 +167,8 @@ def _opened(forms: str, beginnings: str) -> Opened:
     import numpy as np
 
     with mapped(forms) as digests, mapped(beginnings) as bits:
-        return Opened(np.memmap(digests, np.int64, "r"), np.memmap(bits, np.uint8, "r"))
+        # as plain arrays over the same pages: a memmap passes its class on to every result, at a cost
+        return Opened(np.asarray(np.memmap(digests, np.int64, "r")), np.asarray(np.memmap(bits, np.uint8, "r")))
 
 
 @dataclass(frozen=True)
@@ -177,13 +182,17 @@ class _Search:
 
     def hits(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[int, Hit]]:
         """Every form found, with the number of its text."""
-        for starts, ends in self._runs(beginnings, sizes):
-            marks = self.opened.marks(self._digests(self.kind, starts, ends))
-            texts = self.line.text_of(starts)
-            for index in (marks >= 0).nonzero()[0].tolist():
-                number, first, last = int(texts[index]), int(starts[index]), int(ends[index])
-                start, end = self.line.in_text(number, first), self.line.in_text(number, last - 1) + 1
-                yield number, Hit(start, end, MARKS[marks[index]], self.kind, self.line, first, last)
+        import numpy as np
+
+        starts, ends = map(np.concatenate, zip(*self._runs(beginnings, sizes), strict=True))
+        marks = self.opened.marks(self._digests(self.kind, starts, ends))
+        found = (marks >= 0).nonzero()[0]
+        starts, ends = starts[found], ends[found]
+        texts = self.line.text_of(starts)
+        offsets = self.line.in_text(texts, starts), self.line.in_text(texts, ends - 1) + 1
+        columns = (column.tolist() for column in (texts, *offsets, marks[found], starts, ends))
+        for number, start, end, mark, first, last in zip(*columns, strict=True):
+            yield number, Hit(start, end, MARKS[mark], self.kind, self.line, first, last)
 
     def _runs(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[Places, Places]]:
         """Starts and ends of the runs that may be a form, by the bits of their beginnings."""
