@@ -64,7 +64,7 @@ def test_the_index_finds_exactly_the_forms_that_stand_in_a_text(identifiers, tex
         (number, kind, run, first)
         for number, (work, (_, about)) in enumerate(zip(works, texts, strict=True))
         for subject, identifier, value in identifiers
-        for kind, _, form in forms_of(identifier, value)
+        for kind, form in forms_of(identifier, value)
         if not kind.own or (subject and subject == about)
         for run, first in _runs(work, kind, form)
     }

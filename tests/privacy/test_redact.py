@@ -84,6 +84,11 @@ def test_anyones_full_name_and_ids_go_from_every_text(text, expected):
     assert redact(text, own=()) == expected
 
 
+@pytest.mark.parametrize("names", [["™"], ["™", "Anna"]])
+def test_a_name_of_signs_alone_is_what_they_fold_to(names):
+    assert redact("anna and tm, bob", [("name", name) for name in names]).endswith(" and [NAME], bob")
+
+
 def test_the_word_after_an_identifier_stays():
     assert redact("Moved to Lindenallee 136 last month", own=()) == "Moved to [ADDRESS] last month"
 

@@ -112,3 +112,23 @@ def test_no_address_survives(value, before, left, right, after, case, known):
 @given(st.text())
 def test_any_text_goes_through_and_twice_changes_nothing(text):
     _redact(text, [("full_name", "Anna Müller"), ("id", "E12")], [("full_name", "Bo Li"), ("id", "12345678")])
+
+
+PIECES = st.one_of(
+    st.sampled_from(["anna", "lee", "annas", "o'hara", "müller", "E12345", "e123456", "12345", "678", "9", "ß", "s"]),
+    st.sampled_from(["E1", "1.2.3.4", "a@b.example", "+49 151 2345678", "http://lee@x", "5 Lee Street", "Annastr. 5"]),
+    st.sampled_from(["[NAME]", "[", "passport"]),
+)
+BETWEEN = st.sampled_from(["", " ", "-", ", ", "/", ".", "\u0301", "\u200b", "\x00", "\n", "    ", "'", "@"])
+MIXED = st.lists(st.tuples(PIECES, BETWEEN), max_size=9).map(lambda parts: "".join(a + b for a, b in parts))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["name", "full_name", "email", "phone", "id", "address"]), MIXED), max_size=4),
+    st.lists(st.tuples(st.sampled_from(["full_name", "id", "email"]), MIXED), max_size=3),
+    MIXED,
+)
+def test_what_marks_leave_of_a_text_names_nobody(own, everybody, text):
+    """The index is asked only once about a text; so whatever it would find in what is left is found here."""
+    _redact(text, own, everybody)

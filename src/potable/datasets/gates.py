@@ -32,6 +32,8 @@ Patterns = Callable[["pa.Array"], Mapping[str, int]]
 _WORD = re.compile(r"[^\W_]+")
 _RUN = re.compile(r"[^\W\d_]+|\d+")
 _NO_DIGIT = re.compile("[^0-9]+")
+_DIGIT = re.compile(r"\d")
+_WRITTEN_OUT = re.compile("(?<=[aou])e")
 _UMLAUT = re.compile("[äöü]|[aou]\u0308")
 _LONGEST = 12
 """Words and numbers of the longest identifier searched for."""
@@ -240,8 +242,9 @@ def _known(batch: pa.RecordBatch) -> pa.RecordBatch:
     rows = [
         (subject, digest, kind, telling, number)
         for subject, kind, value in zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        for telling, number in [(_telling(kind, value), _number(kind, value))]
-        for digest in _digests(kind, value)
+        for parts in [_WORD.findall(_folded(value))]
+        for telling, number in [(_telling(kind, value, parts), _number(kind, value))]
+        for digest in _digests(kind, value, parts)
     ]
     columns: list[Sequence[object]] = list(zip(*rows, strict=True)) if rows else [[]] * 5
     return pa.record_batch(
@@ -279,16 +282,20 @@ def _folded(text: str) -> str:
     return "".join(char for char in decomposed if unicodedata.category(char) not in ("Mn", "Me", "Cf"))
 
 
-def _digests(kind: str, value: str) -> set[int]:
-    """What stands for an identifier: its letters and digits, umlauts in three spellings; a number's last nine."""
-    texts = {"".join(_WORD.findall(_folded(value)))}
+def _digests(kind: str, value: str, parts: Sequence[str]) -> set[int]:
+    """What stands for an identifier: its letters and digits, umlauts in three spellings; a number's last nine.
+
+    `parts` are the words of `value`, folded.
+    """
+    text = "".join(parts)
+    texts = {text}
     if not value.isascii():
         spelled = _UMLAUT.sub(lambda match: f"{match.group()[0].translate(_BARE)}e", value.lower())
         texts.add("".join(_WORD.findall(_folded(spelled))))
     if kind in _NAMES:
-        texts |= {re.sub("(?<=[aou])e", "", text) for text in texts}
+        texts |= {_WRITTEN_OUT.sub("", text) for text in texts}
     if kind == "phone":
-        digits = "".join(char for char in _folded(value) if char.isdigit()).lstrip("0")
+        digits = "".join(filter(str.isdigit, text)).lstrip("0")
         texts |= {_tail(digits)} if len(digits) >= _LONG_NUMBER else set()
     return {_digest(text) for text in texts if text}
 
@@ -315,20 +322,21 @@ def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
-def _telling(kind: str, value: str) -> bool:
+def _telling(kind: str, value: str, parts: Sequence[str]) -> bool:
     """Whether an identifier cannot also be an ordinary word or a number that occurs by chance."""
-    parts = _WORD.findall(_folded(value))
-    text = "".join(parts)
     if kind in _NAMES:
         return len(parts) > 1
+    text = "".join(parts)
     if text.isdigit():
         return len(text) >= _LONG_NUMBER
-    return "@" in value or (len(text) >= _LONG_CODE and re.search(r"\d", text) is not None)
+    return "@" in value or (len(text) >= _LONG_CODE and _DIGIT.search(text) is not None)
 
 
 def _number(kind: str, value: str) -> int | None:
+    if kind in _NAMES or kind == "email":
+        return None
     digits = _NO_DIGIT.sub("", value)
-    return int(digits) if kind not in _NAMES and kind != "email" and 0 < len(digits) <= 18 else None
+    return int(digits) if 0 < len(digits) <= 18 else None
 
 
 def _lifted(engine: Engine, table: pa.Table) -> ir.Table:

@@ -24,12 +24,11 @@ def normalise(namespace: str, value: ir.StringValue) -> ir.StringValue:
 
     E-mails are lower-cased, `*_id` and `*_no` namespaces upper-cased without separators, others trimmed.
     """
+    if namespace.endswith(("_id", "_no")):
+        # blanks are separators too, and to strip them first is dearer than all the rest
+        return value.upper().re_replace("[^A-Z0-9]", "").nullif("")
     text = value.strip()
-    if namespace == "email":
-        text = text.lower()
-    elif namespace.endswith(("_id", "_no")):
-        text = text.upper().re_replace("[^A-Z0-9]", "")
-    return text.nullif("")
+    return (text.lower() if namespace == "email" else text).nullif("")
 
 
 def keyed(rows: ir.Table, keys: dict[str, str]) -> ir.Table:

@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from potable.engines.base import Engine
 from potable.engines.places import mapped
 from potable.privacy.folding import folded
 from potable.privacy.lines import Line
-from potable.privacy.spelling import anyones, spellings
+from potable.privacy.spelling import MARK_OF, compact, spellings
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -41,6 +42,8 @@ _ID_BEGINNING = 6
 _OWN_ID_BEGINNING = 4
 _ROWS = 2_048
 """Identifiers whose forms are made together."""
+_SHARED = frozenset({"name", "full_name", "address"})
+"""Kinds of identifiers that several people have; to remember others would drive these out."""
 
 
 class Kind(IntEnum):
@@ -149,10 +152,14 @@ class Opened(NamedTuple):
         """The mark of each digest, -1 where there is no such form."""
         import numpy as np
 
-        wanted = digests & ~_MARK_BITS
+        # in order, so that one search begins where the last one ended, in memory just read
+        order = np.argsort(digests)
+        wanted = digests[order] & ~_MARK_BITS
         at = np.searchsorted(self.forms, wanted)
         found = self.forms[np.minimum(at, len(self.forms) - 1)]
-        return np.where((found & ~_MARK_BITS) == wanted, found & _MARK_BITS, -1)
+        marks = np.empty(len(digests), np.int64)
+        marks[order] = np.where((found & ~_MARK_BITS) == wanted, found & _MARK_BITS, -1)
+        return marks
 
 
 @lru_cache(maxsize=2)
@@ -160,7 +167,8 @@ def _opened(forms: str, beginnings: str) -> Opened:
     import numpy as np
 
     with mapped(forms) as digests, mapped(beginnings) as bits:
-        return Opened(np.memmap(digests, np.int64, "r"), np.memmap(bits, np.uint8, "r"))
+        # as plain arrays over the same pages: a memmap passes its class on to every result, at a cost
+        return Opened(np.asarray(np.memmap(digests, np.int64, "r")), np.asarray(np.memmap(bits, np.uint8, "r")))
 
 
 @dataclass(frozen=True)
@@ -174,13 +182,17 @@ class _Search:
 
     def hits(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[int, Hit]]:
         """Every form found, with the number of its text."""
-        for starts, ends in self._runs(beginnings, sizes):
-            marks = self.opened.marks(self._digests(self.kind, starts, ends))
-            texts = self.line.text_of(starts)
-            for index in (marks >= 0).nonzero()[0].tolist():
-                number, first, last = int(texts[index]), int(starts[index]), int(ends[index])
-                start, end = self.line.in_text(number, first), self.line.in_text(number, last - 1) + 1
-                yield number, Hit(start, end, MARKS[marks[index]], self.kind, self.line, first, last)
+        import numpy as np
+
+        starts, ends = map(np.concatenate, zip(*self._runs(beginnings, sizes), strict=True))
+        marks = self.opened.marks(self._digests(self.kind, starts, ends))
+        found = (marks >= 0).nonzero()[0]
+        starts, ends = starts[found], ends[found]
+        texts = self.line.text_of(starts)
+        offsets = self.line.in_text(texts, starts), self.line.in_text(texts, ends - 1) + 1
+        columns = (column.tolist() for column in (texts, *offsets, marks[found], starts, ends))
+        for number, start, end, mark, first, last in zip(*columns, strict=True):
+            yield number, Hit(start, end, MARKS[mark], self.kind, self.line, first, last)
 
     def _runs(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[Places, Places]]:
         """Starts and ends of the runs that may be a form, by the bits of their beginnings."""
@@ -292,47 +304,54 @@ def _made(batch: pa.RecordBatch) -> pa.RecordBatch:
 
     subjects, kinds, values = batch.columns
     found = [
-        (row, *form)
-        for row, (subject, kind, value) in enumerate(
-            zip(subjects.is_valid().to_pylist(), kinds.to_pylist(), values.to_pylist(), strict=True)
-        )
-        for form in forms_of(kind, value)
-        if subject or not form[0].own
+        _remembered(kind, value) if kind in _SHARED else forms_of(kind, value)
+        for kind, value in zip(kinds.to_pylist(), values.to_pylist(), strict=True)
     ]
-    if not found:
-        return pa.RecordBatch.from_pylist([], schema=schema())
-    rows, tables, marks, texts = zip(*found, strict=True)
+    tables, texts = zip(*chain.from_iterable(found), strict=True) if any(found) else ((), ())
+    rows = np.repeat(np.arange(len(batch)), np.fromiter(map(len, found), np.intp, len(found)))
+    numbers = np.fromiter(tables, np.int64, len(tables))
     line = Line(texts)
-    starts, ends, begins, sizes, begin_sizes = _measured(line, tables)
-    numbers = np.array(tables)
-    owners = people(subjects)[np.array(rows)]
+    starts, ends, begins, sizes, begin_sizes = _measured(line, numbers)
+    owners = people(subjects)[rows]
     digest, beginning = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)
     for kind in Kind:
         mine = (numbers == kind).nonzero()[0]
         hashed, theirs = line.spoken if kind.words else line.compact, owners[mine] if kind.own else None
         digest[mine] = digests(hashed(starts[mine], ends[mine]), kind, theirs)
         beginning[mine] = digests(hashed(starts[mine], begins[mine]), kind + _BEGINNING, theirs)
-    marked = (digest & ~_MARK_BITS) | np.array([MARKS.index(mark) for mark in marks])
+    marked = (digest & ~_MARK_BITS) | _marks(kinds)[rows]
+    # what only its owner may be called by is nobody's where there is none
+    whose = pa.array(subjects.is_valid().to_numpy(zero_copy_only=False)[rows] | (numbers < Kind.OWN_WORDS))
     columns = [marked, beginning, numbers, sizes, begin_sizes]
-    return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, schema(), strict=True)], schema=schema())
+    made = pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, schema(), strict=True)], schema=schema())
+    return made.filter(whose) if subjects.null_count else made
 
 
-@lru_cache(maxsize=4_096)
-def forms_of(kind: str, value: str) -> tuple[tuple[Kind, str, str], ...]:
-    """(table, mark, folded text) of every form of one identifier."""
-    found = [
-        (Kind.ANYONES_ID if spelling.compact else Kind.ANYONES_WORDS, spelling.mark, spelling.text.strip())
-        for spelling in anyones(kind, value)
+def _marks(kinds: pa.Array) -> npt.NDArray[np.int64]:
+    """The number of the mark that takes the place of identifiers of each of `kinds`."""
+    import numpy as np
+
+    coded = kinds.dictionary_encode()
+    known = np.array([MARKS.index(MARK_OF.get(kind, "ID")) for kind in coded.dictionary.to_pylist()], np.int64)
+    marks: npt.NDArray[np.int64] = known[coded.indices.to_numpy()]
+    return marks
+
+
+def forms_of(kind: str, value: str) -> list[tuple[Kind, str]]:
+    """(table, folded text) of every form of one identifier."""
+    everybodys, own = spellings(kind, value)
+    if not compact(kind):
+        return [(Kind.ANYONES_WORDS, text) for text in everybodys] + [(Kind.OWN_WORDS, text) for text in own]
+    number = kind == "phone"
+    return [(Kind.ANYONES_ID, text) for text in everybodys] + [
+        (Kind.OWN_NUMBER if number and text.isdigit() else Kind.OWN_ID, text) for text in own
     ]
-    for spelling in spellings(kind, value):
-        table = Kind.OWN_ID if spelling.compact else Kind.OWN_WORDS
-        if spelling.compact and spelling.mark == "PHONE" and spelling.text.isdigit():
-            table = Kind.OWN_NUMBER
-        found.append((table, spelling.mark, spelling.text.strip()))
-    return tuple(dict.fromkeys(found))
 
 
-def _measured(line: Line, tables: Sequence[Kind]) -> tuple[npt.NDArray[np.int64], ...]:
+_remembered = lru_cache(maxsize=4_096)(forms_of)
+
+
+def _measured(line: Line, tables: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ...]:
     """Start, end, end of the beginning, size and size of the beginning of each text of a line, one form each."""
     import numpy as np
 
@@ -343,11 +362,12 @@ def _measured(line: Line, tables: Sequence[Kind]) -> tuple[npt.NDArray[np.int64]
     first = np.searchsorted(texts, number) + (number > 0)
     last = np.searchsorted(texts, number, "right") - 1
     begin, end, count = starts[first], ends[last], last - first + 1
-    words = np.array([table.words for table in tables])
-    own = np.array([table.own for table in tables])
-    number_like = np.array([table is Kind.OWN_NUMBER for table in tables])
+    words = (tables == Kind.ANYONES_WORDS) | (tables == Kind.OWN_WORDS)
+    own = tables >= Kind.OWN_WORDS
     chars = end - begin
     begin_words = np.minimum(np.where(own, 1, 2), count)
-    begin_chars = np.where(number_like, chars, np.minimum(np.where(own, _OWN_ID_BEGINNING, _ID_BEGINNING), chars))
+    begin_chars = np.where(
+        tables == Kind.OWN_NUMBER, chars, np.minimum(np.where(own, _OWN_ID_BEGINNING, _ID_BEGINNING), chars)
+    )
     begins = np.where(words, ends[first + begin_words - 1], begin + begin_chars)
     return begin, end, begins, np.where(words, count, chars), np.where(words, begin_words, begin_chars)

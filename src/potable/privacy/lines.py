@@ -76,9 +76,10 @@ class Line:
         numbers: Places = self._number[places]
         return numbers
 
-    def in_text(self, text: int, place: int) -> int:
-        """The offset, in its text, of the character at `place`."""
-        return int(self.at[place] - self._texts[text])
+    def in_text(self, texts: Places, places: Places) -> Places:
+        """The offsets, each in its text, of the characters at `places`."""
+        offsets: Places = self.at[places] - self._texts[texts]
+        return offsets
 
     def spoken(self, starts: Places, ends: Places) -> Hashes:
         """Hashes of runs of words."""

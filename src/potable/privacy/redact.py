@@ -137,11 +137,8 @@ def _redacted(values: list[str], about: npt.NDArray[np.uint64], index: Index) ->
     while pending:
         works = [_barred(plain(values[number])) for number in pending]
         forms = detect.candidates(pa.array(works, pa.string()))
-        if again:
-            # marks replace whole words, so only what has a form can match anew in a changed text
-            pending, works = [pending[at] for at in sorted(forms)], [works[at] for at in sorted(forms)]
-            forms = {new: forms[old] for new, old in enumerate(sorted(forms))}
-        found = index.find(works, about[pending])
+        # marks replace whole words: of the index nothing stands in a changed text that did not before, of forms it may
+        found = {} if again else index.find(works, about[pending])
         changed = []
         for at in sorted(found.keys() | forms.keys()):
             spans = [*_known(works[at], found.get(at, ())), *_formed(works[at], forms.get(at, ()))]

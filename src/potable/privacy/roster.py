@@ -8,7 +8,9 @@ Entry: `identifiers`; `with_subject` is how any room of this slice finds whom a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from potable.engines.base import union_all
@@ -67,13 +69,16 @@ def identifiers(
         keys: (namespace, value, subject, rostered).
         normalise: the identity slice's.
     """
-    found: dict[tuple[str, ...], list[ir.Table]] = {}
+    alike: dict[_Layout, list[ir.Table]] = {}
     for name, table in tables.items():
-        if named := _named(table):
-            alike = found.setdefault(tuple(table.keys.values()), [])
-            alike += [_named_in(relation, table, named, normalise) for relation in rows.get(name, ())]
+        for layout, columns in _layouts(table):
+            alike.setdefault(layout, []).extend(_texts(relation, columns) for relation in rows.get(name, ()))
+    found: dict[tuple[str, ...], list[ir.Table]] = {}
+    for layout, relations in alike.items():
+        if relations:
+            found.setdefault(layout.namespaces, []).append(_named_in(relations, layout, normalise))
     # one join for all tables with the same keys: each holds all keys of its namespace
-    parts = [_identified(union_all(alike), namespaces, keys) for namespaces, alike in found.items() if alike]
+    parts = [_identified(union_all(named), namespaces, keys) for namespaces, named in found.items()]
     if not parts:
         return None
     # told here once, because every table that is protected asks
@@ -100,16 +105,14 @@ def _telling(known: ir.Table) -> ir.BooleanValue:
 def with_subject(rows: ir.Table, table: Table, keys: ir.Table, *, normalise: Normalise) -> ir.Table:
     """`rows` with the subject of their first known key as `_subject_id`, null where none is known."""
     columns = rows.columns
-    keyed = rows.mutate(**_normalised(rows, table, normalise))
+    texts = ((namespace, rows[column].cast("string")) for column, namespace in table.keys.items())
+    keyed = rows.mutate(**_normalised(texts, normalise))
     return _joined(keyed, list(table.keys.values()), keys).select(*columns, SUBJECT_ID)
 
 
-def _normalised(rows: ir.Table, table: Table, normalise: Normalise) -> dict[str, ir.StringValue]:
-    """The keys of each row as they are compared, as `_key_0` and so on."""
-    return {
-        f"_key_{index}": normalise(namespace, rows[column].cast("string"))
-        for index, (column, namespace) in enumerate(table.keys.items())
-    }
+def _normalised(keys: Iterable[tuple[str, ir.StringValue]], normalise: Normalise) -> dict[str, ir.StringValue]:
+    """Keys (namespace, column) as they are compared, as `_key_0` and so on."""
+    return {f"_key_{index}": normalise(namespace, column) for index, (namespace, column) in enumerate(keys)}
 
 
 def _joined(rows: ir.Table, namespaces: Sequence[str], keys: ir.Table) -> ir.Table:
@@ -125,50 +128,77 @@ def _joined(rows: ir.Table, namespaces: Sequence[str], keys: ir.Table) -> ir.Tab
     return rows.mutate(**{SUBJECT_ID: ibis.coalesce(*subjects)})
 
 
-def _named(table: Table) -> dict[str, str]:
-    """Columns of direct identifiers, with the kind of their values."""
+@dataclass(frozen=True)
+class _Layout:
+    """How the columns of a table name people; tables of one layout are read as one."""
+
+    namespaces: tuple[str, ...]
+    """Of the keys, which are the first columns."""
+    values: tuple[tuple[str, tuple[int, ...]], ...]
+    """Kinds of identifiers, and the columns each is composed of, by number."""
+
+
+def _layouts(table: Table) -> Iterator[tuple[_Layout, list[str]]]:
+    """How a table names those it is about, and how it names others, each with its columns."""
     kinds = {name: kind_of(column.declared_category or "") for name, column in table.columns.items()}
-    return {name: kind for name, kind in kinds.items() if kind}
+    others = [name for name in kinds if table.columns[name].someone_else]
+    single = [(kind, (name,)) for name, kind in kinds.items() if kind]
+    own = [(kind, names) for kind, names in single if names[0] not in others]
+    yield from _laid(table.keys, [*own, *_composed(table)])
+    # what is nobody's needs no key, and without one few are left
+    yield from _laid({}, [(kind, names) for kind, names in single if names[0] in others])
 
 
-def _named_in(rows: ir.Table, table: Table, named: Mapping[str, str], normalise: Normalise) -> ir.Table:
-    """What each of `rows` is known by (`_normalised`), and the array of identifiers `found` in it."""
-    import ibis
-
-    columns = list(dict.fromkeys([*table.keys, *named]))
-    # few distinct people stand behind many rows, so the join comes after
-    distinct = rows.select(**{name: rows[name].cast("string") for name in columns}).distinct()
-    others = {name for name, column in table.columns.items() if column.someone_else}
-    own = [(kind, distinct[name], name not in others) for name, kind in named.items()]
-    composed = [(kind, value, True) for kind, value in _composed(distinct, table)]
-    found = ibis.array(
-        [
-            ibis.struct({"kind": ibis.literal(kind), "value": value, "own": ibis.literal(mine)})
-            for kind, value, mine in (*own, *composed)
-        ]
-    )
-    return distinct.select(**_normalised(distinct, table, normalise), found=found)
+def _laid(
+    keys: Mapping[str, str], values: Sequence[tuple[str, tuple[str, ...]]]
+) -> Iterator[tuple[_Layout, list[str]]]:
+    if values:
+        columns = list(dict.fromkeys([*keys, *(name for _, names in values for name in names)]))
+        placed = tuple((kind, tuple(map(columns.index, names))) for kind, names in values)
+        yield _Layout(tuple(keys.values()), placed), columns
 
 
-def _identified(rows: ir.Table, namespaces: Sequence[str], keys: ir.Table) -> ir.Table:
-    """(subject, kind, value) of what was `found` in rows with keys of `namespaces`."""
-    import ibis
-
-    known = _joined(rows, namespaces, keys)
-    parts = known.select(subject=known[SUBJECT_ID], found=known.found.unnest())
-    subject = ibis.ifelse(parts.found["own"], parts.subject, ibis.null("string"))
-    split = parts.select(subject=subject, kind=parts.found["kind"], value=parts.found["value"].strip())
-    return split.filter(split.value.notnull() & (split.value != ""))
-
-
-def _composed(rows: ir.Table, table: Table) -> Iterator[tuple[str, ir.StringValue]]:
-    """Full names of the row's first and last names, in both orders."""
+def _composed(table: Table) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Full names of first and last names, in both orders."""
     parts = {
         wanted: [name for name, column in table.columns.items() if column.declared_category == f"user.name.{wanted}"]
         for wanted in ("first", "last")
     }
-    for first in parts["first"]:
-        for last in parts["last"]:
-            names = rows[first].strip(), rows[last].strip()
-            yield "full_name", names[0] + " " + names[1]
-            yield "full_name", names[1] + " " + names[0]
+    for first, last in product(parts["first"], parts["last"]):
+        yield "full_name", (first, last)
+        yield "full_name", (last, first)
+
+
+def _texts(rows: ir.Table, columns: Sequence[str]) -> ir.Table:
+    """Those `columns` of `rows` as texts, named by their number."""
+    return rows.select(**{f"_{number}": rows[name].cast("string") for number, name in enumerate(columns)})
+
+
+def _named_in(relations: Sequence[ir.Table], layout: _Layout, normalise: Normalise) -> ir.Table:
+    """What each row (`_texts`) is known by (`_normalised`), and the array of identifiers `found` in it."""
+    import ibis
+
+    # few distinct people stand behind many rows, so the join comes after
+    rows = union_all(relations).distinct()
+    keys = [(namespace, rows[f"_{number}"]) for number, namespace in enumerate(layout.namespaces)]
+    values = [
+        ibis.struct({"kind": ibis.literal(kind), "value": _value([rows[f"_{number}"] for number in numbers])})
+        for kind, numbers in layout.values
+    ]
+    return rows.select(**_normalised(keys, normalise), found=ibis.array(values))
+
+
+def _value(parts: Sequence[ir.StringValue]) -> ir.StringValue:
+    """An identifier composed of `parts`; null where it is empty, or one of them is null."""
+    value, *more = (part.strip() for part in parts)
+    for part in more:
+        value = (value + " " + part).strip()
+    return value.nullif("")
+
+
+def _identified(rows: ir.Table, namespaces: Sequence[str], keys: ir.Table) -> ir.Table:
+    """(subject, kind, value) of what was `found` in rows with keys of `namespaces`."""
+    known = _joined(rows, namespaces, keys)
+    parts = known.select(subject=known[SUBJECT_ID], found=known.found.unnest())
+    split = parts.select("subject", kind=parts.found["kind"], value=parts.found["value"])
+    return split.filter(split.value.notnull())

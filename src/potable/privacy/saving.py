@@ -77,7 +77,11 @@ class _Saving:
             bits = beginning.view(np.uint64) & np.uint64(len(self.bits) * 8 - 1)
             flags = np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
             np.bitwise_or.at(self.bits, bits >> np.uint64(3), flags)
-            for number, chars, begun in np.unique(np.stack([kind, size, begin_size], 1), axis=0).tolist():
+            # as one number, for to compare rows is much dearer
+            wide = int(begin_size.max(initial=0)) + 1
+            high = int(size.max(initial=0)) + 1
+            for packed in np.unique((kind.astype(np.int64) * high + size) * wide + begin_size).tolist():
+                number, chars, begun = packed // wide // high, packed // wide % high, packed % wide
                 self._sizes.setdefault(Kind(number), set()).add(chars)
                 self._begin_sizes.setdefault(Kind(number), set()).add(begun)
             yield digest.tobytes()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from potable.privacy.folding import fold, plain, words
 
@@ -35,78 +34,65 @@ _LEAST_DIGITS = 6
 """Shortest number of somebody else's that is looked for."""
 
 
-class Spelling(NamedTuple):
-    """One folded form of an identifier."""
+def spellings(kind: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What stands for `value`, folded: in a text of anybody, and in a text of its owner.
 
-    text: str
-    """With a blank before it when it is searched among words; without blanks when compact."""
-    mark: str
-    compact: bool = False
-    """Searched in the text without anything between its letters and digits."""
-
-
-def spellings(kind: str, value: str) -> tuple[Spelling, ...]:
-    """All that stands for `value` in a text of its owner."""
-    mark = MARK_OF.get(kind, "ID")
+    Ids and telephone numbers (`compact`) have neither blanks nor punctuation, all else is words. In a text of
+    anybody only forms count that no ordinary word or number has.
+    """
     if kind == "phone":
+        # what has the usual form is found in any text by detect
         tail = phone_tail(value)
-        return (Spelling(tail, mark, True),) if tail else _ids(value, mark)
-    if kind in ("name", "full_name"):
-        return tuple(Spelling(f" {text}", mark) for text in dict.fromkeys(_names(value)))
+        return (), (tail,) if tail else _filled("".join(words(value)))
     if kind == "id":
-        return (*_ids(value, mark), *_digits(value, mark))
-    return tuple(Spelling(f" {text}", mark) for text in dict.fromkeys(_phrases(value)))
+        text = "".join(words(value))
+        return _filled(text) if _coded(text) else (), _filled(text, _digits(value))
+    phrases = _phrases(value)
+    own = _names(value) if kind in ("name", "full_name") else phrases
+    return phrases if _telling(kind, value) else (), own
 
 
-def anyones(kind: str, value: str) -> tuple[Spelling, ...]:
-    """What stands for `value` in a text of anybody: only forms no ordinary word or number has."""
-    if kind == "phone" or (kind == "email" and _EMAIL.fullmatch(value)) or not identifying(kind, value):
-        # numbers and addresses of usual form are found by detect, so the automaton is spared the bulk of them
-        return ()
-    mark = MARK_OF.get(kind, "ID")
-    if kind == "id":
-        return _ids(value, mark)
-    return tuple(Spelling(f" {text}", mark) for text in dict.fromkeys(_phrases(value)))
+def compact(kind: str) -> bool:
+    """Whether identifiers of a kind are searched without anything between their letters and digits."""
+    return kind in ("phone", "id")
 
 
-def identifying(kind: str, value: str) -> bool:
-    """Whether `value` names a person by itself, and is not also an ordinary word or a small number."""
-    parts = words(value)
-    text = "".join(parts)
-    if kind in ("name", "full_name", "address"):
-        return len(parts) > 1
+def _telling(kind: str, value: str) -> bool:
+    """Whether `value` names a person by itself, is no ordinary word and has no form that detect finds."""
     if kind == "email":
-        return "@" in value and len(parts) > 1
-    digits = sum(char.isdigit() for char in text)
-    if kind == "phone":
-        return digits >= _LEAST_DIGITS
-    return digits > 0 and len(text) >= _LEAST_DIGITS
+        return not _EMAIL.fullmatch(value) and "@" in value and len(words(value)) > 1
+    if kind in ("name", "full_name", "address"):
+        return len(words(value)) > 1
+    return _coded("".join(words(value)))
+
+
+def _coded(text: str) -> bool:
+    """Whether letters and digits are a code, and no word or small number."""
+    return len(text) >= _LEAST_DIGITS and any(map(str.isdigit, text))
+
+
+def _filled(*texts: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, texts)))
 
 
 def phone_tail(value: str) -> str:
     """The last digits of a telephone number, without country code and trunk zero; empty if too few."""
-    digits = "".join(char for char in plain(value) if char.isdigit()).lstrip("0")
-    return digits[-_PHONE_TAIL:] if len(digits) >= _LEAST_OWN_DIGITS else ""
+    return _digits(value)[-_PHONE_TAIL:]
 
 
-def _ids(value: str, mark: str) -> tuple[Spelling, ...]:
-    text = "".join(words(value))
-    return (Spelling(text, mark, True),) if text else ()
+def _digits(value: str) -> str:
+    """The digits of a number or of an id such as E0012345 alone, as its owner may write them; empty if too few."""
+    digits = "".join(filter(str.isdigit, plain(value))).lstrip("0")
+    return digits if len(digits) >= _LEAST_OWN_DIGITS else ""
 
 
-def _digits(value: str, mark: str) -> tuple[Spelling, ...]:
-    """The digits of an id such as E0012345 alone, as its owner may write them."""
-    digits = "".join(char for char in plain(value) if char.isdigit()).lstrip("0")
-    return (Spelling(digits, mark, True),) if len(digits) >= _LEAST_OWN_DIGITS else ()
-
-
-def _names(value: str) -> Iterator[str]:
+def _names(value: str) -> tuple[str, ...]:
     """A name, its parts, and all their spellings."""
+    found: dict[str, None] = {}
     for phrase in _phrases(value):
-        yield phrase
-        for part in phrase.split():
-            if len(part) > 1 and not _PARTICLE.fullmatch(part):
-                yield part
+        parts = phrase.split()
+        found |= dict.fromkeys([phrase, *(part for part in parts if len(part) > 1 and not _PARTICLE.fullmatch(part))])
+    return tuple(found)
 
 
 @lru_cache(maxsize=1_024)
@@ -124,8 +110,9 @@ def _written(text: str) -> Iterator[str]:
     if not folded:
         return
     yield folded
-    if _JOINT.search(text):
-        yield fold(_JOINT.sub("", text))
+    # a sign such as ™ folds to letters, and nothing is left of it
+    if _JOINT.search(text) and (joined := fold(_JOINT.sub("", text))):
+        yield joined
     if _WRITTEN_OUT.search(folded):
         yield _WRITTEN_OUT.sub("", folded)
     if "strasse" in folded:
