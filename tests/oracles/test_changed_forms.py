@@ -12,7 +12,7 @@ from tests.oracles.test_forms import IDENTIFIERS, PEOPLE, PIECES
 from tests.privacy.known import index
 
 from potable.privacy import saving
-from potable.privacy.forms import people
+from potable.privacy.digests import people
 from potable.privacy.redact import mentioned, redacted
 
 GAPS = st.sampled_from(["", " ", " ", " ", "-", ", ", "\u0301", "\u200b", "\n", "[", "]"])

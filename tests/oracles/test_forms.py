@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.privacy.known import index
 
+from potable.privacy.digests import Kind, people
 from potable.privacy.folding import folded, plain
-from potable.privacy.forms import Kind, forms_of, people
+from potable.privacy.forms import forms_of
 
 PEOPLE = ("a", "b", None)
 PIECES = ("anna", "lee", "annas", "Lena", "o'hara", "müller", "E12345", "e123456", "12345", "678", "9", "7 ", "ß", "s")

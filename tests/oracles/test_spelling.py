@@ -8,7 +8,8 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from potable.privacy.forms import Kind, forms_of
+from potable.privacy.digests import Kind
+from potable.privacy.forms import forms_of
 
 LETTERS = "aeouäöüÄé0019XE -'.@_/+"
 TEXTS = st.text(st.sampled_from(LETTERS), min_size=1, max_size=14)

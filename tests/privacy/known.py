@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from potable.privacy import forms, saving
-from potable.privacy.forms import Index
+from potable.privacy.digests import people
+from potable.privacy.index import Index
 from potable.privacy.redact import redacted
 
 SOMEBODY = "somebody"
@@ -48,5 +49,5 @@ def redact(
 def again(text: str | None, known: Index) -> str | None:
     """A text of somebody, redacted by an index."""
     texts = pa.array([text], pa.string())
-    result: str | None = redacted(texts, forms.people(pa.array([SOMEBODY])), known).to_pylist()[0]
+    result: str | None = redacted(texts, people(pa.array([SOMEBODY])), known).to_pylist()[0]
     return result

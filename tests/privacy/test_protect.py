@@ -12,7 +12,7 @@ import pytest
 from potable.engines.base import collect
 from potable.errors import DataError, PrivacyRefusal
 from potable.privacy import roster
-from potable.privacy.forms import Index
+from potable.privacy.index import Index
 from potable.privacy.protect import Contract, People, addressed
 from potable.privacy.pseudonyms import PseudonymKey, pseudonyms
 

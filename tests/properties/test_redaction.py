@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.privacy.known import SOMEBODY, again, index
 
-from potable.privacy.forms import MARKS
+from potable.privacy.digests import MARKS
 
 NAMES = st.one_of(
     st.sampled_from(

@@ -21,7 +21,8 @@ import pyarrow as pa
 from potable.engines.base import Engine, Part, scalars
 from potable.errors import DataError
 from potable.privacy.categories import NONE
-from potable.privacy.forms import MARKS, Index
+from potable.privacy.digests import MARKS
+from potable.privacy.index import Index
 from potable.privacy.policy import Policy, Rule
 from potable.privacy.redact import Redactor
 from potable.privacy.residue import require_no_residue

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from potable.privacy import detect
+from potable.privacy.digests import MARKS, Kind, people
 from potable.privacy.folding import BARRIER, Offsets, Span, plain, visible, whole_words
-from potable.privacy.forms import MARKS, Hit, Index, Kind, people
+from potable.privacy.index import Hit, Index
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from potable.privacy.forms import Index, Kind, Shape
+from potable.privacy.digests import Kind, Shape
+from potable.privacy.index import Index
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,9 +13,6 @@ from functools import lru_cache
 
 from potable.privacy.folding import fold, plain, words
 
-OWN_SEPARATOR = "\x1f"
-"""Between kind and value where both travel in one string."""
-
 MARK_OF = {"name": "NAME", "full_name": "NAME", "email": "EMAIL", "phone": "PHONE", "address": "ADDRESS", "id": "ID"}
 """Mark by kind of identifier."""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from potable.engines.base import Engine, Part, collect, scalars
-from potable.privacy.forms import Index
+from potable.privacy.index import Index
 from potable.privacy.redact import Mentions
 from potable.privacy.roster import SUBJECT_ID, Normalise, with_subject
 from potable.tables import BUCKET, OBJECT, ORIGIN, ROW, SUBJECT, Table

@@ -28,7 +28,7 @@ from potable.features.trial import tried
 from potable.identity.match import normalise
 from potable.privacy import pseudonyms, roster
 from potable.privacy.categories import NONE
-from potable.privacy.forms import Index
+from potable.privacy.index import Index
 from potable.privacy.protect import Contract, People, addressed
 from potable.project import Project
 from potable.runs.given import Ran, batch_of, itself, shown

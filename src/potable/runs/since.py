@@ -21,6 +21,7 @@ from potable.features import standing as built_before
 from potable.features.spine import Funnel
 from potable.identity.resolve import KEYS
 from potable.privacy import forms, pseudonyms, roster, saving
+from potable.privacy.index import Index
 from potable.privacy.protect import PLACES
 from potable.privacy.standing import Standing, moved
 from potable.runs.plan import Step
@@ -39,7 +40,7 @@ class Changes:
 
     keys: ir.Table | None
     """(namespace, value) of the keys that lead to somebody else; None for none."""
-    names: forms.Index | None = field(repr=False)
+    names: Index | None = field(repr=False)
     """Forms of the identifiers that came or went; None for none."""
 
 
@@ -70,7 +71,7 @@ def found(lake: Lake, zone: str, name: str, fingerprint: str) -> Manifest | None
     return find(Step("protect", name, zone=zone).store(lake), step_folder(zone, name, fingerprint))
 
 
-def index_to_stand_on(shop: Workshop, before: Manifest, known: ir.Table, rows: int) -> forms.Index | None:
+def index_to_stand_on(shop: Workshop, before: Manifest, known: ir.Table, rows: int) -> Index | None:
     """The index of an earlier step, where identifiers only came and its files have the right size.
 
     Args:
@@ -91,10 +92,10 @@ def identified(shop: Workshop, manifest: Manifest) -> ir.Table:
     return shop.engine.read(manifest.paths(shop.lake.vault), roster.schema())
 
 
-def index_of(shop: Workshop, manifest: Manifest) -> forms.Index:
+def index_of(shop: Workshop, manifest: Manifest) -> Index:
     """The index of the identifiers that a step collected."""
     (digests,), (beginnings,) = (manifest.paths(shop.lake.vault, output) for output in ("forms", "beginnings"))
-    return forms.Index(digests, beginnings, manifest.facts["forms"])
+    return Index(digests, beginnings, manifest.facts["forms"])
 
 
 def changes(shop: Workshop, resolved: str, named: str) -> Changes | None:
@@ -220,7 +221,7 @@ def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Chan
 
     if names:
         shape = saving.save(shop.engine.stream(forms.forms(differing, shop.engine)), names, write)
-    index = forms.Index(str(folder / "forms"), str(folder / "beginnings"), shape) if names else None
+    index = Index(str(folder / "forms"), str(folder / "beginnings"), shape) if names else None
     return Changes(keys if moves else None, index)
 
 
