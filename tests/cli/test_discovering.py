@@ -73,6 +73,27 @@ def test_words_are_quoted_only_when_asked_for_and_shared(project: Path) -> None:
     assert not any(word in text for word in ("Ada", "Person1", "E00001", "@example", "2024-01"))
 
 
+def test_columns_stand_in_the_order_of_the_file(project: Path) -> None:
+    written = list(columns(project))
+    assert written == ["EmpNo", "Full Name", "Mail", "Paid On", "gross", "currency", "Cost Centre"]
+    (project / "x.ndjson").write_text('{"z": 1, "a": {"q": 2, "b": 3}}\n{"z": 1, "new": 4, "a": {"q": 5}}\n')
+    (project / "x.xml").write_text('<all><row no="1"><z>1</z><a><q>2</q><b>3</b></a></row></all>')
+    (project / "sources" / "js.yaml").write_text("source: js\ntype: json\npath: x.ndjson\n")
+    (project / "sources" / "xml.yaml").write_text(
+        "source: xml\ntype: xml\npath: x.xml\ntables: {rows: {record: /all/row}}\n"
+    )
+    for source, expected in {"js": ["z", "a_q", "a_b", "new"], "xml": ["no", "z", "a_q", "a_b"]}.items():
+        (table,) = json.loads(discover(project, "-o", "json", source=source).stdout).values()
+        assert list(table["columns"]) == expected
+
+
+@pytest.mark.parametrize("first", ["", HEAD.replace("gross,", "")], ids=["empty", "header only, with a column less"])
+def test_columns_of_further_files_are_found_too(project: Path, first: str) -> None:
+    (project / "dumps" / "0.csv").write_text(first)
+    (project / "dumps" / "b.csv").write_text("EmpNo,Region\nE99999,north\n")
+    assert {"gross", "Region"} <= columns(project).keys()
+
+
 def test_the_file_written_loads_and_keeps_its_references(project: Path) -> None:
     discover(project, "--write")
     path = project / "sources" / "pay.yaml"
@@ -111,6 +132,22 @@ def test_elements_that_repeat_are_named_and_left_out(project: Path) -> None:
     assert "# repeats in a record, so it is a table of its own: part" in result.stdout
     assert "no: {type: integer" in result.stdout and "part_kind" not in result.stdout
     assert "record: /all/slip" in result.stdout
+
+
+def test_a_table_in_which_nobody_can_be_known_is_told(project: Path) -> None:
+    assert "# key:" not in discover(project).stdout
+    (project / "dumps" / "a.csv").write_text("Ref,gross\nA-1,5\n")
+    assert "# key: which column tells who a record is about?" in discover(project).stdout
+
+
+def test_fields_of_fixed_width_are_columns(project: Path) -> None:
+    (project / "staff.txt").write_text("".join(f"E{n:04d}{20240101 + n}  \n" for n in range(28)))
+    file = "source: staff\ntype: fixed\npath: staff.txt\ntables:\n  staff:\n    widths: {no: 5, hired: 8, left: 2}\n"
+    (project / "sources" / "staff.yaml").write_text(file)
+    text = discover(project, "--write", source="staff").stdout
+    assert "wrote sources/staff.yaml" in text
+    kinds = {name: column.type for name, column in one_source(project, "staff").tables["staff"].columns.items()}
+    assert kinds == {"no": "string", "hired": "date", "left": "string"}
 
 
 def test_an_unknown_kind_of_source_is_told_with_its_place(project: Path) -> None:
@@ -157,6 +194,13 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
 def test_the_narrowest_type_that_fits_is_suggested(values: list[str | None], kind: str, form: str) -> None:
     found = suggested(pa.array(values, pa.string()))
     assert (found.type, found.format) == (kind, form)
+
+
+def test_days_without_signs_are_told_from_numbers_where_there_are_enough() -> None:
+    days = [f"2024{n % 12 + 1:02d}{n % 28 + 1:02d}" for n in range(30)]
+    assert (suggested(pa.array(days)).type, suggested(pa.array(days)).format) == ("date", "%Y%m%d")
+    assert suggested(pa.array(days[:10])).type == "integer"
+    assert suggested(pa.array([str(20240095 + n) for n in range(30)])).type == "integer"
 
 
 def test_two_columns_may_tell_records_apart_together() -> None:

@@ -70,6 +70,11 @@ def test_the_text_names_undeclared_columns_and_broken_records_but_no_one(project
     assert not any(name in text for name in ("Zoë", "Ann", "李雷", "2020-01-31"))
 
 
+def test_the_object_is_named(project: Path) -> None:
+    assert json.loads(asked(project, "-o", "json").stdout)["people"]["object"] == "a.csv"
+    assert "s.people: 4 records from a.csv" in asked(project).stdout
+
+
 def test_nothing_is_written(project: Path) -> None:
     before = sorted(project.rglob("*"))
     asked(project)

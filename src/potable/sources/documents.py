@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import TypeVar
 
@@ -86,10 +86,10 @@ class DocumentSource(FileSource[D]):
             if lost:
                 yield _lost(contract, lost)
 
-    def names(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def names(self, table: str, blob: Blob) -> Set[str] | None:
         """Labels of the document, and its text; None where it cannot be read."""
         try:
-            return frozenset(self.fields(self.tables[table], blob, frozenset({"@text"}))) | {"@text"}
+            return dict.fromkeys([*self.fields(self.tables[table], blob, frozenset({"@text"})), "@text"]).keys()
         except Unread:
             return None
 

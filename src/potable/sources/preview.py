@@ -8,7 +8,7 @@ Entry: `preview`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,8 +44,8 @@ class Preview:
 
     object: str
     """Name of the object they are in; empty when the source offers none for the table."""
-    seen: frozenset[str] | None
-    """What columns could take from the first objects, in the source's own terms; None if that cannot be known."""
+    seen: Set[str] | None
+    """What columns could take from the objects read, in the source's own terms and order; None if that is not known."""
     rows: pa.Table = field(repr=False)
     """The contract's columns and `tables.PARSING`."""
 
@@ -88,9 +88,9 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
             retryable=True,
         ) from None
     more = pa.Table.from_batches(batches, schema(source.tables[table]))
-    return Preview(
-        before.object if before else arrival.name, before.seen if before else seen, pa.concat_tables([*held, more])
-    )
+    if before and before.seen is not None:
+        seen = dict.fromkeys([*before.seen, *(seen or ())]).keys()
+    return Preview(before.object if before else arrival.name, seen, pa.concat_tables([*held, more]))
 
 
 def _first(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:

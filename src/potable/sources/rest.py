@@ -7,7 +7,7 @@ Pages are landed as received. How requests prove who asks is `credentials`, how 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -212,13 +212,13 @@ class RestSource(Source[RestTable]):
             raise missing(blob, ordinal)
         return json.dumps(records[ordinal - 1], ensure_ascii=False).encode("utf-8", "replace")
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Paths of all values in the page's first records."""
         if self.tables[table].record:
             return self._xml.observe(table, blob)
         records = [item for item in _records(self.tables[table], blob, read=json.loads) if isinstance(item, dict)]
-        found = frozenset(leaf for record in records[:_FIRST_RECORDS] for leaf in leaves(record))
-        return found if records else None
+        found = dict.fromkeys(leaf for record in records[:_FIRST_RECORDS] for leaf in leaves(record))
+        return found.keys() if records else None
 
     @property
     def _xml(self) -> XmlSource:

@@ -25,6 +25,9 @@ FEW, SHARED = 20, 20
 """Most words of a set, and records that must share each before it is quoted."""
 ENOUGH = 20
 """Values from which anything is said about all of them."""
+_DAYS = ("date", "%Y%m%d")
+_DAY = r"^(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$"
+"""Days without signs between; they are whole numbers too, but few whole numbers look so."""
 _FIT = 0.98
 """Share of the values a type must fit."""
 _DECIMAL = "decimal"
@@ -82,6 +85,7 @@ def tally(texts: pa.StringArray) -> dict[str, int]:
         "rows": len(texts),
         "filled": len(values),
         "numbered": _matching(values, r"^(0[0-9]+|[0-9]{16,})$"),
+        "days": _matching(values, _DAY),
         "exponent": _matching(values, "[eE]"),
         "negative": _matching(values, "^-"),
         f"{_MOST}scale": _longest(values, r"\.(?P<d>[0-9]+)$"),
@@ -150,7 +154,8 @@ def _type(found: Mapping[str, int], least: float) -> tuple[str, str, int]:
     scale, whole = found[f"{_MOST}scale"], found[f"{_MOST}whole"]
     decimal = 0 < scale <= 6 and not found["exponent"]
     misfits = {each: found[f"misfits {each[0]} {each[1]}"] for each in _CANDIDATES if decimal or each[0] != _DECIMAL}
-    kind, form = min(misfits, key=misfits.__getitem__)
+    days = found["days"] >= max(ENOUGH, found["filled"] * least)
+    kind, form = _DAYS if days else min(misfits, key=misfits.__getitem__)
     missed = misfits[kind, form]
     if missed > found["filled"] * (1 - least):
         return "string", "", 0

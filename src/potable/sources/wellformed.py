@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 from xml.parsers import expat
@@ -132,7 +132,7 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
         pass
 
 
-def first_records(stream: Watched, record: str) -> frozenset[str] | None:
+def first_records(stream: Watched, record: str) -> Set[str] | None:
     """Leaf and attribute paths, relative to the record, of the first records; None when there is none.
 
     Args:
@@ -143,7 +143,7 @@ def first_records(stream: Watched, record: str) -> frozenset[str] | None:
         Malformed: the document is not well-formed as far as it was read.
     """
     path: list[str] = []
-    leaves: set[str] = set()
+    leaves: dict[str, None] = {}
     is_leaf = [False]
     records = [0]
 
@@ -154,11 +154,11 @@ def first_records(stream: Watched, record: str) -> frozenset[str] | None:
         is_leaf[0] = here.startswith(record + "/")
         if here == record or is_leaf[0]:
             below = here.removeprefix(record)
-            leaves.update(f"{below}/@{local(key)}"[1:] for key in attributes if not key.startswith("xmlns"))
+            leaves.update(dict.fromkeys(f"{below}/@{local(key)}"[1:] for key in attributes if not key.startswith("xmlns")))
 
     def end(name: str) -> None:
         if is_leaf[0]:
-            leaves.add(("/" + "/".join(path)).removeprefix(record)[1:])
+            leaves[("/" + "/".join(path)).removeprefix(record)[1:]] = None
         is_leaf[0] = False
         path.pop()
 
@@ -167,7 +167,7 @@ def first_records(stream: Watched, record: str) -> frozenset[str] | None:
     for _ in _whole(parser, stream):
         if records[0] > _FIRST_RECORDS or len(leaves) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
             break
-    return frozenset(leaves) if records[0] else None
+    return leaves.keys() if records[0] else None
 
 
 class Watched(io.RawIOBase):

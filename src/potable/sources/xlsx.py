@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -104,11 +104,11 @@ class XlsxSource(FileSource[XlsxTable]):
                     return json.dumps(named, ensure_ascii=False).encode()
         raise missing(blob, ordinal)
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """The names that every sheet of the table has."""
         contract = self.tables[table]
-        found = [frozenset(filter(None, sheet.header(contract.header_rows))) for sheet in _sheets(contract, blob)]
-        return frozenset.intersection(*found) if found else None
+        found = [dict.fromkeys(filter(None, sheet.header(contract.header_rows))) for sheet in _sheets(contract, blob)]
+        return dict.fromkeys(name for name in found[0] if all(name in other for other in found)).keys() if found else None
 
 
 @dataclass(frozen=True)
