@@ -174,7 +174,11 @@ def read(path: Path, *, root: Path | None = None, environment: Mapping[str, str]
     if not path.is_file():
         hint = "an example has one to start from"
         raise ProjectError(
-            f"`{shown}` does not exist", "P001", place=Place(shown), hint=hint, next="potable init --example churn EXAMPLE"
+            f"`{shown}` does not exist",
+            "P001",
+            place=Place(shown),
+            hint=hint,
+            next="potable init --example churn EXAMPLE",
         )
     reader = _Reader(shown, root or path.parent, os.environ if environment is None else environment)
     try:

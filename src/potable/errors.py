@@ -40,7 +40,7 @@ CODES: dict[str, str] = {
     "P032": "A feature contradicts the point-in-time rules.",
     "P040": "The declarations of two files contradict each other.",
     "D001": "A table broke a check that stops the run.",
-    "D002": "A source no longer has a column its contract requires.",
+    "D002": "A source lacks a column its contract declares, or has changed in another way its contract refuses.",
     "D003": "Rows in do not equal rows out plus rows quarantined.",
     "D004": "Two records cannot be ordered in time; declare an order column.",
     "D005": "The dataset broke one of its own invariants.",

@@ -92,6 +92,15 @@ def test_columns_of_further_files_are_found_too(project: Path, first: str) -> No
     (project / "dumps" / "0.csv").write_text(first)
     (project / "dumps" / "b.csv").write_text("EmpNo,Region\nE99999,north\n")
     assert {"gross", "Region"} <= columns(project).keys()
+    discover(project, "--write")
+    # such a contract stops no run
+    assert one_source(project, "pay").tables["pay"].drift.missing_column == "warn"
+
+
+def test_where_all_files_have_all_columns_one_that_is_gone_stops_a_run(project: Path) -> None:
+    (project / "dumps" / "b.csv").write_text(HEAD)
+    discover(project, "--write")
+    assert one_source(project, "pay").tables["pay"].drift.missing_column == "fail"
 
 
 def test_the_file_written_loads_and_keeps_its_references(project: Path) -> None:
@@ -138,6 +147,24 @@ def test_a_table_in_which_nobody_can_be_known_is_told(project: Path) -> None:
     assert "# key:" not in discover(project).stdout
     (project / "dumps" / "a.csv").write_text("Ref,gross\nA-1,5\n")
     assert "# key: which column tells who a record is about?" in discover(project).stdout
+
+
+def test_amounts_are_no_keys(project: Path) -> None:
+    (project / "dumps" / "a.csv").write_text("who,gross\n" + "".join(f"E{n % 9},{n}.5\n" for n in range(30)))
+    assert "unique" not in discover(project).stdout
+
+
+def test_a_first_document_that_cannot_be_read_hides_no_columns(project: Path) -> None:
+    (project / "mail").mkdir()
+    (project / "mail" / "a.eml").write_text("")
+    for n in range(3):
+        (project / "mail" / f"b{n}.eml").write_text(f"Subject: leaving\n\nEmployee number: E{n}\nI go.\n")
+    (project / "sources" / "mail.yaml").write_text("source: mail\ntype: email\npath: mail\n")
+    found = json.loads(discover(project, "-o", "json", source="mail").stdout)["mail"]["columns"]
+    assert {"Employee number", "Subject", "@from", "@date", "@text"} == {item["path"] for item in found.values()} - {
+        "@attachments"
+    }
+    assert found["text"]["category"] == found["subject"]["category"] == "free_text"
 
 
 def test_fields_of_fixed_width_are_columns(project: Path) -> None:

@@ -29,7 +29,7 @@ from potable.privacy.categories import FREE_TEXT, is_direct
 from potable.privacy.classify import Guess, classified
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
-from potable.sources.suggest import Suggestion, keys, suggested
+from potable.sources.suggest import Suggestion, is_amount, keys, suggested
 from potable.tables import Table
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
@@ -63,6 +63,9 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
     tables = document.data.get("tables") or {name: {}}
     source = _source(document, dict.fromkeys(tables))
     columns = _offered(preview(source, base=root, rows=1))
+    if not all(columns.values()):
+        # the first record may be one that cannot be read
+        columns = _offered(preview(source, base=root, rows=rows))
     if empty := [table for table, found in columns.items() if not found]:
         raise DataError(
             f"`{name}.{empty[0]}`: no column can be seen in what the source offers",
@@ -79,6 +82,9 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
     for table, (facts, lines) in found.items():
         facts["incremental"], more = reading_on(source.tables[table], facts, source.promised(table, root))
         lines += more
+    for table, item in seen.items():
+        if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
+            found[table][1].append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
     for table, paths in left_out.items():
         found[table][1].append(f"# repeats in a record, so it is a table of its own: {', '.join(paths)}")
     text = _text(document, tables, found)
@@ -102,7 +108,10 @@ def _source(document: Document, columns: Mapping[str, Any]) -> Source[Any]:
         for name, spec in tables.items()
     }
     none = {"placeholder": {"path": model.any_path}}
-    data = {**document.data, "tables": {name: {**spec, "columns": columns[name] or none} for name, spec in kept.items()}}
+    data = {
+        **document.data,
+        "tables": {name: {**spec, "columns": columns[name] or none} for name, spec in kept.items()},
+    }
     source: Source[Any] = replace(document, data=data).model(model)
     return source
 
@@ -168,7 +177,11 @@ def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dic
     guesses = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
     likely = [*(name for name, guess in guesses.items() if guess.key), *dated]
-    told = {name: values for name, values in texts.items() if guesses[name].category != FREE_TEXT}
+    told = {
+        name: values
+        for name, values in texts.items()
+        if guesses[name].category != FREE_TEXT and not is_amount(hints[name].type)
+    }
     unique = keys(told, [name for name in likely if name in told])
     lines = ["columns:"]
     lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]

@@ -44,7 +44,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"iban|bank_?account|account_(no|number)", "user.financial.bank_account", ""),
     (r"salary|gross|(^|_)(net|pay)(_(amount|usd|eur))?$|wage|bonus|income|compensation", "user.financial.salary", ""),
     (r"rating|performance|appraisal", "user.performance", ""),
-    (r"comment|remark|note|feedback|free_?text|description", "free_text", ""),
+    (r"comment|remark|note|feedback|free_?text|description|(^|_)(text|message|body|subject)$", "free_text", ""),
     (r"diagnos|disabilit|health|sick", "user.health_and_medical", ""),
     (r"religio", "user.demographic.religious_belief", ""),
     (r"ethnic|race", "user.demographic.race_ethnicity", ""),

@@ -231,7 +231,11 @@ def _counted(rows: ir.Table, name: str, most: int, engine: Engine) -> dict[str, 
 
 def _key(rows: ir.Table, columns: Mapping[str, Profiled], count: int, engine: Engine) -> tuple[str, ...]:
     """The fewest columns, at most three, that tell all records apart; none where there are too few records."""
-    full = [name for name, column in columns.items() if column.hint.required and column.guess.category != FREE_TEXT]
+    full = [
+        name
+        for name, column in columns.items()
+        if column.hint.required and column.guess.category != FREE_TEXT and not is_amount(column.hint.type)
+    ]
     dated = [name for name in full if columns[name].hint.type in ("date", "timestamp", "integer")]
     likely = [*dict.fromkeys([*(name for name in full if columns[name].guess.key), *dated])][:_LIKELY]
     if count < ENOUGH:

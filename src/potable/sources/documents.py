@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import pyarrow as pa
 
@@ -54,6 +54,9 @@ D = TypeVar("D", bound=DocumentTable)
 class DocumentSource(FileSource[D]):
     """A folder of documents of one kind."""
 
+    offered: ClassVar[tuple[str, ...]] = ("@text",)
+    """Paths that whoever writes a contract should know of, beside the labels."""
+
     def fields(self, table: D, blob: Blob, wanted: frozenset[str]) -> Mapping[str, str]:
         """The texts of a document by path, those of `wanted` at least, where it has them.
 
@@ -87,9 +90,9 @@ class DocumentSource(FileSource[D]):
                 yield _lost(contract, lost)
 
     def names(self, table: str, blob: Blob) -> Set[str] | None:
-        """Labels of the document, and its text; None where it cannot be read."""
+        """What is offered of every document, and the labels of this one; None where it cannot be read."""
         try:
-            return dict.fromkeys([*self.fields(self.tables[table], blob, frozenset({"@text"})), "@text"]).keys()
+            return dict.fromkeys([*self.offered, *self.fields(self.tables[table], blob, frozenset({"@text"}))]).keys()
         except Unread:
             return None
 

@@ -48,6 +48,8 @@ class Preview:
     """What columns could take from the objects read, in the source's own terms and order; None if that is not known."""
     rows: pa.Table = field(repr=False)
     """The contract's columns and `tables.PARSING`."""
+    everywhere: Set[str] | None = None
+    """What all objects have of `seen`."""
 
 
 def preview(source: Source[Any], *, base: Path, rows: int) -> dict[str, Preview]:
@@ -88,9 +90,11 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
             retryable=True,
         ) from None
     more = pa.Table.from_batches(batches, schema(source.tables[table]))
+    everywhere = seen
     if before and before.seen is not None:
+        everywhere = before.everywhere if seen is None else seen & (before.everywhere or set())
         seen = dict.fromkeys([*before.seen, *(seen or ())]).keys()
-    return Preview(before.object if before else arrival.name, seen, pa.concat_tables([*held, more]))
+    return Preview(before.object if before else arrival.name, seen, pa.concat_tables([*held, more]), everywhere)
 
 
 def _first(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:

@@ -66,6 +66,11 @@ def tells_of_changes(name: str) -> bool:
     return bool(_CHANGED.fullmatch(name))
 
 
+def is_amount(kind: str) -> bool:
+    """Whether values of a type measure something, so that they tell records apart by chance only."""
+    return kind.startswith((_DECIMAL, "float"))
+
+
 def suggested(texts: pa.StringArray) -> Suggestion:
     """What the values of a column bear out.
 

@@ -154,7 +154,9 @@ def first_records(stream: Watched, record: str) -> Set[str] | None:
         is_leaf[0] = here.startswith(record + "/")
         if here == record or is_leaf[0]:
             below = here.removeprefix(record)
-            leaves.update(dict.fromkeys(f"{below}/@{local(key)}"[1:] for key in attributes if not key.startswith("xmlns")))
+            leaves.update(
+                dict.fromkeys(f"{below}/@{local(key)}"[1:] for key in attributes if not key.startswith("xmlns"))
+            )
 
     def end(name: str) -> None:
         if is_leaf[0]:

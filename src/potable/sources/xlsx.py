@@ -108,7 +108,9 @@ class XlsxSource(FileSource[XlsxTable]):
         """The names that every sheet of the table has."""
         contract = self.tables[table]
         found = [dict.fromkeys(filter(None, sheet.header(contract.header_rows))) for sheet in _sheets(contract, blob)]
-        return dict.fromkeys(name for name in found[0] if all(name in other for other in found)).keys() if found else None
+        return (
+            dict.fromkeys(name for name in found[0] if all(name in other for other in found)).keys() if found else None
+        )
 
 
 @dataclass(frozen=True)
