@@ -233,8 +233,15 @@ def test_days_without_signs_are_told_from_numbers_where_there_are_enough() -> No
 def test_two_columns_may_tell_records_apart_together() -> None:
     days = pa.array([f"2024-01-{n % 25 + 1:02d}" for n in range(50)])
     people = pa.array([f"E{n // 25}" for n in range(50)])
-    assert keys({"note": pa.array(["x"] * 50), "day": days, "who": people}, ["who", "day"]) == ("who", "day")
-    assert keys({"day": days.slice(0, 5)}, ["day"]) == ()
+    assert keys({"note": pa.array(["x"] * 50), "day": days, "who": people}, ["who"], ["day"]) == ("who", "day")
+    assert keys({"day": days.slice(0, 5)}, [], ["day"]) == ()
+
+
+def test_a_moment_alone_is_a_key_only_where_nothing_else_is() -> None:
+    moments = pa.array([f"2024-01-01 10:00:{n:02d}" for n in range(50)])
+    numbers = pa.array([str(n) for n in range(50)])
+    assert keys({"said_at": moments, "id": numbers}, [], ["said_at"]) == ("id",)
+    assert keys({"said_at": moments}, [], ["said_at"]) == ("said_at",)
 
 
 def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:

@@ -176,13 +176,13 @@ def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dic
     hints = {name: suggested(values) for name, values in texts.items()}
     guesses = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
-    likely = [*(name for name, guess in guesses.items() if guess.key), *dated]
+    keyed = [name for name, guess in guesses.items() if guess.key]
     told = {
         name: values
         for name, values in texts.items()
         if guesses[name].category != FREE_TEXT and not is_amount(hints[name].type)
     }
-    unique = keys(told, [name for name in likely if name in told])
+    unique = keys(told, *([name for name in names if name in told] for names in (keyed, dated)))
     lines = ["columns:"]
     lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
     lines += [f"unique: [{', '.join(unique)}]  # tells all {rows.num_rows:,} records apart"] if unique else []

@@ -30,7 +30,7 @@ from potable.sources.base import Blob, Source
 from potable.sources.groups import grouped, parse_group
 from potable.sources.groups import schema as landed_schema
 from potable.sources.ingest import current
-from potable.sources.suggest import ENOUGH, FEW, SHARED, Suggestion, added, concluded, tally
+from potable.sources.suggest import ENOUGH, FEW, SHARED, Suggestion, added, concluded, is_amount, tally
 from potable.sources.typed import convert
 from potable.tables import Column, Table
 
@@ -236,11 +236,15 @@ def _key(rows: ir.Table, columns: Mapping[str, Profiled], count: int, engine: En
         for name, column in columns.items()
         if column.hint.required and column.guess.category != FREE_TEXT and not is_amount(column.hint.type)
     ]
-    dated = [name for name in full if columns[name].hint.type in ("date", "timestamp", "integer")]
-    likely = [*dict.fromkeys([*(name for name in full if columns[name].guess.key), *dated])][:_LIKELY]
+    keyed = [name for name in full if columns[name].guess.key]
+    dated = [name for name in full if columns[name].hint.type in ("date", "timestamp") and name not in keyed]
+    others = [name for name in full if name not in {*keyed, *dated}]
+    numbered = [name for name in others if columns[name].hint.type == "integer"]
+    likely = [*keyed, *dated, *numbered][:_LIKELY]
     if count < ENOUGH:
         return ()
-    for name in [*likely, *(name for name in full if name not in likely)]:
+    # a moment tells records apart by chance
+    for name in [*keyed, *others, *dated]:
         if columns[name].distinct == count:
             return (name,)
     for names in _together(likely):

@@ -130,14 +130,16 @@ def concluded(found: Mapping[str, int], *, distinct: int, least: float = _FIT) -
     return Suggestion(kind, form, filled == rows >= ENOUGH, at_least_zero=nonnegative, evidence=evidence)
 
 
-def keys(columns: Mapping[str, pa.StringArray], likely: Sequence[str]) -> tuple[str, ...]:
+def keys(columns: Mapping[str, pa.StringArray], keyed: Sequence[str], dated: Sequence[str]) -> tuple[str, ...]:
     """The fewest columns, one or two, that tell all records apart; none where there are too few records.
 
     Args:
         columns: the cells by column, all of one length.
-        likely: columns to try first: what tells people, documents and days apart.
+        keyed: columns that tell people and documents apart, which are tried first.
+        dated: columns that tell days apart, which are tried last: alone they do so by chance.
     """
-    order = [*likely, *(name for name in columns if name not in likely)]
+    likely = [*keyed, *dated]
+    order = [*keyed, *(name for name in columns if name not in likely), *dated]
     rows = len(next(iter(columns.values()), ()))
     if rows < ENOUGH:
         return ()
