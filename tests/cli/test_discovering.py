@@ -177,6 +177,11 @@ def test_fields_of_fixed_width_are_columns(project: Path) -> None:
     assert kinds == {"no": "string", "hired": "date", "left": "string"}
 
 
+def test_a_name_that_two_columns_have_is_told(project: Path) -> None:
+    (project / "dumps" / "a.csv").write_text("EmpNo,day,day\nE1,1,2\n")
+    assert "# more than one column has this name: day\n" in discover(project).stdout
+
+
 def test_an_unknown_kind_of_source_is_told_with_its_place(project: Path) -> None:
     (project / "sources" / "k.yaml").write_text("source: k\ntype: kafkaa\n")
     with pytest.raises(ProjectError) as failure:

@@ -33,6 +33,7 @@ from potable.sources.suggest import Suggestion, is_amount, keys, suggested
 from potable.tables import Table
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
+_REPEATS = "repeats in a record, so it is a table of its own"
 _SAMPLE = 500
 """Values a category is told from."""
 
@@ -86,7 +87,8 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             found[table][1].append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
     for table, paths in left_out.items():
-        found[table][1].append(f"# repeats in a record, so it is a table of its own: {', '.join(paths)}")
+        many = "more than one column has this name" if source.fixed_columns else _REPEATS
+        found[table][1].append(f"# {many}: {', '.join(paths)}")
     text = _text(document, tables, found)
     if write:
         (root / document.path).write_text(marked(document.path, text), encoding="utf-8")
