@@ -171,7 +171,7 @@ class RestSource(Source[RestTable]):
                 else:
                     page = JsonPage(body, headers, read_page(body), table.records)
                     if not isinstance(page.at(table.records), list):
-                        raise Astray(f"a page has no list at `{table.records}`")
+                        raise Astray(*_no_list(page, table.records))
                     _require(table, page.listed, needed)
                 check(page)
                 return page
@@ -182,7 +182,8 @@ class RestSource(Source[RestTable]):
         try:
             yield from walk(table.pagination, url, fetch)
         except Astray as astray:
-            raise failure(self.source, astray.why, retryable=astray.retryable) from None
+            why = f"`{table.endpoint}`: {astray.why}"
+            raise failure(self.source, why, retryable=astray.retryable, hint=astray.hint) from None
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """Typed batches of one page."""
@@ -224,6 +225,13 @@ class RestSource(Source[RestTable]):
     def _xml(self) -> XmlSource:
         """The tables in XML, as if their pages were files."""
         return _as_xml(self.source, {name: table for name, table in self.tables.items() if table.record})
+
+
+def _no_list(page: Page, records: str) -> tuple[str, str]:
+    """What is said of a page without records, and what helps."""
+    alone = isinstance(page.at(""), list)
+    why = f"a page has no list at `{records}`" if records else "a page is no list"
+    return why, 'the page itself is a list: `records: ""`' if alone else "`records` leads to the list in a page"
 
 
 def below_the_source(endpoint: str) -> str:
