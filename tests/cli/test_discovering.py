@@ -242,6 +242,16 @@ def test_two_columns_may_tell_records_apart_together() -> None:
     assert keys({"day": days.slice(0, 5)}, [], ["day"]) == ()
 
 
+def test_a_number_of_records_is_a_key_before_one_of_people_and_a_name_never(project: Path) -> None:
+    rows = "".join(f"p{n}@example.org,Person {n},{n}\n" for n in range(30))
+    (project / "dumps" / "a.csv").write_text("mail,name,review_id\n" + rows)
+    assert "unique: [review_id]" in discover(project).stdout
+    (project / "dumps" / "a.csv").write_text(
+        "name,half\n" + "".join(f"{line.split(',')[1]},{n % 2}\n" for n, line in enumerate(rows.splitlines()))
+    )
+    assert "unique" not in discover(project).stdout
+
+
 def test_a_moment_alone_is_a_key_only_where_nothing_else_is() -> None:
     moments = pa.array([f"2024-01-01 10:00:{n:02d}" for n in range(50)])
     numbers = pa.array([str(n) for n in range(50)])

@@ -29,7 +29,7 @@ from potable.privacy.categories import FREE_TEXT, is_direct
 from potable.privacy.classify import Guess, classified
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
-from potable.sources.suggest import Suggestion, is_amount, keys, suggested
+from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records, suggested
 from potable.tables import Table
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
@@ -179,12 +179,11 @@ def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dic
     guesses = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
     keyed = [name for name, guess in guesses.items() if guess.key]
+    numbered = [name for name in texts if name not in keyed and numbers_records(name)]
     told = {
-        name: values
-        for name, values in texts.items()
-        if guesses[name].category != FREE_TEXT and not is_amount(hints[name].type)
+        name: values for name, values in texts.items() if guesses[name].may_be_key and not is_amount(hints[name].type)
     }
-    unique = keys(told, *([name for name in names if name in told] for names in (keyed, dated)))
+    unique = keys(told, *([name for name in names if name in told] for names in ([*numbered, *keyed], dated)))
     lines = ["columns:"]
     lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
     lines += [f"unique: [{', '.join(unique)}]  # tells all {rows.num_rows:,} records apart"] if unique else []

@@ -23,14 +23,13 @@ from potable.contracts.validate import Contract, Places, validate
 from potable.engines.base import Engine, collect, scalars
 from potable.errors import EnvironmentFailure
 from potable.privacy import detect
-from potable.privacy.categories import FREE_TEXT
 from potable.privacy.classify import Guess, guessed
 from potable.project import Project
 from potable.sources.base import Blob, Source
 from potable.sources.groups import grouped, parse_group
 from potable.sources.groups import schema as landed_schema
 from potable.sources.ingest import current
-from potable.sources.suggest import ENOUGH, FEW, SHARED, Suggestion, added, concluded, is_amount, tally
+from potable.sources.suggest import ENOUGH, FEW, SHARED, Suggestion, added, concluded, is_amount, numbers_records, tally
 from potable.sources.typed import convert
 from potable.tables import Column, Table
 
@@ -234,7 +233,7 @@ def _key(rows: ir.Table, columns: Mapping[str, Profiled], count: int, engine: En
     full = [
         name
         for name, column in columns.items()
-        if column.hint.required and column.guess.category != FREE_TEXT and not is_amount(column.hint.type)
+        if column.hint.required and column.guess.may_be_key and not is_amount(column.hint.type)
     ]
     keyed = [name for name in full if columns[name].guess.key]
     dated = [name for name in full if columns[name].hint.type in ("date", "timestamp") and name not in keyed]
@@ -244,7 +243,7 @@ def _key(rows: ir.Table, columns: Mapping[str, Profiled], count: int, engine: En
     if count < ENOUGH:
         return ()
     # a moment tells records apart by chance
-    for name in [*keyed, *others, *dated]:
+    for name in [*filter(numbers_records, others), *keyed, *others, *dated]:
         if columns[name].distinct == count:
             return (name,)
     for names in _together(likely):

@@ -42,6 +42,7 @@ _CHANGED = re.compile(
     r"|(updated|modified|changed|recorded)"
 )
 """Names of columns that a system sets whenever it writes a record; of those set once, as `created_at`, none."""
+_NUMBERS = re.compile(r"(.*_)?(id|uuid|guid)")
 _MOST = "most "
 """How the names of counts begin that are the most of any value."""
 
@@ -64,6 +65,11 @@ class Suggestion:
 def tells_of_changes(name: str) -> bool:
     """Whether a column, by its name in snake_case, tells when a record was changed or recorded."""
     return bool(_CHANGED.fullmatch(name))
+
+
+def numbers_records(name: str) -> bool:
+    """Whether a column, by its name in snake_case, tells records apart, and not what they are about."""
+    return bool(_NUMBERS.fullmatch(name))
 
 
 def is_amount(kind: str) -> bool:
