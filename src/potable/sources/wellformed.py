@@ -133,7 +133,9 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
 
 
 def first_records(stream: Watched, record: str) -> Set[str] | None:
-    """Leaf and attribute paths, relative to the record, of the first records; None when there is none.
+    """Attributes and elements with a value of the first records, relative to the record; None when there is none.
+
+    Elements that have children have a value where text stands beside them.
 
     Args:
         stream: a watched document.
@@ -145,6 +147,7 @@ def first_records(stream: Watched, record: str) -> Set[str] | None:
     path: list[str] = []
     leaves: dict[str, None] = {}
     is_leaf = [False]
+    worded = [False]
     records = [0]
 
     def start(name: str, attributes: dict[str, str]) -> None:
@@ -152,20 +155,25 @@ def first_records(stream: Watched, record: str) -> Set[str] | None:
         here = "/" + "/".join(path)
         records[0] += here == record
         is_leaf[0] = here.startswith(record + "/")
+        worded.append(False)
         if here == record or is_leaf[0]:
             below = here.removeprefix(record)
             leaves.update(
                 dict.fromkeys(f"{below}/@{local(key)}"[1:] for key in attributes if not key.startswith("xmlns"))
             )
 
+    def words(text: str) -> None:
+        worded[-1] = worded[-1] or not text.isspace()
+
     def end(name: str) -> None:
-        if is_leaf[0]:
+        own = worded.pop() and ("/" + "/".join(path)).startswith(record + "/")
+        if is_leaf[0] or own:
             leaves[("/" + "/".join(path)).removeprefix(record)[1:]] = None
         is_leaf[0] = False
         path.pop()
 
     parser = new_parser("utf-8")
-    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, words
     for _ in _whole(parser, stream):
         if records[0] > _FIRST_RECORDS or len(leaves) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
             break
