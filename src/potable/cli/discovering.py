@@ -18,7 +18,6 @@ from typing import Any
 import pyarrow as pa
 from ruamel.yaml import YAML
 
-from potable import plugins
 from potable.cli.reading import reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
@@ -27,6 +26,7 @@ from potable.declarations import Document, own_variables, read
 from potable.errors import DataError, ProjectError
 from potable.privacy.categories import FREE_TEXT, is_direct
 from potable.privacy.classify import Guess, classified
+from potable.project import connector
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
 from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records, suggested
@@ -99,11 +99,7 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
 
 def _source(document: Document, columns: Mapping[str, Any]) -> Source[Any]:
     """The source with other columns than its file declares; a table for which none are given has one without values."""
-    try:
-        model = plugins.load("sources", str(document.data.get("type")))
-    except ProjectError as failure:
-        failure.place = document.place("type")
-        raise
+    model = connector(document)
     tables = document.data.get("tables") or dict.fromkeys(columns)
     kept = {
         name: {key: value for key, value in (spec or {}).items() if key not in _LEFT_ASIDE}

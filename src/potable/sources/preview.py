@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from potable.errors import EnvironmentFailure
+from potable.errors import DataError, EnvironmentFailure
 from potable.sources.base import Arrival, Blob, Source
 from potable.sources.typed import schema
 
@@ -82,6 +82,11 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
     try:
         batches = list(_first(source.parse(table, blob), wanted))
         seen = source.names(table, blob)
+    except DataError as failure:
+        # it says what becomes of a landed object
+        failure.hint = "is it damaged, or is something else said of it in the source's file than it is?"
+        failure.state, failure.next = "nothing was landed", f"potable source preview {source.source}"
+        raise
     except OSError as failure:
         raise EnvironmentFailure(
             f"source `{source.source}`: `{source.naming.told(arrival.name)}` cannot be read ({type(failure).__name__})",

@@ -169,7 +169,7 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[_Sheet]:
                 name for name in names if fnmatchcase(name, table.sheet)
             ]
         if not wanted:
-            raise Refused("it has no such sheet")
+            raise Refused(f"it has no such sheet as `{table.sheet}`")
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         for name in wanted:
             errors = package.errors(name)
