@@ -172,14 +172,10 @@ def read(path: Path, *, root: Path | None = None, environment: Mapping[str, str]
     """
     shown = str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
     if not path.is_file():
-        hint = "an example has one to start from"
-        raise ProjectError(
-            f"`{shown}` does not exist",
-            "P001",
-            place=Place(shown),
-            hint=hint,
-            next="potable init --example churn EXAMPLE",
-        )
+        missing = ProjectError(f"`{shown}` does not exist", "P001", place=Place(shown))
+        if Path(shown).parent.name != "envs":
+            missing.hint, missing.next = "an example has one to start from", "potable init --example churn EXAMPLE"
+        raise missing
     reader = _Reader(shown, root or path.parent, os.environ if environment is None else environment)
     try:
         node = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8-sig"))

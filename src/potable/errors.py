@@ -36,7 +36,7 @@ CODES: dict[str, str] = {
     "P020": "A check is not known or its arguments are wrong.",
     "P021": "A test names something that is not there, or gives a value that does not fit.",
     "P030": "A feature cannot be parsed.",
-    "P031": "A feature names a table or column that does not exist.",
+    "P031": "A name leads nowhere: the project has no such source, table, column, dataset or batch.",
     "P032": "A feature contradicts the point-in-time rules.",
     "P040": "The declarations of two files contradict each other.",
     "D001": "A table broke a check that stops the run.",

@@ -104,7 +104,10 @@ def load(
     root = root.resolve()
     if not (root / "potable.yaml").is_file():
         raise ProjectError(
-            "this is not a project folder: it has no potable.yaml", "P001", given=str(root), next="potable init"
+            "this is not a project folder: it has no potable.yaml",
+            "P001",
+            given=str(root),
+            next="potable init DIRECTORY",
         )
     known = own_variables(root) if variables is None else variables
     reader = _Reader(root, _Unset(known) if offline else known)
