@@ -58,7 +58,11 @@ def only(tmp_path: Path, text: str | bytes, **environment: str) -> PotableError:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match=r"potable\.yaml` does not exist") as caught:
         read(tmp_path / "potable.yaml", root=tmp_path)
-    assert caught.value.code == "P001"
+    assert caught.value.code == "P001" and caught.value.next == "potable init --example churn EXAMPLE"
+    with pytest.raises(ProjectError) as caught:
+        read(tmp_path / "envs" / "prod.yaml", root=tmp_path)
+    # no example has that
+    assert (caught.value.hint, caught.value.next) == ("", "")
 
 
 def test_a_duplicate_key_names_both_places(tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ class Document:
                 allowed=", ".join(sorted(known)),
             )
         if kind == "missing":
-            return ProjectError(f"`{name}` is missing", "P004", place=self.place(*loc, of_key=True))
+            hint = "`potable source discover` writes the columns a source has" if loc[-1] == "columns" else ""
+            return ProjectError(f"`{name}` is missing", "P004", place=self.place(*loc, of_key=True), hint=hint)
         inner = error.get("ctx", {}).get("error")
         if isinstance(inner, ProjectError):
             inner.place = inner.place or self.place(*loc)
@@ -171,7 +172,10 @@ def read(path: Path, *, root: Path | None = None, environment: Mapping[str, str]
     """
     shown = str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
     if not path.is_file():
-        raise ProjectError(f"`{shown}` does not exist", "P001", place=Place(shown), next="potable init")
+        missing = ProjectError(f"`{shown}` does not exist", "P001", place=Place(shown))
+        if Path(shown).parent.name != "envs":
+            missing.hint, missing.next = "an example has one to start from", "potable init --example churn EXAMPLE"
+        raise missing
     reader = _Reader(shown, root or path.parent, os.environ if environment is None else environment)
     try:
         node = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8-sig"))

@@ -104,7 +104,10 @@ def load(
     root = root.resolve()
     if not (root / "potable.yaml").is_file():
         raise ProjectError(
-            "this is not a project folder: it has no potable.yaml", "P001", given=str(root), next="potable init"
+            "this is not a project folder: it has no potable.yaml",
+            "P001",
+            given=str(root),
+            next="potable init DIRECTORY",
         )
     known = own_variables(root) if variables is None else variables
     reader = _Reader(root, _Unset(known) if offline else known)
@@ -115,6 +118,23 @@ def load(
     raise_all(reader.errors)
     assert platform and policy and features
     return replace(_checked(root, reader, platform, sources, policy, features), as_of=as_of)
+
+
+def connector(document: Document) -> type[Source[Any]]:
+    """The class that reads a source's kind of system.
+
+    Raises:
+        ProjectError: P004 its `type` is missing, P005 no connector of that name is installed.
+    """
+    try:
+        kind = document.data.get("type")
+        found: type[Source[Any]] = plugins.load("sources", str(kind or ""))
+    except ProjectError as failure:
+        failure.place = document.place("type")
+        if not kind:
+            failure.problem, failure.code = "`type` is missing: what kind of system is it?", "P004"
+        raise
+    return found
 
 
 def one_source(root: Path, name: str) -> Source[Any]:
@@ -222,9 +242,8 @@ class _Reader:
             place = document.place("source")
             self.errors.append(ProjectError(f"`source` must be the file's name, `{stem}`", "P005", place=place))
         try:
-            model = plugins.load("sources", str(document.data.get("type")))
+            model = connector(document)
         except ProjectError as failure:
-            failure.place = document.place("type")
             self.errors.append(failure)
             return None
         source: Source[Any] | None = self.model(document, model)

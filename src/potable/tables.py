@@ -361,6 +361,11 @@ class Table(Declaration):
         return {name: column.key for name, column in self.columns.items() if column.key}
 
     @property
+    def tells_who(self) -> bool:
+        """Whether a key says who its records are about."""
+        return any(column.key and not column.someone_else for column in self.columns.values())
+
+    @property
     def schema(self) -> pa.Schema:
         """Arrow schema of the typed columns."""
         return pa.schema([(name, column.arrow) for name, column in self.columns.items()])

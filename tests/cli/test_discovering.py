@@ -73,6 +73,36 @@ def test_words_are_quoted_only_when_asked_for_and_shared(project: Path) -> None:
     assert not any(word in text for word in ("Ada", "Person1", "E00001", "@example", "2024-01"))
 
 
+def test_columns_stand_in_the_order_of_the_file(project: Path) -> None:
+    written = list(columns(project))
+    assert written == ["EmpNo", "Full Name", "Mail", "Paid On", "gross", "currency", "Cost Centre"]
+    (project / "x.ndjson").write_text('{"z": 1, "a": {"q": 2, "b": 3}}\n{"z": 1, "new": 4, "a": {"q": 5}}\n')
+    (project / "x.xml").write_text('<all><row no="1"><z>1</z><a><q>2</q><b>3</b></a></row></all>')
+    (project / "sources" / "js.yaml").write_text("source: js\ntype: json\npath: x.ndjson\n")
+    (project / "sources" / "xml.yaml").write_text(
+        "source: xml\ntype: xml\npath: x.xml\ntables: {rows: {record: /all/row}}\n"
+    )
+    for source, expected in {"js": ["z", "a_q", "a_b", "new"], "xml": ["no", "z", "a_q", "a_b"]}.items():
+        (table,) = json.loads(discover(project, "-o", "json", source=source).stdout).values()
+        assert list(table["columns"]) == expected
+
+
+@pytest.mark.parametrize("first", ["", HEAD.replace("gross,", "")], ids=["empty", "header only, with a column less"])
+def test_columns_of_further_files_are_found_too(project: Path, first: str) -> None:
+    (project / "dumps" / "0.csv").write_text(first)
+    (project / "dumps" / "b.csv").write_text("EmpNo,Region\nE99999,north\n")
+    assert {"gross", "Region"} <= columns(project).keys()
+    discover(project, "--write")
+    # such a contract stops no run
+    assert one_source(project, "pay").tables["pay"].drift.missing_column == "warn"
+
+
+def test_where_all_files_have_all_columns_one_that_is_gone_stops_a_run(project: Path) -> None:
+    (project / "dumps" / "b.csv").write_text(HEAD)
+    discover(project, "--write")
+    assert one_source(project, "pay").tables["pay"].drift.missing_column == "fail"
+
+
 def test_the_file_written_loads_and_keeps_its_references(project: Path) -> None:
     discover(project, "--write")
     path = project / "sources" / "pay.yaml"
@@ -111,6 +141,45 @@ def test_elements_that_repeat_are_named_and_left_out(project: Path) -> None:
     assert "# repeats in a record, so it is a table of its own: part" in result.stdout
     assert "no: {type: integer" in result.stdout and "part_kind" not in result.stdout
     assert "record: /all/slip" in result.stdout
+
+
+def test_a_table_in_which_nobody_can_be_known_is_told(project: Path) -> None:
+    assert "# key:" not in discover(project).stdout
+    (project / "dumps" / "a.csv").write_text("Ref,gross\nA-1,5\n")
+    assert "# key: which column tells who a record is about?" in discover(project).stdout
+
+
+def test_amounts_are_no_keys(project: Path) -> None:
+    (project / "dumps" / "a.csv").write_text("who,gross\n" + "".join(f"E{n % 9},{n}.5\n" for n in range(30)))
+    assert "unique" not in discover(project).stdout
+
+
+def test_a_first_document_that_cannot_be_read_hides_no_columns(project: Path) -> None:
+    (project / "mail").mkdir()
+    (project / "mail" / "a.eml").write_text("")
+    for n in range(3):
+        (project / "mail" / f"b{n}.eml").write_text(f"Subject: leaving\n\nEmployee number: E{n}\nI go.\n")
+    (project / "sources" / "mail.yaml").write_text("source: mail\ntype: email\npath: mail\n")
+    found = json.loads(discover(project, "-o", "json", source="mail").stdout)["mail"]["columns"]
+    assert {"Employee number", "Subject", "@from", "@date", "@text"} == {item["path"] for item in found.values()} - {
+        "@attachments"
+    }
+    assert found["text"]["category"] == found["subject"]["category"] == "free_text"
+
+
+def test_fields_of_fixed_width_are_columns(project: Path) -> None:
+    (project / "staff.txt").write_text("".join(f"E{n:04d}{20240101 + n}  \n" for n in range(28)))
+    file = "source: staff\ntype: fixed\npath: staff.txt\ntables:\n  staff:\n    widths: {no: 5, hired: 8, left: 2}\n"
+    (project / "sources" / "staff.yaml").write_text(file)
+    text = discover(project, "--write", source="staff").stdout
+    assert "wrote sources/staff.yaml" in text
+    kinds = {name: column.type for name, column in one_source(project, "staff").tables["staff"].columns.items()}
+    assert kinds == {"no": "string", "hired": "date", "left": "string"}
+
+
+def test_a_name_that_two_columns_have_is_told(project: Path) -> None:
+    (project / "dumps" / "a.csv").write_text("EmpNo,day,day\nE1,1,2\n")
+    assert "# more than one column has this name: day\n" in discover(project).stdout
 
 
 def test_an_unknown_kind_of_source_is_told_with_its_place(project: Path) -> None:
@@ -159,11 +228,35 @@ def test_the_narrowest_type_that_fits_is_suggested(values: list[str | None], kin
     assert (found.type, found.format) == (kind, form)
 
 
+def test_days_without_signs_are_told_from_numbers_where_there_are_enough() -> None:
+    days = [f"2024{n % 12 + 1:02d}{n % 28 + 1:02d}" for n in range(30)]
+    assert (suggested(pa.array(days)).type, suggested(pa.array(days)).format) == ("date", "%Y%m%d")
+    assert suggested(pa.array(days[:10])).type == "integer"
+    assert suggested(pa.array([str(20240095 + n) for n in range(30)])).type == "integer"
+
+
 def test_two_columns_may_tell_records_apart_together() -> None:
     days = pa.array([f"2024-01-{n % 25 + 1:02d}" for n in range(50)])
     people = pa.array([f"E{n // 25}" for n in range(50)])
-    assert keys({"note": pa.array(["x"] * 50), "day": days, "who": people}, ["who", "day"]) == ("who", "day")
-    assert keys({"day": days.slice(0, 5)}, ["day"]) == ()
+    assert keys({"note": pa.array(["x"] * 50), "day": days, "who": people}, ["who"], ["day"]) == ("who", "day")
+    assert keys({"day": days.slice(0, 5)}, [], ["day"]) == ()
+
+
+def test_a_number_of_records_is_a_key_before_one_of_people_and_a_name_never(project: Path) -> None:
+    rows = "".join(f"p{n}@example.org,Person {n},{n}\n" for n in range(30))
+    (project / "dumps" / "a.csv").write_text("mail,name,review_id\n" + rows)
+    assert "unique: [review_id]" in discover(project).stdout
+    (project / "dumps" / "a.csv").write_text(
+        "name,half\n" + "".join(f"{line.split(',')[1]},{n % 2}\n" for n, line in enumerate(rows.splitlines()))
+    )
+    assert "unique" not in discover(project).stdout
+
+
+def test_a_moment_alone_is_a_key_only_where_nothing_else_is() -> None:
+    moments = pa.array([f"2024-01-01 10:00:{n:02d}" for n in range(50)])
+    numbers = pa.array([str(n) for n in range(50)])
+    assert keys({"said_at": moments, "id": numbers}, [], ["said_at"]) == ("id",)
+    assert keys({"said_at": moments}, [], ["said_at"]) == ("said_at",)
 
 
 def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:

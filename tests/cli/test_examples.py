@@ -19,6 +19,16 @@ def call(*arguments: str) -> str:
     return done.stdout
 
 
+def test_a_table_in_which_nobody_can_be_known_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    call("init", "--example", "churn", str(folder))
+    assert "belong to nobody" not in call("-C", str(folder), "check")
+    table = "countries: {files: customers.csv, columns: {country: {category: user.contact.address.country}}}"
+    (folder / "sources" / "more.yaml").write_text(f"source: more\ntype: csv\npath: data\ntables:\n  {table}\n")
+    assert "no `key` says who the records of `more.countries` are about" in call("-C", str(folder), "check")
+    assert json.loads(call("-C", str(folder), "check", "-o", "json"))["tables_of_nobody"] == ["more.countries"]
+
+
 def test_the_small_example_runs_from_its_own_folder(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     assert f"next: potable -C {folder} check" in call("init", "--example", "churn", str(folder))

@@ -160,6 +160,17 @@ def test_the_summary_of_a_clean_run_says_so():
     assert "nothing, of 307,077 rows" in summary(replace(made, tables=clean), "r.html")
 
 
+def test_checks_that_only_warn_are_counted_where_they_fail():
+    made = records.attrition()
+    first = next(table for table in made.tables if table.checks)
+    check = replace(first.checks[0], action="warn", success=True)
+    others = [replace(table, checks=[]) for table in made.tables if table is not first]
+    clean = replace(made, tables=[replace(first, checks=[check]), *others])
+    assert "only warn" not in summary(clean, "r.html")
+    failed = replace(made, tables=[replace(first, checks=[check, replace(check, success=False)]), *others])
+    assert "  checks       1 of 2 failed and only warn\n" in summary(failed, "r.html")
+
+
 def test_names_in_the_summary_cannot_command_the_terminal():
     made = records.attrition()
     text = summary(replace(made, dataset=replace(made.dataset, name="a\x1b[2J\nb")), "r.html")

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from potable.cli.app import cli
-from potable.errors import EnvironmentFailure, ProjectError, ProjectErrors
+from potable.errors import DataError, EnvironmentFailure, ProjectError, ProjectErrors
 
 CONTRACT = """\
 source: s
@@ -68,6 +68,28 @@ def test_the_text_names_undeclared_columns_and_broken_records_but_no_one(project
     assert "not declared: pay" in text
     assert "1 records could not be read at all" in text
     assert not any(name in text for name in ("Zoë", "Ann", "李雷", "2020-01-31"))
+
+
+def test_the_object_is_named(project: Path) -> None:
+    assert json.loads(asked(project, "-o", "json").stdout)["people"]["object"] == "a.csv"
+    assert "s.people: 4 records from a.csv" in asked(project).stdout
+
+
+def test_an_object_that_cannot_be_read_is_told_as_one_that_has_not_landed(project: Path) -> None:
+    (project / "dumps" / "a.csv").write_text("id,id\n1,2\n")
+    with pytest.raises(DataError) as failure:
+        asked(project)
+    assert failure.value.code == "D007" and failure.value.state == "nothing was landed"
+    assert failure.value.next == "potable source preview s" and "raw zone" not in failure.value.text()
+
+
+def test_a_file_that_names_no_type_is_told_so(project: Path) -> None:
+    (project / "sources" / "s.yaml").write_text("source: s\n")
+    with pytest.raises(ProjectError) as failure:
+        asked(project)
+    assert failure.value.text().startswith("error[P004] sources/s.yaml:1:1: `type` is missing")
+    with pytest.raises(ProjectError, match="`type` is missing"):
+        CliRunner().invoke(cli, ["-C", str(project), "source", "discover", "s"], catch_exceptions=False)
 
 
 def test_nothing_is_written(project: Path) -> None:

@@ -280,6 +280,19 @@ def test_a_suite_of_0_18_is_taken_over(tmp_path: Path) -> None:
     }
 
 
+def test_bounds_of_lengths_and_counts_tell_no_type(tmp_path: Path) -> None:
+    bounds = {
+        "expect_column_value_lengths_to_be_between": "code",
+        "expect_column_unique_value_count_to_be_between": "word",
+        "expect_column_proportion_of_non_null_values_to_be_between": "note",
+        "expect_column_mean_to_be_between": "gross",
+    }
+    checks = [{"type": name, "kwargs": {"column": column, "min_value": 0.5}} for name, column in bounds.items()]
+    (tmp_path / "s.json").write_text(json.dumps({"name": "s", "expectations": checks}), encoding="utf-8")
+    found = from_suite(read_suite(tmp_path, "s.json"))[0]["columns"]
+    assert found == {"code": {}, "word": {}, "note": {}, "gross": {"type": "float"}}
+
+
 def test_a_pair_with_one_null_means_the_same_on_both_sides(tmp_path: Path) -> None:
     check = {"expect_column_pair_values_to_be_equal": {"column_A": "a", "column_B": "b"}}
     table = Table.model_validate({"columns": {"a": {}, "b": {}}, "checks": [check]})

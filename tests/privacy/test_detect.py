@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import random
+import uuid
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -96,3 +99,13 @@ def test_one_of_ten_check_digits_is_right(stem):
 
 def test_kinds_are_distinct():
     assert len({pattern.kind for pattern in PATTERNS}) == len(PATTERNS)
+
+
+def test_numbers_that_systems_draw_are_no_identifiers_by_chance():
+    draw = random.Random(1)
+    drawn = [str(uuid.UUID(int=draw.getrandbits(128), version=4)) for _ in range(2_000)]
+    assert count(pa.array(drawn)) == count(pa.array([f"ticket {text.upper()}." for text in drawn])) == {}
+    # digits alone may be anything, and what stands beside one counts
+    assert "card" in count(pa.array(["00000000-0000-0000-4111-111111111111"]))
+    assert count(pa.array([f"{drawn[0]} a@b.org"])) == {"email": 1}
+    assert count(pa.array([f"{drawn[0]}-4111111111111111"])) == {"card": 1}

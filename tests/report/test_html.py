@@ -178,6 +178,8 @@ def test_rows_that_do_not_add_up_break_the_promise():
         ({"findings": 1}, "No one is exposed: broken"),
         ({"k": 4}, "No one is exposed: broken"),
         ({"cells_scanned": 0}, "No one is exposed: not measured"),
+        ({"cells_scanned": 0, "k": 0}, "No one is exposed: not measured"),
+        ({"k": 0}, "No one is exposed: not measured"),
     ],
 )
 def test_privacy_is_kept_only_where_it_was_measured(change, promise):

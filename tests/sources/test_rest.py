@@ -225,6 +225,15 @@ def test_half_a_character_does_not_cost_the_page(tmp_path: Path) -> None:
     ]
 
 
+def test_a_page_without_its_list_is_told_with_its_endpoint_and_what_helps(server: Server) -> None:
+    server.answers = [(200, {}, b'[{"id": 1}]')]
+    failure = refused(source(server.url))
+    assert failure.problem == "source `s`: `/api/trainings`: a page has no list at `data`"
+    assert failure.hint == 'the page itself is a list: `records: ""`'
+    server.answers = [(200, {}, b'{"items": []}')]
+    assert refused(source(server.url)).hint == "`records` leads to the list in a page"
+
+
 def test_an_empty_page_has_no_rows(tmp_path: Path) -> None:
     assert read(tmp_path) == []
 

@@ -66,10 +66,13 @@ def check(settings: Settings, output: str) -> None:
         "columns": columns,
         "checks": sum(len(checks) for checks in project.checks.values()),
         "features": len(project.plan.features),
+        "tables_of_nobody": [name for name, table in project.tables.items() if not table.tells_who],
     }
+    nobodys = ", ".join(f"`{name}`" for name, table in project.tables.items() if not table.tells_who)
+    note = f"no `key` says who the records of {nobodys} are about: all of them will belong to nobody\n"
     text = (
         f"ok: {facts['sources']} sources, {facts['tables']} tables, {columns} columns (every one has a category), "
-        f"{facts['checks']} checks, {facts['features']} features\nnext: potable plan"
+        f"{facts['checks']} checks, {facts['features']} features\n{note if nobodys else ''}next: potable plan"
     )
     show_result(output, facts, text)
 

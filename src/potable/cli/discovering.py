@@ -18,7 +18,6 @@ from typing import Any
 import pyarrow as pa
 from ruamel.yaml import YAML
 
-from potable import plugins
 from potable.cli.reading import reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
@@ -27,13 +26,14 @@ from potable.declarations import Document, own_variables, read
 from potable.errors import DataError, ProjectError
 from potable.privacy.categories import FREE_TEXT, is_direct
 from potable.privacy.classify import Guess, classified
+from potable.project import connector
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
-from potable.sources.suggest import Suggestion, keys, suggested
+from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records, suggested
 from potable.tables import Table
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
-_PLACEHOLDER = {"placeholder": {"type": "string"}}
+_REPEATS = "repeats in a record, so it is a table of its own"
 _SAMPLE = 500
 """Values a category is told from."""
 
@@ -62,9 +62,11 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
             hint="leave --write away and take over what you want",
         )
     tables = document.data.get("tables") or {name: {}}
-    source = _source(document, dict.fromkeys(tables, _PLACEHOLDER))
-    first = preview(source, base=root, rows=1)
-    columns = {table: _columns(item.seen or ()) for table, item in first.items()}
+    source = _source(document, dict.fromkeys(tables))
+    columns = _offered(preview(source, base=root, rows=1))
+    if not all(columns.values()):
+        # the first record may be one that cannot be read
+        columns = _offered(preview(source, base=root, rows=rows))
     if empty := [table for table, found in columns.items() if not found]:
         raise DataError(
             f"`{name}.{empty[0]}`: no column can be seen in what the source offers",
@@ -73,12 +75,20 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
             state="nothing was written",
         )
     seen, left_out = _read(document, columns, root, rows)
+    if (wider := _offered(seen)) != columns:
+        # further objects have columns that the first one lacks
+        columns = wider
+        seen, left_out = _read(document, columns, root, rows)
     found = {table: _table(columns[table], item.rows, words) for table, item in seen.items()}
     for table, (facts, lines) in found.items():
         facts["incremental"], more = reading_on(source.tables[table], facts, source.promised(table, root))
         lines += more
+    for table, item in seen.items():
+        if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
+            found[table][1].append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
     for table, paths in left_out.items():
-        found[table][1].append(f"# repeats in a record, so it is a table of its own: {', '.join(paths)}")
+        many = "more than one column has this name" if source.fixed_columns else _REPEATS
+        found[table][1].append(f"# {many}: {', '.join(paths)}")
     text = _text(document, tables, found)
     if write:
         (root / document.path).write_text(marked(document.path, text), encoding="utf-8")
@@ -88,18 +98,18 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
 
 
 def _source(document: Document, columns: Mapping[str, Any]) -> Source[Any]:
-    """The source with other columns than its file declares."""
+    """The source with other columns than its file declares; a table for which none are given has one without values."""
+    model = connector(document)
     tables = document.data.get("tables") or dict.fromkeys(columns)
     kept = {
         name: {key: value for key, value in (spec or {}).items() if key not in _LEFT_ASIDE}
         for name, spec in tables.items()
     }
-    data = {**document.data, "tables": {name: {**spec, "columns": columns[name]} for name, spec in kept.items()}}
-    try:
-        model = plugins.load("sources", str(document.data.get("type")))
-    except ProjectError as failure:
-        failure.place = document.place("type")
-        raise
+    none = {"placeholder": {"path": model.any_path}}
+    data = {
+        **document.data,
+        "tables": {name: {**spec, "columns": columns[name] or none} for name, spec in kept.items()},
+    }
     source: Source[Any] = replace(document, data=data).model(model)
     return source
 
@@ -139,10 +149,15 @@ def _read(
     return texts(kept, rows), bad
 
 
-def _columns(paths: Any) -> dict[str, str]:
-    """Names for paths, in snake_case, each once."""
+def _offered(seen: Mapping[str, Preview]) -> dict[str, dict[str, str]]:
+    """Columns for everything that was seen, by table."""
+    return {table: _columns(item.seen or ()) for table, item in seen.items()}
+
+
+def _columns(paths: Iterable[str]) -> dict[str, str]:
+    """Names for paths, in snake_case, each once and in their order."""
     names: dict[str, str] = {}
-    for path in sorted(paths):
+    for path in paths:
         words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", path)
         name = re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_").lower() or "column"
         name, number = name if name[0].isalpha() else f"c_{name}", 2
@@ -159,12 +174,17 @@ def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dic
     hints = {name: suggested(values) for name, values in texts.items()}
     guesses = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
-    likely = [*(name for name, guess in guesses.items() if guess.key), *dated]
-    told = {name: values for name, values in texts.items() if guesses[name].category != FREE_TEXT}
-    unique = keys(told, [name for name in likely if name in told])
+    keyed = [name for name, guess in guesses.items() if guess.key]
+    numbered = [name for name in texts if name not in keyed and numbers_records(name)]
+    told = {
+        name: values for name, values in texts.items() if guesses[name].may_be_key and not is_amount(hints[name].type)
+    }
+    unique = keys(told, *([name for name in names if name in told] for names in ([*numbered, *keyed], dated)))
     lines = ["columns:"]
     lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
     lines += [f"unique: [{', '.join(unique)}]  # tells all {rows.num_rows:,} records apart"] if unique else []
+    if not any(guess.key for guess in guesses.values()):
+        lines += ["# key: which column tells who a record is about? without one its records belong to nobody"]
     if dated:
         lines += [f"# time: when it happened, known: when it became known; of {', '.join(dated)}"]
     open_words = [name for name, guess in guesses.items() if words and quotable(guess)]

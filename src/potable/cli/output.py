@@ -163,6 +163,7 @@ def summary(record: RunRecord, report: str) -> str:
         "label": _label(record) if data and record.outcome == "published" else "",
         "funnel": " → ".join(f"{human_bytes(stage.bytes)} {plain(stage.stage)}" for stage in record.funnel),
         "quarantined": _quarantined(record),
+        "checks": _warned(record),
         "drift": _drift(record),
         "deleted": f"{plural(gone, 'row')}, with those that say so" if (gone := view.deleted(record)) else "",
         "health": plain(health.line(record)),
@@ -280,6 +281,13 @@ def _quarantined(record: RunRecord) -> str:
     shown = [f"{plain(reason)} {human_count(rows)}" for reason, rows in parts[:3]]
     more = [plural(len(parts) - 3, "more reason")] if len(parts) > 3 else []
     return f"{human_count(away)} of {plural(rows_in, 'row')}: {', '.join(shown + more)}"
+
+
+def _warned(record: RunRecord) -> str:
+    """How many checks failed that quarantine nothing and stop nothing; the report tells each."""
+    checks = [check for table in record.tables for check in table.checks]
+    failed = sum(check.action == "warn" and not check.success for check in checks)
+    return f"{human_count(failed)} of {human_count(len(checks))} failed and only warn" if failed else ""
 
 
 def _drift(record: RunRecord) -> str:

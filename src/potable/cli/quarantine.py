@@ -119,7 +119,9 @@ def exported(project: Project, name: str, *, reason: str, target: Path, why: str
                 count += 1
     except OSError as failure:
         problem = f"`{target.name}` cannot be written ({type(failure).__name__})"
-        raise EnvironmentFailure(problem, "E004", hint="is the disk full, and may this user write there?") from None
+        raise EnvironmentFailure(
+            problem, "E004", hint="is there such a folder, is the disk full, and may this user write there?"
+        ) from None
     text = f"{count:,} records of `{name}` with their original content are in {target}; it holds personal data"
     return {"table": name, "records": count, "file": str(target)}, text
 

@@ -8,6 +8,7 @@ from typing import Any
 from potable.cli.output import table
 from potable.errors import ProjectError, did_you_mean
 from potable.project import Project
+from potable.report.numbers import plural
 from potable.runs.quarantined import reading
 from potable.runs.reconciled import reconcile
 from potable.sources.ingest import Landing
@@ -32,7 +33,8 @@ def reconciled(project: Project, name: str) -> tuple[dict[str, Any], str]:
         found = reconcile(project.sources[source], short, landing, base=project.root, engine=engine, scratch=scratch)
     missing, gone = (sum(getattr(item, part) for item in found) for part in ("missing", "gone"))
     facts = {"table": name, "missing": missing, "gone": gone, "months": [asdict(item) for item in found]}
-    whole = f"{sum(item.source for item in found):,} records of `{name}` in {len(found):,} months"
+    dated = f" in {plural(len(found), 'month')}" if any(item.month for item in found) else ""
+    whole = f"{sum(item.source for item in found):,} records of `{name}`{dated}"
     rows = [
         [item.month or "no time", item.source, item.landed, item.missing, item.gone]
         for item in found

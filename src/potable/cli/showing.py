@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -51,8 +51,7 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
     }
     size = f"{version.rows:,} rows × {len(version.columns)} columns"
     head = f"{name} version {version.number}: {size}, {version.published_at}"
-    # the label is the last column and what people look for
-    names = [*version.columns[: _COLUMNS - 1], version.columns[-1]]
+    names = few(version.columns)
     preview = table([[_short(row[column]) for column in names] for row in first], names)
     more = f"… and {len(version.columns) - _COLUMNS} more columns" if len(version.columns) > _COLUMNS else ""
     facts = {
@@ -67,6 +66,11 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
     }
     where = [f"{kind:<8} {place}" for kind, place in places.items()]
     return facts, "\n".join([head, "", preview, more, "", *where])
+
+
+def few(columns: Sequence[str]) -> list[str]:
+    """The first of the columns, and the last: it is the label, which people look for."""
+    return [*columns[:-1][: _COLUMNS - 1], columns[-1]]
 
 
 def profiled(project: Project, name: str, period: str | None) -> tuple[list[dict[str, Any]], str]:

@@ -57,20 +57,20 @@ def known_source(root: Path, name: str) -> None:
 
 def _facts(contract: Table, item: Preview, name: str) -> dict[str, Any]:
     columns = []
-    for name, column in contract.columns.items():
-        values = item.rows[name]
+    for column_name, column in contract.columns.items():
+        values = item.rows[column_name]
         columns.append(
             {
-                "column": name,
+                "column": column_name,
                 "type": column.type,
                 "category": column.declared_category,
                 "null": values.null_count,
-                "unreadable": _unreadable(item.rows, name),
+                "unreadable": _unreadable(item.rows, column_name),
                 "first": [_shown(column, value) for value in values.to_pylist()],
             }
         )
-    declared = {path.lstrip("/") for name, column in contract.columns.items() for path in column.paths(name)}
-    new = sorted(column for column in item.seen or () if column not in declared)
+    declared = {path.lstrip("/") for key, column in contract.columns.items() for path in column.paths(key)}
+    new = [column for column in item.seen or () if column not in declared]
     return {"object": name, "rows": item.rows.num_rows, "columns": columns, "undeclared": new}
 
 

@@ -18,6 +18,7 @@ from potable.contracts.ranges import bounds, pattern
 from potable.contracts.results import Result
 from potable.privacy.detect import PROVABLE
 from potable.project import Project
+from potable.report.numbers import plural
 from potable.runs.profiled import Profile, Profiled, profile
 from potable.runs.quarantined import reading
 from potable.sources.suggest import ENOUGH, Suggestion
@@ -144,7 +145,9 @@ def _checks(name: str, column: Column, seen: Profiled, known: Sequence[Check], a
         return
     if seen.words and (shown or (asked.words and quotable(seen.guess))):
         counts = ", ".join(f"{count:,}" for count in seen.words.values())
-        yield _check(_IN_SET, name, {"value_set": list(seen.words)}, f"{len(seen.words)} words, of {counts} records")
+        yield _check(
+            _IN_SET, name, {"value_set": list(seen.words)}, f"{plural(len(seen.words), 'word')}, of {counts} records"
+        )
     elif form := _form(seen):
         some = ", ".join(f"{shape} ({count:,})" for shape, count in [*seen.shapes.items()][:3])
         yield _check(_REGEX, name, {"regex": form}, f"shapes {some}")
@@ -180,7 +183,8 @@ def _against_checks(seen: Profile) -> Iterator[str]:
 
 def _broken(result: Result) -> str:
     if result.expectation == "mistyped":
-        return f"types: {result.unexpected_count:,} of {result.element_count:,} records hold a cell that is none"
+        some = f"{result.unexpected_count:,} of {result.element_count:,} records"
+        return f"types: {some} hold a cell that is not of its type"
     if result.expectation == "missing":
         empty = f"{result.unexpected_count:,} of {result.element_count:,} records have none"
         return f"`{result.columns[0]}` is declared `required`: {empty}"

@@ -14,7 +14,7 @@ from potable.tables import Table
 
 _WORDS = {
     "new_column": "has the undeclared column",
-    "missing_column": "no longer has",
+    "missing_column": "lacks",
     "renamed_column": "seems to have another name for",
     "widened": "has values that are too wide for",
     "narrowed": "has narrower values than before in",

@@ -138,8 +138,14 @@ def _kind(name: str) -> str:
 def _guessed(name: str, checks: Sequence[Mapping[str, Any]]) -> str:
     """A type that the bounds of a column ask for."""
     for check in checks:
-        ((_, given),) = check.items()
-        bounds = [given.get("min_value"), given.get("max_value")] if given.get("column") == name else []
+        ((expectation, given),) = check.items()
+        word = EXPECTATIONS[expectation]
+        # of lengths and counts they say nothing about the values
+        of_values = "min_value" in word.arguments and (
+            word.arguments["min_value"].kind == "value" or word.families == ("number",)
+        )
+        mine = of_values and given.get("column") == name
+        bounds = [given.get("min_value"), given.get("max_value")] if mine else []
         if any(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in bounds):
             return "float"
     return ""

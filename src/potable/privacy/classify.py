@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from potable.privacy import detect
+from potable.privacy.categories import FREE_TEXT, is_direct
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +45,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"iban|bank_?account|account_(no|number)", "user.financial.bank_account", ""),
     (r"salary|gross|(^|_)(net|pay)(_(amount|usd|eur))?$|wage|bonus|income|compensation", "user.financial.salary", ""),
     (r"rating|performance|appraisal", "user.performance", ""),
-    (r"comment|remark|note|feedback|free_?text|description", "free_text", ""),
+    (r"comment|remark|note|feedback|free_?text|description|(^|_)(text|message|body|subject)$", "free_text", ""),
     (r"diagnos|disabilit|health|sick", "user.health_and_medical", ""),
     (r"religio", "user.demographic.religious_belief", ""),
     (r"ethnic|race", "user.demographic.race_ethnicity", ""),
@@ -74,6 +75,11 @@ class Guess:
     """Subject-key namespace, where its values tell who a record is about."""
     why: str = ""
     """What it was recognised by, without a value."""
+
+    @property
+    def may_be_key(self) -> bool:
+        """Whether it may tell records apart: texts do not, and what names a person does by chance."""
+        return bool(self.key) or not (self.category == FREE_TEXT or is_direct(self.category))
 
 
 def classified(name: str, values: pa.StringArray) -> Guess:

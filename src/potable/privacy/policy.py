@@ -173,7 +173,7 @@ def _column_errors(name: str, column: Column, policy: Policy, place: Place) -> I
             f"column `{name}` has no privacy category",
             "P010",
             place=place,
-            hint="add `category: none` if it says nothing about a person",
+            hint="what is it about? `category: none` only if it says nothing about a person",
         )
     elif category not in CATEGORIES:
         yield ProjectError(

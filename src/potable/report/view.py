@@ -120,10 +120,13 @@ def _nothing_lost(record: RunRecord) -> Verdict:
 
 def _no_one_exposed(record: RunRecord) -> Verdict:
     promise, privacy = "No one is exposed", record.privacy
-    if privacy.findings or privacy.k < privacy.k_required or record.error.get("code") in {"G001", "G002", "G004"}:
+    # where nothing was published yet, k is required and not measured
+    if privacy.findings or 0 < privacy.k < privacy.k_required or record.error.get("code") in {"G001", "G002", "G004"}:
         return Verdict(promise, "broken", f"{leak_scan(record)} {anonymity(record)}")
     if not privacy.cells_scanned:
         return Verdict(promise, "open", absent(record))
+    if privacy.k < privacy.k_required:
+        return Verdict(promise, "open", anonymity(record))
     return Verdict(promise, "kept", f"{leak_scan(record)} {anonymity(record)}")
 
 

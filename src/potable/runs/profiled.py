@@ -23,14 +23,13 @@ from potable.contracts.validate import Contract, Places, validate
 from potable.engines.base import Engine, collect, scalars
 from potable.errors import EnvironmentFailure
 from potable.privacy import detect
-from potable.privacy.categories import FREE_TEXT
 from potable.privacy.classify import Guess, guessed
 from potable.project import Project
 from potable.sources.base import Blob, Source
 from potable.sources.groups import grouped, parse_group
 from potable.sources.groups import schema as landed_schema
 from potable.sources.ingest import current
-from potable.sources.suggest import ENOUGH, FEW, SHARED, Suggestion, added, concluded, tally
+from potable.sources.suggest import ENOUGH, FEW, SHARED, Suggestion, added, concluded, is_amount, numbers_records, tally
 from potable.sources.typed import convert
 from potable.tables import Column, Table
 
@@ -231,12 +230,20 @@ def _counted(rows: ir.Table, name: str, most: int, engine: Engine) -> dict[str, 
 
 def _key(rows: ir.Table, columns: Mapping[str, Profiled], count: int, engine: Engine) -> tuple[str, ...]:
     """The fewest columns, at most three, that tell all records apart; none where there are too few records."""
-    full = [name for name, column in columns.items() if column.hint.required and column.guess.category != FREE_TEXT]
-    dated = [name for name in full if columns[name].hint.type in ("date", "timestamp", "integer")]
-    likely = [*dict.fromkeys([*(name for name in full if columns[name].guess.key), *dated])][:_LIKELY]
+    full = [
+        name
+        for name, column in columns.items()
+        if column.hint.required and column.guess.may_be_key and not is_amount(column.hint.type)
+    ]
+    keyed = [name for name in full if columns[name].guess.key]
+    dated = [name for name in full if columns[name].hint.type in ("date", "timestamp") and name not in keyed]
+    others = [name for name in full if name not in {*keyed, *dated}]
+    numbered = [name for name in others if columns[name].hint.type == "integer"]
+    likely = [*keyed, *dated, *numbered][:_LIKELY]
     if count < ENOUGH:
         return ()
-    for name in [*likely, *(name for name in full if name not in likely)]:
+    # a moment tells records apart by chance
+    for name in [*filter(numbers_records, others), *keyed, *others, *dated]:
         if columns[name].distinct == count:
             return (name,)
     for names in _together(likely):

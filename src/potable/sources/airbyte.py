@@ -87,7 +87,7 @@ class AirbyteSource(Source[AirbyteTable], Program):
         """The RECORD message as it landed."""
         return extracts.record(blob, ordinal)
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first records."""
         return extracts.observe(_FORM, blob)
 

@@ -8,7 +8,7 @@ one table). Landing, hashing, typing, retries of a run and quarantine are not it
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -178,6 +178,8 @@ class Source(Declaration, Generic[T]):
     """Whether the connector makes up the names of objects, of tables and counts, so that they tell nobody."""
     fixed_columns: ClassVar[bool] = False
     """Whether every object has every column, so that one that lacks a column has drifted."""
+    any_path: ClassVar[str] = "placeholder"
+    """A path that a table may name before it is known what there is; it need not lead anywhere."""
 
     @property
     def globs(self) -> Iterable[str]:
@@ -245,11 +247,14 @@ class Source(Declaration, Generic[T]):
             hint="`potable quarantine show` says where the records stand; the object itself lies in the raw zone",
         )
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
-        """Names of the columns the object has for `table`, in the source's own terms; None if unknowable."""
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
+        """Names of the columns the object has for `table`, in the source's own terms; None if unknowable.
+
+        Where the set has an order (the keys of a dict), it is that of the object.
+        """
         return None
 
-    def names(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def names(self, table: str, blob: Blob) -> Set[str] | None:
         """Everything a column of `table` could take from the object, for whoever writes the contract."""
         return self.observe(table, blob)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import islice
 from typing import ClassVar, Self
 
@@ -127,10 +127,10 @@ class CsvSource(FileSource[CsvTable]):
         with decompressed(blob) as start:
             return as_written(found, dialect.encoding, start.read(2))
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """The names of its columns."""
         dialect = _once(self.tables[table], blob)
-        return frozenset(dialect.header) if dialect else None
+        return dict.fromkeys(dialect.header).keys() if dialect else None
 
     def dialect(self, table: str, blob: Blob) -> frozenset[str]:
         """The delimiter and encoding that were found."""

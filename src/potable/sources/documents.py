@@ -9,9 +9,9 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import pyarrow as pa
 
@@ -54,6 +54,9 @@ D = TypeVar("D", bound=DocumentTable)
 class DocumentSource(FileSource[D]):
     """A folder of documents of one kind."""
 
+    offered: ClassVar[tuple[str, ...]] = ("@text",)
+    """Paths that whoever writes a contract should know of, beside the labels."""
+
     def fields(self, table: D, blob: Blob, wanted: frozenset[str]) -> Mapping[str, str]:
         """The texts of a document by path, those of `wanted` at least, where it has them.
 
@@ -86,10 +89,10 @@ class DocumentSource(FileSource[D]):
             if lost:
                 yield _lost(contract, lost)
 
-    def names(self, table: str, blob: Blob) -> frozenset[str] | None:
-        """Labels of the document, and its text; None where it cannot be read."""
+    def names(self, table: str, blob: Blob) -> Set[str] | None:
+        """What is offered of every document, and the labels of this one; None where it cannot be read."""
         try:
-            return frozenset(self.fields(self.tables[table], blob, frozenset({"@text"}))) | {"@text"}
+            return dict.fromkeys([*self.offered, *self.fields(self.tables[table], blob, frozenset({"@text"}))]).keys()
         except Unread:
             return None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, Self
@@ -227,10 +227,10 @@ def record(blob: Blob, ordinal: int) -> bytes:
     return found[0]
 
 
-def observe(form: Form, blob: Blob) -> frozenset[str] | None:
+def observe(form: Form, blob: Blob) -> Set[str] | None:
     """Dotted paths of all values in the first records."""
     records = [form.data(message) for _, message in islice(_messages(blob), _FIRST_RECORDS)]
-    return frozenset(leaf for item in records if isinstance(item, dict) for leaf in leaves(item)) or None
+    return dict.fromkeys(leaf for item in records if isinstance(item, dict) for leaf in leaves(item)).keys() or None
 
 
 def _messages(blob: Blob) -> Iterator[tuple[bytes, Any]]:

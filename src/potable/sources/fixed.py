@@ -8,9 +8,9 @@ text. Packed decimals are bytes, not characters, and are not read here.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import accumulate
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -93,6 +93,8 @@ class FixedTable(FileTable):
 class FixedSource(FileSource[FixedTable]):
     """A folder of fixed-width files."""
 
+    any_path: ClassVar[str] = "@object"
+
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """Typed batches; records of another length come with their text only."""
         contract = self.tables[table]
@@ -108,6 +110,10 @@ class FixedSource(FileSource[FixedTable]):
                 with decompressed(blob) as start:
                     return as_written(records[ordinal - first].as_py().encode(), encoding, start.read(2))
         raise missing(blob, ordinal)
+
+    def names(self, table: str, blob: Blob) -> Set[str] | None:
+        """The fields that are declared."""
+        return self.tables[table].places.keys()
 
     def dialect(self, table: str, blob: Blob) -> frozenset[str]:
         """The encoding that was found."""

@@ -37,6 +37,7 @@ _SLOWEST = 20
 """A body may take this many times `timeout` altogether; a server that drips bytes is given up."""
 _MARGIN = 30.0
 """Seconds before its end from which a token is not used any more."""
+_HINT = "check `url` and `auth` in the source's file, and that the service is up"
 _TAKEN = frozenset({200})
 _PASSING = frozenset({408, 425, 429})
 P = TypeVar("P")
@@ -307,12 +308,12 @@ def _granted(body: bytes, received: httpx.Headers) -> tuple[str, float]:
         return token, 3600.0
 
 
-def failure(source: str, why: str, *, retryable: bool = True) -> EnvironmentFailure:
+def failure(source: str, why: str, *, retryable: bool = True, hint: str = _HINT) -> EnvironmentFailure:
     """The error for a service that gives no data; `why` must not quote a URL, a header or a body."""
     return EnvironmentFailure(
         f"source `{source}`: {why}",
         "E001",
-        hint="check `url` and `auth` in the source's file, and that the service is up",
+        hint=hint,
         state="nothing was landed from this source; the last version stays current",
         next="potable doctor",
         retryable=retryable,

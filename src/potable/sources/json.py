@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -134,7 +134,7 @@ class JsonSource(FileSource[JsonTable]):
             raise missing(blob, ordinal)
         return found
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first records, as far as no column takes what is around them."""
         contract = self.tables[table]
         declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
@@ -143,16 +143,17 @@ class JsonSource(FileSource[JsonTable]):
             for other in self.tables.values()
             if other.files == contract.files and other.steps[: len(contract.steps)] == contract.steps
         } - {""}
-        found: set[str] = set()
+        found: dict[str, None] = {}
         try:
             rows = list(islice(_Reading(contract, blob).rows([]), _FIRST_RECORDS))
         except (Malformed, UnicodeDecodeError, *DAMAGE):
             return None
         for row in rows:
-            there = set(leaves(row.value, "", declared | lists))
-            found |= {path for path in there if path in declared or "@rest" not in declared} - (lists - declared)
-            found |= {path for path in declared if path.startswith((".", "#")) and value_at(row, path) is not None}
-        return frozenset(found) if rows else None
+            there = leaves(row.value, "", declared | lists)
+            mine = (path for path in there if path in declared or not (path in lists or "@rest" in declared))
+            around = (path for path in declared if path.startswith((".", "#")) and value_at(row, path) is not None)
+            found |= dict.fromkeys([*mine, *around])
+        return found.keys() if rows else None
 
 
 @dataclass

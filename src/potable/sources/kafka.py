@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +90,7 @@ class KafkaSource(Source[KafkaTable]):
         """The message as it landed: a line of JSON with its place, time, key, headers and value."""
         return streams.record(blob, ordinal)
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first messages."""
         return streams.observe(self.tables[table], blob)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -105,7 +105,7 @@ class KinesisSource(Source[KinesisTable]):
         """The message as it landed: a line of JSON with its place, time, key, headers and value."""
         return streams.record(blob, ordinal)
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first records."""
         return streams.observe(self.tables[table], blob)
 

@@ -16,6 +16,7 @@ from email.message import Message
 from email.parser import BytesParser
 from email.policy import compat32
 from email.utils import parseaddr, parsedate_to_datetime
+from typing import ClassVar
 
 from lxml import etree
 
@@ -40,6 +41,8 @@ class MailTable(DocumentTable):
 
 class MailSource(DocumentSource[MailTable]):
     """A folder of e-mails, one message per file."""
+
+    offered: ClassVar[tuple[str, ...]] = ("@from", "@date", "Subject", "@text")
 
     def fields(self, table: MailTable, blob: Blob, wanted: frozenset[str]) -> Mapping[str, str]:
         data = content(blob)

@@ -29,9 +29,11 @@ _REL = re.compile(r';\s*rel\s*=\s*"?([^";,]*)"?', re.IGNORECASE)
 class Astray(Exception):
     """A list that cannot be followed to its end; `why` quotes nothing of it."""
 
-    def __init__(self, why: str, *, retryable: bool = True) -> None:
+    def __init__(
+        self, why: str, hint: str = "check the table's `pagination`, and ask again", *, retryable: bool = True
+    ) -> None:
         super().__init__(why)
-        self.why, self.retryable = why, retryable
+        self.why, self.hint, self.retryable = why, hint, retryable
 
 
 class Page(Protocol):

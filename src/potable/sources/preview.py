@@ -8,7 +8,7 @@ Entry: `preview`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from potable.errors import EnvironmentFailure
+from potable.errors import DataError, EnvironmentFailure
 from potable.sources.base import Arrival, Blob, Source
 from potable.sources.typed import schema
 
@@ -44,10 +44,12 @@ class Preview:
 
     object: str
     """Name of the object they are in; empty when the source offers none for the table."""
-    seen: frozenset[str] | None
-    """What columns could take from the first objects, in the source's own terms; None if that cannot be known."""
+    seen: Set[str] | None
+    """What columns could take from the objects read, in the source's own terms and order; None if that is not known."""
     rows: pa.Table = field(repr=False)
     """The contract's columns and `tables.PARSING`."""
+    everywhere: Set[str] | None = None
+    """What all objects have of `seen`."""
 
 
 def preview(source: Source[Any], *, base: Path, rows: int) -> dict[str, Preview]:
@@ -80,6 +82,11 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
     try:
         batches = list(_first(source.parse(table, blob), wanted))
         seen = source.names(table, blob)
+    except DataError as failure:
+        # it says what becomes of a landed object
+        failure.hint = "is it damaged, or is something else said of it in the source's file than it is?"
+        failure.state, failure.next = "nothing was landed", f"potable source preview {source.source}"
+        raise
     except OSError as failure:
         raise EnvironmentFailure(
             f"source `{source.source}`: `{source.naming.told(arrival.name)}` cannot be read ({type(failure).__name__})",
@@ -88,9 +95,11 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
             retryable=True,
         ) from None
     more = pa.Table.from_batches(batches, schema(source.tables[table]))
-    return Preview(
-        before.object if before else arrival.name, before.seen if before else seen, pa.concat_tables([*held, more])
-    )
+    everywhere = seen
+    if before and before.seen is not None:
+        everywhere = before.everywhere if seen is None else seen & (before.everywhere or set())
+        seen = dict.fromkeys([*before.seen, *(seen or ())]).keys()
+    return Preview(before.object if before else arrival.name, seen, pa.concat_tables([*held, more]), everywhere)
 
 
 def _first(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:

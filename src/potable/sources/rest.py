@@ -7,7 +7,7 @@ Pages are landed as received. How requests prove who asks is `credentials`, how 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -171,7 +171,7 @@ class RestSource(Source[RestTable]):
                 else:
                     page = JsonPage(body, headers, read_page(body), table.records)
                     if not isinstance(page.at(table.records), list):
-                        raise Astray(f"a page has no list at `{table.records}`")
+                        raise Astray(*_no_list(page, table.records))
                     _require(table, page.listed, needed)
                 check(page)
                 return page
@@ -182,7 +182,8 @@ class RestSource(Source[RestTable]):
         try:
             yield from walk(table.pagination, url, fetch)
         except Astray as astray:
-            raise failure(self.source, astray.why, retryable=astray.retryable) from None
+            why = f"`{table.endpoint}`: {astray.why}"
+            raise failure(self.source, why, retryable=astray.retryable, hint=astray.hint) from None
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """Typed batches of one page."""
@@ -212,18 +213,25 @@ class RestSource(Source[RestTable]):
             raise missing(blob, ordinal)
         return json.dumps(records[ordinal - 1], ensure_ascii=False).encode("utf-8", "replace")
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Paths of all values in the page's first records."""
         if self.tables[table].record:
             return self._xml.observe(table, blob)
         records = [item for item in _records(self.tables[table], blob, read=json.loads) if isinstance(item, dict)]
-        found = frozenset(leaf for record in records[:_FIRST_RECORDS] for leaf in leaves(record))
-        return found if records else None
+        found = dict.fromkeys(leaf for record in records[:_FIRST_RECORDS] for leaf in leaves(record))
+        return found.keys() if records else None
 
     @property
     def _xml(self) -> XmlSource:
         """The tables in XML, as if their pages were files."""
         return _as_xml(self.source, {name: table for name, table in self.tables.items() if table.record})
+
+
+def _no_list(page: Page, records: str) -> tuple[str, str]:
+    """What is said of a page without records, and what helps."""
+    alone = isinstance(page.at(""), list)
+    why = f"a page has no list at `{records}`" if records else "a page is no list"
+    return why, 'the page itself is a list: `records: ""`' if alone else "`records` leads to the list in a page"
 
 
 def below_the_source(endpoint: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -69,7 +69,7 @@ class SingerSource(Source[SingerTable], Program):
         """The RECORD message as it landed."""
         return extracts.record(blob, ordinal)
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first records."""
         return extracts.observe(_FORM, blob)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -127,9 +127,9 @@ class SqlSource(Source[SqlTable]):
             left -= batch.num_rows
         raise missing(blob, ordinal)
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """The columns the table had when it was landed."""
-        return frozenset(_landed(blob).schema_arrow.names)
+        return dict.fromkeys(_landed(blob).schema_arrow.names).keys()
 
     def promised(self, table: str, base: Path) -> Mapping[str, Sequence[str]]:
         """Which columns of a table are never null, and which begin an index."""

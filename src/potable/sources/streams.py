@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -198,10 +198,10 @@ def record(blob: Blob, ordinal: int) -> bytes:
     return message.line().encode()
 
 
-def observe(table: StreamTable, blob: Blob) -> frozenset[str] | None:
+def observe(table: StreamTable, blob: Blob) -> Set[str] | None:
     """Dotted paths of all values in the first messages."""
     records = [row.record for row in islice(_decoded(table, blob), _FIRST_RECORDS) if row.record]
-    return frozenset(leaf for record in records for leaf in leaves(record)) if records else None
+    return dict.fromkeys(leaf for record in records for leaf in leaves(record)).keys() if records else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ FEW, SHARED = 20, 20
 """Most words of a set, and records that must share each before it is quoted."""
 ENOUGH = 20
 """Values from which anything is said about all of them."""
+_DAYS = ("date", "%Y%m%d")
+_DAY = r"^(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$"
+"""Days without signs between; they are whole numbers too, but few whole numbers look so."""
 _FIT = 0.98
 """Share of the values a type must fit."""
 _DECIMAL = "decimal"
@@ -39,6 +42,7 @@ _CHANGED = re.compile(
     r"|(updated|modified|changed|recorded)"
 )
 """Names of columns that a system sets whenever it writes a record; of those set once, as `created_at`, none."""
+_NUMBERS = re.compile(r"(.*_)?(id|uuid|guid)")
 _MOST = "most "
 """How the names of counts begin that are the most of any value."""
 
@@ -63,6 +67,16 @@ def tells_of_changes(name: str) -> bool:
     return bool(_CHANGED.fullmatch(name))
 
 
+def numbers_records(name: str) -> bool:
+    """Whether a column, by its name in snake_case, tells records apart, and not what they are about."""
+    return bool(_NUMBERS.fullmatch(name))
+
+
+def is_amount(kind: str) -> bool:
+    """Whether values of a type measure something, so that they tell records apart by chance only."""
+    return kind.startswith((_DECIMAL, "float"))
+
+
 def suggested(texts: pa.StringArray) -> Suggestion:
     """What the values of a column bear out.
 
@@ -82,6 +96,7 @@ def tally(texts: pa.StringArray) -> dict[str, int]:
         "rows": len(texts),
         "filled": len(values),
         "numbered": _matching(values, r"^(0[0-9]+|[0-9]{16,})$"),
+        "days": _matching(values, _DAY),
         "exponent": _matching(values, "[eE]"),
         "negative": _matching(values, "^-"),
         f"{_MOST}scale": _longest(values, r"\.(?P<d>[0-9]+)$"),
@@ -121,14 +136,16 @@ def concluded(found: Mapping[str, int], *, distinct: int, least: float = _FIT) -
     return Suggestion(kind, form, filled == rows >= ENOUGH, at_least_zero=nonnegative, evidence=evidence)
 
 
-def keys(columns: Mapping[str, pa.StringArray], likely: Sequence[str]) -> tuple[str, ...]:
+def keys(columns: Mapping[str, pa.StringArray], keyed: Sequence[str], dated: Sequence[str]) -> tuple[str, ...]:
     """The fewest columns, one or two, that tell all records apart; none where there are too few records.
 
     Args:
         columns: the cells by column, all of one length.
-        likely: columns to try first: what tells people, documents and days apart.
+        keyed: columns that tell people and documents apart, which are tried first.
+        dated: columns that tell days apart, which are tried last: alone they do so by chance.
     """
-    order = [*likely, *(name for name in columns if name not in likely)]
+    likely = [*keyed, *dated]
+    order = [*keyed, *(name for name in columns if name not in likely), *dated]
     rows = len(next(iter(columns.values()), ()))
     if rows < ENOUGH:
         return ()
@@ -150,7 +167,8 @@ def _type(found: Mapping[str, int], least: float) -> tuple[str, str, int]:
     scale, whole = found[f"{_MOST}scale"], found[f"{_MOST}whole"]
     decimal = 0 < scale <= 6 and not found["exponent"]
     misfits = {each: found[f"misfits {each[0]} {each[1]}"] for each in _CANDIDATES if decimal or each[0] != _DECIMAL}
-    kind, form = min(misfits, key=misfits.__getitem__)
+    days = found["days"] >= max(ENOUGH, found["filled"] * least)
+    kind, form = _DAYS if days else min(misfits, key=misfits.__getitem__)
     missed = misfits[kind, form]
     if missed > found["filled"] * (1 - least):
         return "string", "", 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 from xml.parsers import expat
@@ -132,8 +132,10 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
         pass
 
 
-def first_records(stream: Watched, record: str) -> frozenset[str] | None:
-    """Leaf and attribute paths, relative to the record, of the first records; None when there is none.
+def first_records(stream: Watched, record: str) -> Set[str] | None:
+    """Attributes and elements with a value of the first records, relative to the record; None when there is none.
+
+    Elements that have children have a value where text stands beside them.
 
     Args:
         stream: a watched document.
@@ -143,8 +145,9 @@ def first_records(stream: Watched, record: str) -> frozenset[str] | None:
         Malformed: the document is not well-formed as far as it was read.
     """
     path: list[str] = []
-    leaves: set[str] = set()
+    leaves: dict[str, None] = {}
     is_leaf = [False]
+    worded = [False]
     records = [0]
 
     def start(name: str, attributes: dict[str, str]) -> None:
@@ -152,22 +155,29 @@ def first_records(stream: Watched, record: str) -> frozenset[str] | None:
         here = "/" + "/".join(path)
         records[0] += here == record
         is_leaf[0] = here.startswith(record + "/")
+        worded.append(False)
         if here == record or is_leaf[0]:
             below = here.removeprefix(record)
-            leaves.update(f"{below}/@{local(key)}"[1:] for key in attributes if not key.startswith("xmlns"))
+            leaves.update(
+                dict.fromkeys(f"{below}/@{local(key)}"[1:] for key in attributes if not key.startswith("xmlns"))
+            )
+
+    def words(text: str) -> None:
+        worded[-1] = worded[-1] or not text.isspace()
 
     def end(name: str) -> None:
-        if is_leaf[0]:
-            leaves.add(("/" + "/".join(path)).removeprefix(record)[1:])
+        own = worded.pop() and ("/" + "/".join(path)).startswith(record + "/")
+        if is_leaf[0] or own:
+            leaves[("/" + "/".join(path)).removeprefix(record)[1:]] = None
         is_leaf[0] = False
         path.pop()
 
     parser = new_parser("utf-8")
-    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, words
     for _ in _whole(parser, stream):
         if records[0] > _FIRST_RECORDS or len(leaves) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
             break
-    return frozenset(leaves) if records[0] else None
+    return leaves.keys() if records[0] else None
 
 
 class Watched(io.RawIOBase):

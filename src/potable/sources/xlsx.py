@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -104,11 +104,13 @@ class XlsxSource(FileSource[XlsxTable]):
                     return json.dumps(named, ensure_ascii=False).encode()
         raise missing(blob, ordinal)
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """The names that every sheet of the table has."""
         contract = self.tables[table]
-        found = [frozenset(filter(None, sheet.header(contract.header_rows))) for sheet in _sheets(contract, blob)]
-        return frozenset.intersection(*found) if found else None
+        found = [dict.fromkeys(filter(None, sheet.header(contract.header_rows))) for sheet in _sheets(contract, blob)]
+        return (
+            dict.fromkeys(name for name in found[0] if all(name in other for other in found)).keys() if found else None
+        )
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[_Sheet]:
                 name for name in names if fnmatchcase(name, table.sheet)
             ]
         if not wanted:
-            raise Refused("it has no such sheet")
+            raise Refused(f"it has no such sheet as `{table.sheet}`")
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         for name in wanted:
             errors = package.errors(name)

@@ -10,7 +10,7 @@ text. Reading is xml2arrow's; what it lets pass (cut documents, entities …) is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
@@ -101,7 +101,7 @@ class XmlSource(FileSource[XmlTable]):
         """The record's element, in the document's own encoding."""
         return xml_record(blob, decompressed(blob), _local(self.tables[table].record), ordinal)
 
-    def observe(self, table: str, blob: Blob) -> frozenset[str] | None:
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Leaf and attribute paths of the first records, relative to the record."""
         contract = self.tables[table]
         record = _local(contract.record)
@@ -113,9 +113,9 @@ class XmlSource(FileSource[XmlTable]):
             return None
         others = [f"{other.removeprefix(record)[1:]}/" for other in self._records if other.startswith(f"{record}/")]
         # what is read as a table of its own is not new here, what lies elsewhere cannot be seen in a record
-        mine = {path for path in found if not f"{path}/".startswith(tuple(others))}
-        elsewhere = {path for name, column in contract.columns.items() for path in column.paths(name)}
-        return frozenset(mine | {path for path in elsewhere if path == "#" or path.startswith("../")})
+        mine = [path for path in found if not f"{path}/".startswith(tuple(others))]
+        elsewhere = (path for name, column in contract.columns.items() for path in column.paths(name))
+        return dict.fromkeys([*mine, *(path for path in elsewhere if path == "#" or path.startswith("../"))]).keys()
 
     @property
     def _records(self) -> list[str]:
