@@ -139,7 +139,7 @@ def test_one_thread_less_does_not_tell_what_machines_of_spark_cannot_share() -> 
     runs = [replace(run, engine="spark") for run in REFERENCE]
     found = rates.rates(None, runs, "spark").parts
     assert (found["build"].serial, found["build"].serial_most) == rates.SERIAL_OF_TASKS
-    assert found["publish"].serial == pytest.approx(0.25)
+    assert found["ingest csv"].serial == pytest.approx(0.25)
 
 
 @given(factor=st.floats(0.001, 1e5), cores=st.integers(1, 200), more=st.integers(0, 200))
