@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import examples
 
+from potable.contracts import judging, profile
 from potable.contracts.drift import Drift, refuse
 from potable.contracts.renaming import renamed
-from potable.contracts.structure import Structure, changes, observed, wider
+from potable.contracts.structure import Structure, asked, changes, observed, wider
 from potable.engines.base import Engine
 from potable.errors import DataError
 from potable.sources.groups import schema
@@ -48,7 +49,13 @@ def staged(engine: Engine, folder: Path, batches: Sequence[tuple[int, Rows]]) ->
 
 def told(engine: Engine, folder: Path, *batches: Rows) -> list[Drift]:
     rows = staged(engine, folder / "rows", list(enumerate(batches, 1)))
-    return list(changes(TABLE, observed(rows, TABLE, {}, engine)))
+    return list(changes(TABLE, seen(rows, {}, engine)))
+
+
+def seen(rows: Any, before: Structure, engine: Engine) -> Structure:
+    """What rows say, by the counts of the scan."""
+    counts = judging.totals(rows, TABLE, [], []) | asked(rows, TABLE)
+    return observed(rows, TABLE, before, profile.portions(rows, TABLE, counts, engine), engine)
 
 
 @pytest.mark.parametrize(
@@ -137,10 +144,10 @@ def test_layers_and_the_whole_say_the_same(engine: Engine, tmp_path_factory: pyt
     def holds(batches: list[Rows], cut: int) -> None:
         folder = tmp_path_factory.mktemp("structure")
         numbered = list(enumerate(batches, 1))
-        whole = observed(staged(engine, folder / "whole", numbered), TABLE, {}, engine)
+        whole = seen(staged(engine, folder / "whole", numbered), {}, engine)
         layers: Structure = {}
         for part in filter(None, (numbered[:cut], numbered[cut:])):
-            layers = observed(staged(engine, folder / f"from-{part[0][0]}", part), TABLE, layers, engine)
+            layers = seen(staged(engine, folder / f"from-{part[0][0]}", part), layers, engine)
         assert layers == whole
 
     holds()

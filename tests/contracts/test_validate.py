@@ -132,6 +132,30 @@ def test_a_cell_that_may_be_null_costs_only_itself(engine: Engine, tmp_path: Pat
 
 
 @pytest.mark.long_on_spark
+@pytest.mark.parametrize(
+    ("change", "written"),
+    [
+        ({}, set()),
+        ({"gross": "-1.00"}, {"quarantine"}),
+        ({"gross": "12,5O0.00"}, {"quarantine"}),
+        ({"emp_no": "E2"}, {"quarantine"}),
+        ({"dependents": "-1"}, {"cells"}),
+        ({"dependents": "many"}, {"cells"}),
+        ({"currency": "XYZ"}, set()),
+    ],
+)
+def test_nothing_empty_is_written_beside_the_rows(
+    engine: Engine, tmp_path: Path, change: dict[str, str], written: set[str]
+) -> None:
+    warns = {"expect_column_values_to_be_in_set": {"column": "currency", "value_set": ["INR"], "severity": "warn"}}
+    table = payslips(checks=[payslips().checks[0], warns, payslips().checks[2]])
+    made = judge(engine, tmp_path, table, [{**GOOD, "emp_no": "E2"}, {**GOOD, **change}])
+    assert {path.name for path in tmp_path.iterdir()} & {"quarantine", "cells"} == written
+    for output in ("quarantine", "cells"):
+        assert len(rows_of(engine, tmp_path, made, table, output)) == (output in written)
+
+
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize("value", ["-1", "13"])
 def test_each_of_two_checks_nulls_the_cell(engine: Engine, tmp_path: Path, value: str) -> None:
     bounds = [{"min_value": 0}, {"max_value": 12}]

@@ -161,6 +161,21 @@ def test_rows_still_tied_that_differ_are_an_error(world: World) -> None:
     assert "declare `order:`" in failure.value.hint
 
 
+def test_of_several_tables_with_open_values_the_first_is_told_and_no_other(world: World) -> None:
+    told = {
+        "hr.facts": {"x": "latest(n)", "y": "first(n)", "z": "sum(n)"},
+        "hr.loose": {"a": "sum(n)", "b": "latest(n)"},
+    }
+    plan = plan_of(world.path, told | {"hrms.people": {"gender": "value(gender)"}})
+    facts = [fact("ann", "2024-01-01", n=n) for n in (1, 2)]
+    people = [{"_subject": "ann", "gender": gender} for gender in ("f", "m")]
+    rows = {"hr.facts": numbered(facts), "hrms.employment": [HIRED], "hrms.people": people}
+    for loose, name, open_ in ((facts, "hr.loose", "b"), (facts[:1], "hrms.people", "gender")):
+        with pytest.raises(DataError, match="D004") as failure:
+            world.build(plan, {**rows, "hr.loose": loose})
+        assert f"records of `{name}`" in failure.value.problem and f": {open_} would be" in failure.value.problem
+
+
 @story(
     {"new": "latest(n)", "old": "first(n)", "all": "sum(n)", "one": "sum(n) last 1", "many": "sum(n) last 4"},
     [

@@ -108,9 +108,38 @@ def test_a_run_that_skipped_steps_is_not_measured_from(finished: tuple[Bench, Ru
 
 def test_the_fit_finds_fixed_growing_and_serial_time_again() -> None:
     found = rates.rates(None, REFERENCE, "duckdb")
-    line, rate = found.parts["build"].lines[0], found.parts["build"]
-    assert (line.fixed, line.per_gb) == (pytest.approx(2.0), pytest.approx(100.0))
+    line, rate = found.parts["resolve"].lines[0], found.parts["resolve"]
+    assert (line.once, line.fixed, line.per_gb) == (0.0, pytest.approx(2.0), pytest.approx(100.0))
     assert rate.serial == pytest.approx(0.25) and rate.serial < rate.serial_most <= 1
+
+
+def test_where_ten_times_the_data_is_hardly_dearer_only_the_difference_grows() -> None:
+    runs = [replace(company(size, fixed=30.0, per_gb=2.0), engine="spark") for size in (SMALL, TENFOLD)]
+    found = rates.rates(None, runs, "spark")
+    assert found.parts["resolve"].lines[0].per_gb == pytest.approx(2.0)
+    made = estimate.predict(found, work(found.anchor, 100), Machine("spark", 2)).seconds["resolve"]
+    assert made.likely == pytest.approx(30 + 200)
+    # the two runs differ by less than runs of the same do: perhaps nothing grows
+    assert made.low < 35 and made.high > 400
+
+
+def test_what_a_build_does_once_does_not_grow_with_its_buckets() -> None:
+    def built(size: int, buckets: int) -> Observed:
+        run = replace(company(size), buckets=buckets, rows=buckets * 2_000_000 - 1_000_000)
+        return replace(run, parts={**run.parts, "build": Part(1, 3.0 + buckets + 10 * size / GB)})
+
+    told = rates.rates(None, [built(SMALL, 1), built(TENFOLD, 1), built(8 * TENFOLD, 8)], "duckdb")
+    line = told.parts["build"].lines[0]
+    assert (line.once, line.fixed, line.per_gb) == (pytest.approx(3.0), pytest.approx(1.0), pytest.approx(10.0))
+    untold = rates.rates(None, [built(SMALL, 1), built(TENFOLD, 1)], "duckdb").parts["build"].lines[0]
+    assert (untold.once, untold.fixed, untold.per_gb) == (*map(pytest.approx, (3.0, 1.0)), pytest.approx(10.0))
+
+
+def test_one_thread_less_does_not_tell_what_machines_of_spark_cannot_share() -> None:
+    runs = [replace(run, engine="spark") for run in REFERENCE]
+    found = rates.rates(None, runs, "spark").parts
+    assert (found["build"].serial, found["build"].serial_most) == rates.SERIAL_OF_TASKS
+    assert found["ingest csv"].serial == pytest.approx(0.25)
 
 
 @given(factor=st.floats(0.001, 1e5), cores=st.integers(1, 200), more=st.integers(0, 200))

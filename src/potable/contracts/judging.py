@@ -17,13 +17,13 @@ import pyarrow as pa
 from potable.contracts import results, through_gx
 from potable.contracts.aggregates import SHOWN, Whole
 from potable.contracts.checks import Check
-from potable.contracts.masks import Rule, any_broken, any_set, broken, with_bit
+from potable.contracts.masks import Rule, any_broken, any_set, broken, touched, with_bit
 from potable.contracts.results import Result
 from potable.contracts.rowwise import text_of
 from potable.contracts.unique import Counted
 from potable.contracts.values import VALUE, Failing
 from potable.engines.base import BatchFunction, Engine, collect, scalars
-from potable.tables import BATCH, OBJECT, Table
+from potable.tables import BATCH, OBJECT, UNPARSED, Table
 
 Samples = Mapping[str, Sequence[Any]]
 _FOUND = "_found"
@@ -87,6 +87,9 @@ def totals(staged: ir.Table, table: Table, rules: Sequence[Rule], checks: Sequen
     found: dict[str, ir.Value] = {
         "rows": staged.count(),
         "broken": _count(staged, any_broken(staged, rules, cells=False)),
+        "touched": _count(staged, touched(staged, rules)),
+        "marked": _count(staged, any_set(staged, rules)),
+        "unparsed": _count(staged, staged[UNPARSED].notnull()),
     }
     for index, rule in enumerate(rules):
         check = rule.check
@@ -104,8 +107,10 @@ def totals(staged: ir.Table, table: Table, rules: Sequence[Rule], checks: Sequen
     return {name: value.cast("int64").fill_null(0) for name, value in found.items()}
 
 
-def failures(staged: ir.Table, rules: Sequence[Rule], engine: Engine) -> dict[str, int]:
-    """How many of the staged rows break each rule, counted over those alone that break any."""
+def failures(staged: ir.Table, rules: Sequence[Rule], own: Mapping[str, int], engine: Engine) -> dict[str, int]:
+    """How many of the staged rows, which have the counts `own`, break each rule, counted over those that break any."""
+    if not own["marked"]:
+        return {f"rule_{index}": 0 for index in range(len(rules))}
     bad = staged.filter(any_set(staged, rules))
     counts = {f"rule_{index}": bad.count(where=broken(bad, index)).cast("int64") for index in range(len(rules))}
     return scalars(engine, bad.agg(**counts))

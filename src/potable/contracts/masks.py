@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable.contracts.checks import Check
-from potable.tables import BATCH, LANDED, MISTYPED, OBJECT, ROW, Table
+from potable.tables import BATCH, LANDED, MISTYPED, OBJECT, ROW, UNPARSED, Table
 
 _MASK = "_mask"
 _WORD = 60
@@ -94,6 +94,12 @@ def any_broken(staged: ir.Table, rules: Sequence[Rule], *, cells: bool) -> ir.Bo
         if bits:
             out = out | ((staged[f"{_MASK}{word}"] & ibis.literal(bits, "int64")) != 0)
     return out
+
+
+def touched(staged: ir.Table, rules: Sequence[Rule]) -> ir.BooleanValue:
+    """Whether each row breaks no rule that costs the row, but loses cells: to a rule, or for they cannot be read."""
+    cells = any_broken(staged, rules, cells=True) | staged[UNPARSED].notnull()
+    return ~any_broken(staged, rules, cells=False) & cells
 
 
 def staged_schema(table: Table, rules: Sequence[Rule]) -> pa.Schema:

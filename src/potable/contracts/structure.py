@@ -5,14 +5,14 @@ date, a word that is no level). Narrower is a batch whose moments have no time o
 fraction, or whose texts end at one length, where that cannot be chance. Batches are folded in the order in which
 they landed, so that the whole and its layers come to the same. What a change does is `drift`.
 
-Entry: `observed`, and `changes` for what it found.
+Entry: `asked` (counts of the scan), `observed`, and `changes` for what it found.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -22,13 +22,14 @@ import pyarrow as pa
 from potable.contracts.drift import Drift
 from potable.contracts.results import shape
 from potable.contracts.rowwise import text_of
-from potable.engines.base import Engine, collect
+from potable.engines.base import Engine, collect, scalars
 from potable.tables import BATCH, OBJECT, UNPARSED, Column, Table
 
 Structure: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """JSON: columns that are `wider` and `narrower`, and what was `before` of each."""
 EXPECTED = 20
 """Values that have what now none has, if it were as before; by chance that happens once in 500 million times."""
+_NOTHING = {"values": 0, "full": 0}
 _NUMBER = re.compile(r"[+-]?0*(\d*)(?:\.(\d*))?")
 _EXPONENT = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)[eE][+-]?\d{1,3}")
 _CLOCK = re.compile(r"\d[T ]+\d{1,2}:\d{2}")
@@ -39,21 +40,33 @@ _WIDER = pa.schema(
 )
 
 
-def observed(staged: ir.Table, table: Table, before: Structure, engine: Engine) -> Structure:
-    """What the values of new rows say, added to what was said `before`."""
-    told = _told(staged, table, engine)
+def asked(staged: ir.Table, table: Table) -> dict[str, ir.Scalar]:
+    """Of each column how many values have a time of day or a fraction, or how long the longest is."""
+    found: dict[str, ir.Value] = {}
+    for index, (name, column) in enumerate(table.columns.items()):
+        if (full := _full(staged[name], column)) is not None:
+            found[f"full_{index}"] = full.cast("int64")
+    return found
+
+
+def observed(
+    staged: ir.Table, table: Table, before: Structure, portions: Sequence[Mapping[str, Any]], engine: Engine
+) -> Structure:
+    """What the values of new rows say, added to what was said `before`.
+
+    Args:
+        portions: counts of the rows by batch and period: `rows`, `unparsed`, `nulls_<index>`, and what was `asked`.
+    """
     narrower, full = {**before.get("narrower", {})}, {**before.get("before", {})}
-    for row in told:
-        mine = staged.filter(staged[BATCH] == row[BATCH])
-        for index, name in enumerate(table.columns):
-            if row.get(f"values_{index}"):
-                now = {key: row[f"{key}_{index}"] or 0 for key in ("values", "full")}
-                known = full.get(name, {"values": 0, "full": 0})
-                if found := _narrower(mine, table.columns[name], name, now, known, engine):
-                    narrower[name] = _met_again(narrower.get(name), {**found, **_where(row)})
-                full[name] = _after(table.columns[name], now, known)
+    for batch, columns in sorted(_by_batch(portions, table).items()):
+        mine = staged.filter(staged[BATCH] == batch)
+        for name, now in columns.items():
+            known = full.get(name, _NOTHING)
+            if found := _narrower(mine, table.columns[name], name, now, known, engine):
+                narrower[name] = _met_again(narrower.get(name), {**found, **_where(mine, batch, engine)})
+            full[name] = _after(table.columns[name], now, known)
     wider = {**before.get("wider", {})}
-    for row in _too_wide(staged, table, engine):
+    for row in _too_wide(staged, table, engine) if any(portion["unparsed"] for portion in portions) else ():
         wider[row["column"]] = _added(wider.get(row["column"]), row)
     return {"wider": wider, "narrower": narrower, "before": full}
 
@@ -146,17 +159,17 @@ def _wider_type(column: Column, item: Mapping[str, Any]) -> str:
     return f"{'levels' if column.levels else column.type} → {' and '.join(kinds)}, {count}"
 
 
-def _told(staged: ir.Table, table: Table, engine: Engine) -> list[dict[str, Any]]:
-    """By batch: of each column the values, and how many have a time of day or a fraction, or the longest."""
-    found: dict[str, ir.Value] = {}
+def _by_batch(portions: Sequence[Mapping[str, Any]], table: Table) -> dict[int, dict[str, dict[str, int]]]:
+    """By batch and column that has any: the values, and how many of them are full, or the most characters."""
+    found: dict[int, dict[str, dict[str, int]]] = {}
     for index, (name, column) in enumerate(table.columns.items()):
-        if (full := _full(staged[name], column)) is not None:
-            found |= {f"values_{index}": staged[name].count(), f"full_{index}": full}
-    if not found:
-        return []
-    found |= {"objects": staged[OBJECT].nunique(), "first": staged[OBJECT].min()}
-    cast = {name: value if name == "first" else value.cast("int64") for name, value in found.items()}
-    return _rows(staged.group_by(BATCH).agg(**cast).order_by(BATCH), engine)
+        for portion in portions:
+            values = portion["rows"] - portion[f"nulls_{index}"]
+            if values and f"full_{index}" in portion:
+                columns = found.setdefault(portion[BATCH], {})
+                now = {"values": values, "full": portion[f"full_{index}"]}
+                columns[name] = _after(column, now, columns.get(name, _NOTHING))
+    return found
 
 
 def _rows(relation: ir.Table, engine: Engine) -> list[dict[str, Any]]:
@@ -189,7 +202,7 @@ def _narrower(
     if not now["full"] < before["full"]:
         return None
     longest = mine.filter(mine[name].length() == now["full"])
-    (row,) = _rows(longest.agg(n=longest[name].nunique(), example=longest[name].min()), engine)
+    row = scalars(engine, longest.agg(n=longest[name].nunique(), example=longest[name].min()))
     if row["n"] < EXPECTED:
         return None
     return {"detail": f"texts end at {now['full']:,} characters", "example": shape(row["example"])}
@@ -201,8 +214,10 @@ def _example(mine: ir.Table, name: str, engine: Engine) -> str:
     return shape(rows[0]["text"]) if rows else ""
 
 
-def _where(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"batch": row[BATCH], "objects": row["objects"], "first": row["first"]}
+def _where(mine: ir.Table, batch: int, engine: Engine) -> dict[str, Any]:
+    """A batch, how many objects it has, and the first of them."""
+    found = mine.agg(objects=mine[OBJECT].nunique().cast("int64"), first=mine[OBJECT].min())
+    return {"batch": batch, **scalars(engine, found)}
 
 
 def _met_again(before: Mapping[str, Any] | None, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,18 +32,10 @@ from potable.contracts.deletions import (
     told_apart,
 )
 from potable.contracts.keyed import KNOWN_KEY, duplicates, keyed, with_known_key
-from potable.contracts.masks import (
-    Rule,
-    any_broken,
-    masked,
-    nulled,
-    reason_counts,
-    reason_text,
-    rules_of,
-    staged_schema,
-)
+from potable.contracts.masks import Rule, masked, reason_counts, rules_of, staged_schema
 from potable.contracts.results import Result, stops
-from potable.contracts.structure import Structure, observed
+from potable.contracts.splitting import Split, split_up
+from potable.contracts.structure import Structure, asked, observed
 from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.tables import OBJECT, ORIGIN, ROW, UNPARSED, Table
@@ -183,14 +175,15 @@ def validate(
     staged = _staged(masked(parsed, table, rules), table, rules, places, engine=engine)
     staged, tombstones, marks = told_apart(staged, table, engine)
     counts = judging.totals(staged, table, rules, checks)
-    portions = profile.portions(staged, table, counts, engine)
-    own = profile.added_up(portions, list(counts)) | judging.failures(staged, rules, engine) | marks
+    portions = profile.portions(staged, table, counts | asked(staged, table), engine)
+    own = profile.added_up(portions, list(counts)) | marks
+    own |= judging.failures(staged, rules, own, engine)
     good = keyed(table, staged, rules) if table.unique else None
     doubled = duplicates(good, _keys(job), places.rows, engine) if good is not None else None
     if doubled:
         own[_DUPLICATES] = doubled[1]
     totals = Counter(standing.totals) + Counter(own)
-    split = _split(table, staged, rules, doubled[0] if doubled else None)
+    split = split_up(table, staged, rules, doubled[0] if doubled else None)
     if good is not None:
         survivors = good.anti_join(doubled[0], [OBJECT, ROW]) if doubled else good
         split = _without_deleted(split, survivors, tombstones, job)
@@ -198,8 +191,8 @@ def validate(
     judged = replace(judged, samples=judging.samples(staged, judged, own, engine))
     taken, sketches = profile.taken(staged, table, portions, engine)
     result = replace(
-        _written(split, judged, job),
-        structure=observed(staged, table, standing.structure, engine),
+        _written(split, own, judged, job),
+        structure=observed(staged, table, standing.structure, portions, engine),
         profile=taken,
         sketches=profile.summed(standing.sketches, sketches),
     )
@@ -220,17 +213,6 @@ class _Job:
     places: Places
     standing: Standing
     listed: ir.Table | None
-
-
-@dataclass(frozen=True)
-class _Split:
-    rows: ir.Table
-    quarantine: ir.Table
-    cells: ir.Table
-    """Originals of rows with nulled cells."""
-    deleted: ir.Table | None = None
-    rewritten: bool = False
-    """Whether `rows` has those that stood and stay, too."""
 
 
 def _require_all(name: str, made: Validated) -> None:
@@ -279,7 +261,7 @@ def _keys(job: _Job) -> ir.Table | None:
     return None if not keys else keys[0] if len(keys) == 1 else ibis.union(*keys)
 
 
-def _without_deleted(split: _Split, survivors: ir.Table, tombstones: ir.Table | None, job: _Job) -> _Split:
+def _without_deleted(split: Split, survivors: ir.Table, tombstones: ir.Table | None, job: _Job) -> Split:
     """The rows without those that are gone in the source, of which `survivors` are the keys."""
     table, standing, engine = job.contract.table, job.standing, job.engine
     if tombstones is None and not standing.deleted_files and job.listed is None:
@@ -296,14 +278,15 @@ def _without_deleted(split: _Split, survivors: ir.Table, tombstones: ir.Table | 
     )
 
 
-def _written(split: _Split, judged: judging.Judged, job: _Job) -> Validated:
-    """The rows written, and the numbers of the table."""
+def _written(split: Split, own: Mapping[str, int], judged: judging.Judged, job: _Job) -> Validated:
+    """The rows written, where there are any by their counts `own`, and the numbers of the table."""
     places, engine, totals = job.places, job.engine, judged.totals
     aside = places.quarantine
+    bad = own["broken"] or own.get(_DUPLICATES) or own.get(NO_KEY)
     return Validated(
         rows=engine.write(split.rows, f"{places.rows}/rows"),
-        quarantine=engine.write(split.quarantine, f"{aside}/quarantine"),
-        cells=engine.write(split.cells, f"{aside}/cells"),
+        quarantine=engine.write(split.quarantine, f"{aside}/quarantine") if bad else (),
+        cells=engine.write(split.cells, f"{aside}/cells") if own["touched"] else (),
         deleted=engine.write(split.deleted, f"{aside}/deleted") if split.deleted is not None else (),
         rewritten=split.rewritten,
         standing=job.standing,
@@ -311,25 +294,6 @@ def _written(split: _Split, judged: judging.Judged, job: _Job) -> Validated:
         reasons=_reasons(judged.rules, totals),
         nulls={column: totals[f"nulls_{index}"] for index, column in enumerate(judged.table.columns)},
         samples=judged.samples,
-    )
-
-
-def _split(table: Table, staged: ir.Table, rules: Sequence[Rule], duplicates: ir.Table | None) -> _Split:
-    """Rows that keep the contract, rows that do not, and originals of rows with nulled cells."""
-    doubled: ir.BooleanValue = ibis.literal(False)
-    if duplicates is not None:
-        marked = duplicates.mutate(_double=ibis.literal(True))
-        joined = staged.left_join(marked, [OBJECT, ROW])
-        staged = joined.select(*staged.columns, _double=joined["_double"].fill_null(False))
-        doubled = staged["_double"]
-    failed = any_broken(staged, rules, cells=False) | doubled
-    originals = staged.mutate(**{REASONS: reason_text(staged, rules, doubled)})
-    names = [*table.schema.names, *ORIGIN.names, UNPARSED, REASONS]
-    touched = any_broken(staged, rules, cells=True) | staged[UNPARSED].notnull()
-    return _Split(
-        staged.filter(~failed).mutate(**nulled(staged, rules)).select(validated_schema(table).names),
-        originals.filter(failed).select(names),
-        originals.filter(~failed & touched).select(names),
     )
 
 

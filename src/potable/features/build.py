@@ -19,9 +19,10 @@ from potable.features import assemble as assembly
 from potable.features import compile as compiling
 from potable.features import facts
 from potable.features import spine as spines
+from potable.features.decided import Measured, require_decided, tied
 from potable.features.plan import DERIVED, FeaturePlan
 from potable.features.spine import Funnel
-from potable.tables import BUCKET, SUBJECT, Table
+from potable.tables import BUCKET, SUBJECT
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -176,7 +177,7 @@ def employments(bench: Bench, files: Files) -> ir.Table:
     if bench.people is not None:
         found = found.semi_join(bench.people, SUBJECT)
     if scalars(bench.engine, spines.ambiguous(found, rule, table))["conflicts"]:
-        raise _tied(rule.table, table, ["rows"])
+        raise tied(rule.table, table, ["rows"])
     return found
 
 
@@ -184,7 +185,8 @@ def features(bench: Bench, files: Files, spine: ir.Table) -> ir.Table:
     """The finished rows of a spine; intermediate results of the tables are written to scratch."""
     spine = facts.with_moments(spine, bench.plan.cut)
     measured = [_measured(bench, files, spine, task, number) for number, task in enumerate(tasks(bench.plan))]
-    return assembly.assemble(spine, measured, bench.plan)
+    require_decided(measured, spine, bench.engine)
+    return assembly.assemble(spine, [assembly.Measured(one.relation, one.counts) for one in measured], bench.plan)
 
 
 def tasks(plan: FeaturePlan) -> Iterator[facts.TableTask]:
@@ -195,43 +197,12 @@ def tasks(plan: FeaturePlan) -> Iterator[facts.TableTask]:
                 yield facts.TableTask(name, plan.tables[name], wanted, plan.digits, forward)
 
 
-def _measured(bench: Bench, files: Files, spine: ir.Table, task: facts.TableTask, number: int) -> assembly.Measured:
+def _measured(bench: Bench, files: Files, spine: ir.Table, task: facts.TableTask, number: int) -> Measured:
     rows = bench.engine.read(files[task.name], task.schema)
     compiled = compiling.compile_table(rows, spine, task, prefix=f"_{number}")
-    relation = bench.kept(compiled.relation, f"table-{number}")
     marks = {name: f"_{number}{name}" for name in (facts.TWINS, facts.HUGE)}
-    worst = {name: relation[column].max() for name, column in {**compiled.ties, **marks}.items()}
-    found = scalars(bench.engine, relation.aggregate(**worst))
-    if open_ := [name for name in compiled.ties if found[name]]:
-        raise _tied(task.name, task.table, open_)
-    if found[facts.HUGE]:
-        raise _too_large(task.name)
-    if found[facts.TWINS] and scalars(bench.engine, facts.conflicts(rows, spine, task))["conflicts"]:
-        raise _tied(task.name, task.table, [feature.name for feature in task.features])
-    return assembly.Measured(relation, compiled.counts)
-
-
-def _tied(name: str, table: Table, outputs: Sequence[str]) -> DataError:
-    order = f"`order: {table.order}` does not decide" if table.order else "no `order` is declared"
-    unordered = "have equal times" if table.time else "have no time"
-    return DataError(
-        f"records of `{name}` {unordered} but different values, and {order}: {', '.join(outputs)} would be"
-        " decided by chance",
-        "D004",
-        allowed="a column of the table that tells which record counts as the newest",
-        hint=f"declare `order:` for `{name}` in its source, or a finer `time` or `known`",
-        state="no features of this step were kept",
-    )
-
-
-def _too_large(name: str) -> DataError:
-    return DataError(
-        f"a float of `{name}` is too large for exact sums",
-        "D005",
-        allowed="numbers below 2^63 units of the smallest decimal that `digits` keeps",
-        hint="add a check to its contract that quarantines impossible values, or lower `digits`",
-        state="no features of this step were kept",
-    )
+    relation = bench.kept(compiled.relation, f"table-{number}")
+    return Measured(task, rows, relation, compiled.counts, {**compiled.ties, **marks})
 
 
 def checked(finished: ir.Table, plan: FeaturePlan, engine: Engine, funnel: Funnel) -> Funnel:

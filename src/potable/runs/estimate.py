@@ -156,8 +156,8 @@ def _seconds(found: Rates, name: str, steps: int, work: Work, machine: Machine) 
     nodes = 1 if name.startswith("ingest") else machine.nodes
     likely, least = (_speed(found.anchor.threads, machine.cores * nodes, share) for share in (1.0, EFFICIENCY))
     beyond = max(1.0, work.size / found.anchor.size) ** (EXPONENT - 1)
-    quick = [line.fixed * units + line.per_gb * size * _left(rate.serial, likely) for line in rate.lines]
-    slow = [line.fixed * units + line.per_gb * size * beyond * _left(rate.serial_most, least) for line in rate.lines]
+    quick = [line.seconds(units, size * _left(rate.serial, likely)) for line in rate.lines]
+    slow = [line.seconds(units, size * beyond * _left(rate.serial_most, least)) for line in rate.lines]
     return Span(quick[0], min(quick) * (1 - NOISE), max(*slow, *quick) * (1 + NOISE))
 
 

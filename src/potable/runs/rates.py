@@ -1,12 +1,14 @@
-"""What each part of a run costs: a fixed time per step and a time per GB, from runs that were measured.
+"""What each part of a run costs: a fixed time per run and step and a time per GB, from runs that were measured.
 
-The shape of both comes from the reference runs, the level from the run they are anchored at. Entry: `rates`.
+The shape of these comes from the reference runs, the level from the run they are anchored at. Entry: `rates`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 from potable.errors import EnvironmentFailure
 from potable.runs.measured import Observed
@@ -32,19 +34,37 @@ SERIAL: Mapping[str, tuple[float, float]] = {
     "publish": (0.5, 0.9),
 }
 """Likely and largest share of a part's growing time that one process does alone, where it was not measured."""
+DEALT = frozenset({"validate", "resolve", "protect pseudonyms", "protect tables", "build", "publish"})
+"""Parts whose growing time Spark deals to tasks, or nearly: the one writer of `publish` is 6 s per GB at most, for the
+whole part takes that on DuckDB."""
+SERIAL_OF_TASKS = (0.05, 0.3)
+"""Likely and largest serial share of these. One thread less on one machine does not tell it: the threads of the JVM
+that compile and clear up, the driver, and Python beside each task share the cores too."""
+ONCE = 0.75
+"""Share of the fixed time of `build` in one bucket that more buckets do not cost again (the proof, queries that are
+new), where no runs with different numbers of buckets tell it; of the reference on DuckDB it is 0.75."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds per step (build: per bucket) and seconds per GB of input."""
+    """Seconds per run, seconds per step (build: per bucket) and seconds per GB of input."""
 
+    once: float
     fixed: float
     per_gb: float
+
+    def seconds(self, units: float, size: float) -> float:
+        """What so many steps over so many GB take."""
+        return self.once + self.fixed * units + self.per_gb * size
+
+    def times(self, share: float) -> Cost:
+        """The same on a machine that takes `share` times as long."""
+        return Cost(self.once * share, self.fixed * share, self.per_gb * share)
 
 
 @dataclass(frozen=True)
 class Rate:
-    """What a part costs: the likely line, and others the measurements allow."""
+    """What a part costs: the likely line, and others that fit as well if runs differ by `NOISE`."""
 
     lines: tuple[Cost, ...]
     """Likely first."""
@@ -88,43 +108,63 @@ def rates(own: Observed | None, reference: Iterable[Observed], engine: str) -> R
 
 
 def _rate(name: str, anchor: Observed, shape: Sequence[Observed], others: Sequence[Observed]) -> Rate:
-    """Lines through the anchor: the reference's proportions, its fixed part, its growing part."""
+    """Lines of the reference, each scaled to go through the anchor."""
     seconds, units, size = anchor.parts[name].seconds, anchor.units(name), gigabytes(name, anchor.bytes)
-    serial, most = _serial(name, shape, others)
+    serial, most = _serial(name, anchor.engine, shape, others)
     if name == "start":
-        return Rate((Cost(seconds, 0.0),), 1.0, 1.0)
-    fitted = _fitted(name, shape)
-    if fitted is None or not size:
-        return Rate((Cost(0.0, seconds / size) if size else Cost(seconds / units, 0.0),), serial, most)
-    fixed, growing = fitted.fixed * units, fitted.per_gb * size
-    told = [seconds * growing / (fixed + growing) if fixed + growing else seconds]
-    told += [seconds - min(fixed, seconds), min(growing, seconds)]
-    return Rate(tuple(Cost((seconds - grown) / units, grown / size) for grown in told), serial, most)
+        return Rate((Cost(seconds, 0.0, 0.0),), 1.0, 1.0)
+    fitted = [_fitted(name, shape, 1 + noise) for noise in (0.0, -NOISE, NOISE)]
+    lines = [line.times(seconds / told) for line in fitted if line and (told := line.seconds(units, size))]
+    if not lines or not size:
+        return Rate((Cost(0.0, 0.0, seconds / size) if size else Cost(0.0, seconds / units, 0.0),), serial, most)
+    return Rate(tuple(lines), serial, most)
 
 
-def _fitted(name: str, shape: Sequence[Observed]) -> Cost | None:
-    """Least squares of relative errors, no part below zero; None with fewer than two sizes."""
+def _fitted(name: str, shape: Sequence[Observed], largest: float = 1.0) -> Cost | None:
+    """Least squares of relative errors, no part below zero; None with fewer than two sizes.
+
+    Args:
+        largest: by how much the seconds of the largest run are changed first.
+    """
+    import numpy as np
+
     runs = [run for run in shape if name in run.parts and run.parts[name].seconds > 0]
     if len({run.size for run in runs}) < 2:
         return None
-    points = [(run.units(name), gigabytes(name, run.bytes), run.parts[name].seconds) for run in runs]
-    scaled = [(units / seconds, size / seconds) for units, size, seconds in points]
-    uu, us, ss = (sum(p[i] * p[j] for p in scaled) for i, j in ((0, 0), (0, 1), (1, 1)))
-    u, s = sum(p[0] for p in scaled), sum(p[1] for p in scaled)
-    determinant = uu * ss - us * us
-    fixed, per_gb = ((u * ss - s * us) / determinant, (s * uu - u * us) / determinant) if determinant else (-1.0, -1.0)
-    if fixed < 0:
-        return Cost(0.0, s / ss)
-    return Cost(fixed, per_gb) if per_gb >= 0 else Cost(u / uu, 0.0)
+    seconds = np.array([run.parts[name].seconds for run in runs])
+    seconds[-1] *= largest
+    units = [float(run.units(name)) for run in runs]
+    columns = [units, [gigabytes(name, run.bytes) for run in runs], [1.0] * len(runs)]
+    apart = len(set(units)) > 1
+    fixed, per_gb, *rest = _without_negative(np.array(columns[: 2 + apart]).T / seconds[:, None])
+    once = rest[0] if apart else ONCE * fixed * units[0] if name == "build" else 0.0
+    return Cost(once, fixed if apart or name != "build" else (1 - ONCE) * fixed, per_gb)
 
 
-def _serial(name: str, shape: Sequence[Observed], others: Sequence[Observed]) -> tuple[float, float]:
+def _without_negative(points: Any) -> list[float]:
+    """The weights of the columns, none below zero, with which all rows come nearest to 1."""
+    import numpy as np
+
+    found, least = [0.0] * points.shape[1], float("inf")
+    for chosen in product((False, True), repeat=points.shape[1]):
+        if any(chosen):
+            weights = np.zeros(len(chosen))
+            weights[list(chosen)] = np.linalg.lstsq(points[:, chosen], np.ones(len(points)), rcond=None)[0]
+            error = float(np.square(points @ weights - 1).sum())
+            if weights.min() >= 0 and error < least - 1e-12:
+                found, least = weights.tolist(), error
+    return found
+
+
+def _serial(name: str, engine: str, shape: Sequence[Observed], others: Sequence[Observed]) -> tuple[float, float]:
     """Likely and largest serial share, from two reference runs of one size where there are such."""
+    if engine == "spark" and not DEALT.isdisjoint({name, name.partition(" ")[0]}):
+        return SERIAL_OF_TASKS
     for run in shape:
         for other in others:
             if name in run.parts and name in other.parts and abs(other.size / run.size - 1) < CLOSE:
                 slow, fast = other.parts[name].seconds, run.parts[name].seconds
-                fixed = (_fitted(name, shape) or Cost(0.0, 0.0)).fixed * run.units(name)
+                fixed = (_fitted(name, shape) or Cost(0.0, 0.0, 0.0)).seconds(run.units(name), 0.0)
                 if fast - fixed > NOISE * fast:
                     # slow - fixed = growing * (share + (1 - share) * threads / others)
                     ratio, speed = (slow - fixed) / (fast - fixed), run.threads / other.threads

@@ -19,7 +19,7 @@ from potable.contracts.references import judge, referring
 from potable.contracts.results import Result, stops
 from potable.contracts.structure import changes
 from potable.contracts.validate import Contract, Places, Standing, Validated, validate
-from potable.engines.base import Engine, Part, scalars
+from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.identity.match import normalise
 from potable.identity.resolve import KEYS, resolve
@@ -27,6 +27,7 @@ from potable.privacy import forms, pseudonyms, roster, saving
 from potable.runs import since
 from potable.runs.checkup import read_profile, write_profile
 from potable.runs.drifted import described
+from potable.runs.listed import listed
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
 from potable.sources.base import Blob, Source
@@ -34,10 +35,9 @@ from potable.sources.groups import OBSERVED, grouped, observe_group, parse_group
 from potable.sources.groups import schema as group_schema
 from potable.store.log import Log
 from potable.store.manifest import Manifest, find, fingerprint
-from potable.tables import BATCH, MISTYPED
 
 if TYPE_CHECKING:
-    import ibis.expr.types as ir
+    import pyarrow as pa
 
 BUCKET_ROWS = 2_000_000
 """Validated rows, over all tables, that are worth a bucket of their own."""
@@ -49,17 +49,15 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     source_name, short = step.name.split(".", 1)
     source, table = shop.project.sources[source_name], shop.project.tables[step.name]
     reached, before = _earlier(shop, step)
-    root = shop.lake.restricted.locate("")
-    landed = [item for item in shop.landed[source_name] if short in item.tables and item.batch > reached]
-    blobs = source.blobs(landed, root)
-    seen = drift.Seen(**before.facts["seen"]).plus(_seen(shop.engine, source, short, blobs))
+    locate = shop.lake.restricted.locate
     mine = [item for item in shop.landed[source_name] if short in item.tables]
-    ours = {blob.name: blob for blob in source.blobs(mine, root)}
+    blobs = source.blobs([item for item in mine if item.batch > reached], locate(""))
+    seen = drift.Seen(**before.facts["seen"]).plus(_seen(shop.engine, source, short, blobs))
+    ours = {blob.name: blob for blob in source.blobs(mine, locate(""))}
     drifts = described(source, short, drift.compare(table, seen, fixed=source.fixed_columns), ours)
     drift.refuse(step.name, table, told(source, drifts))
     parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
     aside = attempt.replace("validated/", "quarantine/", 1)
-    locate = shop.lake.restricted.locate
     profiled = read_profile(shop.lake.restricted, before)
     made = validate(
         parsed,
@@ -67,34 +65,46 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         engine=shop.engine,
         places=Places(locate(attempt), locate(aside)),
         standing=_standing(shop, before, {item.name: item.batch for item in shop.landed[source_name]}),
-        listed=_listed(shop, step, reached, f"{attempt}/scratch/listed"),
+        listed=listed(shop, step, reached, f"{attempt}/scratch/listed"),
     )
     drifts += changes(table, made.structure)
     drift.refuse(step.name, table, told(source, drifts))
     assert made.profile is not None
     profile = joined(profiled.cells, made.profile)
-    files = {
-        "rows": made.rows,
-        "quarantine": made.quarantine,
-        "cells": made.cells,
-        "deleted": made.deleted,
-        "profile": [write_profile(shop.lake.restricted, f"{attempt}/profile", profile)],
+    kept = [write_profile(shop.lake.restricted, f"{attempt}/profile", profile)]
+    facts = _facts(made, profile) | {
+        "drift": [asdict(item) for item in drifts],
+        "seen": asdict(seen),
+        "parsed": len(blobs),
+        "stands_on": before.fingerprint,
     }
-    facts = {
+    done = _made(made, before, facts, kept, aside)
+    if made.stopped:
+        # not done, but people want to see what was found and which rows it were
+        shop.stopped[step.name] = done.manifest(step, attempt)
+        shop.lake.restricted.put(stopped_path(step), [shop.stopped[step.name].to_bytes()])
+        raise _stop(step.name, made)
+    return done
+
+
+def _facts(made: Validated, profile: pa.Table) -> dict[str, Any]:
+    """What the manifest of a validated table says of it, with its profile."""
+    return {
         "reasons": made.reasons,
         "checks": [asdict(result) for result in made.results],
-        "drift": [asdict(item) for item in drifts],
         "nulls": made.nulls,
         "totals": dict(made.totals),
         "samples": dict(made.samples),
         "profile": fingerprint(profile.to_pydict()),
         "sketches": dict(made.sketches),
         "batch": max(profile["batch"].to_pylist(), default=0),
-        "seen": asdict(seen),
         "structure": made.structure,
-        "parsed": len(blobs),
-        "stands_on": before.fingerprint,
     }
+
+
+def _made(made: Validated, before: Manifest, facts: Mapping[str, Any], profile: Sequence[Part], aside: str) -> Made:
+    """The files and counts of a validated table, beside those that stand from `before`."""
+    files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells, "deleted": made.deleted}
     counts = {
         "rows_in": made.rows_in,
         "rows": made.rows_out,
@@ -105,13 +115,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     folders = {output: f"{aside}/{output}" for output in ("quarantine", "cells", "deleted")}
     anew = {"profile", *(("rows",) if made.rewritten else ())}
     stands = {output: listed for output, listed in before.files.items() if output not in anew}
-    done = Made(_with_rows(files), counts, facts, folders, stands)
-    if made.stopped:
-        # not done, but people want to see what was found and which rows it were
-        shop.stopped[step.name] = done.manifest(step, attempt)
-        shop.lake.restricted.put(stopped_path(step), [shop.stopped[step.name].to_bytes()])
-        raise _stop(step.name, made)
-    return done
+    return Made(_with_rows({**files, "profile": profile}), counts, facts, folders, stands)
 
 
 def told(source: Source[Any], drifts: Iterable[drift.Drift]) -> list[drift.Drift]:
@@ -148,46 +152,6 @@ def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> S
         deleted=before.rows("deleted"),
         structure=before.facts["structure"],
         sketches=before.facts["sketches"],
-    )
-
-
-def _listed(shop: Workshop, step: Step, reached: int, folder: str) -> ir.Table | None:
-    """Keys of a table that its source listed since batch `reached`, with the batch of each list; None without lists."""
-    source_name, short = step.name.split(".", 1)
-    source, table = shop.project.sources[source_name], shop.project.tables[step.name]
-    landed = shop.landed[source_name]
-    lists = [item for item in landed if item.keys_of == short and item.batch > reached]
-    blobs = source.blobs(lists, shop.lake.restricted.locate(""))
-    if not blobs:
-        return None
-    parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
-    keys = parsed.select(*table.unique, BATCH, MISTYPED)
-    place = shop.lake.restricted.locate(folder)
-    parts = shop.engine.write(keys, place)
-    listed = shop.engine.read([f"{place}/{part.path}" for part in parts], keys.schema().to_pyarrow())
-    lost = _unread_keys(listed, table.unique)
-    if unread := scalars(shop.engine, listed.agg(n=listed.count(where=lost)))["n"]:
-        raise _unlisted(step.name, table.unique, unread)
-    return listed.drop(MISTYPED)
-
-
-def _unread_keys(listed: ir.Table, keys: Sequence[str]) -> ir.BooleanValue:
-    """Whether the key of each listed record cannot be read; `_mistyped` names columns, which others may be."""
-    import ibis
-
-    wrong = listed[MISTYPED].notnull()
-    return wrong & ibis.or_(*(listed[name].isnull() for name in keys))
-
-
-def _unlisted(name: str, keys: Sequence[str], count: int) -> DataError:
-    """The error of keys that cannot be read: their records, which are there, would count as deleted."""
-    return DataError(
-        f"`{name}`: the list of keys its source has now cannot be read",
-        "D007",
-        given=f"{count:,} of its keys are not what the contract says of {', '.join(f'`{key}`' for key in keys)}",
-        hint="mend the types of these columns, or go back to the batch before: potable state rewind",
-        state="nothing counts as deleted; the last version stays current",
-        next="potable source preview",
     )
 
 
