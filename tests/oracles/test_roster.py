@@ -29,6 +29,8 @@ COLUMNS: Mapping[str, tuple[dict[str, Any], Sequence[str | None]]] = {
     "first": ({"category": "user.name.first"}, NAMES),
     "last": ({"category": "user.name.last"}, NAMES),
     "known_as": ({"category": "user.name"}, NAMES),
+    "first_of_boss": ({"category": "user.name.first", "someone_else": True}, NAMES),
+    "last_of_boss": ({"category": "user.name.last", "someone_else": True}, NAMES),
     "boss": ({"category": "user.name", "someone_else": True}, NAMES),
     "number_of_boss": ({"category": "user.unique_id", "someone_else": True}, NUMBERS),
     "level": ({"category": "none"}, NAMES),
@@ -81,11 +83,12 @@ def expected(tables: Given, known: Mapping[tuple[str, str], tuple[str, bool]]) -
                 value = (row[name] or "").strip()
                 if kind and value:
                     found.add((None if column.get("someone_else") else subject, kind, value))
-            first, last = row.get("first"), row.get("last")
-            if first is not None and last is not None:
-                for pair in ((first, last), (last, first)):
-                    if value := " ".join(part.strip() for part in pair).strip():
-                        found.add((subject, "full_name", value))
+            for names, owner in ((("first", "last"), subject), (("first_of_boss", "last_of_boss"), None)):
+                first, last = (row.get(name) for name in names)
+                if first is not None and last is not None:
+                    for pair in ((first, last), (last, first)):
+                        if value := " ".join(part.strip() for part in pair).strip():
+                            found.add((owner, "full_name", value))
     return found
 
 

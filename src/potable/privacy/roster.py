@@ -141,12 +141,11 @@ class _Layout:
 def _layouts(table: Table) -> Iterator[tuple[_Layout, list[str]]]:
     """How a table names those it is about, and how it names others, each with its columns."""
     kinds = {name: kind_of(column.declared_category or "") for name, column in table.columns.items()}
-    others = [name for name in kinds if table.columns[name].someone_else]
-    single = [(kind, (name,)) for name, kind in kinds.items() if kind]
-    own = [(kind, names) for kind, names in single if names[0] not in others]
-    yield from _laid(table.keys, [*own, *_composed(table)])
-    # what is nobody's needs no key, and without one few are left
-    yield from _laid({}, [(kind, names) for kind, names in single if names[0] in others])
+    others = {name for name in kinds if table.columns[name].someone_else}
+    named = [*((kind, (name,)) for name, kind in kinds.items() if kind), *_composed(table)]
+    yield from _laid(table.keys, [(kind, names) for kind, names in named if others.isdisjoint(names)])
+    # what is nobody's needs no key, and without one few are left; a name of two people's parts is none
+    yield from _laid({}, [(kind, names) for kind, names in named if others.issuperset(names)])
 
 
 def _laid(
