@@ -54,11 +54,11 @@ class Clinic:
             raise
         finally:
             steps = [{"step": step.label, "state": "done", "fingerprint": step.fingerprint}]
-            rows, batch = manifest.counts["rows_in"], manifest.facts["batch"]
-            tables = [{"table": "notes.notes", "rows_in": rows, "batch": batch}]
+            counts = {name: manifest.counts[name] for name in ("rows_in", "rows")}
+            tables = [{"table": "notes.notes", **counts, "batch": manifest.facts["batch"]}]
             record = {"run": shop.run, "outcome": outcome, "steps": steps, "tables": tables}
             shop.lake.open.put_new(f"runs/{shop.run}.json", canonical(record))
-        return list(shop.health["notes.notes"])
+        return list(shop.health.pop("notes.notes", ()))
 
     def declare(self, **health: Any) -> None:
         """Another contract's health, nothing else being changed."""
@@ -111,6 +111,36 @@ def test_a_run_that_failed_is_no_reference(clinic: Clinic) -> None:
     clinic.run("failed")
     clinic.notes.land(a=LOW.replace("E", "G"))
     assert states(clinic.run()) == ["ok"]
+
+
+def test_a_table_that_has_no_rows_any_more_stops_a_run_until_that_is_expected(clinic: Clinic) -> None:
+    clinic.declare()
+    clinic.notes.land(a=text())
+    assert clinic.run() == []
+    clinic.notes.land(a=LOW)
+    assert clinic.run() == []
+    clinic.notes.land(a=text())
+    for _ in range(2):
+        with pytest.raises(DataError) as failure:
+            clinic.run()
+        assert (failure.value.code, failure.value.exit_code) == ("D008", 1)
+        assert "`notes.notes` breaks `health: volume`" in failure.value.text()
+        assert "no rows that can be used, where the run before had 90" in failure.value.text()
+    expected = {"check": "volume", "until": TODAY, "reason": "notes were moved to another system"}
+    clinic.declare(accepted=[expected])
+    (found,) = clinic.run()
+    assert found.state == "accepted" and "moved to another system" in found.told
+    # from now on it is what it was
+    assert clinic.run() == []
+
+
+def test_a_table_all_of_whose_rows_are_quarantined_has_none_left(clinic: Clinic) -> None:
+    clinic.declare()
+    clinic.notes.land(a=LOW)
+    clinic.run()
+    clinic.notes.land(a=LOW.replace("2024-06-01", "June"))
+    with pytest.raises(DataError, match="health: volume"):
+        clinic.run()
 
 
 def test_drift_that_stops_names_the_column_and_no_value(clinic: Clinic) -> None:

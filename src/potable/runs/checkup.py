@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from potable.contracts.health import Finding, Moment, Profile, judge
+from potable.contracts.health import Finding, Moment, Profile, emptied, judge
 from potable.contracts.profile import PROFILE
 from potable.datasets.version import history
 from potable.engines.base import Part
@@ -58,8 +58,11 @@ def check_up(shop: Workshop, tables: Collection[str], today: date) -> None:
         step, manifest = shop.done["validate", name]
         profile = read_profile(shop.lake.restricted, manifest)
         shop.distinct[name] = profile.distinct(table)
-        if table.health.declared:
-            shop.health[name] = judge(table, profile, _moment(shop, step, profile, earlier, today))
+        found = judge(table, profile, _moment(shop, step, profile, earlier, today)) if table.health.declared else []
+        if not manifest.counts["rows"] and (before := earlier.rows(name)):
+            found.append(emptied(table, before, today))
+        if found:
+            shop.health[name] = found
     _require(shop.health)
 
 
@@ -140,6 +143,11 @@ class _Earlier:
             if profile and (batch is None or (profile.batches and profile.batches[-1] < batch)):
                 return profile
         return None
+
+    def rows(self, name: str) -> int:
+        """Rows of the table that could be used in the last run that judged it."""
+        found = (table["rows"] for record in self._runs for table in record["tables"] if table["table"] == name)
+        return int(next(found, 0))
 
     def counts(self, name: str, batch: int) -> list[int]:
         """Rows of the table as each batch before `batch` left it, oldest first."""
