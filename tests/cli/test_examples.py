@@ -45,3 +45,12 @@ def test_the_small_example_runs_from_its_own_folder(tmp_path: Path) -> None:
     with (folder / "data" / "customers.csv").open(encoding="utf-8") as file:
         for customer in csv.DictReader(file):
             assert not any(customer[name] in text for name in ("customer_id", "first_name", "email"))
+
+    # an export that failed half-way leaves a file with a header and nothing else
+    file = folder / "data" / "subscriptions.csv"
+    file.write_text(file.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    emptied = CliRunner().invoke(cli, ["-C", str(folder), "run"], env={"POTABLE_NO_COLOR": "1"}, catch_exceptions=False)
+    assert emptied.exit_code == 1 and "`crm.subscriptions` breaks `health: volume`" in emptied.output
+    assert project.lake().versions("customer_churn").last()[1] == version
+    (report,) = [line.split()[-1] for line in emptied.output.splitlines() if line.strip().startswith("report ")]
+    assert "no rows that can be used" in Path(report).read_text(encoding="utf-8")

@@ -61,7 +61,7 @@ def judge(table: Table, profile: Profile, moment: Moment) -> list[Finding]:
 def emptied(table: Table, before: int, today: date) -> Finding:
     """What is found where no row of a table is left that can be used, and `before` were: it stops, declared or not."""
     told = f"It has no rows that can be used, where the run before had {before:,}."
-    return _accepted(Finding("volume", "stop", told, now=[0], before=[before]), table.health, today)
+    return _accepted(Finding("volume", "stop", told), table.health, today)
 
 
 def _accepted(finding: Finding, declared: Health, today: date) -> Finding:
