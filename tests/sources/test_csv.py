@@ -98,11 +98,11 @@ def test_columns_are_observed_as_they_are_called(tmp_path: Path) -> None:
 def test_ragged_rows_keep_their_place_and_text(tmp_path: Path) -> None:
     rows = parsed(source(), blob(tmp_path, b'a,b\n1,2,3\n1,2\n\nlonely\n"x\ny",2\n"p,q",r,s\n3,4\n'))
     assert values(rows, "_row", "a", "b", "_mistyped") == [
-        (1, None, None, "@record"),
+        (1, None, None, "@record: 3 fields instead of 2"),
         (2, "1", "2", None),
-        (3, None, None, "@record"),
+        (3, None, None, "@record: 1 fields instead of 2"),
         (4, "x\ny", "2", None),
-        (5, None, None, "@record"),
+        (5, None, None, "@record: 3 fields instead of 2"),
         (6, "3", "4", None),
     ]
     assert [row["_unparsed"] for row in rows if row["_unparsed"]] == [
@@ -217,7 +217,7 @@ def test_what_belongs_to_a_field_is_no_comment_and_no_quote(tmp_path: Path) -> N
 
 def test_a_file_without_a_header_keeps_its_ragged_rows(tmp_path: Path) -> None:
     rows = parsed(source(header=False, names=["a", "b"]), blob(tmp_path, b"1,2\n1,2,3\n\n3,4\n"))
-    assert values(rows, "_row", "a", "_mistyped") == [(1, "1", None), (2, None, "@record"), (3, "3", None)]
+    assert values(rows, "_row", "a", "_mistyped") == [(1, "1", None), (2, None, "@record: 3 fields instead of 2"), (3, "3", None)]
 
 
 def test_numbers_may_have_a_decimal_comma(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def test_fields_are_where_they_are_said_to_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["ab", "abcdef", "x" * 100, "é"])
 def test_a_record_of_another_length_costs_exactly_itself(tmp_path: Path, line: str) -> None:
     rows = parsed(source(), blob(tmp_path, f"aaa b\n{line}\nccc d\n".encode()))
-    assert values(rows, "_row", "a", "_mistyped") == [(1, "aaa", None), (2, None, "@record"), (3, "ccc", None)]
+    told = f"@record: {len(line)} characters instead of 5"
+    assert values(rows, "_row", "a", "_mistyped") == [(1, "aaa", None), (2, None, told), (3, "ccc", None)]
     assert json.loads(rows[1]["_unparsed"]) == {"@record": line}
 
 

@@ -229,11 +229,13 @@ class _Ragged:
     def __init__(self) -> None:
         self._seen = array("q")
         self._texts: list[str] = []
+        self._reasons: list[str] = []
 
     def keep(self, row: arrow_csv.InvalidRow) -> str:
         """Note a row, as pyarrow's handler; its number counts all records from 1."""
         self._seen.append(row.number)
         self._texts.append(row.text)
+        self._reasons.append(f"{row.actual_columns} fields instead of {row.expected_columns}")
         return "skip"
 
     def ordinals(self, done: int, rows: int) -> pa.Array:
@@ -248,6 +250,6 @@ class _Ragged:
 
     def taken(self, table: Table, name: str) -> Iterator[pa.RecordBatch]:
         """The rows kept since the last call, as a batch."""
-        texts, self._texts = self._texts, []
+        texts, reasons, self._texts, self._reasons = self._texts, self._reasons, [], []
         if texts:
-            yield untyped(table, name, self._seen[-len(texts) :], texts)
+            yield untyped(table, name, self._seen[-len(texts) :], texts, reasons)

@@ -204,7 +204,9 @@ def _batches(table: FixedTable, blob: Blob, records: pa.StringArray, *, first: i
         yield typed_at(table, texts, blob.name, ordinals.filter(right))
     if len(good) < len(records):
         wrong = pc.invert(right)
-        yield untyped(table, blob.name, ordinals.filter(wrong).to_pylist(), records.filter(wrong).to_pylist())
+        places, lost = ordinals.filter(wrong).to_pylist(), records.filter(wrong).to_pylist()
+        reasons = [f"{len(text)} characters instead of {table.record_length}" for text in lost]
+        yield untyped(table, blob.name, places, lost, reasons)
 
 
 def _field(records: pa.StringArray, place: Place) -> pa.StringArray:

@@ -76,14 +76,21 @@ def typed_at(table: Table, texts: Mapping[str, Texts], name: str | Texts, ordina
     return pa.record_batch(columns, schema=schema(table))
 
 
-def untyped(table: Table, name: str, ordinals: Sequence[int], texts: Sequence[str]) -> pa.RecordBatch:
-    """Records that could not be read at all, as a batch: where each stands, and its whole text for the quarantine."""
+def untyped(
+    table: Table, name: str, ordinals: Sequence[int], texts: Sequence[str], reasons: Sequence[str] = ()
+) -> pa.RecordBatch:
+    """Records that could not be read at all, as a batch: where each stands, and its whole text for the quarantine.
+
+    Args:
+        reasons: why each could not, without values and without commas.
+    """
     length = len(texts)
     columns: dict[str, pa.Array] = {field.name: pa.nulls(length, field.type) for field in schema(table)}
     columns[OBJECT] = pa.repeat(name, length)
     columns[ROW] = pa.array(ordinals, pa.int64())
     columns[UNPARSED] = pa.array([json.dumps({"@record": text}, ensure_ascii=False) for text in texts])
-    columns[MISTYPED] = pa.repeat("@record", length)
+    told = [f"@record: {reason}" for reason in reasons]
+    columns[MISTYPED] = pa.array(told, pa.string()) if told else pa.repeat("@record", length)
     return pa.record_batch(columns, schema=schema(table))
 
 
