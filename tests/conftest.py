@@ -30,6 +30,8 @@ QUICK = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     # every plan is written out for a page nobody looks at
     "spark.sql.ui.explainMode": "simple",
+    # one Java runs the tests of an hour; below this it collects garbage most of the time, and at last fails
+    "spark.driver.memory": "1g",
     "spark.sql.maxPlanStringLength": "100",
 }
 """Settings of Spark for many tiny queries, where compiling and telling them would take longest."""

@@ -214,6 +214,7 @@ def test_somebody_whom_no_roster_knows_any_more_has_no_rows(office: Office) -> N
     assert (made.rows_out, made.rows_quarantined) == (2, 3)
 
 
+@pytest.mark.long_on_spark
 def test_a_name_that_is_gone_is_not_a_name_any_more(office: Office) -> None:
     now = replace(FIRST, people=[("E100001", "Johanna", "Müller", None), WILL])
     _, found = agreed(office, FIRST, now)
@@ -265,6 +266,7 @@ def days(draw: st.DrawFn) -> list[Day]:
     return found
 
 
+@pytest.mark.long_on_spark
 def test_standing_and_whole_agree_whatever_changes(engine: Engine, tmp_path: Path) -> None:
     @settings(max_examples=examples(engine, 40), deadline=None)
     @given(two=days())

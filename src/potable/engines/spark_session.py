@@ -231,6 +231,12 @@ def configuration(settings: Settings, folder: Path) -> dict[str, str]:
         "spark.log.level": "OFF",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
+        # a run makes hundreds of queries and none twice; what Java keeps of them by default fills a small heap
+        "spark.sql.codegen.cache.maxEntries": "100",
+        "spark.sql.ui.retainedExecutions": "50",
+        "spark.ui.retainedJobs": "50",
+        "spark.ui.retainedStages": "50",
+        "spark.ui.retainedTasks": "1000",
     }
     if settings.local:
         heap = max(LEAST_HEAP, int(settings.memory * ENGINE_SHARE))
