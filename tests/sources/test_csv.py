@@ -217,7 +217,11 @@ def test_what_belongs_to_a_field_is_no_comment_and_no_quote(tmp_path: Path) -> N
 
 def test_a_file_without_a_header_keeps_its_ragged_rows(tmp_path: Path) -> None:
     rows = parsed(source(header=False, names=["a", "b"]), blob(tmp_path, b"1,2\n1,2,3\n\n3,4\n"))
-    assert values(rows, "_row", "a", "_mistyped") == [(1, "1", None), (2, None, "@record: 3 fields instead of 2"), (3, "3", None)]
+    assert values(rows, "_row", "a", "_mistyped") == [
+        (1, "1", None),
+        (2, None, "@record: 3 fields instead of 2"),
+        (3, "3", None),
+    ]
 
 
 def test_numbers_may_have_a_decimal_comma(tmp_path: Path) -> None:
