@@ -54,3 +54,16 @@ def test_the_small_example_runs_from_its_own_folder(tmp_path: Path) -> None:
     assert project.lake().versions("customer_churn").last()[1] == version
     (report,) = [line.split()[-1] for line in emptied.output.splitlines() if line.strip().startswith("report ")]
     assert "no rows that can be used" in Path(report).read_text(encoding="utf-8")
+
+
+def test_features_that_were_taken_away_are_built_again(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    call("init", "--example", "churn", str(folder))
+    call("-C", str(folder), "run", "-o", "json")
+    for file in (folder / "lake" / "open" / "features").rglob("*.parquet"):
+        file.unlink()
+    tickets = folder / "data" / "tickets.ndjson"
+    last = tickets.read_text(encoding="utf-8").splitlines()[-1]
+    with tickets.open("a", encoding="utf-8") as more:
+        more.write(json.dumps({**json.loads(last), "id": 9_999}) + "\n")
+    assert json.loads(call("-C", str(folder), "run", "-o", "json"))["outcome"] == "published"

@@ -187,6 +187,7 @@ def built(shop: Workshop, earlier: Manifest, protected: Mapping[str, Manifest]) 
     then = {table: found(lake, "protected", table, origin) for table, origin in earlier.facts["origins"].items()}
     files: dict[str, dict[int, list[str]]] = {}
     stays = total = 0
+    needed = list(earlier.files["rows"])
     for table, manifest in then.items():
         if manifest is None:
             return None
@@ -194,7 +195,9 @@ def built(shop: Workshop, earlier: Manifest, protected: Mapping[str, Manifest]) 
         now = set(protected[table].files["rows"])
         total += manifest.rows()
         stays += sum(file.rows for file in manifest.files["rows"] if file in now)
-    if stays < _MOST * total:
+        needed += [file for file in manifest.files["rows"] if file not in now]
+    # everything can be built again, so a file that was taken away stops nobody
+    if stays < _MOST * total or any(lake.open.size(file.path) is None for file in needed):
         return None
     counted = {name: count for name, count in earlier.facts["funnel"].items() if name != "dropped"}
     return built_before.Standing(earlier.paths(lake.open), files, Funnel(**counted), earlier.facts["proved_on"])
