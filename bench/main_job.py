@@ -200,7 +200,8 @@ def _observed(project: Path, record: dict[str, Any], shuffled: int | None) -> di
     from potable.runs.record import RunRecord
 
     types = {name: source.type for name, source in load(project, offline=True).sources.items()}
-    stored = sum(path.stat().st_size for path in (project / "lake/restricted/raw").rglob("objects/*/*"))
+    raw = project / "lake/restricted/raw"
+    stored = sum(path.stat().st_size for kind in ("objects/*/*", "packs/*") for path in raw.rglob(kind))
     run = RunRecord.from_bytes(json.dumps(record).encode())
     return asdict(observed(run, types, stored=stored, machine=_machine(), shuffle=shuffled))
 
