@@ -40,9 +40,9 @@ def cli(context: click.Context, folder: Path, environment: str | None) -> None:
 
 @cli.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--example", default="attrition", show_default=True, help="Which example to start from.")
-def init(directory: Path, example: str) -> None:
-    """Make a project folder from an example."""
+@click.option("--example", metavar="NAME", help="Copy a whole example: churn is small, attrition has five systems.")
+def init(directory: Path, example: str | None) -> None:
+    """Make a project folder: potable.yaml and a place for the sources, which come first, or a whole example."""
     from potable.cli.scaffold import scaffold
 
     for line in scaffold(directory, example):
