@@ -145,7 +145,7 @@ def _measured(
 
 def _run(project: Path, estate: Path, engine: str, threads: int, arguments: argparse.Namespace) -> dict[str, Any]:
     python = [sys.executable, "-m"]
-    _call([*python, "potable", "init", str(project)])
+    _call([*python, "potable", "init", "--example", "attrition", str(project)])
     settings = project / "potable.yaml"
     text = settings.read_text().replace("memory: 2GB", f"memory: {arguments.memory}")
     text = text.replace("threads: 2", f"threads: {threads}").replace("engine: duckdb", f"engine: {engine}")
