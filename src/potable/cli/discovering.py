@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from potable.privacy.categories import FREE_TEXT, is_direct
 from potable.privacy.classify import Guess, classified
 from potable.project import connector
 from potable.sources.base import Source
+from potable.sources.databases.base import KEY
 from potable.sources.preview import Preview, preview
 from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records, suggested
 from potable.tables import Table
@@ -79,9 +80,10 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
         # further objects have columns that the first one lacks
         columns = wider
         seen, left_out = _read(document, columns, root, rows)
-    found = {table: _table(columns[table], item.rows, words) for table, item in seen.items()}
+    promised = {table: source.promised(table, root) for table in seen}
+    found = {table: _table(columns[table], item.rows, promised[table], words) for table, item in seen.items()}
     for table, (facts, lines) in found.items():
-        facts["incremental"], more = reading_on(source.tables[table], facts, source.promised(table, root))
+        facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
         lines += more
     for table, item in seen.items():
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
@@ -167,11 +169,17 @@ def _columns(paths: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dict[str, Any], list[str]]:
-    """Facts about a table, and the lines of its contract."""
+def _table(
+    columns: Mapping[str, str], rows: pa.Table, promised: Mapping[str, Sequence[str]], words: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Facts about a table, and the lines of its contract.
+
+    Args:
+        promised: what its system says of its columns, by path.
+    """
     columns = {name: path for name, path in columns.items() if name in rows.schema.names}
     texts = {name: rows[name].combine_chunks() for name in columns}
-    hints = {name: suggested(values) for name, values in texts.items()}
+    hints = {name: suggested(values, promised.get(columns[name], ())) for name, values in texts.items()}
     guesses = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
     keyed = [name for name, guess in guesses.items() if guess.key]
@@ -179,10 +187,13 @@ def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dic
     told = {
         name: values for name, values in texts.items() if guesses[name].may_be_key and not is_amount(hints[name].type)
     }
-    unique = keys(told, *([name for name in names if name in told] for names in ([*numbered, *keyed], dated)))
+    unique, why = _declared_key(columns, promised), "the key of the table in its database"
+    if not unique:
+        likely = ([name for name in names if name in told] for names in ([*numbered, *keyed], dated))
+        unique, why = keys(told, *likely), f"tells all {rows.num_rows:,} records apart"
     lines = ["columns:"]
     lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
-    lines += [f"unique: [{', '.join(unique)}]  # tells all {rows.num_rows:,} records apart"] if unique else []
+    lines += [f"unique: [{', '.join(unique)}]  # {why}"] if unique else []
     if not any(guess.key for guess in guesses.values()):
         lines += ["# key: which column tells who a record is about? without one its records belong to nobody"]
     if dated:
@@ -202,6 +213,13 @@ def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dic
         for name, hint in hints.items()
     }
     return {"rows": rows.num_rows, "columns": facts, "unique": unique}, lines
+
+
+def _declared_key(columns: Mapping[str, str], promised: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The key that the system itself says the table has; none where a column of it is not read."""
+    names = {path: name for name, path in columns.items()}
+    key = [names.get(path) for path, words in promised.items() if KEY in words]
+    return tuple(name for name in key if name) if all(key) else ()
 
 
 def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[str]:

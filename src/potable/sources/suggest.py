@@ -16,6 +16,7 @@ from itertools import combinations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.sources.databases.base import NOT_NULL
 from potable.sources.typed import clean, convert
 from potable.tables import Column
 
@@ -77,15 +78,19 @@ def is_amount(kind: str) -> bool:
     return kind.startswith((_DECIMAL, "float"))
 
 
-def suggested(texts: pa.StringArray) -> Suggestion:
+def suggested(texts: pa.StringArray, promised: Sequence[str] = ()) -> Suggestion:
     """What the values of a column bear out.
 
     Args:
         texts: the cells as text; empty ones count as null.
+        promised: what its system says of the column.
     """
     values = pc.drop_null(clean(Column(), texts))
     distinct = pc.count_distinct(values).as_py()
     found = concluded(tally(texts), distinct=distinct)
+    # a text that may not be null may still be empty, which counts as missing
+    if NOT_NULL in promised and len(values) == len(texts):
+        found = replace(found, required=True, evidence=f"{found.evidence}, {NOT_NULL} in its database")
     return replace(found, words=_words(values, distinct) if found.type == "string" else ())
 
 
