@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from potable.cli.discovering import _columns, quoted
 from potable.errors import DataError, ProjectError
 from potable.privacy.classify import classified
 from potable.project import one_source
+from potable.sources.preview import preview
 from potable.sources.suggest import keys, suggested
+from potable.sources.typed import convert
+from potable.tables import UNPARSED, Column
 
 ROWS = [
     f"E{n:05d},Person{n} Testname,p{n}@example.org,2024-01-{n % 28 + 1:02d},{n * 10}.50,{'EUR' if n % 3 else 'USD'},00{n}\n"
@@ -46,6 +50,12 @@ def discover(project: Path, *arguments: str, source: str = "pay") -> Result:
 def columns(project: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(discover(project, "-o", "json").stdout)["pay"]["columns"]
     return {item["path"]: item for item in found.values()}
+
+
+def cells(project: Path, source: str = "pay", table: str = "") -> tuple[int, dict[str, Any]]:
+    """Cells that the file written cannot read of the data it was taken from, and the first record."""
+    found = preview(one_source(project, source), base=project, rows=1000)[table or source].rows
+    return found.num_rows - found[UNPARSED].null_count, found.slice(0, 1).to_pylist()[0]
 
 
 def test_types_keys_and_categories_are_suggested(project: Path) -> None:
@@ -214,6 +224,7 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
     [
         (["1", "-2", None], "integer", ""),
         (["1.5", "2"], "decimal(12,1)", ""),
+        (["12345678.901"], "decimal(13,3)", ""),
         (["1e5", "2"], "float", ""),
         (["Yes", "no"], "boolean", ""),
         (["31.01.2020", "01.02.2020"], "date", "%d.%m.%Y"),
@@ -226,6 +237,52 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
 def test_the_narrowest_type_that_fits_is_suggested(values: list[str | None], kind: str, form: str) -> None:
     found = suggested(pa.array(values, pa.string()))
     assert (found.type, found.format) == (kind, form)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1,5", "2"], "decimal(12,1)"),
+        (["1.234,50", "-12,00", "999,99", None], "decimal(12,2)"),
+        (["1.234.567.890.123,4"], "decimal(14,1)"),
+        (["0,125", "1,234"], "decimal(13,3)"),
+        ([",12345678"], "float"),
+        (["1,5e3"], "float"),
+    ],
+)
+def test_numbers_with_a_comma_before_their_fraction_are_numbers(values: list[str | None], kind: str) -> None:
+    found = suggested(pa.array(values, pa.string()))
+    assert (found.type, found.decimal) == (kind, ",")
+    assert convert(Column(type=found.type, decimal=","), pa.array(values)).null_count == values.count(None)
+
+
+@pytest.mark.parametrize("values", [["1,234", "999"], ["1,234,567"], ["1,234.50"], ["12,3.5"], ["1,5", "a,b"]])
+def test_a_comma_that_may_stand_between_thousands_is_left_to_people(values: list[str]) -> None:
+    found = suggested(pa.array(values))
+    assert (found.type, found.decimal) == ("string", ".")
+    assert ("before a fraction (`decimal`) or between thousands?" in found.evidence) == (values[0] == "1,234")
+
+
+numbers = st.decimals(-(10**9), 10**9, places=2).map(lambda number: f"{number:,}".translate(str.maketrans(",.", ".,")))
+
+
+@given(st.lists(numbers, min_size=1, max_size=30))
+def test_numbers_as_german_systems_write_them_are_read_as_they_are_meant(written: list[str]) -> None:
+    found = suggested(pa.array(written))
+    read = convert(Column(type=found.type, decimal=found.decimal), pa.array(written)).to_pylist()
+    assert read == [Decimal(text.replace(".", "").replace(",", ".")) for text in written]
+
+
+def test_a_point_stands_between_thousands_where_other_columns_have_a_decimal_comma(project: Path) -> None:
+    rows = "".join(f"E{n};{n},50;{n % 9 + 1}.{n:03d};{n}.5;2024-01-01\n" for n in range(30))
+    (project / "dumps" / "a.csv").write_text("EmpNo;gross;units;part;day\n" + rows)
+    found = columns(project)
+    kinds = {name: (item["type"], item["decimal"]) for name, item in found.items()}
+    assert kinds["gross"] == ("decimal(12,2)", ",") and kinds["units"] == ("integer", ",")
+    assert kinds["part"] == ("decimal(12,1)", ".") and kinds["day"] == ("date", ".")
+    discover(project, "--write")
+    mistyped, first = cells(project)
+    assert mistyped == 0 and (first["gross"], first["units"]) == (Decimal("0.50"), 1000)
 
 
 def test_days_without_signs_are_told_from_numbers_where_there_are_enough() -> None:

@@ -179,7 +179,7 @@ def _table(
     """
     columns = {name: path for name, path in columns.items() if name in rows.schema.names}
     texts = {name: rows[name].combine_chunks() for name in columns}
-    hints = {name: suggested(values, promised.get(columns[name], ())) for name, values in texts.items()}
+    hints = _hints(texts, {name: promised.get(path, ()) for name, path in columns.items()})
     guesses = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
     keyed = [name for name, guess in guesses.items() if guess.key]
@@ -206,6 +206,7 @@ def _table(
             "path": columns[name],
             "type": hint.type,
             "format": hint.format,
+            "decimal": hint.decimal,
             "required": hint.required,
             "category": guesses[name].category,
             "key": guesses[name].key,
@@ -213,6 +214,14 @@ def _table(
         for name, hint in hints.items()
     }
     return {"rows": rows.num_rows, "columns": facts, "unique": unique}, lines
+
+
+def _hints(texts: Mapping[str, pa.StringArray], promised: Mapping[str, Sequence[str]]) -> dict[str, Suggestion]:
+    """What the columns may be declared as."""
+    hints = {name: suggested(values, promised[name]) for name, values in texts.items()}
+    if all(hint.decimal == "." for hint in hints.values()):
+        return hints
+    return {name: suggested(values, promised[name], commas=True) for name, values in texts.items()}
 
 
 def _declared_key(columns: Mapping[str, str], promised: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -226,6 +235,7 @@ def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[st
     parts = [f"path: {quoted(path)}"] if path != name else []
     parts.append(f"type: {quoted(hint.type)}")
     parts += [f"format: {quoted(hint.format)}"] if hint.format else []
+    parts += [f'decimal: "{hint.decimal}"'] if hint.decimal == "," else []
     parts += ["required: true"] if hint.required else []
     parts += [f"key: {guess.key}"] if guess.key else []
     parts += [f"category: {guess.category}"] if guess.category else []

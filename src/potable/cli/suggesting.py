@@ -126,7 +126,8 @@ def _column(name: str, column: Column, seen: Profiled, asked: Asked) -> _Line | 
 def _type(hint: Suggestion) -> dict[str, str]:
     if hint.type == "string":
         return {}
-    return {"type": quoted(hint.type), **({"format": quoted(hint.format)} if hint.format else {})}
+    form = {"format": quoted(hint.format)} if hint.format else {}
+    return {"type": quoted(hint.type), **form, **({"decimal": '","'} if hint.decimal == "," else {})}
 
 
 def _checks(name: str, column: Column, seen: Profiled, known: Sequence[Check], asked: Asked) -> Iterator[_Line]:
