@@ -275,7 +275,44 @@ def test_columns_are_observed_by_their_paths(tmp_path: Path) -> None:
     assert made.observe("t", blob(tmp_path, b"[]")) is None
 
 
-@pytest.mark.parametrize("path", ["/a/b", "a..b", ".a", "@all", "../", "", "a/b", "../.."])
+ODD_KEYS = {
+    "e.mail": "1",
+    "x": {"a.b": {"c": "2"}, 'q"t': "3", '"': "4"},
+    "@id": "5",
+    "a/b": "6",
+    "@odata.id": "7",
+    "": "8",
+}
+ODD_PATHS = ['"e.mail"', 'x."a.b".c', 'x.q"t', 'x.""""', '"@id"', '"a/b"', '"@odata.id"', '""']
+
+
+@pytest.mark.parametrize("many", [1, 300], ids=["few", "many"])
+def test_keys_with_dots_and_other_signs_are_found_by_quotes(tmp_path: Path, many: int) -> None:
+    columns = {f"c{number}": {"path": path} for number, path in enumerate(ODD_PATHS)}
+    object_ = blob(tmp_path, (json.dumps(ODD_KEYS) + "\n").encode() * many)
+    found = values(parsed(source(columns), object_), *columns)
+    assert found == [("1", "2", "3", "4", "5", "6", "7", "8")] * many
+    assert list(source().observe("t", object_) or ()) == ODD_PATHS
+    assert set(source(columns).observe("t", object_) or ()) == set(ODD_PATHS)
+    rest = source({"a": {"path": '"e.mail"'}, "b": {"path": 'x."a.b"'}, "r": {"path": "@rest"}})
+    assert (
+        '"e.mail"' not in values(parsed(rest, object_), "r")[0] and "a.b" not in values(parsed(rest, object_), "r")[0]
+    )
+
+
+def test_records_may_lie_below_a_key_with_a_dot(tmp_path: Path) -> None:
+    data = json.dumps({"v1.0": {"items": [{"a": "x", "legs/all": [{"n": 1}, {"n": 2}]}]}})
+    assert read(tmp_path, data, records='"v1.0".items') == [(1, "x", None)]
+    legs = source({"n": {}, "a": {"path": "../a"}}, records='"v1.0".items."legs/all"')
+    assert values(parsed(legs, blob(tmp_path, data.encode())), "n", "a") == [("1", "x"), ("2", "x")]
+
+
+def test_a_path_with_needless_quotes_is_refused_with_the_one_to_write() -> None:
+    with pytest.raises(ValidationError, match=r"write `user\.mail`"):
+        source({"a": {"path": '../user."mail"'}})
+
+
+@pytest.mark.parametrize("path", ["/a/b", "a..b", '"a', '"a"b', 'a."b', ".a", "@all", "../", "", "a/b", "../.."])
 def test_a_path_of_another_form_is_refused_in_the_project(path: str) -> None:
     with pytest.raises(ValidationError):
         source({"a": {"path": path}})

@@ -283,6 +283,8 @@ def quoted(text: str) -> str:
     """`text` as a YAML scalar inside brackets."""
     if re.fullmatch(r"[A-Za-z][\w./-]*( [A-Za-z][\w./-]*)*", text, re.ASCII) and text.lower() not in _WORDS:
         return text
+    if '"' in text and text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

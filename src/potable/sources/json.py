@@ -24,16 +24,16 @@ from pydantic import field_validator, model_validator
 from potable.sources.base import Blob
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
-from potable.sources.jsonrows import Row, below, column_texts, leaves, rest_texts, value_at
+from potable.sources.jsonrows import SIGNS, Row, below, column_texts, leaves, rest_texts, value_at
 from potable.sources.jsonshape import Shape, Unlike
 from potable.sources.jsonsplit import Malformed, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode, whole
+from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
 from potable.sources.originals import missing
 from potable.sources.typed import typed_at, untyped
 
 _BOM = b"\xef\xbb\xbf"
-_KEYS = r"[^./@#][^./]*(\.[^./]+)*"
-_PATH = re.compile(rf"(\.\./)*(#|{_KEYS})|\.|@rest|@object")
+_PATH = re.compile(rf"(\.\./)*(#|{KEYS})|\.|@rest|@object", re.DOTALL)
 _FIRST_RECORDS = 100
 _SMALL = 64 << 10
 _BATCH_ROWS = 8192
@@ -46,7 +46,8 @@ _MOST_SHAPES = 6
 class JsonTable(FileTable):
     """A table in JSON files.
 
-    Paths of columns are dotted (`user.email`). `../id` is a value of the record around this one, one list
+    Paths of columns are dotted (`user.email`); a key that has a dot or a slash itself, or begins a path with `@` or
+    `#`, stands in quotes (`user."e.mail"`, `"@id"`). `../id` is a value of the record around this one, one list
     further out; `#` is a record's position in its list, from 1, and `../#` the ordinal of the record around it in
     the file; `.` is the record itself where it is no object; `@rest` is everything that no other column took, as
     JSON.
@@ -71,8 +72,8 @@ class JsonTable(FileTable):
     @field_validator("records")
     @classmethod
     def _dotted(cls, value: str) -> str:
-        if value and not re.fullmatch(_KEYS, value):
-            raise ValueError("a dotted path such as `response.items`, or nothing")
+        if value and (not re.fullmatch(KEYS, value, re.DOTALL) or dotted(steps(value), SIGNS) != value):
+            raise ValueError("a dotted path such as `response.items`, or nothing; only a key with a dot is quoted")
         return value
 
     @model_validator(mode="after")
@@ -80,14 +81,15 @@ class JsonTable(FileTable):
         for name, column in self.columns.items():
             for path in column.paths(name):
                 if not _PATH.fullmatch(path):
-                    known = "`user.email`, `../id`, `../#`, `.` or `@rest`"
+                    known = '`user.email`, `user."e.mail"`, `../id`, `../#`, `.` or `@rest`'
                     raise ValueError(f"column `{name}`: `{path}` is not a path such as {known}")
+        require_spelled(self.columns, SIGNS)
         return self
 
     @property
     def steps(self) -> tuple[str, ...]:
         """The keys `records` leads through."""
-        return tuple(self.records.split(".")) if self.records else ()
+        return steps(self.records)
 
     @property
     def paths(self) -> list[str]:
@@ -139,7 +141,7 @@ class JsonSource(FileSource[JsonTable]):
         contract = self.tables[table]
         declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
         lists = {
-            ".".join(other.steps[len(contract.steps) :])
+            dotted(other.steps[len(contract.steps) :], SIGNS)
             for other in self.tables.values()
             if other.files == contract.files and other.steps[: len(contract.steps)] == contract.steps
         } - {""}

@@ -22,6 +22,7 @@ from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.credentials import Auth
 from potable.sources.files import unreadable
 from potable.sources.http import Pace, Service, failure
+from potable.sources.keypaths import require_spelled
 from potable.sources.onwards import Incremental, IncrementalTable, Keys, Reading, State, no_keys
 from potable.sources.originals import missing
 from potable.sources.pagination import Astray, Counted, Cursor, Page, Pagination, walk
@@ -85,6 +86,7 @@ class RestTable(IncrementalTable):
     @model_validator(mode="after")
     def _json_or_xml(self) -> Self:
         if self.record is None:
+            require_spelled(self.columns)
             return self
         if "records" in self.model_fields_set:
             raise ValueError("give `records` for JSON or `record` for XML, not both")
