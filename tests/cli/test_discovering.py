@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 from tests.sources import connector_of
 
 from potable.cli.app import cli
-from potable.cli.discovering import _columns, quoted
+from potable.cli.discovering import _columns
+from potable.cli.drafting import quoted
 from potable.errors import DataError, ProjectError
 from potable.privacy.classify import classified
 from potable.project import one_source
@@ -151,6 +152,77 @@ def test_elements_that_repeat_are_named_and_left_out(project: Path) -> None:
     assert "# repeats in a record, so it is a table of its own: part" in result.stdout
     assert "no: {type: integer" in result.stdout and "part_kind" not in result.stdout
     assert "record: /all/slip" in result.stdout
+
+
+TRIPS = [
+    {
+        "id": n,
+        "traveller": {"emp_no": f"E{n:04d}", "e.mail": f"p{n}@example.org"},
+        "cost": f"{n}.000,50",
+        "legs": [
+            {"to": {"city": f"C{leg}"}, "stops": [{"min": n + stop} for stop in range(2)]} for leg in range(n % 3)
+        ],
+        "tags": ["a", "b"],
+    }
+    for n in range(1, 31)
+]
+FORMS = {
+    "lines": ("", "\n".join(map(json.dumps, TRIPS))),
+    "list": ("", json.dumps(TRIPS)),
+    "document": ("response.trips", json.dumps({"response": {"trips": TRIPS}}, indent=1)),
+}
+
+
+def travel(project: Path, data: str, records: str = "", name: str = "travel") -> Any:
+    """The tables that are written for a file of JSON."""
+    (project / "travel.json").write_text(data)
+    tables = f"tables: {{trips: {{records: {records}}}}}\n" if records else ""
+    (project / "sources" / "travel.yaml").write_text(f"source: travel\ntype: json\npath: travel.json\n{tables}")
+    assert discover(project, "--write", source=name).exit_code == 0
+    return YAML(typ="safe").load((project / "sources" / "travel.yaml").read_text())["tables"]
+
+
+@pytest.mark.parametrize(("records", "data"), FORMS.values(), ids=FORMS)
+def test_lists_of_records_inside_records_become_tables_of_their_own(project: Path, records: str, data: str) -> None:
+    tables = travel(project, data, records)
+    trips = "trips" if records else "travel"
+    assert list(tables) == [trips, "legs", "stops"]
+    place = f"{records}." if records else ""
+    assert [table.get("records", "") for table in tables.values()] == [records, f"{place}legs", f"{place}legs.stops"]
+    assert "legs" not in tables[trips]["columns"] and "tags" in tables[trips]["columns"]
+    legs, stops = tables["legs"], tables["stops"]
+    assert legs["unique"] == ["id", "place"] and legs["columns"]["id"]["path"] == "../id"
+    assert legs["columns"]["traveller_emp_no"] == {
+        "path": "../traveller.emp_no",
+        "type": "string",
+        "required": True,
+        "key": "emp_no",
+    }
+    assert stops["columns"]["id"]["path"] == "../../id" and stops["columns"]["legs_number"]["path"] == "../#"
+    assert stops["unique"] == ["id", "legs_number", "place"]
+    for table, rows in ((trips, 30), ("legs", 30), ("stops", 60)):
+        found = preview(one_source(project, "travel"), base=project, rows=1000)[table].rows
+        assert (found.num_rows, found[UNPARSED].null_count) == (rows, rows)
+        keyed = found.select(tables[table]["unique"])
+        assert keyed.group_by(keyed.column_names).aggregate([]).num_rows == rows
+    _, first = cells(project, "travel", trips)
+    assert (first["cost"], first["traveller_e_mail"]) == (Decimal("1000.50"), "p1@example.org")
+
+
+def test_a_document_around_its_records_is_no_table(project: Path) -> None:
+    tables = travel(project, json.dumps({"response": {"trips": TRIPS}}))
+    assert list(tables) == ["trips", "legs", "stops"] and tables["trips"]["records"] == "response.trips"
+    assert list(travel(project, json.dumps({"value": TRIPS}))) == ["travel", "legs", "stops"]
+    tables = travel(project, json.dumps({"count": 3, "trips": TRIPS}))
+    assert list(tables) == ["travel", "trips", "legs", "stops"]
+    assert cells(project, "travel", "trips")[0] == 0
+
+
+def test_a_table_inside_another_is_known_by_its_place_only_where_the_other_is(project: Path) -> None:
+    data = "\n".join(json.dumps({"note": "x", "legs": [{"to": f"C{n}"}, {"id": n}]}) for n in range(30))
+    tables = travel(project, data)
+    assert list(tables) == ["travel", "legs"]
+    assert tables["legs"]["columns"].keys() == {"to", "id"} and "unique" not in tables["legs"]
 
 
 def test_a_table_in_which_nobody_can_be_known_is_told(project: Path) -> None:

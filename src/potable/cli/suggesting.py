@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from potable.cli.discovering import quotable, quoted
+from potable.cli.drafting import quotable, quoted
 from potable.cli.testing import selected
 from potable.contracts.checks import Check
 from potable.contracts.ranges import bounds, pattern

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -140,22 +140,51 @@ class JsonSource(FileSource[JsonTable]):
         """Dotted paths of all values in the first records, as far as no column takes what is around them."""
         contract = self.tables[table]
         declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
-        lists = {
-            dotted(other.steps[len(contract.steps) :], SIGNS)
-            for other in self.tables.values()
-            if other.files == contract.files and other.steps[: len(contract.steps)] == contract.steps
-        } - {""}
+        lists = set(self._inside(table))
         found: dict[str, None] = {}
-        try:
-            rows = list(islice(_Reading(contract, blob).rows([]), _FIRST_RECORDS))
-        except (Malformed, UnicodeDecodeError, *DAMAGE):
-            return None
+        rows = self._first(table, blob)
         for row in rows:
             there = leaves(row.value, "", declared | lists)
             mine = (path for path in there if path in declared or not (path in lists or "@rest" in declared))
             around = (path for path in declared if path.startswith((".", "#")) and value_at(row, path) is not None)
             found |= dict.fromkeys([*mine, *around])
         return found.keys() if rows else None
+
+    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
+        """Paths at which the first records have nothing but lists of objects, where no table has these."""
+        inside = set(self._inside(table))
+        kinds: dict[str, set[bool]] = {}
+        for row in self._first(table, blob):
+            for path in leaves(row.value, "", inside):
+                value = value_at(row, path)
+                if value not in (None, []) and path not in inside:
+                    objects = type(value) is list and all(type(item) is dict for item in value)
+                    kinds.setdefault(path, set()).add(objects)
+        way = self.tables[table].steps
+        lists = [path for path, objects in kinds.items() if objects == {True}]
+        return {path: {"records": dotted([*way, *steps(path)], SIGNS)} for path in lists}
+
+    def around(self, table: str) -> str:
+        """The table in whose records a list of those of `table` lies."""
+        others = [name for name in self.tables if name != table and self._path_in(name, table)]
+        return max(others, key=lambda name: len(self.tables[name].steps), default="")
+
+    def _inside(self, table: str) -> Iterator[str]:
+        """Paths in the records of `table` at which those of other tables lie."""
+        return filter(None, (self._path_in(table, name) for name in self.tables))
+
+    def _path_in(self, table: str, other: str) -> str:
+        """Where the records of another table lie in those of `table`; empty where they do not."""
+        mine, inner = self.tables[table], self.tables[other]
+        within = inner.files == mine.files and inner.steps[: len(mine.steps)] == mine.steps
+        return dotted(inner.steps[len(mine.steps) :], SIGNS) if within else ""
+
+    def _first(self, table: str, blob: Blob) -> list[Row]:
+        """The first records of an object; none where they cannot be read."""
+        try:
+            return list(islice(_Reading(self.tables[table], blob).rows([]), _FIRST_RECORDS))
+        except (Malformed, UnicodeDecodeError, *DAMAGE):
+            return []
 
 
 @dataclass
