@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
@@ -269,6 +270,20 @@ def test_an_unknown_kind_of_source_is_told_with_its_place(project: Path) -> None
     with pytest.raises(ProjectError) as failure:
         discover(project, source="k")
     assert "sources/k.yaml:2:7" in failure.value.text()
+
+
+def test_records_that_cannot_be_read_are_counted_with_their_reason(project: Path) -> None:
+    with (project / "dumps" / "a.csv").open("a") as file:
+        file.write("a,b\n" * 2)
+    assert "# 2 of 62 records cannot be read: 2 fields instead of 7" in discover(project).stdout
+    book = openpyxl.Workbook()
+    for row in [("id", "sum"), *((n, f"={n}+1") for n in range(30))]:
+        book.active.append(row)
+    book.save(project / "book.xlsx")
+    (project / "sources" / "book.yaml").write_text("source: book\ntype: xlsx\npath: book.xlsx\n")
+    told = discover(project, source="book").stdout
+    assert "# 30 of 30 records cannot be read: sum: a formula that was never calculated" in told
+    assert "id: {type: integer, required: true}" in told
 
 
 def test_a_source_without_data_says_so(project: Path) -> None:

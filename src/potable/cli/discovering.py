@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
@@ -31,7 +32,7 @@ from potable.errors import DataError, ProjectError
 from potable.project import connector
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
-from potable.tables import Table
+from potable.tables import MISTYPED, Table
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
 _REPEATS = "repeats in a record, so it is a table of its own"
@@ -150,13 +151,20 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
-        lines += more
+        lines += [*more, *_unread(item.rows)]
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
     for table, paths in explored.left_out.items():
         many = "more than one column has this name" if source.fixed_columns else _REPEATS
         found[table][1].append(f"# {many}: {', '.join(paths)}")
     return found
+
+
+def _unread(rows: pa.Table) -> Iterator[str]:
+    """What of the records could not be read although every column is a text, by reason."""
+    reasons = Counter(reason for told in rows[MISTYPED].drop_null().to_pylist() for reason in told.split(","))
+    for reason, records in reasons.items():
+        yield f"# {records:,} of {rows.num_rows:,} records cannot be read: {reason.removeprefix('@record: ')}"
 
 
 def _placed(
