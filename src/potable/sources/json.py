@@ -43,6 +43,10 @@ _WORTH_A_SHAPE = 256
 _MOST_SHAPES = 6
 
 
+Damaged = tuple[int, str, str]
+"""A record that cannot be read: its number, its text, and why."""
+
+
 class JsonTable(FileTable):
     """A table in JSON files.
 
@@ -96,6 +100,14 @@ class JsonTable(FileTable):
         """Where the columns take their values from."""
         return [path for name, column in self.columns.items() for path in column.paths(name) if path != "@object"]
 
+    def why(self, failure: ValueError) -> str:
+        """Why a record cannot be read; a key is named only where a column is declared by it."""
+        if not isinstance(failure, Refused):
+            return "not UTF-8" if isinstance(failure, UnicodeDecodeError) else "not well-formed JSON"
+        known = {key for path in self.paths for key in steps(path.rpartition("../")[2])}
+        named = failure.key in known and not {",", ";"} & set(failure.key or "")
+        return f"the key `{failure.key}` twice" if named else failure.why
+
 
 class JsonSource(FileSource[JsonTable]):
     """A folder of JSON files."""
@@ -116,7 +128,7 @@ class JsonSource(FileSource[JsonTable]):
                 yield from self.parse(table, blob)
                 continue
             reading = _Reading(contract, blob)
-            damaged: list[tuple[int, str]] = []
+            damaged: list[Damaged] = []
             with reading.refusing():
                 rows += reading.rows(damaged)
             names += [blob.name] * (len(rows) - len(names))
@@ -212,8 +224,8 @@ class _Reading:
             else:
                 yield from self._quickly(block, strict=strict)
 
-    def rows(self, damaged: list[tuple[int, str]]) -> Iterator[Row]:
-        """All records that can be read, one by one; of the others number and text go to `damaged`."""
+    def rows(self, damaged: list[Damaged]) -> Iterator[Row]:
+        """All records that can be read, one by one; the others go to `damaged`."""
         for block, left, strict in self._blocks():
             for piece in block:
                 yield from self._rows(piece, left, strict=strict, damaged=damaged)
@@ -225,12 +237,12 @@ class _Reading:
                 self.numbers[0] += len(block)
                 continue
             for piece in block:
-                damaged: list[tuple[int, str]] = []
+                damaged: list[Damaged] = []
                 rows = {row.number: row.value for row in self._rows(piece, left, strict=strict, damaged=damaged)}
                 if ordinal in rows:
                     return piece.strip() if not left else (whole(canonical(rows[ordinal])) or "").encode()
-                if ordinal in dict(damaged):
-                    return piece.strip() if not left else dict(damaged)[ordinal].encode()
+                if found := next((text for number, text, _ in damaged if number == ordinal), None):
+                    return piece.strip() if not left else found.encode()
         return None
 
     @contextmanager
@@ -323,7 +335,7 @@ class _Reading:
     ) -> Iterator[pa.RecordBatch]:
         """Batches of records read one by one; `before` numbers what stands before each, if they are not in a row."""
         rows: list[Row] = []
-        damaged: list[tuple[int, str]] = []
+        damaged: list[Damaged] = []
         for index, piece in enumerate(block):
             if before:
                 self.numbers[0] = before[index]
@@ -332,23 +344,21 @@ class _Reading:
             yield _batch(self.table, rows, self.blob.name)
         yield from _untyped(self.table, self.blob, damaged)
 
-    def _rows(
-        self, piece: bytes, left: tuple[str, ...], *, strict: bool, damaged: list[tuple[int, str]]
-    ) -> Iterator[Row]:
-        """The records in a piece; those that cannot be read go to `damaged`, with number and text."""
+    def _rows(self, piece: bytes, left: tuple[str, ...], *, strict: bool, damaged: list[Damaged]) -> Iterator[Row]:
+        """The records in a piece; those that cannot be read go to `damaged`."""
         try:
             value = decode(piece)
         except ValueError as failure:
             if strict and not isinstance(failure, Refused):
                 raise Malformed("not well-formed JSON") from None
             self.numbers.update(range(len(left) + 1))
-            damaged.append((self.done, piece.decode("utf-8", "backslashreplace")))
+            damaged.append((self.done, piece.decode("utf-8", "backslashreplace"), self.table.why(failure)))
             return
         for row in below(value, left, None, self.numbers):
             if type(row.value) is dict or "." in self.table.paths:
                 yield row
             else:
-                damaged.append((row.number, whole(canonical(row.value)) or ""))
+                damaged.append((row.number, whole(canonical(row.value)) or "", "no object"))
 
 
 def _batch(table: JsonTable, rows: Sequence[Row], names: str | pa.StringArray) -> pa.RecordBatch:
@@ -360,7 +370,6 @@ def _batch(table: JsonTable, rows: Sequence[Row], names: str | pa.StringArray) -
     return typed_at(table, texts, names, pa.array([row.number for row in rows], pa.int64()))
 
 
-def _untyped(table: JsonTable, blob: Blob, damaged: Sequence[tuple[int, str]]) -> Iterator[pa.RecordBatch]:
+def _untyped(table: JsonTable, blob: Blob, damaged: Sequence[Damaged]) -> Iterator[pa.RecordBatch]:
     if damaged:
-        ordinals, originals = zip(*damaged, strict=True)
-        yield untyped(table, blob.name, ordinals, originals)
+        yield untyped(table, blob.name, *zip(*damaged, strict=True))
