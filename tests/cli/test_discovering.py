@@ -226,6 +226,33 @@ def test_a_table_inside_another_is_known_by_its_place_only_where_the_other_is(pr
     assert tables["legs"]["columns"].keys() == {"to", "id"} and "unique" not in tables["legs"]
 
 
+def test_elements_with_others_inside_that_repeat_become_tables_of_their_own(project: Path) -> None:
+    line = "<deduction code='A'><amount>{n},50</amount></deduction>"
+    slip = "<slip><emp_no>E{n:04d}</emp_no><slip_id>{n}</slip_id><deductions>{lines}</deductions><tag>a</tag><tag>b</tag></slip>"
+    slips = [slip.format(n=n, lines=line.format(n=n) * (n % 3)) for n in range(40)]
+    (project / "x.xml").write_text("<all>" + "".join(slips) + "</all>")
+    (project / "sources" / "xml.yaml").write_text(
+        "source: xml\ntype: xml\npath: x.xml\ntables: {slips: {record: /all/slip}}\n"
+    )
+    discover(project, "--write", source="xml")
+    tables = YAML(typ="safe").load((project / "sources" / "xml.yaml").read_text())["tables"]
+    assert list(tables) == ["slips", "deduction"]
+    assert tables["slips"]["columns"].keys() == {"emp_no", "slip_id"}
+    made = tables["deduction"]
+    assert (made["record"], made["unique"]) == ("/all/slip/deductions/deduction", ["slip_id", "place"])
+    paths = {name: column.get("path", name) for name, column in made["columns"].items()}
+    assert paths == {
+        "emp_no": "../../emp_no",
+        "slip_id": "../../slip_id",
+        "place": "#",
+        "code": "@code",
+        "amount": "amount",
+    }
+    found = preview(one_source(project, "xml"), base=project, rows=1000)
+    assert (found["slips"].rows.num_rows, found["deduction"].rows.num_rows) == (40, 39)
+    assert all(item.rows[UNPARSED].null_count == item.rows.num_rows for item in found.values())
+
+
 def test_a_table_in_which_nobody_can_be_known_is_told(project: Path) -> None:
     assert "# key:" not in discover(project).stdout
     (project / "dumps" / "a.csv").write_text("Ref,gross\nA-1,5\n")

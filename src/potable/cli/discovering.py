@@ -144,7 +144,8 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     promised = {table: source.promised(table, root) for table in explored.seen}
     for table, item in explored.seen.items():
         columns, records, key = explored.columns[table], item.rows, tuple[str, ...]()
-        if (around := source.around(table)) in found:
+        around, _ = source.around(table)
+        if around in found:
             columns, records, key = _placed(explored, table, found[around][0], root, rows)
         why = f"what tells `{around}` apart, and the place in its list"
         found[table] = drafted(columns, records, promised[table], words=words, own=(key, why))
@@ -175,7 +176,7 @@ def _placed(
     Args:
         around: facts about the table around.
     """
-    own, parent = explored.columns[table], explored.source.around(table)
+    own, (parent, way) = explored.columns[table], explored.source.around(table)
     taken: dict[str, str] = {}
     key: list[str] = []
     for name, fact in around["columns"].items():
@@ -183,7 +184,7 @@ def _placed(
             # of the record around not its place is known, but its number in the file
             wanted = f"{parent}_number" if fact["path"] == "#" else name
             free = _free([wanted, f"{parent}_{name}"], {**own, **taken})
-            taken[free] = f"../{fact['path']}"
+            taken[free] = f"{way}{fact['path']}"
             key += [free] if name in around["unique"] else []
     place = _free(["place", "place_in_list"], {**own, **taken})
     columns = {**taken, **({place: "#"} if key else {}), **own}

@@ -262,9 +262,9 @@ class Source(Declaration, Generic[T]):
         """Lists of records inside the records of `table` that no table has, by path: how one says where they are."""
         return {}
 
-    def around(self, table: str) -> str:
-        """The table whose records the records of `table` lie in; empty where there is none."""
-        return ""
+    def around(self, table: str) -> tuple[str, str]:
+        """The table whose records the records of `table` lie in, and what leads there; empty where there is none."""
+        return "", ""
 
     def promised(self, table: str, base: Path) -> Mapping[str, Sequence[str]]:
         """What the system itself promises of a table's columns, such as `not null` and `indexed`."""

@@ -176,10 +176,10 @@ class JsonSource(FileSource[JsonTable]):
         lists = [path for path, objects in kinds.items() if objects == {True}]
         return {path: {"records": dotted([*way, *steps(path)], SIGNS)} for path in lists}
 
-    def around(self, table: str) -> str:
+    def around(self, table: str) -> tuple[str, str]:
         """The table in whose records a list of those of `table` lies."""
         others = [name for name in self.tables if name != table and self._path_in(name, table)]
-        return max(others, key=lambda name: len(self.tables[name].steps), default="")
+        return max(others, key=lambda name: len(self.tables[name].steps), default=""), "../"
 
     def _inside(self, table: str) -> Iterator[str]:
         """Paths in the records of `table` at which those of other tables lie."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -178,6 +179,55 @@ def first_records(stream: Watched, record: str) -> Set[str] | None:
         if records[0] > _FIRST_RECORDS or len(leaves) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
             break
     return leaves.keys() if records[0] else None
+
+
+def repeated(stream: Watched, record: str) -> Set[str]:
+    """Elements with others inside that stand more than once in one element of the first records, by path from these.
+
+    Those inside of them, and those with a text of their own, are left out.
+
+    Args:
+        stream: a watched document.
+        record: path of the record element, local names.
+
+    Raises:
+        Malformed: the document is not well-formed as far as it was read.
+    """
+    path: list[str] = []
+    met: list[Counter[str]] = [Counter()]
+    many: dict[str, None] = {}
+    holds: set[str] = set()
+    worded: set[str] = set()
+    records = [0]
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        holds.add("/".join(path))
+        deeper(path, name)
+        here = "/".join(path)
+        records[0] += f"/{here}" == record
+        met[-1][here] += 1
+        if met[-1][here] == 2:
+            many[here] = None
+        met.append(Counter())
+
+    def words(text: str) -> None:
+        if not text.isspace():
+            worded.add("/".join(path))
+
+    def end(name: str) -> None:
+        met.pop()
+        path.pop()
+
+    parser = new_parser("utf-8")
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, words
+    for _ in _whole(parser, stream):
+        if records[0] > _FIRST_RECORDS or len(many) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
+            break
+    inside = {f"/{place}".removeprefix(f"{record}/"): place for place in many if f"/{place}".startswith(f"{record}/")}
+    outer = tuple(f"{place}/" for place in inside.values())
+    return {
+        below: None for below, place in inside.items() if place in holds - worded and not place.startswith(outer)
+    }.keys()
 
 
 class Watched(io.RawIOBase):

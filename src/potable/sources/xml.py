@@ -27,7 +27,18 @@ from potable.sources.elements import Above, Element, Positions
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.originals import xml_record
 from potable.sources.typed import typed
-from potable.sources.wellformed import ENTITY, REPEATED, Head, Malformed, Watched, bounded, check, first_records, head
+from potable.sources.wellformed import (
+    ENTITY,
+    REPEATED,
+    Head,
+    Malformed,
+    Watched,
+    bounded,
+    check,
+    first_records,
+    head,
+    repeated,
+)
 
 _NAME = r"[^\W\d][\w.-]*"
 _RECORD = re.compile(rf"(/{_NAME})+")
@@ -114,8 +125,26 @@ class XmlSource(FileSource[XmlTable]):
         others = [f"{other.removeprefix(record)[1:]}/" for other in self._records if other.startswith(f"{record}/")]
         # what is read as a table of its own is not new here, what lies elsewhere cannot be seen in a record
         mine = [path for path in found if not f"{path}/".startswith(tuple(others))]
-        elsewhere = (path for name, column in contract.columns.items() for path in column.paths(name))
-        return dict.fromkeys([*mine, *(path for path in elsewhere if path == "#" or path.startswith("../"))]).keys()
+        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
+        # an element around records of another table looks like a value where it has none of them
+        mine = [path for path in mine if path in declared or not any(other.startswith(f"{path}/") for other in others)]
+        return dict.fromkeys([*mine, *(path for path in declared if path == "#" or path.startswith("../"))]).keys()
+
+    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
+        """Elements with others inside that stand more than once in one record, where they are no records of a table."""
+        record = _local(self.tables[table].record)
+        try:
+            found = repeated(_opened(blob, head(decompressed(blob)), record), record)
+        except (Malformed, *DAMAGE):
+            return {}
+        return {path: {"record": made} for path in found if (made := f"{record}/{path}") not in self._records}
+
+    def around(self, table: str) -> tuple[str, str]:
+        """The table whose records are the innermost elements around those of `table`."""
+        record = _local(self.tables[table].record)
+        others = {_local(other.record): name for name, other in self.tables.items()}
+        above = max((other for other in others if record.startswith(f"{other}/")), key=len, default="")
+        return others.get(above, ""), "../" * (record.count("/") - above.count("/"))
 
     @property
     def _records(self) -> list[str]:
