@@ -144,15 +144,21 @@ def test_mistakes_in_the_data_are_counted_and_change_no_type(project: Path) -> N
     assert "1 no date" in found
 
 
-def test_elements_that_repeat_are_named_and_left_out(project: Path) -> None:
+def test_elements_that_repeat_are_not_taken_for_columns(project: Path) -> None:
     slip = '<slip><no>{n}</no><part kind="a">1</part><part kind="b">2</part></slip>'
     (project / "x.xml").write_text("<all>" + "".join(slip.format(n=n) for n in range(30)) + "</all>")
     file = "source: xml\ntype: xml\npath: x.xml\ntables:\n  slips:\n    record: /all/slip\n"
     (project / "sources" / "xml.yaml").write_text(file)
     result = discover(project, source="xml")
-    assert "# repeats in a record, so it is a table of its own: part" in result.stdout
     assert "no: {type: integer" in result.stdout and "part_kind" not in result.stdout
     assert "record: /all/slip" in result.stdout
+    part = YAML(typ="safe").load(result.stdout)["tables"]["part"]
+    assert {name: column.get("path", name) for name, column in part["columns"].items()} == {
+        "no": "../no",
+        "place": "#",
+        "kind": "@kind",
+        "value": ".",
+    }
 
 
 TRIPS = [
@@ -226,7 +232,7 @@ def test_a_table_inside_another_is_known_by_its_place_only_where_the_other_is(pr
     assert tables["legs"]["columns"].keys() == {"to", "id"} and "unique" not in tables["legs"]
 
 
-def test_elements_with_others_inside_that_repeat_become_tables_of_their_own(project: Path) -> None:
+def test_elements_that_repeat_become_tables_of_their_own(project: Path) -> None:
     line = "<deduction code='A'><amount>{n},50</amount></deduction>"
     slip = "<slip><emp_no>E{n:04d}</emp_no><slip_id>{n}</slip_id><deductions>{lines}</deductions><tag>a</tag><tag>b</tag></slip>"
     slips = [slip.format(n=n, lines=line.format(n=n) * (n % 3)) for n in range(40)]
@@ -236,7 +242,8 @@ def test_elements_with_others_inside_that_repeat_become_tables_of_their_own(proj
     )
     discover(project, "--write", source="xml")
     tables = YAML(typ="safe").load((project / "sources" / "xml.yaml").read_text())["tables"]
-    assert list(tables) == ["slips", "deduction"]
+    assert list(tables) == ["slips", "tag", "deduction"]
+    assert tables["tag"]["columns"]["value"]["path"] == "."
     assert tables["slips"]["columns"].keys() == {"emp_no", "slip_id"}
     made = tables["deduction"]
     assert (made["record"], made["unique"]) == ("/all/slip/deductions/deduction", ["slip_id", "place"])

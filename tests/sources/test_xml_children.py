@@ -53,6 +53,22 @@ def test_children_know_their_parent_and_their_place(tmp_path: Path, monkeypatch:
     ]
 
 
+def test_a_record_may_be_its_own_text(tmp_path: Path) -> None:
+    document = "<p><s><no>a</no><d k='x'> 1 </d><d/><d>2<e>5</e>3</d></s><s><no>b</no><d k='y'>4</d></s></p>"
+    columns = {"no": {"path": "../no"}, "v": {"path": "."}, "k": {"path": "@k"}, "e": {"path": "e"}}
+    assert read(tmp_path, document, columns, "/p/s/d") == [
+        ("a", "1", "x", None),
+        ("a", None, None, None),
+        ("a", "23", None, "5"),
+        ("b", "4", "y", None),
+    ]
+    held = blob(tmp_path, document.encode())
+    made = source(columns, "/p/s/d")
+    assert made.observe("t", held) == {"../no", ".", "@k", "e"}
+    assert values(parsed(source({"v": {"path": "."}}, "/p/s/no"), held), "v") == ["a", "b"]
+    assert values(parsed(source({"v": {"path": "."}}, "/p"), blob(tmp_path, b"<p>7</p>")), "v") == ["7"]
+
+
 def test_children_that_stand_directly_in_their_parent(tmp_path: Path) -> None:
     document = "<p><s><d>1</d><no>a</no><d>2</d></s><s><no>b</no></s><s><d>3</d><no>c</no></s></p>"
     columns = {"no": {"path": "../no"}, "line": {"path": "#"}, "kind": {"path": "@k"}, "s": {"path": "/p/s/#"}}

@@ -269,7 +269,7 @@ def _columns(paths: Iterable[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     for path in paths:
         words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", path)
-        name = re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_").lower() or "column"
+        name = re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_").lower() or ("value" if path == "." else "column")
         name, number = name if name[0].isalpha() else f"c_{name}", 2
         while name in names:
             name, number = f"{name.rstrip('0123456789')}{number}", number + 1

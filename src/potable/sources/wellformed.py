@@ -167,9 +167,10 @@ def first_records(stream: Watched, record: str) -> Set[str] | None:
         worded[-1] = worded[-1] or not text.isspace()
 
     def end(name: str) -> None:
-        own = worded.pop() and ("/" + "/".join(path)).startswith(record + "/")
+        here = "/" + "/".join(path)
+        own = worded.pop() and (here == record or here.startswith(record + "/"))
         if is_leaf[0] or own:
-            leaves[("/" + "/".join(path)).removeprefix(record)[1:]] = None
+            leaves[here.removeprefix(record)[1:] or "."] = None
         is_leaf[0] = False
         path.pop()
 
@@ -182,9 +183,7 @@ def first_records(stream: Watched, record: str) -> Set[str] | None:
 
 
 def repeated(stream: Watched, record: str) -> Set[str]:
-    """Elements with others inside that stand more than once in one element of the first records, by path from these.
-
-    Those inside of them, and those with a text of their own, are left out.
+    """Elements that stand more than once in one element of the first records, by path from these; none inside another.
 
     Args:
         stream: a watched document.
@@ -193,41 +192,31 @@ def repeated(stream: Watched, record: str) -> Set[str]:
     Raises:
         Malformed: the document is not well-formed as far as it was read.
     """
-    path: list[str] = []
+    path: list[str] = [""]
     met: list[Counter[str]] = [Counter()]
     many: dict[str, None] = {}
-    holds: set[str] = set()
-    worded: set[str] = set()
     records = [0]
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        holds.add("/".join(path))
         deeper(path, name)
         here = "/".join(path)
-        records[0] += f"/{here}" == record
+        records[0] += here == record
         met[-1][here] += 1
-        if met[-1][here] == 2:
+        if met[-1][here] > 1 and here.startswith(f"{record}/"):
             many[here] = None
         met.append(Counter())
-
-    def words(text: str) -> None:
-        if not text.isspace():
-            worded.add("/".join(path))
 
     def end(name: str) -> None:
         met.pop()
         path.pop()
 
     parser = new_parser("utf-8")
-    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, words
+    parser.StartElementHandler, parser.EndElementHandler = start, end
     for _ in _whole(parser, stream):
         if records[0] > _FIRST_RECORDS or len(many) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
             break
-    inside = {f"/{place}".removeprefix(f"{record}/"): place for place in many if f"/{place}".startswith(f"{record}/")}
-    outer = tuple(f"{place}/" for place in inside.values())
-    return {
-        below: None for below, place in inside.items() if place in holds - worded and not place.startswith(outer)
-    }.keys()
+    outer = tuple(f"{place}/" for place in many)
+    return {place.removeprefix(f"{record}/"): None for place in many if not place.startswith(outer)}.keys()
 
 
 class Watched(io.RawIOBase):

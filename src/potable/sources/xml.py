@@ -1,8 +1,9 @@
 """XML exports, streamed: packed or plain, nested elements, attributes, namespaces, repeated children.
 
 Records are found by a path of local names (`/payroll/payslip`; prefixes are optional), values by paths
-below it (`employee/empNo`, `gross/@currency`, `@id`). A table of children (`/payroll/payslip/deduction`) takes
-values of the elements around them by paths from the root (`/payroll/payslip/empNo`) or upwards (`../empNo`).
+below it (`employee/empNo`, `gross/@currency`, `@id`; `.` is its own text). A table of children
+(`/payroll/payslip/deduction`) takes values of the elements around them by paths from the root
+(`/payroll/payslip/empNo`) or upwards (`../empNo`).
 `/payroll/@period` gives every record an attribute of the root; `#` is a position. A value is the element's own
 text. Reading is xml2arrow's; what it lets pass (cut documents, entities …) is found by `wellformed`.
 """
@@ -48,10 +49,10 @@ _VALUE = re.compile(rf"({_NAME}/)*@?{_NAME}|#")
 class XmlTable(FileTable):
     """A table of XML records.
 
-    A column's `path` is a path below the record (`gross/@currency`), below an element above it (`../empNo`,
-    `/payroll/payslip/empNo`), or an attribute of the root (`/payroll/@period`). `#` is the record's position, from 1,
-    under the innermost element above it that the table takes something from, in the document where it takes
-    nothing; `../#` or `/payroll/payslip/#` is the ordinal of an element above in the document.
+    A column's `path` is a path below the record (`gross/@currency`), `.` for the record's own text, a path below an
+    element above it (`../empNo`, `/payroll/payslip/empNo`), or an attribute of the root (`/payroll/@period`). `#` is
+    the record's position, from 1, under the innermost element above it that the table takes something from, in the
+    document where it takes nothing; `../#` or `/payroll/payslip/#` is the ordinal of an element above in the document.
     """
 
     record: str
@@ -73,7 +74,7 @@ class XmlTable(FileTable):
             for path in column.paths(name):
                 place = _from(record, path)
                 element = _element(record, place)
-                inside = element and _VALUE.fullmatch(place.removeprefix(f"{element}/"))
+                inside = place == record or (element and _VALUE.fullmatch(place.removeprefix(f"{element}/")))
                 if path != "@object" and not inside and not re.fullmatch(rf"/{re.escape(root)}/@{_NAME}", place):
                     raise ValueError(
                         f"column `{name}`: `{path}` is neither below the record (`gross/@currency`), nor a value of "
@@ -131,7 +132,7 @@ class XmlSource(FileSource[XmlTable]):
         return dict.fromkeys([*mine, *(path for path in declared if path == "#" or path.startswith("../"))]).keys()
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
-        """Elements with others inside that stand more than once in one record, where they are no records of a table."""
+        """Elements that stand more than once in one record, where they are no records of a table."""
         record = _local(self.tables[table].record)
         try:
             found = repeated(_opened(blob, head(decompressed(blob)), record), record)
@@ -262,6 +263,8 @@ def _local(path: str) -> str:
 
 def _from(record: str, path: str) -> str:
     """`path` from the root, where it starts at `record`."""
+    if path == ".":
+        return record
     place = _local(path)
     while place.startswith("../") and record:
         record, place = record.rpartition("/")[0], place[3:]
@@ -271,6 +274,8 @@ def _from(record: str, path: str) -> str:
 def _element(record: str, place: str) -> str:
     """The innermost element, `record` or one above it below the root, that `place` is below; none is empty."""
     element = record
+    if place == record:
+        return record
     while element.count("/") > 1 and not place.startswith(f"{element}/"):
         element = element.rpartition("/")[0]
     # a record may be the root
