@@ -128,7 +128,8 @@ HOLD_BACK = {
 
 
 def _project(folder: Path, memory: str) -> Path:
-    subprocess.run([sys.executable, "-m", "potable", "init", str(folder)], check=True, capture_output=True)
+    made = [sys.executable, "-m", "potable", "init", "--example", "attrition", str(folder)]
+    subprocess.run(made, check=True, capture_output=True)
     settings = folder / "potable.yaml"
     settings.write_text(settings.read_text().replace("memory: 2GB", f"memory: {memory}"))
     return folder

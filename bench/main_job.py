@@ -145,7 +145,7 @@ def _measured(
 
 def _run(project: Path, estate: Path, engine: str, threads: int, arguments: argparse.Namespace) -> dict[str, Any]:
     python = [sys.executable, "-m"]
-    _call([*python, "potable", "init", str(project)])
+    _call([*python, "potable", "init", "--example", "attrition", str(project)])
     settings = project / "potable.yaml"
     text = settings.read_text().replace("memory: 2GB", f"memory: {arguments.memory}")
     text = text.replace("threads: 2", f"threads: {threads}").replace("engine: duckdb", f"engine: {engine}")
@@ -200,7 +200,8 @@ def _observed(project: Path, record: dict[str, Any], shuffled: int | None) -> di
     from potable.runs.record import RunRecord
 
     types = {name: source.type for name, source in load(project, offline=True).sources.items()}
-    stored = sum(path.stat().st_size for path in (project / "lake/restricted/raw").rglob("objects/*/*"))
+    raw = project / "lake/restricted/raw"
+    stored = sum(path.stat().st_size for kind in ("objects/*/*", "packs/*") for path in raw.rglob(kind))
     run = RunRecord.from_bytes(json.dumps(record).encode())
     return asdict(observed(run, types, stored=stored, machine=_machine(), shuffle=shuffled))
 

@@ -1,11 +1,13 @@
 """What the files of a project must agree on: checks that look at several of them at once.
 
-What one file says by itself is checked by its model, and what a slice alone can tell by that slice.
+What one file says by itself is checked by its model, and what a slice alone can tell by that slice. Teams write
+their files one after the other: `Agreement` holds what infosec's and data science's say, as far as they are written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from potable.declarations import Document
 from potable.deployment import SPARK_STORES, STORES, Platform
@@ -15,6 +17,61 @@ from potable.features.plan import FeaturePlan
 from potable.privacy import flow
 from potable.privacy.policy import Policy
 from potable.tables import Table
+
+
+@dataclass(frozen=True)
+class Later:
+    """A file that another team writes after data engineering."""
+
+    file: str
+    team: str
+    says: str
+
+
+PRIVACY = Later("privacy.yaml", "infosec", "what may happen to each category of data")
+FEATURES = Later("features.yaml", "data science", "which rows, which label, which features")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the files say that come after the sources; None is not written yet, or needs what is not."""
+
+    policy: Policy | None = None
+    features: FeatureSet | None = None
+    plan: FeaturePlan | None = None
+    """The dataset's rows, features and labels, resolved."""
+    proof: flow.Proof | None = None
+    """Which category reaches which output column, through which operator; needs both files."""
+
+    @property
+    def unwritten(self) -> tuple[Later, ...]:
+        """The files that are not there yet."""
+        parts = {PRIVACY: self.policy, FEATURES: self.features}
+        return tuple(file for file, part in parts.items() if part is None)
+
+
+def not_written(files: Sequence[Later], what: str) -> ProjectError:
+    """The error of `what` (a command, say) that needs files which are not written yet."""
+    they, one = ("them", "both") if len(files) > 1 else ("it", "one")
+    whose = "; ".join(f"{file.file} is {file.team}'s: {file.says}" for file in files)
+    return ProjectError(
+        f"{lacking(files)}, and {what} needs {they}",
+        "P001",
+        hint=f"{whose}. `potable init --example churn EXAMPLE` has {one} to start from",
+        state=f"nothing was run; ingest, validate and resolve work without {they}",
+        next=AS_FAR,
+    )
+
+
+WAITING = ("protect", "build", "publish")
+"""The verbs that need all files; ingest, validate and resolve need the sources alone."""
+AS_FAR = "potable run --only ingest"
+"""What to run while files are not written."""
+
+
+def lacking(files: Sequence[Later]) -> str:
+    """What is lacking, in words: `privacy.yaml and features.yaml are not written yet`."""
+    return f"{' and '.join(file.file for file in files)} {'are' if len(files) > 1 else 'is'} not written yet"
 
 
 def kept_columns(table: Table, policy: Policy) -> list[str]:

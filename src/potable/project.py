@@ -1,12 +1,13 @@
 """A project: one folder, one file per team, read and checked as a whole.
 
-`load` reads potable.yaml (with an environment laid over it), sources/*.yaml, privacy.yaml and
-features.yaml and reports everything that is wrong in them at once. What the declarations mean belongs
-to the slices that own them.
+`load` reads potable.yaml (with an environment laid over it), sources/*.yaml and, as soon as they are
+written, privacy.yaml and features.yaml, and reports everything that is wrong in them at once. What the
+declarations mean belongs to the slices that own them.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -14,7 +15,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from potable import plugins
-from potable.agreement import bias_errors, kept_columns, not_yet, proof_of, roster_errors
+from potable.agreement import (
+    AS_FAR,
+    Agreement,
+    Later,
+    bias_errors,
+    kept_columns,
+    not_written,
+    not_yet,
+    proof_of,
+    roster_errors,
+)
 from potable.contracts.cases import wrong_cells, wrong_tests
 from potable.contracts.checks import Check, parse
 from potable.contracts.custom import Custom, classes
@@ -39,25 +50,71 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Project:
-    """Everything declared in one project folder, checked."""
+    """Everything declared in one project folder, checked.
+
+    `policy`, `features`, `plan` and `proof` raise ProjectError (P001) while a file they come from is not written.
+    """
 
     root: Path
     platform: Platform
     sources: Mapping[str, Source[Any]]
-    policy: Policy
-    features: FeatureSet
-    plan: FeaturePlan
-    """The dataset's rows, features and labels, resolved."""
-    proof: flow.Proof
-    """Which category reaches which output column, through which operator."""
+    agreed: Agreement
+    """What privacy.yaml and features.yaml say, as far as they are written."""
     checks: Mapping[str, tuple[Check, ...]]
     """Parsed checks by `source.table`."""
     documents: Mapping[str, Document]
-    """Documents by file stem: `potable`, `privacy`, `features`, and each source."""
+    """Documents by file stem: `potable`, each source, and `privacy` and `features` where they are written."""
     suites: Mapping[str, Suite] = field(default_factory=dict)
     """Great Expectations suites by the `source.table` that names them."""
     as_of: date | None = None
     """The day a run was asked for instead of the declared `rows.as_of`."""
+
+    @property
+    def policy(self) -> Policy:
+        """What may happen to each category of data."""
+        return self._written(self.agreed.policy)
+
+    @property
+    def features(self) -> FeatureSet:
+        """The dataset as declared."""
+        return self._written(self.agreed.features)
+
+    @property
+    def plan(self) -> FeaturePlan:
+        """The dataset's rows, features and labels, resolved."""
+        return self._written(self.agreed.plan)
+
+    @property
+    def proof(self) -> flow.Proof:
+        """Which category reaches which output column, through which operator."""
+        return self._written(self.agreed.proof)
+
+    @property
+    def unwritten(self) -> tuple[Later, ...]:
+        """The files that other teams have not written yet; nothing after resolve can run without them."""
+        return self.agreed.unwritten
+
+    @property
+    def next_run(self) -> str:
+        """The run that the project is written for."""
+        return AS_FAR if self.unwritten else "potable run"
+
+    def require_written(self, what: str) -> None:
+        """Nothing, where all files are there.
+
+        Args:
+            what: what needs them, for the message.
+
+        Raises:
+            ProjectError: P001, with the files that are not written yet.
+        """
+        if self.unwritten:
+            raise not_written(self.unwritten, what)
+
+    def _written(self, part: R | None) -> R:
+        if part is None:
+            raise not_written(self.unwritten, "this")
+        return part
 
     @property
     def dataset(self) -> str:
@@ -113,11 +170,11 @@ def load(
     reader = _Reader(root, _Unset(known) if offline else known)
     platform = reader.model(reader.platform(environment), Platform)
     sources = reader.sources()
-    policy = reader.model(reader.document("privacy"), Policy)
+    policy = reader.model(reader.later("privacy"), Policy)
     features = reader.model(reader.features(as_of), FeatureSet)
     raise_all(reader.errors)
-    assert platform and policy and features
-    return replace(_checked(root, reader, platform, sources, policy, features), as_of=as_of)
+    assert platform
+    return replace(_checked(root, reader, platform, sources, Agreement(policy, features)), as_of=as_of)
 
 
 def connector(document: Document) -> type[Source[Any]]:
@@ -156,8 +213,7 @@ def _checked(
     reader: _Reader,
     platform: Platform,
     sources: Mapping[str, Source[Any]],
-    policy: Policy,
-    features: FeatureSet,
+    declared: Agreement,
 ) -> Project:
     """The project after the checks that need several files."""
     tables, documents = tables_of(sources), reader.documents
@@ -170,21 +226,28 @@ def _checked(
         checks[name] = tuple(parsed)
         reader.errors += [*wrong, *wrong_tests(short, table, parsed, documents[source])]
     reader.errors += not_yet(platform, tables, documents)
-    reader.errors += roster_errors(features, tables, documents["features"])
-    reader.keep(
-        lambda: check_policy(
-            tables, policy, documents=documents, policy_document=documents["privacy"], operators=OPERATORS
-        )
-    )
-    kept = {name: kept_columns(table, policy) for name, table in tables.items()}
-    plan = reader.keep(lambda: check_features(features, tables, documents["features"], operators=OPERATORS, kept=kept))
-    proof = reader.keep(lambda: proof_of(plan, tables, policy, documents["features"])) if plan else None
-    if plan:
-        reader.errors += bias_errors(features, plan, documents["features"])
-        reader.errors += wrong_feature_tests(features.tests, plan, documents["features"], wrong_cells)
+    policy, written = declared.policy, documents.get("privacy")
+    reader.keep(lambda: check_policy(tables, policy, documents=documents, policy_document=written, operators=OPERATORS))
+    agreed = _with_plan(reader, declared, tables)
     raise_all(reader.errors)
-    assert plan and proof
-    return Project(root, platform, sources, policy, features, plan, proof, checks, documents, suites)
+    return Project(root, platform, sources, agreed, checks, documents, suites)
+
+
+def _with_plan(reader: _Reader, declared: Agreement, tables: Mapping[str, Table]) -> Agreement:
+    """What features.yaml comes to, if it is written: held to the policy as soon as there is one."""
+    policy, features = declared.policy, declared.features
+    if features is None:
+        return declared
+    document = reader.documents["features"]
+    reader.errors += roster_errors(features, tables, document)
+    kept = {name: kept_columns(table, policy) for name, table in tables.items()} if policy else None
+    plan = reader.keep(lambda: check_features(features, tables, document, operators=OPERATORS, kept=kept))
+    if plan is None:
+        return declared
+    proof = reader.keep(lambda: proof_of(plan, tables, policy, document)) if policy else None
+    reader.errors += bias_errors(features, plan, document)
+    reader.errors += wrong_feature_tests(features.tests, plan, document, wrong_cells)
+    return replace(declared, plan=plan, proof=proof)
 
 
 class _Reader:
@@ -204,6 +267,10 @@ class _Reader:
             self.documents[stem] = found
         return found
 
+    def later(self, stem: str) -> Document | None:
+        """A file that may not be written yet; a link to nowhere is wrong, not absent."""
+        return self.document(stem) if os.path.lexists(self._root / f"{stem}.yaml") else None
+
     def platform(self, environment: str | None) -> Document | None:
         """potable.yaml with the environment's overlay."""
         base = self.document("potable")
@@ -214,7 +281,7 @@ class _Reader:
 
     def features(self, as_of: date | None) -> Document | None:
         """features.yaml, with another as-of date laid over it."""
-        found = self.document("features")
+        found = self.later("features")
         if as_of and found and isinstance(found.data.get("rows"), dict):
             asked = {"as_of": {"at": as_of}}
             data, literal = ({**part, "rows": {**part["rows"], **asked}} for part in (found.data, found.literal))
@@ -226,8 +293,10 @@ class _Reader:
         found: dict[str, Source[Any]] = {}
         paths = sorted((self._root / "sources").glob("*.yaml"))
         if not paths:
-            place = Place("sources/")
-            self.errors.append(ProjectError("the project declares no source", "P001", place=place))
+            hint = "write sources/NAME.yaml: `source: NAME`, its `type` and where it is (docs/reference/sources.md)"
+            problem, place = "the project declares no source", Place("sources/")
+            again = "potable source discover NAME --write"
+            self.errors.append(ProjectError(problem, "P001", place=place, hint=hint, next=again))
         for path in paths:
             document = self.document(path.stem, "sources")
             source = self.source(document) if document else None

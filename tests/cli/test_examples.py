@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import textwrap
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -54,6 +55,28 @@ def test_the_small_example_runs_from_its_own_folder(tmp_path: Path) -> None:
     assert project.lake().versions("customer_churn").last()[1] == version
     (report,) = [line.split()[-1] for line in emptied.output.splitlines() if line.strip().startswith("report ")]
     assert "no rows that can be used" in Path(report).read_text(encoding="utf-8")
+
+
+def test_data_engineering_begins_alone_with_an_empty_project(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    told = call("init", str(folder))
+    assert "privacy.yaml (infosec), features.yaml (data science)" in told
+    assert [path.name for path in folder.rglob("*.yaml")] == ["potable.yaml"] and (folder / "sources").is_dir()
+    here = f"potable -C {folder} "
+    steps = [line.strip().removeprefix(here).split("   #")[0] for line in told.splitlines() if here in line]
+    assert steps == ["source discover NAME --write", "check", "run --only ingest", "run --only validate"]
+    file = folder / "sources" / "desk.yaml"
+    first = told.split("such as\n")[1].split("then:")[0]
+    first = first.replace("NAME", "desk").replace("/data/exports", str(tmp_path))
+    file.write_text(textwrap.dedent(first), encoding="utf-8")
+    (tmp_path / "people-1.csv").write_text("email,hours\na@b.example,2\nc@d.example,3\n", encoding="utf-8")
+    call("-C", str(folder), *steps[0].replace("NAME", "desk").split())
+    text = file.read_text(encoding="utf-8")
+    assert "hours: {type: integer}" in text
+    file.write_text(text.replace("type: integer", "type: integer, category: user.behavior"), encoding="utf-8")
+    assert "not written yet: privacy.yaml" in call("-C", str(folder), *steps[1].split())
+    for step in steps[2:]:
+        assert "mine: done, no version was published" in call("-C", str(folder), *step.split())
 
 
 def test_features_that_were_taken_away_are_built_again(tmp_path: Path) -> None:

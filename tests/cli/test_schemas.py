@@ -169,7 +169,7 @@ def test_so_is_one_in_the_other_files(
 
 
 def test_init_writes_the_schemas_and_names_them_in_every_file(tmp_path: Path) -> None:
-    run = CliRunner().invoke(cli, ["init", str(tmp_path / "p")], catch_exceptions=False)
+    run = CliRunner().invoke(cli, ["init", "--example", "attrition", str(tmp_path / "p")], catch_exceptions=False)
     assert run.exit_code == 0
     files = sorted((tmp_path / "p").rglob("*.yaml"))
     assert len(files) >= 8

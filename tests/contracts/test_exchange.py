@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from potable.cli.app import cli
-from potable.cli.exchange import dumped, imported
+from potable.cli.exchange import dumped, exported, imported
 from potable.contracts.checks import parse
 from potable.contracts.odcs import plain, require_odcs, to_odcs
 from potable.contracts.odcs_import import from_odcs
@@ -314,3 +314,10 @@ def test_a_suite_is_of_one_table() -> None:
 
 def call(*arguments: str) -> Result:
     return CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("form", ["odcs", "gx"])
+def test_a_dataset_has_no_contract_to_export(form: str) -> None:
+    with pytest.raises(ProjectError) as caught:
+        exported(load(EXAMPLE, offline=True), "employee_attrition", form)
+    assert caught.value.code == "P031" and "is the dataset" in caught.value.problem

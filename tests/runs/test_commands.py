@@ -115,7 +115,7 @@ def test_doctor_finds_a_healthy_project_healthy_and_a_broken_source_broken(
 
 
 def test_init_makes_a_project_that_needs_only_its_variables(call: Call, tmp_path: Path) -> None:
-    code, out, _ = call("init", str(tmp_path / "new"))
+    code, out, _ = call("init", "--example", "attrition", str(tmp_path / "new"))
     assert code == 0 and "features.yaml" in out
     assert call("check", folder=tmp_path / "new")[0] == 0
     assert call("init", str(tmp_path / "new"))[0] == 3

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,10 +20,12 @@ import pyarrow as pa
 import pytest
 
 from potable.errors import EnvironmentFailure
-from potable.sources.base import Arrival, Blob, Held, Landed, Source
+from potable.sources import packs
+from potable.sources.base import Arrival, Held, Landed, Source
 from potable.sources.csv import CsvSource
 from potable.sources.ingest import Ingested, Landing, current, ingest
 from potable.sources.onwards import State
+from potable.sources.storing import SMALL
 from potable.store.log import Log
 from potable.store.objects import Store
 from potable.tables import Table
@@ -59,8 +61,13 @@ class World:
         found = (self.lake / "raw/s/objects").rglob("*")
         return sorted(path for path in found if path.is_file() and "#" not in path.name)
 
+    def packs(self) -> dict[str, int]:
+        """Packs and when they were written."""
+        return {path.name: path.stat().st_mtime_ns for path in (self.lake / "raw/s").glob("packs/*")}
+
     def content(self, landed: Landed) -> bytes:
-        with Blob(landed.name, str(self.lake), landed.path, landed.zstd, landed.bytes).open() as stream:
+        (blob,) = self.source().blobs([landed], str(self.lake))
+        with blob.open() as stream:
             return stream.read()
 
 
@@ -345,14 +352,14 @@ print(peak.megabytes())
 
 
 def started(world: World, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", RUN, str(world.folder), str(world.lake), *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def test_a_killed_landing_is_continued(world: World) -> None:
-    for n in range(30):
-        world.write(f"{n:02d}.csv", os.urandom(1000))
+    for n in range(300):
+        world.write(f"{n:03d}.csv", os.urandom(SMALL + 1))
     with started(world, "0.05") as run:
         assert run.stdout is not None
         for _ in range(5):
@@ -360,12 +367,66 @@ def test_a_killed_landing_is_continued(world: World) -> None:
         run.send_signal(signal.SIGKILL)
     assert world.landing().log.last() == (0, None)
     left = {path: path.stat().st_mtime_ns for path in world.objects()}
-    assert 0 < len(left) < 30
+    assert 0 < len(left) < 300
     made = world.ingest()
-    assert (made.batch, made.new_objects, len(world.objects())) == (1, 30, 30)
+    assert (made.batch, made.new_objects, len(world.objects())) == (1, 300, 300)
     assert {path: path.stat().st_mtime_ns for path in left} == left
     for landed in made.objects:
         assert world.content(landed) == (world.folder / landed.name).read_bytes()
+
+
+def test_many_small_objects_are_stored_in_packs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "FULL", 12_000)
+    monkeypatch.setattr(packs, "FEWEST", 2)
+    for n in range(60):
+        world.write(f"{n:02d}.csv", os.urandom(500) if n % 2 else b"the same")
+    world.write("large.csv", os.urandom(SMALL + 1))
+    made = world.ingest()
+    assert (len(world.packs()), len(world.objects())) == (2, 1)
+    assert [landed.name for landed in made.objects if landed.at is None] == ["large.csv"]
+    for landed in made.objects:
+        data = (world.folder / landed.name).read_bytes()
+        assert (world.content(landed), landed.sha256) == (data, hashlib.sha256(data).hexdigest())
+    same = {(landed.path, landed.at) for landed in made.objects if landed.bytes == 8}
+    assert len(same) == 2
+    assert current(world.landing().log).objects == {landed.name: landed for landed in made.objects}
+    world.write("00.csv", b"changed")
+    assert (world.ingest().new_objects, len(world.packs()), len(world.objects())) == (1, 2, 2)
+
+
+def test_packs_of_a_landing_that_broke_off_are_found_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "FULL", 20_000)
+    for n in range(200):
+        world.write(f"{n:03d}.csv", os.urandom(1000))
+    seen = 0
+
+    def progress(objects: int, size: int) -> None:
+        nonlocal seen
+        seen += objects
+        if seen == 150:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.ingest(progress=progress)
+    assert world.landing().log.last() == (0, None)
+    left = world.packs()
+    assert 1 < len(left) < 10
+    made = world.ingest()
+    assert (made.new_objects, len(world.packs())) == (200, 10)
+    assert world.packs().items() >= left.items()
+    for landed in made.objects:
+        assert world.content(landed) == (world.folder / landed.name).read_bytes()
+
+
+@pytest.mark.parametrize("damage", [lambda pack: pack.unlink(), lambda pack: pack.write_bytes(pack.read_bytes()[:-1])])
+def test_a_pack_that_is_gone_or_cut_is_told(world: World, damage: Callable[[Path], object]) -> None:
+    for n in range(20):
+        world.write(f"{n:02d}.csv", b"a,b\n%d,2\n" % n)
+    made = world.ingest()
+    damage(next((world.lake / "raw/s/packs").iterdir()))
+    with pytest.raises(EnvironmentFailure) as caught:
+        world.content(made.objects[-1])
+    assert (caught.value.code, "packs/" in caught.value.given) == ("E002", True)
 
 
 def test_a_large_file_needs_little_memory(world: World) -> None:

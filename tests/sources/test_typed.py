@@ -260,6 +260,17 @@ def test_no_text_raises_and_none_is_lost(column: dict[str, Any], texts: list[str
         assert unread is None or unread == pa.compute.utf8_trim_whitespace(text).as_py()
 
 
+NEAR_MOMENTS = st.from_regex(
+    r"[0-9]{4}-[01][0-9]-[0-3][0-9][T ]?([0-2][0-9](:[0-6][0-9](:[0-6][0-9]([.,][0-9]{1,8})?)?)?)? ?Z", fullmatch=True
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(NEAR_MOMENTS, min_size=1, max_size=4))
+def test_moments_in_utc_are_read_alike_the_fast_way_and_beside_others(texts: list[str]) -> None:
+    assert cells(texts, type="timestamp") == cells([*texts, "no moment"], type="timestamp")[:-1]
+
+
 def test_every_character_that_is_trimmed_raises_the_suspicion_of_blanks() -> None:
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     texts = pa.array([f"{sign}x{sign}" for sign in every])

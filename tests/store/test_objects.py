@@ -35,6 +35,8 @@ def test_a_missing_object_has_no_size_and_no_bytes(tmp_path: Path) -> None:
         store.get("a")
     with pytest.raises(FileNotFoundError):
         store.open("a")
+    with pytest.raises(FileNotFoundError):
+        store.part("a", 0, 1)
 
 
 def test_what_is_put_is_got_listed_and_measured(tmp_path: Path) -> None:
@@ -47,6 +49,9 @@ def test_what_is_put_is_got_listed_and_measured(tmp_path: Path) -> None:
     assert store.list("b") == ["b/1", "b/2"]
     with store.open("b/2") as stream:
         assert stream.read(3) == b"xxx"
+    assert store.part("b/2", 8, 3) == b"xxy"
+    with pytest.raises(FileNotFoundError):
+        store.part("b/2", 8, 4)
     store.delete(["b/2"])
     assert store.list("b") == ["b/1"]
 
@@ -164,10 +169,15 @@ def test_a_bucket_does_what_a_folder_does(object_store: str) -> None:
     assert store.list("") == ["a", "b/2"] and store.list("b") == ["b/2"]
     with store.open("b/2") as stream:
         assert (stream.read(3), stream.seek(9), stream.read()) == (b"xxx", 9, b"xy")
+    assert store.part("b/2", 8, 3) == b"xxy"
+    with pytest.raises(FileNotFoundError):
+        store.part("b/2", 8, 4)
     store.delete(["b/2"])
     assert store.list("") == ["a"]
     with pytest.raises(FileNotFoundError):
         store.get("b/2")
+    with pytest.raises(FileNotFoundError):
+        store.part("b/2", 0, 1)
 
 
 def test_of_two_writers_to_a_bucket_one_wins(object_store: str) -> None:

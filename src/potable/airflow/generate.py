@@ -45,8 +45,10 @@ def dag_file(project: Project, path: Path, *, environment: str = "") -> str:
         environment: name of the overlay that the tasks shall use too.
 
     Raises:
-        ProjectError: P040, `airflow.wait_for` names a source that has no files, or none at all.
+        ProjectError: P040, `airflow.wait_for` names a source that has no files, or none at all; P001, a file of the
+            project is not written yet.
     """
+    project.require_written("a DAG, which runs all verbs,")
     settings = project.platform.airflow
     arrivals = _arrivals(project)
     modules = ["runs", settings.operator, *(["arrival"] if arrivals else [])]

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -22,9 +22,6 @@ import potable
 from potable.cli import groups
 from potable.cli.settings import PENDING, Settings, output_option, show_result
 from potable.errors import PotableError
-
-if TYPE_CHECKING:
-    pass
 
 NOTHING_NEW, INTERRUPTED, BUG = 99, 130, 70
 
@@ -43,9 +40,9 @@ def cli(context: click.Context, folder: Path, environment: str | None) -> None:
 
 @cli.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--example", default="attrition", show_default=True, help="Which example to start from.")
-def init(directory: Path, example: str) -> None:
-    """Make a project folder from an example."""
+@click.option("--example", metavar="NAME", help="Copy a whole example: churn is small, attrition has five systems.")
+def init(directory: Path, example: str | None) -> None:
+    """Make a project folder: potable.yaml and a place for the sources, which come first, or a whole example."""
     from potable.cli.scaffold import scaffold
 
     for line in scaffold(directory, example):
@@ -56,24 +53,10 @@ def init(directory: Path, example: str) -> None:
 @output_option
 @click.pass_obj
 def check(settings: Settings, output: str) -> None:
-    """Check all project files; report everything that is wrong at once."""
-    project = settings.project()
-    columns = sum(len(table.columns) for table in project.tables.values())
-    facts = {
-        "project": project.platform.project,
-        "sources": len(project.sources),
-        "tables": len(project.tables),
-        "columns": columns,
-        "checks": sum(len(checks) for checks in project.checks.values()),
-        "features": len(project.plan.features),
-        "tables_of_nobody": [name for name, table in project.tables.items() if not table.tells_who],
-    }
-    nobodys = ", ".join(f"`{name}`" for name, table in project.tables.items() if not table.tells_who)
-    note = f"no `key` says who the records of {nobodys} are about: all of them will belong to nobody\n"
-    text = (
-        f"ok: {facts['sources']} sources, {facts['tables']} tables, {columns} columns (every one has a category), "
-        f"{facts['checks']} checks, {facts['features']} features\n{note if nobodys else ''}next: potable plan"
-    )
+    """Check all project files; report everything that is wrong at once, and what is not written yet."""
+    from potable.cli.checking import checked
+
+    facts, text = checked(settings.project())
     show_result(output, facts, text)
 
 

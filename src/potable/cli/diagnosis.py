@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from potable.agreement import lacking
 from potable.cli.output import human_bytes, table
 from potable.datasets.version import current
 from potable.deployment import memory_bytes
@@ -28,7 +29,9 @@ def diagnose(project: Project) -> tuple[list[dict[str, str]], str, bool]:
     healthy = all(finding["state"] != "bad" for finding in findings)
     rows = [list(finding.values()) for finding in findings]
     closing = (
-        "all is well; next: potable run" if healthy else "mend what is marked bad, then run `potable doctor` again"
+        f"all is well; next: {project.next_run}"
+        if healthy
+        else "mend what is marked bad, then run `potable doctor` again"
     )
     return findings, table(rows, ["what", "state", "detail"]) + f"\n\n{closing}", healthy
 
@@ -86,10 +89,12 @@ def _first(source: Any, project: Project) -> str:
 
 def _version(project: Project) -> str:
     lake = project.lake()
-    version = current(lake.versions(project.features.dataset))
     broken = list(lake.audit.broken())
     if broken:
         return f"bad: the audit log is broken at entry {broken[0]}"
+    if project.agreed.features is None:
+        return f"no version yet: {lacking(project.unwritten)}"
+    version = current(lake.versions(project.features.dataset))
     return f"version {version.number} is current" if version else "no version yet"
 
 

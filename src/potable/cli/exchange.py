@@ -34,10 +34,12 @@ def exported(project: Project, select: str, form: str) -> str:
     """The contract of a source or table as text: YAML of the standard, or JSON of a suite.
 
     Raises:
-        ProjectError: P031, there is no such source or table; P005, a suite is of one table.
+        ProjectError: P031, there is no such source or table, or it is the dataset; P005, a suite is of one table.
         MissingExtra: the standard's package is not installed.
     """
     names = selected(project, select)
+    if not names:
+        raise ProjectError(f"`{select}` is the dataset; a contract is of a source or a table", "P031")
     source = names[0].split(".", 1)[0]
     if form == "gx":
         if len(names) > 1:

@@ -169,6 +169,7 @@ def summary(record: RunRecord, report: str) -> str:
         "health": plain(health.line(record)),
         "privacy": plain(privacy.strip()),
         "state": plain(record.error.get("state", "") or view.outcome(record)) if record.outcome == "failed" else "",
+        "waiting": plain(view.waiting(record)),
         "memory": f"{human_bytes(record.peak_memory)} at most, of {human_bytes(record.memory)} allowed",
         "time": _time(record),
         "csv": plain(data.csv) if data and record.outcome != "failed" else "",
@@ -306,6 +307,9 @@ def _next(record: RunRecord) -> str:
     if record.outcome == "failed":
         nexts = [text for error in view.error_lines(record.error) for key, text in error["parts"] if key == "next"]
         return plain(nexts[0]) if nexts else "potable run"
+    if record.unwritten:
+        validated = any(step.verb == "validate" for step in record.steps)
+        return "potable quarantine list" if validated else "potable run --only validate"
     return f"potable show {plain(record.dataset.name)}" if record.dataset else "potable run"
 
 

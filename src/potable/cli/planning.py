@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from potable.agreement import lacking
 from potable.cli.output import table
 from potable.cli.reporting import run_names
 from potable.contracts.references import referring
@@ -57,25 +58,34 @@ def planned(project: Project) -> Planned:
     landed = landed_now(project, lake)
     missing = [name for name, objects in landed.items() if not objects]
     rows = [(step.label, "looks at the source", "") for step in ingest_steps(project)]
-    pending = bool(missing)
+    pending, next_run = bool(missing), project.next_run
     if missing:
-        rows.append(("everything after", "runs", f"not landed yet: {', '.join(missing)}"))
+        after = "validate, resolve" if project.unwritten else "everything after"
+        rows.append((after, "runs", f"not landed yet: {', '.join(missing)}"))
     else:
         for step in later_steps(project, landed, key_name(existing_key(lake.vault))):
             done = _is_done(lake, step)
+            if project.unwritten and not (done or pending):
+                next_run = f"potable run --only {step.verb}"
             pending = pending or not done
             rows.append((step.label, "done" if done else "runs", step.fingerprint[:12]))
-    flows = project.proof.flows
+    if project.unwritten:
+        rows.append(("protect, build, publish", "wait", lacking(project.unwritten)))
+    proof = project.agreed.proof
+    flows = proof.flows if proof else ()
+    proved = "which category reaches which column, and what takes it off:\n" + flow.table(flows)
+    ending = f"nothing to do for what is landed; `{next_run}` looks at the sources"
     text = "\n\n".join(
         [
             table(rows, ["step", "", "fingerprint"]),
-            "which category reaches which column, and what takes it off:\n" + flow.table(flows),
-            "next: potable run" if pending else "nothing to do for what is landed; `potable run` looks at the sources",
+            proved if proof else f"which category reaches which column is not proved: {lacking(project.unwritten)}",
+            f"next: {next_run}" if pending else ending,
         ]
     )
     facts = {
         "steps": [{"step": label, "state": state, "detail": detail} for label, state, detail in rows],
         "flows": [vars(item) for item in flows],
+        "unwritten": [asdict(item) for item in project.unwritten],
         "pending": pending,
     }
     return Planned(facts, text, pending)
@@ -92,9 +102,10 @@ def estimated(project: Project, asked: Asked) -> Planned:
     """What a full run would take; neither the sources nor any data are read.
 
     Raises:
-        ProjectError: P005, an option says something impossible.
+        ProjectError: P005, an option says something impossible; P001, a file is not written yet.
         EnvironmentFailure: E008, the size is not known or the engine was never measured.
     """
+    project.require_written("an estimate of a full run")
     platform, lake = project.platform, project.lake()
     cores = platform.threads if asked.cores is None else asked.cores
     memory = _memory(asked.memory or platform.memory)

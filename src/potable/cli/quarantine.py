@@ -148,7 +148,7 @@ def replayed(project: Project, names: Sequence[str], listener: Listener) -> tupl
         facts.append({"table": name, "taken_back": back, "still": after.rows - new, "new": new})
         rows.append([name, back, after.rows - new, new])
     text = table(rows, ["table", "taken back", "still held back", "newly held back"])
-    return record, facts, f"{text}\nnext: potable run"
+    return record, facts, f"{text}\nnext: {project.next_run}"
 
 
 def _lines(project: Project, found: Held, reason: str) -> Iterator[str]:

@@ -55,7 +55,7 @@ def _record(project: Project, run: str | None) -> RunRecord:
     if chosen is None or chosen not in runs:
         problem = f"there is no run `{run}`" if run else "nothing has been run yet"
         hint = did_you_mean(run or "", runs)
-        raise EnvironmentFailure(problem, "E008", hint=hint, next="potable run")
+        raise EnvironmentFailure(problem, "E008", hint=hint, next=project.next_run)
     return RunRecord.from_bytes(lake.open.get(f"runs/{chosen}.json"))
 
 

@@ -1,7 +1,8 @@
-"""`potable init`: a project folder copied from an example."""
+"""`potable init`: a project folder, copied from an example or with what data engineering begins with."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,8 +14,8 @@ _PLACES = (Path(potable.__file__).parent / "examples", Path(potable.__file__).pa
 _IGNORED = ".env\nlake/\nvault/\nestate/\n.potable/\n"
 
 
-def scaffold(directory: Path, example: str) -> list[str]:
-    """Copy `example` to `directory`; returns what to tell the user.
+def scaffold(directory: Path, example: str | None) -> list[str]:
+    """Make a project in `directory`: a copy of `example`, or one to begin with; returns what to tell the user.
 
     Raises:
         ProjectError: there is no such example.
@@ -23,18 +24,50 @@ def scaffold(directory: Path, example: str) -> list[str]:
     known = {
         path.name: path for place in _PLACES if place.is_dir() for path in sorted(place.iterdir()) if path.is_dir()
     }
-    if example not in known:
+    if example is not None and example not in known:
         hint = did_you_mean(example, known)
         raise ProjectError(f"there is no example `{example}`", "P001", allowed=", ".join(sorted(known)), hint=hint)
     if directory.exists() and any(directory.iterdir()):
         raise EnvironmentFailure(
             f"`{directory}` is not empty", "E007", state="nothing was written", next="potable init OTHER_DIRECTORY"
         )
-    shutil.copytree(known[example], directory, dirs_exist_ok=True)
+    if example:
+        shutil.copytree(known[example], directory, dirs_exist_ok=True)
+    else:
+        _begin(directory, (known["attrition"] / "potable.yaml").read_text(encoding="utf-8"))
     (directory / ".gitignore").write_text(_IGNORED, encoding="utf-8")
     write(directory)
     files = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*.yaml"))
     for name in files:
         text = (directory / name).read_text(encoding="utf-8")
         (directory / name).write_text(marked(name, text), encoding="utf-8")
-    return [f"{directory}: {len(files)} files", *(f"  {name}" for name in files), f"next: potable -C {directory} check"]
+    if example:
+        listed = [f"{directory}: {len(files)} files", *(f"  {name}" for name in files)]
+        return [*listed, f"next: potable -C {directory} check"]
+    return _first_steps(directory)
+
+
+def _begin(directory: Path, platform: str) -> None:
+    """A project of data engineering alone: where the lake is, and a folder for the sources."""
+    (directory / "sources").mkdir(parents=True)
+    name = json.dumps(directory.resolve().name, ensure_ascii=False)
+    text = platform.replace("project: attrition", f"project: {name}", 1)
+    (directory / "potable.yaml").write_text(text, encoding="utf-8")
+
+
+def _first_steps(directory: Path) -> list[str]:
+    here = f"potable -C {directory}"
+    return [
+        f"{directory}: potable.yaml, and sources/ for one file per system",
+        f"next: write {directory}/sources/NAME.yaml (every kind: docs/reference/sources.md), such as",
+        "  source: NAME",
+        "  type: csv",
+        "  path: /data/exports",
+        "  tables: {people: {files: people*.csv}}",
+        "then:",
+        f"  {here} source discover NAME --write   # columns, types, keys; categories are for you to decide",
+        f"  {here} check",
+        f"  {here} run --only ingest",
+        f"  {here} run --only validate",
+        "later: privacy.yaml (infosec), features.yaml (data science); `potable init --example churn EXAMPLE` has both",
+    ]

@@ -42,7 +42,7 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
     lake = project.lake()
     version = current(lake.versions(name))
     if version is None:
-        raise EnvironmentFailure(f"no version of `{name}` has been published yet", "E008", next="potable run")
+        raise EnvironmentFailure(f"no version of `{name}` has been published yet", "E008", next=project.next_run)
     file = pq.ParquetFile(io.BytesIO(lake.open.get(version.files["parquet"])))
     first = next(file.iter_batches(rows)).to_pylist() if version.rows and rows else []
     places = {

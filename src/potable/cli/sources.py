@@ -51,7 +51,7 @@ def known_source(root: Path, name: str) -> None:
     """
     known = sorted(path.stem for path in (root / "sources").glob("*.yaml"))
     if name not in known:
-        hint = did_you_mean(name, known)
+        hint = did_you_mean(name, known) or f"write sources/{name}.yaml: `source: {name}`, its `type` and where it is"
         raise ProjectError(f"the project has no source `{name}`", "P031", hint=hint, allowed=", ".join(known))
 
 

@@ -50,7 +50,7 @@ def rewound(project: Project, source: str, to: int) -> tuple[dict[str, Any], str
         raise ProjectError(str(failure), "P031", next="potable state show") from None
     facts = {"source": source, "batch": raw.batch, "as": to, "objects": len(raw.objects)}
     text = f"`{source}` is as after batch {to}, written as batch {raw.batch}: {len(raw.objects):,} objects are current"
-    return facts, f"{text}\nnext: potable run"
+    return facts, f"{text}\nnext: {project.next_run}"
 
 
 def _read(at: Mapping[str, Any]) -> dict[str, Any]:

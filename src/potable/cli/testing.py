@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from potable.agreement import lacking
 from potable.errors import ProjectError, did_you_mean
 from potable.project import Project
 from potable.report.numbers import plain, plural
@@ -18,15 +19,18 @@ def tested(project: Project, select: str | None) -> tuple[dict[str, Any], str, b
     Raises:
         ProjectError: P031, there is no such source, table or dataset.
     """
-    names, dataset = selected(project, select), project.features.dataset
-    results = list(run_tests(project, names))
-    if select in (None, dataset):
+    names, features = selected(project, select), project.agreed.features
+    results, waiting = list(run_tests(project, names)), 0
+    if features and select is None and project.unwritten:
+        waiting = len(features.tests)
+    elif features and select in (None, features.dataset):
         results += run_feature_tests(project)
-        names.append(dataset)
+        names.append(features.dataset)
     failed = [result for result in results if result.failures]
     facts = {
         "tests": len(results),
         "failed": len(failed),
+        "not_run": waiting,
         "results": [
             {
                 "table": result.table,
@@ -38,7 +42,10 @@ def tested(project: Project, select: str | None) -> tuple[dict[str, Any], str, b
             for result in results
         ],
     }
-    return facts, _text(names, results, select), bool(failed)
+    text = _text(names, results, select)
+    if features and waiting:
+        text += f"\n{features.dataset}: {plural(waiting, 'test')} not run: {lacking(project.unwritten)}"
+    return facts, text, bool(failed)
 
 
 def selected(project: Project, select: str | None) -> list[str]:
@@ -47,9 +54,11 @@ def selected(project: Project, select: str | None) -> list[str]:
     Raises:
         ProjectError: P031, there is no such source, table or dataset.
     """
-    known = [*project.sources, *project.tables, project.features.dataset]
+    features = project.agreed.features
+    known = [*project.sources, *project.tables, *([features.dataset] if features else [])]
     if select is not None and select not in known:
-        hint = did_you_mean(select, known)
+        unnamed = "" if features else "a dataset is named in features.yaml, which is not written yet"
+        hint = did_you_mean(select, known) or unnamed
         raise ProjectError(
             f"the project has no source, table or dataset `{select}`", "P031", hint=hint, allowed=", ".join(known)
         )

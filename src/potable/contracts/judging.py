@@ -17,7 +17,7 @@ import pyarrow as pa
 from potable.contracts import results, through_gx
 from potable.contracts.aggregates import SHOWN, Whole
 from potable.contracts.checks import Check
-from potable.contracts.masks import Rule, any_broken, any_set, broken, touched, with_bit
+from potable.contracts.masks import Rule, any_broken, any_set, broken, touched, with_bit, words_of
 from potable.contracts.results import Result
 from potable.contracts.rowwise import text_of
 from potable.contracts.unique import Counted
@@ -107,17 +107,29 @@ def totals(staged: ir.Table, table: Table, rules: Sequence[Rule], checks: Sequen
     return {name: value.cast("int64").fill_null(0) for name, value in found.items()}
 
 
-def failures(staged: ir.Table, rules: Sequence[Rule], own: Mapping[str, int], engine: Engine) -> dict[str, int]:
-    """How many of the staged rows, which have the counts `own`, break each rule, counted over those that break any."""
+def marked(staged: ir.Table, rules: Sequence[Rule], own: Mapping[str, int], folder: str, engine: Engine) -> ir.Table:
+    """What `failures` and `samples` look at of the staged rows, which have the counts `own`: those that break a rule.
+
+    They are few, and both ask often.
+    """
+    if not own["marked"]:
+        return staged
+    asked = [name for rule in rules if rule.check for name in rule.check.columns]
+    found = staged.filter(any_set(staged, rules)).select(*dict.fromkeys([*words_of(rules), *asked]))
+    files = [f"{folder}/{part.path}" for part in engine.write(found, folder)]
+    return engine.read(files, found.schema().to_pyarrow())
+
+
+def failures(bad: ir.Table, rules: Sequence[Rule], own: Mapping[str, int], engine: Engine) -> dict[str, int]:
+    """How many rows break each rule, of the `marked` ones."""
     if not own["marked"]:
         return {f"rule_{index}": 0 for index in range(len(rules))}
-    bad = staged.filter(any_set(staged, rules))
     counts = {f"rule_{index}": bad.count(where=broken(bad, index)).cast("int64") for index in range(len(rules))}
     return scalars(engine, bad.agg(**counts))
 
 
-def samples(staged: ir.Table, judged: Judged, own: Mapping[str, int], engine: Engine) -> dict[str, list[Any]]:
-    """The smallest values that failed each row check, of all layers; personal ones as shapes.
+def samples(marked: ir.Table, judged: Judged, own: Mapping[str, int], engine: Engine) -> dict[str, list[Any]]:
+    """The smallest values that failed each row check, of the `marked` rows and all layers; personal ones as shapes.
 
     They are ordered by themselves, not as they landed, so that the same rows show the same however they came.
     """
@@ -125,7 +137,7 @@ def samples(staged: ir.Table, judged: Judged, own: Mapping[str, int], engine: En
     for index, rule in enumerate(judged.rules):
         some = list(judged.samples.get(str(index), ()))
         if rule.check is not None and own[f"rule_{index}"]:
-            bad = staged.filter(broken(staged, index))
+            bad = marked.filter(broken(marked, index))
             names = dict.fromkeys(rule.check.columns)
             first = bad.select(**{name: _shown(bad, judged.table, name) for name in names})
             rows = collect(engine, first.order_by(list(names)).limit(SHOWN)).to_pylist()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import ibis
@@ -15,6 +17,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable.contracts.checks import Check
+from potable.contracts.screen import suspects
 from potable.tables import BATCH, LANDED, MISTYPED, OBJECT, ROW, UNPARSED, Table
 
 _MASK = "_mask"
@@ -57,11 +60,14 @@ def rules_of(table: Table, checks: Sequence[Check]) -> list[Rule]:
 def masked(parsed: ir.Table, table: Table, rules: Sequence[Rule]) -> ir.Table:
     """The parsed rows with a bit set for every rule they break."""
     words: dict[str, ir.Value] = {}
-    for index, rule in enumerate(rules):
-        word = _word(index)
-        words.setdefault(word, ibis.literal(0, "int64"))
-        if rule.check is None or not rule.check.by_value:
-            words[word] = words[word] + ibis.ifelse(_breaks(parsed, table, rule), _bit(index), 0)
+    for first in range(0, len(rules), _WORD):
+        bits: ir.IntegerValue = ibis.literal(0, "int64")
+        known = [(index, rule) for index, rule in enumerate(rules[first : first + _WORD], first) if not _later(rule)]
+        for index, rule in known:
+            bits = bits + ibis.ifelse(_breaks(parsed, table, rule), _bit(index), 0)
+        # no engine judges the rules of a row that is no suspect
+        suspect = _suspect(parsed, table, [rule for _, rule in known])
+        words[_word(first)] = ibis.ifelse(suspect, bits, ibis.literal(0, "int64"))
     return parsed.mutate(**words)
 
 
@@ -78,21 +84,17 @@ def broken(staged: ir.Table, index: int) -> ir.BooleanValue:
 
 def any_set(staged: ir.Table, rules: Sequence[Rule]) -> ir.BooleanValue:
     """Whether each row breaks any rule at all, warnings included."""
-    out: ir.BooleanValue = ibis.literal(False)
-    for word in range((len(rules) - 1) // _WORD + 1):
-        out = out | (staged[f"{_MASK}{word}"] != 0)
-    return out
+    return reduce(or_, [staged[word] != 0 for word in words_of(rules)], ibis.literal(False))
 
 
 def any_broken(staged: ir.Table, rules: Sequence[Rule], *, cells: bool) -> ir.BooleanValue:
     """Whether each row breaks any rule that costs a cell, or else the row."""
     out: ir.BooleanValue = ibis.literal(False)
-    for word in range((len(rules) - 1) // _WORD + 1):
-        chosen = rules[word * _WORD : (word + 1) * _WORD]
-        wanted = (rule.cell is not None if cells else rule.costs_row for rule in chosen)
+    for first in range(0, len(rules), _WORD):
+        wanted = (rule.cell is not None if cells else rule.costs_row for rule in rules[first : first + _WORD])
         bits = sum(1 << place for place, counts in enumerate(wanted) if counts)
         if bits:
-            out = out | ((staged[f"{_MASK}{word}"] & ibis.literal(bits, "int64")) != 0)
+            out = out | ((staged[_word(first)] & ibis.literal(bits, "int64")) != 0)
     return out
 
 
@@ -104,8 +106,12 @@ def touched(staged: ir.Table, rules: Sequence[Rule]) -> ir.BooleanValue:
 
 def staged_schema(table: Table, rules: Sequence[Rule]) -> pa.Schema:
     """Schema of the rows with their masks."""
-    words = [(f"{_MASK}{word}", pa.int64()) for word in range((len(rules) - 1) // _WORD + 1)]
-    return pa.schema([*table.schema, *LANDED, *words])
+    return pa.schema([*table.schema, *LANDED, *((word, pa.int64()) for word in words_of(rules))])
+
+
+def words_of(rules: Sequence[Rule]) -> list[str]:
+    """Names of the columns that hold the masks."""
+    return [_word(first) for first in range(0, len(rules), _WORD)]
 
 
 def nulled(staged: ir.Table, rules: Sequence[Rule]) -> dict[str, ir.Value]:
@@ -150,6 +156,19 @@ def _word(index: int) -> str:
 
 def _bit(index: int) -> ir.IntegerScalar:
     return ibis.literal(1 << (index % _WORD), "int64")
+
+
+def _later(rule: Rule) -> bool:
+    """Whether its bit comes later."""
+    return rule.check is not None and rule.check.by_value
+
+
+def _suspect(parsed: ir.Table, table: Table, rules: Sequence[Rule]) -> ir.BooleanValue:
+    """Whether each row may break one of the rules."""
+    checks = [rule.check for rule in rules if rule.check is not None]
+    others = [rule.reason.partition(":")[2] for rule in rules if rule.check is None]
+    lacking = [parsed[column].isnull() if column else parsed[MISTYPED].notnull() for column in others]
+    return reduce(or_, lacking, suspects(parsed, table, checks))
 
 
 def _breaks(parsed: ir.Table, table: Table, rule: Rule) -> ir.BooleanValue:

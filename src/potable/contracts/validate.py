@@ -177,7 +177,8 @@ def validate(
     counts = judging.totals(staged, table, rules, checks)
     portions = profile.portions(staged, table, counts | asked(staged, table), engine)
     own = profile.added_up(portions, list(counts)) | marks
-    own |= judging.failures(staged, rules, own, engine)
+    bad = judging.marked(staged, rules, own, f"{places.rows}/staged/marked", engine)
+    own |= judging.failures(bad, rules, own, engine)
     good = keyed(table, staged, rules) if table.unique else None
     doubled = duplicates(good, _keys(job), places.rows, engine) if good is not None else None
     if doubled:
@@ -188,7 +189,7 @@ def validate(
         survivors = good.anti_join(doubled[0], [OBJECT, ROW]) if doubled else good
         split = _without_deleted(split, survivors, tombstones, job)
     judged = judging.Judged(table, rules, checks, totals, standing.samples)
-    judged = replace(judged, samples=judging.samples(staged, judged, own, engine))
+    judged = replace(judged, samples=judging.samples(bad, judged, own, engine))
     taken, sketches = profile.taken(staged, table, portions, engine)
     result = replace(
         _written(split, own, judged, job),

@@ -118,26 +118,26 @@ class Policy(Declaration):
 
 def check(
     tables: Mapping[str, Table],
-    policy: Policy,
+    policy: Policy | None,
     *,
     documents: Mapping[str, Document],
-    policy_document: Document,
+    policy_document: Document | None,
     operators: Collection[str],
 ) -> None:
     """Hold the contracts and the policy against each other.
 
     Args:
         tables: contracts by `source.table`.
-        policy: the project's policy.
+        policy: the project's policy; without one every column must have a category all the same.
         documents: the project file of each source, for places in messages.
-        policy_document: privacy.yaml.
+        policy_document: privacy.yaml, where it is written.
         operators: names of the operators features can use.
 
     Raises:
         ProjectError: or ProjectErrors: a column without category (P010), a category that is unknown or has no
             rule (P011), a rule that would expose an identifier or does not fit its column (P012).
     """
-    errors = list(_rule_errors(policy, policy_document, operators))
+    errors = list(_rule_errors(policy, policy_document, operators)) if policy and policy_document else []
     for name, table in tables.items():
         source, _, short = name.partition(".")
         document = documents.get(source, Document(source, {}, {}))
@@ -145,7 +145,7 @@ def check(
             key = ("tables", short, "columns", column)
             place = document.place(*key, "category") if declared.category else document.place(*key, of_key=True)
             errors += _column_errors(f"{name}.{column}", declared, policy, place)
-            errors += _time_errors(name, column, table, policy, place)
+            errors += _time_errors(name, column, table, policy, place) if policy else []
     raise_all(errors)
 
 
@@ -166,7 +166,7 @@ def _rule_errors(policy: Policy, document: Document, operators: Collection[str])
                 )
 
 
-def _column_errors(name: str, column: Column, policy: Policy, place: Place) -> Iterator[ProjectError]:
+def _column_errors(name: str, column: Column, policy: Policy | None, place: Place) -> Iterator[ProjectError]:
     category = column.declared_category
     if category is None:
         yield ProjectError(
@@ -182,20 +182,7 @@ def _column_errors(name: str, column: Column, policy: Policy, place: Place) -> I
             place=place,
             hint=did_you_mean(category, CATEGORIES),
         )
-    elif (rule := policy.rule_for(category)) is None:
-        yield ProjectError(
-            f"column `{name}`: privacy.yaml has no rule for `{category}`",
-            "P011",
-            place=place,
-            allowed=", ".join(policy.rules),
-            next=f"add a rule for `{category}` to privacy.yaml",
-        )
-    else:
-        yield from _misfits(name, column, category, rule, place)
-
-
-def _misfits(name: str, column: Column, category: str, rule: Rule, place: Place) -> Iterator[ProjectError]:
-    if column.key and not is_direct(category):
+    elif column.key and not is_direct(category):
         yield ProjectError(
             f"column `{name}` is a key, so its category must be a direct identifier",
             "P012",
@@ -203,7 +190,20 @@ def _misfits(name: str, column: Column, category: str, rule: Rule, place: Place)
             given=category,
             allowed="user.unique_id, user.contact.email, user.government_id …",
         )
-    elif is_direct(category) and not rule.stays:
+    elif policy and (rule := policy.rule_for(category)) is None:
+        yield ProjectError(
+            f"column `{name}`: privacy.yaml has no rule for `{category}`",
+            "P011",
+            place=place,
+            allowed=", ".join(policy.rules),
+            next=f"add a rule for `{category}` to privacy.yaml",
+        )
+    elif policy and rule:
+        yield from _misfits(name, column, category, rule, place)
+
+
+def _misfits(name: str, column: Column, category: str, rule: Rule, place: Place) -> Iterator[ProjectError]:
+    if is_direct(category) and not rule.stays:
         yield _exposed(f"column `{name}`", category, place)
     needed = {"redact": ("string",), "truncate": ("date", "timestamp")}.get(rule.protect, (column.type,))
     if column.type not in needed:

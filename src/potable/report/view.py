@@ -85,6 +85,12 @@ def outcome(record: RunRecord) -> str:
     return "The run did what it was asked to. It published no new version."
 
 
+def waiting(record: RunRecord) -> str:
+    """Which verbs wait for which project files; empty where all are written."""
+    files = " and ".join(record.unwritten)
+    return f"protect, build and publish wait for {files}, not written yet" if files else ""
+
+
 def size(record: RunRecord) -> str:
     """The dataset's measures as a phrase: `1,912 rows × 41 columns, 612 KB`."""
     data = record.dataset

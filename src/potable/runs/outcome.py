@@ -11,6 +11,7 @@ from typing import Any
 from potable.contracts.findings import Result
 from potable.datasets.disparities import Disparity
 from potable.datasets.version import Version
+from potable.privacy.policy import Policy
 from potable.runs.plan import REFERENCES
 from potable.runs.record import (
     CategoryRecord,
@@ -41,6 +42,11 @@ def facts(shop: Workshop, version: tuple[Version, bool] | None) -> dict[str, Any
 def _manifest(shop: Workshop, verb: str, name: str) -> Manifest | None:
     found = shop.done.get((verb, name))
     return found[1] if found else None
+
+
+def _of_dataset(shop: Workshop, verb: str) -> Manifest | None:
+    """The manifest of build or publish, which have one step each."""
+    return next((manifest for (made, _), (_, manifest) in shop.done.items() if made == verb), None)
 
 
 def _counts(shop: Workshop, verb: str, name: str) -> Mapping[str, int]:
@@ -97,7 +103,7 @@ def _funnel(shop: Workshop, dataset: DatasetRecord | None) -> Iterator[Stage]:
         manifests = [found for name in shop.project.tables if (found := _manifest(shop, verb, name))]
         if manifests:
             yield _stage(stage, manifests, f"{len(manifests)} tables")
-    if built := _manifest(shop, "build", shop.project.plan.dataset):
+    if built := _of_dataset(shop, "build"):
         yield _stage("features", [built], f"{len(built.facts['columns'])} columns")
     if dataset:
         yield Stage("dataset", dataset.rows, dataset.csv_bytes, 1, f"{dataset.columns} columns, CSV")
@@ -109,7 +115,7 @@ def _stage(stage: str, manifests: list[Manifest], note: str) -> Stage:
 
 
 def _spine(shop: Workshop) -> dict[str, int]:
-    built = _manifest(shop, "build", shop.project.plan.dataset)
+    built = _of_dataset(shop, "build")
     if built is None:
         return {}
     funnel, roster = built.facts["funnel"], _counts(shop, "resolve", "subjects").get("rostered", 0)
@@ -119,21 +125,23 @@ def _spine(shop: Workshop) -> dict[str, int]:
 
 
 def _leakage(shop: Workshop) -> dict[str, int]:
-    built = _manifest(shop, "build", shop.project.plan.dataset)
+    built = _of_dataset(shop, "build")
     return {"subjects": built.facts["proved_on"], "columns": len(shop.project.plan.features)} if built else {}
 
 
 def _privacy(shop: Workshop) -> PrivacyRecord:
-    published = _manifest(shop, "publish", shop.project.plan.dataset)
+    policy, published = shop.project.agreed.policy, _of_dataset(shop, "publish")
+    if policy is None:
+        return PrivacyRecord()
     found = published.facts if published else {}
-    anonymity = shop.project.policy.anonymity
+    anonymity = policy.anonymity
     redactions: dict[str, int] = {}
     for name in shop.project.tables:
         manifest = _manifest(shop, "protect", name)
         for kind, count in (manifest.facts["redactions"] if manifest else {}).items():
             redactions[kind] = redactions.get(kind, 0) + count
     return PrivacyRecord(
-        categories=tuple(_categories(shop)),
+        categories=tuple(_categories(shop, policy)),
         redactions=redactions,
         identifiers=found.get("identifiers", 0),
         cells_scanned=found.get("cells_scanned", 0),
@@ -145,17 +153,17 @@ def _privacy(shop: Workshop) -> PrivacyRecord:
     )
 
 
-def _categories(shop: Workshop) -> Iterator[CategoryRecord]:
-    project = shop.project
+def _categories(shop: Workshop, policy: Policy) -> Iterator[CategoryRecord]:
+    project, proof = shop.project, shop.project.agreed.proof
     columns: dict[str, list[str]] = {}
     for name, table in project.tables.items():
         for column, declared in table.columns.items():
             columns.setdefault(declared.declared_category or "", []).append(f"{name}.{column}")
     reaches: dict[str, list[str]] = {}
-    for flow in project.proof.flows:
+    for flow in proof.flows if proof else ():
         reaches.setdefault(flow.category, []).append(flow.column)
     for category in sorted(columns):
-        rule = project.policy.rule_for(category)
+        rule = policy.rule_for(category)
         if rule:
             publish = rule.publish if isinstance(rule.publish, str) else " or ".join(rule.publish)
             reached = tuple(dict.fromkeys(reaches.get(category, ())))

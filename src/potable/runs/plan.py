@@ -99,7 +99,7 @@ def validate_steps(
 
 
 def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: str) -> list[Step]:
-    """Everything after ingest, in order, for what is landed now.
+    """Everything after ingest, in order, for what is landed now; up to resolve while files are not written.
 
     Args:
         landed: current raw objects by source.
@@ -109,6 +109,8 @@ def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: s
     validate = validate_steps(project, landed)
     prints = {step.name: step.fingerprint for step in validate if step.name != REFERENCES}
     resolve = _resolve(project, prints)
+    if project.unwritten:
+        return [*validate, resolve]
     roster = _roster(project, prints, resolve)
     domain = (project.features.dataset, project.policy.epoch, key)
     subjects = Step("protect", "pseudonyms", fingerprint(code("protect"), domain, resolve.fingerprint), "vault")

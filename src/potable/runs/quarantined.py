@@ -173,7 +173,7 @@ def _rows(project: Project, found: Held, engine: Engine) -> ir.Table:
 def _record(row: dict[str, Any], raw: Raw, landed_at: Mapping[int, str]) -> Record:
     name = row.pop(OBJECT)
     landed = raw.objects.get(name)
-    batch, raw_path = (landed.batch, landed.path) if landed else (0, "")
+    batch, raw_path = (landed.batch, landed.place) if landed else (0, "")
     reasons = tuple(filter(None, row.pop(REASONS).split(";")))
     ordinal, unparsed = row.pop(ROW), row.pop("_unparsed") or ""
     return Record(name, raw_path, ordinal, batch, landed_at.get(batch, ""), reasons, row, unparsed)

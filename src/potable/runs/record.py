@@ -199,6 +199,8 @@ class RunRecord:
     threads: int
     reason: str = ""
     """Why it was run, as given by who ran it."""
+    unwritten: Sequence[str] = ()
+    """Project files that were not written yet; the verbs after resolve wait for them."""
     steps: Sequence[StepRecord] = ()
     tables: Sequence[TableRecord] = ()
     funnel: Sequence[Stage] = ()

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import potable
 from potable import plugins
+from potable.agreement import WAITING
 from potable.contracts.drift import CHANGED
 from potable.deployment import memory_bytes
 from potable.engines.base import Engine
@@ -60,9 +61,14 @@ class Options:
             raise ValueError(f"`{self.only}` works on all tables at once and takes no selection")
 
     @property
+    def last(self) -> Verb:
+        """The verb the run ends with."""
+        return self.only or ("validate" if self.select else "publish")
+
+    @property
     def publishes(self) -> bool:
         """Whether the run ends with a version."""
-        return self.only in (None, "publish") and not self.select
+        return self.last == "publish"
 
 
 def run(project: Project, options: Options, listener: Listener) -> RunRecord:
@@ -71,9 +77,12 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     The record of a failed run carries the error; raising it is the caller's decision.
 
     Raises:
-        ProjectError: the options select something the project does not have; nothing ran.
+        ProjectError: the options select something the project does not have, or need a file that is not written
+            yet; nothing ran.
     """
     selection(project, options.select)
+    if options.last in WAITING:
+        project.require_written(f"`{options.last}`")
     started, begun = datetime.now(UTC), time.monotonic()
     name = run_name(started)
     memory = memory_bytes(project.platform.memory)
@@ -100,6 +109,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
         peak_memory=watched.peak,
         threads=project.platform.threads,
         reason=options.reason,
+        unwritten=tuple(file.file for file in project.unwritten),
         steps=tuple(running.steps),
         error={**failure.record(), "text": failure.text()} if failure else {},
         **facts(shop, version),
@@ -127,7 +137,7 @@ def _execute(running: Running, options: Options) -> None:
     else:
         shop.landed |= landed_now(shop.project, shop.lake)
     if empty := [name for name, objects in shop.landed.items() if not objects]:
-        raise EnvironmentFailure(f"source `{empty[0]}` has not been landed yet", "E008", next="potable run")
+        raise EnvironmentFailure(f"source `{empty[0]}` has not been landed yet", "E008", next=shop.project.next_run)
     steps = _after_ingest(shop, options, wanted)
     running.total = len(running.steps) + len(steps)
     changed: list[DataError] = []
@@ -158,9 +168,9 @@ def _source(step: Step) -> tuple[str, str]:
 def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[Step]:
     if options.only == "ingest":
         return []
-    if options.only == "validate" or (wanted.partial and options.only is None):
+    if options.last == "validate":
         return validate_steps(shop.project, shop.landed, wanted.tables if wanted.partial else None)
-    last = VERBS.index(options.only or "publish")
+    last = VERBS.index(options.last)
     steps = later_steps(shop.project, shop.landed, key_name(shop.key))
     return [step for step in steps if VERBS.index(step.verb) <= last and wanted.takes(step)]
 

@@ -78,6 +78,13 @@ class Landed:
     """1-based ordinals of its records that do not count, because they were landed before."""
     keys_of: str = ""
     """Table of which it lists the keys there were."""
+    at: int | None = None
+    """Where it begins in the pack at `path`; None where it is there by itself."""
+
+    @property
+    def place(self) -> str:
+        """Where it lies, for people."""
+        return self.path if self.at is None else f"{self.path}, {self.stored} bytes from {self.at}"
 
     def concerns(self, table: str) -> bool:
         """Whether what `table` holds depends on it."""
@@ -91,7 +98,8 @@ class Landed:
     def to_entry(self) -> dict[str, Any]:
         """The object as a batch entry describes it."""
         entry = {field.name: getattr(self, field.name) for field in fields(self)}
-        return entry if self.keys_of else {name: value for name, value in entry.items() if name != "keys_of"}
+        absent = [name for name, value in (("keys_of", self.keys_of or None), ("at", self.at)) if value is None]
+        return {name: value for name, value in entry.items() if name not in absent}
 
 
 class Unpacked(io.BufferedIOBase, BinaryIO):
@@ -131,6 +139,8 @@ class Blob:
     """Number of the batch it came with."""
     skip: tuple[int, ...] = ()
     naming: Naming = NOTHING_KNOWN
+    part: tuple[int, int] | None = None
+    """First byte and number of the bytes it has in the pack at `path`; None where it is there by itself."""
 
     @property
     def shown(self) -> str:
@@ -144,7 +154,8 @@ class Blob:
             EnvironmentFailure: E002, the raw zone no longer holds it.
         """
         try:
-            raw = _store(self.store).open(self.path)
+            store = _store(self.store)
+            raw: Any = io.BytesIO(store.part(self.path, *self.part)) if self.part else store.open(self.path)
         except FileNotFoundError:
             raise EnvironmentFailure(
                 f"`{self.shown}` is listed as landed, but the raw zone no longer holds it",
@@ -201,9 +212,12 @@ class Source(Declaration, Generic[T]):
     def blobs(self, landed: Iterable[Landed], root: str) -> list[Blob]:
         """Landed objects as parsers take them, from the store at `root`."""
         naming = self.naming
-        return [
-            Blob(item.name, root, item.path, item.zstd, item.bytes, item.batch, item.skip, naming) for item in landed
-        ]
+
+        def blob(item: Landed) -> Blob:
+            part = None if item.at is None else (item.at, item.stored)
+            return Blob(item.name, root, item.path, item.zstd, item.bytes, item.batch, item.skip, naming, part)
+
+        return [blob(item) for item in landed]
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """What the system offers now; relative paths start at `base`, the project folder.

@@ -236,11 +236,13 @@ def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
     Raises:
         Astray: it has no end, ends too early or leads elsewhere.
     """
-    got, empty = Got(), 0
+    got, empty, told = Got(), 0, b""
     first = here = url if how == "none" else how.first(url)
 
     def new(page: Page) -> None:
-        if page.records and _digest(page.content()) in got.seen:
+        nonlocal told
+        told = _digest(page.content())
+        if page.records and told in got.seen:
             raise ValueError("the server gives a page again that it gave before")
 
     while True:
@@ -248,7 +250,7 @@ def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
             raise Astray("the server repeats a cursor or link, so its pages would never end")
         got.seen.add(asked)
         page = fetch(here, new)
-        got.seen.add(_digest(page.content()))
+        got.seen.add(told)
         got.pages, got.records = got.pages + 1, got.records + page.records
         empty = 0 if page.records else empty + 1
         if empty > _EMPTY_PAGES:

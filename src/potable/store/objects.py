@@ -114,6 +114,23 @@ class Store:
                 return (self._root / path).open("rb")
             return io.BufferedReader(_Reader(obstore.open_reader(self._store, path)))
 
+    def part(self, path: str, start: int, length: int) -> bytes:
+        """Some bytes of the object.
+
+        Raises:
+            FileNotFoundError: there is none, or it ends before them.
+        """
+        with self._reporting(path):
+            if self._root:
+                with (self._root / path).open("rb") as file:
+                    file.seek(start)
+                    data = file.read(length)
+            else:
+                data = bytes(obstore.get_range(self._store, path, start=start, length=length))
+        if len(data) != length:
+            raise FileNotFoundError(path)
+        return data
+
     def list(self, prefix: str) -> list[str]:
         """Paths below `prefix`, sorted."""
         with self._reporting(prefix):

@@ -1,0 +1,45 @@
+"""`potable check`: what a project declares, once all of it is right, and what is not written yet."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from potable.agreement import WAITING
+from potable.project import Project
+from potable.report.numbers import plural
+
+
+def checked(project: Project) -> tuple[dict[str, Any], str]:
+    """Facts and text about a project that was loaded, and so is right as far as it is written."""
+    plan = project.agreed.plan
+    facts: dict[str, Any] = {
+        "project": project.platform.project,
+        "sources": len(project.sources),
+        "tables": len(project.tables),
+        "columns": sum(len(table.columns) for table in project.tables.values()),
+        "checks": sum(len(checks) for checks in project.checks.values()),
+        "features": len(plan.features) if plan else 0,
+        "tables_of_nobody": [name for name, table in project.tables.items() if not table.tells_who],
+        "unwritten": [asdict(file) for file in project.unwritten],
+        "waiting": list(WAITING) if project.unwritten else [],
+    }
+    counts = [plural(facts["sources"], "source"), plural(facts["tables"], "table")]
+    counts += [f"{plural(facts['columns'], 'column')} (every one has a category)", plural(facts["checks"], "check")]
+    counts += [plural(facts["features"], "feature")] if plan else []
+    return facts, "\n".join([f"ok: {', '.join(counts)}", *_notes(project, facts["tables_of_nobody"]), _next(project)])
+
+
+def _notes(project: Project, nobodys: list[str]) -> list[str]:
+    notes = []
+    if nobodys:
+        tables = ", ".join(f"`{name}`" for name in nobodys)
+        notes.append(f"no `key` says who the records of {tables} are about: all of them will belong to nobody")
+    notes += [f"not written yet: {file.file} ({file.team}: {file.says})" for file in project.unwritten]
+    if project.unwritten:
+        notes.append("until then ingest, validate and resolve work, and protect, build and publish wait")
+    return notes
+
+
+def _next(project: Project) -> str:
+    return f"next: {project.next_run if project.unwritten else 'potable plan'}"

@@ -1,0 +1,118 @@
+"""A project whose teams have not all written their files: what is there is checked, what is not is named."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from potable.errors import ProjectError
+from potable.project import Project, load
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "churn"
+LATER = ("privacy.yaml", "features.yaml")
+
+
+def written(root: Path, *later: str) -> Path:
+    """The small example with the sources and, of what other teams write, these files."""
+    shutil.copytree(EXAMPLE, root)
+    for file in {*LATER} - {*later}:
+        (root / file).unlink()
+    return root
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def refused(root: Path) -> str:
+    """What loading says is wrong."""
+    with pytest.raises(ProjectError) as caught:
+        load(root)
+    return caught.value.text()
+
+
+def unwritten(project: Project) -> list[str]:
+    return [file.file for file in project.unwritten]
+
+
+@pytest.mark.parametrize("later", [(), ("privacy.yaml",), ("features.yaml",), LATER], ids="+".join)
+def test_a_project_is_loaded_as_far_as_it_is_written(tmp_path: Path, later: tuple[str, ...]) -> None:
+    project = load(written(tmp_path / "p", *later))
+    assert unwritten(project) == [file for file in LATER if file not in later]
+    assert [*project.tables] == [*load(EXAMPLE).tables] and len(project.checks) == 4
+    parts = {"policy": "privacy.yaml" in later, "features": "features.yaml" in later, "plan": "features.yaml" in later}
+    for part, there in {**parts, "proof": later == LATER}.items():
+        if there:
+            assert getattr(project, part)
+        else:
+            with pytest.raises(ProjectError, match="not written yet"):
+                getattr(project, part)
+
+
+def test_what_needs_a_file_names_it_its_team_and_what_works(tmp_path: Path) -> None:
+    project = load(written(tmp_path / "p", "features.yaml"))
+    with pytest.raises(ProjectError) as caught:
+        project.require_written("`publish`")
+    failure = caught.value
+    assert failure.code == "P001" and failure.exit_code == 2
+    assert failure.problem == "privacy.yaml is not written yet, and `publish` needs it"
+    assert failure.hint.startswith("privacy.yaml is infosec's: what may happen to each category of data")
+    assert failure.next == project.next_run == "potable run --only ingest"
+    whole = load(EXAMPLE)
+    whole.require_written("`publish`")
+    assert whole.next_run == "potable run"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("first_name:   {type: string, category: user.name.first}", "first_name:   {type: string}", "P010"),
+        ("user.name.first", "user.name.frist", "P011"),
+        ("key: email, category: user.contact.email", "key: email, category: user.behavior", "P012"),
+        ("path: data\n", "paht: data\n", "P003"),
+    ],
+)
+def test_without_a_policy_a_column_needs_a_category_all_the_same(tmp_path: Path, old: str, new: str, code: str) -> None:
+    root = written(tmp_path / "p")
+    edit(root / "sources" / "crm.yaml", old, new)
+    assert f"error[{code}]" in refused(root)
+
+
+def test_with_a_policy_alone_a_category_without_a_rule_is_refused(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", "privacy.yaml")
+    edit(root / "sources" / "crm.yaml", "user.name.first", "user.financial.salary")
+    assert "privacy.yaml has no rule for `user.financial.salary`" in refused(root)
+    (root / "privacy.yaml").unlink()
+    assert unwritten(load(root)) == [*LATER]
+
+
+def test_features_alone_are_checked_by_the_tables_and_by_the_policy_once_there_is_one(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", "features.yaml")
+    edit(root / "features.yaml", "latest(plan)", "latest(plon)")
+    assert "features.yaml:20:11: `plan`" in refused(root)
+    edit(root / "features.yaml", "latest(plon)", "latest(plan)")
+    edit(root / "sources" / "crm.yaml", "user.name.first}", "user.name.first, static: true}")
+    edit(root / "features.yaml", "country: value(country)", "country: value(first_name)")
+    assert load(root).plan.features
+    shutil.copy(EXAMPLE / "privacy.yaml", root)
+    assert "`first_name` is not kept by privacy.yaml" in refused(root)
+
+
+def test_a_file_that_is_there_and_wrong_is_wrong_whoever_else_has_written(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", "features.yaml")
+    edit(root / "features.yaml", "subject:", "subjct:")
+    assert "error[P003]" in refused(root)
+    (root / "features.yaml").unlink()
+    (root / "features.yaml").symlink_to(root / "nowhere.yaml")
+    assert "error[P001] features.yaml" in refused(root)
+
+
+def test_a_folder_without_sources_says_what_to_write(tmp_path: Path) -> None:
+    root = written(tmp_path / "p")
+    shutil.rmtree(root / "sources")
+    text = refused(root)
+    assert "the project declares no source" in text and "write sources/NAME.yaml" in text
