@@ -4,6 +4,7 @@ PotableError                exit 70  our bug, when raised by nothing below
 ├── ProjectError            exit 2   project files are wrong; nothing ran
 │   └── ProjectErrors                several of them, collected and raised once
 ├── DataError               exit 1   data broke a check of its contract
+│   └── DataErrors                   several of them, found together
 ├── EnvironmentFailure      exit 3   a system, network, disk or setting failed; a re-run resumes
 │   └── MissingExtra                 an optional dependency is not installed
 └── PrivacyRefusal          exit 4   a privacy or leak gate refused
@@ -134,13 +135,10 @@ class ProjectError(PotableError):
     exit_code = 2
 
 
-class ProjectErrors(ProjectError):
-    """All that is wrong in the project files, found in one go."""
+class Several(PotableError):
+    """Errors that are told together."""
 
-    def __init__(self, errors: Sequence[PotableError]) -> None:
-        self.errors = tuple(sorted(errors, key=_reading_order))
-        first = self.errors[0]
-        super().__init__(f"{len(self.errors)} problem(s) in the project files", first.code)
+    errors: tuple[PotableError, ...]
 
     def text(self) -> str:
         """All errors, one after the other."""
@@ -148,13 +146,33 @@ class ProjectErrors(ProjectError):
 
     def record(self) -> dict[str, object]:
         """All errors as JSON-ready data."""
-        return {"errors": [error.record() for error in self.errors], "exit_code": self.exit_code}
+        shared = {"code": self.code, "state": self.state, "exit_code": self.exit_code}
+        return {"errors": [error.record() for error in self.errors]} | {key: one for key, one in shared.items() if one}
+
+
+class ProjectErrors(Several, ProjectError):
+    """All that is wrong in the project files, found in one go."""
+
+    def __init__(self, errors: Sequence[PotableError]) -> None:
+        self.errors = tuple(sorted(errors, key=_reading_order))
+        super().__init__(f"{len(self.errors)} problem(s) in the project files", self.errors[0].code)
 
 
 class DataError(PotableError):
     """Data broke a check."""
 
     exit_code = 1
+
+
+class DataErrors(Several, DataError):
+    """All that data broke of one kind, found in one go."""
+
+    def __init__(self, errors: Iterable[DataError]) -> None:
+        self.errors = tuple(
+            one for error in errors for one in (error.errors if isinstance(error, Several) else [error])
+        )
+        first = self.errors[0]
+        super().__init__(f"{len(self.errors)} problem(s) in the data", first.code, state=first.state)
 
 
 class EnvironmentFailure(PotableError):
@@ -191,7 +209,8 @@ def raise_all(errors: Sequence[PotableError]) -> None:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise ProjectErrors(errors)
+        broken = [error for error in errors if isinstance(error, DataError)]
+        raise DataErrors(broken) if len(broken) == len(errors) else ProjectErrors(errors)
 
 
 def _reading_order(error: PotableError) -> tuple[str, int, int]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
@@ -15,11 +17,15 @@ from ruamel.yaml import YAML
 from tests.sources import connector_of
 
 from potable.cli.app import cli
-from potable.cli.discovering import _columns, quoted
+from potable.cli.discovering import _columns
+from potable.cli.drafting import quoted
 from potable.errors import DataError, ProjectError
 from potable.privacy.classify import classified
 from potable.project import one_source
+from potable.sources.preview import preview
 from potable.sources.suggest import keys, suggested
+from potable.sources.typed import convert
+from potable.tables import UNPARSED, Column
 
 ROWS = [
     f"E{n:05d},Person{n} Testname,p{n}@example.org,2024-01-{n % 28 + 1:02d},{n * 10}.50,{'EUR' if n % 3 else 'USD'},00{n}\n"
@@ -46,6 +52,12 @@ def discover(project: Path, *arguments: str, source: str = "pay") -> Result:
 def columns(project: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(discover(project, "-o", "json").stdout)["pay"]["columns"]
     return {item["path"]: item for item in found.values()}
+
+
+def cells(project: Path, source: str = "pay", table: str = "") -> tuple[int, dict[str, Any]]:
+    """Cells that the file written cannot read of the data it was taken from, and the first record."""
+    found = preview(one_source(project, source), base=project, rows=1000)[table or source].rows
+    return found.num_rows - found[UNPARSED].null_count, found.slice(0, 1).to_pylist()[0]
 
 
 def test_types_keys_and_categories_are_suggested(project: Path) -> None:
@@ -132,15 +144,120 @@ def test_mistakes_in_the_data_are_counted_and_change_no_type(project: Path) -> N
     assert "1 no date" in found
 
 
-def test_elements_that_repeat_are_named_and_left_out(project: Path) -> None:
+def test_elements_that_repeat_are_not_taken_for_columns(project: Path) -> None:
     slip = '<slip><no>{n}</no><part kind="a">1</part><part kind="b">2</part></slip>'
     (project / "x.xml").write_text("<all>" + "".join(slip.format(n=n) for n in range(30)) + "</all>")
     file = "source: xml\ntype: xml\npath: x.xml\ntables:\n  slips:\n    record: /all/slip\n"
     (project / "sources" / "xml.yaml").write_text(file)
     result = discover(project, source="xml")
-    assert "# repeats in a record, so it is a table of its own: part" in result.stdout
     assert "no: {type: integer" in result.stdout and "part_kind" not in result.stdout
     assert "record: /all/slip" in result.stdout
+    part = YAML(typ="safe").load(result.stdout)["tables"]["part"]
+    assert {name: column.get("path", name) for name, column in part["columns"].items()} == {
+        "no": "../no",
+        "place": "#",
+        "kind": "@kind",
+        "value": ".",
+    }
+
+
+TRIPS = [
+    {
+        "id": n,
+        "traveller": {"emp_no": f"E{n:04d}", "e.mail": f"p{n}@example.org"},
+        "cost": f"{n}.000,50",
+        "legs": [
+            {"to": {"city": f"C{leg}"}, "stops": [{"min": n + stop} for stop in range(2)]} for leg in range(n % 3)
+        ],
+        "tags": ["a", "b"],
+    }
+    for n in range(1, 31)
+]
+FORMS = {
+    "lines": ("", "\n".join(map(json.dumps, TRIPS))),
+    "list": ("", json.dumps(TRIPS)),
+    "document": ("response.trips", json.dumps({"response": {"trips": TRIPS}}, indent=1)),
+}
+
+
+def travel(project: Path, data: str, records: str = "", name: str = "travel") -> Any:
+    """The tables that are written for a file of JSON."""
+    (project / "travel.json").write_text(data)
+    tables = f"tables: {{trips: {{records: {records}}}}}\n" if records else ""
+    (project / "sources" / "travel.yaml").write_text(f"source: travel\ntype: json\npath: travel.json\n{tables}")
+    assert discover(project, "--write", source=name).exit_code == 0
+    return YAML(typ="safe").load((project / "sources" / "travel.yaml").read_text())["tables"]
+
+
+@pytest.mark.parametrize(("records", "data"), FORMS.values(), ids=FORMS)
+def test_lists_of_records_inside_records_become_tables_of_their_own(project: Path, records: str, data: str) -> None:
+    tables = travel(project, data, records)
+    trips = "trips" if records else "travel"
+    assert list(tables) == [trips, "legs", "stops"]
+    place = f"{records}." if records else ""
+    assert [table.get("records", "") for table in tables.values()] == [records, f"{place}legs", f"{place}legs.stops"]
+    assert "legs" not in tables[trips]["columns"] and "tags" in tables[trips]["columns"]
+    legs, stops = tables["legs"], tables["stops"]
+    assert legs["unique"] == ["id", "place"] and legs["columns"]["id"]["path"] == "../id"
+    assert legs["columns"]["traveller_emp_no"] == {
+        "path": "../traveller.emp_no",
+        "type": "string",
+        "required": True,
+        "key": "emp_no",
+    }
+    assert stops["columns"]["id"]["path"] == "../../id" and stops["columns"]["legs_number"]["path"] == "../#"
+    assert stops["unique"] == ["id", "legs_number", "place"]
+    for table, rows in ((trips, 30), ("legs", 30), ("stops", 60)):
+        found = preview(one_source(project, "travel"), base=project, rows=1000)[table].rows
+        assert (found.num_rows, found[UNPARSED].null_count) == (rows, rows)
+        keyed = found.select(tables[table]["unique"])
+        assert keyed.group_by(keyed.column_names).aggregate([]).num_rows == rows
+    _, first = cells(project, "travel", trips)
+    assert (first["cost"], first["traveller_e_mail"]) == (Decimal("1000.50"), "p1@example.org")
+
+
+def test_a_document_around_its_records_is_no_table(project: Path) -> None:
+    tables = travel(project, json.dumps({"response": {"trips": TRIPS}}))
+    assert list(tables) == ["trips", "legs", "stops"] and tables["trips"]["records"] == "response.trips"
+    assert list(travel(project, json.dumps({"value": TRIPS}))) == ["travel", "legs", "stops"]
+    tables = travel(project, json.dumps({"count": 3, "trips": TRIPS}))
+    assert list(tables) == ["travel", "trips", "legs", "stops"]
+    assert cells(project, "travel", "trips")[0] == 0
+
+
+def test_a_table_inside_another_is_known_by_its_place_only_where_the_other_is(project: Path) -> None:
+    data = "\n".join(json.dumps({"note": "x", "legs": [{"to": f"C{n}"}, {"id": n}]}) for n in range(30))
+    tables = travel(project, data)
+    assert list(tables) == ["travel", "legs"]
+    assert tables["legs"]["columns"].keys() == {"to", "id"} and "unique" not in tables["legs"]
+
+
+def test_elements_that_repeat_become_tables_of_their_own(project: Path) -> None:
+    line = "<deduction code='A'><amount>{n},50</amount></deduction>"
+    slip = "<slip><emp_no>E{n:04d}</emp_no><slip_id>{n}</slip_id><deductions>{lines}</deductions><tag>a</tag><tag>b</tag></slip>"
+    slips = [slip.format(n=n, lines=line.format(n=n) * (n % 3)) for n in range(40)]
+    (project / "x.xml").write_text("<all>" + "".join(slips) + "</all>")
+    (project / "sources" / "xml.yaml").write_text(
+        "source: xml\ntype: xml\npath: x.xml\ntables: {slips: {record: /all/slip}}\n"
+    )
+    discover(project, "--write", source="xml")
+    tables = YAML(typ="safe").load((project / "sources" / "xml.yaml").read_text())["tables"]
+    assert list(tables) == ["slips", "tag", "deduction"]
+    assert tables["tag"]["columns"]["value"]["path"] == "."
+    assert tables["slips"]["columns"].keys() == {"emp_no", "slip_id"}
+    made = tables["deduction"]
+    assert (made["record"], made["unique"]) == ("/all/slip/deductions/deduction", ["slip_id", "place"])
+    paths = {name: column.get("path", name) for name, column in made["columns"].items()}
+    assert paths == {
+        "emp_no": "../../emp_no",
+        "slip_id": "../../slip_id",
+        "place": "#",
+        "code": "@code",
+        "amount": "amount",
+    }
+    found = preview(one_source(project, "xml"), base=project, rows=1000)
+    assert (found["slips"].rows.num_rows, found["deduction"].rows.num_rows) == (40, 39)
+    assert all(item.rows[UNPARSED].null_count == item.rows.num_rows for item in found.values())
 
 
 def test_a_table_in_which_nobody_can_be_known_is_told(project: Path) -> None:
@@ -189,6 +306,20 @@ def test_an_unknown_kind_of_source_is_told_with_its_place(project: Path) -> None
     assert "sources/k.yaml:2:7" in failure.value.text()
 
 
+def test_records_that_cannot_be_read_are_counted_with_their_reason(project: Path) -> None:
+    with (project / "dumps" / "a.csv").open("a") as file:
+        file.write("a,b\n" * 2)
+    assert "# 2 of 62 records cannot be read: 2 fields instead of 7" in discover(project).stdout
+    book = openpyxl.Workbook()
+    for row in [("id", "sum"), *((n, f"={n}+1") for n in range(30))]:
+        book.active.append(row)
+    book.save(project / "book.xlsx")
+    (project / "sources" / "book.yaml").write_text("source: book\ntype: xlsx\npath: book.xlsx\n")
+    told = discover(project, source="book").stdout
+    assert "# 30 of 30 records cannot be read: sum: a formula that was never calculated" in told
+    assert "id: {type: integer, required: true}" in told
+
+
 def test_a_source_without_data_says_so(project: Path) -> None:
     (project / "dumps" / "a.csv").write_text("")
     with pytest.raises(DataError) as failure:
@@ -214,6 +345,7 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
     [
         (["1", "-2", None], "integer", ""),
         (["1.5", "2"], "decimal(12,1)", ""),
+        (["12345678.901"], "decimal(13,3)", ""),
         (["1e5", "2"], "float", ""),
         (["Yes", "no"], "boolean", ""),
         (["31.01.2020", "01.02.2020"], "date", "%d.%m.%Y"),
@@ -226,6 +358,52 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
 def test_the_narrowest_type_that_fits_is_suggested(values: list[str | None], kind: str, form: str) -> None:
     found = suggested(pa.array(values, pa.string()))
     assert (found.type, found.format) == (kind, form)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1,5", "2"], "decimal(12,1)"),
+        (["1.234,50", "-12,00", "999,99", None], "decimal(12,2)"),
+        (["1.234.567.890.123,4"], "decimal(14,1)"),
+        (["0,125", "1,234"], "decimal(13,3)"),
+        ([",12345678"], "float"),
+        (["1,5e3"], "float"),
+    ],
+)
+def test_numbers_with_a_comma_before_their_fraction_are_numbers(values: list[str | None], kind: str) -> None:
+    found = suggested(pa.array(values, pa.string()))
+    assert (found.type, found.decimal) == (kind, ",")
+    assert convert(Column(type=found.type, decimal=","), pa.array(values)).null_count == values.count(None)
+
+
+@pytest.mark.parametrize("values", [["1,234", "999"], ["1,234,567"], ["1,234.50"], ["12,3.5"], ["1,5", "a,b"]])
+def test_a_comma_that_may_stand_between_thousands_is_left_to_people(values: list[str]) -> None:
+    found = suggested(pa.array(values))
+    assert (found.type, found.decimal) == ("string", ".")
+    assert ("before a fraction (`decimal`) or between thousands?" in found.evidence) == (values[0] == "1,234")
+
+
+numbers = st.decimals(-(10**9), 10**9, places=2).map(lambda number: f"{number:,}".translate(str.maketrans(",.", ".,")))
+
+
+@given(st.lists(numbers, min_size=1, max_size=30))
+def test_numbers_as_german_systems_write_them_are_read_as_they_are_meant(written: list[str]) -> None:
+    found = suggested(pa.array(written))
+    read = convert(Column(type=found.type, decimal=found.decimal), pa.array(written)).to_pylist()
+    assert read == [Decimal(text.replace(".", "").replace(",", ".")) for text in written]
+
+
+def test_a_point_stands_between_thousands_where_other_columns_have_a_decimal_comma(project: Path) -> None:
+    rows = "".join(f"E{n};{n},50;{n % 9 + 1}.{n:03d};{n}.5;2024-01-01\n" for n in range(30))
+    (project / "dumps" / "a.csv").write_text("EmpNo;gross;units;part;day\n" + rows)
+    found = columns(project)
+    kinds = {name: (item["type"], item["decimal"]) for name, item in found.items()}
+    assert kinds["gross"] == ("decimal(12,2)", ",") and kinds["units"] == ("integer", ",")
+    assert kinds["part"] == ("decimal(12,1)", ".") and kinds["day"] == ("date", ".")
+    discover(project, "--write")
+    mistyped, first = cells(project)
+    assert mistyped == 0 and (first["gross"], first["units"]) == (Decimal("0.50"), 1000)
 
 
 def test_days_without_signs_are_told_from_numbers_where_there_are_enough() -> None:

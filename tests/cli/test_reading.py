@@ -121,3 +121,50 @@ def test_files_are_not_read_on(project: Path) -> None:
 )
 def test_names_that_tell_changes(name: str, tells: bool) -> None:
     assert tells_of_changes(name) is tells
+
+
+def made(project: Path, definition: str, rows: Any, more: str = "") -> Any:
+    """The table as it is suggested."""
+    (table,) = YAML(typ="safe").load(people(project, definition, rows, more))["tables"].values()
+    return table
+
+
+FEW = [(1, 7, "x"), (2, 7, "y")]
+
+
+@pytest.mark.parametrize(
+    ("definition", "more", "unique"),
+    [
+        ("n INTEGER, emp INTEGER, a TEXT, PRIMARY KEY (emp, n)", "", ["emp", "n"]),
+        ("n INTEGER PRIMARY KEY, emp INTEGER, a TEXT NOT NULL UNIQUE", "", ["n"]),
+        ("n INTEGER NOT NULL, emp INTEGER NOT NULL, a TEXT NOT NULL UNIQUE, UNIQUE (emp, n)", "", ["a"]),
+        ("n INTEGER NOT NULL, emp INTEGER NOT NULL, a TEXT", "CREATE UNIQUE INDEX i ON people (emp, n);", ["emp", "n"]),
+        ("n INTEGER UNIQUE, emp INTEGER, a TEXT", "", None),
+        ("n INTEGER NOT NULL, emp INTEGER, a TEXT", "CREATE UNIQUE INDEX i ON people (n) WHERE emp = 1;", None),
+        ("n INTEGER NOT NULL, emp INTEGER, a TEXT", "CREATE UNIQUE INDEX i ON people (abs(n));", None),
+    ],
+)
+def test_the_key_a_database_declares_is_unique_however_few_records_there_are(
+    project: Path, definition: str, more: str, unique: list[str] | None
+) -> None:
+    assert made(project, definition, FEW, more).get("unique") == unique
+
+
+def test_the_key_a_database_declares_goes_before_one_the_records_bear_out(project: Path) -> None:
+    rows = [(n, n % 4, f"{n}") for n in range(40)]
+    assert made(project, "id INTEGER, part INTEGER, row_id TEXT, PRIMARY KEY (row_id, part)", rows)["unique"] == [
+        "row_id",
+        "part",
+    ]
+    assert "the key of the table in its database" in discover(project, source="hr").stdout
+
+
+def test_what_may_not_be_null_in_a_database_is_required_unless_it_is_empty(project: Path) -> None:
+    columns = made(project, "id INTEGER PRIMARY KEY, a TEXT NOT NULL, b TEXT NOT NULL, c TEXT", [(1, "x", "", "y")])
+    assert {name: column.get("required") for name, column in columns["columns"].items()} == {
+        "id": True,
+        "a": True,
+        "b": None,
+        "c": None,
+    }
+    assert "not null in its database" in discover(project, source="hr").stdout

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from potable.contracts.drift import Drift, Seen, compare, observe, refuse
-from potable.errors import DataError
+from potable.errors import DataError, DataErrors
 from potable.tables import Table
 
 
@@ -45,6 +45,30 @@ def test_the_policy_decides_what_a_missing_column_does() -> None:
         refuse("reviews.ratings", table(), lost)
     assert caught.value.code == "D002" and caught.value.exit_code == 1
     refuse("reviews.ratings", table(missing_column="warn"), lost)
+
+
+def test_all_refused_changes_are_told_at_once() -> None:
+    wide = table(new_column="fail")
+    found = drifts({"a": ["mood", "room"], "b": ["EmpNo", "rating", "mood"]}, fixed=True)
+    found += [Drift("renamed_column", "rating", 1, "c", detail="score")]
+    with pytest.raises(DataErrors) as caught:
+        refuse("reviews.ratings", wide, found)
+    assert caught.value.code == "D002" and caught.value.exit_code == 1
+    assert [error.problem for error in caught.value.errors] == [
+        "`reviews.ratings` has the undeclared columns `mood` and `room` (first seen in a)",
+        "`reviews.ratings` lacks `emp_no` and `rating` (first seen in a)",
+        "`reviews.ratings` seems to have another name for `rating` (first seen in c)",
+    ]
+    for error in caught.value.errors:
+        assert error.text() in caught.value.text() and error.record() in caught.value.record()["errors"]
+
+
+def test_what_each_refused_column_is_like_is_told_beside_its_name() -> None:
+    found = [Drift("widened", name, 1, "a", 2, "9.9", "integer → decimal(19,1)") for name in ("emp_no", "rating")]
+    with pytest.raises(DataError) as caught:
+        refuse("reviews.ratings", table(widened="fail"), found)
+    given = "`emp_no`: integer → decimal(19,1) as in 9.9; `rating`: integer → decimal(19,1) as in 9.9"
+    assert caught.value.given == given
 
 
 @pytest.mark.parametrize("fixed", [True, False])

@@ -25,7 +25,7 @@ from potable.contracts.validate import (
 )
 from potable.engines.base import Engine, collect
 from potable.sources.groups import schema
-from potable.sources.typed import typed
+from potable.sources.typed import typed, with_lost
 from potable.tables import BATCH, Table
 
 
@@ -112,6 +112,18 @@ def test_a_bad_row_goes_to_quarantine_with_its_reason_and_origin(engine: Engine,
     told = [(row["_reasons"], row["_object"], row["_row"]) for row in bad]
     assert told == [(f"{reason};", "file-1", number) for number, (_, reason) in enumerate(cases, 2)]
     assert made.rows_in == 7 and made.rows_out == 1
+
+
+def test_a_required_cell_that_says_why_it_cannot_be_read_is_not_missing_too(engine: Engine, tmp_path: Path) -> None:
+    table = payslips()
+    columns = {name: pa.array([GOOD[name] if name != "emp_no" else None], pa.string()) for name in table.columns}
+    batch = with_lost(table, typed(table, columns, "file-1"), {"emp_no": [0], "dependents": [0]}, "#X!", "no value")
+    parsed = engine.map_items([batch.append_column(BATCH, pa.array([1]))], one, schema(table))
+    contract = Contract("payroll.payslips", table, parse("payslips", table)[0])
+    made = validate(parsed, contract, engine=engine, places=places(tmp_path))
+    (bad,) = rows_of(engine, tmp_path, made, table, "quarantine")
+    assert bad["_reasons"] == "mistyped:emp_no: no value;" and made.reasons == {"mistyped": 1}
+    assert bad["_unparsed"] == '{"emp_no": "#X!", "dependents": "#X!"}'
 
 
 @pytest.mark.long_on_spark

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import random
 import uuid
 
@@ -109,3 +110,46 @@ def test_numbers_that_systems_draw_are_no_identifiers_by_chance():
     assert "card" in count(pa.array(["00000000-0000-0000-4111-111111111111"]))
     assert count(pa.array([f"{drawn[0]} a@b.org"])) == {"email": 1}
     assert count(pa.array([f"{drawn[0]}-4111111111111111"])) == {"card": 1}
+
+
+DIGESTS = st.tuples(st.binary(min_size=4), st.sampled_from(["md5", "sha1", "sha256"]), st.booleans()).map(
+    lambda drawn: cased(hashlib.new(drawn[1], drawn[0], usedforsecurity=False).hexdigest(), upper=drawn[2])
+)
+REAL = {
+    "email": "a@b.org",
+    "card": "4111 1111 1111 1111",
+    "ssn": "219-09-9999",
+    "phone": "+49 30 901820",
+    "iban": "GB82WEST12345698765432",
+}
+
+
+def cased(text: str, *, upper: bool) -> str:
+    return text.upper() if upper else text
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha1", "sha256"])
+def test_digests_in_hexadecimal_are_no_identifiers_by_chance(kind):
+    drawn = [hashlib.new(kind, bytes([n % 256, n >> 8]), usedforsecurity=False).hexdigest() for n in range(5_000)]
+    assert count(pa.array(drawn)) == count(pa.array([f"sha:{text.upper()}; ok" for text in drawn])) == {}
+
+
+@given(DIGESTS, st.sampled_from([*REAL]), st.sampled_from([" ", ", ", "\n", " / ", ": "]), st.booleans())
+def test_what_stands_beside_a_digest_counts(digest, kind, between, first):
+    parts = [REAL[kind], digest] if first else [digest, REAL[kind]]
+    assert count(pa.array([between.join(parts)])) == {kind: 1}
+
+
+@given(DIGESTS)
+def test_an_identifier_written_on_to_a_digest_or_into_digits_alone_counts(digest):
+    assert "card" in count(pa.array([f"{digest}-4111111111111111"]))
+    assert "card" in count(pa.array([f"{digest[:-1]}z 4111111111111111"]))
+    # digits alone, or of another length, may be anything
+    assert "aadhaar" in count(pa.array(["x499118665246x" + digest[:18]]))
+    assert "ssn" in count(pa.array([f"{digest[:9]} 219-09-9999 {digest[20:]}"]))
+
+
+def test_digits_alone_of_the_length_of_a_digest_are_searched():
+    assert count(pa.array(["4111111111111111" + " " + "0" * 15])) == {"card": 1}
+    assert count(pa.array(["a4111111111111111" + "a" * 14])) == {"card": 1}
+    assert count(pa.array(["a4111111111111111" + "a" * 15])) == {}

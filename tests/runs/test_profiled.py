@@ -47,6 +47,7 @@ CELLS = st.one_of(
 KINDS = (
     st.integers(-5, 10**9).map(str),
     st.decimals(0, 10**7, places=2).map(str),
+    st.decimals(0, 10**7, places=2).map(lambda number: f"{number:,}".translate(str.maketrans(",.", ".,"))),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.dates().map(lambda day: day.strftime("%d.%m.%Y")),
     st.datetimes().map(str),

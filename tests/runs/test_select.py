@@ -63,6 +63,23 @@ def test_a_selected_source_must_be_landed_and_is_named(bench: Bench) -> None:
     assert record.error["code"] == "E008" and "payroll" in record.error["problem"]
 
 
+def test_what_changed_in_all_tables_of_a_source_is_told_at_once(bench: Bench) -> None:
+    path = bench.root / "sources/reviews.yaml"
+    text = path.read_text(encoding="utf-8")
+    at = "    columns:\n"
+    assert text.count(at) > 1
+    text = text.replace("missing_column: warn", "missing_column: fail")
+    path.write_text(text.replace(at, f"{at}      mood: {{category: none}}\n      room: {{category: none}}\n"), "utf-8")
+    record = done(bench, select=("reviews",))
+    assert record.exit_code == 1 and record.error["code"] == "D002"
+    told = [error["problem"] for error in record.error["errors"]]
+    assert [problem.split(" (")[0] for problem in told] == [
+        "`reviews.ratings` lacks `mood`, `room` and `submitted_at`",
+        "`reviews.engagement` lacks `mood` and `room`",
+    ]
+    assert "the objects stay in the raw zone" in record.error["state"]
+
+
 def test_one_table_is_protected_when_all_are_resolved(published: Bench) -> None:
     for name in ("reviews.engagement", "lms.trainings"):
         shutil.rmtree(published.root / "lake/open/protected" / name)

@@ -113,9 +113,31 @@ def test_a_damaged_line_costs_exactly_itself(tmp_path: Path, line: str, many: in
     good = '{"a":"x","b":2,"c":{"x":"y"},"d":[{"x":1}]}\n'
     rows = parsed(source(), blob(tmp_path, (good * many + line + "\n" + good * many).encode()))
     assert values(rows, "_row") == list(range(1, 2 * many + 2))
-    assert [row["_row"] for row in rows if row["_mistyped"] == "@record"] == [many + 1]
+    assert [row["_row"] for row in rows if row["_mistyped"]] == [many + 1]
+    assert rows[many]["_mistyped"].startswith("@record: ")
     assert json.loads(rows[many]["_unparsed"]) == {"@record": line}
     assert {(row["a"], row["b"]) for row in rows if row["_row"] != many + 1} == {("x", "2")}
+
+
+WHYS = {
+    '{"a":1,"b":': "not well-formed JSON",
+    '{"a":1,"b":2,"a":1}': "the key `a` twice",
+    '{"Priya":1,"Priya":2}': "a key twice",
+    '{"x":{"y":1,"y":2}}': "the key `y` twice",
+    '{"q,":1,"q,":2}': "a key twice",
+    '{"a":' + "[" * 70 + "]" * 70 + "}": "it is nested more than 64 deep",
+    "[1]": "no object",
+}
+
+
+@pytest.mark.parametrize("many", [0, 300], ids=["alone", "many"])
+@pytest.mark.parametrize(("line", "why"), WHYS.items(), ids=WHYS.values())
+def test_why_a_record_cannot_be_read_is_told_without_what_it_says(
+    tmp_path: Path, line: str, why: str, many: int
+) -> None:
+    made = source({"a": {}, "y": {"path": "x.y"}, "q": {"path": "q,"}}, format="lines")
+    rows = parsed(made, blob(tmp_path, ('{"a":1}\n' * many + line + "\n").encode()))
+    assert values(rows, "_mistyped")[-1] == f"@record: {why}"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +146,7 @@ def test_a_damaged_line_costs_exactly_itself(tmp_path: Path, line: str, many: in
 def test_values_that_do_not_keep_to_their_lines_are_damaged(tmp_path: Path, pair: str) -> None:
     good = '{"a":"x","b":2}\n'
     rows = parsed(source(), blob(tmp_path, (good * 300 + pair + "\n" + good * 300).encode()))
-    assert [row["_row"] for row in rows if row["_mistyped"] == "@record"] == [301, 302] and len(rows) == 602
+    assert [row["_row"] for row in rows if row["_mistyped"]] == [301, 302] and len(rows) == 602
 
 
 @given(st.binary(max_size=12) | st.text(max_size=4).map(str.encode))
@@ -143,7 +165,7 @@ def test_utf8_is_what_python_says_it_is(data: bytes) -> None:
 
 def test_bytes_that_are_not_utf8_cost_their_line(tmp_path: Path) -> None:
     rows = parsed(source(), blob(tmp_path, b'{"a":1}\n{"a":"\xff"}\n{"a":3}\n'))
-    assert values(rows, "a", "_mistyped") == [("1", None), (None, "@record"), ("3", None)]
+    assert values(rows, "a", "_mistyped") == [("1", None), (None, "@record: not UTF-8"), ("3", None)]
     assert read(tmp_path, '{"a":"é"}\n'.encode("cp1252"), encoding="cp1252") == [(1, "é", None)]
 
 
@@ -184,9 +206,9 @@ def test_what_cannot_be_read_in_a_document_is_quarantined_where_its_end_is_known
     )
     assert values(rows, "_row", "a", "_mistyped") == [
         (1, "1", None),
-        (2, None, "@record"),
-        (3, None, "@record"),
-        (4, None, "@record"),
+        (2, None, "@record: the key `a` twice"),
+        (3, None, "@record: no object"),
+        (4, None, "@record: it is nested more than 64 deep"),
         (5, "3", None),
     ]
 
@@ -206,7 +228,7 @@ def test_the_records_of_small_files_share_batches_and_keep_their_places(tmp_path
     )
     assert [row[:2] for row in found] == [("0", 1), ("0", 2), ("0", 3), ("2", 1), ("3", 1), ("3", 2), ("4", 1)]
     assert [row[2] for row in found[:6]] == ["1", None, "2", "3", "4", "5"]
-    assert found[1][3] == "@record"
+    assert found[1][3] == "@record: not well-formed JSON"
     assert len(batches) == 3
 
 
@@ -275,7 +297,44 @@ def test_columns_are_observed_by_their_paths(tmp_path: Path) -> None:
     assert made.observe("t", blob(tmp_path, b"[]")) is None
 
 
-@pytest.mark.parametrize("path", ["/a/b", "a..b", ".a", "@all", "../", "", "a/b", "../.."])
+ODD_KEYS = {
+    "e.mail": "1",
+    "x": {"a.b": {"c": "2"}, 'q"t': "3", '"': "4"},
+    "@id": "5",
+    "a/b": "6",
+    "@odata.id": "7",
+    "": "8",
+}
+ODD_PATHS = ['"e.mail"', 'x."a.b".c', 'x.q"t', 'x.""""', '"@id"', '"a/b"', '"@odata.id"', '""']
+
+
+@pytest.mark.parametrize("many", [1, 300], ids=["few", "many"])
+def test_keys_with_dots_and_other_signs_are_found_by_quotes(tmp_path: Path, many: int) -> None:
+    columns = {f"c{number}": {"path": path} for number, path in enumerate(ODD_PATHS)}
+    object_ = blob(tmp_path, (json.dumps(ODD_KEYS) + "\n").encode() * many)
+    found = values(parsed(source(columns), object_), *columns)
+    assert found == [("1", "2", "3", "4", "5", "6", "7", "8")] * many
+    assert list(source().observe("t", object_) or ()) == ODD_PATHS
+    assert set(source(columns).observe("t", object_) or ()) == set(ODD_PATHS)
+    rest = source({"a": {"path": '"e.mail"'}, "b": {"path": 'x."a.b"'}, "r": {"path": "@rest"}})
+    assert (
+        '"e.mail"' not in values(parsed(rest, object_), "r")[0] and "a.b" not in values(parsed(rest, object_), "r")[0]
+    )
+
+
+def test_records_may_lie_below_a_key_with_a_dot(tmp_path: Path) -> None:
+    data = json.dumps({"v1.0": {"items": [{"a": "x", "legs/all": [{"n": 1}, {"n": 2}]}]}})
+    assert read(tmp_path, data, records='"v1.0".items') == [(1, "x", None)]
+    legs = source({"n": {}, "a": {"path": "../a"}}, records='"v1.0".items."legs/all"')
+    assert values(parsed(legs, blob(tmp_path, data.encode())), "n", "a") == [("1", "x"), ("2", "x")]
+
+
+def test_a_path_with_needless_quotes_is_refused_with_the_one_to_write() -> None:
+    with pytest.raises(ValidationError, match=r"write `user\.mail`"):
+        source({"a": {"path": '../user."mail"'}})
+
+
+@pytest.mark.parametrize("path", ["/a/b", "a..b", '"a', '"a"b', 'a."b', ".a", "@all", "../", "", "a/b", "../.."])
 def test_a_path_of_another_form_is_refused_in_the_project(path: str) -> None:
     with pytest.raises(ValidationError):
         source({"a": {"path": path}})

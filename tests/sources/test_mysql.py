@@ -236,3 +236,25 @@ def test_what_the_database_promises_of_columns_is_told(mariadb: str, tmp_path: P
     )
     found = source(mariadb, {"id": {}}).promised("people", tmp_path)
     assert found == {"id": ["indexed"], "updated at": ["not null", "indexed"]}
+
+
+@pytest.mark.parametrize(
+    ("definition", "key"),
+    [
+        ("n INT, emp INT, PRIMARY KEY (emp, n)", ["emp", "n"]),
+        ("id INT PRIMARY KEY, emp INT NOT NULL UNIQUE", ["id"]),
+        ("a INT NOT NULL, b INT NOT NULL, emp INT NOT NULL UNIQUE, UNIQUE (b, a)", ["emp"]),
+        ("emp INT UNIQUE", []),
+    ],
+)
+def test_the_key_a_table_declares_is_told_in_its_order(
+    mariadb: str, tmp_path: Path, definition: str, key: list[str]
+) -> None:
+    run(
+        mariadb,
+        "DROP TABLE IF EXISTS people",
+        # the first signs of a text alone tell nothing apart
+        f"CREATE TABLE people ({definition}, t VARCHAR(90) NOT NULL, UNIQUE (t(3)))",
+    )
+    promised = source(mariadb, {"id": {}}).promised("people", tmp_path)
+    assert [name for name, words in promised.items() if "key" in words] == key

@@ -318,7 +318,29 @@ def test_what_the_database_promises_of_columns_is_told(postgres: str, tmp_path: 
         CREATE INDEX ON people ("Updated'At", a); CREATE INDEX ON people (b) WHERE b > 1; ALTER TABLE people DROP COLUMN a""",
     )
     found = source(postgres, {"id": {}}).promised("people", tmp_path)
-    assert found == {"id": ["not null", "indexed"], "Updated'At": ["not null"]}
+    assert found == {"id": ["key", "not null", "indexed"], "Updated'At": ["not null"]}
     filled(postgres, """CREATE INDEX ON people ("Updated'At")""")
     assert source(postgres, {"id": {}}).promised("people", tmp_path)["Updated'At"] == ["not null", "indexed"]
     assert source(postgres, {"id": {}}, query="SELECT 1 AS id").promised("people", tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("definition", "key"),
+    [
+        ("n int, emp int, PRIMARY KEY (emp, n)", ["emp", "n"]),
+        ("id int PRIMARY KEY, emp int NOT NULL UNIQUE", ["id"]),
+        ("a int NOT NULL, b int NOT NULL, emp int NOT NULL UNIQUE, UNIQUE (b, a)", ["emp"]),
+        ("emp int UNIQUE, a int NOT NULL, b int NOT NULL, UNIQUE (b, a) INCLUDE (emp)", ["b", "a"]),
+        ("emp int UNIQUE", []),
+    ],
+)
+def test_the_key_a_table_declares_is_told_in_its_order(
+    postgres: str, tmp_path: Path, definition: str, key: list[str]
+) -> None:
+    filled(
+        postgres,
+        f"""DROP TABLE IF EXISTS keyed; CREATE TABLE keyed ({definition}, t text NOT NULL);
+        CREATE UNIQUE INDEX ON keyed (lower(t)); CREATE UNIQUE INDEX ON keyed (t) WHERE t > 'x'""",
+    )
+    promised = source(postgres, {"id": {}}, table="keyed").promised("people", tmp_path)
+    assert [name for name, words in promised.items() if "key" in words] == key

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, landed_rows, parsed, refusal, values
 from tests.sources.web import Answer, Server
 
@@ -256,6 +257,18 @@ def test_leaves_of_the_first_records_are_observed(tmp_path: Path) -> None:
     body = page({"id": 1, "user": {"email": "a"}}, {"score": None, "tags": [1]})[2]
     assert made.observe("t", blob(tmp_path, body)) == {"id", "user.email", "score", "tags"}
     assert made.observe("t", blob(tmp_path, page()[2])) is None
+
+
+def test_keys_with_dots_are_found_by_the_paths_that_are_observed(tmp_path: Path) -> None:
+    body = page({"@odata.etag": "7", "@id": "8", "user": {"e.mail": "a"}})[2]
+    made = source("http://x", {name: {"path": path} for name, path in zip("abc", SPELLED, strict=True)})
+    assert list(made.observe("t", blob(tmp_path, body)) or ()) == SPELLED
+    assert values(parsed(made, blob(tmp_path, body)), "a", "b", "c") == [("7", "8", "a")]
+    with pytest.raises(ValidationError, match="needs no such quotes"):
+        source("http://x", {"a": {"path": '"@id"'}})
+
+
+SPELLED = ['"@odata.etag"', "@id", 'user."e.mail"']
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"data": 1}', b'{"data": [NaN]}', b"[" * 100_000])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
@@ -17,7 +20,7 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openpyxl.utils.datetime import CALENDAR_MAC_1904
+from openpyxl.utils.datetime import CALENDAR_MAC_1904, WINDOWS_EPOCH
 from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
@@ -56,7 +59,6 @@ CELLS = [
     (False, "false"),
     ("007", "007"),
     ("é\n ", "é"),
-    ("=1/2", None),
     (date(2020, 2, 29), "2020-02-29"),
     (datetime(2020, 2, 29, 13, 5, 59), "2020-02-29T13:05:59"),
     (time(7, 30), "07:30:00"),
@@ -86,6 +88,109 @@ def test_an_error_keeps_its_text(tmp_path: Path) -> None:
     columns = {"a": {"type": "integer", "null_values": ["#N/A"]}, "b": {"type": "integer"}}
     rows = parsed(source(columns), blob(tmp_path, data))
     assert values(rows, "a", "b", "_unparsed") == [(None, 2, None), (3, None, '{"b": "#DIV/0!"}'), (5, 6, None)]
+
+
+SERIALS = [1, 2, 58, 59, 61, 62, 367, 1899, 2101, 20000, 43861, 43861.5, 43861.4166666667, 43861.9999999999, 2958465]
+
+
+@pytest.mark.parametrize("epoch", [WINDOWS_EPOCH, CALENDAR_MAC_1904], ids=["1900", "1904"])
+@given(more=st.lists(st.floats(61, 100_000) | st.integers(61, 100_000), max_size=9))
+def test_a_number_in_a_column_of_moments_is_what_its_cell_would_show_as_one(epoch: datetime, more: list[float]) -> None:
+    def fill(book: Any) -> None:
+        book.epoch = epoch
+        for number in [*SERIALS[: -1 if epoch is CALENDAR_MAC_1904 else None], *more]:
+            if number not in range(1900, 2101):
+                book.active.append([number, number])
+                book.active.cell(book.active.max_row, 2).number_format = "yyyy-mm-dd hh:mm"
+
+    with tempfile.TemporaryDirectory() as folder:
+        rows = parsed(
+            source({name: {"type": "timestamp"} for name in "ab"}), blob(Path(folder), saved([("a", "b")], fill))
+        )
+    assert values(rows, "a") == values(rows, "b") and not [row for row in rows if row["_mistyped"]]
+    assert None not in values(rows, "a")
+
+
+def test_a_number_counts_days_in_a_column_of_days_only(tmp_path: Path) -> None:
+    columns = {"a": {"type": "date"}, "b": {"type": "integer"}, "c": {"type": "date", "format": "%y%m%d"}}
+    cells = [(43861, 43861, 200131), (1, 1, "200131"), (59, 2, 990101), (61, 3, "31.01.2020"), (43861, 4, 43861)]
+    rows = parsed(source(columns), blob(tmp_path, saved([("a", "b", "c"), *cells])))
+    day = date(2020, 1, 31)
+    assert values(rows, "a") == [day, date(1900, 1, 1), date(1900, 2, 28), date(1900, 3, 1), day]
+    assert values(rows, "b") == [43861, 1, 2, 3, 4]
+    assert values(rows, "c") == [day, day, date(1999, 1, 1), None, day]
+
+
+# the 29 February 1900 that never was, what is no day, what may be a year, and texts
+@pytest.mark.parametrize("cell", [0, 0.5, -1, 60, 60.5, 1900, 2024, 2100, 2958466, 1e7, True, "43861"])
+def test_what_counts_no_day_is_mistyped(tmp_path: Path, cell: Any) -> None:
+    rows = parsed(source({"a": {"type": "timestamp"}}), blob(tmp_path, saved([("a",), (cell,)])))
+    assert values(rows, "a", "_mistyped") == [(None, "a")]
+
+
+NEVER = "a formula that was never calculated (open the workbook in Excel or LibreOffice and save it)"
+
+
+def test_a_formula_nobody_calculated_is_told_and_never_nothing(tmp_path: Path) -> None:
+    cells = [("=1+1", "x", "=2", 1), ("y", "=A1", 3, "=4"), ("z", 5, 6, "=7"), (None, None, None, "=8")]
+    columns = {"a": {"required": True}, "b": {"on_error": "null"}, "c": {"type": "integer"}}
+    object_ = blob(tmp_path, saved([("a", "b", "c", "unread"), *cells]))
+    rows = parsed(source(columns), object_)
+    assert values(rows, "a", "b", "c", "_mistyped") == [
+        (None, "x", None, f"a: {NEVER},c: {NEVER}"),
+        ("y", None, 3, None),
+        ("z", "5", 6, None),
+        (None, None, None, None),
+    ]
+    told = [row["_unparsed"] and json.loads(row["_unparsed"]) for row in rows]
+    assert told == [{"a": "#UNCALCULATED!", "c": "#UNCALCULATED!"}, {"b": "#UNCALCULATED!"}, None, None]
+    assert "," not in NEVER and ";" not in NEVER
+    nothing = {"a": {"null_values": ["#UNCALCULATED!"]}}
+    assert values(parsed(source(nothing), object_), "a", "_mistyped")[0] == (None, None)
+    assert b"#UNCALCULATED!" in source(columns).record("t", object_, 1)
+
+
+@pytest.mark.parametrize(
+    ("cell", "lost"),
+    [
+        ('<c r="A2"><f>1+1</f><v>2</v></c>', False),
+        ('<c r="A2" t="str"><f>""</f><v></v></c>', False),
+        ('<c r="A2" t="e"><f>1/0</f><v>#DIV/0!</v></c>', False),
+        ('<c r="A2"><f>1+1</f></c>', True),
+        ('<c r="A2"><f>1+1</f><v/></c>', True),
+        ('<c r="A2" s="1"><f t="shared" si="0"/><v></v></c>', True),
+        ('<c r="A2"><f t="array" ref="A2">A1</f>\n<v />\n</c>', True),
+    ],
+)
+def test_only_formulas_without_a_value_are(tmp_path: Path, cell: str, lost: bool) -> None:
+    row = f'<row r="2">{cell}<c r="B2"><v>1</v></c></row>'.encode()
+    data = repacked(
+        saved([("a", "b"), (1, 2)]),
+        "xl/worksheets/sheet1.xml",
+        lambda xml: re.sub(rb'<row r="2".*</row>', row, xml, flags=re.DOTALL),
+    )
+    ((text, told),) = values(parsed(source(), blob(tmp_path, data)), "a", "_unparsed")
+    assert bool(told) == lost and not (lost and text)
+
+
+def test_rows_and_columns_of_nothing_but_formulas_and_errors_are_there(tmp_path: Path) -> None:
+    def fill(book: Any) -> None:
+        book.active["B4"].value, book.active["B4"].data_type = "#N/A", "e"
+
+    data = saved([("a", "b"), ("=1", None)], fill)
+    assert values(parsed(source(), blob(tmp_path, data)), "_row", "b", "_mistyped") == [
+        (1, None, f"a: {NEVER}"),
+        (2, "#N/A", None),
+    ]
+    rows = parsed(source({"a": {"path": "#UNCALCULATED!"}}), blob(tmp_path, saved([("=1",), ("=2",)])))
+    assert values(rows, "_mistyped") == [f"a: {NEVER}"]
+
+
+def test_a_sheet_of_formulas_nobody_calculated_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_UNCALCULATED", 2)
+    assert "open the workbook in Excel" in refusal(source(), blob(tmp_path, saved([("a", "b"), *[("=1", "=2")] * 2])))
 
 
 def test_empty_rows_are_no_records_and_the_table_may_start_anywhere(tmp_path: Path) -> None:

@@ -53,6 +53,22 @@ def test_children_know_their_parent_and_their_place(tmp_path: Path, monkeypatch:
     ]
 
 
+def test_a_record_may_be_its_own_text(tmp_path: Path) -> None:
+    document = "<p><s><no>a</no><d k='x'> 1 </d><d/><d>2<e>5</e>3</d></s><s><no>b</no><d k='y'>4</d></s></p>"
+    columns = {"no": {"path": "../no"}, "v": {"path": "."}, "k": {"path": "@k"}, "e": {"path": "e"}}
+    assert read(tmp_path, document, columns, "/p/s/d") == [
+        ("a", "1", "x", None),
+        ("a", None, None, None),
+        ("a", "23", None, "5"),
+        ("b", "4", "y", None),
+    ]
+    held = blob(tmp_path, document.encode())
+    made = source(columns, "/p/s/d")
+    assert made.observe("t", held) == {"../no", ".", "@k", "e"}
+    assert values(parsed(source({"v": {"path": "."}}, "/p/s/no"), held), "v") == ["a", "b"]
+    assert values(parsed(source({"v": {"path": "."}}, "/p"), blob(tmp_path, b"<p>7</p>")), "v") == ["7"]
+
+
 def test_children_that_stand_directly_in_their_parent(tmp_path: Path) -> None:
     document = "<p><s><d>1</d><no>a</no><d>2</d></s><s><no>b</no></s><s><d>3</d><no>c</no></s></p>"
     columns = {"no": {"path": "../no"}, "line": {"path": "#"}, "kind": {"path": "@k"}, "s": {"path": "/p/s/#"}}
@@ -94,7 +110,10 @@ def test_a_parent_that_repeats_a_value_is_refused(tmp_path: Path) -> None:
 def test_what_is_read_as_a_table_of_its_own_has_not_drifted(tmp_path: Path) -> None:
     made = source({"emp": {"path": "empNo"}}, "/payroll/payslip", child={"record": RECORD, "columns": COLUMNS})
     held = blob(tmp_path, DOCUMENT.encode())
-    assert made.observe("t", held) == {"@id", "empNo", "deductions", "deductions/note"}
+    # an empty element around them is none either
+    assert made.observe("t", held) == {"@id", "empNo", "deductions/note"}
+    kept = source({"d": {"path": "deductions"}}, "/payroll/payslip", child={"record": RECORD, "columns": COLUMNS})
+    assert "deductions" in (kept.observe("t", held) or ())
     assert made.observe("child", held) == {"@code", "amount", "deduction", "#", "../../#", "../../@id"} - {"deduction"}
 
 

@@ -1,41 +1,61 @@
 """`potable source discover`: a first contract for a source, from its first records.
 
 What a file of a source says of its tables beside how they are found (columns, keys, checks) is left aside; every
-column there is becomes one, with type, category and promises suggested and the evidence beside it. Types and
-promises come from `sources.suggest`, categories from `privacy.classify`; nothing is declared harmless, so the
-plan stops until a person has decided.
+column there is becomes one, and every list of records inside records a table of its own, which takes from the record
+around it what tells that apart and who it is about. The lines of a table are made by `drafting`; nothing is declared
+harmless, so the plan stops until a person has decided.
+
+Entry: `discovered`.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from ruamel.yaml import YAML
 
+from potable.cli.drafting import drafted
 from potable.cli.reading import reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
 from potable.cli.sources import known_source
 from potable.declarations import Document, own_variables, read
 from potable.errors import DataError, ProjectError
-from potable.privacy.categories import FREE_TEXT, is_direct
-from potable.privacy.classify import Guess, classified
 from potable.project import connector
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
-from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records, suggested
-from potable.tables import Table
+from potable.tables import MISTYPED, Table
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
 _REPEATS = "repeats in a record, so it is a table of its own"
+_ANY = {"data", "items", "records", "results", "rows", "value", "values"}
+"""Names of lists that say nothing of what is in them."""
 _SAMPLE = 500
-"""Values a category is told from."""
+"""Records that are read where columns have to be tried one by one."""
+Found = dict[str, tuple[dict[str, Any], list[str]]]
+"""Facts about tables, and the lines of their contracts."""
+
+
+@dataclass(frozen=True)
+class _Explored:
+    """A source, looked through."""
+
+    document: Document
+    """The file, with a table for everything that is one."""
+    source: Source[Any]
+    columns: dict[str, dict[str, str]]
+    """Paths by table and column."""
+    seen: dict[str, Preview]
+    left_out: dict[str, list[str]]
+    """Paths by table of which no single value can be taken."""
 
 
 def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) -> tuple[dict[str, Any], str]:
@@ -61,12 +81,26 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
             place=document.place("tables"),
             hint="leave --write away and take over what you want",
         )
-    tables = document.data.get("tables") or {name: {}}
-    source = _source(document, dict.fromkeys(tables))
-    columns = _offered(preview(source, base=root, rows=1))
-    if not all(columns.values()):
+    explored = _explored(document, name, root, rows)
+    found = _contracts(explored, root, rows, words=words)
+    text = _text(explored.document, found)
+    if write:
+        (root / document.path).write_text(marked(document.path, text), encoding="utf-8")
+        write_schemas(root)
+        text = f"wrote {document.path}: every column without a category needs a decision\nnext: potable check"
+    return {table: facts for table, (facts, _) in found.items()}, text
+
+
+def _explored(document: Document, name: str, root: Path, rows: int) -> _Explored:
+    """What source `name` offers; lists of records inside records become tables of the document."""
+    source = _source(document, dict.fromkeys(document.data.get("tables") or {name: {}}))
+    seen = preview(source, base=root, rows=1)
+    if not all(_offered(seen).values()):
         # the first record may be one that cannot be read
-        columns = _offered(preview(source, base=root, rows=rows))
+        seen = preview(source, base=root, rows=rows)
+    if nested := _nested(document, name, seen):
+        return _explored(nested, name, root, rows)
+    columns = _offered(seen)
     if empty := [table for table, found in columns.items() if not found]:
         raise DataError(
             f"`{name}.{empty[0]}`: no column can be seen in what the source offers",
@@ -79,36 +113,112 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
         # further objects have columns that the first one lacks
         columns = wider
         seen, left_out = _read(document, columns, root, rows)
-    found = {table: _table(columns[table], item.rows, words) for table, item in seen.items()}
-    for table, (facts, lines) in found.items():
-        facts["incremental"], more = reading_on(source.tables[table], facts, source.promised(table, root))
-        lines += more
+    if nested := _nested(document, name, seen):
+        return _explored(nested, name, root, rows)
+    return _Explored(document, source, columns, seen, left_out)
+
+
+def _nested(document: Document, name: str, seen: Mapping[str, Preview]) -> Document | None:
+    """The document with a table for each list of records inside records; None where there is none that is new."""
+    if not any(item.children for item in seen.values()):
+        return None
+    declared = document.data.get("tables")
+    tables = dict(declared or {name: {}})
+    literal = {table: (document.literal.get("tables") or {}).get(table) for table in tables}
     for table, item in seen.items():
+        kept = [(specs, _kept(specs[table])) for specs in (tables, literal)]
+        if item.children and not declared and not set(item.seen or ()) - set(item.children):
+            # nothing but lists: a document around its records
+            del tables[table], literal[table]
+        for path, place in item.children.items():
+            last, whole = (next(iter(_columns([part]))) for part in (re.split("[./]", path)[-1], path))
+            child = _free([*([] if last in _ANY else [last]), table, whole, f"{table}_{whole}"], tables)
+            for specs, spec in kept:
+                specs[child] = {**spec, **place}
+    return replace(document, data={**document.data, "tables": tables}, literal={**document.literal, "tables": literal})
+
+
+def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Found:
+    """A contract for each table."""
+    source, found = explored.source, Found()
+    promised = {table: source.promised(table, root) for table in explored.seen}
+    for table, item in explored.seen.items():
+        columns, records, key = explored.columns[table], item.rows, tuple[str, ...]()
+        around, _ = source.around(table)
+        if around in found:
+            columns, records, key = _placed(explored, table, found[around][0], root, rows)
+        why = f"what tells `{around}` apart, and the place in its list"
+        found[table] = drafted(columns, records, promised[table], words=words, own=(key, why))
+    for table, (facts, lines) in found.items():
+        item = explored.seen[table]
+        facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
+        lines += [*more, *_unread(item.rows)]
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
-            found[table][1].append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
-    for table, paths in left_out.items():
+            lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
+    for table, paths in explored.left_out.items():
         many = "more than one column has this name" if source.fixed_columns else _REPEATS
         found[table][1].append(f"# {many}: {', '.join(paths)}")
-    text = _text(document, tables, found)
-    if write:
-        (root / document.path).write_text(marked(document.path, text), encoding="utf-8")
-        write_schemas(root)
-        text = f"wrote {document.path}: every column without a category needs a decision\nnext: potable check"
-    return {table: facts for table, (facts, _) in found.items()}, text
+    return found
+
+
+def _unread(rows: pa.Table) -> Iterator[str]:
+    """What of the records could not be read although every column is a text, by reason."""
+    reasons = Counter(reason for told in rows[MISTYPED].drop_null().to_pylist() for reason in told.split(","))
+    for reason, records in reasons.items():
+        yield f"# {records:,} of {rows.num_rows:,} records cannot be read: {reason.removeprefix('@record: ')}"
+
+
+def _placed(
+    explored: _Explored, table: str, around: Mapping[str, Any], root: Path, rows: int
+) -> tuple[dict[str, str], pa.Table, tuple[str, ...]]:
+    """Columns and records of a table inside another, with what is taken of the record around; and their key.
+
+    Args:
+        around: facts about the table around.
+    """
+    own, (parent, way) = explored.columns[table], explored.source.around(table)
+    taken: dict[str, str] = {}
+    key: list[str] = []
+    for name, fact in around["columns"].items():
+        if name in around["unique"] or fact["key"]:
+            # of the record around not its place is known, but its number in the file
+            wanted = f"{parent}_number" if fact["path"] == "#" else name
+            free = _free([wanted, f"{parent}_{name}"], {**own, **taken})
+            taken[free] = f"{way}{fact['path']}"
+            key += [free] if name in around["unique"] else []
+    place = _free(["place", "place_in_list"], {**own, **taken})
+    columns = {**taken, **({place: "#"} if key else {}), **own}
+    try:
+        texts = {name: {"path": path, "type": "string"} for name, path in columns.items()}
+        found = preview(_source(explored.document, {table: texts}), base=root, rows=rows)[table].rows
+    except DataError:
+        # records of a document that is no list have nothing around them
+        return own, explored.seen[table].rows, ()
+    key = [*key, place] if key else []
+    apart = found.select(key).group_by(key).aggregate([]).num_rows == found.num_rows if key else False
+    return columns, found, tuple(key) if apart else ()
+
+
+def _free(names: Iterable[str], taken: Container[str]) -> str:
+    """The first of the names that is not taken; the last with a number where all are."""
+    tried = [*names]
+    numbered = (f"{tried[-1]}{number}" for number in count(2))
+    return next(name for name in chain(tried, numbered) if name not in taken)
+
+
+def _kept(spec: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a file says of how a table is found."""
+    return {key: value for key, value in (spec or {}).items() if key not in _LEFT_ASIDE}
 
 
 def _source(document: Document, columns: Mapping[str, Any]) -> Source[Any]:
     """The source with other columns than its file declares; a table for which none are given has one without values."""
     model = connector(document)
     tables = document.data.get("tables") or dict.fromkeys(columns)
-    kept = {
-        name: {key: value for key, value in (spec or {}).items() if key not in _LEFT_ASIDE}
-        for name, spec in tables.items()
-    }
     none = {"placeholder": {"path": model.any_path}}
     data = {
         **document.data,
-        "tables": {name: {**spec, "columns": columns[name] or none} for name, spec in kept.items()},
+        "tables": {name: {**_kept(spec), "columns": columns.get(name) or none} for name, spec in tables.items()},
     }
     source: Source[Any] = replace(document, data=data).model(model)
     return source
@@ -159,7 +269,7 @@ def _columns(paths: Iterable[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     for path in paths:
         words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", path)
-        name = re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_").lower() or "column"
+        name = re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_").lower() or ("value" if path == "." else "column")
         name, number = name if name[0].isalpha() else f"c_{name}", 2
         while name in names:
             name, number = f"{name.rstrip('0123456789')}{number}", number + 1
@@ -167,76 +277,13 @@ def _columns(paths: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def _table(columns: Mapping[str, str], rows: pa.Table, words: bool) -> tuple[dict[str, Any], list[str]]:
-    """Facts about a table, and the lines of its contract."""
-    columns = {name: path for name, path in columns.items() if name in rows.schema.names}
-    texts = {name: rows[name].combine_chunks() for name in columns}
-    hints = {name: suggested(values) for name, values in texts.items()}
-    guesses = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
-    dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
-    keyed = [name for name, guess in guesses.items() if guess.key]
-    numbered = [name for name in texts if name not in keyed and numbers_records(name)]
-    told = {
-        name: values for name, values in texts.items() if guesses[name].may_be_key and not is_amount(hints[name].type)
-    }
-    unique = keys(told, *([name for name in names if name in told] for names in ([*numbered, *keyed], dated)))
-    lines = ["columns:"]
-    lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
-    lines += [f"unique: [{', '.join(unique)}]  # tells all {rows.num_rows:,} records apart"] if unique else []
-    if not any(guess.key for guess in guesses.values()):
-        lines += ["# key: which column tells who a record is about? without one its records belong to nobody"]
-    if dated:
-        lines += [f"# time: when it happened, known: when it became known; of {', '.join(dated)}"]
-    open_words = [name for name, guess in guesses.items() if words and quotable(guess)]
-    if checks := list(_checks(hints, open_words)):
-        lines += ["checks:", *(f"  - {check}" for check in checks)]
-    facts = {
-        name: {
-            "path": columns[name],
-            "type": hint.type,
-            "format": hint.format,
-            "required": hint.required,
-            "category": guesses[name].category,
-            "key": guesses[name].key,
-        }
-        for name, hint in hints.items()
-    }
-    return {"rows": rows.num_rows, "columns": facts, "unique": unique}, lines
-
-
-def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[str]:
-    parts = [f"path: {quoted(path)}"] if path != name else []
-    parts.append(f"type: {quoted(hint.type)}")
-    parts += [f"format: {quoted(hint.format)}"] if hint.format else []
-    parts += ["required: true"] if hint.required else []
-    parts += [f"key: {guess.key}"] if guess.key else []
-    parts += [f"category: {guess.category}"] if guess.category else []
-    why = f"; {guess.category or guess.key} by {guess.why}" if guess.why else "; category: decide"
-    yield f"{name}: {{{', '.join(parts)}}}  # {hint.evidence}{why}"
-
-
-def quotable(guess: Guess) -> bool:
-    """Whether words of a column that looks like this may be quoted."""
-    return not guess.key and guess.category != FREE_TEXT and not is_direct(guess.category)
-
-
-def _checks(hints: Mapping[str, Suggestion], shared: Collection[str]) -> Iterator[str]:
-    for name, hint in hints.items():
-        if hint.at_least_zero:
-            yield f"expect_column_values_to_be_between: {{column: {name}, min_value: 0}}"
-        if hint.words and name in shared:
-            words = ", ".join(map(quoted, hint.words))
-            yield f"expect_column_values_to_be_in_set: {{column: {name}, value_set: [{words}]}}"
-
-
-def _text(document: Document, tables: Mapping[str, Any], found: Mapping[str, tuple[Any, list[str]]]) -> str:
+def _text(document: Document, found: Found) -> str:
     """The whole file: what it says of the system as it is written there, and the tables."""
     head = {key: value for key, value in document.literal.items() if key != "tables"}
     lines = [_yaml(head), "tables:"]
     written = document.literal.get("tables") or {}
-    for name in tables:
-        own = {key: value for key, value in (written.get(name) or {}).items() if key not in _LEFT_ASIDE}
-        below = [*_yaml(own).splitlines(), *found[name][1]]
+    for name in document.data.get("tables") or found:
+        below = [*_yaml(_kept(written.get(name))).splitlines(), *found[name][1]]
         lines += [f"  {name}:", *(f"    {line}" for line in below)]
     return "\n".join(lines) + "\n"
 
@@ -249,13 +296,3 @@ def _yaml(data: Mapping[str, Any]) -> str:
     out = io.StringIO()
     writer.dump(dict(data), out)
     return out.getvalue().rstrip("\n")
-
-
-def quoted(text: str) -> str:
-    """`text` as a YAML scalar inside brackets."""
-    if re.fullmatch(r"[A-Za-z][\w./-]*( [A-Za-z][\w./-]*)*", text, re.ASCII) and text.lower() not in _WORDS:
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")

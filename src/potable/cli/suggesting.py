@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from potable.cli.discovering import quotable, quoted
+from potable.cli.drafting import quotable, quoted
 from potable.cli.testing import selected
 from potable.contracts.checks import Check
 from potable.contracts.ranges import bounds, pattern
@@ -126,7 +126,8 @@ def _column(name: str, column: Column, seen: Profiled, asked: Asked) -> _Line | 
 def _type(hint: Suggestion) -> dict[str, str]:
     if hint.type == "string":
         return {}
-    return {"type": quoted(hint.type), **({"format": quoted(hint.format)} if hint.format else {})}
+    form = {"format": quoted(hint.format)} if hint.format else {}
+    return {"type": quoted(hint.type), **form, **({"decimal": '","'} if hint.decimal == "," else {})}
 
 
 def _checks(name: str, column: Column, seen: Profiled, known: Sequence[Check], asked: Asked) -> Iterator[_Line]:

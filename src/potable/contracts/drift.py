@@ -5,13 +5,15 @@ Landing never fails on drift; what it means is the contract's `drift` policy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from potable.errors import DataError
+from potable.errors import DataError, raise_all
 from potable.tables import Table
 
+CHANGED = "D002"
+"""Code of a change that its contract refuses."""
 _WORDS = {
     "new_column": "has the undeclared column",
     "missing_column": "lacks",
@@ -152,22 +154,39 @@ def _sum(one: Counts, other: Counts) -> Counts:
 
 
 def refuse(name: str, table: Table, drifts: Iterable[Drift]) -> None:
-    """Stop where the policy says so.
+    """Stop where the policy says so, and tell every change that does.
 
     Raises:
-        DataError: D002, a change whose policy is `fail`.
+        DataError: or DataErrors, D002: changes whose policy is `fail`.
     """
+    together: dict[tuple[str, ...], list[Drift]] = {}
     for drift in drifts:
         if getattr(table.drift, drift.change) == "fail":
-            what = _WORDS[drift.change]
-            raise DataError(
-                f"`{name}` {what} `{drift.column}` (first seen in {drift.first})",
-                "D002",
-                given=" ".join(filter(None, (drift.detail, drift.example and f"as in {drift.example}"))),
-                allowed=f"drift.{drift.change}: allow | warn | fail, in the contract",
-                hint=_HINTS.get(
-                    drift.change, "declare the new name as a second `path` of the column, or change the policy"
-                ).format(drift=drift),
-                state="the objects stay in the raw zone; the last version is current",
-                next="potable check",
-            )
+            # what to write about a renamed column is its own
+            own = drift.column if drift.change == "renamed_column" else ""
+            together.setdefault((drift.change, drift.first, own), []).append(drift)
+    raise_all([_refusal(name, found) for found in together.values()])
+
+
+def _refusal(name: str, drifts: Sequence[Drift]) -> DataError:
+    """The error of changes of one kind that the same object shows first."""
+    change, first, many = drifts[0].change, drifts[0].first, len(drifts) > 1
+    what = _WORDS[change] + ("s" if many and change == "new_column" else "")
+    columns = [f"`{drift.column}`" for drift in drifts]
+    listed = " and ".join(filter(None, [", ".join(columns[:-1]), columns[-1]]))
+    return DataError(
+        f"`{name}` {what} {listed} (first seen in {first})",
+        CHANGED,
+        given="; ".join(f"`{drift.column}`: {like}" if many else like for drift in drifts if (like := _like(drift))),
+        allowed=f"drift.{change}: allow | warn | fail, in the contract",
+        hint=_HINTS.get(change, "declare the new name as a second `path` of the column, or change the policy").format(
+            drift=drifts[0]
+        ),
+        state="the objects stay in the raw zone; the last version is current",
+        next="potable check",
+    )
+
+
+def _like(drift: Drift) -> str:
+    """What a changed column is like now."""
+    return " ".join(filter(None, (drift.detail, drift.example and f"as in {drift.example}")))

@@ -179,5 +179,6 @@ def _breaks(parsed: ir.Table, table: Table, rule: Rule) -> ir.BooleanValue:
     column = rule.reason.removeprefix("missing:")
     # a required cell that could not be read is mistyped, not missing; so are all of a record that could not
     mistyped = "," + parsed[MISTYPED].fill_null("") + ","
-    listed = mistyped.contains(f",{column},") | mistyped.contains(",@record")
+    named = mistyped.contains(f",{column},") | mistyped.contains(f",{column}: ")
+    listed = named | mistyped.contains(",@record")
     return parsed[column].isnull() & ~listed

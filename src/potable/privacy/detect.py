@@ -171,10 +171,13 @@ PROVABLE: tuple[Pattern, ...] = tuple(pattern for pattern in PATTERNS if pattern
 """Forms that stand for an identifier also where nobody was expected to write one."""
 
 
-_UUID = re.compile(
-    r"(?<![0-9a-z-])(?=[0-9-]*[a-f])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![0-9a-z-])", _I
+_DRAWN = re.compile(
+    r"(?<![0-9a-z-])(?=[0-9-]*[a-f])(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+    r"|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})(?![0-9a-z-])",
+    _I,
 )
-"""A number a system drew; one in 200 has the digits of a telephone or card number by chance."""
+"""A number a system drew, or a digest in hexadecimal (MD5, SHA-1, SHA-256); one in 200 has the digits of a telephone or
+card number by chance. One without a letter may be anything."""
 
 
 def candidates(texts: pa.Array, patterns: Sequence[Pattern] = PATTERNS) -> dict[int, list[Pattern]]:
@@ -205,10 +208,10 @@ def spans(text: str, patterns: Sequence[Pattern] = PATTERNS) -> Iterator[tuple[S
 
 
 def count(values: pa.Array, patterns: Sequence[Pattern] = PROVABLE) -> dict[str, int]:
-    """How many of `values` hold an identifier of each kind, beside UUIDs; kinds without any are left out."""
+    """How many of `values` hold an identifier of each kind, beside UUIDs and digests; kinds without any are absent."""
     import pyarrow as pa
 
-    texts = [_UUID.sub("UUID", plain(value)) for value in values.to_pylist() if value]
+    texts = [_DRAWN.sub("UUID", plain(value)) for value in values.to_pylist() if value]
     found: dict[str, int] = {}
     for index, maybe in candidates(pa.array(texts, pa.string()), patterns).items():
         for kind in {pattern.kind for _, pattern in spans(texts[index], maybe)}:

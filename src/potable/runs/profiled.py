@@ -186,7 +186,7 @@ def _type(found: Mapping[str, int], declared: Column, *, fresh: bool) -> Column:
     if "type" in declared.model_fields_set and not fresh:
         return declared
     hint = concluded(found, distinct=0, least=1.0)
-    return Column(type=hint.type, format=hint.format or [])
+    return Column(type=hint.type, format=hint.format or [], decimal=hint.decimal)
 
 
 @dataclass(frozen=True)

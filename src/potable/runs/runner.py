@@ -23,10 +23,11 @@ from typing import Any, Literal
 import potable
 from potable import plugins
 from potable.agreement import WAITING
+from potable.contracts.drift import CHANGED
 from potable.deployment import memory_bytes
 from potable.engines.base import Engine
 from potable.engines.freed import give_back, keep_little
-from potable.errors import EnvironmentFailure, PotableError
+from potable.errors import DataError, EnvironmentFailure, PotableError, raise_all
 from potable.project import Project
 from potable.runs import checkup, opened, restricted
 from potable.runs.memory import PeakMemory
@@ -139,15 +140,29 @@ def _execute(running: Running, options: Options) -> None:
         raise EnvironmentFailure(f"source `{empty[0]}` has not been landed yet", "E008", next=shop.project.next_run)
     steps = _after_ingest(shop, options, wanted)
     running.total = len(running.steps) + len(steps)
+    changed: list[DataError] = []
     for step, following in zip_longest(steps, steps[1:]):
         # tables that were validated one by one are judged by each other as soon as all of them are there
         make = options.only in (None, step.verb) or step.name == REFERENCES
-        perform(running, step, make=make, again=make and options.full_refresh)
+        try:
+            perform(running, step, make=make, again=make and options.full_refresh)
+        except DataError as error:
+            changed.append(error)
+            # a source that changed changed in other tables too, and whoever mends one wants to know of all
+            if error.code != CHANGED:
+                raise_all(changed)
+        if changed and (following is None or _source(following) != _source(step)):
+            raise_all(changed)
         last = step.verb == "validate" and (following is None or following.verb != "validate")
         if last:
             checkup.check_up(shop, wanted.tables, running.today)
         if last and not wanted.partial:
             restricted.require_total(shop)
+
+
+def _source(step: Step) -> tuple[str, str]:
+    """The source whose tables a step is about one of."""
+    return step.verb, step.name.split(".")[0]
 
 
 def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[Step]:

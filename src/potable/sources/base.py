@@ -272,6 +272,14 @@ class Source(Declaration, Generic[T]):
         """Everything a column of `table` could take from the object, for whoever writes the contract."""
         return self.observe(table, blob)
 
+    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
+        """Lists of records inside the records of `table` that no table has, by path: how one says where they are."""
+        return {}
+
+    def around(self, table: str) -> tuple[str, str]:
+        """The table whose records the records of `table` lie in, and what leads there; empty where there is none."""
+        return "", ""
+
     def promised(self, table: str, base: Path) -> Mapping[str, Sequence[str]]:
         """What the system itself promises of a table's columns, such as `not null` and `indexed`."""
         return {}

@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 
 from potable.sources.base import Arrival, Blob, Held
 from potable.sources.files import DAMAGE, unreadable
+from potable.sources.keypaths import require_spelled
 from potable.sources.onwards import State
 from potable.sources.originals import missing
 from potable.sources.records import column, leaves, read_json, texts, unread
@@ -55,6 +56,7 @@ class ExtractTable(Table):
             for path in declared.paths(name):
                 if path.startswith("@") and path not in _OF_MESSAGE:
                     raise ValueError(f"column `{name}`: there are {', '.join(_OF_MESSAGE)}, and paths in the record")
+        require_spelled(self.columns, "@")
         if self.cursor_field and self.sync_mode == "full_refresh":
             raise ValueError("`cursor_field` goes with `sync_mode: incremental`")
         if self.sync_mode == "incremental" and self.known_column is None:
@@ -230,7 +232,10 @@ def record(blob: Blob, ordinal: int) -> bytes:
 def observe(form: Form, blob: Blob) -> Set[str] | None:
     """Dotted paths of all values in the first records."""
     records = [form.data(message) for _, message in islice(_messages(blob), _FIRST_RECORDS)]
-    return dict.fromkeys(leaf for item in records if isinstance(item, dict) for leaf in leaves(item)).keys() or None
+    return (
+        dict.fromkeys(leaf for item in records if isinstance(item, dict) for leaf in leaves(item, signs="@")).keys()
+        or None
+    )
 
 
 def _messages(blob: Blob) -> Iterator[tuple[bytes, Any]]:

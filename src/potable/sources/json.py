@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,16 +24,16 @@ from pydantic import field_validator, model_validator
 from potable.sources.base import Blob
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
-from potable.sources.jsonrows import Row, below, column_texts, leaves, rest_texts, value_at
+from potable.sources.jsonrows import SIGNS, Row, below, column_texts, leaves, rest_texts, value_at
 from potable.sources.jsonshape import Shape, Unlike
 from potable.sources.jsonsplit import Malformed, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode, whole
+from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
 from potable.sources.originals import missing
 from potable.sources.typed import typed_at, untyped
 
 _BOM = b"\xef\xbb\xbf"
-_KEYS = r"[^./@#][^./]*(\.[^./]+)*"
-_PATH = re.compile(rf"(\.\./)*(#|{_KEYS})|\.|@rest|@object")
+_PATH = re.compile(rf"(\.\./)*(#|{KEYS})|\.|@rest|@object", re.DOTALL)
 _FIRST_RECORDS = 100
 _SMALL = 64 << 10
 _BATCH_ROWS = 8192
@@ -43,10 +43,15 @@ _WORTH_A_SHAPE = 256
 _MOST_SHAPES = 6
 
 
+Damaged = tuple[int, str, str]
+"""A record that cannot be read: its number, its text, and why."""
+
+
 class JsonTable(FileTable):
     """A table in JSON files.
 
-    Paths of columns are dotted (`user.email`). `../id` is a value of the record around this one, one list
+    Paths of columns are dotted (`user.email`); a key that has a dot or a slash itself, or begins a path with `@` or
+    `#`, stands in quotes (`user."e.mail"`, `"@id"`). `../id` is a value of the record around this one, one list
     further out; `#` is a record's position in its list, from 1, and `../#` the ordinal of the record around it in
     the file; `.` is the record itself where it is no object; `@rest` is everything that no other column took, as
     JSON.
@@ -71,8 +76,8 @@ class JsonTable(FileTable):
     @field_validator("records")
     @classmethod
     def _dotted(cls, value: str) -> str:
-        if value and not re.fullmatch(_KEYS, value):
-            raise ValueError("a dotted path such as `response.items`, or nothing")
+        if value and (not re.fullmatch(KEYS, value, re.DOTALL) or dotted(steps(value), SIGNS) != value):
+            raise ValueError("a dotted path such as `response.items`, or nothing; only a key with a dot is quoted")
         return value
 
     @model_validator(mode="after")
@@ -80,19 +85,28 @@ class JsonTable(FileTable):
         for name, column in self.columns.items():
             for path in column.paths(name):
                 if not _PATH.fullmatch(path):
-                    known = "`user.email`, `../id`, `../#`, `.` or `@rest`"
+                    known = '`user.email`, `user."e.mail"`, `../id`, `../#`, `.` or `@rest`'
                     raise ValueError(f"column `{name}`: `{path}` is not a path such as {known}")
+        require_spelled(self.columns, SIGNS)
         return self
 
     @property
     def steps(self) -> tuple[str, ...]:
         """The keys `records` leads through."""
-        return tuple(self.records.split(".")) if self.records else ()
+        return steps(self.records)
 
     @property
     def paths(self) -> list[str]:
         """Where the columns take their values from."""
         return [path for name, column in self.columns.items() for path in column.paths(name) if path != "@object"]
+
+    def why(self, failure: ValueError) -> str:
+        """Why a record cannot be read; a key is named only where a column is declared by it."""
+        if not isinstance(failure, Refused):
+            return "not UTF-8" if isinstance(failure, UnicodeDecodeError) else "not well-formed JSON"
+        known = {key for path in self.paths for key in steps(path.rpartition("../")[2])}
+        named = failure.key in known and not {",", ";"} & set(failure.key or "")
+        return f"the key `{failure.key}` twice" if named else failure.why
 
 
 class JsonSource(FileSource[JsonTable]):
@@ -114,7 +128,7 @@ class JsonSource(FileSource[JsonTable]):
                 yield from self.parse(table, blob)
                 continue
             reading = _Reading(contract, blob)
-            damaged: list[tuple[int, str]] = []
+            damaged: list[Damaged] = []
             with reading.refusing():
                 rows += reading.rows(damaged)
             names += [blob.name] * (len(rows) - len(names))
@@ -138,22 +152,51 @@ class JsonSource(FileSource[JsonTable]):
         """Dotted paths of all values in the first records, as far as no column takes what is around them."""
         contract = self.tables[table]
         declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
-        lists = {
-            ".".join(other.steps[len(contract.steps) :])
-            for other in self.tables.values()
-            if other.files == contract.files and other.steps[: len(contract.steps)] == contract.steps
-        } - {""}
+        lists = set(self._inside(table))
         found: dict[str, None] = {}
-        try:
-            rows = list(islice(_Reading(contract, blob).rows([]), _FIRST_RECORDS))
-        except (Malformed, UnicodeDecodeError, *DAMAGE):
-            return None
+        rows = self._first(table, blob)
         for row in rows:
             there = leaves(row.value, "", declared | lists)
             mine = (path for path in there if path in declared or not (path in lists or "@rest" in declared))
             around = (path for path in declared if path.startswith((".", "#")) and value_at(row, path) is not None)
             found |= dict.fromkeys([*mine, *around])
         return found.keys() if rows else None
+
+    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
+        """Paths at which the first records have nothing but lists of objects, where no table has these."""
+        inside = set(self._inside(table))
+        kinds: dict[str, set[bool]] = {}
+        for row in self._first(table, blob):
+            for path in leaves(row.value, "", inside):
+                value = value_at(row, path)
+                if value not in (None, []) and path not in inside:
+                    objects = type(value) is list and all(type(item) is dict for item in value)
+                    kinds.setdefault(path, set()).add(objects)
+        way = self.tables[table].steps
+        lists = [path for path, objects in kinds.items() if objects == {True}]
+        return {path: {"records": dotted([*way, *steps(path)], SIGNS)} for path in lists}
+
+    def around(self, table: str) -> tuple[str, str]:
+        """The table in whose records a list of those of `table` lies."""
+        others = [name for name in self.tables if name != table and self._path_in(name, table)]
+        return max(others, key=lambda name: len(self.tables[name].steps), default=""), "../"
+
+    def _inside(self, table: str) -> Iterator[str]:
+        """Paths in the records of `table` at which those of other tables lie."""
+        return filter(None, (self._path_in(table, name) for name in self.tables))
+
+    def _path_in(self, table: str, other: str) -> str:
+        """Where the records of another table lie in those of `table`; empty where they do not."""
+        mine, inner = self.tables[table], self.tables[other]
+        within = inner.files == mine.files and inner.steps[: len(mine.steps)] == mine.steps
+        return dotted(inner.steps[len(mine.steps) :], SIGNS) if within else ""
+
+    def _first(self, table: str, blob: Blob) -> list[Row]:
+        """The first records of an object; none where they cannot be read."""
+        try:
+            return list(islice(_Reading(self.tables[table], blob).rows([]), _FIRST_RECORDS))
+        except (Malformed, UnicodeDecodeError, *DAMAGE):
+            return []
 
 
 @dataclass
@@ -181,8 +224,8 @@ class _Reading:
             else:
                 yield from self._quickly(block, strict=strict)
 
-    def rows(self, damaged: list[tuple[int, str]]) -> Iterator[Row]:
-        """All records that can be read, one by one; of the others number and text go to `damaged`."""
+    def rows(self, damaged: list[Damaged]) -> Iterator[Row]:
+        """All records that can be read, one by one; the others go to `damaged`."""
         for block, left, strict in self._blocks():
             for piece in block:
                 yield from self._rows(piece, left, strict=strict, damaged=damaged)
@@ -194,12 +237,12 @@ class _Reading:
                 self.numbers[0] += len(block)
                 continue
             for piece in block:
-                damaged: list[tuple[int, str]] = []
+                damaged: list[Damaged] = []
                 rows = {row.number: row.value for row in self._rows(piece, left, strict=strict, damaged=damaged)}
                 if ordinal in rows:
                     return piece.strip() if not left else (whole(canonical(rows[ordinal])) or "").encode()
-                if ordinal in dict(damaged):
-                    return piece.strip() if not left else dict(damaged)[ordinal].encode()
+                if found := next((text for number, text, _ in damaged if number == ordinal), None):
+                    return piece.strip() if not left else found.encode()
         return None
 
     @contextmanager
@@ -292,7 +335,7 @@ class _Reading:
     ) -> Iterator[pa.RecordBatch]:
         """Batches of records read one by one; `before` numbers what stands before each, if they are not in a row."""
         rows: list[Row] = []
-        damaged: list[tuple[int, str]] = []
+        damaged: list[Damaged] = []
         for index, piece in enumerate(block):
             if before:
                 self.numbers[0] = before[index]
@@ -301,23 +344,21 @@ class _Reading:
             yield _batch(self.table, rows, self.blob.name)
         yield from _untyped(self.table, self.blob, damaged)
 
-    def _rows(
-        self, piece: bytes, left: tuple[str, ...], *, strict: bool, damaged: list[tuple[int, str]]
-    ) -> Iterator[Row]:
-        """The records in a piece; those that cannot be read go to `damaged`, with number and text."""
+    def _rows(self, piece: bytes, left: tuple[str, ...], *, strict: bool, damaged: list[Damaged]) -> Iterator[Row]:
+        """The records in a piece; those that cannot be read go to `damaged`."""
         try:
             value = decode(piece)
         except ValueError as failure:
             if strict and not isinstance(failure, Refused):
                 raise Malformed("not well-formed JSON") from None
             self.numbers.update(range(len(left) + 1))
-            damaged.append((self.done, piece.decode("utf-8", "backslashreplace")))
+            damaged.append((self.done, piece.decode("utf-8", "backslashreplace"), self.table.why(failure)))
             return
         for row in below(value, left, None, self.numbers):
             if type(row.value) is dict or "." in self.table.paths:
                 yield row
             else:
-                damaged.append((row.number, whole(canonical(row.value)) or ""))
+                damaged.append((row.number, whole(canonical(row.value)) or "", "no object"))
 
 
 def _batch(table: JsonTable, rows: Sequence[Row], names: str | pa.StringArray) -> pa.RecordBatch:
@@ -329,7 +370,6 @@ def _batch(table: JsonTable, rows: Sequence[Row], names: str | pa.StringArray) -
     return typed_at(table, texts, names, pa.array([row.number for row in rows], pa.int64()))
 
 
-def _untyped(table: JsonTable, blob: Blob, damaged: Sequence[tuple[int, str]]) -> Iterator[pa.RecordBatch]:
+def _untyped(table: JsonTable, blob: Blob, damaged: Sequence[Damaged]) -> Iterator[pa.RecordBatch]:
     if damaged:
-        ordinals, originals = zip(*damaged, strict=True)
-        yield untyped(table, blob.name, ordinals, originals)
+        yield untyped(table, blob.name, *zip(*damaged, strict=True))

@@ -16,6 +16,10 @@ import pyarrow as pa
 
 from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import canonical, text, whole
+from potable.sources.keypaths import joined, steps
+
+SIGNS = "@#/"
+"""What is no part of a key in a path, or none at its start, but for quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,13 @@ def rest_texts(rows: Sequence[Row], paths: Sequence[str]) -> pa.StringArray:
     for path in paths:
         if not path.startswith((".", "@", "#")):
             tree = taken
-            for step in path.split(".")[:-1]:
+            *way, last = steps(path)
+            for step in way:
                 tree = tree.setdefault(step, {})
                 if tree is None:
                     break
             else:
-                tree[path.split(".")[-1]] = None
+                tree[last] = None
     kept = [_without(row.value, taken) for row in rows]
     return _texts([canonical(rest) if rest else None for rest in kept])
 
@@ -74,7 +79,7 @@ def value_at(row: Row, path: str) -> Any:
     if path == "#":
         return str(row.number)
     value = row.value
-    for step in path.split(".") if path != "." else ():
+    for step in steps(path) if path != "." else ():
         value = value.get(step) if type(value) is dict else None
     return value
 
@@ -113,6 +118,6 @@ def leaves(value: Any, path: str, ends: set[str]) -> Iterator[str]:
     """Paths of all values that are no objects, or lie at one of `ends`."""
     if type(value) is dict and path not in ends:
         for name, inner in value.items():
-            yield from leaves(inner, f"{path}.{name}" if path else name, ends)
+            yield from leaves(inner, joined(path, name, SIGNS), ends)
     elif path:
         yield path

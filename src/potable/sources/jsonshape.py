@@ -10,7 +10,7 @@ Entry: `Shape.of` and `Shape.texts`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Self
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.sources.jsontext import DEEPEST, decode
+from potable.sources.keypaths import steps
 
 _UNSET = msgspec.UNSET
 _MOST_KEYS = 500
@@ -101,9 +102,11 @@ class Shape:
         seen = _Seen()
         for sample in samples:
             seen.learn(sample)
-        if not all(seen.plain(path.split(".")) for path in paths) or not seen.named(_DEEPEST_SHAPE):
+        wanted = {steps(path): path for path in paths}
+        odd = any(_ODD.search(step) for way in wanted for step in way)
+        if odd or not all(map(seen.plain, wanted)) or not seen.named(_DEEPEST_SHAPE):
             return None
-        return cls(_node(seen, paths, ""))
+        return cls(_node(seen, wanted))
 
     def texts(self, block: bytes, records: Sequence[bytes]) -> tuple[dict[str, pa.StringArray], list[int]]:
         """The texts at each path of the records that have the shape, and the indices of those that do not.
@@ -151,20 +154,20 @@ class Shape:
         return rows, unlike
 
 
-def _node(seen: _Seen, paths: Sequence[str], above: str) -> _Node:
+def _node(seen: _Seen, wanted: Mapping[tuple[str, ...], str]) -> _Node:
     """A struct for the keys of one object; wanted keys that were not seen are among them."""
-    wanted = [path.removeprefix(above) for path in paths if path.startswith(above)]
-    names = dict.fromkeys([*seen.below, *(path.split(".")[0] for path in wanted)])
+    names = dict.fromkeys([*seen.below, *(way[0] for way in wanted if way)])
     fields: list[tuple[str, Any, Any]] = []
     leaves, inner, lists = {}, {}, []
     for number, name in enumerate(names):
         attribute, there = f"f{number}", seen.at(name)
+        below = {way[1:]: path for way, path in wanted.items() if way[:1] == (name,)}
         kind: Any = msgspec.Raw
-        if name in wanted:
+        if () in below:
             kind = object
-            leaves[attribute] = f"{above}{name}"
-        elif there.kinds == {"object"} or any(path.startswith(f"{name}.") for path in wanted):
-            inner[attribute] = _node(there, paths, f"{above}{name}.")
+            leaves[attribute] = below[()]
+        elif there.kinds == {"object"} or below:
+            inner[attribute] = _node(there, below)
             kind = inner[attribute].kind | None
         elif there.kinds - {"plain"}:
             lists.append(attribute)

@@ -10,6 +10,7 @@ Entry: `decode`, `text` and `canonical`.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,13 @@ class Number(str):
 class Refused(ValueError):
     """Well-formed, perhaps, but not to be read: too deep, or with a key that stands twice."""
 
+    def __init__(self, why: str, key: str | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        """What is wrong, without a name."""
+        self.key = key
+        """The key that stands twice."""
+
 
 def decode(data: bytes) -> Any:
     """The value in `data`, numbers as `Number`.
@@ -36,7 +44,7 @@ def decode(data: bytes) -> Any:
         ValueError: it is not JSON in UTF-8.
     """
     if deep(data):
-        raise Refused("nested too deeply")
+        raise Refused(f"it is nested more than {DEEPEST} deep")
     return _DECODER.decode(data.decode())
 
 
@@ -94,7 +102,8 @@ def _quoted(value: Any) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise Refused("a key stands twice")
+        counts = Counter(name for name, _ in pairs)
+        raise Refused("a key twice", counts.most_common(1)[0][0])
     return made
 
 

@@ -8,7 +8,7 @@ Entry: `preview`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +50,8 @@ class Preview:
     """The contract's columns and `tables.PARSING`."""
     everywhere: Set[str] | None = None
     """What all objects have of `seen`."""
+    children: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Lists of records inside the records, as the source tells them."""
 
 
 def preview(source: Source[Any], *, base: Path, rows: int) -> dict[str, Preview]:
@@ -81,7 +83,7 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
     wanted = rows - (before.rows.num_rows if before else 0)
     try:
         batches = list(_first(source.parse(table, blob), wanted))
-        seen = source.names(table, blob)
+        seen, children = source.names(table, blob), source.children(table, blob)
     except DataError as failure:
         # it says what becomes of a landed object
         failure.hint = "is it damaged, or is something else said of it in the source's file than it is?"
@@ -99,7 +101,10 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
     if before and before.seen is not None:
         everywhere = before.everywhere if seen is None else seen & (before.everywhere or set())
         seen = dict.fromkeys([*before.seen, *(seen or ())]).keys()
-    return Preview(before.object if before else arrival.name, seen, pa.concat_tables([*held, more]), everywhere)
+    children = {**(before.children if before else {}), **children}
+    return Preview(
+        before.object if before else arrival.name, seen, pa.concat_tables([*held, more]), everywhere, children
+    )
 
 
 def _first(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:

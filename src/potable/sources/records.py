@@ -9,11 +9,13 @@ Entry: `read_json`, `column` for the texts of many records, `unread` for what is
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from potable.sources.keypaths import joined, steps
 from potable.sources.typed import schema
 from potable.tables import MISTYPED, OBJECT, ROW, UNPARSED, Table
 
@@ -61,18 +63,19 @@ def _refused(name: str) -> Any:
 # made once: making one takes longer than reading a short record
 _READER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refused)
 _LINES = json.JSONDecoder()
+_NESTED = re.compile(r'^"|\.')
 
 
 def at(value: Any, path: str) -> Any:
     """What stands at a dotted path of `value`; None where nothing does."""
-    for part in path.split(".") if path else ():
+    for part in steps(path):
         value = value.get(part) if isinstance(value, dict) else None
     return value
 
 
 def column(records: Sequence[Any], paths: tuple[str, ...]) -> pa.StringArray:
     """The texts at the first of `paths` that has a value, record by record."""
-    values = [record.get(paths[0]) for record in records] if "." not in paths[0] else _deep(records, paths[0])
+    values = [record.get(paths[0]) for record in records] if not _NESTED.search(paths[0]) else _deep(records, paths[0])
     for path in paths[1:]:
         values = [at(record, path) if value is None else value for record, value in zip(records, values, strict=True)]
     return texts([value if value is None or type(value) is str else _text(value) for value in values])
@@ -89,11 +92,15 @@ def texts(values: Sequence[str | None]) -> pa.StringArray:
         )
 
 
-def leaves(value: Any, path: str = "") -> Iterator[str]:
-    """Dotted paths of all values in a record that are no objects."""
+def leaves(value: Any, path: str = "", signs: str = "") -> Iterator[str]:
+    """Dotted paths of all values in a record that are no objects.
+
+    Args:
+        signs: what begins a path that is none of keys.
+    """
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from leaves(inner, f"{path}.{name}" if path else name)
+            yield from leaves(inner, joined(path, name, signs), signs)
     else:
         yield path
 
@@ -111,7 +118,7 @@ def unread(table: Table, names: Sequence[str], ordinals: Sequence[int], original
 
 def _deep(records: Sequence[Any], path: str) -> list[Any]:
     values = list(records)
-    for part in path.split("."):
+    for part in steps(path):
         values = [value.get(part) if type(value) is dict else None for value in values]
     return values
 

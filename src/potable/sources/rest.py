@@ -7,9 +7,7 @@ Pages are landed as received. How requests prove who asks is `credentials`, how 
 from __future__ import annotations
 
 import json
-import marshal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -21,12 +19,13 @@ from pydantic import Field, field_validator, model_validator
 from potable.errors import MissingExtra
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.credentials import Auth
-from potable.sources.files import unreadable
 from potable.sources.http import Pace, Service, failure
+from potable.sources.jsonpages import JsonPage, landed
+from potable.sources.keypaths import require_spelled
 from potable.sources.onwards import Incremental, IncrementalTable, Keys, Reading, State, no_keys
 from potable.sources.originals import missing
 from potable.sources.pagination import Astray, Counted, Cursor, Page, Pagination, walk
-from potable.sources.records import at, column, leaves, read_json, unread
+from potable.sources.records import column, leaves, unread
 from potable.sources.typed import clean, convert, typed_at
 from potable.sources.xmlpages import XmlPage
 
@@ -86,6 +85,7 @@ class RestTable(IncrementalTable):
     @model_validator(mode="after")
     def _json_or_xml(self) -> Self:
         if self.record is None:
+            require_spelled(self.columns)
             return self
         if "records" in self.model_fields_set:
             raise ValueError("give `records` for JSON or `record` for XML, not both")
@@ -170,9 +170,7 @@ class RestSource(Source[RestTable]):
                 if table.record:
                     page: Page = XmlPage.read(body, headers, table.record, table.beside)
                 else:
-                    page = JsonPage(body, headers, read_page(body), table.records)
-                    if not isinstance(page.at(table.records), list):
-                        raise Astray(*_no_list(page, table.records))
+                    page = JsonPage.read(body, headers, table.records)
                     _require(table, page.listed, needed)
                 check(page)
                 return page
@@ -199,7 +197,7 @@ class RestSource(Source[RestTable]):
         rows = (
             (blob.name, row, record)
             for blob in blobs
-            for row, record in enumerate(_records(contract, blob), 1)
+            for row, record in enumerate(landed(blob, contract.records), 1)
             if row not in blob.skip
         )
         while part := list(islice(rows, _BATCH_ROWS)):
@@ -209,7 +207,7 @@ class RestSource(Source[RestTable]):
         """The record as JSON, where a number may be spelled otherwise than in the page (`1.10` as `1.1`), or as XML."""
         if self.tables[table].record:
             return self._xml.record(table, blob, ordinal)
-        records = _records(self.tables[table], blob, read=json.loads)
+        records = landed(blob, self.tables[table].records, read=json.loads)
         if not 0 < ordinal <= len(records):
             raise missing(blob, ordinal)
         return json.dumps(records[ordinal - 1], ensure_ascii=False).encode("utf-8", "replace")
@@ -218,7 +216,7 @@ class RestSource(Source[RestTable]):
         """Paths of all values in the page's first records."""
         if self.tables[table].record:
             return self._xml.observe(table, blob)
-        records = [item for item in _records(self.tables[table], blob, read=json.loads) if isinstance(item, dict)]
+        records = [item for item in landed(blob, self.tables[table].records, read=json.loads) if isinstance(item, dict)]
         found = dict.fromkeys(leaf for record in records[:_FIRST_RECORDS] for leaf in leaves(record))
         return found.keys() if records else None
 
@@ -226,13 +224,6 @@ class RestSource(Source[RestTable]):
     def _xml(self) -> XmlSource:
         """The tables in XML, as if their pages were files."""
         return _as_xml(self.source, {name: table for name, table in self.tables.items() if table.record})
-
-
-def _no_list(page: Page, records: str) -> tuple[str, str]:
-    """What is said of a page without records, and what helps."""
-    alone = isinstance(page.at(""), list)
-    why = f"a page has no list at `{records}`" if records else "a page is no list"
-    return why, 'the page itself is a list: `records: ""`' if alone else "`records` leads to the list in a page"
 
 
 def below_the_source(endpoint: str) -> str:
@@ -244,49 +235,6 @@ def below_the_source(endpoint: str) -> str:
     if "://" in endpoint or endpoint.startswith("//"):
         raise ValueError("a path below the source's `url`, which is where credentials are sent")
     return endpoint
-
-
-@dataclass(frozen=True)
-class JsonPage:
-    """One page as received, and as it reads."""
-
-    body: bytes = field(repr=False)
-    headers: httpx.Headers = field(repr=False)
-    value: Any = field(repr=False)
-    path: str
-    """Where its records stand."""
-
-    @property
-    def listed(self) -> list[Any]:
-        """Its records."""
-        found: list[Any] = at(self.value, self.path)
-        return found
-
-    @property
-    def records(self) -> int:
-        """Number of its records."""
-        return len(self.listed)
-
-    def at(self, path: str) -> Any:
-        """The value at a dotted path of the page."""
-        return at(self.value, path)
-
-    def content(self) -> bytes:
-        """What its records say, without cursors."""
-        # by value alone: its later versions write what is shared between records as a reference
-        return marshal.dumps(self.listed, 2)
-
-
-def read_page(body: bytes) -> Any:
-    """The document of a page.
-
-    Raises:
-        ValueError: it is not JSON.
-    """
-    try:
-        return read_json(body)
-    except ValueError:
-        raise ValueError("the page is not valid JSON") from None
 
 
 def _as_xml(source: str, tables: Mapping[str, RestTable]) -> XmlSource:
@@ -348,16 +296,3 @@ def _require(table: RestTable, records: Sequence[Any], needed: Sequence[str]) ->
     for name in needed:
         if column(known, table.columns[name].paths(name)).null_count:
             raise ValueError(f"a record in the list of keys has no `{name}`")
-
-
-def _records(table: RestTable, blob: Blob, *, read: Callable[[bytes], Any] = read_json) -> list[Any]:
-    """The records of a page; `read` is a faster reader where values do not matter."""
-    try:
-        with blob.open() as stream:
-            page = read(stream.read())
-    except (ValueError, OSError, RecursionError) as damage:
-        raise unreadable(blob, f"not valid JSON ({type(damage).__name__})") from None
-    records = at(page, table.records)
-    if not isinstance(records, list):
-        raise unreadable(blob, f"it has no list at `{table.records}`")
-    return records

@@ -24,6 +24,7 @@ from pydantic import Field, model_validator
 from potable.errors import EnvironmentFailure, MissingExtra
 from potable.sources.base import Blob
 from potable.sources.files import DAMAGE, unreadable
+from potable.sources.keypaths import require_spelled
 from potable.sources.originals import missing
 from potable.sources.records import column, leaves, read_json, read_line, texts, unread
 from potable.sources.typed import typed_at
@@ -71,6 +72,7 @@ class StreamTable(Table):
                     raise ValueError(f"column `{name}`: `{path}` is nothing a message has; there are {allowed}")
                 if path.startswith("@key.") and self.key == "text":
                     raise ValueError(f"column `{name}`: `{path}` needs `key: json`, `avro` or `protobuf`")
+        require_spelled(self.columns, "@")
         return self
 
     @property
@@ -201,7 +203,7 @@ def record(blob: Blob, ordinal: int) -> bytes:
 def observe(table: StreamTable, blob: Blob) -> Set[str] | None:
     """Dotted paths of all values in the first messages."""
     records = [row.record for row in islice(_decoded(table, blob), _FIRST_RECORDS) if row.record]
-    return dict.fromkeys(leaf for record in records for leaf in leaves(record)).keys() if records else None
+    return dict.fromkeys(leaf for record in records for leaf in leaves(record, signs="@")).keys() if records else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.sources.databases.base import NOT_NULL
 from potable.sources.typed import clean, convert
 from potable.tables import Column
 
@@ -36,6 +38,15 @@ _CANDIDATES = (
     *(("timestamp" if "%H" in form else "date", form) for form in _FORMATS),
 )
 """Types that are tried, the narrowest first, with the form of dates."""
+_WHOLE = r"^[+-]?0*(?P<d>[0-9]+)"
+_COMMA = "float ,"
+"""Numbers with a decimal comma, which point and comma tell from others."""
+_FRACTIONS = (
+    r"^[+-]?[0-9]*,([0-9]{1,2}|[0-9]{4,})([eE]|$)",
+    r"^[+-]?[0-9]{1,3}(\.[0-9]{3})+,",
+    r"^[+-]?(0[0-9]*|[0-9]{4,})?,[0-9]",
+)
+"""Commas that stand before a fraction; one before three digits (`1,234`) may stand between thousands."""
 _CHANGED = re.compile(
     r"((sys|row|record|rec|db|meta)_)?(last_?)?(update|updated|modify|modified|modification|change|changed|recorded|write)"
     r"(_?(at|on|date|time|datetime|ts|timestamp|stamp|utc))|systemmodstamp|last_?(updated|modified|changed|update|change)"
@@ -54,6 +65,8 @@ class Suggestion:
     type: str
     format: str = ""
     """strptime form of a date or timestamp that is not ISO 8601."""
+    decimal: Literal[".", ","] = "."
+    """Sign before the fraction of a number."""
     required: bool = False
     words: tuple[str, ...] = ()
     """The words of a small set, most frequent first."""
@@ -77,15 +90,22 @@ def is_amount(kind: str) -> bool:
     return kind.startswith((_DECIMAL, "float"))
 
 
-def suggested(texts: pa.StringArray) -> Suggestion:
+def suggested(texts: pa.StringArray, promised: Sequence[str] = (), *, commas: bool = False) -> Suggestion:
     """What the values of a column bear out.
 
     Args:
         texts: the cells as text; empty ones count as null.
+        promised: what its system says of the column.
+        commas: whether other columns of the table have a decimal comma, so that a point stands between thousands.
     """
     values = pc.drop_null(clean(Column(), texts))
     distinct = pc.count_distinct(values).as_py()
-    found = concluded(tally(texts), distinct=distinct)
+    counts = tally(texts)
+    grouped = commas and counts[f"{_MOST}scale"] == 3 and not counts[f"misfits {_COMMA}"]
+    found = concluded({**counts, "fractions": counts["filled"]} if grouped else counts, distinct=distinct)
+    # a text that may not be null may still be empty, which counts as missing
+    if NOT_NULL in promised and len(values) == len(texts):
+        found = replace(found, required=True, evidence=f"{found.evidence}, {NOT_NULL} in its database")
     return replace(found, words=_words(values, distinct) if found.type == "string" else ())
 
 
@@ -100,12 +120,17 @@ def tally(texts: pa.StringArray) -> dict[str, int]:
         "exponent": _matching(values, "[eE]"),
         "negative": _matching(values, "^-"),
         f"{_MOST}scale": _longest(values, r"\.(?P<d>[0-9]+)$"),
-        f"{_MOST}whole": _longest(values, r"^[+-]?0*(?P<d>[0-9]+)"),
+        f"{_MOST}whole": _longest(values, _WHOLE),
+        f"{_MOST}grouped": _longest(pc.replace_substring(values, ".", ""), _WHOLE),
+        "commas": _matching(values, ",[0-9]"),
+        "fractions": sum(_matching(values, form) for form in _FRACTIONS),
+        f"{_MOST}fraction": _longest(values, r",(?P<d>[0-9]+)$"),
         "characters": pc.sum(pc.utf8_length(values)).as_py() or 0,
     }
     for kind, form in _CANDIDATES:
         column = Column(type="decimal(38,6)" if kind == _DECIMAL else kind, format=form or [])
         counts[f"misfits {kind} {form}"] = convert(column, values).null_count
+    counts[f"misfits {_COMMA}"] = convert(Column(type="float", decimal=","), values).null_count
     return counts
 
 
@@ -131,9 +156,13 @@ def concluded(found: Mapping[str, int], *, distinct: int, least: float = _FIT) -
         return Suggestion("string", evidence="no value was seen")
     kind, form, misfits = _type(found, least)
     evidence += f", {misfits:,} no {kind}" if misfits else ""
+    if kind == "string" and found["commas"] and found[f"misfits {_COMMA}"] <= filled * (1 - least):
+        evidence += ", numbers with a comma: before a fraction (`decimal`) or between thousands?"
     number = kind == "integer" or kind.startswith(("decimal", "float"))
     nonnegative = number and filled >= ENOUGH and not found["negative"]
-    return Suggestion(kind, form, filled == rows >= ENOUGH, at_least_zero=nonnegative, evidence=evidence)
+    decimal: Literal[".", ","] = "," if form == "," else "."
+    form = "" if form == "," else form
+    return Suggestion(kind, form, decimal, filled == rows >= ENOUGH, at_least_zero=nonnegative, evidence=evidence)
 
 
 def keys(columns: Mapping[str, pa.StringArray], keyed: Sequence[str], dated: Sequence[str]) -> tuple[str, ...]:
@@ -170,9 +199,19 @@ def _type(found: Mapping[str, int], least: float) -> tuple[str, str, int]:
     days = found["days"] >= max(ENOUGH, found["filled"] * least)
     kind, form = _DAYS if days else min(misfits, key=misfits.__getitem__)
     missed = misfits[kind, form]
+    if found["fractions"] and found[f"misfits {_COMMA}"] <= min(missed, found["filled"] * (1 - least)):
+        return _with_comma(found), ",", found[f"misfits {_COMMA}"]
     if missed > found["filled"] * (1 - least):
         return "string", "", 0
     return (f"decimal({max(12, scale + max(10, whole))},{scale})" if kind == _DECIMAL else kind), form, missed
+
+
+def _with_comma(found: Mapping[str, int]) -> str:
+    """The type of numbers with a decimal comma."""
+    scale, whole = found[f"{_MOST}fraction"], found[f"{_MOST}grouped"]
+    if found["exponent"] or scale > 6 or whole > 18:
+        return "float"
+    return f"decimal({max(12, scale + max(10, whole))},{scale})" if scale else "integer"
 
 
 def _matching(values: pa.StringArray, pattern: str) -> int:

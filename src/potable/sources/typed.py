@@ -94,6 +94,29 @@ def untyped(
     return pa.record_batch(columns, schema=schema(table))
 
 
+def with_lost(
+    table: Table, batch: pa.RecordBatch, lost: Mapping[str, Sequence[int]], text: str, reason: str
+) -> pa.RecordBatch:
+    """A typed batch with cells, null so far, that hold something else than a value.
+
+    Args:
+        lost: rows of the batch by column.
+        text: what is kept of each such cell.
+        reason: why it is no value, without commas and semicolons.
+    """
+    if not any(lost.values()):
+        return batch
+    unparsed, mistyped = (batch.column(name).to_pylist() for name in (UNPARSED, MISTYPED))
+    for name, rows in lost.items():
+        for row in rows:
+            unparsed[row] = json.dumps({**json.loads(unparsed[row] or "{}"), name: text}, ensure_ascii=False)
+            if table.columns[name].on_error == "quarantine":
+                mistyped[row] = ",".join(filter(None, (mistyped[row], f"{name}: {reason}")))
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    columns |= {UNPARSED: pa.array(unparsed, pa.string()), MISTYPED: pa.array(mistyped, pa.string())}
+    return pa.record_batch(columns, schema=batch.schema)
+
+
 def _cells(column: Column, text: Texts) -> tuple[pa.Array, tuple[pa.Array, Texts] | None]:
     """The typed cells of a column; beside them where a text could not be read, and the texts."""
     text = clean(column, text)

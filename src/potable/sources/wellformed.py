@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -166,9 +167,10 @@ def first_records(stream: Watched, record: str) -> Set[str] | None:
         worded[-1] = worded[-1] or not text.isspace()
 
     def end(name: str) -> None:
-        own = worded.pop() and ("/" + "/".join(path)).startswith(record + "/")
+        here = "/" + "/".join(path)
+        own = worded.pop() and (here == record or here.startswith(record + "/"))
         if is_leaf[0] or own:
-            leaves[("/" + "/".join(path)).removeprefix(record)[1:]] = None
+            leaves[here.removeprefix(record)[1:] or "."] = None
         is_leaf[0] = False
         path.pop()
 
@@ -178,6 +180,43 @@ def first_records(stream: Watched, record: str) -> Set[str] | None:
         if records[0] > _FIRST_RECORDS or len(leaves) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
             break
     return leaves.keys() if records[0] else None
+
+
+def repeated(stream: Watched, record: str) -> Set[str]:
+    """Elements that stand more than once in one element of the first records, by path from these; none inside another.
+
+    Args:
+        stream: a watched document.
+        record: path of the record element, local names.
+
+    Raises:
+        Malformed: the document is not well-formed as far as it was read.
+    """
+    path: list[str] = [""]
+    met: list[Counter[str]] = [Counter()]
+    many: dict[str, None] = {}
+    records = [0]
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        deeper(path, name)
+        here = "/".join(path)
+        records[0] += here == record
+        met[-1][here] += 1
+        if met[-1][here] > 1 and here.startswith(f"{record}/"):
+            many[here] = None
+        met.append(Counter())
+
+    def end(name: str) -> None:
+        met.pop()
+        path.pop()
+
+    parser = new_parser("utf-8")
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    for _ in _whole(parser, stream):
+        if records[0] > _FIRST_RECORDS or len(many) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
+            break
+    outer = tuple(f"{place}/" for place in many)
+    return {place.removeprefix(f"{record}/"): None for place in many if not place.startswith(outer)}.keys()
 
 
 class Watched(io.RawIOBase):

@@ -2,7 +2,7 @@
 
 A reader unpacks whatever a package holds and makes a full grid of a sheet with one cell far out. Here every part
 is unpacked once in small pieces and counted, so that a bomb is refused in bounded memory; and error cells, which
-calamine gives as empty ones, keep their text.
+calamine gives as empty ones, keep their text. So do formulas that a program wrote and nobody calculated.
 
 Entry: `Package.of` and `Package.errors`.
 """
@@ -36,8 +36,19 @@ _UTF8 = re.compile(rb"\A(?!<\?xml[^>]*encoding)|encoding=[\"'](?i:utf-?8|us-asci
 _ROW_END = re.compile(rb"</(?:\w+:)?row\s*>")
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
+_UNCALCULATED = re.compile(
+    rb'<(?:\w+:)?c\s(?![^>]*\bt="str")[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>\s*'
+    rb"<(?:\w+:)?f(?:\s[^>]*?)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*"
+    rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v\s*>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
+)
+"""Formulas without a value; one whose value is the empty text says that it is a text."""
+
+UNCALCULATED = "#UNCALCULATED!"
+"""Text of a cell whose formula was never calculated."""
+MOST_UNCALCULATED = 100_000
 Errors = dict[tuple[int, int], str]
-"""Texts of error cells, by row and column from 0."""
+"""Texts of cells that are errors, or formulas without a value, by row and column from 0."""
 
 
 class Refused(Exception):
@@ -55,6 +66,8 @@ class Package:
     archive: zipfile.ZipFile
     sheets: dict[str, str]
     """Part of each worksheet, by the sheet's name."""
+    from_1904: bool = False
+    """Whether days are counted from 1904."""
 
     @classmethod
     def of(cls, stream: BinaryIO) -> Self:
@@ -66,17 +79,18 @@ class Package:
         try:
             archive = zipfile.ZipFile(stream)
             _require_small(archive)
-            return cls(archive, _sheets(archive))
+            return cls(archive, _sheets(archive), _from_1904(archive))
         except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError, RuntimeError, *DAMAGE):
             raise Refused("not an xlsx workbook, or damaged") from None
 
     def errors(self, sheet: str) -> Errors:
-        """The error cells of a sheet.
+        """The cells of a sheet that are errors, and the formulas that have no value.
 
         Raises:
-            Refused: the sheet spans too much, or it is damaged.
+            Refused: the sheet spans too much, has very many formulas without a value, or is damaged.
         """
         found: Errors = {}
+        formulas = 0
         columns: set[bytes] = set()
         last = 0
         with self.archive.open(self.sheets[sheet]) as part:
@@ -91,6 +105,15 @@ class Package:
                 if b't="e"' in piece:
                     for column, row, text in _ERROR.findall(piece):
                         found[int(row) - 1, _number(column) - 1] = text.decode("utf-8", "replace")
+                if _FORMULA.search(piece):
+                    places = _UNCALCULATED.findall(piece)
+                    formulas += len(places)
+                    if formulas > MOST_UNCALCULATED:
+                        raise Refused(
+                            f"more than {MOST_UNCALCULATED:,} cells of a sheet are formulas that were never calculated;"
+                            " open the workbook in Excel or LibreOffice and save it"
+                        )
+                    found |= {(int(row) - 1, _number(column) - 1): UNCALCULATED for column, row in places}
         return found
 
 
@@ -129,6 +152,11 @@ def _sheets(archive: zipfile.ZipFile) -> dict[str, str]:
             if part in names and "/worksheets/" in f"/{part}":
                 found[item.get("name", "")] = part
     return found
+
+
+def _from_1904(archive: zipfile.ZipFile) -> bool:
+    settings = _tree(archive, "xl/workbook.xml").iter()
+    return any(item.tag.endswith("}workbookPr") and item.get("date1904") in ("1", "true") for item in settings)
 
 
 def _tree(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:

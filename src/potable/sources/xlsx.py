@@ -2,7 +2,8 @@
 
 Numbers are the shortest decimal text that means them (`12345`, never `12345.0`), dates and times ISO 8601 in
 both of Excel's calendars, booleans true and false; an error cell is its own text (`#N/A`), so a number column
-keeps it in `_unparsed` unless the contract calls it nothing. Rows without a value are not records.
+keeps it in `_unparsed` unless the contract calls it nothing. A number in a column of days or moments counts days as
+Excel does. A formula that was never calculated has no value, which is said. Rows without a value are not records.
 """
 
 from __future__ import annotations
@@ -15,25 +16,37 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, field_validator
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
 from potable.sources.base import Blob
 from potable.sources.files import DAMAGE, FileSource, FileTable, unreadable
 from potable.sources.originals import missing
-from potable.sources.typed import typed
-from potable.sources.workbook import LARGEST_PACKED, Errors, Package, Refused
+from potable.sources.serials import moment
+from potable.sources.typed import clean, convert, typed, with_lost
+from potable.sources.workbook import LARGEST_PACKED, UNCALCULATED, Errors, Package, Refused
+from potable.tables import Column
 
 _BATCH_ROWS = 8192
 _VIRTUAL = ("@object", "@sheet")
+_NEVER_CALCULATED = "a formula that was never calculated (open the workbook in Excel or LibreOffice and save it)"
 
 
 class XlsxTable(FileTable):
-    """A table in Excel workbooks (.xlsx, .xlsm); the path `@sheet` of a column is the name of the sheet."""
+    """A table in Excel workbooks (.xlsx, .xlsm); the path `@sheet` of a column is the name of the sheet.
+
+    A number in a column of type `date` or `timestamp` that its `format` cannot read counts days as the workbook
+    does (from 1900 or 1904): `43861` is 2020-01-31. Whole numbers from 1900 to 2100, which are rather years, and 60,
+    the 29 February 1900 that never was, are no days; texts never count. A formula that a program wrote and nobody
+    calculated has no value: its record goes to quarantine (`mistyped:gross: a formula that was never calculated …`),
+    its cell alone where `on_error: "null"` says so, and it is nothing where `null_values: ["#UNCALCULATED!"]` does.
+    Open the workbook in Excel or LibreOffice and save it.
+    """
 
     sheet: str | int = 1
     """Name of the sheet, or a pattern of names (`20*`, `*`) whose sheets belong together, or its number from 1."""
@@ -80,11 +93,14 @@ class XlsxSource(FileSource[XlsxTable]):
             places = _places(contract, sheet, blob)
             rows = sheet.records(contract.first_row)
             while part := list(islice(rows, _BATCH_ROWS)):
-                texts = {name: pa.array([row[place] for row in part], pa.string()) for name, place in places.items()}
+                texts, lost = dict[str, pa.StringArray](), dict[str, list[int]]()
                 for name, column in contract.columns.items():
                     if "@sheet" in column.paths(name):
                         texts[name] = pa.repeat(sheet.name, len(part))
-                yield typed(contract, texts, blob.name, first=done + 1, rows=len(part))
+                    elif name in places:
+                        texts[name], lost[name] = sheet.texts(column, [row[places[name]] for row in part])
+                made = typed(contract, texts, blob.name, first=done + 1, rows=len(part))
+                yield with_lost(contract, made, lost, UNCALCULATED, _NEVER_CALCULATED)
                 done += len(part)
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
@@ -93,9 +109,10 @@ class XlsxSource(FileSource[XlsxTable]):
         left = ordinal
         for sheet in _sheets(contract, blob):
             header = sheet.header(contract.header_rows)
-            for cells in sheet.records(contract.first_row):
+            for row in sheet.records(contract.first_row):
                 left -= 1
                 if left == 0:
+                    cells = [*map(_text, row)]
                     names = [*header, *[""] * (len(cells) - len(header))]
                     named = {
                         name if name and header.count(name) == 1 else f"#{number}": cell
@@ -120,10 +137,11 @@ class _Sheet:
     name: str
     sheet: CalamineSheet
     errors: Errors
+    from_1904: bool
 
     def header(self, rows: Sequence[int]) -> list[str]:
         """The name of each column; empty where there is none."""
-        grid = {row: cells for row, cells in enumerate(islice(self._rows(), max(rows) + 1))}
+        grid = {row: [*map(_text, cells)] for row, cells in enumerate(islice(self._rows(), max(rows) + 1))}
         parts = [[*(cell or "" for cell in grid.get(row, []))] for row in rows]
         for (top, left), (bottom, right) in self.sheet.merged_cell_ranges or ():
             text = grid.get(top, [])[left : left + 1]
@@ -135,21 +153,42 @@ class _Sheet:
         # a name that several rows share by a merged cell counts once
         return [" ".join(dict.fromkeys(filter(None, map(str.strip, column)))) for column in zip(*padded, strict=True)]
 
-    def records(self, first: int) -> Iterator[list[str | None]]:
+    def records(self, first: int) -> Iterator[list[Any]]:
         """The rows from `first` on that have a value."""
         for cells in islice(self._rows(), first, None):
-            if any(cell is not None for cell in cells):
+            if any(cell != "" for cell in cells):
                 yield cells
 
-    def _rows(self) -> Iterator[list[str | None]]:
+    def texts(self, column: Column, cells: Sequence[Any]) -> tuple[pa.StringArray, list[int]]:
+        """The texts of a column, and where formulas have no value that the contract does not call nothing."""
+        texts = [*map(_text, cells)]
+        lost: list[int] = []
+        if self.errors and UNCALCULATED not in column.null_values:
+            lost = [index for index, text in enumerate(texts) if text == UNCALCULATED]
+            for index in lost:
+                texts[index] = None
+        if column.type in ("date", "timestamp") and not column.extract:
+            plain = clean(column, pa.array(texts, pa.string()))
+            for index in pc.indices_nonzero(
+                pc.and_(pc.is_valid(plain), pc.is_null(convert(column, plain)))
+            ).to_pylist():
+                texts[index] = moment(cells[index], from_1904=self.from_1904) or texts[index]
+        return pa.array(texts, pa.string()), lost
+
+    def _rows(self) -> Iterator[list[Any]]:
         left = self.sheet.start[1] if self.sheet.start else 0
-        rows_with_errors = {row for row, _ in self.errors}
-        for row, cells in enumerate(self.sheet.iter_rows()):
-            texts = [*([None] * left), *map(_text, cells)]
-            if row in rows_with_errors:
-                for column, _ in enumerate(texts):
-                    texts[column] = self.errors.get((row, column), texts[column])
-            yield texts
+        odd: dict[int, dict[int, str]] = {}
+        for (row, column), text in self.errors.items():
+            odd.setdefault(row, {})[column] = text
+        # to calamine they are empty, so that it may end before them
+        width = max([left + self.sheet.width, *(column + 1 for _, column in self.errors)])
+        height = max([self.sheet.end[0] if self.sheet.end else -1, *odd]) + 1
+        for row, cells in enumerate(islice(chain(self.sheet.iter_rows(), repeat([])), height)):
+            found = [*([""] * left), *cells]
+            found += [""] * (width - len(found))
+            for column, text in odd.get(row, {}).items():
+                found[column] = text
+            yield found
 
 
 def _sheets(table: XlsxTable, blob: Blob) -> Iterator[_Sheet]:
@@ -173,7 +212,7 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[_Sheet]:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         for name in wanted:
             errors = package.errors(name)
-            yield _Sheet(name, workbook.get_sheet_by_name(name), errors)
+            yield _Sheet(name, workbook.get_sheet_by_name(name), errors, package.from_1904)
     except Refused as failure:
         raise unreadable(blob, failure.why) from None
     except (CalamineError, zipfile.BadZipFile, *DAMAGE) as failure:

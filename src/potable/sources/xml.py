@@ -1,8 +1,9 @@
 """XML exports, streamed: packed or plain, nested elements, attributes, namespaces, repeated children.
 
 Records are found by a path of local names (`/payroll/payslip`; prefixes are optional), values by paths
-below it (`employee/empNo`, `gross/@currency`, `@id`). A table of children (`/payroll/payslip/deduction`) takes
-values of the elements around them by paths from the root (`/payroll/payslip/empNo`) or upwards (`../empNo`).
+below it (`employee/empNo`, `gross/@currency`, `@id`; `.` is its own text). A table of children
+(`/payroll/payslip/deduction`) takes values of the elements around them by paths from the root
+(`/payroll/payslip/empNo`) or upwards (`../empNo`).
 `/payroll/@period` gives every record an attribute of the root; `#` is a position. A value is the element's own
 text. Reading is xml2arrow's; what it lets pass (cut documents, entities …) is found by `wellformed`.
 """
@@ -27,7 +28,18 @@ from potable.sources.elements import Above, Element, Positions
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.originals import xml_record
 from potable.sources.typed import typed
-from potable.sources.wellformed import ENTITY, REPEATED, Head, Malformed, Watched, bounded, check, first_records, head
+from potable.sources.wellformed import (
+    ENTITY,
+    REPEATED,
+    Head,
+    Malformed,
+    Watched,
+    bounded,
+    check,
+    first_records,
+    head,
+    repeated,
+)
 
 _NAME = r"[^\W\d][\w.-]*"
 _RECORD = re.compile(rf"(/{_NAME})+")
@@ -37,10 +49,10 @@ _VALUE = re.compile(rf"({_NAME}/)*@?{_NAME}|#")
 class XmlTable(FileTable):
     """A table of XML records.
 
-    A column's `path` is a path below the record (`gross/@currency`), below an element above it (`../empNo`,
-    `/payroll/payslip/empNo`), or an attribute of the root (`/payroll/@period`). `#` is the record's position, from 1,
-    under the innermost element above it that the table takes something from, in the document where it takes
-    nothing; `../#` or `/payroll/payslip/#` is the ordinal of an element above in the document.
+    A column's `path` is a path below the record (`gross/@currency`), `.` for the record's own text, a path below an
+    element above it (`../empNo`, `/payroll/payslip/empNo`), or an attribute of the root (`/payroll/@period`). `#` is
+    the record's position, from 1, under the innermost element above it that the table takes something from, in the
+    document where it takes nothing; `../#` or `/payroll/payslip/#` is the ordinal of an element above in the document.
     """
 
     record: str
@@ -62,7 +74,7 @@ class XmlTable(FileTable):
             for path in column.paths(name):
                 place = _from(record, path)
                 element = _element(record, place)
-                inside = element and _VALUE.fullmatch(place.removeprefix(f"{element}/"))
+                inside = place == record or (element and _VALUE.fullmatch(place.removeprefix(f"{element}/")))
                 if path != "@object" and not inside and not re.fullmatch(rf"/{re.escape(root)}/@{_NAME}", place):
                     raise ValueError(
                         f"column `{name}`: `{path}` is neither below the record (`gross/@currency`), nor a value of "
@@ -114,8 +126,26 @@ class XmlSource(FileSource[XmlTable]):
         others = [f"{other.removeprefix(record)[1:]}/" for other in self._records if other.startswith(f"{record}/")]
         # what is read as a table of its own is not new here, what lies elsewhere cannot be seen in a record
         mine = [path for path in found if not f"{path}/".startswith(tuple(others))]
-        elsewhere = (path for name, column in contract.columns.items() for path in column.paths(name))
-        return dict.fromkeys([*mine, *(path for path in elsewhere if path == "#" or path.startswith("../"))]).keys()
+        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
+        # an element around records of another table looks like a value where it has none of them
+        mine = [path for path in mine if path in declared or not any(other.startswith(f"{path}/") for other in others)]
+        return dict.fromkeys([*mine, *(path for path in declared if path == "#" or path.startswith("../"))]).keys()
+
+    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
+        """Elements that stand more than once in one record, where they are no records of a table."""
+        record = _local(self.tables[table].record)
+        try:
+            found = repeated(_opened(blob, head(decompressed(blob)), record), record)
+        except (Malformed, *DAMAGE):
+            return {}
+        return {path: {"record": made} for path in found if (made := f"{record}/{path}") not in self._records}
+
+    def around(self, table: str) -> tuple[str, str]:
+        """The table whose records are the innermost elements around those of `table`."""
+        record = _local(self.tables[table].record)
+        others = {_local(other.record): name for name, other in self.tables.items()}
+        above = max((other for other in others if record.startswith(f"{other}/")), key=len, default="")
+        return others.get(above, ""), "../" * (record.count("/") - above.count("/"))
 
     @property
     def _records(self) -> list[str]:
@@ -233,6 +263,8 @@ def _local(path: str) -> str:
 
 def _from(record: str, path: str) -> str:
     """`path` from the root, where it starts at `record`."""
+    if path == ".":
+        return record
     place = _local(path)
     while place.startswith("../") and record:
         record, place = record.rpartition("/")[0], place[3:]
@@ -242,6 +274,8 @@ def _from(record: str, path: str) -> str:
 def _element(record: str, place: str) -> str:
     """The innermost element, `record` or one above it below the root, that `place` is below; none is empty."""
     element = record
+    if place == record:
+        return record
     while element.count("/") > 1 and not place.startswith(f"{element}/"):
         element = element.rpartition("/")[0]
     # a record may be the root

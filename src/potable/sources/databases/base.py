@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from potable.errors import EnvironmentFailure
 
-NOT_NULL, INDEXED = "not null", "indexed"
-"""What a database promises of a column; an index counts where the column comes first in it."""
+KEY, NOT_NULL, INDEXED = "key", "not null", "indexed"
+"""What a database promises of a column; an index counts where the column comes first in it. The key is the primary
+one or, where there is none, the shortest unique one of columns that are never null."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Session(ABC):
         """What a failure of the driver means."""
 
     def promised(self, origin: Origin) -> dict[str, list[str]]:
-        """What the database promises of a table's columns (`NOT_NULL`, `INDEXED`), where it tells."""
+        """What the database promises of a table's columns, where it tells; those of `KEY` in its order."""
         return {}
 
     def cancel(self) -> bool:

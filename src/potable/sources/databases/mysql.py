@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from potable.errors import EnvironmentFailure, MissingExtra, did_you_mean
 from potable.sources.databases import base as why
 from potable.sources.databases import forms
-from potable.sources.databases.base import INDEXED, NOT_NULL, Found, Origin, Reason, Select, Session, listed
+from potable.sources.databases.base import INDEXED, KEY, NOT_NULL, Found, Origin, Reason, Select, Session, listed
 
 _ROWS = 5_000
 _START = (
@@ -115,8 +115,11 @@ class MysqlSession(Session):
         table = self.origin(origin).removesuffix(" AS q")
         with self.told(origin.name), self._result(f"SHOW COLUMNS FROM {table}") as cursor:
             rows = [(name, null, key) for name, _, null, key, *_ in cursor.fetchall()]
+        with self.told(origin.name), self._result(f"SHOW INDEX FROM {table}") as cursor:
+            indexes = cursor.fetchall()
         return listed(
             [
+                (KEY, _key(indexes)),
                 (NOT_NULL, [row for row in rows if row[1] == "NO"]),
                 # PRI also marks the later columns of a key
                 (INDEXED, [row for row in rows if row[2] in ("UNI", "MUL")]),
@@ -154,6 +157,17 @@ class MysqlSession(Session):
                 self._connection._force_close()
             cursor._result = None
             cursor.close()
+
+
+def _key(indexes: Sequence[Sequence[Any]]) -> list[tuple[str]]:
+    """Columns of the primary key, or of the shortest unique one without null, as SHOW INDEX tells them."""
+    unique: dict[str, list[str]] = {}
+    for _, repeats, name, _, column, _, _, begins, _, null, *_ in indexes:
+        if repeats == "0":
+            # of a text's first signs, or of an expression, there is no column
+            unique.setdefault(name, []).append(column or "" if begins is None and null != "YES" else "")
+    whole = [(name != "PRIMARY", len(columns), name) for name, columns in unique.items() if all(columns)]
+    return [(column,) for column in unique[min(whole)[2]]] if whole else []
 
 
 def _canonical(kind: tuple[int, ...], values: Sequence[Any]) -> forms.Texts:

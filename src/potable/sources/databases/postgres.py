@@ -16,7 +16,7 @@ import pyarrow as pa
 from potable.errors import MissingExtra
 from potable.sources.databases import base as why
 from potable.sources.databases import forms
-from potable.sources.databases.base import INDEXED, NOT_NULL, Found, Origin, Reason, Select, Session, listed
+from potable.sources.databases.base import INDEXED, KEY, NOT_NULL, Found, Origin, Reason, Select, Session, listed
 
 _BATCH_BYTES = 4 << 20
 _SETTINGS = {
@@ -31,6 +31,20 @@ _TEXTS = ("text", "varchar", "bpchar", "name")
 _ARRAYS_AS_JSON = ("_int2", "_int4", "_int8", "_float4", "_float8", "_bool", "_json", "_jsonb")
 """Arrays whose items JSON writes as they are; items of other types are texts."""
 
+_KEY = """
+    FROM (
+        SELECT i.indrelid, i.indkey, i.indnkeyatts FROM pg_index i
+        WHERE i.indrelid = to_regclass('{table}') AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+        AND NOT EXISTS (
+            SELECT 1 FROM generate_series(0, i.indnkeyatts - 1) n
+            LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n] AND a.attnotnull
+            WHERE a.attnum IS NULL
+        )
+        ORDER BY NOT i.indisprimary, i.indnkeyatts, i.indexrelid LIMIT 1
+    ) k
+    CROSS JOIN generate_series(0, k.indnkeyatts - 1) n
+    JOIN pg_attribute a ON a.attrelid = k.indrelid AND a.attnum = k.indkey[n] ORDER BY n"""
+"""Columns of the primary key, or of the shortest unique one without null; an expression has no column."""
 _STATES = {
     "28": why.REFUSED,
     "3D": why.NO_DATABASE,
@@ -126,7 +140,11 @@ class PostgresSession(Session):
         index = (
             "SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum AND i.indpred IS NULL"
         )
-        about = {NOT_NULL: f"{of} AND a.attnotnull", INDEXED: f"{of} AND EXISTS ({index})"}
+        about = {
+            KEY: _KEY.format(table=table),
+            NOT_NULL: f"{of} AND a.attnotnull",
+            INDEXED: f"{of} AND EXISTS ({index})",
+        }
         with self.told(origin.name), self._cursor() as cursor:
             found = []
             for word, rest in about.items():

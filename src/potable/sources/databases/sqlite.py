@@ -9,11 +9,13 @@ import sqlite3
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from potable.sources.databases.base import (
     INDEXED,
+    KEY,
     NOT_NULL,
     Found,
     Origin,
@@ -26,6 +28,15 @@ from potable.sources.databases.base import (
 from potable.sources.databases.forms import batch, texts
 
 _ROWS = 5_000
+_COLUMNS = "SELECT name FROM pragma_table_info(:table)"
+_INDEXES = "FROM pragma_index_list(:table) l, pragma_index_info(l.name) i"
+_UNIQUE = f"""
+    SELECT i.name {_INDEXES} WHERE l.name = (
+        SELECT l.name {_INDEXES} LEFT JOIN pragma_table_info(:table) c ON c.name = i.name
+        WHERE l."unique" AND NOT l.partial GROUP BY l.name
+        HAVING min(coalesce(c."notnull", 0)) ORDER BY count(*), l.name LIMIT 1
+    ) ORDER BY i.seqno"""
+"""Columns of the shortest unique key without null."""
 
 
 class SqliteSession(Session):
@@ -51,13 +62,19 @@ class SqliteSession(Session):
                 yield batch(names, map(texts, zip(*rows, strict=True)))
 
     def promised(self, origin: Origin) -> dict[str, list[str]]:
-        about = {
-            NOT_NULL: 'SELECT name FROM pragma_table_info(?) WHERE "notnull" OR pk',
-            INDEXED: "SELECT i.name FROM pragma_index_list(?) l, pragma_index_info(l.name) i WHERE i.seqno = 0",
-        }
-        table = origin.table.rpartition(".")[2]
+        about = {"table": origin.table.rpartition(".")[2]}
+
+        def asked(query: str) -> list[Any]:
+            return self._connection.execute(query, about).fetchall()
+
         with self.told(origin.name):
-            return listed((word, self._connection.execute(query, [table])) for word, query in about.items())
+            return listed(
+                [
+                    (KEY, asked(f"{_COLUMNS} WHERE pk ORDER BY pk") or asked(_UNIQUE)),
+                    (NOT_NULL, asked(f'{_COLUMNS} WHERE "notnull" OR pk')),
+                    (INDEXED, asked(f"SELECT i.name {_INDEXES} WHERE i.seqno = 0 AND i.name IS NOT NULL")),
+                ]
+            )
 
     def reason(self, failure: Exception) -> Reason:
         # of these words it is known that they name tables and columns only

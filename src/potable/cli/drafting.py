@@ -1,0 +1,142 @@
+"""The lines of a first contract for one table: a type, a category and promises for each column, with the evidence.
+
+Types and promises come from `sources.suggest`, categories from `privacy.classify`; nothing is declared
+harmless. What is read for it, and the file around it, is the business of `discovering`.
+
+Entry: `drafted`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from potable.privacy.categories import FREE_TEXT, is_direct
+from potable.privacy.classify import Guess, classified
+from potable.sources.databases.base import KEY
+from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records, suggested
+
+_SAMPLE = 500
+"""Values a category is told from."""
+
+
+def drafted(
+    columns: Mapping[str, str],
+    rows: pa.Table,
+    promised: Mapping[str, Sequence[str]],
+    *,
+    words: bool,
+    own: tuple[Sequence[str], str] = ((), ""),
+) -> tuple[dict[str, Any], list[str]]:
+    """Facts about a table, and the lines of its contract.
+
+    Args:
+        columns: paths by column.
+        rows: the records, as texts.
+        promised: what its system says of its columns, by path.
+        words: whether the words of small sets are quoted, where the column is no identifier and no text.
+        own: what tells its records apart by where they lie, and why.
+    """
+    columns = {name: path for name, path in columns.items() if name in rows.schema.names}
+    texts = {name: rows[name].combine_chunks() for name in columns}
+    hints = _hints(texts, {name: promised.get(path, ()) for name, path in columns.items()})
+    guesses = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
+    dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
+    declared = _declared_key(columns, promised), "the key of the table in its database"
+    seen = _key(texts, hints, guesses, dated), f"tells all {rows.num_rows:,} records apart"
+    unique, why = next((found for found in (declared, own) if found[0]), seen)
+    lines = ["columns:"]
+    lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
+    lines += [f"unique: [{', '.join(unique)}]  # {why}"] if unique else []
+    if not any(guess.key for guess in guesses.values()):
+        lines += ["# key: which column tells who a record is about? without one its records belong to nobody"]
+    if dated:
+        lines += [f"# time: when it happened, known: when it became known; of {', '.join(dated)}"]
+    open_words = [name for name, guess in guesses.items() if words and quotable(guess)]
+    if checks := list(_checks(hints, open_words)):
+        lines += ["checks:", *(f"  - {check}" for check in checks)]
+    facts = {name: _fact(path, hints[name], guesses[name]) for name, path in columns.items()}
+    return {"rows": rows.num_rows, "columns": facts, "unique": unique}, lines
+
+
+def _fact(path: str, hint: Suggestion, guess: Guess) -> dict[str, Any]:
+    return {
+        "path": path,
+        "type": hint.type,
+        "format": hint.format,
+        "decimal": hint.decimal,
+        "required": hint.required,
+        "category": guess.category,
+        "key": guess.key,
+    }
+
+
+def _key(
+    texts: Mapping[str, pa.StringArray],
+    hints: Mapping[str, Suggestion],
+    guesses: Mapping[str, Guess],
+    dated: Sequence[str],
+) -> tuple[str, ...]:
+    """The columns that tell the records apart which were read."""
+    keyed = [name for name, guess in guesses.items() if guess.key]
+    numbered = [name for name in texts if name not in keyed and numbers_records(name)]
+    told = {
+        name: values for name, values in texts.items() if guesses[name].may_be_key and not is_amount(hints[name].type)
+    }
+    return keys(told, *([name for name in names if name in told] for names in ([*numbered, *keyed], dated)))
+
+
+def _hints(texts: Mapping[str, pa.StringArray], promised: Mapping[str, Sequence[str]]) -> dict[str, Suggestion]:
+    """What the columns may be declared as."""
+    hints = {name: suggested(values, promised[name]) for name, values in texts.items()}
+    if all(hint.decimal == "." for hint in hints.values()):
+        return hints
+    return {name: suggested(values, promised[name], commas=True) for name, values in texts.items()}
+
+
+def _declared_key(columns: Mapping[str, str], promised: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The key that the system itself says the table has; none where a column of it is not read."""
+    names = {path: name for name, path in columns.items()}
+    key = [names.get(path) for path, words in promised.items() if KEY in words]
+    return tuple(name for name in key if name) if all(key) else ()
+
+
+def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[str]:
+    parts = [f"path: {quoted(path)}"] if path != name else []
+    parts.append(f"type: {quoted(hint.type)}")
+    parts += [f"format: {quoted(hint.format)}"] if hint.format else []
+    parts += [f'decimal: "{hint.decimal}"'] if hint.decimal == "," else []
+    parts += ["required: true"] if hint.required else []
+    parts += [f"key: {guess.key}"] if guess.key else []
+    parts += [f"category: {guess.category}"] if guess.category else []
+    why = f"; {guess.category or guess.key} by {guess.why}" if guess.why else "; category: decide"
+    yield f"{name}: {{{', '.join(parts)}}}  # {hint.evidence}{why}"
+
+
+def quotable(guess: Guess) -> bool:
+    """Whether words of a column that looks like this may be quoted."""
+    return not guess.key and guess.category != FREE_TEXT and not is_direct(guess.category)
+
+
+def _checks(hints: Mapping[str, Suggestion], shared: Collection[str]) -> Iterator[str]:
+    for name, hint in hints.items():
+        if hint.at_least_zero:
+            yield f"expect_column_values_to_be_between: {{column: {name}, min_value: 0}}"
+        if hint.words and name in shared:
+            words = ", ".join(map(quoted, hint.words))
+            yield f"expect_column_values_to_be_in_set: {{column: {name}, value_set: [{words}]}}"
+
+
+def quoted(text: str) -> str:
+    """`text` as a YAML scalar inside brackets."""
+    if re.fullmatch(r"[A-Za-z][\w./-]*( [A-Za-z][\w./-]*)*", text, re.ASCII) and text.lower() not in _WORDS:
+        return text
+    if '"' in text and text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
