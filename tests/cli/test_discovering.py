@@ -225,6 +225,22 @@ def test_a_document_around_its_records_is_no_table(project: Path) -> None:
     assert cells(project, "travel", "trips")[0] == 0
 
 
+def test_records_of_a_file_per_person_take_its_key(project: Path) -> None:
+    slips = [{"month": f"2020-{month:02d}-01", "gross": month} for month in range(1, 13)]
+    (project / "people").mkdir()
+    for n in range(4):
+        person = {"emp_no": f"E{n:04d}", "born": "1980-01-01", "payslips": slips}
+        (project / "people" / f"{n}.json").write_text(json.dumps(person, indent=1))
+    (project / "sources" / "people.yaml").write_text("source: people\ntype: json\npath: people\n")
+    assert discover(project, "--write", source="people").exit_code == 0
+    tables = YAML(typ="safe").load((project / "sources" / "people.yaml").read_text())["tables"]
+    assert list(tables) == ["people", "payslips"]
+    assert tables["payslips"]["columns"]["emp_no"]["path"] == "../emp_no"
+    found = preview(one_source(project, "people"), base=project, rows=1000)["payslips"].rows
+    keys = found["emp_no"].value_counts().to_pylist()
+    assert [(key["values"], key["counts"]) for key in keys] == [(f"E{n:04d}", 12) for n in range(4)]
+
+
 def test_a_table_inside_another_is_known_by_its_place_only_where_the_other_is(project: Path) -> None:
     data = "\n".join(json.dumps({"note": "x", "legs": [{"to": f"C{n}"}, {"id": n}]}) for n in range(30))
     tables = travel(project, data)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
-from potable.sources import json as module
+from potable.sources import jsonreading as module
 from potable.sources import jsonsplit
 from potable.sources.json import JsonSource
 from potable.sources.jsonshape import is_utf8
@@ -270,6 +270,41 @@ def test_lists_inside_records_are_tables_of_their_own(tmp_path: Path, data: str)
 def test_a_path_out_of_the_outermost_list_is_refused(tmp_path: Path) -> None:
     made = source({"x": {"path": "../id"}})
     assert "out of the outermost list" in refusal(made, blob(tmp_path, b'[{"id":1}]'))
+
+
+@pytest.mark.parametrize("around", [{"emp_no": "E1"}, {"meta": {"lists": [[1]]}, "emp_no": "E1", "more": [{"no": 7}]}])
+def test_records_of_a_document_take_values_from_around_their_list(tmp_path: Path, around: dict[str, Any]) -> None:
+    slips = [{"no": 1, "lines": [{"kind": "a"}, {"kind": "b"}]}, {"no": 2}, 3, {"no": 4, "lines": [{"kind": "c"}]}]
+    data = json.dumps({**around, "pay": {"slips": slips}, "last": None}, indent=1).encode()
+    columns = {"no": {}, "emp_no": {"path": "../emp_no"}, "file": {"path": "../#"}, "at": {"path": "#"}}
+    made = source(columns, records="pay.slips")
+    rows = parsed(made, blob(tmp_path, data))
+    found = [row for row in values(rows, "_row", "no", "emp_no", "file", "at") if row[1]]
+    assert found == [(1, "1", "E1", "1", "1"), (2, "2", "E1", "1", "2"), (4, "4", "E1", "1", "4")]
+    assert json.loads(made.record("t", blob(tmp_path, data), 4)) == slips[3]
+    inner = source({"kind": {}, "no": {"path": "../no"}, "emp_no": {"path": "../../emp_no"}}, records="pay.slips.lines")
+    rows = parsed(inner, blob(tmp_path, data))
+    assert values(rows, "kind", "no", "emp_no") == [("a", "1", "E1"), ("b", "1", "E1"), ("c", "4", "E1")]
+    # what stays inside the list is read piece by piece, as long as the document may be
+    inner = source({"kind": {}, "no": {"path": "../no"}}, records="pay.slips.lines")
+    assert values(parsed(inner, blob(tmp_path, data)), "kind", "no") == [("a", "1"), ("b", "1"), ("c", "4")]
+
+
+def test_a_document_too_long_to_be_held_is_refused_where_its_records_need_it(tmp_path: Path) -> None:
+    data = json.dumps({"emp_no": "E1", "pad": "x" * (17 << 20), "slips": [{"no": 1}]}).encode()
+    assert values(parsed(source({"no": {}}, records="slips"), blob(tmp_path, data)), "no") == ["1"]
+    made = source({"no": {}, "emp_no": {"path": "../emp_no"}}, records="slips")
+    assert "longer than 16 MiB" in refusal(made, blob(tmp_path, data))
+
+
+def test_a_document_cut_short_is_refused_where_its_records_need_it(tmp_path: Path) -> None:
+    made = source({"no": {}, "emp_no": {"path": "../emp_no"}}, records="slips")
+    for data in (
+        b'{"emp_no": 1, "slips": [{"no": 1}, {"no"',
+        b'{"emp_no": 1, "slips": [{"no": 1}]} x',
+        b'{"emp_no": 1}',
+    ):
+        assert refusal(made, blob(tmp_path, data))
 
 
 def test_the_rest_is_kept_as_one_column(tmp_path: Path) -> None:

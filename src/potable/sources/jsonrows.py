@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from potable.sources.jsonsplit import Malformed
-from potable.sources.jsontext import canonical, text, whole
+from potable.sources.jsontext import canonical, decode, text, whole
 from potable.sources.keypaths import joined, steps
 
 SIGNS = "@#/"
@@ -65,6 +65,23 @@ def below(value: Any, left: tuple[str, ...], above: Row | None, numbers: Counter
             return
     if value is not None:
         yield from below(value, (), here, numbers, 1)
+
+
+def depth_of(piece: bytes, left: tuple[str, ...]) -> int:
+    """How many records lie around those at the steps `left` below a piece; 0 where there is none."""
+    try:
+        row = next(below(decode(piece), left, None, Counter()), None)
+    except ValueError:
+        return 0
+    depth = 0
+    while row and row.above:
+        row, depth = row.above, depth + 1
+    return depth
+
+
+def ups_of(path: str) -> int:
+    """How many records further out a path leads."""
+    return 1 + ups_of(path[3:]) if path.startswith("../") else 0
 
 
 def value_at(row: Row, path: str) -> Any:

@@ -1,0 +1,237 @@
+"""One object of JSON on its way to typed batches: cut into pieces, read quickly where records look alike.
+
+What a table declares is in `json`; how bytes are cut and what a record means is that of `jsonsplit` and `jsonrows`.
+
+Entry: `Reading`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from potable.sources.base import Blob
+from potable.sources.encodings import UTF16, Utf8, normal
+from potable.sources.files import DAMAGE, decompressed, unreadable
+from potable.sources.jsonrows import Row, below, column_texts, depth_of, rest_texts, ups_of
+from potable.sources.jsonshape import Shape, Unlike
+from potable.sources.jsonsplit import LONGEST, Malformed, is_lines, lines, pieces
+from potable.sources.jsontext import Refused, canonical, decode, whole
+from potable.sources.typed import typed_at, untyped
+
+if TYPE_CHECKING:
+    from potable.sources.json import JsonTable
+
+_BOM = b"\xef\xbb\xbf"
+_SAMPLE = 64
+_WORTH_A_SHAPE = 256
+"""Records in a block from which the fast way is quicker."""
+_MOST_SHAPES = 6
+Damaged = tuple[int, str, str]
+"""A record that cannot be read: its number, its text, and why."""
+
+
+@dataclass
+class Reading:
+    """One object on its way to batches of one table."""
+
+    table: JsonTable
+    blob: Blob
+    numbers: Counter[int] = field(default_factory=Counter)
+    """Records met so far, by how many steps of the path are left at them."""
+    samples: list[Any] = field(default_factory=list)
+    shape: Shape | None = None
+    shapes: int = 0
+
+    @property
+    def done(self) -> int:
+        """Records of the table so far."""
+        return self.numbers[0]
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Typed batches of all records."""
+        for block, left, strict in self._blocks():
+            if left or not self._plain or len(block) < _WORTH_A_SHAPE:
+                yield from self._read(block, left, strict=strict)
+            else:
+                yield from self._quickly(block, strict=strict)
+
+    def rows(self, damaged: list[Damaged]) -> Iterator[Row]:
+        """All records that can be read, one by one; the others go to `damaged`."""
+        for block, left, strict in self._blocks():
+            for piece in block:
+                yield from self._rows(piece, left, strict=strict, damaged=damaged)
+
+    def original(self, ordinal: int) -> bytes | None:
+        """The record with that number; None when there are fewer."""
+        for block, left, strict in self._blocks():
+            if not left and ordinal > self.done + len(block):
+                self.numbers[0] += len(block)
+                continue
+            for piece in block:
+                damaged: list[Damaged] = []
+                rows = {row.number: row.value for row in self._rows(piece, left, strict=strict, damaged=damaged)}
+                if ordinal in rows:
+                    return piece.strip() if not left else (whole(canonical(rows[ordinal])) or "").encode()
+                if found := next((text for number, text, _ in damaged if number == ordinal), None):
+                    return piece.strip() if not left else found.encode()
+        return None
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Make what goes wrong with the file a refusal that says after which record.
+
+        Raises:
+            DataError: D007.
+        """
+        try:
+            yield
+        except Malformed as failure:
+            raise unreadable(self.blob, failure.why, row=self.done) from None
+        except (UnicodeDecodeError, *DAMAGE) as failure:
+            why = f"it is damaged or not in its encoding ({type(failure).__name__})"
+            raise unreadable(self.blob, why, row=self.done) from None
+
+    def _blocks(self) -> Iterator[tuple[list[bytes], tuple[str, ...], bool]]:
+        """Pieces of the file, the steps left below them, and whether one that is no JSON ruins the file."""
+        steps = self.table.steps
+        form = self.table.format
+        if form == "lines" or (form == "auto" and is_lines(self._open(), whole=not steps)):
+            with self._open() as stream:
+                yield from ((block, steps, False) for block in lines(stream))
+        elif self._leads_out():
+            yield [self._whole()], steps, True
+        elif form == "document" or self._has_content():
+            with self._open() as stream:
+                yield from ((block, steps[taken:], True) for block, taken in pieces(stream, steps))
+
+    def _leads_out(self) -> bool:
+        """Whether a column takes a value of the document around the list that holds its records."""
+        ups, steps = max(map(ups_of, self.table.paths), default=0), self.table.steps
+        if not ups or not steps or not self._has_content():
+            return False
+        with self._open() as stream:
+            some, taken = next((part for part in pieces(stream, steps) if part[0]), ([], 0))
+        # a document that is a list itself has nothing around it
+        return taken > 0 and ups > max(depth_of(piece, steps[taken:]) for piece in some[:_SAMPLE])
+
+    def _whole(self) -> bytes:
+        """The document, held in memory."""
+        with self._open() as stream:
+            data = stream.read(LONGEST + 1)
+        if len(data) > LONGEST:
+            raise Malformed(
+                f"a column's path leads to the document around its records, which is longer than {LONGEST >> 20} MiB"
+            )
+        return data
+
+    def _open(self) -> BinaryIO:
+        """The content as UTF-8, or what is meant to be."""
+        with decompressed(self.blob) as peek:
+            start = peek.read(3)
+        encoding = "utf-16" if start.startswith(UTF16) else normal(self.table.encoding)
+        stream = decompressed(self.blob)
+        if encoding != "utf-8-sig":
+            return Utf8(stream, encoding)  # type: ignore[return-value]
+        if start == _BOM:
+            stream.read(3)
+        return stream
+
+    def _has_content(self) -> bool:
+        with self._open() as stream:
+            return any(not chunk.isspace() for chunk in iter(lambda: stream.read(1 << 16), b""))
+
+    @property
+    def _plain(self) -> bool:
+        """Whether all values wanted lie inside the record."""
+        return not any(path.startswith(".") or path in ("@rest", "#") for path in self.table.paths)
+
+    def _quickly(self, block: list[bytes], *, strict: bool) -> Iterator[pa.RecordBatch]:
+        """Batches of records that are pieces themselves, most of which look alike."""
+        first = self.done
+        if self.shape is None:
+            self._learn(block)
+        try:
+            if self.shape is None:
+                raise Unlike
+            texts, unlike = self.shape.texts(b"\n".join(block), block)
+        except Unlike:
+            texts, unlike = {}, list(range(len(block)))
+        if 8 * len(unlike) > len(block):
+            self._learn([block[index] for index in unlike])
+        alike = np.delete(np.arange(first + 1, first + 1 + len(block), dtype=np.int64), unlike)
+        if len(alike):
+            columns = {
+                name: pc.coalesce(*found)
+                for name, column in self.table.columns.items()
+                if (found := [texts[path] for path in column.paths(name) if path in texts])
+            }
+            yield typed_at(self.table, columns, self.blob.name, pa.array(alike))
+        if unlike:
+            numbers = [first + index for index in unlike]
+            yield from self._read([block[index] for index in unlike], (), strict=strict, before=numbers)
+        self.numbers[0] = first + len(block)
+
+    def _learn(self, block: Sequence[bytes]) -> None:
+        """Look at some records for the shape of all."""
+        if self.shapes >= _MOST_SHAPES:
+            return
+        self.shapes += 1
+        for piece in block[:_SAMPLE]:
+            try:
+                self.samples.append(decode(piece))
+            except ValueError:
+                continue
+        self.shape = Shape.of(self.samples, self.table.paths)
+
+    def _read(
+        self, block: Sequence[bytes], left: tuple[str, ...], *, strict: bool, before: Sequence[int] = ()
+    ) -> Iterator[pa.RecordBatch]:
+        """Batches of records read one by one; `before` numbers what stands before each, if they are not in a row."""
+        rows: list[Row] = []
+        damaged: list[Damaged] = []
+        for index, piece in enumerate(block):
+            if before:
+                self.numbers[0] = before[index]
+            rows += self._rows(piece, left, strict=strict, damaged=damaged)
+        if rows:
+            yield batch_of(self.table, rows, self.blob.name)
+        yield from untyped_of(self.table, self.blob, damaged)
+
+    def _rows(self, piece: bytes, left: tuple[str, ...], *, strict: bool, damaged: list[Damaged]) -> Iterator[Row]:
+        """The records in a piece; those that cannot be read go to `damaged`."""
+        try:
+            value = decode(piece)
+        except ValueError as failure:
+            if strict and not isinstance(failure, Refused):
+                raise Malformed("not well-formed JSON") from None
+            self.numbers.update(range(len(left) + 1))
+            damaged.append((self.done, piece.decode("utf-8", "backslashreplace"), self.table.why(failure)))
+            return
+        for row in below(value, left, None, self.numbers):
+            if type(row.value) is dict or "." in self.table.paths:
+                yield row
+            else:
+                damaged.append((row.number, whole(canonical(row.value)) or "", "no object"))
+
+
+def batch_of(table: JsonTable, rows: Sequence[Row], names: str | pa.StringArray) -> pa.RecordBatch:
+    """Records as typed rows."""
+    texts = {name: column_texts(rows, declared.paths(name)) for name, declared in table.columns.items()}
+    if "@rest" in table.paths:
+        left = rest_texts(rows, table.paths)
+        texts |= {name: left for name, column in table.columns.items() if "@rest" in column.paths(name)}
+    return typed_at(table, texts, names, pa.array([row.number for row in rows], pa.int64()))
+
+
+def untyped_of(table: JsonTable, blob: Blob, damaged: Sequence[Damaged]) -> Iterator[pa.RecordBatch]:
+    """Rows of what cannot be read."""
+    if damaged:
+        yield untyped(table, blob.name, *zip(*damaged, strict=True))
