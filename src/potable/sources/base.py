@@ -8,6 +8,7 @@ one table). Landing, hashing, typing, retries of a run and quarantine are not it
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -93,7 +94,10 @@ class Landed:
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Landed:
         """The object a batch entry describes."""
-        return cls(**{**entry, "tables": _same(tuple(entry["tables"])), "skip": tuple(entry.get("skip", ()))})
+        # thousands lie in one pack
+        path = sys.intern(entry["path"]) if "at" in entry else entry["path"]
+        tables = _same(tuple(entry["tables"]))
+        return cls(**{**entry, "path": path, "tables": tables, "skip": tuple(entry.get("skip", ()))})
 
     def to_entry(self) -> dict[str, Any]:
         """The object as a batch entry describes it."""
