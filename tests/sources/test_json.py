@@ -297,6 +297,14 @@ def test_a_document_too_long_to_be_held_is_refused_where_its_records_need_it(tmp
     assert "longer than 16 MiB" in refusal(made, blob(tmp_path, data))
 
 
+def test_a_long_document_whose_first_records_hold_none_is_still_read_piece_by_piece(tmp_path: Path) -> None:
+    people: list[dict[str, Any]] = [{"id": n, "lines": []} for n in range(200)]
+    people += [{"id": 200, "pad": "x" * (9 << 20)}, {"id": 201, "pad": "x" * (9 << 20), "lines": [{"kind": "a"}]}]
+    made = source({"kind": {}, "id": {"path": "../id"}}, records="people.lines")
+    rows = parsed(made, blob(tmp_path, json.dumps({"people": people}).encode()))
+    assert values(rows, "kind", "id") == [("a", "201")]
+
+
 def test_a_document_cut_short_is_refused_where_its_records_need_it(tmp_path: Path) -> None:
     made = source({"no": {}, "emp_no": {"path": "../emp_no"}}, records="slips")
     for data in (

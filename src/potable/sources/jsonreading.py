@@ -118,9 +118,12 @@ class Reading:
         if not ups or not steps or not self._has_content():
             return False
         with self._open() as stream:
-            some, taken = next((part for part in pieces(stream, steps) if part[0]), ([], 0))
-        # a document that is a list itself has nothing around it
-        return taken > 0 and ups > max(depth_of(piece, steps[taken:]) for piece in some[:_SAMPLE])
+            for some, taken in pieces(stream, steps):
+                depths = [depth for piece in some if (depth := depth_of(piece, steps[taken:])) is not None]
+                if depths:
+                    # a document that is a list itself has nothing around it
+                    return taken > 0 and ups > max(depths)
+        return False
 
     def _whole(self) -> bytes:
         """The document, held in memory."""

@@ -67,14 +67,16 @@ def below(value: Any, left: tuple[str, ...], above: Row | None, numbers: Counter
         yield from below(value, (), here, numbers, 1)
 
 
-def depth_of(piece: bytes, left: tuple[str, ...]) -> int:
-    """How many records lie around those at the steps `left` below a piece; 0 where there is none."""
+def depth_of(piece: bytes, left: tuple[str, ...]) -> int | None:
+    """How many records lie around those at the steps `left` below a piece; None where there is none."""
     try:
         row = next(below(decode(piece), left, None, Counter()), None)
     except ValueError:
-        return 0
+        return None
+    if row is None:
+        return None
     depth = 0
-    while row and row.above:
+    while row.above:
         row, depth = row.above, depth + 1
     return depth
 
