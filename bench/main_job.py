@@ -226,9 +226,10 @@ def _show(result: dict[str, Any]) -> Iterable[str]:
         f"{raw['bytes'] / 1e6:,.0f} MB as received, {raw['files']:,} objects"
     )
     for verb in VERBS:
-        seconds = sum(step["seconds"] for step in record["steps"] if step["verb"] == verb)
+        steps = [step for step in record["steps"] if step["verb"] == verb]
+        seconds, held = sum(step["seconds"] for step in steps), max(step["memory"] for step in steps)
         note = "  (sources side by side, added up)" if verb == "ingest" else ""
-        print(f"  {verb:<10} {seconds:8.1f} s  {seconds / record['seconds']:5.0%}{note}")
+        print(f"  {verb:<10} {seconds:8.1f} s  {seconds / record['seconds']:5.0%}  {held / 2**20:6,.0f} MB{note}")
     formats = ", ".join(f"{name} {seconds:.1f}" for name, seconds in result["plain"].items())
     ratio, memory = record["seconds"] / plain, record["peak_memory"] / record["memory"]
     print(f"  whole run  {record['seconds']:8.1f} s  = {ratio:.1f} x one plain parse (aim {LIMIT_RATIO:.0f})")
@@ -236,8 +237,9 @@ def _show(result: dict[str, Any]) -> Iterable[str]:
     print(f"  run again, nothing new: {result['again']:.1f} s")
     if result["shuffle"] is not None:
         print(f"  shuffled {result['shuffle'] / 1e6:,.1f} MB")
+    most = max(record["steps"], key=lambda step: step["memory"])["step"]
     peak = f"{record['peak_memory'] / 2**20:,.0f} MB = {memory:.2f} of the setting"
-    print(f"  peak memory {peak} (limit {LIMIT_MEMORY})\n", flush=True)
+    print(f"  peak memory {peak}, in `{most}` (limit {LIMIT_MEMORY})\n", flush=True)
     if memory > LIMIT_MEMORY:
         yield f"{record['engine']}: peak memory is {memory:.2f} of the setting at {result['employees']:,} employees"
 

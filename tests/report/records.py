@@ -181,15 +181,15 @@ def bias():
 
 def steps():
     draw = random.Random(7)
-    done = [StepRecord("ingest", f"ingest {source}", "skipped" if source == "lms" else "done", "3f" * 16, draw.uniform(0.2, 2.4), 0, 0, 0, size) for source, size in _BYTES.items()]
+    done = [StepRecord("ingest", f"ingest {source}", "skipped" if source == "lms" else "done", "3f" * 16, draw.uniform(0.2, 2.4), 0, 0, 0, size, 190 << 20) for source, size in _BYTES.items()]
     for verb in ("validate", "protect"):
         for name, (rows_in, away, _, _) in _TABLES.items():
             seconds = 0.2 + rows_in / 70_000 * draw.uniform(0.8, 1.3)
-            done.append(StepRecord(verb, f"{verb} {name}", "done", "9a" * 16, seconds, rows_in, rows_in - away, away, rows_in * 21))
+            done.append(StepRecord(verb, f"{verb} {name}", "done", "9a" * 16, seconds, rows_in, rows_in - away, away, rows_in * 21, (240 << 20) + rows_in * 900))
         if verb == "validate":
-            done.append(StepRecord("resolve", "resolve employee", "done", "41" * 16, 2.31, 0, 9_844, 0, 611_000))
-    done.append(StepRecord("build", "build employee_attrition", "done", "c0" * 16, 7.9, 301_000, 1_912, 0, 402_113))
-    done.append(StepRecord("publish", "publish employee_attrition", "done", "77" * 16, 1.44, 1_912, 1_912, 0, 1_004_551))
+            done.append(StepRecord("resolve", "resolve employee", "done", "41" * 16, 2.31, 0, 9_844, 0, 611_000, 402 << 20))
+    done.append(StepRecord("build", "build employee_attrition", "done", "c0" * 16, 7.9, 301_000, 1_912, 0, 402_113, 447 << 20))
+    done.append(StepRecord("publish", "publish employee_attrition", "done", "77" * 16, 1.44, 1_912, 1_912, 0, 1_004_551, 431 << 20))
     return tuple(done)
 
 
@@ -306,7 +306,7 @@ def enormous():
         {f"{long}_{place}": 1_000_000 * place for place in range(40)}, 5, 119_999_100, 23,
         health=(Finding("drift", "stop", f"{HOSTILE} {long}", long, "psi", 3.1, 0.1, 0.0, (HOSTILE, long * 2), (0.9, 0.1), (0.1, 0.9)),),
     )  # fmt: skip
-    step = StepRecord("protect", f"protect {wide}", "done", "ab" * 16, 5_112.0, 120_000_000, 119_999_100, 23, 1_100 << 20)
+    step = StepRecord("protect", f"protect {wide}", "done", "ab" * 16, 5_112.0, 120_000_000, 119_999_100, 23, 1_100 << 20, 3_900 << 20)
     wider = tuple(replace(feature, name=f"{feature.name}_{long}", description=f"{HOSTILE} {long * 3}", definition=f"latest({long * 2})") for feature in made.dataset.features)
     return replace(
         made,

@@ -69,6 +69,8 @@ class Spent:
     skipped: int
     rows: int
     bytes: int
+    memory: int
+    """Bytes the run held at most during any of them."""
     seconds: float
 
 
@@ -254,14 +256,15 @@ def categories(record: RunRecord) -> list[tuple[str, list[CategoryRecord]]]:
 
 
 def spent(record: RunRecord) -> list[Spent]:
-    """Steps, rows, bytes and seconds per verb, in pipeline order."""
+    """Steps, rows, bytes, memory and seconds per verb, in pipeline order."""
     return [_spent(verb, steps) for verb in VERBS if (steps := [step for step in record.steps if step.verb == verb])]
 
 
 def _spent(verb: str, steps: Sequence[StepRecord]) -> Spent:
     skipped = sum(step.state == "skipped" for step in steps)
     rows, written = sum(step.rows for step in steps), sum(step.bytes for step in steps)
-    return Spent(verb, len(steps), skipped, rows, written, sum(step.seconds for step in steps))
+    memory = max(step.memory for step in steps)
+    return Spent(verb, len(steps), skipped, rows, written, memory, sum(step.seconds for step in steps))
 
 
 def error_lines(error: Mapping[str, Any]) -> list[dict[str, Any]]:

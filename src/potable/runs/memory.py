@@ -1,8 +1,9 @@
-"""Memory a run uses: the most that all its processes held at one time."""
+"""Memory a run uses: the most that all its processes held at one time, in all and while a step ran."""
 
 from __future__ import annotations
 
 import threading
+from array import array
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -16,9 +17,22 @@ class PeakMemory:
     """Watches the resident memory of this process and its children while it is open."""
 
     def __init__(self) -> None:
-        self.peak = 0
+        self._seen = array("q")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    @property
+    def peak(self) -> int:
+        """Bytes held at most so far."""
+        return self.since(0)
+
+    def mark(self) -> int:
+        """A moment to ask `since` about: now."""
+        return len(self._seen)
+
+    def since(self, mark: int) -> int:
+        """Bytes held at most since a moment; what was held when it was marked counts."""
+        return max(self._seen[max(mark - 1, 0) :], default=0)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -33,7 +47,7 @@ class PeakMemory:
     def _watch(self) -> None:
         process = psutil.Process()
         while True:
-            self.peak = max(self.peak, resident(process))
+            self._seen.append(resident(process))
             if self._stop.wait(_EVERY):
                 return
 

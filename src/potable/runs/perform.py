@@ -17,6 +17,7 @@ from datetime import date
 from potable.engines.freed import give_back
 from potable.errors import DataError, EnvironmentFailure, PotableError
 from potable.runs import opened, restricted, since
+from potable.runs.memory import PeakMemory
 from potable.runs.plan import REFERENCES, Step
 from potable.runs.record import Event, Listener, State, StepRecord, Verb
 from potable.runs.workshop import Made, Workshop
@@ -44,6 +45,7 @@ class Running:
 
     shop: Workshop
     listener: Listener
+    watched: PeakMemory
     steps: list[StepRecord] = field(default_factory=list)
     today: date = date.min
     """The day it was started."""
@@ -89,7 +91,7 @@ def perform(running: Running, step: Step, *, make: bool, again: bool) -> None:
         EnvironmentFailure: E008, it may not be made and was not.
         DataError: D005, a finished one gave another result; else what the step raises.
     """
-    shop, begun = running.shop, time.monotonic()
+    shop, begun, mark = running.shop, time.monotonic(), running.watched.mark()
     store = step.store(shop.lake)
     manifest = find(store, step.folder)
     state: State = "skipped"
@@ -123,6 +125,7 @@ def perform(running: Running, step: Step, *, make: bool, again: bool) -> None:
             rows=counts.get("rows", 0),
             quarantined=counts.get("quarantined", 0),
             bytes=sum(file.bytes for files in manifest.files.values() for file in files),
+            memory=running.watched.since(mark),
             layered=bool(manifest.facts.get("stands_on")),
         ),
     )
@@ -183,10 +186,10 @@ def _result(manifest: Manifest) -> bytes:
 @contextmanager
 def failing(running: Running, step: Step) -> Iterator[None]:
     """Notes the step that failed, and after how long."""
-    begun = time.monotonic()
+    begun, mark = time.monotonic(), running.watched.mark()
     try:
         yield
     except PotableError:
-        seconds = round(time.monotonic() - begun, 3)
-        running.add(step, StepRecord(step.verb, step.label, "failed", step.fingerprint, seconds=seconds))
+        seconds, held = round(time.monotonic() - begun, 3), running.watched.since(mark)
+        running.add(step, StepRecord(step.verb, step.label, "failed", step.fingerprint, seconds=seconds, memory=held))
         raise

@@ -62,6 +62,8 @@ class StepRecord:
     quarantined: int = 0
     bytes: int = 0
     """Bytes written (ingest: bytes as received)."""
+    memory: int = 0
+    """Bytes the run held at most while it went on, over all its processes."""
     layered: bool = False
     """Whether only what was new was worked on; its numbers are those of the whole."""
 

@@ -90,7 +90,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     failure: PotableError | None = None
     version = None
     with PeakMemory() as watched, _workshop(project, lake, memory, name) as shop:
-        running = Running(shop, listener, today=started.date())
+        running = Running(shop, listener, watched, today=started.date())
         try:
             _execute(running, options)
             version = opened.commit_version(shop) if options.publishes else None
@@ -197,7 +197,7 @@ def _ingest_all(running: Running, steps: Sequence[Step], *, fresh: bool) -> None
 
 
 def _ingest(running: Running, step: Step, *, fresh: bool) -> None:
-    shop, begun = running.shop, time.monotonic()
+    shop, begun, mark = running.shop, time.monotonic(), running.watched.mark()
     running.tell(step, "started", StepRecord("ingest", step.label, "started"))
     objects = received = 0
 
@@ -221,8 +221,8 @@ def _ingest(running: Running, step: Step, *, fresh: bool) -> None:
     running.changed |= bool(made.new_objects)
     shop.landed[step.name] = made.objects
     state: State = "done" if made.new_objects else "skipped"
-    seconds = round(time.monotonic() - begun, 3)
-    running.add(step, StepRecord("ingest", step.label, state, seconds=seconds, bytes=made.bytes))
+    seconds, held = round(time.monotonic() - begun, 3), running.watched.since(mark)
+    running.add(step, StepRecord("ingest", step.label, state, seconds=seconds, bytes=made.bytes, memory=held))
 
 
 @contextmanager

@@ -1,0 +1,41 @@
+"""How much memory a run holds, in all and while something goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from potable.runs.memory import PeakMemory
+
+_HOLD = "import sys; held = bytearray(200 << 20); print(len(held), flush=True); sys.stdin.read()"
+
+
+def test_memory_of_other_processes_is_told_of_the_time_in_which_they_held_it():
+    with PeakMemory() as watched:
+        _let_look(watched)
+        before = watched.mark()
+        holder = subprocess.Popen([sys.executable, "-c", _HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert holder.stdout and holder.stdout.readline()
+        _let_look(watched)
+        during = watched.since(before)
+        holder.communicate(b"")
+        _let_look(watched)
+        after = watched.mark()
+        _let_look(watched)
+        assert during > watched.since(after) + (150 << 20)
+        assert watched.peak >= during
+
+
+def test_what_is_over_before_the_next_look_is_told_as_what_was_held_when_it_began():
+    with PeakMemory() as watched:
+        _let_look(watched)
+        assert watched.since(watched.mark()) > 0
+
+
+def _let_look(watched: PeakMemory) -> None:
+    """Wait until memory has been looked at twice more, so that the second look began after this was called."""
+    seen, ends = watched.mark(), time.monotonic() + 60
+    while watched.mark() < seen + 2:
+        assert time.monotonic() < ends
+        time.sleep(0.01)
