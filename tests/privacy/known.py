@@ -11,6 +11,7 @@ import pyarrow as pa
 from potable.privacy import forms, saving
 from potable.privacy.digests import people
 from potable.privacy.index import Index
+from potable.privacy.mentions import Changed
 from potable.privacy.redact import redacted
 
 SOMEBODY = "somebody"
@@ -24,8 +25,7 @@ def index(
     rows: int = 0,
 ) -> Index:
     """The index of (subject, kind, value); beside those of another index, how many there are together."""
-    found = [dict(zip(("subject", "kind", "value"), row, strict=True)) for row in identifiers]
-    batch = pa.RecordBatch.from_pylist(found, pa.schema([(name, pa.string()) for name in ("subject", "kind", "value")]))
+    batch = _batch(identifiers)
     made = pa.Table.from_batches([forms.made_forms(batch)])
     # each index has a name of its own, for opened ones are kept by name
     place = Path(tempfile.mkdtemp(dir=folder))
@@ -34,8 +34,21 @@ def index(
         (place / name).write_bytes(b"".join(chunks))
 
     ordered = made.group_by(made.column_names).aggregate([]).sort_by([("digest", "ascending")])
-    shape = saving.save(ordered.to_batches(), rows or len(found), write, stands_on)
+    shape = saving.save(ordered.to_batches(), rows or len(batch), write, stands_on)
     return Index(str(place / "forms"), str(place / "beginnings"), shape)
+
+
+def changed(
+    identifiers: Iterable[tuple[str | None, str, str]], folder: Path | None = None, *, few: bool = True
+) -> Changed:
+    """What is looked for where these came or went; `few`: at first without the index."""
+    rows = list(identifiers)
+    return Changed.of(index(rows, folder), [_batch(rows)], len(rows) if few else 1 << 20)
+
+
+def _batch(identifiers: Iterable[tuple[str | None, str, str]]) -> pa.RecordBatch:
+    found = [dict(zip(("subject", "kind", "value"), row, strict=True)) for row in identifiers]
+    return pa.RecordBatch.from_pylist(found, pa.schema([(name, pa.string()) for name in ("subject", "kind", "value")]))
 
 
 def redact(

@@ -107,7 +107,7 @@ class Office(Company):
             keys=old.keys(),
             pseudonyms=old.people().pseudonyms,
             moved=changed if collect(self.engine, changed).num_rows else None,
-            renamed=known.index(pairs, self.folder) if pairs else None,
+            renamed=known.changed(pairs, self.folder) if pairs else None,
             scratch=str(self.folder / f"scratch-{next(self.numbers)}"),
         )
         return self._made(new, len(before.reviews), standing)

@@ -62,33 +62,6 @@ class Redactor:
         return type(batch).from_arrays(arrays, names=names)
 
 
-@dataclass(frozen=True)
-class Mentions:
-    """Finds the rows of a batch that have a form of an index in a text; picklable.
-
-    The result has those rows and the columns of their places.
-    """
-
-    columns: tuple[str, ...]
-    """Text columns to search."""
-    subject: str
-    """Column with the subject id each row is about."""
-    places: tuple[str, ...]
-    """Columns that say where a row comes from."""
-    index: Index
-    """Some identifiers."""
-
-    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The places."""
-        import pyarrow as pa
-
-        about = people(batch.column(self.subject))
-        numbers: set[int] = set()
-        for column in self.columns:
-            numbers |= mentioned(batch.column(column), about, self.index)
-        return batch.select(list(self.places)).take(pa.array(sorted(numbers), pa.int64()))
-
-
 def redacted(texts: pa.Array, about: npt.NDArray[np.uint64], index: Index) -> pa.Array:
     """`texts` with every identifier replaced by its mark.
 
@@ -100,25 +73,12 @@ def redacted(texts: pa.Array, about: npt.NDArray[np.uint64], index: Index) -> pa
     import pyarrow as pa
 
     values = [text and visible(text) for text in texts.to_pylist()]
-    for first, last in _slices(values):
+    for first, last in slices(values):
         values[first:last] = _redacted(values[first:last], about[first:last], index)
     return pa.array(values, pa.string())
 
 
-def mentioned(texts: pa.Array, about: npt.NDArray[np.uint64], index: Index) -> set[int]:
-    """The numbers of the texts in which a form of `index` stands: only these could `redacted` change by it.
-
-    Args:
-        texts: strings or null.
-        about: by text, `forms.person` of whom it is about.
-        index: some identifiers.
-    """
-    # what a mark leaves of a text is words of it, so nothing is found there that the whole text does not show
-    works = [_barred(plain(text)) if text else "" for text in texts.to_pylist()]
-    return {first + at for first, last in _slices(works) for at in index.find(works[first:last], about[first:last])}
-
-
-def _slices(texts: Sequence[str | None]) -> Iterator[tuple[int, int]]:
+def slices(texts: Sequence[str | None]) -> Iterator[tuple[int, int]]:
     """Ranges of texts of about `_CHARS` characters together."""
     first = size = 0
     for number, text in enumerate(texts):
@@ -136,7 +96,7 @@ def _redacted(values: list[str], about: npt.NDArray[np.uint64], index: Index) ->
     pending = [number for number, text in enumerate(values) if text]
     again = False
     while pending:
-        works = [_barred(plain(values[number])) for number in pending]
+        works = [barred(plain(values[number])) for number in pending]
         forms = detect.candidates(pa.array(works, pa.string()))
         # marks replace whole words: of the index nothing stands in a changed text that did not before, of forms it may
         found = {} if again else index.find(works, about[pending])
@@ -191,7 +151,7 @@ def _phone(work: str, hit: Hit, offsets: Offsets) -> Span:
     return offsets.span(start, hit.end)
 
 
-def _barred(text: str) -> str:
+def barred(text: str) -> str:
     """`text` with its marks made impassable, at the same length."""
     if "[" not in text:
         return text

@@ -11,12 +11,11 @@ Entry: `Standing`, `touched`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from potable.engines.base import Engine, Part, collect, scalars
-from potable.privacy.index import Index
-from potable.privacy.redact import Mentions
+from potable.privacy.mentions import Changed, Mentions
 from potable.privacy.roster import SUBJECT_ID, Normalise, with_subject
 from potable.tables import BUCKET, OBJECT, ORIGIN, ROW, SUBJECT, Table
 
@@ -43,8 +42,8 @@ class Standing:
     """(subject, pseudonym, bucket), as it was."""
     moved: ir.Table | None
     """(namespace, value) of the keys that lead to somebody else since; None for none."""
-    renamed: Index | None = field(repr=False)
-    """The forms of all identifiers that came or went since; None for none."""
+    renamed: Changed | None
+    """The identifiers that came or went since; None for none."""
     scratch: str
     """Folder for intermediate files, absolute and new."""
 

@@ -9,7 +9,7 @@ Entry: `last`, `remember`, `index_to_stand_on`, `changes`, `layer`, `built`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import ibis.expr.types as ir
@@ -22,6 +22,7 @@ from potable.features.spine import Funnel
 from potable.identity.resolve import KEYS
 from potable.privacy import forms, pseudonyms, roster, saving
 from potable.privacy.index import Index
+from potable.privacy.mentions import Changed
 from potable.privacy.protect import PLACES
 from potable.privacy.standing import Standing, moved
 from potable.runs.plan import Step
@@ -40,8 +41,8 @@ class Changes:
 
     keys: ir.Table | None
     """(namespace, value) of the keys that lead to somebody else; None for none."""
-    names: Index | None = field(repr=False)
-    """Forms of the identifiers that came or went; None for none."""
+    names: Changed | None
+    """The identifiers that came or went; None for none."""
 
 
 def last(lake: Lake, step: Step) -> Manifest | None:
@@ -222,10 +223,12 @@ def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Chan
     def write(name: str, chunks: Iterable[bytes]) -> None:
         (folder / name).write_bytes(b"".join(chunks))
 
-    if names:
-        shape = saving.save(shop.engine.stream(forms.forms(differing, shop.engine)), names, write)
-    index = Index(str(folder / "forms"), str(folder / "beginnings"), shape) if names else None
-    return Changes(keys if moves else None, index)
+    if not names:
+        return Changes(keys if moves else None, None)
+    shape = saving.save(shop.engine.stream(forms.forms(differing, shop.engine)), names, write)
+    index = Index(str(folder / "forms"), str(folder / "beginnings"), shape)
+    told = shop.engine.stream(differing.select("subject", "kind", "value"))
+    return Changes(keys if moves else None, Changed.of(index, told, names))
 
 
 def _kept(engine: Engine, relation: ir.Table, folder: Path) -> tuple[ir.Table, int]:

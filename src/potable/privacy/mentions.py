@@ -1,0 +1,162 @@
+"""Texts in which identifiers stand that came or went: only these may be redacted otherwise than before.
+
+Most texts mention none of a few, and that can be seen quickly: without blanks and signs, they hold no form of
+anybody's as a piece, and are not about a person whose own forms changed. Only the others are searched as the
+redactor searches, by an index of the forms.
+
+Entry: `Changed.of`, then `Mentions`, a batch function for `engine.map_batches`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from potable.privacy.digests import Kind, people
+from potable.privacy.folding import folded, plain
+from potable.privacy.index import Index
+from potable.privacy.redact import barred, slices
+from potable.privacy.spelling import spellings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+_MOST = 4_000
+"""Identifiers for whose forms a quick look is worth it."""
+_PATTERN = 8_000
+"""Characters of a pattern that RE2 still turns into a machine without backtracking, within its memory."""
+_LINE = "\n"
+_LOWER = bytes(range(256)).lower()
+_SIGNS = bytes(code for code in range(128) if not chr(code).isalnum() and chr(code) != _LINE)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Identifiers that came or went; picklable."""
+
+    index: Index
+    """Their forms."""
+    owners: npt.NDArray[np.uint64] = field(repr=False)
+    """`digests.person` of those they belong to, sorted."""
+    patterns: tuple[str, ...] | None = field(repr=False)
+    """What texts have a piece of, without blanks and signs, if a form of anybody's stands in them; None where these
+    are too many to look for."""
+
+    @classmethod
+    def of(cls, index: Index, identifiers: Iterable[pa.RecordBatch], rows: int) -> Self:
+        """What is looked for.
+
+        Args:
+            index: of the forms of these identifiers.
+            identifiers: (subject, kind, value).
+            rows: how many.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        owners, pieces = [np.zeros(0, np.uint64)], set[str]()
+        for batch in identifiers:
+            subjects, kinds, values = batch.columns
+            owners.append(np.unique(people(pa.array(subjects.unique().drop_null()))))
+            if rows <= _MOST:
+                for kind, value in zip(kinds.to_pylist(), values.to_pylist(), strict=True):
+                    pieces.update("".join(form.split()) for form in spellings(kind, value)[0])
+        return cls(index, np.unique(np.concatenate(owners)), tuple(_patterns(pieces)) if rows <= _MOST else None)
+
+    def in_texts(self, texts: pa.Array, about: npt.NDArray[np.uint64]) -> set[int]:
+        """The numbers of the texts in which a form stands: only these could `redact.redacted` change by it.
+
+        Args:
+            texts: strings or null.
+            about: by text, `digests.person` of whom it is about.
+        """
+        import numpy as np
+
+        filled = texts.is_valid().to_numpy(zero_copy_only=False)
+        own = np.isin(about, self.owners) & filled
+        found = _searched(texts, about, own.nonzero()[0], self.index)
+        others = (self._suspects(texts) & filled & ~own).nonzero()[0]
+        anybodys = {name: sizes for name, sizes in self.index.shape.items() if not Kind[name].own}
+        return found | _searched(texts, about, others, Index(self.index.forms, self.index.beginnings, anybodys))
+
+    def _suspects(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
+        """Which texts may hold a form of anybody's."""
+        import numpy as np
+        import pyarrow.compute as pc
+
+        if self.patterns is None:
+            return np.ones(len(texts), np.bool_)
+        suspects, closed = np.zeros(len(texts), np.bool_), _closed(texts)
+        for pattern in self.patterns:
+            suspects |= pc.match_substring_regex(closed, pattern).to_numpy(zero_copy_only=False)
+        return suspects
+
+
+@dataclass(frozen=True)
+class Mentions:
+    """Finds the rows of a batch that have a form of changed identifiers in a text; picklable.
+
+    The result has those rows and the columns of their places.
+    """
+
+    columns: tuple[str, ...]
+    """Text columns to search."""
+    subject: str
+    """Column with the subject id each row is about."""
+    places: tuple[str, ...]
+    """Columns that say where a row comes from."""
+    changed: Changed
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The places."""
+        import pyarrow as pa
+
+        about = people(batch.column(self.subject))
+        numbers: set[int] = set()
+        for column in self.columns:
+            numbers |= self.changed.in_texts(batch.column(column), about)
+        return batch.select(list(self.places)).take(pa.array(sorted(numbers), pa.int64()))
+
+
+def _searched(texts: pa.Array, about: npt.NDArray[np.uint64], numbers: npt.NDArray[np.intp], index: Index) -> set[int]:
+    """Those of the texts with these `numbers` in which a form of the index stands."""
+    # what a mark leaves of a text is words of it, so nothing is found there that the whole text does not show
+    works = [barred(plain(text)) for text in texts.take(numbers).to_pylist()]
+    found = {
+        first + at for first, last in slices(works) for at in index.find(works[first:last], about[numbers[first:last]])
+    }
+    return set(numbers[sorted(found)].tolist())
+
+
+def _closed(texts: pa.Array) -> pa.StringArray:
+    """Texts folded, without blanks and signs; what is null is empty."""
+    import pyarrow as pa
+
+    lines = [_on_one_line(text) if text else "" for text in texts.to_pylist()]
+    joined = _LINE.join(lines).encode().translate(_LOWER, _SIGNS)
+    return pa.array(joined.split(_LINE.encode()) if lines else [], pa.string())
+
+
+def _on_one_line(text: str) -> str:
+    """A text without ends of lines; folded where it is not ASCII."""
+    return (text if text.isascii() else folded(plain(text))).replace(_LINE, " ")
+
+
+def _patterns(pieces: Iterable[str]) -> Iterator[str]:
+    """Patterns of all pieces, each of some."""
+    part: list[str] = []
+    for piece in sorted(pieces):
+        if part and sum(map(len, part)) + len(piece) > _PATTERN:
+            yield _pattern(part)
+            part = []
+        part.append(piece)
+    if part:
+        yield _pattern(part)
+
+
+def _pattern(pieces: Sequence[str]) -> str:
+    return "|".join(map(re.escape, pieces))
