@@ -182,9 +182,9 @@ def protect(
     if standing and gone and gone.buckets:
         kept = kept.union(stays(standing, gone, contract.schema(), engine))
     written = engine.write(kept, places.rows, partition_by=BUCKET)
-    split_off = engine.write(aside, places.quarantine)
-    rows_in = int(scalars(engine, every.agg(n=every.count()))["n"])
-    counts = (rows_in, _total([*left, *written]), _total(split_off))
+    rows_in, rows_out = int(scalars(engine, every.agg(n=every.count()))["n"]), _total([*left, *written])
+    split_off = engine.write(aside, places.quarantine) if rows_in != rows_out else []
+    counts = (rows_in, rows_out, _total(split_off))
     _require_all(contract.name, *counts)
     new = [f"{places.rows}/{part.path}" for part in written]
     done = engine.read([*(part.path for part in left), *new], contract.schema())

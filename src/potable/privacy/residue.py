@@ -52,7 +52,7 @@ def require_no_residue(
     texts = [rows.select(column=ibis.literal(column), value=rows[column]).distinct() for column in columns]
     for column, values in by_column(engine, union_all(texts)):
         found[column] |= detect.count(values).keys()
-    for column, kind, telling in _matches(rows, columns, people.identifiers, engine):
+    for column, kind, telling in _matches(union_all(texts), people.identifiers, engine):
         if telling or _mostly_own(rows, column, people, engine):
             found[column].add(kind)
     exposed = {column: kinds for column, kinds in found.items() if kinds}
@@ -67,17 +67,11 @@ def require_no_residue(
     return tuple(columns)
 
 
-def _matches(
-    rows: ir.Table, columns: Sequence[str], identifiers: ir.Table, engine: Engine
-) -> list[tuple[str, str, bool]]:
-    """(column, kind, telling) of every exact match between a kept column and the roster."""
-    import ibis
-
-    values = [
-        rows.select(column=ibis.literal(column), canonical=canonical(rows[column])).distinct() for column in columns
-    ]
+def _matches(texts: ir.Table, identifiers: ir.Table, engine: Engine) -> list[tuple[str, str, bool]]:
+    """(column, kind, telling) of every exact match between the distinct (column, value) and the roster."""
+    values = texts.select("column", canonical=canonical(texts.value))
     known = identifiers.filter(identifiers.canonical != "").select("kind", "telling", "canonical")
-    met = union_all(values).inner_join(known, "canonical").select("column", "kind", "telling").distinct()
+    met = values.inner_join(known, "canonical").select("column", "kind", "telling").distinct()
     found = collect(engine, met.order_by("column", "kind", "telling")).to_pylist()
     return [(row["column"], row["kind"], row["telling"]) for row in found]
 
@@ -86,7 +80,8 @@ def _mostly_own(rows: ir.Table, column: str, people: _Known, engine: Engine) -> 
     """Whether cells of `column` that equal an identifier mostly equal one of the row's own person."""
     import ibis
 
-    cells = rows.select(pseudonym=rows[SUBJECT], canonical=canonical(rows[column])).distinct()
+    cells = rows.select(pseudonym=rows[SUBJECT], value=rows[column]).distinct()
+    cells = cells.select("pseudonym", canonical=canonical(cells.value)).distinct()
     known = people.identifiers.select("subject", "canonical").distinct()
     anyones = known.select("canonical").distinct()
     hits = cells.semi_join(anyones, "canonical").inner_join(people.pseudonyms, "pseudonym")

@@ -103,11 +103,20 @@ def _telling(known: ir.Table) -> ir.BooleanValue:
 
 
 def with_subject(rows: ir.Table, table: Table, keys: ir.Table, *, normalise: Normalise) -> ir.Table:
-    """`rows` with the subject of their first known key as `_subject_id`, null where none is known."""
-    columns = rows.columns
-    texts = ((namespace, rows[column].cast("string")) for column, namespace in table.keys.items())
-    keyed = rows.mutate(**_normalised(texts, normalise))
-    return _joined(keyed, list(table.keys.values()), keys).select(*columns, SUBJECT_ID)
+    """`rows`, which can be read repeatedly, with the subject of their first known key, as `_subject_id`, or null."""
+    import ibis
+
+    joined = rows
+    subjects: list[ir.Value] = [ibis.null("string")]
+    for index, (column, namespace) in enumerate(table.keys.items()):
+        written, subject = f"_written_{index}", f"{SUBJECT_ID}_{index}"
+        known = keys.filter(keys.namespace == namespace).select(_value="value", **{subject: "subject"})
+        # few distinct keys stand in many rows, and a key is normalised by a regular expression
+        found = rows.select(**{written: rows[column].cast("string")}).distinct()
+        found = found.inner_join(known, normalise(namespace, found[written]) == known["_value"]).drop("_value")
+        joined = joined.left_join(found, joined[column].cast("string") == found[written])
+        subjects.append(ibis._[subject])
+    return joined.mutate(**{SUBJECT_ID: ibis.coalesce(*subjects)}).select(*rows.columns, SUBJECT_ID)
 
 
 def _normalised(keys: Iterable[tuple[str, ir.StringValue]], normalise: Normalise) -> dict[str, ir.StringValue]:

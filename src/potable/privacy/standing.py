@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from potable.engines.base import Engine, Part, collect, scalars
+from potable.engines.base import Engine, Part, collect, scalars, union_all
 from potable.privacy.mentions import Changed, Mentions
 from potable.privacy.roster import SUBJECT_ID, Normalise, with_subject
 from potable.tables import BUCKET, OBJECT, ORIGIN, ROW, SUBJECT, Table
@@ -107,19 +107,26 @@ def touched(
     again = named.semi_join(whom.filter(whom[SUBJECT_ID].notnull()), SUBJECT_ID)
     if scalars(engine, whom.agg(nobodys=whom[SUBJECT_ID].isnull().any()))["nobodys"]:
         again = again.union(named.filter(named[SUBJECT_ID].isnull()).semi_join(places, [OBJECT, ROW]))
+    again = kept(again.select(standing.rows.columns), "again")
     theirs = standing.pseudonyms.semi_join(whom, standing.pseudonyms.subject == whom[SUBJECT_ID])
     gone = kept(theirs.select("pseudonym", "bucket"), "gone")
     buckets = collect(engine, gone.select("bucket").distinct()).column(0).to_pylist()
-    return Touched(again.select(standing.rows.columns), gone, frozenset(buckets), places)
+    return Touched(again, gone, frozenset(buckets), places)
 
 
 def stays(standing: Standing, gone: Touched, schema: pa.Schema, engine: Engine) -> ir.Table:
     """The protected rows that stay in the buckets of people whose rows do not, with their bucket."""
-    paths = [part.path for part in standing.parts if part.partition in gone.buckets]
-    rows = engine.read(paths, schema)
-    stay = rows.anti_join(gone.people, rows[SUBJECT] == gone.people.pseudonym)
-    names = standing.pseudonyms.select(_name="pseudonym", **{BUCKET: "bucket"})
-    return stay.inner_join(names, stay[SUBJECT] == names["_name"]).select(*schema.names, BUCKET)
+    import ibis
+
+    paths: dict[int, list[str]] = {}
+    for part in standing.parts:
+        if part.partition in gone.buckets:
+            paths.setdefault(part.partition, []).append(part.path)
+    rows = union_all(
+        engine.read(theirs, schema).mutate(**{BUCKET: ibis.literal(bucket, "int64")})
+        for bucket, theirs in paths.items()
+    )
+    return rows.anti_join(gone.people, rows[SUBJECT] == gone.people.pseudonym)
 
 
 def _moved_rows(standing: Standing, table: Table, normalise: Normalise) -> list[ir.Table]:
@@ -129,9 +136,11 @@ def _moved_rows(standing: Standing, table: Table, normalise: Normalise) -> list[
     found = []
     for column, namespace in table.keys.items():
         keys = standing.moved.filter(standing.moved.namespace == namespace).select(_moved="value")
-        key = normalise(namespace, standing.rows[column].cast("string"))
-        rows = standing.rows.select(OBJECT, ROW, _key=key)
-        found.append(rows.semi_join(keys, rows["_key"] == keys["_moved"]).select(OBJECT, ROW))
+        rows = standing.rows.select(OBJECT, ROW, _key=standing.rows[column].cast("string"))
+        # as for `with_subject`, each key is normalised once
+        written = rows.select("_key").distinct()
+        theirs = written.semi_join(keys, normalise(namespace, written["_key"]) == keys["_moved"])
+        found.append(rows.semi_join(theirs, "_key").select(OBJECT, ROW))
     if not found:
         return []
     first, *others = found
