@@ -135,29 +135,34 @@ def states(employments: ir.Table, dates: ir.Table, rule: RowRule, table: Table) 
     running = begun & ((pairs[rule.end].isnull()) | (as_timestamp(named[rule.end]) >= moment)).fill_null(False)
     day = start.column.cast("date")
     pairs = pairs.mutate(_running=running.fill_null(False), _day=day)
-    first = pairs._day.min().over(group_by=[pairs[SUBJECT], pairs[AS_OF]])
-    pairs = pairs.mutate(**{FIRST: first}).filter(lambda rows: rows._running)
-    pairs = pairs.mutate(**{SELECTED: _condition(pairs, rule, table)})
-    return pairs.group_by(SUBJECT, AS_OF).aggregate(
+    first = pairs._day
+    if "first_tenure_months" in names_in(rule.where):
+        # of all pairs before any is chosen, which costs more than all the rest
+        pairs = pairs.mutate(**{FIRST: first.min().over(group_by=[pairs[SUBJECT], pairs[AS_OF]])})
+        first = pairs[FIRST]
+    pairs = pairs.mutate(**{SELECTED: pairs._running & _condition(pairs, first, rule, table)})
+    found = pairs.group_by(SUBJECT, AS_OF).aggregate(
         **{
             START: pairs._day.max(where=pairs[SELECTED]),
-            FIRST: pairs[FIRST].min(),
+            FIRST: first.min(),
             SELECTED: pairs[SELECTED].any(),
+            "_running": pairs._running.any(),
         }
     )
+    return found.filter(found["_running"]).drop("_running")
 
 
 def _columns(rule: RowRule) -> set[str]:
     return {rule.start, rule.end, *(names_in(rule.where) - set(BUILT_IN))}
 
 
-def _condition(pairs: ir.Table, rule: RowRule, table: Table) -> ir.BooleanValue:
+def _condition(pairs: ir.Table, first: ir.DateValue, rule: RowRule, table: Table) -> ir.BooleanValue:
     if rule.where is None:
         return ibis.literal(True)
 
     def named(name: str) -> Value:
         if name in BUILT_IN:
-            return built_in(name, pairs[AS_OF], pairs._day, pairs[FIRST])
+            return built_in(name, pairs[AS_OF], pairs._day, first)
         return stored(pairs[name], column_type(table.columns[name]))
 
     return evaluate(rule.where, named).column.fill_null(False)
