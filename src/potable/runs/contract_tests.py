@@ -1,7 +1,7 @@
 """Tests of contracts: a few rows each, typed and judged by the code that judges landed tables.
 
-Needs no lake and no source: rows come from the declaration, everything else is what `validate` does, on the
-embedded engine. Entry: `run_tests`.
+Needs no lake and no source: rows come from the declaration, everything else is what `validate` does, on any
+engine. Entry: `run_tests`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ibis.expr.types as ir
@@ -30,8 +29,7 @@ from potable.declarations import Document, Key
 from potable.engines.base import Engine, Part, collect
 from potable.errors import DataError
 from potable.project import Project
-from potable.runs.given import Ran, batch_of, itself, shown
-from potable.runs.quarantined import reading
+from potable.runs.given import Ran, batch_of, itself, scratch_of, shown
 from potable.sources.groups import schema as landed_schema
 from potable.tables import ROW, UNPARSED, ContractTest, Outcome, Table
 
@@ -52,16 +50,15 @@ class _Found:
         return f"stays with {', '.join(sorted(self.nulled))} set to null" if self.nulled else "passes"
 
 
-def run_tests(project: Project, tables: Sequence[str]) -> Iterator[Ran]:
+def run_tests(project: Project, tables: Sequence[str], engine: Engine) -> Iterator[Ran]:
     """The tests of `tables` (`source.table`), in declared order."""
-    with reading(project) as engine:
-        for name in tables:
-            judge = _Judge(Contract(name, project.tables[name], project.checks[name]), engine, project)
-            tests = judge.contract.table.tests
-            source, short = name.split(".", 1)
-            for index, (test, judged) in enumerate(zip(tests, judge.all(), strict=True)):
-                key = ("tables", short, "tests", index)
-                yield _compared(test, judged, judge.contract, project.documents[source], key)
+    for name in tables:
+        judge = _Judge(Contract(name, project.tables[name], project.checks[name]), engine, project)
+        tests = judge.contract.table.tests
+        source, short = name.split(".", 1)
+        for index, (test, judged) in enumerate(zip(tests, judge.all(), strict=True)):
+            key = ("tables", short, "tests", index)
+            yield _compared(test, judged, judge.contract, project.documents[source], key)
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ class _Judge:
         """What becomes of the rows, in their order."""
         table, checks = self.contract.table, self.contract.checks
         rows = [filled(row, table, checks, number) for number, row in enumerate(given)]
-        with TemporaryDirectory(dir=self.project.root / self.project.platform.scratch, prefix="tests-") as scratch:
+        with scratch_of(self.project) as scratch:
             places = Places(f"{scratch}/rows", f"{scratch}/aside")
             parsed = self.engine.map_items([batch_of(rows, table)], itself, landed_schema(table))
             made = validate(parsed, self.contract, engine=self.engine, places=places)
