@@ -214,7 +214,7 @@ def test_the_command_runs_them_on_the_engine_that_is_named(
     assert command(root, "test", "pay", "--engine", "spark", "-o", "json") == 1
     facts = json.loads(capsys.readouterr().out)
     assert (facts["engine"], facts["tests"], facts["failed"]) == ("spark", 2, 1)
-    assert "next:    potable test pay.slips --engine spark" in facts["results"][1]["errors"][0]["text"]
+    assert facts["results"][1]["errors"][0]["next"] == "potable test pay.slips --engine spark"
     assert not list((root / ".potable" / "scratch").iterdir()), "nothing of the rows is left"
 
 
