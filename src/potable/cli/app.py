@@ -147,7 +147,8 @@ def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked
         options = Options(**asked)
     except ValueError as failure:
         raise click.UsageError(f"--select: {failure}") from None
-    project = settings.project(as_of=as_of.date() if as_of else None)
+    lands = options.only in (None, "ingest")
+    project = settings.project(offline=False if lands else "sources", as_of=as_of.date() if as_of else None)
     with Progress() as progress:
         record = execute(project, options, progress)
     page = write_report(project, record)
