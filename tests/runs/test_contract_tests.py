@@ -68,6 +68,32 @@ HOLD = """\
 - {name: what stops is only looked at where it is asked for, rows: [{paid: 0.1, hours: 101}]}
 - {name: without rows no mean, rows: [], stopped: [expect_column_mean_to_be_between]}
 """
+COMMONEST = """\
+from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.expectations.expectation import ColumnAggregateExpectation
+from great_expectations.expectations.metrics.column_aggregate_metric_provider import (
+    ColumnAggregateMetricProvider,
+    column_aggregate_value,
+)
+
+
+class Commonest(ColumnAggregateMetricProvider):
+    metric_name = "column.commonest"
+
+    @column_aggregate_value(engine=PandasExecutionEngine)
+    def _pandas(cls, column, **kwargs):
+        return column.value_counts().index[0]
+
+
+class ExpectColumnCommonest(ColumnAggregateExpectation):
+    most: int
+    metric_dependencies = ("column.commonest",)
+    success_keys = ("most",)
+
+    def _validate(self, metrics, **kwargs):
+        found = metrics["column.commonest"]
+        return {"success": found <= self.most, "result": {"observed_value": found}}
+"""
 FAIL = """\
 - {name: passes, rows: [{paid: 0}]}
 - {name: is quarantined, rows: [{paid: 0.1}], expect: {quarantined: ["be_between:paid"]}}
@@ -138,6 +164,26 @@ def test_what_does_not_hold_is_told_with_its_place(engine: Engine, made: Callabl
         (failure,) = test.failures
         assert failure.place and (failure.place.file, failure.code) == ("sources/pay.yaml", "D020")
         assert f"name: {name}," in lines[failure.place.line - 1] and failure.place.column > 1
+
+
+def test_a_class_about_a_whole_column_is_asked_only_where_a_test_looks_at_what_stops(
+    local: Engine, made: Callable[..., Project]
+) -> None:
+    pytest.importorskip("great_expectations", reason="Great Expectations is not installed")
+    contract = CONTRACT.replace(
+        "    checks:\n", "    checks:\n      - expect_column_commonest: {column: hours, most: 5}\n"
+    )
+    tests = "- {name: t, rows: [{paid: 1}], expect: {quarantined: ['be_between:paid']}}\n"
+    asks = "- {name: asks, rows: [{paid: 0.1, hours: 7}], stopped: [expect_column_commonest]}\n"
+    root = made(HOLD.splitlines()[0]).root
+    (root / "checks.py").write_text(COMMONEST, encoding="utf-8")
+    platform = (root / "potable.yaml").read_text(encoding="utf-8")
+    (root / "potable.yaml").write_text(platform + "plugins: [checks.py]\n", encoding="utf-8")
+    try:
+        # of no row that stays the class would raise an error
+        assert [test.failures for test in ran(made(tests + asks, contract), local).values()] == [[], []]
+    finally:
+        (root / "potable.yaml").write_text(platform, encoding="utf-8")
 
 
 def test_a_column_that_was_filled_wrongly_is_named(local: Engine, made: Callable[..., Project]) -> None:
