@@ -15,7 +15,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -158,13 +158,21 @@ class Document:
         return path
 
 
-def read(path: Path, *, root: Path | None = None, environment: Mapping[str, str] | None = None) -> Document:
+def read(
+    path: Path,
+    *,
+    root: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    unneeded: Callable[[Mapping[str, Any]], Collection[str]] | None = None,
+) -> Document:
     """Read one strict YAML file.
 
     Args:
         path: the file.
         root: project folder, for the path shown in messages and for `${file:…}`.
         environment: values for `${env:…}`; the process environment by default.
+        unneeded: tells, of the content as written, keys at the top below which references may stay as they are: no
+            vault is asked for them, and what is not set is no error.
 
     Raises:
         ProjectError: the file is missing, is not YAML, repeats a key, holds an unresolvable reference or
@@ -186,6 +194,7 @@ def read(path: Path, *, root: Path | None = None, environment: Mapping[str, str]
         raise _not_yaml(shown, failure) from None
     if not isinstance(literal, dict):
         raise ProjectError("the file must be a mapping of keys to values", "P002", place=Place(shown, 1, 1))
+    reader.unneeded = frozenset(unneeded(literal)) if unneeded else frozenset()
     data = reader.resolve(literal, ())
     raise_all(reader.errors)
     return Document(shown, data, literal, reader.places, reader.resolved)
@@ -286,6 +295,7 @@ class _Reader:
         self._yaml = YAML(typ="safe", pure=True)
         self._nodes = 0
         self.resolved: dict[str, str] = {}
+        self.unneeded: frozenset[str] = frozenset()
 
     def construct(self, node: Node, path: Key) -> Any:
         self._nodes += 1
@@ -339,21 +349,28 @@ class _Reader:
 
     def _lookup(self, match: re.Match[str], path: Key) -> str:
         scheme, name = match.groups()
+        unneeded = bool(path) and path[0] in self.unneeded
+        if unneeded and scheme not in self._providers:
+            return match.group()
         try:
             value = self._provider(scheme)(name)
-        except KeyError:
-            self._refuse(path, "P006", f"the {scheme} variable `{name}` is not set")
-        except PotableError as failure:
-            failure.place = failure.place or self.places[path][1]
-            self.errors.append(failure)
         # a provider is foreign code, and what it raises may hold the secret
         except Exception as failure:
-            self._refuse(path, "P006", f"`{match.group()}` cannot be read ({type(failure).__name__})")
+            if not unneeded:
+                self._unresolved(match, path, failure)
+            return match.group()
+        if len(value) >= _SHORTEST:
+            self.resolved[value] = match.group()
+        return value
+
+    def _unresolved(self, match: re.Match[str], path: Key, failure: Exception) -> None:
+        if isinstance(failure, KeyError):
+            self._refuse(path, "P006", f"the {match[1]} variable `{match[2]}` is not set")
+        elif isinstance(failure, PotableError):
+            failure.place = failure.place or self.places[path][1]
+            self.errors.append(failure)
         else:
-            if len(value) >= _SHORTEST:
-                self.resolved[value] = match.group()
-            return value
-        return match.group()
+            self._refuse(path, "P006", f"`{match.group()}` cannot be read ({type(failure).__name__})")
 
     def _provider(self, scheme: str) -> Resolver:
         if scheme in self._providers:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from potable import plugins
 from potable.agreement import (
@@ -144,7 +144,7 @@ def load(
     *,
     environment: str | None = None,
     variables: Mapping[str, str] | None = None,
-    offline: bool = False,
+    offline: bool | Literal["sources"] = False,
     as_of: date | None = None,
 ) -> Project:
     """The project in folder `root`.
@@ -152,7 +152,8 @@ def load(
     Args:
         environment: name of the overlay `envs/<environment>.yaml`.
         variables: for `${env:…}`; by default the project's `.env` file below the process environment.
-        offline: leave variables that are not set as they are written, for commands that reach no source.
+        offline: leave variables that are not set as they are written, for commands that reach no source; `sources`:
+            only references by which sources are reached, for runs that land nothing.
         as_of: the day that replaces `rows.as_of` of features.yaml, as if it were declared there.
 
     Raises:
@@ -167,7 +168,7 @@ def load(
             next="potable init DIRECTORY",
         )
     known = own_variables(root) if variables is None else variables
-    reader = _Reader(root, _Unset(known) if offline else known)
+    reader = _Reader(root, _Unset(known) if offline is True else known, landing=not offline)
     platform = reader.model(reader.platform(environment), Platform)
     sources = reader.sources()
     policy = reader.model(reader.later("privacy"), Policy)
@@ -250,19 +251,30 @@ def _with_plan(reader: _Reader, declared: Agreement, tables: Mapping[str, Table]
     return replace(declared, plan=plan, proof=proof)
 
 
+def _for_landing(literal: Mapping[str, Any]) -> frozenset[str]:
+    """Keys of a source that only landing reads; none where its type is not known."""
+    try:
+        model: type[Source[Any]] = plugins.load("sources", str(literal.get("type") or ""))
+    except PotableError:
+        return frozenset()
+    return model.for_landing
+
+
 class _Reader:
     """Reads the files of one folder, keeping documents and errors."""
 
-    def __init__(self, root: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, variables: Mapping[str, str], *, landing: bool = True) -> None:
         self._root = root
         self._variables = variables
+        self._landing = landing
         self.documents: dict[str, Document] = {}
         self.errors: list[PotableError] = []
 
     def document(self, stem: str, folder: str = "") -> Document | None:
         """One file; None, and an error kept, when it cannot be read."""
         path = self._root / folder / f"{stem}.yaml"
-        found = self.keep(lambda: read(path, root=self._root, environment=self._variables))
+        unneeded = _for_landing if folder == "sources" and not self._landing else None
+        found = self.keep(lambda: read(path, root=self._root, environment=self._variables, unneeded=unneeded))
         if found:
             self.documents[stem] = found
         return found

@@ -8,10 +8,15 @@ import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.execution_engine import PandasExecutionEngine
 from great_expectations.expectations.expectation import (
+    BatchExpectation,
     ColumnAggregateExpectation,
     ColumnMapExpectation,
     ColumnPairMapExpectation,
     MulticolumnMapExpectation,
+)
+from great_expectations.expectations.metrics.column_aggregate_metric_provider import (
+    ColumnAggregateMetricProvider,
+    column_aggregate_value,
 )
 from great_expectations.expectations.metrics.map_metric_provider import (
     ColumnMapMetricProvider,
@@ -144,13 +149,78 @@ class ExpectSmallMaximum(gxe.ExpectColumnMaxToBeBetween):
     max_value: int = 5
 
 
+class Spread(ColumnAggregateMetricProvider):
+    metric_name = "column.spread"
+    value_keys = ("power",)
+
+    @column_aggregate_value(engine=PandasExecutionEngine)
+    def _pandas(cls: Any, column: pd.Series, power: int = 1, **kwargs: Any) -> float:
+        print("values of people:", list(column))
+        return float(((column - column.mean()).abs() ** power).mean())
+
+
 class ExpectColumnSpreadToBeEven(ColumnAggregateExpectation):
+    """With a metric and a verdict of its own."""
+
+    most: float
+    power: int = 1
     metric_dependencies = ("column.spread",)
+    success_keys = ("most", "power")
+
+    def _validate(self, metrics: Any, **kwargs: Any) -> Any:
+        found = metrics["column.spread"]
+        return {"success": bool(found <= self.most), "result": {"observed_value": found}}
+
+
+class Turns(ColumnAggregateMetricProvider):
+    metric_name = "column.turns"
+
+    @column_aggregate_value(engine=PandasExecutionEngine)
+    def _pandas(cls: Any, column: pd.Series, **kwargs: Any) -> Any:
+        return {"first": list(column[:2]), "nulls": int(column.isna().sum())}
+
+
+class ExpectColumnToBeginWith(ColumnAggregateExpectation):
+    """Looks at the order of the rows, and at nulls."""
+
+    first: Any
+    metric_dependencies = ("column.turns",)
+    success_keys = ("first",)
+
+    def _validate(self, metrics: Any, **kwargs: Any) -> Any:
+        found = metrics["column.turns"]
+        return {"success": found["first"][:1] == [self.first], "result": {"observed_value": found}}
+
+
+class ExpectColumnMeanToBeNear(gxe.ExpectColumnMeanToBeBetween):
+    """With a verdict of its own about a metric of GX."""
+
+    near: float
+
+    def _validate(self, metrics: Any, **kwargs: Any) -> Any:
+        mean = metrics["column.mean"]
+        return {"success": bool(abs(mean - self.near) < 1), "result": {"observed_value": mean}}
+
+
+class ExpectColumnValuesToEndInOneDigit(ColumnMapExpectation):
+    """Rows are judged, and the verdict is another one."""
+
+    modulus: int = 10
+    map_metric = "column_values.check_digit"
+    success_keys = ("modulus", "mostly")
+
+    def _validate(self, metrics: Any, **kwargs: Any) -> Any:
+        count = metrics["column_values.check_digit.unexpected_count"]
+        return {"success": count < 2, "result": {"observed_value": count, "unexpected_count": count}}
 
 
 class ExpectColumnValuesToBeUniqueSomehow(gxe.ExpectColumnValuesToBeUnique):
-    def _validate(self, metrics: Any, **kwargs: Any) -> Any:
-        return {"success": True}
+    def helper(self) -> bool:
+        return True
+
+
+class ExpectTableToBeEven(BatchExpectation):
+    metric_dependencies = ("table.row_count",)
 
 
 class ExpectNoneOfThem(gxe.UnexpectedRowsExpectation):

@@ -39,7 +39,7 @@ from potable.contracts.suites import Item, Suite
 from potable.contracts.validate import Contract, Validated, validate
 from potable.engines.base import Engine
 from potable.engines.duckdb import DuckDBEngine
-from potable.errors import MissingExtra, ProjectError
+from potable.errors import EnvironmentFailure, MissingExtra, ProjectError
 from potable.plugins import Module, module
 from potable.project import Project, load
 from potable.runs.plan import validate_steps
@@ -51,6 +51,7 @@ pytest.importorskip("great_expectations", reason="Great Expectations is not inst
 
 HERE = Path(__file__).parent
 DIGIT = "expect_column_values_to_have_check_digit"
+INDIA, PARSER = 'col("currency")=="INR"', {"condition_parser": "great_expectations"}
 ALIKE: list[tuple[str, dict[str, Any]]] = [
     (DIGIT, {**WORD, "modulus": 2}),
     (DIGIT, {**WORD, "mostly": 0.5}),
@@ -67,6 +68,12 @@ ALIKE: list[tuple[str, dict[str, Any]]] = [
     ("expect_column_values_to_begin_small", WORD),
     ("expect_small_number", {"mostly": 0.25}),
     ("expect_small_maximum", {"column": "number"}),
+    *(("expect_column_spread_to_be_even", {"column": name, "most": 1.5}) for name in ("number", "real")),
+    ("expect_column_spread_to_be_even", {"column": "number", "most": 9, "power": 2, "row_condition": ABOVE}),
+    ("expect_column_to_begin_with", {**WORD, "first": "a"}),
+    ("expect_column_mean_to_be_near", {"column": "more", "near": 2}),
+    ("expect_column_values_to_end_in_one_digit", WORD),
+    ("expect_column_values_to_be_unique_somehow", {**WORD, "mostly": 0.5}),
 ]
 
 
@@ -149,8 +156,8 @@ def test_a_row_that_fails_goes_to_quarantine_with_its_reason(
         {
             DIGIT: {
                 "column": "emp_no",
-                "row_condition": 'col("currency")=="INR"',
-                "condition_parser": "great_expectations",
+                "row_condition": INDIA,
+                **PARSER,
             }
         },
         {DIGIT: {"column": "dependents", "modulus": 2}},
@@ -242,24 +249,25 @@ def test_nothing_that_a_class_sees_is_printed_or_logged(
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    whole = {"expect_column_spread_to_be_even": {"column": "dependents", "most": 1}}
     engine = DuckDBEngine(memory=1 << 30, threads=2, scratch=tmp_path / "scratch")
     caplog.set_level("DEBUG")
     try:
         # more than a slice, so that workers of their own judge them
         rows = [{"emp_no": f"Esecret{number}"} for number in range(40_000)]
-        made = judged(engine, tmp_path, customs, {DIGIT: {"column": "emp_no"}}, rows=rows)
+        made = judged(engine, tmp_path, customs, {DIGIT: {"column": "emp_no"}}, whole, rows=rows)
     finally:
         engine.close()
     shown = capfd.readouterr()
     assert made.rows_quarantined == 36_000
+    assert "of people" not in shown.out + shown.err + caplog.text
     assert "secret" not in shown.out + shown.err + caplog.text + str(made.results)
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("expect_column_spread_to_be_even", "all rows in memory at once"),
-        ("expect_column_values_to_be_unique_somehow", "judges rows by other rows"),
+        ("expect_table_to_be_even", "may ask for any column"),
         ("expect_none_of_them", "a SQL query"),
     ],
 )
@@ -275,22 +283,72 @@ def test_a_class_that_cannot_run_is_refused_with_the_reason(customs: dict[str, C
             "class ExpectX(gxe.ExpectColumnValuesToBeBetween):\n  min_value: int = len('abc')",
             "something that only running",
         ),
-        ("class ExpectX(gxe.ExpectColumnValuesToNotBeNull):\n  map_metric = 'other'", "it judges nulls"),
-        (
-            "class ExpectX(ColumnMapExpectation):\n  map_metric = 'm'\n  def _validate(self): pass",
-            "a verdict of its own",
-        ),
-        (
-            "class M(ColumnMapMetricProvider):\n  condition_metric_name = 'm'\n  filter_column_isnull = False\n"
-            "class ExpectX(ColumnMapExpectation):\n  map_metric = 'm'",
-            "it judges nulls",
-        ),
-        ("class ExpectX(Nothing): pass", "is no class of GX that judges row by row"),
+        ("class ExpectX(Nothing): pass", "is no class of GX that judges rows"),
         ("class ExpectColumnValuesToBeBetween(ColumnMapExpectation): pass", "of this name itself"),
     ],
 )
 def test_what_would_be_judged_wrongly_is_refused(body: str, why: str) -> None:
     assert why in of_class(body).refused
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "class ExpectX(ColumnAggregateExpectation):\n  def _validate(self): pass",
+        "class ExpectX(gxe.ExpectColumnMeanToBeBetween):\n  def _validate(self): pass",
+        "class ExpectX(gxe.ExpectColumnValuesToBeUnique):\n  def helper(self): pass",
+        # rows are given to GX without nulls, and no verdict on them but its own is joined to them
+        "class ExpectX(gxe.ExpectColumnValuesToNotBeNull):\n  map_metric = 'other'",
+        "class ExpectX(ColumnMapExpectation):\n  map_metric = 'm'\n  def _validate(self): pass",
+        "class M(ColumnMapMetricProvider):\n  condition_metric_name = 'm'\n  filter_column_isnull = False\n"
+        "class ExpectX(ColumnMapExpectation):\n  map_metric = 'm'",
+    ],
+)
+def test_what_is_no_verdict_on_single_values_is_judged_of_the_column_as_a_whole(body: str) -> None:
+    found = of_class(body)
+    assert found.through_gx and (found.word.kind, found.word.severities) == ("column", ("stop", "warn"))
+
+
+def test_a_column_is_judged_as_a_whole_of_the_rows_that_stay(
+    engine: Engine, customs: dict[str, Custom], tmp_path: Path
+) -> None:
+    checks = [
+        {"expect_column_values_to_be_between": {"column": "gross", "max_value": 100}},
+        {"expect_column_spread_to_be_even": {"column": "dependents", "most": 1}},
+        {"expect_column_spread_to_be_even": {"column": "dependents", "most": 0.5, "row_condition": INDIA, **PARSER}},
+    ]
+    rows = [
+        {"gross": "10", "dependents": "1"},
+        {"gross": "10", "dependents": "5", "currency": "USD"},
+        {"gross": "10", "dependents": "1"},
+        {"gross": "1000", "dependents": "9"},
+    ]
+    made = judged(engine, tmp_path, customs, *checks, rows=rows)
+    spread, in_india = made.results[-2:]
+    assert made.rows_quarantined == 1 and made.stopped == ["expect_column_spread_to_be_even(dependents)"]
+    assert (spread.success, spread.element_count) == (False, 3)
+    assert (in_india.success, in_india.element_count) == (True, 2)
+
+
+def test_what_a_class_observed_is_shown_as_a_shape_where_its_column_has_a_category(
+    engine: Engine, customs: dict[str, Custom], tmp_path: Path
+) -> None:
+    check = {"expect_column_to_begin_with": {"column": "emp_no", "first": "E12", "severity": "warn"}}
+    made = judged(engine, tmp_path, customs, check, rows=[{"emp_no": "E12"}, {"emp_no": "E34"}])
+    (result,) = made.results[-1:]
+    assert result.success and result.observed_value == '{"aaaaa": ["A99", "A99"], "aaaaa": 9}'
+
+
+def test_more_values_than_memory_holds_are_refused_before_all_of_them_are_read(
+    engine: Engine, customs: dict[str, Custom], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = {"expect_column_to_begin_with": {"column": "emp_no", "first": "E1"}}
+    rows = [{"emp_no": f"E{number}"} for number in range(4000)]
+    assert not judged(engine, tmp_path / "enough", customs, check, rows=rows).results[-1].success
+    monkeypatch.setattr(engine, "memory", 4 << 20)
+    with pytest.raises(EnvironmentFailure, match="needs all values of `emp_no` in memory") as refused:
+        judged(engine, tmp_path / "little", customs, check, rows=rows)
+    assert refused.value.code == "E007" and "a quarter of `memory`" in refused.value.given
 
 
 def test_a_class_is_what_those_it_is_made_of_are() -> None:

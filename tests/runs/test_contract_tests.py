@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.conftest import open_engine, require_spark
 from tests.runs.conftest import EXAMPLE
 
 from potable.cli.app import main
+from potable.engines.base import Engine
 from potable.errors import ProjectErrors
 from potable.project import Project, load
 from potable.runs.contract_tests import Ran, run_tests
@@ -66,6 +68,32 @@ HOLD = """\
 - {name: what stops is only looked at where it is asked for, rows: [{paid: 0.1, hours: 101}]}
 - {name: without rows no mean, rows: [], stopped: [expect_column_mean_to_be_between]}
 """
+COMMONEST = """\
+from great_expectations.execution_engine import PandasExecutionEngine
+from great_expectations.expectations.expectation import ColumnAggregateExpectation
+from great_expectations.expectations.metrics.column_aggregate_metric_provider import (
+    ColumnAggregateMetricProvider,
+    column_aggregate_value,
+)
+
+
+class Commonest(ColumnAggregateMetricProvider):
+    metric_name = "column.commonest"
+
+    @column_aggregate_value(engine=PandasExecutionEngine)
+    def _pandas(cls, column, **kwargs):
+        return column.value_counts().index[0]
+
+
+class ExpectColumnCommonest(ColumnAggregateExpectation):
+    most: int
+    metric_dependencies = ("column.commonest",)
+    success_keys = ("most",)
+
+    def _validate(self, metrics, **kwargs):
+        found = metrics["column.commonest"]
+        return {"success": found <= self.most, "result": {"observed_value": found}}
+"""
 FAIL = """\
 - {name: passes, rows: [{paid: 0}]}
 - {name: is quarantined, rows: [{paid: 0.1}], expect: {quarantined: ["be_between:paid"]}}
@@ -93,18 +121,27 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
     return project
 
 
-def ran(project: Project) -> dict[str, Ran]:
-    return {test.name: test for test in run_tests(project, ["pay.slips"])}
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """DuckDB alone, where the engine is not what is tested."""
+    engine = open_engine("duckdb", tmp_path_factory.mktemp("scratch"))
+    yield engine
+    engine.close()
 
 
-def test_what_holds_holds(made: Callable[..., Project]) -> None:
-    found = ran(made(HOLD))
+def ran(project: Project, engine: Engine) -> dict[str, Ran]:
+    return {test.name: test for test in run_tests(project, ["pay.slips"], engine)}
+
+
+def test_what_holds_holds(engine: Engine, made: Callable[..., Project]) -> None:
+    found = ran(made(HOLD), engine)
     assert len(found) == HOLD.count("name: ")
     assert {name: [error.text() for error in test.failures] for name, test in found.items() if test.failures} == {}
 
 
-def test_what_does_not_hold_is_told_with_its_place(made: Callable[..., Project]) -> None:
-    found = ran(made(FAIL))
+@pytest.mark.long_on_spark
+def test_what_does_not_hold_is_told_with_its_place(engine: Engine, made: Callable[..., Project]) -> None:
+    found = ran(made(FAIL), engine)
     told = {name: (test.failures[0].given, test.failures[0].allowed) for name, test in found.items()}
     assert told == {
         "passes": ("row 1 is quarantined for be_between:paid", "row 1 passes"),
@@ -129,9 +166,29 @@ def test_what_does_not_hold_is_told_with_its_place(made: Callable[..., Project])
         assert f"name: {name}," in lines[failure.place.line - 1] and failure.place.column > 1
 
 
-def test_a_column_that_was_filled_wrongly_is_named(made: Callable[..., Project]) -> None:
+def test_a_class_about_a_whole_column_is_asked_only_where_a_test_looks_at_what_stops(
+    local: Engine, made: Callable[..., Project]
+) -> None:
+    pytest.importorskip("great_expectations", reason="Great Expectations is not installed")
+    contract = CONTRACT.replace(
+        "    checks:\n", "    checks:\n      - expect_column_commonest: {column: hours, most: 5}\n"
+    )
+    tests = "- {name: t, rows: [{paid: 1}], expect: {quarantined: ['be_between:paid']}}\n"
+    asks = "- {name: asks, rows: [{paid: 0.1, hours: 7}], stopped: [expect_column_commonest]}\n"
+    root = made(HOLD.splitlines()[0]).root
+    (root / "checks.py").write_text(COMMONEST, encoding="utf-8")
+    platform = (root / "potable.yaml").read_text(encoding="utf-8")
+    (root / "potable.yaml").write_text(platform + "plugins: [checks.py]\n", encoding="utf-8")
+    try:
+        # of no row that stays the class would raise an error
+        assert [test.failures for test in ran(made(tests + asks, contract), local).values()] == [[], []]
+    finally:
+        (root / "potable.yaml").write_text(platform, encoding="utf-8")
+
+
+def test_a_column_that_was_filled_wrongly_is_named(local: Engine, made: Callable[..., Project]) -> None:
     contract = CONTRACT.replace('regex: "^code"', 'regex: "^[A-Z]{3}$"')
-    (test,) = ran(made("- {name: t, rows: [{paid: 0.1}]}", contract)).values()
+    (test,) = ran(made("- {name: t, rows: [{paid: 0.1}]}", contract), local).values()
     assert test.failures[0].hint.startswith("the row leaves out code:")
 
 
@@ -193,22 +250,41 @@ def test_the_command_exits_with_one_where_a_test_fails(
     assert not list((root / ".potable" / "scratch").iterdir()), "nothing of the rows is left"
 
 
-def test_the_tests_in_the_manual_hold(tmp_path: Path) -> None:
+@pytest.mark.spark
+@pytest.mark.xdist_group("spark")
+def test_the_command_runs_them_on_the_engine_that_is_named(
+    made: Callable[..., Project], capsys: pytest.CaptureFixture[str]
+) -> None:
+    require_spark()
+    root = made(HOLD.splitlines()[0] + "\n" + FAIL.splitlines()[0]).root
+    assert command(root, "test", "pay", "--engine", "spark", "-o", "json") == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["engine"], facts["tests"], facts["failed"]) == ("spark", 2, 1)
+    assert facts["results"][1]["errors"][0]["next"] == "potable test pay.slips --engine spark"
+    assert not list((root / ".potable" / "scratch").iterdir()), "nothing of the rows is left"
+
+
+def test_an_engine_that_there_is_not_is_told(made: Callable[..., Project], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(made(HOLD.splitlines()[0]).root, "test", "--engine", "sparc") == 2
+    assert "did you mean `spark`?" in capsys.readouterr().err
+
+
+def test_the_tests_in_the_manual_hold(local: Engine, tmp_path: Path) -> None:
     root = shutil.copytree(EXAMPLE, tmp_path / "project")
     page = (EXAMPLE.parents[1] / "docs" / "contracts.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"```yaml\n(    tests:\n.*?)```", page, re.DOTALL)
     path = root / "sources" / "payroll.yaml"
     path.write_text(path.read_text(encoding="utf-8").partition("    tests:")[0] + shown, encoding="utf-8")
-    found = list(run_tests(load(root, variables={}, offline=True), ["payroll.payslips"]))
+    found = list(run_tests(load(root, variables={}, offline=True), ["payroll.payslips"], local))
     assert [error.text() for test in found for error in test.failures] == []
     assert len(found) == shown.count("name:")
 
 
-def test_the_tests_of_the_example_hold(tmp_path: Path) -> None:
+def test_the_tests_of_the_example_hold(local: Engine, tmp_path: Path) -> None:
     project = load(shutil.copytree(EXAMPLE, tmp_path / "project"), variables={}, offline=True)
     names = [name for name, table in project.tables.items() if table.tests]
     assert len(names) >= 3
-    assert [error.text() for test in run_tests(project, names) for error in test.failures] == []
+    assert [error.text() for test in run_tests(project, names, local) for error in test.failures] == []
 
 
 def command(root: Path, *arguments: str) -> int:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from tests.runs.conftest import EXAMPLE
 from tests.runs.test_contract_tests import command
+from tests.runs.test_contract_tests import local as local
 
+from potable.engines.base import Engine
 from potable.errors import ProjectErrors
 from potable.project import Project, load
 from potable.runs.feature_tests import _same, run_feature_tests
@@ -56,18 +58,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
     return project
 
 
-def ran(project: Project) -> dict[str, Ran]:
-    return {test.name: test for test in run_feature_tests(project)}
+def ran(project: Project, engine: Engine) -> dict[str, Ran]:
+    return {test.name: test for test in run_feature_tests(project, engine)}
 
 
-def test_what_holds_holds(made: Callable[[str], Project]) -> None:
-    found = ran(made(HOLD))
+def test_what_holds_holds(engine: Engine, made: Callable[[str], Project]) -> None:
+    found = ran(made(HOLD), engine)
     assert len(found) == HOLD.count("name: ")
     assert {name: [error.text() for error in test.failures] for name, test in found.items() if test.failures} == {}
 
 
-def test_what_does_not_hold_is_told_with_its_place(made: Callable[[str], Project]) -> None:
-    found = ran(made(FAIL))
+@pytest.mark.long_on_spark
+def test_what_does_not_hold_is_told_with_its_place(engine: Engine, made: Callable[[str], Project]) -> None:
+    found = ran(made(FAIL), engine)
     told = {name: (each.given, each.allowed) for name, test in found.items() for each in test.failures}
     assert told.pop("decided by chance")
     assert told == {
@@ -159,17 +162,18 @@ def test_the_command_runs_them_with_the_others_or_alone(
     assert not list((root / ".potable" / "scratch").iterdir()), "nothing of the rows is left"
 
 
-def test_the_tests_of_the_example_hold(tmp_path: Path) -> None:
-    found = list(run_feature_tests(load(shutil.copytree(EXAMPLE, tmp_path / "project"), variables={}, offline=True)))
+def test_the_tests_of_the_example_hold(local: Engine, tmp_path: Path) -> None:
+    project = load(shutil.copytree(EXAMPLE, tmp_path / "project"), variables={}, offline=True)
+    found = list(run_feature_tests(project, local))
     assert len(found) >= 3
     assert [error.text() for test in found for error in test.failures] == []
 
 
-def test_the_tests_in_the_manual_hold(made: Callable[[str], Project]) -> None:
+def test_the_tests_in_the_manual_hold(local: Engine, made: Callable[[str], Project]) -> None:
     page = (EXAMPLE.parents[1] / "docs" / "contracts.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"```yaml\n(tests:.*?)```", page, re.DOTALL)
     root = made("").root
     (root / "features.yaml").write_text(OLD + shown, encoding="utf-8")
-    found = list(run_feature_tests(load(root, variables={}, offline=True)))
+    found = list(run_feature_tests(load(root, variables={}, offline=True), local))
     assert len(found) == shown.count("name:")
     assert [error.text() for test in found for error in test.failures] == []

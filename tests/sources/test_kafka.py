@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -545,14 +546,78 @@ def test_protobuf_is_read_with_the_schemas_that_landed_beside_it(
     assert values([row for row in rows if row["_mistyped"] == "@record"], "_row") == [2, 3, 4, 5, 6, 7, 8]
 
 
+TEXTS = {
+    "/schemas/ids/1": {
+        "schema": """syntax = "proto3"; package hr.v1;
+            import "google/protobuf/timestamp.proto"; import "parts/money.proto"; import "company/options.proto";
+            message First {}
+            message Outer { int32 id = 1; message All { int32 whole = 1; parts.Money pay = 2; } }""",
+        "references": [{"name": "parts/money.proto", "subject": "money", "version": 2}],
+        "schemaType": "PROTOBUF",
+    },
+    "/subjects/money/versions/2": {
+        "schema": 'syntax = "proto3"; package parts; message Money { int64 units = 1; }',
+        "schemaType": "PROTOBUF",
+    },
+}
+
+
+@pytest.mark.parametrize("registry", ["does not know the form", "compiles nothing that refers", "compiles nothing"])
+def test_protobuf_is_read_where_a_registry_gives_texts_only(
+    mock: Brokers, tmp_path: Path, topic: str, server: Server, registry: str
+) -> None:
+    pytest.importorskip("grpc_tools", reason="grpcio-tools is not installed")
+    from tests.sources import test_protobuf as of
+
+    def answer(path: str, query: Any) -> Answer:
+        asked = query.get("format") == ["serialized"]
+        if asked and registry == "compiles nothing":
+            return 501, {}, b'{"error_code": 501, "message": "not implemented"}'
+        if asked and registry == "compiles nothing that refers":
+            # as Karapace: https://github.com/Aiven-Open/karapace/issues/1263
+            done = {"schema": of.text(of.money()), "schemaType": "PROTOBUF"}
+            return (500, {}, b"Internal Server Error") if "ids" in path else (200, {}, json.dumps(done).encode())
+        return 200, {}, json.dumps(TEXTS[path]).encode()
+
+    server.handle = answer
+    head = b"\0" + (1).to_bytes(4, "big")
+    mock.send(topic, head + b"\x04\x02\x00" + b"\x08\x07\x12\x02\x08\x0c", head + b"\x02\x02" + b"\x08\x09")
+    columns = {"whole": {"type": "integer"}, "id": {"type": "integer"}, "pay": {"path": "pay.units", "type": "integer"}}
+    keys = {"registry": {"url": server.url}}
+    made = World(tmp_path, declared(mock.at, topic, source=keys, value="protobuf", columns=columns))
+    made.ingest()
+    server.handle = lambda path, query: pytest.fail("parsing asks nobody")
+    assert values(made.rows(), "whole", "id", "pay") == [(7, None, 12), (None, 9, None)]
+
+
+def test_a_registry_that_stumbles_is_asked_again_for_what_is_compiled(
+    mock: Brokers, world: Callable[..., World], topic: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("google.protobuf", reason="protobuf is not installed")
+    monkeypatch.setitem(sys.modules, "grpc_tools", None)
+    asked = iter(range(100))
+    server.handle = lambda path, query: compiled(path, query) if next(asked) else (500, {}, b"busy")
+    mock.send(topic, b"\0\0\0\0\x01\0x")
+    world(mock, value="protobuf", source={"registry": {"url": server.url}}).ingest()
+
+
 def test_a_registry_that_gives_no_compiled_schemas_is_told(
     mock: Brokers, world: Callable[..., World], topic: str, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = {"schema": 'syntax = "proto3";', "schemaType": "PROTOBUF"}
+    pytest.importorskip("google.protobuf", reason="protobuf is not installed")
+    answer = {"schema": 'syntax = "proto3"; message A { Secret b = 1; }', "schemaType": "PROTOBUF"}
     server.answers = [(200, {}, json.dumps(answer).encode())]
     mock.send(topic, b"\0\0\0\0\x01\0x")
     failure = world(mock, value="protobuf", source={"registry": {"url": server.url}}).refused()
-    assert (failure.code, failure.retryable) == ("E001", False) and "format=serialized" in failure.problem
+    if find_spec("grpc_tools"):
+        assert (failure.code, failure.retryable) == ("E001", False) and "Secret" not in failure.text()
+        assert "schema 1 of the schema registry does not compile: value.proto:1:32: … is not defined" in failure.problem
+    monkeypatch.setitem(sys.modules, "grpc_tools", None)
+    monkeypatch.delitem(sys.modules, "potable.sources.prototexts", raising=False)
+    monkeypatch.delattr("potable.sources.prototexts", raising=False)
+    failure = world(mock, value="protobuf", source={"registry": {"url": server.url}}).refused()
+    assert (failure.code, failure.next) == ("E006", "pip install 'potable[protobuf-texts]'")
+    assert "format=serialized" in failure.hint
     monkeypatch.setitem(sys.modules, "potable.sources.protobuf", None)
     failure = world(mock, value="protobuf", source={"registry": {"url": server.url}}).refused()
     assert (failure.code, failure.next) == ("E006", "pip install 'potable[protobuf]'")

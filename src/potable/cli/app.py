@@ -147,7 +147,8 @@ def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked
         options = Options(**asked)
     except ValueError as failure:
         raise click.UsageError(f"--select: {failure}") from None
-    project = settings.project(as_of=as_of.date() if as_of else None)
+    lands = options.only in (None, "ingest")
+    project = settings.project(offline=False if lands else "sources", as_of=as_of.date() if as_of else None)
     with Progress() as progress:
         record = execute(project, options, progress)
     page = write_report(project, record)
@@ -214,16 +215,22 @@ def report(settings: Settings, run_id: str | None, form: str, output: str) -> No
 
 @cli.command()
 @click.argument("select", required=False, metavar="[SOURCE|TABLE|DATASET]")
+@click.option(
+    "--engine",
+    default="duckdb",
+    show_default=True,
+    help="What runs them, on this machine: duckdb, or spark to try what the project will run on; spark takes longer.",
+)
 @output_option
 @click.pass_obj
-def test(settings: Settings, select: str | None, output: str) -> None:
+def test(settings: Settings, select: str | None, engine: str, output: str) -> None:
     """Run the tests that contracts and features declare: a few rows each, and what must become of them.
 
-    Nothing is read but the project's files. Exit code 1 when a test does not hold.
+    Nothing is read but the project's files, and no cluster is asked. Exit code 1 when a test does not hold.
     """
     from potable.cli.testing import tested
 
-    facts, text, failed = tested(settings.project(offline=True), select)
+    facts, text, failed = tested(settings.project(offline=True), select, engine)
     show_result(output, facts, text, failed=failed)
     if failed:
         sys.exit(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -26,8 +26,8 @@ class Settings:
         self.folder = folder
         self.environment = environment
 
-    def project(self, *, offline: bool = False, as_of: date | None = None) -> Project:
-        """The project, loaded and checked; `offline` for commands that reach no source."""
+    def project(self, *, offline: bool | Literal["sources"] = False, as_of: date | None = None) -> Project:
+        """The project, loaded and checked; `offline` for commands that reach no source, or runs that land nothing."""
         from potable.project import load
 
         return load(self.folder, environment=self.environment, offline=offline, as_of=as_of)

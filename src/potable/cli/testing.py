@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from potable.agreement import lacking
@@ -11,26 +12,48 @@ from potable.report.numbers import plain, plural
 from potable.runs.contract_tests import run_tests
 from potable.runs.feature_tests import run_feature_tests
 from potable.runs.given import Ran
+from potable.runs.quarantined import reading
+
+_QUICK: Mapping[str, Mapping[str, Any]] = {
+    "spark": {
+        "conf": {
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=192m",
+            "spark.sql.adaptive.enabled": "false",
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+            "spark.sql.ui.explainMode": "simple",
+        }
+    }
+}
+"""Options of an engine for many queries over a few rows, of which making code would take most of the time."""
 
 
-def tested(project: Project, select: str | None) -> tuple[dict[str, Any], str, bool]:
+def tested(project: Project, select: str | None, engine: str = "duckdb") -> tuple[dict[str, Any], str, bool]:
     """Facts, text, and whether a test failed; of everything, a source, a table or the dataset's features.
+
+    Args:
+        engine: what runs them, on this machine.
 
     Raises:
         ProjectError: P031, there is no such source, table or dataset.
     """
     names, features = selected(project, select), project.agreed.features
-    results, waiting = list(run_tests(project, names)), 0
-    if features and select is None and project.unwritten:
-        waiting = len(features.tests)
-    elif features and select in (None, features.dataset):
-        results += run_feature_tests(project)
-        names.append(features.dataset)
+    there = features is not None and select in (None, features.dataset)
+    waits = there and select is None and bool(project.unwritten)
+    with reading(project, engine, **_QUICK.get(engine, {})) as opened:
+        results = list(run_tests(project, names, opened))
+        if features and there and not waits:
+            results += run_feature_tests(project, opened)
+            names.append(features.dataset)
     failed = [result for result in results if result.failures]
+    if engine != "duckdb":
+        for failure in (failure for result in failed for failure in result.failures):
+            failure.next += f" --engine {engine}"
     facts = {
+        "engine": engine,
         "tests": len(results),
         "failed": len(failed),
-        "not_run": waiting,
+        "not_run": len(features.tests) if features and waits else 0,
         "results": [
             {
                 "table": result.table,
@@ -43,8 +66,8 @@ def tested(project: Project, select: str | None) -> tuple[dict[str, Any], str, b
         ],
     }
     text = _text(names, results, select)
-    if features and waiting:
-        text += f"\n{features.dataset}: {plural(waiting, 'test')} not run: {lacking(project.unwritten)}"
+    if features and waits and features.tests:
+        text += f"\n{features.dataset}: {plural(len(features.tests), 'test')} not run: {lacking(project.unwritten)}"
     return facts, text, bool(failed)
 
 

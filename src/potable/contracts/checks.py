@@ -84,7 +84,7 @@ class Check:
     def by_value(self) -> bool:
         """Whether only Python can judge it."""
         if self.through_gx:
-            return True
+            return self.is_row_check
         patterns = [self.arguments.get("regex"), *self.arguments.get("regex_list", [])]
         known = all(is_re2(pattern) for pattern in patterns if pattern is not None)
         return self.expectation in JUDGES and (self.word.rule is None or not known)

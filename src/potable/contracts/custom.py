@@ -1,8 +1,8 @@
 """Expectation classes of others: which ones a project's plug-ins hold, what they take, and how they run.
 
 Their text is read and nothing of it is run, so reading a project needs neither Great Expectations nor trust in
-code. A class that only sets arguments of one of GX's own runs natively as that one; one that judges single rows
-runs through GX (`through_gx`); of any other there is a reason why it does not run.
+code. A class that only sets arguments of one of GX's own runs natively as that one; one that judges single rows, or
+named columns as a whole, runs through GX (`through_gx`); of any other there is a reason why it does not run.
 
 Entry: `classes`.
 """
@@ -34,6 +34,9 @@ _ROOTS: Mapping[str, Mapping[str, Argument]] = {
     },
 }
 """Classes of GX that judge row by row, and what they take."""
+_AGGREGATE = "ColumnAggregateExpectation"
+_SHARED = ("column", "columns", "choice")
+"""Kinds of arguments that mean the same in any class."""
 _TOLD = ("description", "notes", "meta", "library_metadata", "windows")
 """What a class may say of itself that decides nothing."""
 _OWN_VERDICT = ("_validate", "get_validation_dependencies", "metrics_validate")
@@ -166,20 +169,29 @@ def _custom(node: ast.ClassDef, body: _Body, root: str, module: Module, of_nulls
     if base is not None and body.plain and set(body.fields) <= {*base.arguments, *COMMON, *_TOLD, "mostly"}:
         defaults, wrong = _defaults(body, [*base.arguments, "mostly", "row_condition", "condition_parser", "severity"])
         return made(base, core=core, defaults=defaults, refused=wrong)
-    taken = base.arguments if base is not None and base.kind == "row" else _ROOTS.get(root)
-    if taken is None:
+    taken = base.arguments if base is not None and base.kind != "table" else _ROOTS.get(root)
+    if root == _AGGREGATE:
+        taken = {"column": _COLUMN}
+    if taken is None or (base is not None and base.refers):
         return made(nothing, refused=_why_not(root, base))
-    if core in NULLS or _constant(body.fields.get("map_metric")) in of_nulls:
-        return made(nothing, refused="it judges nulls, and only what is there is given to GX")
-    if own := sorted(body.methods & set(_OWN_VERDICT)):
-        return made(
-            nothing, refused=f"it has a verdict of its own (`{own[0]}`), and only verdicts on rows can be joined"
-        )
-    shared = {key: argument for key, argument in taken.items() if argument.kind in ("column", "columns", "choice")}
+    shared = {key: argument for key, argument in taken.items() if argument.kind in _SHARED}
     defaults, wrong = _defaults(body, [*shared, "mostly", "row_condition", "condition_parser", "severity"])
     own_fields = {key: Argument("any", needed=_needed(value)) for key, value in _arguments(body).items()}
     inherited = {key: Argument("any", needed=argument.needed) for key, argument in taken.items()}
-    return made(Expectation("row", {**inherited, **own_fields, **shared}), defaults=defaults, refused=wrong)
+    own = {**inherited, **own_fields, **shared}
+    if _by_row(body, root, base, of_nulls):
+        return made(Expectation("row", own), defaults=defaults, refused=wrong)
+    # of the whole the share of rows is for the class to judge
+    more = {"mostly": Argument("any")} if root in _ROOTS or (base is not None and base.counts_rows) else {}
+    return made(Expectation("column", {**own, **more}), defaults=defaults, refused=wrong)
+
+
+def _by_row(body: _Body, root: str, base: Expectation | None, of_nulls: Collection[str]) -> bool:
+    """Whether a class judges each row by itself, and nothing else: only such verdicts can be joined to the rows."""
+    kind = base.kind if base is not None else "row" if root in _ROOTS else "column"
+    # only what is there is given to GX
+    nulls = _snake(root) in NULLS or _constant(body.fields.get("map_metric")) in of_nulls
+    return kind == "row" and not nulls and not body.methods & set(_OWN_VERDICT)
 
 
 def _arguments(body: _Body) -> dict[str, ast.expr | None]:
@@ -219,14 +231,12 @@ def _defaults(body: _Body, names: Sequence[str]) -> tuple[dict[str, Any], str]:
 
 
 def _why_not(root: str, base: Expectation | None) -> str:
-    if base is not None and base.kind in ("rows", "key"):
-        return f"it changes how `{root}` judges rows by other rows, for which GX would need all of them in memory"
-    if base is not None or root.endswith(("AggregateExpectation", "BatchExpectation")):
+    if base is not None or root == "BatchExpectation":
         return (
-            "it judges the column or the table as a whole, for which GX would need all rows in memory at once; "
-            "a class that only sets arguments of one of GX's own expectations runs, and one that judges row by row"
+            "it judges the table, and may ask for any column of it, for which GX would need all of them in memory; "
+            "a class that judges one column as a whole runs, and one that judges row by row"
         )
-    return f"`{root}` is no class of GX that judges row by row ({', '.join(_ROOTS)}), nor one of its expectations"
+    return f"`{root}` is no class of GX that judges rows or a column ({', '.join([*_ROOTS, _AGGREGATE])})"
 
 
 def _snake(name: str) -> str:

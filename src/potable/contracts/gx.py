@@ -61,7 +61,7 @@ def _entry(result: Result) -> dict[str, Any]:
 
 def _counts_rows(result: Result, name: str) -> bool:
     # one that the vocabulary does not know is a class of a plug-in
-    return EXPECTATIONS[name].counts_rows if name in EXPECTATIONS else result.observed_value is None
+    return EXPECTATIONS[name].counts_rows if name in EXPECTATIONS else result.missing_count is not None
 
 
 def _rows(result: Result) -> dict[str, Any]:

@@ -187,8 +187,12 @@ def of_wholes(
             found.append((check, results.of_counts(check, counted, judged.table)))
         elif check.word.kind == "column":
             elements = scalars(engine, rows.agg(n=rows.count()))["n"] if check.condition else count
-            finding = check.word.rule(whole, check.arguments)
-            found.append((check, results.of_finding(check, finding, elements, judged.table)))
+            if check.custom and check.through_gx:
+                finding = through_gx.of_whole(check.custom, check.arguments, whole, batches)
+                found.append((check, results.of_class(check, finding, elements, judged.table)))
+            else:
+                finding = check.word.rule(whole, check.arguments)
+                found.append((check, results.of_finding(check, finding, elements, judged.table)))
         elif check.word.kind == "table":
             parsed = judged.totals[f"rows_{index}"] if check.condition else judged.totals["rows"]
             found.append((check, results.of_table(check, parsed, judged.table)))
@@ -197,12 +201,17 @@ def of_wholes(
 
 def batches_of(staged: ir.Table, checks: Sequence[Check], known: Mapping[str, int], engine: Engine) -> dict[str, int]:
     """Which batch each object came with, where a check asks for the order of landing."""
-    if not any(check.expectation.endswith(("to_be_increasing", "to_be_decreasing")) for check in checks):
+    if not any(_by_order(check) for check in checks):
         return {}
     found = dict(known)
     for batch in engine.stream(staged.select(OBJECT, BATCH).distinct()):
         found.update(zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True))
     return found
+
+
+def _by_order(check: Check) -> bool:
+    whole = check.through_gx and not check.is_row_check
+    return whole or check.expectation.endswith(("to_be_increasing", "to_be_decreasing"))
 
 
 def _with_samples(result: Result, some: Sequence[Any]) -> Result:

@@ -6,6 +6,7 @@ them. Counting belongs to `validate`.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -71,6 +72,27 @@ def of_finding(check: Check, found: Finding, elements: int, table: Table) -> Res
         details={**found.fields, **(lists if "missing_count" in found.fields else {})},
         arguments=plain(check.declared),
     )
+
+
+def of_class(check: Check, found: Finding, elements: int, table: Table) -> Result:
+    """The result of a class of others about columns as a whole, which may have put values into anything it observed."""
+    clear = all(is_open(table, name) for name in check.columns)
+
+    def masked(value: Any) -> Any:
+        value = plain(value)
+        if clear or value is None:
+            return value
+        return shape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+    observed, some = masked(found.observed), [masked(value) for value in found.unexpected]
+    missing, unexpected = found.fields.get("missing_count"), found.fields.get("unexpected_count", 0)
+    counts = {"unexpected_count": unexpected} if "unexpected_count" in found.fields else {}
+    safe = replace(found, observed=observed, personal=False, fields=counts, unexpected=some)
+    result = of_finding(check, safe, elements, table)
+    if missing is None:
+        return result
+    share, total = _share(unexpected, elements - missing), _share(unexpected, elements)
+    return replace(result, missing_count=missing, unexpected_percent=share, unexpected_percent_total=total, details={})
 
 
 def of_table(check: Check, rows: int, table: Table) -> Result:

@@ -1,13 +1,15 @@
-"""Expectation classes of others, judged by Great Expectations itself on pandas, batch by batch of distinct values.
+"""Expectation classes of others, judged by Great Expectations itself on pandas.
 
-Runs in the engine's workers. Only which values failed leaves this room: what GX tells of them, logs or prints
-does not, nor does the text of an exception, which may hold a value. Entry: `Failing`.
+Rows are judged in the engine's workers, batch by batch of distinct values (`Failing`); columns as a whole in the
+run's process, where they fit into a share of its memory (`of_whole`). What GX logs or prints does not leave this
+room, nor does the text of an exception, which may hold a value.
 """
 
 from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 import re
 import warnings
@@ -15,20 +17,30 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from potable.contracts.aggregates import SHOWN, Finding, Whole
+from potable.contracts.arguments import named_columns
 from potable.contracts.custom import Custom
-from potable.errors import MissingExtra, Place, PotableError, ProjectError
+from potable.errors import EnvironmentFailure, MissingExtra, Place, PotableError, ProjectError
+from potable.tables import OBJECT, ROW
 
 _PROBED = 64
 """Values of a batch that are judged a second time, among others."""
 _BATCHES = 4
 """Batches per process and check of which some are; a call of GX costs the same for few values as for many."""
 _probed: Counter[tuple[str, ...]] = Counter()
+_SHARE = 0.25
+"""Most of the memory setting that columns may take which are judged as a whole."""
+_NUMBER_BYTES, _OBJECT_BYTES = 64, 320
+"""What a value takes beside its bytes, by the dearest of GX's own metrics: a number or time, and any other."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,8 @@ class Failing:
         again = _probe(failed)
         if not np.array_equal(self._failed(rows.take(pa.array(again))), failed[again]):
             _probed[name] = 0
-            raise self._wrong(
+            raise _wrong(
+                self.custom,
                 "judges a row by the other rows",
                 hint="write it so that each row is judged by itself; order, uniqueness and distance from the mean "
                 "are expectations of GX that run natively",
@@ -72,36 +85,127 @@ class Failing:
 
     def _failed(self, rows: pa.RecordBatch) -> np.ndarray:
         """Which of the rows fail."""
-        try:
-            found = _batch(rows).validate(self._expectation(), result_format={"result_format": "COMPLETE"})
-        except PotableError:
-            raise
-        except Exception as failure:
-            raise self._wrong("cannot be run", given=type(failure).__name__) from None
-        if told := _raised(found.exception_info):
-            line = re.findall(rf'File "{re.escape(self.custom.module.name)}", line (\d+)', told)
-            place = Place(self.custom.module.name, int(line[-1]), 1) if line else self.custom.place
-            raise self._wrong("raises an error", place=place, hint="what it says is not shown, for it may hold a value")
+        found = _validated(rows, self.custom, self.arguments)
         places = found.result.get("unexpected_index_list")
         count = found.result.get("unexpected_count")
         if count != len(places or ()):
-            raise self._wrong("does not tell which rows fail")
+            raise _wrong(self.custom, "does not tell which rows fail")
         failed = np.zeros(rows.num_rows, dtype=bool)
         failed[list(places or ())] = True
         return failed
 
-    def _expectation(self) -> Any:
-        try:
-            return getattr(self.custom.module.load(), self.custom.class_name)(**self.arguments)
-        except ModuleNotFoundError as failure:
-            raise self._wrong("needs a package that is not installed", given=str(failure.name)) from None
-        except Exception as failure:
-            # arguments are of the project, not of the data
-            raise self._wrong("does not take its arguments", given=f"{type(failure).__name__}: {failure}") from None
 
-    def _wrong(self, problem: str, *, place: Place | None = None, given: str = "", hint: str = "") -> ProjectError:
-        where = place or self.custom.place
-        return ProjectError(f"`{self.custom.name}` {problem}", "P020", place=where, given=given, hint=hint)
+def of_whole(custom: Custom, arguments: Mapping[str, Any], whole: Whole, batches: Mapping[str, int]) -> Finding:
+    """What a class finds of columns as a whole, whose values are given to GX in the order in which they landed.
+
+    Args:
+        batches: which batch each object came with.
+
+    Raises:
+        EnvironmentFailure: E007 where the values are more than a share of the memory setting holds.
+        ProjectError: P020 where the class cannot judge.
+        MissingExtra: Great Expectations is not installed here.
+    """
+    names = list(dict.fromkeys(named_columns(custom.word, arguments)))
+    rows = _landed(custom, whole, names, batches)
+    with _quiet():
+        found = _validated(rows, custom, arguments)
+        given = {name: found.result.get(name) for name in ("unexpected_count", "missing_count")}
+        counts = {name: int(count) for name, count in given.items() if isinstance(count, int | np.integer)}
+        some = _told((found.result.get("partial_unexpected_list") or [])[:SHOWN])
+        observed = _told(found.result.get("observed_value"))
+        return Finding(bool(found.success), observed, fields=counts, unexpected=some)
+
+
+def _landed(custom: Custom, whole: Whole, names: Sequence[str], batches: Mapping[str, int]) -> pa.Table:
+    """The columns, in the order in which their rows landed."""
+    cells = {f"cell_{number}": whole.column(name) for number, name in enumerate(names)}
+    found = whole.rows.select(OBJECT, ROW, **cells).order_by([OBJECT, ROW])
+    places: dict[str, int] = {}
+    held, parts, room = 0, [], int(whole.engine.memory * _SHARE)
+    for batch in whole.engine.stream(found):
+        held += sum(_weight(batch.column(cell)) for cell in cells)
+        if held > room:
+            raise _too_large(custom, names, room)
+        objects = pc.dictionary_encode(batch.column(OBJECT))
+        known = [places.setdefault(name, batches.get(name, 0)) for name in objects.dictionary.to_pylist()]
+        landed = pc.take(pa.array(known, pa.int64()), objects.indices)
+        parts.append(pa.Table.from_arrays([landed, *(batch.column(cell) for cell in cells)], names=["", *names]))
+    if not parts:
+        kinds = [(name, whole.kind(name)) for name in names]
+        return pa.schema(kinds).empty_table()
+    rows = pa.concat_tables(parts)
+    if len(set(places.values())) > 1:
+        rows = rows.take(pc.sort_indices(rows, sort_keys=[("", "ascending")]))
+    return rows.select(names)
+
+
+def _weight(values: pa.Array) -> int:
+    """Bytes that values may take while GX judges them on pandas, which makes objects of texts and decimals."""
+    kind = values.type
+    plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind)
+    return 3 * int(values.nbytes) + len(values) * (_NUMBER_BYTES if plain else _OBJECT_BYTES)
+
+
+def _too_large(custom: Custom, names: Sequence[str], room: int) -> EnvironmentFailure:
+    asked = ", ".join(f"`{name}`" for name in names)
+    return EnvironmentFailure(
+        f"`{custom.name}` needs all values of {asked} in memory, and they are too many",
+        "E007",
+        custom.place,
+        given=f"more than the {room >> 20:,} MiB a check may take, a quarter of `memory`",
+        hint="raise `memory` in potable.yaml, narrow the check by a `row_condition`, or use an expectation that runs "
+        "natively, for which no column needs to fit",
+    )
+
+
+def _told(value: Any) -> Any:
+    """What a class observed, of Python's own types."""
+    if isinstance(value, np.generic | np.ndarray) or hasattr(value, "tolist"):
+        return _told(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _told(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_told(item) for item in value]
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float | str | Decimal | date) else str(value)
+
+
+def _validated(rows: pa.RecordBatch | pa.Table, custom: Custom, arguments: Mapping[str, Any]) -> Any:
+    """What GX finds of the rows by the class."""
+    try:
+        expectation = _expectation(custom, arguments)
+        # days as pandas has them, so that a class may ask for their month
+        frame = rows.to_pandas(date_as_object=False)
+        batch = _definition().get_batch({"dataframe": frame})
+        found = batch.validate(expectation, result_format={"result_format": "COMPLETE"})
+    except PotableError:
+        raise
+    except Exception as failure:
+        raise _wrong(custom, "cannot be run", given=type(failure).__name__) from None
+    if told := _raised(found.exception_info):
+        line = re.findall(rf'File "{re.escape(custom.module.name)}", line (\d+)', told)
+        place = Place(custom.module.name, int(line[-1]), 1) if line else custom.place
+        hint = "what it says is not shown, for it may hold a value"
+        raise _wrong(custom, "raises an error", place=place, hint=hint)
+    return found
+
+
+def _expectation(custom: Custom, arguments: Mapping[str, Any]) -> Any:
+    try:
+        return getattr(custom.module.load(), custom.class_name)(**arguments)
+    except ModuleNotFoundError as failure:
+        raise _wrong(custom, "needs a package that is not installed", given=str(failure.name)) from None
+    except Exception as failure:
+        # arguments are of the project, not of the data
+        raise _wrong(custom, "does not take its arguments", given=f"{type(failure).__name__}: {failure}") from None
+
+
+def _wrong(
+    custom: Custom, problem: str, *, place: Place | None = None, given: str = "", hint: str = ""
+) -> ProjectError:
+    return ProjectError(f"`{custom.name}` {problem}", "P020", place=place or custom.place, given=given, hint=hint)
 
 
 def _probe(failed: np.ndarray) -> list[int]:
@@ -129,12 +233,6 @@ def _definition() -> Any:
     context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
     asset = context.data_sources.add_pandas("potable").add_dataframe_asset("distinct")
     return asset.add_batch_definition_whole_dataframe("whole")
-
-
-def _batch(rows: pa.RecordBatch) -> Any:
-    definition = _definition()
-    # days as pandas has them, so that a class may ask for their month
-    return definition.get_batch({"dataframe": rows.to_pandas(date_as_object=False)})
 
 
 @contextmanager

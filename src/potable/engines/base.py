@@ -38,6 +38,8 @@ class Engine(Protocol):
     """Runs relations and batch functions; see `potable.testing` for the suite every engine passes."""
 
     name: str
+    memory: int
+    """Bytes the whole run may use on this machine."""
 
     def read(self, files: Sequence[str], schema: pa.Schema) -> ibis.Table:
         """The Parquet `files` (absolute paths) as one relation of `schema`; no files give no rows."""

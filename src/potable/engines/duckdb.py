@@ -51,6 +51,7 @@ class DuckDBEngine:
             threads: threads and worker processes.
             scratch: folder for spilled data; emptied by `close`.
         """
+        self.memory = memory
         try:
             scratch.mkdir(parents=True, exist_ok=True)
             self._scratch = Path(tempfile.mkdtemp(dir=scratch, prefix="duckdb-"))

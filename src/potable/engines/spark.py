@@ -100,6 +100,7 @@ class SparkEngine:
             conf: Spark's own settings.
             stores: URLs of the object stores it will read and write.
         """
+        self.memory = memory
         remote = master if master.startswith("sc://") else ""
         driven = "" if remote else master or f"local[{threads}]"
         settings = Settings(driven, remote, conf or {}, memory, threads, tuple(stores))

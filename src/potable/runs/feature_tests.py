@@ -1,6 +1,6 @@
 """Tests of features: records of one person each, protected and built as landed ones are.
 
-Needs no lake and no source, and runs on the embedded engine. Records get their times and truncations from
+Needs no lake and no source, and runs on any engine. Records get their times and truncations from
 `protect` and everything after from `build`; checks of the contract are not run and texts are not redacted. All tests
 are built at once, each a person of its own. Entry: `run_feature_tests`.
 """
@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -31,8 +30,7 @@ from potable.privacy.categories import NONE
 from potable.privacy.index import Index
 from potable.privacy.protect import Contract, People, addressed
 from potable.project import Project
-from potable.runs.given import Ran, batch_of, itself, shown
-from potable.runs.quarantined import reading
+from potable.runs.given import Ran, batch_of, itself, scratch_of, shown
 from potable.tables import UNPARSED, Table
 
 if TYPE_CHECKING:
@@ -43,15 +41,14 @@ _KEYS = pa.schema(
 )
 
 
-def run_feature_tests(project: Project) -> Iterator[Ran]:
+def run_feature_tests(project: Project, engine: Engine) -> Iterator[Ran]:
     """The tests of features.yaml, in declared order."""
     tests, document = project.features.tests, project.documents["features"]
     if not tests:
         return
-    with reading(project) as engine:
-        trial = _Trial(project, engine)
-        for index, (test, found) in enumerate(zip(tests, trial.all(), strict=True)):
-            yield _compared(test, found, project, document, index)
+    trial = _Trial(project, engine)
+    for index, (test, found) in enumerate(zip(tests, trial.all(), strict=True)):
+        yield _compared(test, found, project, document, index)
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class _Trial:
     def built(self, tests: Sequence[FeatureTest]) -> list[Mapping[str, Any]]:
         """The finished rows of tests, in their order."""
         plan = self.project.plan
-        with TemporaryDirectory(dir=self.project.root / self.project.platform.scratch, prefix="tests-") as scratch:
+        with scratch_of(self.project) as scratch:
             people = self._people(len(tests), f"{scratch}/people")
             files = {
                 name: self._protected(name, [test.rows.get(name, ()) for test in tests], people, f"{scratch}/{name}")

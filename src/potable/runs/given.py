@@ -5,8 +5,10 @@ Shared by the tests of contracts and those of features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ import pyarrow.compute as pc
 from potable.contracts.fitting import fit
 from potable.errors import DataError, Place
 from potable.privacy.shapes import shape
+from potable.project import Project
 from potable.sources.typed import typed_at
 from potable.tables import BATCH, Table
 
@@ -48,6 +51,15 @@ def batch_of(rows: Sequence[Mapping[str, Any]], table: Table) -> pa.RecordBatch:
         values = pa.array([None if value is None else fit(column.arrow, value).value for value in given], column.arrow)
         batch = batch.set_column(place, batch.schema.field(place), pc.coalesce(values, batch.column(place)))
     return batch.append_column(BATCH, pa.repeat(pa.scalar(1, pa.int64()), len(rows)))
+
+
+@contextmanager
+def scratch_of(project: Project) -> Iterator[str]:
+    """A folder of the project for the rows of a test, which go with it."""
+    place = project.root / project.platform.scratch
+    place.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=place, prefix="tests-") as folder:
+        yield folder
 
 
 def itself(batch: pa.RecordBatch) -> list[pa.RecordBatch]:

@@ -147,12 +147,11 @@ def taken_back(project: Project, before: Held, after: Held) -> tuple[int, int]:
 
 
 @contextmanager
-def reading(project: Project) -> Iterator[Engine]:
-    """An engine to look at files with, whatever the project runs on."""
+def reading(project: Project, name: str = "duckdb", **options: object) -> Iterator[Engine]:
+    """An engine on this machine to look at a little with, whatever the project runs on; it may take `options`."""
     scratch = project.root / project.platform.scratch
-    engine: Engine = plugins.load("engines", "duckdb")(
-        memory=memory_bytes(project.platform.memory), threads=1, scratch=scratch
-    )
+    memory = memory_bytes(project.platform.memory)
+    engine: Engine = plugins.load("engines", name)(memory=memory, threads=1, scratch=scratch, **options)
     try:
         yield engine
     finally:

@@ -51,6 +51,7 @@ class AirbyteSource(Source[AirbyteTable], Program):
     config: dict[str, Any] = Field(default_factory=dict, repr=False)
     """The connector's configuration; secrets by reference. It reaches the program in a private file."""
 
+    for_landing: ClassVar[frozenset[str]] = frozenset(("command", "manifest", "config", "environment"))
     snapshot: ClassVar[bool] = True
     names_objects: ClassVar[bool] = True
 

@@ -193,6 +193,9 @@ class Source(Declaration, Generic[T]):
     """Whether the connector makes up the names of objects, of tables and counts, so that they tell nobody."""
     fixed_columns: ClassVar[bool] = False
     """Whether every object has every column, so that one that lacks a column has drifted."""
+    for_landing: ClassVar[frozenset[str]] = frozenset()
+    """Keys that only landing reads: where the system is, and what lets one in. Other verbs run without what they
+    refer to, so they must change nothing else."""
     any_path: ClassVar[str] = "placeholder"
     """A path that a table may name before it is known what there is; it need not lead anywhere."""
 

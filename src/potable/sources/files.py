@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, ClassVar, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -67,8 +67,13 @@ class FileSource(Source[F]):
     timeout: float = Field(default=30.0, gt=0)
     """Seconds to wait for an object store or a server that says nothing."""
 
+    for_landing: ClassVar[frozenset[str]] = frozenset(("path", "storage", "auth"))
+
     @model_validator(mode="after")
     def _known_place(self) -> Self:
+        if self.path.startswith("${"):
+            # nobody will look for it
+            return self
         if self._scheme not in ("", "file", *_WEB, *_STORES):
             raise ValueError(f"`path` is a folder, or a URL that begins with {', '.join((*_STORES, *_WEB))}")
         if self.storage and self._scheme not in _STORES:

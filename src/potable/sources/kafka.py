@@ -45,6 +45,7 @@ class KafkaSource(Source[KafkaTable]):
     timeout: float = Field(default=30.0, gt=0)
     """Seconds to wait for brokers that say nothing."""
 
+    for_landing: ClassVar[frozenset[str]] = frozenset(("brokers", "security", "registry"))
     snapshot: ClassVar[bool] = True
     names_objects: ClassVar[bool] = True
     forgets: ClassVar[bool] = True

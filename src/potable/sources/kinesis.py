@@ -74,6 +74,7 @@ class KinesisSource(Source[KinesisTable]):
     timeout: float = Field(default=30.0, gt=0)
     """Seconds to wait for an answer."""
 
+    for_landing: ClassVar[frozenset[str]] = frozenset(("region", "endpoint", "access"))
     snapshot: ClassVar[bool] = True
     names_objects: ClassVar[bool] = True
     forgets: ClassVar[bool] = True

@@ -1,7 +1,7 @@
 """Messages as Outlook saves them (.msg): a compound file, in which each property of the message is a stream.
 
 Only the streams that are asked for are read, so that attachments cost nothing. Texts come from the plain body, or else
-from the HTML one; a body that is only there as RTF is not read. What a message gives is what `mail` says of an e-mail.
+from the HTML one, or else from the rich text (`rich_text`). What a message gives is what `mail` says of an e-mail.
 
 The form is [MS-OXMSG], the numbers of properties are [MS-OXPROPS]. Entry: `read`.
 """
@@ -20,6 +20,7 @@ from email.utils import formatdate, parseaddr
 
 import olefile
 
+from potable.errors import MissingExtra
 from potable.sources.documents import Unread, form_lines
 
 _MOST_ENTRIES, _MOST_ATTACHED = 50_000, 500
@@ -54,13 +55,14 @@ def read(data: bytes, wanted: frozenset[str], *, header: Header, seen: Seen) -> 
 
     Raises:
         Unread: it cannot be read.
+        MissingExtra: its text is rich text only, for which a package is not installed.
     """
     try:
         with olefile.OleFileIO(io.BytesIO(data)) as file:
             _check(file, len(data))
             message = _Properties(file, "")
             return {**_texts(message, wanted, seen), **_heads(message, wanted, header), **_attached(file, message)}
-    except (Unread, MemoryError):
+    except (Unread, MissingExtra, MemoryError):
         raise
     # a damaged file fails anywhere and anyhow
     except Exception:
@@ -132,10 +134,19 @@ def _texts(message: _Properties, wanted: frozenset[str], seen: Seen) -> dict[str
         html = message.value(_HTML)
         shown = message.text(_HTML) if html is None else message.decoded(html, _BODY_PAGE)
         text = seen(shown) if shown else ""
-    if not text and message.value(_RTF) and any(path == "@text" or not path.startswith("@") for path in wanted):
-        raise Unread("its text is in RTF only")
+    rich = None if text else message.value(_RTF)
+    if rich and any(path == "@text" or not path.startswith("@") for path in wanted):
+        text = _rich(rich)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return {"@text": text, **form_lines(text)}
+
+
+def _rich(data: bytes) -> str:
+    try:
+        from potable.sources import rich_text
+    except ModuleNotFoundError as absent:
+        raise MissingExtra(absent.name or "striprtf", "email") from None
+    return rich_text.read(data)
 
 
 def _heads(message: _Properties, wanted: frozenset[str], header: Header) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The registry that has the schemas of messages (Confluent's, and what speaks like it).
 
 It is asked while messages are landed; what it says lands beside them, so that parsing asks nobody. Protobuf schemas
-are asked for in compiled form, so that nothing here has to read `.proto` texts. What is done with schemas is
-`avro` and `protobuf`.
+are asked for in compiled form; `.proto` texts, which some registries give all the same, are for `prototexts`. What is
+done with schemas is `avro` and `protobuf`.
 
 Entry: `Registry`.
 """
@@ -23,7 +23,12 @@ from potable.sources.records import read_json
 
 _ABSENT = ("40401", "40402", "40403")
 """What a registry says of a subject, version or schema that it does not have; other 404s come from no registry."""
-_ASKED = {"avro": {}, "protobuf": {"format": "serialized"}}
+_COMPILED = {"format": "serialized"}
+_ANSWERED = frozenset({200, 404})
+_REFUSED = _ANSWERED | {400, 422, 500, 501}
+"""What registries answer that cannot give a schema in this form: Karapace 500, Redpanda 501."""
+_TEXT = "text"
+"""The form of a Protobuf schema as it was written."""
 _MAIN = "value.proto"
 """Name of a Protobuf schema that no other refers to."""
 
@@ -52,19 +57,27 @@ class Registry:
             form: `avro` or `protobuf`.
 
         Raises:
-            EnvironmentFailure: E001, the registry does not answer, or not like one.
-            MissingExtra: what reads Protobuf is not installed.
+            EnvironmentFailure: E001, the registry does not answer, or not like one, or a schema does not compile.
+            MissingExtra: what reads Protobuf, or compiles its texts, is not installed.
         """
         if (form, number) not in self._known:
-            self._known[form, number] = self._found(form, f"/schemas/ids/{number}")
+            self._known[form, number] = self._found(form, number)
         return self._known[form, number]
 
-    def _found(self, form: str, path: str) -> list[str] | None:
+    def _found(self, form: str, number: int) -> list[str] | None:
+        path = f"/schemas/ids/{number}"
         found = self._asked(form, path)
         if found is None or found.get("schemaType", "AVRO").lower() != form:
             return None
         texts = dict(self._whole(form, found, _MAIN, ()))
-        return list(texts.values()) if form == "avro" else self._compiled(texts)
+        if form == "avro":
+            return list(texts.values())
+        try:
+            return self._named(texts)
+        except ValueError:
+            # some may be compiled all the same, and protoc takes texts
+            main = self._asked(_TEXT, path) or found
+            return self._of_texts(dict(self._whole(_TEXT, main, _MAIN, ())), number)
 
     def _whole(self, form: str, found: dict[str, Any], name: str, above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         """Texts by what they are called by those that refer to them."""
@@ -76,20 +89,46 @@ class Registry:
             yield from self._whole(form, inner, str(item["name"]), (*above, path))
         yield name, found["schema"]
 
-    def _compiled(self, texts: dict[str, str]) -> list[str] | None:
+    def _named(self, texts: dict[str, str]) -> list[str] | None:
         try:
             from potable.sources.protobuf import named
         except ModuleNotFoundError:
             raise MissingExtra("protobuf", "protobuf") from None
+        return named(texts)
+
+    def _of_texts(self, texts: dict[str, str], number: int) -> list[str]:
+        """Schemas of a registry that does not know `format=serialized`."""
         try:
-            return named(texts)
-        except ValueError:
-            why = "the schema registry gives Protobuf schemas as texts only, not compiled (`format=serialized`)"
+            from potable.sources.prototexts import compiled
+        except ModuleNotFoundError:
+            absent = MissingExtra("grpcio-tools", "protobuf-texts")
+            absent.hint = "the schema registry gives Protobuf schemas as texts only, not compiled (`format=serialized`)"
+            raise absent from None
+        try:
+            return compiled(texts)
+        except ValueError as broken:
+            why = f"schema {number} of the schema registry does not compile: {broken}"
             raise failure(self._source, why, retryable=False) from None
 
     def _asked(self, form: str, path: str) -> dict[str, Any] | None:
-        name, url = "the schema registry", self.service.below(path).copy_merge_params(_ASKED[form])
-        return self.service.get(url, name, self._answer, statuses=frozenset({200, 404}))
+        """What the registry has there; None where it has nothing, a text where it cannot compile."""
+        name, url = "the schema registry", self.service.below(path)
+        if form in ("avro", _TEXT):
+            return self.service.get(url, name, self._answer, statuses=_ANSWERED)
+        compiled = url.copy_merge_params(_COMPILED)
+        found = self.service.get(compiled, name, self._tried, statuses=_REFUSED)
+        if found == {}:
+            # alive, as the text then shows, it may only have stumbled
+            text = self.service.get(url, name, self._answer, statuses=_ANSWERED)
+            found = text and (self.service.get(compiled, name, self._tried, statuses=_REFUSED) or text)
+        return found
+
+    def _tried(self, body: bytes, headers: httpx.Headers) -> dict[str, Any] | None:
+        """The same, and nothing in it where there is no schema in the form that was asked for."""
+        try:
+            return self._answer(body, headers)
+        except ValueError:
+            return {}
 
     def _answer(self, body: bytes, headers: httpx.Headers) -> dict[str, Any] | None:
         found = read_json(body)

@@ -123,6 +123,7 @@ class RestSource(Source[RestTable]):
     pace: Pace = Pace()
     """How fast and how often the server may be asked."""
 
+    for_landing: ClassVar[frozenset[str]] = frozenset(("url", "auth"))
     snapshot: ClassVar[bool] = True
     names_objects: ClassVar[bool] = True
 

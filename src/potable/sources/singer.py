@@ -36,6 +36,7 @@ class SingerSource(Source[SingerTable], Program):
     """How the tap is told which streams to read: by `--catalog`, or `--properties` as old ones are; `none` takes what
     it gives unasked."""
 
+    for_landing: ClassVar[frozenset[str]] = frozenset(("command", "config", "environment"))
     snapshot: ClassVar[bool] = True
     names_objects: ClassVar[bool] = True
 

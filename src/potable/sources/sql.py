@@ -77,6 +77,7 @@ class SqlSource(Source[SqlTable]):
     url: str = Field(repr=False)
     """URL of the database; take it from a reference."""
 
+    for_landing: ClassVar[frozenset[str]] = frozenset(("url",))
     snapshot: ClassVar[bool] = True
     names_objects: ClassVar[bool] = True
     fixed_columns: ClassVar[bool] = True
