@@ -130,6 +130,18 @@ def test_replay_takes_back_what_a_mended_contract_lets_pass(call: Call, notes: P
     assert (found["rows"], found["rows_in"], found["current"]) == (3, 6, True)
 
 
+def test_a_check_of_a_whole_column_that_stops_sends_nobody_to_the_quarantine(call: Call, notes: Path) -> None:
+    edit(
+        notes,
+        "- expect_column_values_to_be_between: {column: level",
+        "- expect_column_max_to_be_between: {column: amount, max_value: 0}\n"
+        "      - expect_column_values_to_be_between: {column: level",
+    )
+    code, _, err = call("run", "--only", "validate", "--select", "notes")
+    assert code == 1 and "expect_column_max_to_be_between(amount)" in err
+    assert "next:    potable report" in err and "quarantine show" not in err
+
+
 def test_replaying_again_takes_back_nothing(call: Call) -> None:
     for _ in range(2):
         assert facts(call("quarantine", "replay", "notes.notes", "-o", "json")) == [

@@ -106,6 +106,8 @@ class Validated:
     """Checks that stop the run."""
     told: Sequence[str] = field(default=())
     """What was found by each of them."""
+    split_off: bool = False
+    """Whether the first of them is about rows, which are in quarantine then."""
     samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values that failed, by rule, for the layers to come."""
     deleted: Sequence[Part] = ()
@@ -240,13 +242,14 @@ def _staged(marked: ir.Table, table: Table, rules: Sequence[Rule], places: Place
 
 def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], table: Table) -> Validated:
     """What was made, with the results and what they stop."""
-    stopping = [result for check, result in found if check and stops(check, result)]
-    names, told = [result.name for result in stopping], [result.told for result in stopping]
+    stopping = [(check, result) for check, result in found if check and stops(check, result)]
+    names, told = [result.name for _, result in stopping], [result.told for _, result in stopping]
+    split_off = stopping[0][0].is_row_check if stopping else True
     limit = table.quarantine.limit
     if limit and not limit.allows(made.rows_quarantined, made.rows_in):
         names.append("quarantine()")
         told.append(f"{made.rows_quarantined:,} of {made.rows_in:,} rows go to quarantine; at most {limit} may")
-    return replace(made, results=[result for _, result in found], stopped=names, told=told)
+    return replace(made, results=[result for _, result in found], stopped=names, told=told, split_off=split_off)
 
 
 def _keys(job: _Job) -> ir.Table | None:

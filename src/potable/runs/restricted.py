@@ -164,13 +164,17 @@ def _stop(name: str, made: Validated) -> DataError:
     """The error of a table that a check stops."""
     others = len(made.stopped) - 1
     more = f"; {others} more check{'s' * (others > 1)} too: {', '.join(made.stopped[1:])}" if others else ""
+    split_off = made.split_off and made.rows_quarantined
+    where = (
+        "the records that fail lie in the quarantine of the restricted root" if split_off else "it is about all rows"
+    )
     return DataError(
         f"`{name}` breaks {made.stopped[0]}",
         "D001",
         given=f"{made.told[0]}{more}",
-        hint="the records that fail lie in the quarantine of the restricted root; mend the source or the check",
+        hint=f"{where}; mend the source or the check",
         state="nothing was published; the last version stays current",
-        next=f"potable quarantine show {name}" if made.rows_quarantined else "potable report",
+        next=f"potable quarantine show {name}" if split_off else "potable report",
     )
 
 
