@@ -25,7 +25,7 @@ from potable.sources.files import unreadable
 from potable.sources.jsonshape import UNREADABLE, Loose, Unlike, is_utf8
 from potable.sources.keypaths import steps
 from potable.sources.pagination import Astray
-from potable.sources.records import at, column, read_json
+from potable.sources.records import at, column, read_json, read_line
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
@@ -66,8 +66,8 @@ class JsonPage(ABC):
         return {}
 
     @abstractmethod
-    def record(self, number: int) -> Any:
-        """One of its records, from 0, numbers as their own text."""
+    def record(self, number: int) -> bytes:
+        """One of its records, from 0, as JSON for `read_json`."""
 
     @abstractmethod
     def original(self, number: int) -> Any:
@@ -106,8 +106,8 @@ class _Exact(JsonPage):
     def odd(self) -> Mapping[int, Any]:
         return {place: item for place, item in enumerate(self._listed, 1) if not isinstance(item, dict)}
 
-    def record(self, number: int) -> Any:
-        return self._listed[number]
+    def record(self, number: int) -> bytes:
+        return json.dumps(self._listed[number]).encode()
 
     def original(self, number: int) -> Any:
         return self._originals[number]
@@ -146,11 +146,11 @@ class _Quick(JsonPage):
         wanted = {name: [self._texts[path] for path in paths] for name, paths in self._sight.columns.items()}
         return {name: pc.coalesce(*found) if len(found) > 1 else found[0] for name, found in wanted.items()}
 
-    def record(self, number: int) -> Any:
-        return read_json(bytes(self._pieces[number]))
+    def record(self, number: int) -> bytes:
+        return bytes(self._pieces[number])
 
     def original(self, number: int) -> Any:
-        return json.loads(bytes(self._pieces[number]))
+        return read_line(self.record(number).decode())
 
     def at(self, path: str) -> Any:
         text = self._at(steps(path))

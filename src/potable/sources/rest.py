@@ -26,7 +26,7 @@ from potable.sources.keypaths import require_spelled
 from potable.sources.onwards import Incremental, IncrementalTable, Keys, Reading, State, no_keys
 from potable.sources.originals import missing
 from potable.sources.pagination import Astray, Counted, Cursor, Page, Pagination, walk
-from potable.sources.records import leaves, unread
+from potable.sources.records import leaves, read_json, unread
 from potable.sources.typed import clean, convert, typed_at
 from potable.sources.xmlpages import XmlPage
 from potable.tables import OBJECT, ROW
@@ -287,7 +287,7 @@ def _reading(table: RestTable, before: Any) -> Reading | None:
     if table.incremental is None:
         return None
     origin = json.dumps([table.endpoint, table.params, table.records, table.incremental.param], sort_keys=True)
-    return Reading(table.incremental, origin, before)
+    return Reading(table.incremental, origin, before, _canonical)
 
 
 def _since(table: RestTable, reading: Reading | None) -> dict[str, str]:
@@ -302,8 +302,12 @@ def _met(table: RestTable, page: JsonPage, reading: Reading) -> tuple[int, ...]:
     assert table.incremental
     declared = table.columns[table.incremental.column]
     texts = clean(declared, page.columns[table.incremental.column])
-    new = reading.new(convert(declared, texts), lambda number: json.dumps(page.record(number), sort_keys=True).encode())
+    new = reading.new(convert(declared, texts), page.record)
     return tuple(sorted(set(range(1, page.records + 1)) - {number + 1 for number in new}))
+
+
+def _canonical(record: bytes) -> bytes:
+    return json.dumps(read_json(record), sort_keys=True).encode()
 
 
 def _require(page: JsonPage, needed: Sequence[str]) -> None:
