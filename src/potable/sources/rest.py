@@ -312,6 +312,7 @@ def _canonical(record: bytes) -> bytes:
 
 def _require(page: JsonPage, needed: Sequence[str]) -> None:
     """Refuse a page whose records lack a column: in a list of keys they would count as deleted."""
+    columns = page.columns
     for name in needed:
-        if page.columns[name].null_count:
+        if columns[name].null_count:
             raise ValueError(f"a record in the list of keys has no `{name}`")
