@@ -208,12 +208,12 @@ class RestSource(Source[RestTable]):
         held: list[pa.RecordBatch] = []
         for blob in blobs:
             page = landed(blob, sight)
+            if sum(batch.num_rows for batch in held) + page.records > _BATCH_ROWS and held:
+                yield from _typed(contract, held)
+                held = []
             held.append(_texts(blob, page))
             if odd := {row: json.dumps(record) for row, record in page.odd.items() if row not in blob.skip}:
                 yield unread(contract, [blob.name] * len(odd), list(odd), list(odd.values()))
-            if sum(batch.num_rows for batch in held) >= _BATCH_ROWS:
-                yield from _typed(contract, held)
-                held = []
         if held:
             yield from _typed(contract, held)
 
