@@ -12,6 +12,7 @@ import json
 import marshal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -207,7 +208,6 @@ def landed(blob: Blob, sight: Sight) -> JsonPage:
 
 
 def _read(body: bytes, headers: httpx.Headers, sight: Sight) -> JsonPage:
-    try:
+    with suppress(Unlike, *UNREADABLE):
         return _Quick(body, headers, sight)
-    except (Unlike, *UNREADABLE):
-        return _Exact(body, headers, sight)
+    return _Exact(body, headers, sight)
