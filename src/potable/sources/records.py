@@ -124,7 +124,7 @@ def unread(table: Table, names: Sequence[str], ordinals: Sequence[int], original
 
 def _form(record: dict[str, Any]) -> _Form:
     """The keys of an object, and of the objects in it."""
-    return tuple([(name, _form(value) if type(value) is dict else None) for name, value in record.items()])
+    return tuple([(name, _form(value) if isinstance(value, dict) else None) for name, value in record.items()])
 
 
 def _paths(form: _Form, path: str, signs: str) -> Iterator[str]:
