@@ -6,9 +6,11 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,9 @@ from pydantic import ValidationError
 from tests.sources.objects import landed_rows
 
 from potable.errors import EnvironmentFailure
+from potable.sources import onwards
 from potable.sources.ingest import Ingested, Landing, current, ingest, rewind
+from potable.sources.onwards import Incremental, Reading
 from potable.sources.sql import SqlSource
 from potable.store.log import Log
 from potable.store.objects import Store
@@ -208,3 +212,37 @@ def test_reading_on_gives_what_a_reload_gives(tmp_path_factory: pytest.TempPathF
     read_on = world.rows()
     world.ingest(fresh=True)
     assert read_on == world.rows()
+
+
+def moments(days: range) -> pa.Array:
+    return pa.array([datetime(2024, 1, day) for day in days], pa.timestamp("us"))
+
+
+def test_what_a_record_says_is_asked_where_it_is_compared_or_remembered() -> None:
+    asked: list[bytes] = []
+
+    def content(said: bytes) -> bytes:
+        asked.append(said)
+        return said
+
+    declared = Incremental(column="at", overlap="1d")
+    first = Reading(declared, "t", None, content)
+    assert first.new(moments(range(1, 11)), lambda number: b"%d" % number) == [*range(10)]
+    assert not asked
+    state = first.state()
+    assert asked == [b"7", b"8", b"9"]
+    said = {0: b"7", 1: b"other", 2: b"9"}
+    assert Reading(declared, "t", state, content).new(moments(range(8, 11)), said.__getitem__) == [1]
+    assert Reading(declared, "t", state).new(moments(range(8, 11)), said.__getitem__) == [1]
+
+
+@pytest.mark.parametrize("most", [1, 4, 1000])
+def test_letting_records_go_changes_nothing(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(onwards, "_PRUNE", most)
+    reading = Reading(Incremental(column="at", overlap="2d"), "t", None, lambda said: said)
+    for day in range(1, 31):
+        reading.new(moments(range(day, day + 2)), lambda number, day=day: b"%d" % ((day + number) % 7))
+    state = reading.state()
+    assert state is not None and state["newest"].startswith("2024-01-31")
+    # from the 28th on, the days between came twice
+    assert sorted(state["seen"].values()) == [1, 2, 2, 2]

@@ -231,11 +231,8 @@ def record(blob: Blob, ordinal: int) -> bytes:
 
 def observe(form: Form, blob: Blob) -> Set[str] | None:
     """Dotted paths of all values in the first records."""
-    records = [form.data(message) for _, message in islice(_messages(blob), _FIRST_RECORDS)]
-    return (
-        dict.fromkeys(leaf for item in records if isinstance(item, dict) for leaf in leaves(item, signs="@")).keys()
-        or None
-    )
+    records = (form.data(message) for _, message in islice(_messages(blob), _FIRST_RECORDS))
+    return leaves((item for item in records if isinstance(item, dict)), signs="@") or None
 
 
 def _messages(blob: Blob) -> Iterator[tuple[bytes, Any]]:

@@ -1,100 +1,213 @@
-"""A page of an API that answers in JSON: its list of records, and what stands beside them.
+"""A page of an API that answers in JSON: its list of records, their values, and what stands beside them.
 
-What following pages needs, and what parsing a landed page does. What the records say belongs to `rest`.
+For following pages and for parsing landed ones. A page is read quickly where `jsonshape` can tell what it says, and
+by `records` where it cannot; both say the same. What the records mean belongs to `rest`.
 
-Entry: `JsonPage.read` for a page that arrives, `landed` for the records of one that has.
+Entry: `received` for a page that arrives, `landed` for one that has.
 """
 
 from __future__ import annotations
 
+import json
 import marshal
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Self
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import httpx
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from potable.sources.base import Blob
 from potable.sources.files import unreadable
+from potable.sources.jsonshape import UNREADABLE, Loose, Unlike, is_utf8
+from potable.sources.keypaths import steps
 from potable.sources.pagination import Astray
-from potable.sources.records import at, read_json
+from potable.sources.records import at, column, read_json, read_line
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_Text: TypeAlias = bytes | msgspec.Raw
 
 
-@dataclass(frozen=True)
-class JsonPage:
-    """One page as received, and as it reads."""
+class Sight:
+    """What is looked for in the pages of a list."""
 
-    body: bytes = field(repr=False)
-    headers: httpx.Headers = field(repr=False)
-    value: Any = field(repr=False)
-    path: str
-    """Where its records stand."""
-
-    @classmethod
-    def read(cls, body: bytes, headers: httpx.Headers, path: str) -> Self:
-        """Read a page.
+    def __init__(self, records: str, columns: Mapping[str, tuple[str, ...]]) -> None:
+        """Look for a list.
 
         Args:
-            path: dotted path to its list of records; empty where it is that list.
-
-        Raises:
-            ValueError: it is not JSON.
-            Astray: it has no list there.
+            records: dotted path to it; empty where the page is that list.
+            columns: paths at which a record may have each column's value, in order of preference.
         """
-        page = cls(body, headers, read_page(body), path)
-        if not isinstance(page.at(path), list):
-            alone = isinstance(page.value, list)
-            raise Astray(
-                f"a page has no list at `{path}`" if path else "a page is no list",
-                'the page itself is a list: `records: ""`' if alone else "`records` leads to the list in a page",
-            )
-        return page
+        self.records, self.columns = records, columns
+        try:
+            self.loose: Loose | None = Loose(path for paths in columns.values() for path in paths)
+        except Unlike:
+            self.loose = None
+
+
+class JsonPage(ABC):
+    """One page as received, and as it reads."""
+
+    def __init__(self, body: bytes, headers: httpx.Headers, records: int) -> None:
+        self.body, self.headers, self.records = body, headers, records
 
     @property
-    def listed(self) -> list[Any]:
-        """Its records."""
-        found: list[Any] = at(self.value, self.path)
-        return found
+    @abstractmethod
+    def columns(self) -> dict[str, pa.StringArray]:
+        """The texts of each column looked for, record by record; null where one is no object."""
 
     @property
-    def records(self) -> int:
-        """Number of its records."""
-        return len(self.listed)
+    def odd(self) -> Mapping[int, Any]:
+        """Its records that are no objects, by ordinal."""
+        return {}
 
+    @abstractmethod
+    def record(self, number: int) -> bytes:
+        """One of its records, from 0, as JSON for `read_json`."""
+
+    @abstractmethod
+    def original(self, number: int) -> Any:
+        """One of its records, from 0, numbers as numbers."""
+
+    @abstractmethod
     def at(self, path: str) -> Any:
         """The value at a dotted path of the page."""
-        return at(self.value, path)
 
+    @abstractmethod
     def content(self) -> bytes:
         """What its records say, without cursors."""
+
+
+class _Exact(JsonPage):
+    """A page read by `records`."""
+
+    def __init__(self, body: bytes, headers: httpx.Headers, sight: Sight) -> None:
+        self._value, self._sight = read_json(body), sight
+        listed = self.at(sight.records)
+        if not isinstance(listed, list):
+            alone = isinstance(self._value, list)
+            raise Astray(
+                f"a page has no list at `{sight.records}`" if sight.records else "a page is no list",
+                'the page itself is a list: `records: ""`' if alone else "`records` leads to the list in a page",
+            )
+        super().__init__(body, headers, len(listed))
+        self._listed = listed
+
+    @property
+    def columns(self) -> dict[str, pa.StringArray]:
+        known = [item if isinstance(item, dict) else {} for item in self._listed]
+        return {name: column(known, paths) for name, paths in self._sight.columns.items()}
+
+    @cached_property
+    def odd(self) -> Mapping[int, Any]:
+        return {place: item for place, item in enumerate(self._listed, 1) if not isinstance(item, dict)}
+
+    def record(self, number: int) -> bytes:
+        return json.dumps(self._listed[number]).encode()
+
+    def original(self, number: int) -> Any:
+        return self._originals[number]
+
+    def at(self, path: str) -> Any:
+        return at(self._value, path)
+
+    def content(self) -> bytes:
         # by value alone: its later versions write what is shared between records as a reference
-        return marshal.dumps(self.listed, 2)
+        return marshal.dumps(self._listed, 2)
+
+    @cached_property
+    def _originals(self) -> Any:
+        return at(json.loads(self.body), self._sight.records)
 
 
-def read_page(body: bytes) -> Any:
-    """The document of a page.
+class _Quick(JsonPage):
+    """A page of which only what is looked for is read.
+
+    Raises:
+        Unlike: it cannot be told what it says, or it has no list of objects where its records should be.
+    """
+
+    def __init__(self, body: bytes, headers: httpx.Headers, sight: Sight) -> None:
+        self.body, self._sight = body, sight
+        self._met: dict[tuple[str, ...], Mapping[str, msgspec.Raw]] = {}
+        listed = self._at(steps(sight.records))
+        if listed is None or sight.loose is None or not is_utf8(body):
+            raise Unlike
+        records, self._texts = sight.loose.texts(listed)
+        super().__init__(body, headers, records)
+        self._listed = listed
+
+    @property
+    def columns(self) -> dict[str, pa.StringArray]:
+        wanted = {name: [self._texts[path] for path in paths] for name, paths in self._sight.columns.items()}
+        return {name: pc.coalesce(*found) if len(found) > 1 else found[0] for name, found in wanted.items()}
+
+    def record(self, number: int) -> bytes:
+        return bytes(self._pieces[number])
+
+    def original(self, number: int) -> Any:
+        return read_line(self.record(number).decode())
+
+    def at(self, path: str) -> Any:
+        text = self._at(steps(path))
+        return None if text is None else read_json(bytes(text))
+
+    def content(self) -> bytes:
+        return bytes(self._listed)
+
+    @cached_property
+    def _pieces(self) -> list[msgspec.Raw]:
+        return _LIST.decode(self._listed)
+
+    def _at(self, way: tuple[str, ...]) -> _Text | None:
+        """The JSON text of what stands there."""
+        return self._members(way[:-1]).get(way[-1]) if way else self.body
+
+    def _members(self, way: tuple[str, ...]) -> Mapping[str, msgspec.Raw]:
+        """What the object there has; nothing where there is none."""
+        if way not in self._met:
+            text = self._at(way)
+            try:
+                self._met[way] = {} if text is None else _OBJECT.decode(text)
+            except msgspec.ValidationError:
+                self._met[way] = {}
+        return self._met[way]
+
+
+def received(body: bytes, headers: httpx.Headers, sight: Sight) -> JsonPage:
+    """A page as it arrives.
 
     Raises:
         ValueError: it is not JSON.
+        Astray: it has no list where `sight` says.
     """
     try:
-        return read_json(body)
+        return _read(body, headers, sight)
     except ValueError:
         raise ValueError("the page is not valid JSON") from None
 
 
-def landed(blob: Blob, path: str, *, read: Callable[[bytes], Any] = read_json) -> list[Any]:
-    """The records of a landed page; `read` is a faster reader where values do not matter.
+def landed(blob: Blob, sight: Sight) -> JsonPage:
+    """A landed page.
 
     Raises:
-        DataError: D007, it is no JSON, or has no list at `path`.
+        DataError: D007, it is no JSON, or has no list where `sight` says.
     """
     try:
         with blob.open() as stream:
-            page = read(stream.read())
+            return _read(stream.read(), httpx.Headers(), sight)
     except (ValueError, OSError, RecursionError) as damage:
         raise unreadable(blob, f"not valid JSON ({type(damage).__name__})") from None
-    records = at(page, path)
-    if not isinstance(records, list):
-        raise unreadable(blob, f"it has no list at `{path}`")
-    return records
+    except Astray:
+        raise unreadable(blob, f"it has no list at `{sight.records}`") from None
+
+
+def _read(body: bytes, headers: httpx.Headers, sight: Sight) -> JsonPage:
+    with suppress(Unlike, *UNREADABLE):
+        return _Quick(body, headers, sight)
+    return _Exact(body, headers, sight)

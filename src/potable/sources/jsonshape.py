@@ -4,7 +4,10 @@ What it gives is what `jsontext` gives, value by value, or it says so and the re
 keep their text, equal keys are noticed by counting the keys of a block. A shape is learned from records that
 were read already; it decides how fast a record is read, never what it says.
 
-Entry: `Shape.of` and `Shape.texts`.
+`Loose` gives what `records` gives, where the last of equal keys counts: keys that nobody wants are passed over, and
+nothing need be learned.
+
+Entry: `Shape.of` and `Shape.texts` for pieces of a file, `Loose.texts` for a list of records.
 """
 
 from __future__ import annotations
@@ -22,12 +25,17 @@ import pyarrow.compute as pc
 
 from potable.sources.jsontext import DEEPEST, decode
 from potable.sources.keypaths import steps
+from potable.sources.records import text_of
 
 _UNSET = msgspec.UNSET
 _MOST_KEYS = 500
 _DEEPEST_SHAPE = 16
 _ODD = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')
-_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+_NEGATIVE_ZERO = re.compile(rb"-0(?<=[\s:,\[]-0)(?![.eE])")
+_ANYTHING = str | int | float | bool | list | None  # type: ignore[type-arg]
+"""What may stand where an object is looked for."""
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What a decoder raises."""
 _BLANK = np.isin(np.arange(256), np.frombuffer(b" \t\r\n", dtype=np.uint8))
 
 
@@ -133,8 +141,7 @@ class Shape:
             raise Unlike
         if made.brackets != block.count(b"{") + block.count(b"[") and not all(map(_is_shallow, records)):
             raise Unlike
-        if made.has_zero() and _has_negative_zero(signs):
-            raise Unlike
+        made.require_zeros_told(block)
         return made.columns, unlike
 
     def _rows(self, block: bytes, records: Sequence[bytes]) -> tuple[list[Any], list[int]]:
@@ -143,19 +150,59 @@ class Shape:
             if _are_lines(block, len(records)) and len(found := self._decoder.decode_lines(block)) == len(records):
                 return found, []
             return [decoded(record) for record in records], []
-        except _UNREADABLE:
+        except UNREADABLE:
             pass
         rows, unlike = [], []
         for index, record in enumerate(records):
             try:
                 rows.append(decoded(record))
-            except _UNREADABLE:
+            except UNREADABLE:
                 unlike.append(index)
         return rows, unlike
 
 
-def _node(seen: _Seen, wanted: Mapping[tuple[str, ...], str]) -> _Node:
-    """A struct for the keys of one object; wanted keys that were not seen are among them."""
+class Loose:
+    """The paths of wanted values in records, whatever else these have."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        """Look for some paths.
+
+        Raises:
+            Unlike: one of them leads through another, or has a key that msgspec cannot take.
+        """
+        wanted = {steps(path): path for path in paths}
+        if any(way[:place] in wanted for way in wanted for place in range(len(way))):
+            raise Unlike
+        if any(_ODD.search(step) for way in wanted for step in way):
+            raise Unlike
+        self._root = _node(_Seen(), wanted, whole=False)
+        self._decoder = msgspec.json.Decoder(list[self._root.kind], float_hook=str)  # type: ignore[name-defined]
+
+    def texts(self, data: bytes | msgspec.Raw) -> tuple[int, dict[str, pa.StringArray]]:
+        """How many records are in the list `data`, and their texts at each path.
+
+        Args:
+            data: in UTF-8.
+
+        Raises:
+            Unlike: it is no list of objects, or it cannot be told what they say.
+        """
+        try:
+            rows = self._decoder.decode(data)
+        except UNREADABLE:
+            raise Unlike from None
+        made = _Made(loose=True)
+        made.take(self._root, rows)
+        made.require_zeros_told(memoryview(data))
+        return len(rows), made.columns
+
+
+def _node(seen: _Seen, wanted: Mapping[tuple[str, ...], str], *, whole: bool = True) -> _Node:
+    """A struct for the keys of one object; wanted keys that were not seen are among them.
+
+    Args:
+        whole: whether there may be no others.
+    """
     names = dict.fromkeys([*seen.below, *(way[0] for way in wanted if way)])
     fields: list[tuple[str, Any, Any]] = []
     leaves, inner, lists = {}, {}, []
@@ -167,13 +214,13 @@ def _node(seen: _Seen, wanted: Mapping[tuple[str, ...], str]) -> _Node:
             kind = object
             leaves[attribute] = below[()]
         elif there.kinds == {"object"} or below:
-            inner[attribute] = _node(there, below)
-            kind = inner[attribute].kind | None
+            inner[attribute] = _node(there, below, whole=whole)
+            kind = inner[attribute].kind | (None if whole else _ANYTHING)
         elif there.kinds - {"plain"}:
             lists.append(attribute)
-        fields.append((attribute, kind, _UNSET))
+        fields.append((attribute, kind, _UNSET if whole else None))
     renamed = dict(zip((each[0] for each in fields), names, strict=True))
-    made = msgspec.defstruct("Record", fields, rename=renamed, forbid_unknown_fields=True, gc=False)
+    made = msgspec.defstruct("Record", fields, rename=renamed, forbid_unknown_fields=whole, gc=False)
     return _Node(made, leaves, inner, tuple(lists))
 
 
@@ -181,7 +228,11 @@ def _node(seen: _Seen, wanted: Mapping[tuple[str, ...], str]) -> _Node:
 class _Made:
     """What is taken out of rows of structs."""
 
+    loose: bool = False
+    """Whether lists and objects are wanted too, and a key that is absent is as good as null."""
     columns: dict[str, pa.StringArray] = field(default_factory=dict)
+    zero: bool = False
+    """Whether a number may have been 0, which can be written -0."""
     keys: int = 0
     """Keys the rows have."""
     brackets: int = 0
@@ -192,17 +243,19 @@ class _Made:
         self.brackets += len(rows)
         for name in node.attributes:
             values = list(map(attrgetter(name), rows))
-            unset = values.count(_UNSET)
+            unset = 0 if self.loose else values.count(_UNSET)
             self.keys += len(rows) - unset
             if path := node.leaves.get(name):
-                self.columns[path] = _texts(
+                self.columns[path] = self._texts(
                     [None if value is _UNSET else value for value in values] if unset else values
                 )
             elif below := node.inner.get(name):
-                nothing = below.kind()
-                found = [value if type(value) is below.kind else nothing for value in values]
-                self.brackets -= sum(value is nothing for value in found)
-                self.take(below, found)
+                lacking = len(values) - list(map(type, values)).count(below.kind)
+                if lacking:
+                    nothing = below.kind()
+                    values = [value if type(value) is below.kind else nothing for value in values]
+                    self.brackets -= lacking
+                self.take(below, values)
             elif name in node.lists:
                 for value in values:
                     if value is not _UNSET:
@@ -221,28 +274,40 @@ class _Made:
         self.keys += data.count(b'":')
         self.brackets += brackets
 
-    def has_zero(self) -> bool:
-        """Whether a value is 0, which may have been written -0."""
-        return any(pc.any(pc.equal(column, "0")).as_py() for column in self.columns.values())
+    def require_zeros_told(self, block: bytes | memoryview) -> None:
+        """Refuse to tell what a block says in which a 0 may be written -0."""
+        if self.zero and _NEGATIVE_ZERO.search(block):
+            raise Unlike
+
+    def _texts(self, values: Sequence[Any]) -> pa.StringArray:
+        try:
+            return pa.array(values, pa.string())
+        except (pa.ArrowTypeError, pa.ArrowInvalid):
+            pass
+        try:
+            numbers = pa.array(values, pa.int64())
+        except (pa.ArrowTypeError, pa.ArrowInvalid, OverflowError):
+            return pa.array([value if value is None or type(value) is str else self._text(value) for value in values])
+
+        self.zero = self.zero or pc.any(pc.equal(numbers, 0)).as_py() is True
+        return numbers.cast(pa.string())
+
+    def _text(self, value: Any) -> str:
+        if type(value) is bool:
+            return text_of(value)
+        if type(value) is not int and not self.loose:
+            raise Unlike
+        self.zero = self.zero or not value or type(value) is not int
+        return str(value) if type(value) is int else text_of(_spelled(value))
 
 
-def _texts(values: Sequence[Any]) -> pa.StringArray:
-    try:
-        return pa.array(values, pa.string())
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
-        pass
-    try:
-        return pa.array(values, pa.int64()).cast(pa.string())
-    except (pa.ArrowTypeError, pa.ArrowInvalid, OverflowError):
-        return pa.array([value if value is None or type(value) is str else _text(value) for value in values])
-
-
-def _text(value: Any) -> str:
-    if type(value) is bool:
-        return "true" if value else "false"
-    if type(value) is not int:
-        raise Unlike
-    return str(value)
+def _spelled(value: Any) -> Any:
+    """`value` with numbers as their texts."""
+    if type(value) is list:
+        return [_spelled(item) for item in value]
+    if type(value) is dict:
+        return {name: _spelled(item) for name, item in value.items()}
+    return str(value) if type(value) is int else value
 
 
 def _is_shallow(record: bytes) -> bool:
@@ -261,13 +326,6 @@ def _keys(signs: np.ndarray) -> int:
         raise Unlike
     ends = colons[before == ord('"')]
     return len(ends) - int(np.count_nonzero((signs[ends - 2] == ord("\\")) & (signs[ends - 3] != ord("\\"))))
-
-
-def _has_negative_zero(signs: np.ndarray) -> bool:
-    """Whether -0 stands where a value can start."""
-    minus = np.flatnonzero(signs[:-1] == ord("-"))
-    before = signs[minus - 1]
-    return bool(((signs[minus + 1] == ord("0")) & (_BLANK[before] | (before == ord(":")))).any())
 
 
 def _are_lines(block: bytes, count: int) -> bool:

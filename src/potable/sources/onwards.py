@@ -26,8 +26,8 @@ from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure
 from potable.tables import Duration, Table
 
-_PRUNE = 100_000
-"""Records held at most before those that have fallen out of the overlap are let go."""
+_PRUNE = 20_000
+"""Records held before those that have fallen out of the overlap are let go."""
 
 
 @dataclass
@@ -107,13 +107,17 @@ class IncrementalTable(Table):
 class Reading:
     """One reading of one table: what of it is new, and how far it got."""
 
-    def __init__(self, incremental: Incremental, origin: str, state: Any) -> None:
+    def __init__(
+        self, incremental: Incremental, origin: str, state: Any, content: Callable[[bytes], bytes] | None = None
+    ) -> None:
         """Start to read.
 
         Args:
             incremental: the table's declaration.
             origin: what is read (a query, an endpoint); a state of another origin does not count.
             state: what the last reading of the table came to, if there was one.
+            content: makes what a record says of what `new` is given of it, where that takes long: it is asked only
+                for records that are compared or remembered.
         """
         self._origin = hashlib.sha256(f"{incremental.column}\0{origin}".encode()).hexdigest()[:16]
         self._overlap = Duration.parse(incremental.overlap).days
@@ -127,7 +131,10 @@ class Reading:
         self._first = self._from() if known else None
         """First moment of which records were remembered last time."""
         self._left = Counter({str(digest): int(count) for digest, count in known.get("seen", {}).items()})
-        self._held: list[tuple[int | None, str]] = []
+        self._content = content
+        self._held: list[tuple[int | None, str | bytes]] = []
+        """Records by their digests, or what digests are made of."""
+        self._most = _PRUNE
         self._keys, self._keys_read = incremental.keys, known.get("keys_read", "")
 
     @property
@@ -143,7 +150,8 @@ class Reading:
 
         Args:
             moments: when each record was recorded (timestamp[us]); null for never told.
-            content: what a record says, by its number; equal ones are one record.
+            content: what a record says, by its number, or what the reading's `content` makes that of; equal ones are
+                one record.
         """
         times = moments.cast(pa.timestamp("us")).cast(pa.int64())
         newest = pc.max(times).as_py()
@@ -151,14 +159,18 @@ class Reading:
         repeated = set()
         first = self._from() if self._first is None else self._first
         within = pc.fill_null(pc.greater_equal(times, pa.scalar(first, pa.int64())), True)
-        for number in pc.indices_nonzero(within).to_pylist():
-            digest = hashlib.blake2b(content(number), digest_size=8).hexdigest()
-            self._held.append((times[number].as_py(), digest))
-            if self._left[digest] > 0:
-                self._left[digest] -= 1
-                repeated.add(number)
-        if len(self._held) > _PRUNE:
-            self._held = self._within()
+        numbers = pc.indices_nonzero(within)
+        for number, time in zip(numbers.to_pylist(), times.take(numbers).to_pylist(), strict=True):
+            said: str | bytes = content(number)
+            if self._left or self._content is None:
+                said = self._digest(said)
+                if self._left.get(said, 0) > 0:
+                    self._left[said] -= 1
+                    repeated.add(number)
+            self._held.append((time, said))
+        if len(self._held) > self._most:
+            self._held = [*self._within()]
+            self._most = max(_PRUNE, 2 * len(self._held))
         return [number for number in range(len(moments)) if number not in repeated]
 
     def state(self) -> dict[str, Any] | None:
@@ -178,7 +190,12 @@ class Reading:
 
     def _within(self) -> list[tuple[int | None, str]]:
         first = self._from()
-        return [(time, digest) for time, digest in self._held if time is None or time >= first]
+        return [(time, self._digest(said)) for time, said in self._held if time is None or time >= first]
+
+    def _digest(self, said: str | bytes) -> str:
+        if isinstance(said, str):
+            return said
+        return hashlib.blake2b(self._content(said) if self._content else said, digest_size=8).hexdigest()
 
     def _from(self) -> int:
         """First moment whose records are remembered: a day more than is asked for, whatever zone texts are in."""

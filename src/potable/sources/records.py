@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, KeysView, Sequence
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -63,6 +63,7 @@ def _refused(name: str) -> Any:
 # made once: making one takes longer than reading a short record
 _READER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refused)
 _LINES = json.JSONDecoder()
+_Form: TypeAlias = tuple[tuple[str, "_Form | None"], ...]
 _NESTED = re.compile(r'^"|\.')
 
 
@@ -78,7 +79,14 @@ def column(records: Sequence[Any], paths: tuple[str, ...]) -> pa.StringArray:
     values = [record.get(paths[0]) for record in records] if not _NESTED.search(paths[0]) else _deep(records, paths[0])
     for path in paths[1:]:
         values = [at(record, path) if value is None else value for record, value in zip(records, values, strict=True)]
-    return texts([value if value is None or type(value) is str else _text(value) for value in values])
+    return texts([value if value is None or type(value) is str else text_of(value) for value in values])
+
+
+def text_of(value: Any) -> str:
+    """The text of a value that is neither a text nor null."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def texts(values: Sequence[str | None]) -> pa.StringArray:
@@ -92,17 +100,15 @@ def texts(values: Sequence[str | None]) -> pa.StringArray:
         )
 
 
-def leaves(value: Any, path: str = "", signs: str = "") -> Iterator[str]:
-    """Dotted paths of all values in a record that are no objects.
+def leaves(records: Iterable[Any], signs: str = "") -> KeysView[str]:
+    """Dotted paths of all values in some objects that are no objects, in the order they are met.
 
     Args:
         signs: what begins a path that is none of keys.
     """
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from leaves(inner, joined(path, name, signs), signs)
-    else:
-        yield path
+    # most have the form of one before
+    forms = dict.fromkeys(map(_form, records))
+    return dict.fromkeys(path for form in forms for path in _paths(form, "", signs)).keys()
 
 
 def unread(table: Table, names: Sequence[str], ordinals: Sequence[int], originals: Sequence[str]) -> pa.RecordBatch:
@@ -116,14 +122,19 @@ def unread(table: Table, names: Sequence[str], ordinals: Sequence[int], original
     return pa.record_batch(columns, schema=schema(table))
 
 
+def _form(record: dict[str, Any]) -> _Form:
+    """The keys of an object, and of the objects in it."""
+    return tuple([(name, _form(value) if isinstance(value, dict) else None) for name, value in record.items()])
+
+
+def _paths(form: _Form, path: str, signs: str) -> Iterator[str]:
+    for name, inner in form:
+        here = joined(path, name, signs)
+        yield from [here] if inner is None else _paths(inner, here, signs)
+
+
 def _deep(records: Sequence[Any], path: str) -> list[Any]:
     values = list(records)
     for part in steps(path):
         values = [value.get(part) if type(value) is dict else None for value in values]
     return values
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import httpx
+import numpy as np
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
@@ -20,14 +21,15 @@ from potable.errors import MissingExtra
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.credentials import Auth
 from potable.sources.http import Pace, Service, failure
-from potable.sources.jsonpages import JsonPage, landed
+from potable.sources.jsonpages import JsonPage, Sight, landed, received
 from potable.sources.keypaths import require_spelled
 from potable.sources.onwards import Incremental, IncrementalTable, Keys, Reading, State, no_keys
 from potable.sources.originals import missing
 from potable.sources.pagination import Astray, Counted, Cursor, Page, Pagination, walk
-from potable.sources.records import column, leaves, unread
+from potable.sources.records import leaves, read_json, unread
 from potable.sources.typed import clean, convert, typed_at
 from potable.sources.xmlpages import XmlPage
+from potable.tables import OBJECT, ROW
 
 if TYPE_CHECKING:
     from potable.sources.xml import XmlSource
@@ -104,6 +106,10 @@ class RestTable(IncrementalTable):
             )
         return self
 
+    def sight(self, columns: Iterable[str]) -> Sight:
+        """What is looked for in a page in JSON where some columns are wanted."""
+        return Sight(self.records, {name: self.columns[name].paths(name) for name in columns})
+
     @property
     def beside(self) -> list[str]:
         """Paths of what is read of a page beside its records."""
@@ -137,7 +143,7 @@ class RestSource(Source[RestTable]):
                 label = f"{name}-{state.batch:06d}" if onwards else name
                 number = 0
                 for page in self._pages(service, table, reading):
-                    met = _met(table, page.listed, reading) if reading and isinstance(page, JsonPage) else ()
+                    met = _met(table, page, reading) if reading and isinstance(page, JsonPage) else ()
                     if onwards and len(met) == page.records:
                         continue
                     number += 1
@@ -165,14 +171,15 @@ class RestSource(Source[RestTable]):
         self, service: Service, table: RestTable, reading: Reading | None, needed: Sequence[str] = ()
     ) -> Iterator[Page]:
         """Each page of a table; its records all have the columns that are `needed`."""
+        sight = table.sight([table.incremental.column] if reading and table.incremental else needed)
 
         def fetch(url: httpx.URL, check: Callable[[Page], None]) -> Page:
             def read(body: bytes, headers: httpx.Headers) -> Page:
                 if table.record:
                     page: Page = XmlPage.read(body, headers, table.record, table.beside)
                 else:
-                    page = JsonPage.read(body, headers, table.records)
-                    _require(table, page.listed, needed)
+                    page = received(body, headers, sight)
+                    _require(page, needed)
                 check(page)
                 return page
 
@@ -195,31 +202,38 @@ class RestSource(Source[RestTable]):
         if contract.record:
             yield from self._xml.parse_all(table, blobs)
             return
-        rows = (
-            (blob.name, row, record)
-            for blob in blobs
-            for row, record in enumerate(landed(blob, contract.records), 1)
-            if row not in blob.skip
+        # what comes from the object's name is not looked for in it
+        sight = contract.sight(
+            name for name, declared in contract.columns.items() if "@object" not in declared.paths(name)
         )
-        while part := list(islice(rows, _BATCH_ROWS)):
-            yield from _batches(contract, part)
+        held: list[pa.RecordBatch] = []
+        for blob in blobs:
+            page = landed(blob, sight)
+            if sum(batch.num_rows for batch in held) + page.records > _BATCH_ROWS and held:
+                yield from _typed(contract, held)
+                held = []
+            held.append(_texts(blob, page))
+            if odd := {row: json.dumps(record) for row, record in page.odd.items() if row not in blob.skip}:
+                yield unread(contract, [blob.name] * len(odd), list(odd), list(odd.values()))
+        if held:
+            yield from _typed(contract, held)
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record as JSON, where a number may be spelled otherwise than in the page (`1.10` as `1.1`), or as XML."""
         if self.tables[table].record:
             return self._xml.record(table, blob, ordinal)
-        records = landed(blob, self.tables[table].records, read=json.loads)
-        if not 0 < ordinal <= len(records):
+        page = landed(blob, self.tables[table].sight([]))
+        if not 0 < ordinal <= page.records:
             raise missing(blob, ordinal)
-        return json.dumps(records[ordinal - 1], ensure_ascii=False).encode("utf-8", "replace")
+        return json.dumps(page.original(ordinal - 1), ensure_ascii=False).encode("utf-8", "replace")
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Paths of all values in the page's first records."""
         if self.tables[table].record:
             return self._xml.observe(table, blob)
-        records = [item for item in landed(blob, self.tables[table].records, read=json.loads) if isinstance(item, dict)]
-        found = dict.fromkeys(leaf for record in records[:_FIRST_RECORDS] for leaf in leaves(record))
-        return found.keys() if records else None
+        page = landed(blob, self.tables[table].sight([]))
+        records = (page.original(number) for number in range(page.records) if number + 1 not in page.odd)
+        return leaves(islice(records, _FIRST_RECORDS)) if page.records > len(page.odd) else None
 
     @property
     def _xml(self) -> XmlSource:
@@ -254,22 +268,27 @@ def _as_xml(source: str, tables: Mapping[str, RestTable]) -> XmlSource:
     return XmlSource.model_validate({"source": source, "type": "xml", "path": "", "tables": as_files})
 
 
-def _batches(table: RestTable, rows: Sequence[tuple[str, int, Any]]) -> Iterator[pa.RecordBatch]:
-    """Typed rows of records; what is no object comes with its text only."""
-    if good := [row for row in rows if isinstance(row[2], dict)]:
-        names, ordinals, records = zip(*good, strict=True)
-        texts = {name: column(records, declared.paths(name)) for name, declared in table.columns.items()}
-        yield typed_at(table, texts, pa.array(names, pa.string()), pa.array(ordinals, pa.int64()))
-    if bad := [(name, row, json.dumps(record)) for name, row, record in rows if not isinstance(record, dict)]:
-        names, ordinals, originals = zip(*bad, strict=True)
-        yield unread(table, names, ordinals, originals)
+def _texts(blob: Blob, page: JsonPage) -> pa.RecordBatch:
+    """The records of a page that count and are objects: their places, and the texts of their columns."""
+    rows = np.arange(1, page.records + 1, dtype=np.int64)
+    batch = pa.record_batch({OBJECT: pa.repeat(blob.name, page.records), ROW: pa.array(rows), **page.columns})
+    left_out = [*blob.skip, *page.odd]
+    return batch.filter(pa.array(~np.isin(rows, left_out))) if left_out else batch
+
+
+def _typed(table: RestTable, held: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Typed rows of the texts of several pages."""
+    for batch in pa.Table.from_batches(held).combine_chunks().to_batches(_BATCH_ROWS):
+        names, ordinals, *columns = batch.columns
+        texts = dict(zip(batch.schema.names[2:], columns, strict=True))
+        yield typed_at(table, texts, names, ordinals)
 
 
 def _reading(table: RestTable, before: Any) -> Reading | None:
     if table.incremental is None:
         return None
     origin = json.dumps([table.endpoint, table.params, table.records, table.incremental.param], sort_keys=True)
-    return Reading(table.incremental, origin, before)
+    return Reading(table.incremental, origin, before, _canonical)
 
 
 def _since(table: RestTable, reading: Reading | None) -> dict[str, str]:
@@ -279,21 +298,22 @@ def _since(table: RestTable, reading: Reading | None) -> dict[str, str]:
     return {table.incremental.param: reading.since.strftime(table.incremental.format)}
 
 
-def _met(table: RestTable, records: Sequence[Any], reading: Reading) -> tuple[int, ...]:
+def _met(table: RestTable, page: JsonPage, reading: Reading) -> tuple[int, ...]:
     """Ordinals of the records of a page that were landed before."""
     assert table.incremental
     declared = table.columns[table.incremental.column]
-    known = [record if isinstance(record, dict) else {} for record in records]
-    texts = clean(declared, column(known, declared.paths(table.incremental.column)))
-    new = reading.new(
-        convert(declared, texts), lambda number: json.dumps(records[number], sort_keys=True, ensure_ascii=True).encode()
-    )
-    return tuple(sorted(set(range(1, len(records) + 1)) - {number + 1 for number in new}))
+    texts = clean(declared, page.columns[table.incremental.column])
+    new = reading.new(convert(declared, texts), page.record)
+    return tuple(sorted(set(range(1, page.records + 1)) - {number + 1 for number in new}))
 
 
-def _require(table: RestTable, records: Sequence[Any], needed: Sequence[str]) -> None:
+def _canonical(record: bytes) -> bytes:
+    return json.dumps(read_json(record), sort_keys=True).encode()
+
+
+def _require(page: JsonPage, needed: Sequence[str]) -> None:
     """Refuse a page whose records lack a column: in a list of keys they would count as deleted."""
-    known = [record if isinstance(record, dict) else {} for record in records]
+    columns = page.columns
     for name in needed:
-        if column(known, table.columns[name].paths(name)).null_count:
+        if columns[name].null_count:
             raise ValueError(f"a record in the list of keys has no `{name}`")

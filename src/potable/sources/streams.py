@@ -203,7 +203,7 @@ def record(blob: Blob, ordinal: int) -> bytes:
 def observe(table: StreamTable, blob: Blob) -> Set[str] | None:
     """Dotted paths of all values in the first messages."""
     records = [row.record for row in islice(_decoded(table, blob), _FIRST_RECORDS) if row.record]
-    return dict.fromkeys(leaf for record in records for leaf in leaves(record, signs="@")).keys() if records else None
+    return leaves(records, signs="@") if records else None
 
 
 @dataclass(frozen=True, slots=True)
