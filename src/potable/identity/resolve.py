@@ -3,7 +3,8 @@
 The ledger is a log in the vault: each entry names a file of (namespace, value, subject, rostered). A
 person met before keeps their subject id, also when new keys join; a new person gets a random one. When
 records turn out to be one person, the older id stays; when a person turns out to be two, the one that
-holds the smallest key keeps it. Both are counted and listed by subject id, never by key.
+holds the smallest key keeps it. Both are counted and listed by subject id, never by key. Where an earlier step
+is stood on, only people whom new or gone records may be about are found anew.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable.engines.base import Engine, Part, kept, scalars
-from potable.identity.match import MAX_LINKS, components, edges_of, keyed, nodes_of, shared, without
+from potable.identity.match import MAX_LINKS, components, edges_of, nodes_of, shared, without
+from potable.identity.standing import Output, Records, Standing, differing, near
 from potable.tables import Table
 
 KEYS = pa.schema(
     [("namespace", pa.string()), ("value", pa.string()), ("subject", pa.string()), ("rostered", pa.bool_())]
 )
 """The ledger: which subject a key belongs to, and whether a roster knows that person."""
+SHARED = pa.schema([("node", pa.string())])
+"""Keys that do not link."""
 _SUBJECTS = pa.schema([("label", pa.string()), ("subject", pa.string())])
 
 
@@ -30,24 +34,63 @@ _SUBJECTS = pa.schema([("label", pa.string()), ("subject", pa.string())])
 class Resolved:
     """What `resolve` found."""
 
-    parts: Sequence[Part]
+    outputs: Mapping[str, Output]
+    """`keys`, the ledger; for those that stand on this: `shared`, and `records/<table>` of each table."""
     counts: Mapping[str, int]
-    """keys, people, rostered, new, merged, split, shared_keys (placeholders that do not link)."""
+    """keys, people, rostered, new, merged, split, shared_keys (placeholders that do not link); none where the
+    ledger stands."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The new files of the ledger."""
+        return self.outputs["keys"].parts
 
 
 def resolve(
-    tables: Mapping[str, Table], rows: Mapping[str, ir.Table], ledger: ir.Table, *, engine: Engine, directory: str
+    tables: Mapping[str, Table],
+    rows: Mapping[str, ir.Table],
+    ledger: ir.Table,
+    *,
+    engine: Engine,
+    directory: str,
+    standing: Standing | None = None,
 ) -> Resolved:
     """Assign a subject to every key in the validated `rows` of `tables` (by `source.table`).
 
     Args:
         ledger: the last ledger, with schema `KEYS`; empty at first.
         directory: absolute folder in the vault for this attempt; the ledger's files are in `keys/`.
+        standing: what an earlier step left, beside which the rows of some tables only came.
     """
-    scratch = f"{directory}/scratch"
-    nodes, labels, placeholders = _graph(tables, rows, engine, scratch)
+    records = {
+        name: differing(name, table, rows.get(name), engine=engine, directory=directory, standing=standing)
+        for name, table in tables.items()
+        if table.keys
+    }
+    outputs = {f"records/{name}": found.output for name, found in records.items()}
+    if standing and standing.current and not any(found.changed for found in records.values()):
+        stands = Output((), stands=True)
+        return Resolved({**outputs, "keys": stands, "shared": stands}, {})
     known = ledger.mutate(node=ledger.namespace + ":" + ledger.value)
-    assigned, counts = _assigned(labels, known, engine, scratch)
+    found = None
+    if standing and standing.current:
+        at = f"{directory}/scratch/near"
+        found = near(tables, records, known, standing=standing, engine=engine, scratch=at)
+    nodes, labels, none = found or _graph(tables, records, engine, directory)
+    parts, counts = _ledger(nodes, labels, known, engine, directory)
+    if none is None and standing:
+        placeholders = scalars(engine, standing.shared.agg(n=standing.shared.count()))["n"]
+    else:
+        placeholders = sum(part.rows for part in none or ())
+    outputs |= {"keys": Output(parts), "shared": Output(none or (), stands=none is None)}
+    return Resolved(outputs, {**counts, "shared_keys": placeholders})
+
+
+def _ledger(
+    nodes: ir.Table, labels: ir.Table, known: ir.Table, engine: Engine, directory: str
+) -> tuple[Sequence[Part], dict[str, int]]:
+    """The next ledger, in which all else is as it was, and what there is to count."""
+    assigned, counts = _assigned(labels, known, engine, f"{directory}/scratch")
     rostered = labels.inner_join(nodes.filter(nodes.rostered), "node").select("label").distinct()
     rostered = rostered.mutate(rostered=ibis.literal(True))
     named = labels.inner_join(assigned, "label").left_join(rostered, "label")
@@ -58,8 +101,8 @@ def resolve(
         subject=named.subject,
         rostered=named.rostered.fill_null(False),
     )
-    gone = known.anti_join(labels, "node").select(KEYS.names)
-    parts = engine.write(fresh.union(gone), f"{directory}/keys", order_by=["namespace", "value"])
+    others = known.anti_join(labels, "node").select(KEYS.names)
+    parts = engine.write(fresh.union(others), f"{directory}/keys", order_by=["namespace", "value"])
     keys = engine.read([f"{directory}/keys/{part.path}" for part in parts], KEYS)
     found = scalars(
         engine,
@@ -69,34 +112,30 @@ def resolve(
             rostered=keys.subject.nunique(where=keys.rostered),
         ),
     )
-    return Resolved(parts, {**found, **counts, "shared_keys": placeholders})
+    return parts, {**found, **counts}
 
 
 def _graph(
-    tables: Mapping[str, Table], rows: Mapping[str, ir.Table], engine: Engine, scratch: str
-) -> tuple[ir.Table, ir.Table, int]:
-    """(node, rostered) of all keys, (node, label) of the people they make, and how many keys do not link."""
-    records = {
-        name: kept(engine, keyed(rows[name], table.keys), f"{scratch}/{name}")
-        for name, table in tables.items()
-        if table.keys
-    }
+    tables: Mapping[str, Table], records: Mapping[str, Records], engine: Engine, directory: str
+) -> tuple[ir.Table, ir.Table, Sequence[Part]]:
+    """(node, rostered) of all keys, (node, label) of the people they make, and the keys that do not link."""
+    scratch = f"{directory}/scratch"
     found = [
-        (each, list(tables[name].keys.values()), tables[name].roster is not None) for name, each in records.items()
+        (each.now, list(tables[name].keys.values()), tables[name].roster is not None) for name, each in records.items()
     ]
     nodes = kept(engine, nodes_of(found), f"{scratch}/nodes")
-    linked = [each for each in records.values() if len(each.columns) > 1]
-    placeholders = 0
+    linked = [each.now for each in records.values() if len(each.now.columns) > 1]
+    none: Sequence[Part] = ()
     if (scalars(engine, nodes.agg(most=nodes.links.max()))["most"] or 0) > MAX_LINKS:
         many = nodes.filter(nodes.links > MAX_LINKS).select("node")
-        none = kept(engine, shared(linked, many), f"{scratch}/shared")
-        placeholders = scalars(engine, none.agg(n=none.count()))["n"]
-        linked = [without(each, none) for each in linked] if placeholders else linked
+        none = [part for part in engine.write(shared(linked, many), f"{directory}/shared") if part.rows]
+        those = engine.read([f"{directory}/shared/{part.path}" for part in none], SHARED)
+        linked = [without(each, those) for each in linked] if none else linked
     edges = edges_of(linked)
     if edges is None:
-        return nodes, nodes.select("node", label="node"), placeholders
+        return nodes, nodes.select("node", label="node"), none
     labels = components(nodes, edges, engine, f"{scratch}/people")
-    return nodes, kept(engine, labels, f"{scratch}/labels"), placeholders
+    return nodes, kept(engine, labels, f"{scratch}/labels"), none
 
 
 def _assigned(labels: ir.Table, known: ir.Table, engine: Engine, scratch: str) -> tuple[ir.Table, dict[str, int]]:

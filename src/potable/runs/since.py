@@ -71,6 +71,18 @@ def found(lake: Lake, zone: str, name: str, fingerprint: str) -> Manifest | None
     return find(Step("protect", name, zone=zone).store(lake), step_folder(zone, name, fingerprint))
 
 
+def came(shop: Workshop, table: str, validated: str, output: str = "rows") -> list[str] | None:
+    """Files that came to a validated table since the step of `validate` with this fingerprint.
+
+    None where that step is gone, or some of its files are.
+    """
+    then = found(shop.lake, "validated", table, validated)
+    if then is None:
+        return None
+    old, now = then.paths(shop.lake.restricted, output), shop.files("validate", table, output)
+    return sorted(set(now) - set(old)) if set(old) <= set(now) else None
+
+
 def index_to_stand_on(shop: Workshop, before: Manifest, known: ir.Table, rows: int) -> Index | None:
     """The index of an earlier step, where identifiers only came and its files have the right size.
 
