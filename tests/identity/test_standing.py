@@ -166,6 +166,12 @@ def test_nothing_is_read_and_the_ledger_stands_where_the_same_people_come_again(
     assert layered.read == {"slips"} and layered.files == before.files
 
 
+def test_the_ledger_stands_where_records_came_that_tell_nothing_new(registry: Registry) -> None:
+    before, layered = agreed(registry, FIRST, also(FIRST, courses=[("bob@x",)], people=[("E2", None, "bob@home")]))
+    assert layered.files["keys"] == before.files["keys"]
+    assert set(before.files["records/courses"]) < set(layered.files["records/courses"])
+
+
 def test_somebody_new_is_found_beside_those_who_stand(registry: Registry) -> None:
     before, layered = agreed(registry, FIRST, also(FIRST, people=[("E4", "eve@x", None)]))
     assert layered.read == {"people"} and layered.counts["new"] == 1

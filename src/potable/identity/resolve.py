@@ -68,29 +68,42 @@ def resolve(
         if table.keys
     }
     outputs = {f"records/{name}": found.output for name, found in records.items()}
-    if standing and standing.current and not any(found.changed for found in records.values()):
-        stands = Output((), stands=True)
-        return Resolved({**outputs, "keys": stands, "shared": stands}, {})
+    stands = Output((), stands=True)
     known = ledger.mutate(node=ledger.namespace + ":" + ledger.value)
     found = None
     if standing and standing.current:
+        if not any(each.changed for each in records.values()):
+            return Resolved({**outputs, "keys": stands, "shared": stands}, {})
         at = f"{directory}/scratch/near"
         found = near(tables, records, known, standing=standing, engine=engine, scratch=at)
     nodes, labels, none = found or _graph(tables, records, engine, directory)
-    parts, counts = _ledger(nodes, labels, known, engine, directory)
-    if none is None and standing:
-        placeholders = scalars(engine, standing.shared.agg(n=standing.shared.count()))["n"]
+    fresh, counts = _owned(nodes, labels, known, engine, f"{directory}/scratch")
+    if standing and none is None:
+        fresh = kept(engine, fresh, f"{directory}/scratch/fresh")
+        if not _number(engine, fresh.anti_join(known, KEYS.names)):
+            return Resolved({**outputs, "keys": stands, "shared": stands}, {})
+        outputs["shared"], placeholders = stands, _number(engine, standing.shared)
     else:
-        placeholders = sum(part.rows for part in none or ())
-    outputs |= {"keys": Output(parts), "shared": Output(none or (), stands=none is None)}
-    return Resolved(outputs, {**counts, "shared_keys": placeholders})
+        outputs["shared"], placeholders = Output(none or ()), sum(part.rows for part in none or ())
+    others = known.anti_join(labels, "node").select(KEYS.names)
+    parts = engine.write(fresh.union(others), f"{directory}/keys", order_by=["namespace", "value"])
+    keys = engine.read([f"{directory}/keys/{part.path}" for part in parts], KEYS)
+    total = keys.agg(
+        keys=keys.count(), people=keys.subject.nunique(), rostered=keys.subject.nunique(where=keys.rostered)
+    )
+    counts = {**scalars(engine, total), **counts, "shared_keys": placeholders}
+    return Resolved({**outputs, "keys": Output(parts)}, counts)
 
 
-def _ledger(
-    nodes: ir.Table, labels: ir.Table, known: ir.Table, engine: Engine, directory: str
-) -> tuple[Sequence[Part], dict[str, int]]:
-    """The next ledger, in which all else is as it was, and what there is to count."""
-    assigned, counts = _assigned(labels, known, engine, f"{directory}/scratch")
+def _number(engine: Engine, relation: ir.Table) -> int:
+    return int(scalars(engine, relation.agg(n=relation.count()))["n"])
+
+
+def _owned(
+    nodes: ir.Table, labels: ir.Table, known: ir.Table, engine: Engine, scratch: str
+) -> tuple[ir.Table, dict[str, int]]:
+    """The ledger's rows of the keys that have a label, and counts of new, merged and split people."""
+    assigned, counts = _assigned(labels, known, engine, scratch)
     rostered = labels.inner_join(nodes.filter(nodes.rostered), "node").select("label").distinct()
     rostered = rostered.mutate(rostered=ibis.literal(True))
     named = labels.inner_join(assigned, "label").left_join(rostered, "label")
@@ -101,18 +114,7 @@ def _ledger(
         subject=named.subject,
         rostered=named.rostered.fill_null(False),
     )
-    others = known.anti_join(labels, "node").select(KEYS.names)
-    parts = engine.write(fresh.union(others), f"{directory}/keys", order_by=["namespace", "value"])
-    keys = engine.read([f"{directory}/keys/{part.path}" for part in parts], KEYS)
-    found = scalars(
-        engine,
-        keys.agg(
-            keys=keys.count(),
-            people=keys.subject.nunique(),
-            rostered=keys.subject.nunique(where=keys.rostered),
-        ),
-    )
-    return parts, {**found, **counts}
+    return fresh, counts
 
 
 def _graph(

@@ -1,4 +1,4 @@
-"""The steps that know who is who: resolve, and the vault's part of protect.
+"""The steps that know who is who: resolve, and the pseudonyms of protect.
 
 Every function takes the run's workshop, a step of the plan and the attempt folder to write to, and returns
 what it made. Skipping, committing and recording belong to `runner`.
@@ -6,18 +6,16 @@ what it made. Skipping, committing and recording belong to `runner`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import ibis.expr.types as ir
 
 from potable.contracts.validate import validated_schema
-from potable.engines.base import Part
-from potable.identity.match import normalise
 from potable.identity.resolve import KEYS, SHARED, Resolved, resolve
 from potable.identity.standing import Standing
-from potable.privacy import forms, pseudonyms, roster, saving
+from potable.privacy import pseudonyms
 from potable.runs import since
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
@@ -125,27 +123,6 @@ def _resolved_again(shop: Workshop, step: Step, attempt: str) -> Made:
     )
     counts = {name: count + (done.counts[name] if name in _DRAWN else 0) for name, count in made.counts.items()}
     return Made({name: output.parts for name, output in made.outputs.items()}, counts)
-
-
-def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
-    """The roster of every value that names or reaches someone, of records of any fate, and its forms."""
-    tables, vault = shop.project.tables, shop.lake.vault
-    rows = {name: shop.records(name) for name in tables}
-    found = roster.identifiers(tables, rows, shop.keys(), normalise=normalise)
-    parts = shop.engine.write(found, vault.locate(f"{attempt}/rows")) if found is not None else []
-    known = shop.engine.read([vault.locate(f"{attempt}/rows/{part.path}") for part in parts], roster.schema())
-    count = sum(part.rows for part in parts)
-    files: dict[str, list[Part]] = {"rows": list(parts)}
-
-    def write(name: str, chunks: Iterable[bytes]) -> None:
-        files[name] = [Part("digests", 0, vault.put(f"{attempt}/{name}/digests", chunks))]
-
-    before = since.last(shop.lake, step)
-    index = since.index_to_stand_on(shop, before, known, count) if before else None
-    new = roster.lacking(known, since.identified(shop, before)) if before and index else known
-    shape = saving.save(shop.engine.stream(forms.forms(new, shop.engine)), count, write, index)
-    facts = {"forms": shape, "stands_on": before.fingerprint if before and index else ""}
-    return Made(files, {"rows": count}, facts)
 
 
 def make_pseudonyms(shop: Workshop, step: Step, attempt: str) -> Made:

@@ -16,7 +16,7 @@ from datetime import date
 
 from potable.engines.freed import give_back
 from potable.errors import DataError, EnvironmentFailure, PotableError
-from potable.runs import opened, people, restricted, since
+from potable.runs import named, opened, people, restricted, since
 from potable.runs.memory import PeakMemory
 from potable.runs.plan import REFERENCES, Step
 from potable.runs.record import Event, Listener, State, StepRecord, Verb
@@ -28,7 +28,7 @@ _MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
     ("validate", ""): restricted.validate_table,
     ("validate", REFERENCES): restricted.judge_references,
     ("resolve", ""): people.resolve_subjects,
-    ("protect", "identifiers"): people.collect_identifiers,
+    ("protect", "identifiers"): named.collect_identifiers,
     ("protect", "pseudonyms"): people.make_pseudonyms,
     ("protect", ""): opened.protect_table,
     ("build", ""): opened.build_features,
