@@ -228,6 +228,14 @@ def test_a_placeholder_does_not_link_those_who_come_beside_it(registry: Registry
     assert fewer.counts["shared_keys"] == 0 and fewer.owners["emp_no:U1"] == fewer.owners["emp_no:U2"]
 
 
+def test_a_placeholder_that_comes_again_leaves_others_alone(registry: Registry) -> None:
+    then = also(FIRST, people=[(f"U{number}", "none@x", None) for number in range(12)])
+    before, layered = agreed(registry, then, also(then, people=[("U12", "none@x", "u@x"), ("U3", "none@x", "v@x")]))
+    assert layered.files["shared"] == before.files["shared"] and layered.counts["new"] == 1
+    then = also(FIRST, slips=crowd(*range(12)))
+    agreed(registry, then, also(then, slips=crowd(12), people=[("E1", "n@x", "m@x")]))
+
+
 @pytest.mark.long_on_spark
 def test_a_ledger_that_went_on_without_the_step_is_held_to_all_records(registry: Registry) -> None:
     before = registry.whole(FIRST)

@@ -59,8 +59,13 @@ class Records:
 
     now: ir.Table
     output: Output
-    changed: Sequence[ir.Table] = ()
-    """Those that came, and those that went."""
+    came: ir.Table | None = None
+    went: ir.Table | None = None
+
+    @property
+    def changed(self) -> list[ir.Table]:
+        """Those that came, and those that went."""
+        return [each for each in (self.came, self.went) if each is not None]
 
 
 def differing(
@@ -83,27 +88,22 @@ def differing(
         return parts, engine.read([f"{directory}/{output}/{part.path}" for part in parts], schema)
 
     if standing is None:
-        parts, now = written(keyed(_given(rows), table.keys), place)
+        assert rows is not None
+        parts, now = written(keyed(rows, table.keys), place)
         return Records(now, Output(parts))
     before = engine.read(standing.records[name], schema)
     if rows is None:
         return Records(before, Output((), stands=True))
     found = kept(engine, keyed(rows, table.keys), f"{scratch}/found")
-    parts, came = written(lacking(found, before), place)
     gone: list[Part] = []
     if name not in standing.beside:
         gone, went = written(lacking(before, found), f"scratch/records/{name}/went")
+    parts, came = written(lacking(found, before), f"scratch/records/{name}/came" if gone else place)
     if gone:
-        parts, now = written(found, f"{place}/whole")
-        output = Output([Part(f"whole/{part.path}", part.rows, part.bytes) for part in parts])
-        return Records(now, output, [came, went])
+        whole, now = written(found, place)
+        return Records(now, Output(whole), came if parts else None, went)
     files = [*standing.records[name], *(f"{directory}/{place}/{part.path}" for part in parts)]
-    return Records(engine.read(files, schema), Output(parts, stands=True), [came] if parts else [])
-
-
-def _given(rows: ir.Table | None) -> ir.Table:
-    assert rows is not None
-    return rows
+    return Records(engine.read(files, schema), Output(parts, stands=True), came if parts else None)
 
 
 def near(
@@ -122,19 +122,25 @@ def near(
     Args:
         tables: contracts.
         records: of each of them.
-        known: (node, subject) as the earlier step left it.
+        known: (node, subject, rostered) as the earlier step left it.
         standing: the earlier step.
         engine: runs it.
         scratch: absolute folder for intermediate files, new.
     """
-    changed = kept(engine, nodes_in(each for found in records.values() for each in found.changed), f"{scratch}/changed")
+    changed = nodes_in(each for found in records.values() for each in found.changed)
+    if all(found.went is None for found in records.values()):
+        # beside more records, what does not link will not, and who is on a roster stays there
+        changed = changed.anti_join(standing.shared.semi_join(known.filter(known.rostered), "node"), "node")
+    changed = kept(engine, changed, f"{scratch}/changed")
     subjects = known.semi_join(changed, "node").select("subject").distinct()
     # a key that is in no record any more still holds on to its person
     theirs = known.semi_join(subjects, "subject").select("node")
     whose = kept(engine, theirs.union(changed).distinct(), f"{scratch}/whose")
     if _any(engine, whose.semi_join(standing.shared, "node")):
         return None
-    few = {name: kept(engine, holding(found.now, whose), f"{scratch}/{name}") for name, found in records.items()}
+    few = {
+        name: kept(engine, holding(found.now, whose), f"{scratch}/records/{name}") for name, found in records.items()
+    }
     found = nodes_of((each, list(tables[name].keys.values()), bool(tables[name].roster)) for name, each in few.items())
     nodes = kept(engine, found.semi_join(whose, "node"), f"{scratch}/nodes")
     linked = [each for each in few.values() if len(each.columns) > 1]
