@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from potable.engines.base import Engine, union_all
 
@@ -37,6 +38,33 @@ def keyed(rows: ir.Table, keys: dict[str, str]) -> ir.Table:
     rows = rows.select(*keys).distinct()
     nodes = [ibis.literal(f"{namespace}:") + normalise(namespace, rows[column]) for column, namespace in keys.items()]
     return rows.select(**{f"_{place}": node for place, node in enumerate(nodes)}).distinct()
+
+
+def records_schema(keys: Sequence[str]) -> pa.Schema:
+    """Schema of the `keyed` records of a table with keys of these namespaces."""
+    return pa.schema([(f"_{place}", pa.string()) for place in range(len(keys))])
+
+
+def lacking(records: ir.Table, other: ir.Table) -> ir.Table:
+    """Those `keyed` records that `other` lacks."""
+    # nulls never meet in a join
+    names = {f"is{name}": name for name in records.columns}
+    one, two = (
+        rows.mutate(**{at: rows[name].fill_null("") for at, name in names.items()}) for rows in (records, other)
+    )
+    return one.anti_join(two, list(names)).select(*names.values())
+
+
+def holding(records: ir.Table, nodes: ir.Table) -> ir.Table:
+    """Those `keyed` records that hold one of `nodes`."""
+    found = [records.semi_join(nodes, [(name, "node")]) for name in records.columns]
+    return union_all(found).distinct() if len(found) > 1 else found[0]
+
+
+def nodes_in(tables: Iterable[ir.Table]) -> ir.Table:
+    """(node) of all keys in `keyed` records, each once."""
+    every = union_all(records.select(node=records[name]) for records in tables for name in records.columns)
+    return every.filter(every.node.notnull()).distinct()
 
 
 def nodes_of(tables: Iterable[tuple[ir.Table, Sequence[str], bool]]) -> ir.Table:

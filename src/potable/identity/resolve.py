@@ -3,7 +3,8 @@
 The ledger is a log in the vault: each entry names a file of (namespace, value, subject, rostered). A
 person met before keeps their subject id, also when new keys join; a new person gets a random one. When
 records turn out to be one person, the older id stays; when a person turns out to be two, the one that
-holds the smallest key keeps it. Both are counted and listed by subject id, never by key.
+holds the smallest key keeps it. Both are counted and listed by subject id, never by key. Where an earlier step
+is stood on, only people whom new or gone records may be about are found anew.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable.engines.base import Engine, Part, kept, scalars
-from potable.identity.match import MAX_LINKS, components, edges_of, keyed, nodes_of, shared, without
+from potable.identity.match import MAX_LINKS, components, edges_of, nodes_of, shared, without
+from potable.identity.standing import Output, Records, Standing, differing, near
 from potable.tables import Table
 
 KEYS = pa.schema(
     [("namespace", pa.string()), ("value", pa.string()), ("subject", pa.string()), ("rostered", pa.bool_())]
 )
 """The ledger: which subject a key belongs to, and whether a roster knows that person."""
+SHARED = pa.schema([("node", pa.string())])
+"""Keys that do not link."""
 _SUBJECTS = pa.schema([("label", pa.string()), ("subject", pa.string())])
 
 
@@ -30,23 +34,75 @@ _SUBJECTS = pa.schema([("label", pa.string()), ("subject", pa.string())])
 class Resolved:
     """What `resolve` found."""
 
-    parts: Sequence[Part]
+    outputs: Mapping[str, Output]
+    """`keys`, the ledger; for those that stand on this: `shared`, and `records/<table>` of each table."""
     counts: Mapping[str, int]
-    """keys, people, rostered, new, merged, split, shared_keys (placeholders that do not link)."""
+    """keys, people, rostered, new, merged, split, shared_keys (placeholders that do not link); none where the
+    ledger stands."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The new files of the ledger."""
+        return self.outputs["keys"].parts
 
 
 def resolve(
-    tables: Mapping[str, Table], rows: Mapping[str, ir.Table], ledger: ir.Table, *, engine: Engine, directory: str
+    tables: Mapping[str, Table],
+    rows: Mapping[str, ir.Table],
+    ledger: ir.Table,
+    *,
+    engine: Engine,
+    directory: str,
+    standing: Standing | None = None,
 ) -> Resolved:
     """Assign a subject to every key in the validated `rows` of `tables` (by `source.table`).
 
     Args:
         ledger: the last ledger, with schema `KEYS`; empty at first.
         directory: absolute folder in the vault for this attempt; the ledger's files are in `keys/`.
+        standing: what an earlier step left, beside which the rows of some tables only came.
     """
-    scratch = f"{directory}/scratch"
-    nodes, labels, placeholders = _graph(tables, rows, engine, scratch)
+    records = {
+        name: differing(name, table, rows.get(name), engine=engine, directory=directory, standing=standing)
+        for name, table in tables.items()
+        if table.keys
+    }
+    outputs = {f"records/{name}": found.output for name, found in records.items()}
+    stands = Output((), stands=True)
     known = ledger.mutate(node=ledger.namespace + ":" + ledger.value)
+    found = None
+    if standing and standing.current:
+        if not any(each.changed for each in records.values()):
+            return Resolved({**outputs, "keys": stands, "shared": stands}, {})
+        at = f"{directory}/scratch/near"
+        found = near(tables, records, known, standing=standing, engine=engine, scratch=at)
+    nodes, labels, none = found or _graph(tables, records, engine, directory)
+    fresh, counts = _owned(nodes, labels, known, engine, f"{directory}/scratch")
+    if standing and none is None:
+        fresh = kept(engine, fresh, f"{directory}/scratch/fresh")
+        if not _number(engine, fresh.anti_join(known, KEYS.names)):
+            return Resolved({**outputs, "keys": stands, "shared": stands}, {})
+        outputs["shared"], placeholders = stands, _number(engine, standing.shared)
+    else:
+        outputs["shared"], placeholders = Output(none or ()), sum(part.rows for part in none or ())
+    others = known.anti_join(labels, "node").select(KEYS.names)
+    parts = engine.write(fresh.union(others), f"{directory}/keys", order_by=["namespace", "value"])
+    keys = engine.read([f"{directory}/keys/{part.path}" for part in parts], KEYS)
+    total = keys.agg(
+        keys=keys.count(), people=keys.subject.nunique(), rostered=keys.subject.nunique(where=keys.rostered)
+    )
+    counts = {**scalars(engine, total), **counts, "shared_keys": placeholders}
+    return Resolved({**outputs, "keys": Output(parts)}, counts)
+
+
+def _number(engine: Engine, relation: ir.Table) -> int:
+    return int(scalars(engine, relation.agg(n=relation.count()))["n"])
+
+
+def _owned(
+    nodes: ir.Table, labels: ir.Table, known: ir.Table, engine: Engine, scratch: str
+) -> tuple[ir.Table, dict[str, int]]:
+    """The ledger's rows of the keys that have a label, and counts of new, merged and split people."""
     assigned, counts = _assigned(labels, known, engine, scratch)
     rostered = labels.inner_join(nodes.filter(nodes.rostered), "node").select("label").distinct()
     rostered = rostered.mutate(rostered=ibis.literal(True))
@@ -58,45 +114,30 @@ def resolve(
         subject=named.subject,
         rostered=named.rostered.fill_null(False),
     )
-    gone = known.anti_join(labels, "node").select(KEYS.names)
-    parts = engine.write(fresh.union(gone), f"{directory}/keys", order_by=["namespace", "value"])
-    keys = engine.read([f"{directory}/keys/{part.path}" for part in parts], KEYS)
-    found = scalars(
-        engine,
-        keys.agg(
-            keys=keys.count(),
-            people=keys.subject.nunique(),
-            rostered=keys.subject.nunique(where=keys.rostered),
-        ),
-    )
-    return Resolved(parts, {**found, **counts, "shared_keys": placeholders})
+    return fresh, counts
 
 
 def _graph(
-    tables: Mapping[str, Table], rows: Mapping[str, ir.Table], engine: Engine, scratch: str
-) -> tuple[ir.Table, ir.Table, int]:
-    """(node, rostered) of all keys, (node, label) of the people they make, and how many keys do not link."""
-    records = {
-        name: kept(engine, keyed(rows[name], table.keys), f"{scratch}/{name}")
-        for name, table in tables.items()
-        if table.keys
-    }
+    tables: Mapping[str, Table], records: Mapping[str, Records], engine: Engine, directory: str
+) -> tuple[ir.Table, ir.Table, Sequence[Part]]:
+    """(node, rostered) of all keys, (node, label) of the people they make, and the keys that do not link."""
+    scratch = f"{directory}/scratch"
     found = [
-        (each, list(tables[name].keys.values()), tables[name].roster is not None) for name, each in records.items()
+        (each.now, list(tables[name].keys.values()), tables[name].roster is not None) for name, each in records.items()
     ]
     nodes = kept(engine, nodes_of(found), f"{scratch}/nodes")
-    linked = [each for each in records.values() if len(each.columns) > 1]
-    placeholders = 0
+    linked = [each.now for each in records.values() if len(each.now.columns) > 1]
+    none: Sequence[Part] = ()
     if (scalars(engine, nodes.agg(most=nodes.links.max()))["most"] or 0) > MAX_LINKS:
         many = nodes.filter(nodes.links > MAX_LINKS).select("node")
-        none = kept(engine, shared(linked, many), f"{scratch}/shared")
-        placeholders = scalars(engine, none.agg(n=none.count()))["n"]
-        linked = [without(each, none) for each in linked] if placeholders else linked
+        none = [part for part in engine.write(shared(linked, many), f"{directory}/shared") if part.rows]
+        those = engine.read([f"{directory}/shared/{part.path}" for part in none], SHARED)
+        linked = [without(each, those) for each in linked] if none else linked
     edges = edges_of(linked)
     if edges is None:
-        return nodes, nodes.select("node", label="node"), placeholders
+        return nodes, nodes.select("node", label="node"), none
     labels = components(nodes, edges, engine, f"{scratch}/people")
-    return nodes, kept(engine, labels, f"{scratch}/labels"), placeholders
+    return nodes, kept(engine, labels, f"{scratch}/labels"), none
 
 
 def _assigned(labels: ir.Table, known: ir.Table, engine: Engine, scratch: str) -> tuple[ir.Table, dict[str, int]]:

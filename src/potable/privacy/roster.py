@@ -89,9 +89,14 @@ def identifiers(
 
 def lacking(identifiers: ir.Table, other: ir.Table) -> ir.Table:
     """(subject, kind, value) of those `identifiers` that `other` lacks."""
+    return beyond(identifiers, other).select("subject", "kind", "value")
+
+
+def beyond(identifiers: ir.Table, other: ir.Table) -> ir.Table:
+    """Those `identifiers` that `other` lacks, with all their columns."""
     # nulls never meet in a join
     one, two = (rows.mutate(_whose=rows.subject.fill_null("")) for rows in (identifiers, other.view()))
-    return one.anti_join(two, ["_whose", "kind", "value"]).select("subject", "kind", "value")
+    return one.anti_join(two, ["_whose", "kind", "value"]).select(*identifiers.columns)
 
 
 def _telling(known: ir.Table) -> ir.BooleanValue:

@@ -16,7 +16,7 @@ from datetime import date
 
 from potable.engines.freed import give_back
 from potable.errors import DataError, EnvironmentFailure, PotableError
-from potable.runs import opened, restricted, since
+from potable.runs import named, opened, people, restricted, since
 from potable.runs.memory import PeakMemory
 from potable.runs.plan import REFERENCES, Step
 from potable.runs.record import Event, Listener, State, StepRecord, Verb
@@ -27,9 +27,9 @@ from potable.store.manifest import Manifest, canonical, commit, find
 _MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
     ("validate", ""): restricted.validate_table,
     ("validate", REFERENCES): restricted.judge_references,
-    ("resolve", ""): restricted.resolve_subjects,
-    ("protect", "identifiers"): restricted.collect_identifiers,
-    ("protect", "pseudonyms"): restricted.make_pseudonyms,
+    ("resolve", ""): people.resolve_subjects,
+    ("protect", "identifiers"): named.collect_identifiers,
+    ("protect", "pseudonyms"): people.make_pseudonyms,
     ("protect", ""): opened.protect_table,
     ("build", ""): opened.build_features,
     ("publish", ""): opened.publish_dataset,
@@ -105,8 +105,7 @@ def perform(running: Running, step: Step, *, make: bool, again: bool) -> None:
             manifest = _made(shop, step)
         since.remember(shop.lake, step)
         state, running.changed = "done", True
-    elif again and step.verb != "resolve":
-        # subject ids are drawn once and kept in the ledger, so resolve has nothing to prove
+    elif again:
         running.tell(step, "started", StepRecord(step.verb, step.label, "started"))
         with failing(running, step):
             _prove(shop, step, manifest)
@@ -154,7 +153,9 @@ def _prove(shop: Workshop, step: Step, manifest: Manifest) -> None:
     Raises:
         DataError: D005, the same inputs, declarations and code gave another result.
     """
-    beside = replace(step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}", earlier=(), rules="", proves=True)
+    beside = replace(
+        step, fingerprint=f"{step.fingerprint}-{secrets.token_hex(4)}", earlier=(), rules="", proves=step.fingerprint
+    )
     try:
         found = _attempted(shop, beside)
     finally:

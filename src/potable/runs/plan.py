@@ -55,10 +55,10 @@ class Step:
     """Of validate: the batches before the newest, newest first, each with the fingerprint of the step for what
     of the table's present objects had landed by then. One that was made can be built on."""
     rules: str = ""
-    """Of protect and build: a hash of all that decides its output but for the data. The last step of the same rules
-    can be built on."""
-    proves: bool = False
-    """Whether it is made, whole, beside a finished one, which must be what comes out."""
+    """Of resolve, protect and build: a hash of all that decides its output but for the data. The last step of the same
+    rules can be built on."""
+    proves: str = ""
+    """Fingerprint of the finished step that must come out, where it is made whole beside that."""
 
     @property
     def label(self) -> str:
@@ -155,7 +155,10 @@ def _references(project: Project, steps: Sequence[Step]) -> list[Step]:
 
 def _resolve(project: Project, prints: Mapping[str, str]) -> Step:
     inputs = {name: (table.keys, table.roster, prints[name]) for name, table in project.tables.items() if table.keys}
-    return Step("resolve", "subjects", fingerprint(code("resolve"), inputs), "vault")
+    # in their order, in which records of keys are kept
+    keys = {name: (list(table.keys.items()), table.roster) for name, table in project.tables.items() if table.keys}
+    rules = fingerprint(code("resolve"), keys)
+    return Step("resolve", "subjects", fingerprint(code("resolve"), inputs), "vault", rules=rules)
 
 
 def _roster(project: Project, prints: Mapping[str, str], resolve: Step) -> Step:

@@ -1,4 +1,4 @@
-"""The steps that work on personal data: validate, resolve, and the vault's part of protect.
+"""The steps of validate: of each table, and of all tables by each other.
 
 Every function takes the run's workshop, a step of the plan and the attempt folder to write to, and returns
 what it made. Skipping, committing and recording belong to `runner`.
@@ -22,9 +22,6 @@ from potable.contracts.validate import Contract, Places, Standing, Validated, va
 from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.identity.match import normalise
-from potable.identity.resolve import KEYS, resolve
-from potable.privacy import forms, pseudonyms, roster, saving
-from potable.runs import since
 from potable.runs.checkup import read_profile, write_profile
 from potable.runs.drifted import described
 from potable.runs.listed import listed
@@ -33,15 +30,10 @@ from potable.runs.workshop import Made, Workshop
 from potable.sources.base import Blob, Source
 from potable.sources.groups import OBSERVED, grouped, observe_group, parse_group
 from potable.sources.groups import schema as group_schema
-from potable.store.log import Log
 from potable.store.manifest import Manifest, find, fingerprint
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-BUCKET_ROWS = 2_000_000
-"""Validated rows, over all tables, that are worth a bucket of their own."""
-MOST_BUCKETS = 64
 
 
 def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
@@ -234,67 +226,6 @@ def require_total(shop: Workshop) -> None:
         state="nothing was published; the last version stays current",
         next="potable report",
     )
-
-
-def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
-    """`resolve` over all tables with keys, continuing the vault's ledger."""
-    log = Log(shop.lake.vault, "ledger")
-    number, entry = log.last()
-    if entry and entry["fingerprint"] == step.fingerprint:
-        # a run was killed between the ledger's entry and the step's manifest
-        resumed = [Part(**part) for part in entry["parts"]]
-        return Made({"keys": resumed}, entry["counts"], folders={"keys": f"{entry['attempt']}/keys"})
-    known = entry["parts"] if entry else []
-    before = [shop.lake.vault.locate(f"{entry['attempt']}/keys/{part['path']}") for part in known] if entry else []
-    tables = {name: table for name, table in shop.project.tables.items() if table.keys}
-    made = resolve(
-        tables,
-        {name: shop.validated(name) for name in tables},
-        shop.engine.read(before, KEYS),
-        engine=shop.engine,
-        directory=shop.lake.vault.locate(attempt),
-    )
-    parts = [asdict(part) for part in made.parts]
-    log.append(
-        {"fingerprint": step.fingerprint, "attempt": attempt, "parts": parts, "counts": made.counts}, parent=number
-    )
-    return Made({"keys": made.parts}, made.counts)
-
-
-def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
-    """The roster of every value that names or reaches someone, of records of any fate, and its forms."""
-    tables, vault = shop.project.tables, shop.lake.vault
-    rows = {name: shop.records(name) for name in tables}
-    found = roster.identifiers(tables, rows, shop.keys(), normalise=normalise)
-    parts = shop.engine.write(found, vault.locate(f"{attempt}/rows")) if found is not None else []
-    known = shop.engine.read([vault.locate(f"{attempt}/rows/{part.path}") for part in parts], roster.schema())
-    count = sum(part.rows for part in parts)
-    files: dict[str, list[Part]] = {"rows": list(parts)}
-
-    def write(name: str, chunks: Iterable[bytes]) -> None:
-        files[name] = [Part("digests", 0, vault.put(f"{attempt}/{name}/digests", chunks))]
-
-    before = since.last(shop.lake, step)
-    index = since.index_to_stand_on(shop, before, known, count) if before else None
-    new = roster.lacking(known, since.identified(shop, before)) if before and index else known
-    shape = saving.save(shop.engine.stream(forms.forms(new, shop.engine)), count, write, index)
-    facts = {"forms": shape, "stands_on": before.fingerprint if before and index else ""}
-    return Made(files, {"rows": count}, facts)
-
-
-def make_pseudonyms(shop: Workshop, step: Step, attempt: str) -> Made:
-    """Pseudonym and bucket of every person of the roster."""
-    policy, dataset = shop.project.policy, shop.project.features.dataset
-    key = pseudonyms.PseudonymKey.derive(shop.key, dataset=dataset, epoch=policy.epoch)
-    buckets = _buckets(sum(shop.manifest("validate", name).rows() for name in shop.project.tables))
-    relation = pseudonyms.pseudonyms(shop.keys(), key, buckets=buckets, engine=shop.engine)
-    parts = shop.engine.write(relation, shop.lake.vault.locate(f"{attempt}/rows"))
-    return Made({"rows": parts}, {"rows": sum(part.rows for part in parts), "buckets": buckets})
-
-
-def _buckets(rows: int) -> int:
-    """A power of two that leaves about `BUCKET_ROWS` rows in each bucket."""
-    return int(min(MOST_BUCKETS, 1 << max(0, (rows // BUCKET_ROWS).bit_length())))
 
 
 def _seen(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]) -> drift.Seen:

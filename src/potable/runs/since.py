@@ -72,18 +72,30 @@ def found(lake: Lake, zone: str, name: str, fingerprint: str) -> Manifest | None
     return find(Step("protect", name, zone=zone).store(lake), step_folder(zone, name, fingerprint))
 
 
-def index_to_stand_on(shop: Workshop, before: Manifest, known: ir.Table, rows: int) -> Index | None:
+def came(shop: Workshop, table: str, validated: str, output: str = "rows") -> list[str] | None:
+    """Files that came to a validated table since the step of `validate` with this fingerprint.
+
+    None where that step is gone, or some of its files are.
+    """
+    then = found(shop.lake, "validated", table, validated)
+    if then is None:
+        return None
+    old, now = then.paths(shop.lake.restricted, output), shop.files("validate", table, output)
+    return sorted(set(now) - set(old)) if set(old) <= set(now) else None
+
+
+def index_to_stand_on(shop: Workshop, before: Manifest, known: ir.Table | None, rows: int) -> Index | None:
     """The index of an earlier step, where identifiers only came and its files have the right size.
 
     Args:
         before: the earlier `protect identifiers`.
-        known: the identifiers that there are now.
+        known: the identifiers that there are now; None where they are known to have only come.
         rows: how many.
     """
     (beginnings,) = before.files["beginnings"]
-    if beginnings.bytes != saving.bytes_of(rows) or _count(
-        shop.engine, roster.lacking(identified(shop, before), known)
-    ):
+    if beginnings.bytes != saving.bytes_of(rows):
+        return None
+    if known is not None and count(shop.engine, roster.lacking(identified(shop, before), known)):
         return None
     return index_of(shop, before)
 
@@ -214,10 +226,10 @@ def by_bucket(lake: Lake, manifest: Manifest) -> dict[int, list[str]]:
 
 def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Changes:
     folder = shop.scratch / "since" / identifiers.fingerprint[:12] / subjects.fingerprint[:12]
-    keys = moved(shop.engine.read(subjects.paths(shop.lake.vault, "keys"), KEYS), shop.keys())
-    keys, moves = _kept(shop.engine, keys, folder / "keys")
-    old, new = identified(shop, identifiers), identified(shop, shop.manifest("protect", "identifiers"))
-    differing = roster.lacking(old, new).union(roster.lacking(new, old))
+    before, now = (made.paths(shop.lake.vault, "keys") for made in (subjects, shop.manifest("resolve", "subjects")))
+    keys = moved(shop.engine.read(before, KEYS), shop.keys())
+    keys, moves = _kept(shop.engine, keys, folder / "keys") if before != now else (keys, 0)
+    differing = _differing(shop, identifiers, shop.manifest("protect", "identifiers"))
     differing, names = _kept(shop.engine, differing, folder / "identifiers")
 
     def write(name: str, chunks: Iterable[bytes]) -> None:
@@ -231,6 +243,17 @@ def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Chan
     return Changes(keys if moves else None, Changed.of(index, told, names))
 
 
+def _differing(shop: Workshop, before: Manifest, now: Manifest) -> ir.Table:
+    """(subject, kind, value) of the identifiers that came or went between two steps."""
+    old, new = (made.paths(shop.lake.vault) for made in (before, now))
+    if set(old) <= set(new):
+        # a file beside those that stand holds what they lack
+        came = shop.engine.read(sorted(set(new) - set(old)), roster.schema())
+        return came.select("subject", "kind", "value")
+    one, other = identified(shop, before), identified(shop, now)
+    return roster.lacking(one, other).union(roster.lacking(other, one))
+
+
 def _kept(engine: Engine, relation: ir.Table, folder: Path) -> tuple[ir.Table, int]:
     """A relation written down, and its rows."""
     parts = engine.write(relation, str(folder))
@@ -238,7 +261,8 @@ def _kept(engine: Engine, relation: ir.Table, folder: Path) -> tuple[ir.Table, i
     return engine.read([f"{folder}/{part.path}" for part in parts], schema), sum(part.rows for part in parts)
 
 
-def _count(engine: Engine, relation: ir.Table) -> int:
+def count(engine: Engine, relation: ir.Table) -> int:
+    """Rows of a relation."""
     return int(scalars(engine, relation.agg(n=relation.count()))["n"])
 
 

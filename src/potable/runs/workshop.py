@@ -23,6 +23,13 @@ from potable.runs.plan import Step
 from potable.sources.base import Landed
 from potable.store.layout import Lake
 from potable.store.manifest import File, Manifest
+from potable.tables import Table
+
+
+def fates(table: Table) -> dict[str, pa.Schema]:
+    """The outputs of `validate` that records of a table come to, with their schemas."""
+    aside = quarantine_schema(table)
+    return {"rows": validated_schema(table), "quarantine": aside, "cells": aside, "deleted": deleted_schema(table)}
 
 
 @dataclass(frozen=True)
@@ -93,12 +100,9 @@ class Workshop:
 
     def records(self, name: str) -> list[ir.Table]:
         """Records of a table, one relation for each fate that any of them had: they stay, are split off, are gone."""
-        table = self.project.tables[name]
-        aside = quarantine_schema(table)
-        fates = {"rows": validated_schema(table), "quarantine": aside, "cells": aside, "deleted": deleted_schema(table)}
         return [
             self.read("validate", name, output, schema)
-            for output, schema in fates.items()
+            for output, schema in fates(self.project.tables[name]).items()
             if self.files("validate", name, output)
         ]
 

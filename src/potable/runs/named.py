@@ -1,0 +1,153 @@
+"""The step of protect that collects what people are called, and the index of its forms.
+
+An identifier does not tell the records it stands in, only whom their keys lead to. So what an earlier step collected
+stands as a whole: where no key leads to somebody else, and files only came, or those that went held nothing that
+those that came do not.
+
+Entry: `collect_identifiers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import ibis.expr.types as ir
+
+from potable.engines.base import Part, kept, union_all
+from potable.identity.match import normalise
+from potable.identity.resolve import KEYS
+from potable.privacy import forms, roster, saving
+from potable.privacy.roster import SUBJECT_ID
+from potable.runs import since
+from potable.runs.plan import Step
+from potable.runs.workshop import Made, Workshop, fates
+from potable.store.manifest import Manifest, fingerprint
+
+
+def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
+    """The roster of every value that names or reaches someone, of records of any fate, and its forms."""
+    before = since.last(shop.lake, step)
+    found = _came(shop, before) if before else None
+    beside = before if found is not None else None
+    if found is None:
+        rows = {name: shop.records(name) for name in shop.project.tables}
+        found = roster.identifiers(shop.project.tables, rows, shop.keys(), normalise=normalise)
+    place = shop.lake.vault.locate(f"{attempt}/rows")
+    parts = [part for part in shop.engine.write(found, place) if part.rows] if found is not None else []
+    if beside and not parts:
+        return Made({}, beside.counts, _facts(shop, beside.facts["forms"], beside), standing=beside.files)
+    count = sum(part.rows for part in parts) + (beside.rows() if beside else 0)
+    files: dict[str, list[Part]] = {"rows": parts}
+
+    def write(name: str, chunks: Iterable[bytes]) -> None:
+        files[name] = [Part("digests", 0, shop.lake.vault.put(f"{attempt}/{name}/digests", chunks))]
+
+    new = shop.engine.read([f"{place}/{part.path}" for part in parts], roster.schema())
+    index = since.index_to_stand_on(shop, before, None if beside else new, count) if before else None
+    if before and index and not beside:
+        new = roster.lacking(new, since.identified(shop, before))
+    elif beside and not index:
+        new = new.union(since.identified(shop, beside))
+    shape = saving.save(shop.engine.stream(forms.forms(new, shop.engine)), count, write, index)
+    facts = _facts(shop, shape, before if beside or index else None)
+    return Made(files, {"rows": count}, facts, standing={"rows": beside.files["rows"]} if beside else {})
+
+
+def _facts(shop: Workshop, shape: object, earlier: Manifest | None) -> dict[str, object]:
+    return {
+        "forms": shape,
+        "stands_on": earlier.fingerprint if earlier else "",
+        "declared": _declared(shop),
+        "validated": {name: shop.manifest("validate", name).fingerprint for name in shop.project.tables},
+        "resolved": shop.manifest("resolve", "subjects").fingerprint,
+    }
+
+
+def _declared(shop: Workshop) -> str:
+    """What contracts say of who is named in which column, and of how rows are stored."""
+    columns = [
+        (name, of, column.type, column.key, column.declared_category, column.someone_else)
+        for name, table in shop.project.tables.items()
+        for of, column in table.columns.items()
+    ]
+    return fingerprint(columns)
+
+
+@dataclass(frozen=True)
+class _Since:
+    """Files of records of one table that came to one fate, by what became of them since an earlier step."""
+
+    table: str
+    fate: str
+    came: Sequence[str]
+    went: Sequence[str]
+    stay: Sequence[str]
+
+
+def _came(shop: Workshop, before: Manifest) -> ir.Table | None:
+    """The identifiers that came since an earlier step; None where some may have gone, or be somebody else's now."""
+    subjects = since.found(shop.lake, "vault", "subjects", before.facts["resolved"])
+    if before.facts["declared"] != _declared(shop) or subjects is None:
+        return None
+    files = _files(shop, before.facts["validated"])
+    if files is None:
+        return None
+    keys = subjects.paths(shop.lake.vault, "keys")
+    old = shop.engine.read(keys, KEYS)
+    folder = shop.scratch / "named" / before.fingerprint[:12]
+    if keys != shop.files("resolve", "subjects", "keys") and _moved(shop, old, files, str(folder / "keys")):
+        return None
+    found = _collected(shop, {(each.table, each.fate): each.came for each in files}, shop.keys())
+    if found is not None:
+        found = kept(shop.engine, found, str(folder / "came"))
+    gone = _collected(shop, {(each.table, each.fate): each.went for each in files}, old)
+    if gone is not None and since.count(shop.engine, roster.lacking(gone, found) if found is not None else gone):
+        return None
+    if found is None:
+        return shop.engine.read([], roster.schema())
+    return roster.beyond(found, since.identified(shop, before))
+
+
+def _files(shop: Workshop, validated: Mapping[str, str]) -> list[_Since] | None:
+    """All files of records, held to those of the steps of `validate` with these fingerprints; None where one is not."""
+    found = []
+    for name, table in shop.project.tables.items():
+        then = since.found(shop.lake, "validated", name, validated[name])
+        if then is None:
+            return None
+        for fate in fates(table):
+            old, now = then.paths(shop.lake.restricted, fate), shop.files("validate", name, fate)
+            came, went = sorted(set(now) - set(old)), sorted(set(old) - set(now))
+            found.append(_Since(name, fate, came, went, sorted(set(old) & set(now))))
+    return found
+
+
+def _collected(shop: Workshop, files: Mapping[tuple[str, str], Sequence[str]], keys: ir.Table) -> ir.Table | None:
+    """The identifiers in `files`, by table and fate; None where there can be none."""
+    rows: dict[str, list[ir.Table]] = {}
+    for (name, fate), paths in files.items():
+        if paths:
+            schema = fates(shop.project.tables[name])[fate]
+            rows.setdefault(name, []).append(shop.engine.read(paths, schema))
+    return roster.identifiers(shop.project.tables, rows, keys, normalise=normalise)
+
+
+def _moved(shop: Workshop, old: ir.Table, files: Sequence[_Since], folder: str) -> bool:
+    """Whether a record that stands may be somebody else's now: a key of it leads to another, or to anybody at all."""
+    now, owned = shop.keys(), ["namespace", "value", "subject"]
+    if since.count(shop.engine, old.select(owned).anti_join(now, owned)):
+        return True
+    fresh = kept(shop.engine, now.anti_join(old, ["namespace", "value"]), folder)
+    # validated rows have no key that resolve does not know
+    aside = [
+        roster.with_subject(
+            shop.engine.read(each.stay, fates(table)[each.fate]), table, fresh, normalise=normalise
+        ).select(SUBJECT_ID)
+        for each, table in ((each, shop.project.tables[each.table]) for each in files)
+        if each.stay and each.fate != "rows" and table.keys
+    ]
+    if not aside:
+        return False
+    rows = union_all(aside)
+    return bool(since.count(shop.engine, rows.filter(rows[SUBJECT_ID].notnull())))

@@ -1,0 +1,140 @@
+"""The steps that know who is who: resolve, and the pseudonyms of protect.
+
+Every function takes the run's workshop, a step of the plan and the attempt folder to write to, and returns
+what it made. Skipping, committing and recording belong to `runner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import ibis.expr.types as ir
+
+from potable.contracts.validate import validated_schema
+from potable.identity.resolve import KEYS, SHARED, Resolved, resolve
+from potable.identity.standing import Standing
+from potable.privacy import pseudonyms
+from potable.runs import since
+from potable.runs.plan import Step
+from potable.runs.workshop import Made, Workshop
+from potable.store.log import Log
+from potable.store.manifest import File, Manifest
+from potable.tables import Table
+
+BUCKET_ROWS = 2_000_000
+"""Validated rows, over all tables, that are worth a bucket of their own."""
+MOST_BUCKETS = 64
+_DRAWN = ("new", "merged", "split")
+"""Counts of resolve that tell how the ledger changed; held to the ledger it made, nothing does."""
+
+
+def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
+    """`resolve` over all tables with keys, continuing the vault's ledger; of what changed since an earlier step."""
+    if step.proves:
+        return _resolved_again(shop, step, attempt)
+    log = Log(shop.lake.vault, "ledger")
+    number, entry = log.last()
+    if entry and entry["fingerprint"] == step.fingerprint:
+        # a run was killed between the ledger's entry and the step's manifest
+        resumed = {output: [File(**file) for file in listed] for output, listed in entry["files"].items()}
+        return Made({}, entry["counts"], entry["facts"], standing=resumed)
+    known = (
+        [shop.lake.vault.locate(f"{entry['attempt']}/keys/{part['path']}") for part in entry["parts"]] if entry else []
+    )
+    earlier = since.last(shop.lake, step)
+    rows, standing = _resolved_before(shop, earlier, entry) if earlier else (_validated(shop), None)
+    made = resolve(
+        _with_keys(shop),
+        rows,
+        shop.engine.read(known, KEYS),
+        engine=shop.engine,
+        directory=shop.lake.vault.locate(attempt),
+        standing=standing,
+    )
+    done = _resolved(shop, made, earlier)
+    listed = done.manifest(step, attempt).files
+    files = {output: [asdict(file) for file in each] for output, each in listed.items()}
+    ledger = {"attempt": attempt, "parts": [asdict(part) for part in made.parts]}
+    if entry and made.outputs["keys"].stands:
+        ledger = {name: entry[name] for name in ledger}
+    what = {"counts": done.counts, "files": files, "facts": done.facts}
+    log.append({"fingerprint": step.fingerprint, **ledger, **what}, parent=number)
+    return done
+
+
+def _resolved(shop: Workshop, made: Resolved, earlier: Manifest | None) -> Made:
+    """What resolve made, beside what stands of an earlier step."""
+    origins = {name: shop.manifest("validate", name).fingerprint for name in _with_keys(shop)}
+    facts = {"origins": origins, "stands_on": earlier.fingerprint if earlier else ""}
+    before = earlier.files if earlier else {}
+    stand = {name: before.get(name, ()) for name, output in made.outputs.items() if output.stands}
+    counts = made.counts or {**(earlier.counts if earlier else {}), **dict.fromkeys(_DRAWN, 0)}
+    return Made({name: output.parts for name, output in made.outputs.items()}, counts, facts, standing=stand)
+
+
+def _with_keys(shop: Workshop) -> dict[str, Table]:
+    return {name: table for name, table in shop.project.tables.items() if table.keys}
+
+
+def _validated(shop: Workshop) -> dict[str, ir.Table]:
+    return {name: shop.validated(name) for name in _with_keys(shop)}
+
+
+def _resolved_before(
+    shop: Workshop, earlier: Manifest, entry: Mapping[str, Any] | None
+) -> tuple[dict[str, ir.Table], Standing]:
+    """The rows that resolve has to read beside an earlier step, and what that left.
+
+    Args:
+        earlier: that step, made by the same rules.
+        entry: the newest one of the ledger.
+    """
+    rows, beside = {}, set()
+    for name, table in _with_keys(shop).items():
+        came = since.came(shop, name, earlier.facts["origins"][name])
+        if came is None:
+            rows[name] = shop.validated(name)
+            continue
+        beside.add(name)
+        if came:
+            rows[name] = shop.engine.read(came, validated_schema(table))
+    vault = shop.lake.vault
+    standing = Standing(
+        records={name: earlier.paths(vault, f"records/{name}") for name in _with_keys(shop)},
+        shared=shop.engine.read(earlier.paths(vault, "shared"), SHARED),
+        beside=beside,
+        current=bool(entry and entry["fingerprint"] == earlier.fingerprint),
+    )
+    return rows, standing
+
+
+def _resolved_again(shop: Workshop, step: Step, attempt: str) -> Made:
+    """A finished step made whole beside itself: whoever is who in its ledger must be so again."""
+    done = since.found(shop.lake, step.zone, step.name, step.proves)
+    assert done is not None
+    made = resolve(
+        _with_keys(shop),
+        _validated(shop),
+        shop.engine.read(done.paths(shop.lake.vault, "keys"), KEYS),
+        engine=shop.engine,
+        directory=shop.lake.vault.locate(attempt),
+    )
+    counts = {name: count + (done.counts[name] if name in _DRAWN else 0) for name, count in made.counts.items()}
+    return Made({name: output.parts for name, output in made.outputs.items()}, counts)
+
+
+def make_pseudonyms(shop: Workshop, step: Step, attempt: str) -> Made:
+    """Pseudonym and bucket of every person of the roster."""
+    policy, dataset = shop.project.policy, shop.project.features.dataset
+    key = pseudonyms.PseudonymKey.derive(shop.key, dataset=dataset, epoch=policy.epoch)
+    buckets = _buckets(sum(shop.manifest("validate", name).rows() for name in shop.project.tables))
+    relation = pseudonyms.pseudonyms(shop.keys(), key, buckets=buckets, engine=shop.engine)
+    parts = shop.engine.write(relation, shop.lake.vault.locate(f"{attempt}/rows"))
+    return Made({"rows": parts}, {"rows": sum(part.rows for part in parts), "buckets": buckets})
+
+
+def _buckets(rows: int) -> int:
+    """A power of two that leaves about `BUCKET_ROWS` rows in each bucket."""
+    return int(min(MOST_BUCKETS, 1 << max(0, (rows // BUCKET_ROWS).bit_length())))
