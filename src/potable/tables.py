@@ -76,7 +76,8 @@ class Column(Declaration):
     required: bool = False
     """A record without a value is quarantined."""
     key: str | None = None
-    """Subject-key namespace (emp_no, email, national_id …): the value tells who the record is about."""
+    """Subject-key namespace (emp_no, email, national_id …): the value tells who the record is about, or, with
+    `someone_else`, names another one who has such a key, and links nobody."""
     someone_else: bool = False
     """The value names somebody else than the person the record is about (a reviewer, a manager)."""
     category: str | None = None
@@ -357,13 +358,13 @@ class Table(Declaration):
 
     @property
     def keys(self) -> dict[str, str]:
-        """Key columns by name, with their namespaces."""
-        return {name: column.key for name, column in self.columns.items() if column.key}
+        """Columns whose keys say whom a record is about, with their namespaces."""
+        return {name: column.key for name, column in self.columns.items() if column.key and not column.someone_else}
 
     @property
     def tells_who(self) -> bool:
         """Whether a key says who its records are about."""
-        return any(column.key and not column.someone_else for column in self.columns.values())
+        return bool(self.keys)
 
     @property
     def schema(self) -> pa.Schema:

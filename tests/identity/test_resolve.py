@@ -49,6 +49,16 @@ def run(
     return made, collect(engine, keys).to_pylist()
 
 
+def test_a_key_of_somebody_else_links_nobody(engine: Engine, tmp_path: Path) -> None:
+    columns = {"emp_no": {"key": "emp_no"}, "boss": {"key": "emp_no", "someone_else": True}}
+    reviews = Table.model_validate({"columns": columns})
+    data = [{"_object": "f", "_row": row, "emp_no": f"E{row}", "boss": "E1"} for row in (1, 2, 3)]
+    rows = {"reviews": stored(engine, tmp_path / "rows", pa.Table.from_pylist(data, schema=validated_schema(reviews)))}
+    before = stored(engine, tmp_path / "before", pa.Table.from_pylist([], schema=KEYS))
+    made = resolve({"reviews": reviews}, rows, before, engine=engine, directory=str(tmp_path / "out"))
+    assert made.counts["keys"] == made.counts["people"] == 3
+
+
 def stored(engine: Engine, folder: Path, table: pa.Table) -> Any:
     relation = engine.map_items([table.to_batches()], whole, table.schema)
     parts = engine.write(relation, str(folder))
