@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
+from potable.errors import DataError
 from potable.sources import jsonreading as module
 from potable.sources import jsonsplit
 from potable.sources.json import JsonSource
@@ -215,6 +216,24 @@ def test_what_cannot_be_read_in_a_document_is_quarantined_where_its_end_is_known
 
 def test_a_document_without_the_list_is_refused(tmp_path: Path) -> None:
     assert "no list at `items`" in refusal(source(records="items"), blob(tmp_path, b'{\n"data": []}'))
+
+
+@pytest.mark.parametrize("column", ["a", "../a"])
+@pytest.mark.parametrize("form", ["auto", "document"])
+@pytest.mark.parametrize("data", ['{"a": "x", "data": {"n": []}}', '{\n"a": "x",\n"items": null}', "{}"])
+def test_a_document_without_the_list_has_no_records_where_lists_are_optional(
+    tmp_path: Path, column: str, form: str, data: str
+) -> None:
+    lenient = {"columns": {"a": {"path": column}}, "records": "items", "format": form, "optional": True}
+    assert values(parsed(source(**lenient), blob(tmp_path, data.encode())), "_row") == []
+    for broken in (data[:-1], data + "]", '{"items": [{"a": "x"}'):
+        refusal(source(**lenient), blob(tmp_path, broken.encode()))
+
+
+def test_what_to_declare_is_said_where_a_list_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as refused:
+        parsed(source(records="items"), blob(tmp_path, b'{\n"data": []}'))
+    assert "`optional: true`" in refused.value.hint
     assert "stands twice" in refusal(source(records="items"), blob(tmp_path, b'{\n"items": [], "items": []}'))
 
 

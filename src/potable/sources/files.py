@@ -178,14 +178,14 @@ DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged packed file raises."""
 
 
-def unreadable(blob: Blob, why: str, *, row: int | None = None) -> DataError:
+def unreadable(blob: Blob, why: str, *, row: int | None = None, hint: str = "") -> DataError:
     """The error for an object that cannot be parsed; `why` must not quote its content."""
     at = f" after record {row}" if row else ""
     return DataError(
         f"`{blob.shown}` cannot be read: {why}{at}",
         "D007",
         given=blob.path,
-        hint="have the source system export it again; the raw zone keeps what arrived",
+        hint=hint or "have the source system export it again; the raw zone keeps what arrived",
         state="the object stays in the raw zone; nothing of this step was written, the last version is current",
         next="potable run",
     )

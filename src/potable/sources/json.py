@@ -46,6 +46,8 @@ class JsonTable(FileTable):
     records: str = ""
     """Dotted path from the document, or from each line, to the records; lists on the way are gone through.
     Empty where the lines, the elements of the document's list or the document are the records."""
+    optional: bool = False
+    """Whether a document may lack the list, as some systems leave out what is empty; it has no records then."""
     format: Literal["auto", "lines", "document"] = "auto"
     """Whether each line is a JSON value (NDJSON) or the file is one; `auto` tells by the first line."""
     encoding: str = "utf-8"

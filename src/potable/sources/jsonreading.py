@@ -22,7 +22,7 @@ from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, decompressed, unreadable
 from potable.sources.jsonrows import Row, below, column_texts, depth_of, rest_texts, ups_of
 from potable.sources.jsonshape import Shape, Unlike
-from potable.sources.jsonsplit import LONGEST, Malformed, is_lines, lines, pieces
+from potable.sources.jsonsplit import LONGEST, Listless, Malformed, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode, whole
 from potable.sources.typed import typed_at, untyped
 
@@ -94,7 +94,7 @@ class Reading:
         try:
             yield
         except Malformed as failure:
-            raise unreadable(self.blob, failure.why, row=self.done) from None
+            raise unreadable(self.blob, failure.why, row=self.done, hint=failure.hint) from None
         except (UnicodeDecodeError, *DAMAGE) as failure:
             why = f"it is damaged or not in its encoding ({type(failure).__name__})"
             raise unreadable(self.blob, why, row=self.done) from None
@@ -109,15 +109,24 @@ class Reading:
         elif self._leads_out():
             yield [self._whole()], steps, True
         elif form == "document" or self._has_content():
-            with self._open() as stream:
+            with self._open() as stream, self._maybe_listless():
                 yield from ((block, steps[taken:], True) for block, taken in pieces(stream, steps))
+
+    @contextmanager
+    def _maybe_listless(self) -> Iterator[None]:
+        """Let a document have no list where the table says so."""
+        try:
+            yield
+        except Listless:
+            if not self.table.optional:
+                raise
 
     def _leads_out(self) -> bool:
         """Whether a column takes a value of the document around the list that holds its records."""
         ups, steps = max(map(ups_of, self.table.paths), default=0), self.table.steps
         if not ups or not steps or not self._has_content():
             return False
-        with self._open() as stream:
+        with self._open() as stream, self._maybe_listless():
             for some, taken in pieces(stream, steps):
                 depths = [depth for piece in some if (depth := depth_of(piece, steps[taken:])) is not None]
                 if depths:

@@ -30,9 +30,18 @@ _SCALAR = re.compile(rb'[^\s,:\[\]{}"]*')
 class Malformed(Exception):
     """A file that is not what it should be; `why` quotes nothing of its content."""
 
+    hint = ""
+    """What may help, where it is not to export the file again."""
+
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+class Listless(Malformed):
+    """A document without the list in which its records should be."""
+
+    hint = "is `records` right? Where documents may lack the list: `optional: true`"
 
 
 def is_lines(stream: BinaryIO, *, whole: bool) -> bool:
@@ -84,7 +93,8 @@ def pieces(stream: BinaryIO, steps: Sequence[str]) -> Iterator[tuple[list[bytes]
     Where no list lies on the way, what lies at its end is the only element.
 
     Raises:
-        Malformed: the document is cut short, is not JSON, or has nothing at `steps`.
+        Malformed: the document is cut short or is not JSON.
+        Listless: it has nothing at `steps`.
     """
     walk = _Walk(stream)
     found = False
@@ -94,7 +104,7 @@ def pieces(stream: BinaryIO, steps: Sequence[str]) -> Iterator[tuple[list[bytes]
     if walk.peek():
         raise Malformed("something follows its end")
     if not found:
-        raise Malformed(f"it has no list at `{'.'.join(steps)}`" if steps else "it is empty")
+        raise Listless(f"it has no list at `{'.'.join(steps)}`") if steps else Malformed("it is empty")
 
 
 def _filled(found: list[bytes]) -> list[bytes]:
