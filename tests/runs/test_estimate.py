@@ -18,7 +18,7 @@ from potable.cli.planning import Asked, asked_size, estimated
 from potable.engines import duckdb as engine
 from potable.errors import EnvironmentFailure, ProjectError
 from potable.project import Project
-from potable.runs import estimate, measured, rates, restricted
+from potable.runs import estimate, measured, people, rates
 from potable.runs.estimate import Estimate, Machine, Work
 from potable.runs.measured import Observed, Part
 from potable.runs.record import RunRecord
@@ -219,7 +219,7 @@ def test_memory_is_divided_and_buckets_are_cut_as_the_product_does_it() -> None:
         workers = engine.WORKER_BYTES * threads if threads > 1 else 0
         limit = engine._limit(memory, threads)
         assert made.memory.high == pytest.approx(engine.OWN_BYTES + workers + limit, rel=0.001)
-    assert all(measured.buckets(rows) == restricted._buckets(rows) for rows in (0, 1, 2_000_000, 47_000_000, 10**10))
+    assert all(measured.buckets(rows) == people._buckets(rows) for rows in (0, 1, 2_000_000, 47_000_000, 10**10))
 
 
 @pytest.mark.parametrize(
