@@ -228,6 +228,7 @@ def test_a_placeholder_does_not_link_those_who_come_beside_it(registry: Registry
     assert fewer.counts["shared_keys"] == 0 and fewer.owners["emp_no:U1"] == fewer.owners["emp_no:U2"]
 
 
+@pytest.mark.long_on_spark
 def test_a_placeholder_that_comes_again_leaves_others_alone(registry: Registry) -> None:
     then = also(FIRST, people=[(f"U{number}", "none@x", None) for number in range(12)])
     before, layered = agreed(registry, then, also(then, people=[("U12", "none@x", "u@x"), ("U3", "none@x", "v@x")]))

@@ -163,6 +163,7 @@ def test_records_of_known_people_leave_all_files_as_they_are(office: Office) -> 
     assert again[1].files == after[1].files
 
 
+@pytest.mark.long_on_spark
 def test_a_file_that_is_written_again_and_names_everybody_as_before_lets_all_stand(office: Office) -> None:
     before = office.day(FIRST)
     after = office.day({**FIRST, "people1": [*FIRST["people1"], "E3,cat@x.example,Cat,Orr"]})
@@ -216,6 +217,7 @@ def test_a_contract_that_says_another_thing_of_a_column_makes_the_identifiers_wh
     assert office.day(FIRST)[0].facts["stands_on"] == ""
 
 
+@pytest.mark.long_on_spark
 def test_a_run_that_was_killed_between_ledger_and_manifest_goes_on(office: Office) -> None:
     office.day(FIRST)
     office.land({**FIRST, "people2": ["E3,cat@x.example,Cat,Orr"]})
@@ -230,6 +232,7 @@ def test_a_run_that_was_killed_between_ledger_and_manifest_goes_on(office: Offic
     )
 
 
+@pytest.mark.long_on_spark
 def test_a_full_refresh_finds_records_of_keys_that_were_changed_by_hand(office: Office) -> None:
     resolved, _ = office.day(FIRST)
     step = office.shop.done["resolve", "subjects"][0]
