@@ -16,6 +16,7 @@ from typing import cast
 import pytest
 from tests.sources.web import Server
 
+from potable.cli import testing
 from potable.engines.base import Engine
 from potable.engines.duckdb import DuckDBEngine
 
@@ -23,13 +24,7 @@ SPARK = pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.xdist_group(
 ENGINES = ["duckdb", SPARK]
 """Every engine a behaviour test runs on."""
 QUICK = {
-    # with one tier of compilers Java keeps so little compiled code that it throws out what it soon needs again
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=192m",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    # every plan is written out for a page nobody looks at
-    "spark.sql.ui.explainMode": "simple",
+    **testing.QUICK["spark"]["conf"],
     # one Java runs the tests of an hour; below this it collects garbage most of the time, and at last fails
     "spark.driver.memory": "1g",
     "spark.sql.maxPlanStringLength": "100",

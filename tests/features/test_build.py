@@ -135,6 +135,23 @@ def test_conditions_on_rows_use_tenure_and_columns(world: World) -> None:
     assert built.funnel.dropped["`rows.where` never holds"] == 2
 
 
+def test_conditions_on_rows_use_the_first_tenure_of_those_who_came_back(world: World) -> None:
+    # "back" was first hired in a time that is over; "fresh" was not there before
+    employments = [
+        employed("back", "2010-01-31", "2015-01-31", "2015-02-01"),
+        employed("back", "2024-01-31"),
+        employed("fresh", "2024-01-31"),
+        employed("gone", "2010-01-31", "2015-01-31", "2015-02-01"),
+    ]
+    features = {"derived": {"days": "tenure_days", "first": "first_tenure_months"}, "hr.facts": {"n": "count()"}}
+    built = world.build(
+        plan_of(world.path, features, where="first_tenure_months >= 24"), {"hrms.employment": employments}
+    )
+    rows = world.rows(built)
+    assert set(rows) == {"back"} and (rows["back"]["days"], rows["back"]["first"]) == (151, 173)
+    assert (built.funnel.seen, built.funnel.employed, built.funnel.selected) == (3, 2, 1)
+
+
 def test_employments_tied_in_time_that_differ_are_an_error(world: World) -> None:
     plan = plan_of(world.path, {"hr.facts": {"n": "count()"}})
     with pytest.raises(DataError) as failure:

@@ -14,13 +14,15 @@ from potable.runs.feature_tests import run_feature_tests
 from potable.runs.given import Ran
 from potable.runs.quarantined import reading
 
-_QUICK: Mapping[str, Mapping[str, Any]] = {
+QUICK: Mapping[str, Mapping[str, Any]] = {
     "spark": {
         "conf": {
+            # with one tier of compilers Java keeps so little compiled code that it throws out what it soon needs again
             "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=192m",
             "spark.sql.adaptive.enabled": "false",
             "spark.sql.codegen.wholeStage": "false",
             "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+            # every plan is written out for a page nobody looks at
             "spark.sql.ui.explainMode": "simple",
         }
     }
@@ -40,7 +42,7 @@ def tested(project: Project, select: str | None, engine: str = "duckdb") -> tupl
     names, features = selected(project, select), project.agreed.features
     there = features is not None and select in (None, features.dataset)
     waits = there and select is None and bool(project.unwritten)
-    with reading(project, engine, **_QUICK.get(engine, {})) as opened:
+    with reading(project, engine, **QUICK.get(engine, {})) as opened:
         results = list(run_tests(project, names, opened))
         if features and there and not waits:
             results += run_feature_tests(project, opened)
