@@ -52,6 +52,8 @@ class Running:
     total: int = 0
     changed: bool = False
     """Whether anything came out that was not there before."""
+    failures: dict[str, PotableError] = field(default_factory=dict)
+    """What went wrong, by step, while sources were landed."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Sources are landed side by side."""
     interrupted: threading.Event = field(default_factory=threading.Event)

@@ -11,11 +11,11 @@ import getpass
 import os
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
@@ -26,20 +26,21 @@ from potable.agreement import WAITING
 from potable.contracts.drift import CHANGED
 from potable.deployment import memory_bytes
 from potable.engines.base import Engine
-from potable.engines.freed import give_back, keep_little
+from potable.engines.freed import keep_little
 from potable.errors import DataError, EnvironmentFailure, PotableError, raise_all
 from potable.project import Project
 from potable.runs import checkup, opened, restricted
+from potable.runs.landing import land_all, validate_early
 from potable.runs.memory import PeakMemory
 from potable.runs.outcome import facts
-from potable.runs.perform import Running, failing, perform
+from potable.runs.perform import Running, perform
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps, validate_steps
 from potable.runs.queries import carried
-from potable.runs.record import VERBS, Listener, RunRecord, State, StepRecord, Verb, run_name
+from potable.runs.record import VERBS, Listener, RunRecord, StepRecord, Verb, run_name
 from potable.runs.select import SELECTABLE, Selection, selection
 from potable.runs.vault import key_name, pseudonym_key
 from potable.runs.workshop import Workshop
-from potable.sources.ingest import Landing, current, ingest
+from potable.sources.ingest import current
 from potable.store.layout import Lake
 
 
@@ -110,7 +111,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
         threads=project.platform.threads,
         reason=options.reason,
         unwritten=tuple(file.file for file in project.unwritten),
-        steps=tuple(running.steps),
+        steps=tuple(sorted(running.steps, key=_place(project))),
         error={**failure.record(), "text": failure.text()} if failure else {},
         **facts(shop, version),
     )
@@ -131,7 +132,7 @@ def _execute(running: Running, options: Options) -> None:
     first = ingest_steps(shop.project, wanted.sources)
     running.total = len(first) + len(wanted.tables) * 2 + 5
     if options.only in (None, "ingest"):
-        _ingest_all(running, first, fresh=options.full_refresh)
+        land_all(running, first, fresh=options.full_refresh, then=partial(_landed, running, options, wanted))
     elif options.only == "validate":
         shop.landed |= landed_now(shop.project, shop.lake, wanted.sources)
     else:
@@ -139,13 +140,13 @@ def _execute(running: Running, options: Options) -> None:
     if empty := [name for name, objects in shop.landed.items() if not objects]:
         raise EnvironmentFailure(f"source `{empty[0]}` has not been landed yet", "E008", next=shop.project.next_run)
     steps = _after_ingest(shop, options, wanted)
-    running.total = len(running.steps) + len(steps)
+    running.total = len(running.steps) + sum((step.verb, step.name) not in shop.done for step in steps)
     changed: list[DataError] = []
     for step, following in zip_longest(steps, steps[1:]):
         # tables that were validated one by one are judged by each other as soon as all of them are there
         make = options.only in (None, step.verb) or step.name == REFERENCES
         try:
-            perform(running, step, make=make, again=make and options.full_refresh)
+            _perform(running, step, make=make, again=make and options.full_refresh)
         except DataError as error:
             changed.append(error)
             # a source that changed changed in other tables too, and whoever mends one wants to know of all
@@ -160,9 +161,30 @@ def _execute(running: Running, options: Options) -> None:
             restricted.require_total(shop)
 
 
+def _landed(running: Running, options: Options, wanted: Selection, source: str) -> None:
+    """Go on with a source that is landed, while others are."""
+    if options.last != "ingest" and not running.failures:
+        validate_early(running, source, wanted.tables, again=options.full_refresh)
+
+
+def _perform(running: Running, step: Step, *, make: bool, again: bool) -> None:
+    """Perform a step, unless that was done while sources were landed; what went wrong then is raised now."""
+    if failure := running.failures.get(step.label):
+        raise failure
+    if (step.verb, step.name) not in running.shop.done:
+        perform(running, step, make=make, again=again)
+
+
 def _source(step: Step) -> tuple[str, str]:
     """The source whose tables a step is about one of."""
     return step.verb, step.name.split(".")[0]
+
+
+def _place(project: Project) -> Callable[[StepRecord], int]:
+    """Where the record of a step stands: sources and tables as they are declared, the rest as it ran."""
+    labels = [*(f"ingest {name}" for name in project.sources), *(f"validate {name}" for name in project.tables)]
+    places = {label: place for place, label in enumerate(labels)}
+    return lambda record: places.get(record.step, len(places))
 
 
 def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[Step]:
@@ -173,56 +195,6 @@ def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[S
     last = VERBS.index(options.last)
     steps = later_steps(shop.project, shop.landed, key_name(shop.key))
     return [step for step in steps if VERBS.index(step.verb) <= last and wanted.takes(step)]
-
-
-def _ingest_all(running: Running, steps: Sequence[Step], *, fresh: bool) -> None:
-    """Land the sources side by side, for most of the time goes into waiting for them.
-
-    When one fails, the others are landed all the same, and the first failure in declared order is raised.
-    """
-    shop = running.shop
-    with ThreadPoolExecutor(shop.project.platform.threads) as pool:
-        landings = [pool.submit(_ingest, running, step, fresh=fresh) for step in steps]
-        try:
-            wait(landings)
-        except BaseException:
-            running.interrupted.set()
-            raise
-    places = {step.label: place for place, step in enumerate(steps)}
-    running.steps.sort(key=lambda record: places[record.step])
-    for landing in landings:
-        landing.result()
-    shop.landed = {step.name: shop.landed[step.name] for step in steps}
-    give_back()
-
-
-def _ingest(running: Running, step: Step, *, fresh: bool) -> None:
-    shop, begun, mark = running.shop, time.monotonic(), running.watched.mark()
-    running.tell(step, "started", StepRecord("ingest", step.label, "started"))
-    objects = received = 0
-
-    def progress(more: int, size: int) -> None:
-        nonlocal objects, received
-        if running.interrupted.is_set():
-            raise KeyboardInterrupt
-        objects, received = objects + more, received + size
-        running.tell(step, "progress", StepRecord("ingest", step.label, "progress", rows=objects, bytes=received))
-
-    landing = Landing(shop.lake.restricted, shop.lake.batches(step.name))
-    with failing(running, step):
-        made = ingest(
-            shop.project.sources[step.name],
-            landing,
-            base=shop.project.root,
-            threads=shop.project.platform.threads,
-            progress=progress,
-            fresh=fresh,
-        )
-    running.changed |= bool(made.new_objects)
-    shop.landed[step.name] = made.objects
-    state: State = "done" if made.new_objects else "skipped"
-    seconds, held = round(time.monotonic() - begun, 3), running.watched.since(mark)
-    running.add(step, StepRecord("ingest", step.label, state, seconds=seconds, bytes=made.bytes, memory=held))
 
 
 @contextmanager
