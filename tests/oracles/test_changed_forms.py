@@ -43,9 +43,9 @@ TEXTS = st.lists(st.tuples(st.sampled_from([*PIECES, *OTHERS]), GAPS), max_size=
 def test_a_text_that_holds_no_form_that_came_or_went_is_redacted_as_before(both, gone, new, rows, few):
     before, after = [*both, *gone], [*both, *new]
     texts = pa.array([text for text, _ in rows], pa.string())
-    about = people(pa.array([subject for _, subject in rows], pa.string()))
+    about = pa.array([subject for _, subject in rows], pa.string())
     found = changed(set(before) ^ set(after), few=few).in_texts(texts, about)
-    one, other = (redacted(texts, about, index(known)).to_pylist() for known in (before, after))
+    one, other = (redacted(texts, people(about), index(known)).to_pylist() for known in (before, after))
     assert {number for number, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1]} <= found
 
 
@@ -54,16 +54,16 @@ def test_a_text_that_holds_no_form_that_came_or_went_is_redacted_as_before(both,
     IDENTIFIERS, st.lists(st.tuples(st.none() | TEXTS, st.sampled_from(PEOPLE)), min_size=1, max_size=6), st.booleans()
 )
 def test_a_quick_look_first_finds_what_searching_every_text_finds(identifiers, rows, few):
-    about = people(pa.array([subject for _, subject in rows], pa.string()))
+    about = pa.array([subject for _, subject in rows], pa.string())
     works = [barred(plain(text)) if text else "" for text, _ in rows]
     found = changed(identifiers, few=few).in_texts(pa.array([text for text, _ in rows], pa.string()), about)
-    assert found == set(index(identifiers).find(works, about))
+    assert found == set(index(identifiers).find(works, people(about)))
 
 
 def test_many_patterns_find_what_one_finds():
     identifiers = [(f"p{number}", "full_name", f"Anna{number} Lee{number * 7}") for number in range(1_000)]
     texts = pa.array([f"met ANNA{number}, LEE{number * 7}s office\nand left" for number in range(0, 1_100, 50)])
-    about = people(pa.nulls(len(texts), pa.string()))
+    about = pa.nulls(len(texts), pa.string())
     looked = changed(identifiers)
     assert len(looked.patterns) > 1
     assert looked.in_texts(texts, about) == set(range(20))

@@ -40,8 +40,8 @@ class Changed:
 
     index: Index
     """Their forms."""
-    owners: npt.NDArray[np.uint64] = field(repr=False)
-    """`digests.person` of those they belong to, sorted."""
+    owners: pa.StringArray = field(repr=False)
+    """Subject ids of those they belong to."""
     patterns: tuple[str, ...] | None = field(repr=False)
     """What texts have a piece of, without blanks and signs, if a form of anybody's stands in them; None where these
     are too many to look for."""
@@ -55,29 +55,29 @@ class Changed:
             identifiers: (subject, kind, value).
             rows: how many.
         """
-        import numpy as np
         import pyarrow as pa
 
-        owners, pieces = [np.zeros(0, np.uint64)], set[str]()
+        owners, pieces = list[pa.Array](), set[str]()
         for batch in identifiers:
             subjects, kinds, values = batch.columns
-            owners.append(np.unique(people(pa.array(subjects.unique().drop_null()))))
+            owners.append(subjects.unique().drop_null())
             if rows <= _MOST:
                 for kind, value in zip(kinds.to_pylist(), values.to_pylist(), strict=True):
                     pieces.update("".join(form.split()) for form in spellings(kind, value)[0])
-        return cls(index, np.unique(np.concatenate(owners)), tuple(_patterns(pieces)) if rows <= _MOST else None)
+        known = pa.chunked_array(owners, pa.string()).unique()
+        return cls(index, known, tuple(_patterns(pieces)) if rows <= _MOST else None)
 
-    def in_texts(self, texts: pa.Array, about: npt.NDArray[np.uint64]) -> set[int]:
+    def in_texts(self, texts: pa.Array, about: pa.Array) -> set[int]:
         """The numbers of the texts in which a form stands: only these could `redact.redacted` change by it.
 
         Args:
             texts: strings or null.
-            about: by text, `digests.person` of whom it is about.
+            about: by text, the subject id of whom it is about; null for nobody.
         """
-        import numpy as np
+        import pyarrow.compute as pc
 
         filled = texts.is_valid().to_numpy(zero_copy_only=False)
-        own = np.isin(about, self.owners) & filled
+        own = pc.is_in(about, value_set=self.owners).to_numpy(zero_copy_only=False) & filled
         found = _searched(texts, about, own.nonzero()[0], self.index)
         others = (self._suspects(texts) & filled & ~own).nonzero()[0]
         anybodys = {name: sizes for name, sizes in self.index.shape.items() if not Kind[name].own}
@@ -115,20 +115,18 @@ class Mentions:
         """The places."""
         import pyarrow as pa
 
-        about = people(batch.column(self.subject))
         numbers: set[int] = set()
         for column in self.columns:
-            numbers |= self.changed.in_texts(batch.column(column), about)
+            numbers |= self.changed.in_texts(batch.column(column), batch.column(self.subject))
         return batch.select(list(self.places)).take(pa.array(sorted(numbers), pa.int64()))
 
 
-def _searched(texts: pa.Array, about: npt.NDArray[np.uint64], numbers: npt.NDArray[np.intp], index: Index) -> set[int]:
+def _searched(texts: pa.Array, about: pa.Array, numbers: npt.NDArray[np.intp], index: Index) -> set[int]:
     """Those of the texts with these `numbers` in which a form of the index stands."""
+    theirs = people(about.take(numbers))
     # what a mark leaves of a text is words of it, so nothing is found there that the whole text does not show
     works = [barred(plain(text)) for text in texts.take(numbers).to_pylist()]
-    found = {
-        first + at for first, last in slices(works) for at in index.find(works[first:last], about[numbers[first:last]])
-    }
+    found = {first + at for first, last in slices(works) for at in index.find(works[first:last], theirs[first:last])}
     return set(numbers[sorted(found)].tolist())
 
 
