@@ -11,7 +11,7 @@ from tests.privacy.known import index
 
 from potable.privacy.digests import Kind, people
 from potable.privacy.folding import folded, plain
-from potable.privacy.forms import forms_of
+from potable.privacy.spelling import forms_of
 
 PEOPLE = ("a", "b", None)
 PIECES = ("anna", "lee", "annas", "Lena", "o'hara", "müller", "E12345", "e123456", "12345", "678", "9", "7 ", "ß", "s")

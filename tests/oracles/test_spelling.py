@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from potable.privacy.digests import Kind
-from potable.privacy.forms import forms_of
+from potable.privacy.spelling import forms_of
 
 LETTERS = "aeouäöüÄé0019XE -'.@_/+"
 TEXTS = st.text(st.sampled_from(LETTERS), min_size=1, max_size=14)

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import examples
 
-from potable.datasets import gates
+from potable.datasets import sought
 from potable.engines.base import Engine, collect
 from potable.errors import DataError
 from potable.privacy import roster
@@ -61,7 +61,7 @@ class Vault:
     def whole(self) -> Counter[tuple[Any, ...]]:
         """All digests, made without anything that is kept."""
         identified = known.since.identified(self.shop, self.shop.manifest("protect", "identifiers"))
-        return self._rows(gates.digests(identified, self.shop.engine))
+        return self._rows(sought.digests(identified, self.shop.engine))
 
     def kept(self, fingerprint: str) -> Manifest:
         """What is kept for a list."""
@@ -86,7 +86,7 @@ def vault(engine: Engine, tmp_path: Path) -> Vault:
 def test_what_is_kept_is_read_again(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     vault.collected("a", ANNA)
     first = vault.found()
-    monkeypatch.setattr(gates, "digests", lambda *given: pytest.fail("they are there"))
+    monkeypatch.setattr(sought, "digests", lambda *given: pytest.fail("they are there"))
     assert vault.found() == first and sum(first.values()) > len(ANNA)
 
 
@@ -95,16 +95,25 @@ def test_only_what_came_is_made(vault: Vault, monkeypatch: pytest.MonkeyPatch) -
     vault.found()
     vault.collected("b", [*ANNA, *WILL], stands_on="a")
     made: list[int] = []
-    real = gates.digests
+    real = sought.digests
 
     def counting(identifiers: Any, engine: Engine) -> Any:
         made.append(collect(engine, identifiers).num_rows)
         return real(identifiers, engine)
 
-    monkeypatch.setattr(gates, "digests", counting)
+    monkeypatch.setattr(sought, "digests", counting)
     layered = vault.found()
     assert made == [len(WILL)] and vault.kept("b").facts["stands_on"] == "a"
     assert layered == vault.whole()
+
+
+def test_what_stands_is_not_written_again(vault: Vault) -> None:
+    named = [("a", ANNA, ""), ("b", [*ANNA, *WILL], "a"), ("c", [*ANNA, *WILL], "b")]
+    for name, identifiers, stands_on in named:
+        vault.collected(name, identifiers, stands_on)
+        assert vault.found() == vault.whole()
+    first, second, third = (vault.kept(name).files["rows"] for name, _, _ in named)
+    assert second[: len(first)] == first and len(second) > len(first) and third == second
 
 
 texts = st.text("aäöü Eb-1234567890@.", min_size=1, max_size=16)

@@ -1,24 +1,22 @@
 """The leak scan: the finished features searched for every identifier that is known of anybody.
 
-Every distinct text is cut into runs of words, and the runs are joined with the roster by their digests. A
-long number is compared with everybody's, a short one with those of its own person. It shares no code with
-the redactor, so that a mistake there does not hide here. What is also an ordinary word (the rating "Low",
-the surname Low) or a short number only counts where it mostly stands in rows of its own person, a number in
-several of them. Findings never hold values.
+Every distinct text is cut into runs of words, and the runs are joined with the roster by their digests
+(`sought`). A long number is compared with everybody's, a short one with those of its own person. What is also
+an ordinary word (the rating "Low", the surname Low) or a short number only counts where it mostly stands in
+rows of its own person, a number in several of them. Findings never hold values.
 
-Entry: `leak_scan`, then `require_clean`; `digests` is what may be kept of identifiers from scan to scan.
+Entry: `leak_scan`, then `require_clean`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from potable.datasets.sought import LONG_NUMBER, WORD, digested, digests, folded, tail
 from potable.engines.base import Engine, by_column, collect, kept, scalars
 from potable.errors import PrivacyRefusal
 
@@ -29,19 +27,11 @@ if TYPE_CHECKING:
 Patterns = Callable[["pa.Array"], Mapping[str, int]]
 """Texts to how many of them hold an identifier of some form, by kind."""
 
-_WORD = re.compile(r"[^\W_]+")
 _RUN = re.compile(r"[^\W\d_]+|\d+")
-_NO_DIGIT = re.compile("[^0-9]+")
-_DIGIT = re.compile(r"\d")
-_WRITTEN_OUT = re.compile("(?<=[aou])e")
-_UMLAUT = re.compile("[äöü]|[aou]\u0308")
 _LONGEST = 12
 """Words and numbers of the longest identifier searched for."""
-_LONG_NUMBER = 9
-_LONG_CODE = 6
 _SEVERAL = 3
 """Cells below which a short number of one's own is chance: in any company some day count equals an employee number."""
-_NAMES = ("name", "full_name", "address")
 
 
 @dataclass(frozen=True)
@@ -65,7 +55,7 @@ class Known:
     patterns: Patterns | None = None
     """Finds identifiers by their form."""
     digests: ir.Table | None = None
-    """What `digests` made of all identifiers before; by default they are made here."""
+    """What `sought.digests` made of all identifiers before; by default they are made here."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +115,6 @@ def require_clean(scan: LeakScan) -> None:
         )
 
 
-def digests(identifiers: ir.Table, engine: Engine) -> ir.Table:
-    """What `identifiers` are found by, digests and the digits of numbers (`digests_schema`); can be consumed once."""
-    return engine.map_batches(identifiers.select("subject", "kind", "value"), _known, digests_schema())
-
-
 def _in_texts(
     features: ir.Table, people: ir.Table, texts: Sequence[str], known: ir.Table, id_column: str, engine: Engine
 ) -> Iterator[Finding]:
@@ -180,7 +165,7 @@ def _in_numbers(people: ir.Table, numbers: Sequence[str], known: ir.Table, engin
     met = cells.inner_join(numeric.select("value").distinct(), "value")
     own = numeric.select(_owner="subject", _value="value")
     met = met.left_join(own, [met.subject == own["_owner"], met.value == own["_value"]])
-    long = met.value >= 10 ** (_LONG_NUMBER - 1)
+    long = met.value >= 10 ** (LONG_NUMBER - 1)
     found = met.group_by("column").agg(
         hits=met.count(where=~long), own=met["_owner"].count(where=~long), long=met.count(where=long)
     )
@@ -214,43 +199,10 @@ def _cells(rows: ir.Table, names: Sequence[str], *beside: str) -> ir.Table:
     return split.filter(split.value.notnull())
 
 
-def digests_schema() -> pa.Schema:
-    """Schema of the digests: whose (null for nobody's), digest, kind, telling, the number it is (or null)."""
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            ("subject", pa.string()),
-            ("digest", pa.int64()),
-            ("kind", pa.string()),
-            ("telling", pa.bool_()),
-            ("number", pa.int64()),
-        ]
-    )
-
-
 def _runs_schema() -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([("column", pa.string()), ("value", pa.string()), ("cells", pa.int64()), ("digest", pa.int64())])
-
-
-def _known(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Identifiers as the digests they are found by, without the identifiers."""
-    import pyarrow as pa
-
-    rows = [
-        (subject, digest, kind, telling, number)
-        for subject, kind, value in zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        for parts in [_WORD.findall(_folded(value))]
-        for telling, number in [(_telling(kind, value, parts), _number(kind, value))]
-        for digest in _digests(kind, value, parts)
-    ]
-    columns: list[Sequence[object]] = list(zip(*rows, strict=True)) if rows else [[]] * 5
-    return pa.record_batch(
-        [pa.array(values, field.type) for values, field in zip(columns, digests_schema(), strict=True)],
-        schema=digests_schema(),
-    )
 
 
 @dataclass(frozen=True)
@@ -264,79 +216,30 @@ class _Runs:
         import pyarrow as pa
 
         rows = [
-            (column, value, cells, digest)
+            (column, value, cells, run)
             for column, value, cells in zip(*(values.to_pylist() for values in batch.columns), strict=True)
-            for digest in _run_digests(value, _WORD if column == self.whole else _RUN)
+            for run in _runs(value, WORD if column == self.whole else _RUN)
         ]
-        columns: list[Sequence[object]] = list(zip(*rows, strict=True)) if rows else [[]] * 4
+        *columns, runs = zip(*rows, strict=True) if rows else [[]] * 4
         return pa.record_batch(
-            [pa.array(values, field.type) for values, field in zip(columns, _runs_schema(), strict=True)],
+            [
+                pa.array(values, field.type)
+                for values, field in zip([*columns, digested(runs)], _runs_schema(), strict=True)
+            ],
             schema=_runs_schema(),
         )
 
 
-def _folded(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(char for char in decomposed if unicodedata.category(char) not in ("Mn", "Me", "Cf"))
-
-
-def _digests(kind: str, value: str, parts: Sequence[str]) -> set[int]:
-    """What stands for an identifier: its letters and digits, umlauts in three spellings; a number's last nine.
-
-    `parts` are the words of `value`, folded.
-    """
-    text = "".join(parts)
-    texts = {text}
-    if not value.isascii():
-        spelled = _UMLAUT.sub(lambda match: f"{match.group()[0].translate(_BARE)}e", value.lower())
-        texts.add("".join(_WORD.findall(_folded(spelled))))
-    if kind in _NAMES:
-        texts |= {_WRITTEN_OUT.sub("", text) for text in texts}
-    if kind == "phone":
-        digits = "".join(filter(str.isdigit, text)).lstrip("0")
-        texts |= {_tail(digits)} if len(digits) >= _LONG_NUMBER else set()
-    return {_digest(text) for text in texts if text}
-
-
-_BARE = str.maketrans("äöü", "aou")
-
-
-def _run_digests(text: str, cut: re.Pattern[str]) -> set[int]:
-    parts = cut.findall(_folded(text))
+def _runs(text: str, cut: re.Pattern[str]) -> set[str]:
+    """What identifiers may stand in a text, folded, by its words."""
+    parts = cut.findall(folded(text))
     runs = {
         "".join(parts[start:end])
         for start in range(len(parts))
         for end in range(start + 1, min(start + _LONGEST, len(parts)) + 1)
     }
-    tails = {_tail(run.lstrip("0")) for run in runs if run.isdigit() and _LONG_NUMBER <= len(run) <= 15}
-    return {_digest(run) for run in runs | tails}
-
-
-def _tail(digits: str) -> str:
-    return f"tail {digits[-_LONG_NUMBER:]}"
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
-
-
-def _telling(kind: str, value: str, parts: Sequence[str]) -> bool:
-    """Whether an identifier cannot also be an ordinary word or a number that occurs by chance."""
-    if kind in _NAMES:
-        return len(parts) > 1
-    text = "".join(parts)
-    if text.isdigit():
-        return len(text) >= _LONG_NUMBER
-    return "@" in value or (len(text) >= _LONG_CODE and _DIGIT.search(text) is not None)
-
-
-def _number(kind: str, value: str) -> int | None:
-    if kind in _NAMES or kind == "email":
-        return None
-    digits = _NO_DIGIT.sub("", value)
-    return int(digits) if 0 < len(digits) <= 18 else None
+    tails = {tail(run.lstrip("0")) for run in runs if run.isdigit() and LONG_NUMBER <= len(run) <= 15}
+    return runs | tails
 
 
 def _lifted(engine: Engine, table: pa.Table) -> ir.Table:

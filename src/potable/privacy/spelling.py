@@ -11,23 +11,25 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from potable.privacy.digests import Kind
 from potable.privacy.folding import fold, plain, words
 
 MARK_OF = {"name": "NAME", "full_name": "NAME", "email": "EMAIL", "phone": "PHONE", "address": "ADDRESS", "id": "ID"}
 """Mark by kind of identifier."""
 
-_PARTICLE = re.compile(
-    "a[ln]|bin|d[aeiu]|das|della?|de[nr]|dos|el|ibn|l[ae]s?|mac|mc|of|sa?n|st|te[nr]|the|v[ao]n|vom|zu[mr]?|u?nd|and"
+_PARTICLES = (
+    "al an and bin da das de dell della den der di dos du el ibn la las le les mac mc nd of san sn st ten ter the und"
+    " van vom von zu zum zur"
 )
+PARTICLES = frozenset(_PARTICLES.split())
 """Words inside names that mean nothing alone."""
 _UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "å": "aa", "Å": "Aa"}
 _UMLAUT = re.compile("[äöüÄÖÜåÅ]|[aouAOU]\u0308")
 _JOINT = re.compile(r"[^\w\s]|_")
-_WRITTEN_OUT = re.compile("(?<=[aou])e")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9-]*(\.[A-Za-z0-9-]+)*")
-_PHONE_TAIL = 9
-_LEAST_OWN_DIGITS = 5
-_LEAST_DIGITS = 6
+PHONE_TAIL = 9
+LEAST_OWN_DIGITS = 5
+LEAST_DIGITS = 6
 """Shortest number of somebody else's that is looked for."""
 
 
@@ -49,6 +51,17 @@ def spellings(kind: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return phrases if _telling(kind, value) else (), own
 
 
+def forms_of(kind: str, value: str) -> list[tuple[Kind, str]]:
+    """(table, folded text) of every form of one identifier."""
+    everybodys, own = spellings(kind, value)
+    if not compact(kind):
+        return [(Kind.ANYONES_WORDS, text) for text in everybodys] + [(Kind.OWN_WORDS, text) for text in own]
+    number = kind == "phone"
+    return [(Kind.ANYONES_ID, text) for text in everybodys] + [
+        (Kind.OWN_NUMBER if number and text.isdigit() else Kind.OWN_ID, text) for text in own
+    ]
+
+
 def compact(kind: str) -> bool:
     """Whether identifiers of a kind are searched without anything between their letters and digits."""
     return kind in ("phone", "id")
@@ -57,15 +70,36 @@ def compact(kind: str) -> bool:
 def _telling(kind: str, value: str) -> bool:
     """Whether `value` names a person by itself, is no ordinary word and has no form that detect finds."""
     if kind == "email":
-        return not _EMAIL.fullmatch(value) and "@" in value and len(words(value)) > 1
+        return strange_email(value) and len(words(value)) > 1
     if kind in ("name", "full_name", "address"):
         return len(words(value)) > 1
     return _coded("".join(words(value)))
 
 
+def strange_email(value: str) -> bool:
+    """Whether `value` is an e-mail address of a form that detect does not find."""
+    return "@" in value and not _EMAIL.fullmatch(value)
+
+
+def is_sign(char: str) -> bool:
+    """Whether a name may also be written without this character, its neighbours together."""
+    return _JOINT.fullmatch(char) is not None
+
+
+def without_e(folded: str) -> str:
+    """Folded texts as those write them who leave umlauts out: Mueller as Muller."""
+    # an e that follows one of these vowels, no matter what became of what stands before
+    return folded.replace("ae", "a").replace("oe", "o").replace("ue", "u")
+
+
+def short_street(folded: str) -> str:
+    """Folded texts with streets shortened."""
+    return folded.replace("strasse", "str")
+
+
 def _coded(text: str) -> bool:
     """Whether letters and digits are a code, and no word or small number."""
-    return len(text) >= _LEAST_DIGITS and any(map(str.isdigit, text))
+    return len(text) >= LEAST_DIGITS and any(map(str.isdigit, text))
 
 
 def _filled(*texts: str) -> tuple[str, ...]:
@@ -74,13 +108,13 @@ def _filled(*texts: str) -> tuple[str, ...]:
 
 def phone_tail(value: str) -> str:
     """The last digits of a telephone number, without country code and trunk zero; empty if too few."""
-    return _digits(value)[-_PHONE_TAIL:]
+    return _digits(value)[-PHONE_TAIL:]
 
 
 def _digits(value: str) -> str:
     """The digits of a number or of an id such as E0012345 alone, as its owner may write them; empty if too few."""
     digits = "".join(filter(str.isdigit, plain(value))).lstrip("0")
-    return digits if len(digits) >= _LEAST_OWN_DIGITS else ""
+    return digits if len(digits) >= LEAST_OWN_DIGITS else ""
 
 
 def _names(value: str) -> tuple[str, ...]:
@@ -88,7 +122,7 @@ def _names(value: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for phrase in _phrases(value):
         parts = phrase.split()
-        found |= dict.fromkeys([phrase, *(part for part in parts if len(part) > 1 and not _PARTICLE.fullmatch(part))])
+        found |= dict.fromkeys([phrase, *(part for part in parts if len(part) > 1 and part not in PARTICLES)])
     return tuple(found)
 
 
@@ -110,7 +144,5 @@ def _written(text: str) -> Iterator[str]:
     # a sign such as ™ folds to letters, and nothing is left of it
     if _JOINT.search(text) and (joined := fold(_JOINT.sub("", text))):
         yield joined
-    if _WRITTEN_OUT.search(folded):
-        yield _WRITTEN_OUT.sub("", folded)
-    if "strasse" in folded:
-        yield folded.replace("strasse", "str")
+    yield without_e(folded)
+    yield short_street(folded)

@@ -1,8 +1,8 @@
 """Digests of everybody's identifiers for the leak scan, kept in the vault from publish to publish.
 
 They depend on the identifiers and on the code of publish alone. Where identifiers only came beside earlier ones,
-only the digests of the new ones are made. A finished publish that is made again makes all of them, and holds what
-is kept to that. Entry: `digests`.
+only the digests of the new ones are made, in a file beside those that stand. A finished publish that is made again
+makes all of them, and holds what is kept to that. Entry: `digests`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from dataclasses import replace
 
 import ibis.expr.types as ir
 
-from potable.datasets import gates
+from potable.datasets import sought
 from potable.engines.base import kept, scalars
 from potable.errors import DataError, EnvironmentFailure
-from potable.privacy import roster
 from potable.runs import since
 from potable.runs.plan import Step, code
 from potable.runs.workshop import Workshop
@@ -23,7 +22,7 @@ from potable.store.manifest import File, Manifest, commit, find
 
 
 def digests(shop: Workshop, step: Step) -> ir.Table:
-    """The digests of all identifiers, as `gates.digests` makes them.
+    """The digests of all identifiers, as `sought.digests` makes them.
 
     Raises:
         DataError: D005, a step is proved, and those that are kept are not what comes out.
@@ -34,7 +33,7 @@ def digests(shop: Workshop, step: Step) -> ir.Table:
         rows = _kept(shop, stored or _made(shop, named))
         if rows is not None:
             return rows
-    anew = gates.digests(since.identified(shop, named), shop.engine)
+    anew = sought.digests(since.identified(shop, named), shop.engine)
     anew = kept(shop.engine, anew, str(shop.scratch / f"digests-{step.fingerprint}"))
     if step.proves and stored and _sums(shop, anew) != _sums(shop, _rows(shop, stored)):
         raise DataError(
@@ -52,7 +51,7 @@ def _folder(identifiers: str) -> str:
 
 
 def _rows(shop: Workshop, manifest: Manifest) -> ir.Table:
-    return shop.engine.read(manifest.paths(shop.lake.vault), gates.digests_schema())
+    return shop.engine.read(manifest.paths(shop.lake.vault), sought.schema())
 
 
 def _kept(shop: Workshop, manifest: Manifest) -> ir.Table | None:
@@ -69,22 +68,21 @@ def _kept(shop: Workshop, manifest: Manifest) -> ir.Table | None:
 
 def _made(shop: Workshop, named: Manifest) -> Manifest:
     """Make the digests of identifiers, those that earlier ones lack where these are kept, and keep them."""
-    known, engine, vault = since.identified(shop, named), shop.engine, shop.lake.vault
+    engine, vault = shop.engine, shop.lake.vault
     # identifiers stand on earlier ones only where none of these went
     earlier = since.found(shop.lake, "vault", "identifiers", named.facts["stands_on"] or "none")
     stored = find(vault, _folder(earlier.fingerprint)) if earlier else None
-    rows = _kept(shop, stored) if stored else None
-    if earlier is not None and rows is not None:
-        made = gates.digests(roster.lacking(known, since.identified(shop, earlier)), engine).union(rows)
-    else:
-        made = gates.digests(known, engine)
+    if stored and _kept(shop, stored) is None:
+        stored = None
+    new = since.beyond(shop, earlier, named) if earlier and stored else since.identified(shop, named)
     folder = _folder(named.fingerprint)
     attempt = attempt_folder(folder)
-    parts = engine.write(made, vault.locate(f"{attempt}/rows"))
-    files = {"rows": [File(f"{attempt}/rows/{part.path}", part.rows, part.bytes) for part in parts]}
-    count = sum(part.rows for part in parts)
-    manifest = Manifest("digests of identifiers", named.fingerprint, files, {"rows": count})
-    stands_on = earlier.fingerprint if earlier and rows is not None else ""
+    parts = engine.write(sought.digests(new, engine), vault.locate(f"{attempt}/rows"))
+    files = [File(f"{attempt}/rows/{part.path}", part.rows, part.bytes) for part in parts if part.rows]
+    files = [*(stored.files["rows"] if stored else ()), *files]
+    count = sum(file.rows for file in files)
+    manifest = Manifest("digests of identifiers", named.fingerprint, {"rows": files}, {"rows": count})
+    stands_on = earlier.fingerprint if earlier and stored else ""
     facts = {"sums": _sums(shop, _rows(shop, manifest)), "stands_on": stands_on}
     return commit(vault, folder, replace(manifest, facts=facts))
 

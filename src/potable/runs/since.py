@@ -105,6 +105,15 @@ def identified(shop: Workshop, manifest: Manifest) -> ir.Table:
     return shop.engine.read(manifest.paths(shop.lake.vault), roster.schema())
 
 
+def beyond(shop: Workshop, before: Manifest, now: Manifest) -> ir.Table:
+    """(subject, kind, value) of the identifiers that one step collected and an earlier one did not."""
+    if not _stands(shop, before, now):
+        return roster.lacking(identified(shop, now), identified(shop, before))
+    # a file beside those that stand holds what they lack
+    came = set(now.paths(shop.lake.vault)) - set(before.paths(shop.lake.vault))
+    return shop.engine.read(sorted(came), roster.schema()).select("subject", "kind", "value")
+
+
 def index_of(shop: Workshop, manifest: Manifest) -> Index:
     """The index of the identifiers that a step collected."""
     (digests,), (beginnings,) = (manifest.paths(shop.lake.vault, output) for output in ("forms", "beginnings"))
@@ -245,13 +254,13 @@ def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Chan
 
 def _differing(shop: Workshop, before: Manifest, now: Manifest) -> ir.Table:
     """(subject, kind, value) of the identifiers that came or went between two steps."""
-    old, new = (made.paths(shop.lake.vault) for made in (before, now))
-    if set(old) <= set(new):
-        # a file beside those that stand holds what they lack
-        came = shop.engine.read(sorted(set(new) - set(old)), roster.schema())
-        return came.select("subject", "kind", "value")
-    one, other = identified(shop, before), identified(shop, now)
-    return roster.lacking(one, other).union(roster.lacking(other, one))
+    came = beyond(shop, before, now)
+    return came if _stands(shop, before, now) else beyond(shop, now, before).union(came)
+
+
+def _stands(shop: Workshop, before: Manifest, now: Manifest) -> bool:
+    """Whether the files of an earlier step's identifiers are those of a later one too."""
+    return set(before.paths(shop.lake.vault)) <= set(now.paths(shop.lake.vault))
 
 
 def _kept(engine: Engine, relation: ir.Table, folder: Path) -> tuple[ir.Table, int]:
