@@ -98,6 +98,19 @@ def test_a_worker_killed_while_idle_is_told_too() -> None:
         pool.close()
 
 
+def test_workers_of_a_long_stream_end_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = set(multiprocessing.active_children())
+    pool = Pool(2)
+    try:
+        for seconds, left in ((60.0, 2), (0.0, 0)):
+            monkeypatch.setattr(pool_module, "LONG", seconds)
+            assert sum(batch.num_rows for batch in pool.stream([5, 5], fn.count_to, fn.NUMBERS)) == 10
+            assert len(set(multiprocessing.active_children()) - others) == left
+        assert sum(batch.num_rows for batch in pool.stream([5, 5], fn.count_to, fn.NUMBERS)) == 10
+    finally:
+        pool.close()
+
+
 def test_two_streams_at_once_do_not_mix() -> None:
     pool = Pool(2)
     try:

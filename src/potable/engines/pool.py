@@ -29,6 +29,9 @@ from potable.errors import EnvironmentFailure
 
 REST = 3.0
 """Seconds after which workers that wait for work end; what they hold is of no use to a long query."""
+LONG = 10.0
+"""Seconds of a stream after which its workers end with it: what they hold is much by then, what it costs to start new
+ones little, and the query that follows needs the memory."""
 PATIENCE = 0.5
 """Processor seconds a stream takes in the caller's own process before it gets workers: starting one takes as long."""
 _DONE, _FAILED, _BATCH = b"D", b"F", b"B"
@@ -75,7 +78,7 @@ class Pool:
             return
         queue = chain(ahead, queue)
         busy = {worker.pipe: worker for worker in self._take()}
-        workers = tuple(busy.values())
+        workers, begun = tuple(busy.values()), time.monotonic()
         finished = False
         try:
             task = pickle.dumps((function, schema))
@@ -85,7 +88,7 @@ class Pool:
             yield from _received(busy, queue, schema)
             finished = True
         finally:
-            self._give_back(workers, alive=finished)
+            self._give_back(workers, stay=finished and time.monotonic() - begun < LONG)
 
     def close(self) -> None:
         """End all workers."""
@@ -108,11 +111,11 @@ class Pool:
             self._lent += taken
             return taken
 
-    def _give_back(self, workers: tuple[Worker, ...], *, alive: bool) -> None:
-        """Take workers back; those of a stream that was given up are in the middle of something and end."""
+    def _give_back(self, workers: tuple[Worker, ...], *, stay: bool) -> None:
+        """Take workers back, or end them: those of a stream that was given up are in the middle of something."""
         with self._lock:
             self._lent = [worker for worker in self._lent if worker not in workers]
-            if not alive:
+            if not stay:
                 for worker in workers:
                     worker.end()
                 return
