@@ -190,6 +190,7 @@ NOT_WORD = {
     "empty": (b"", "damaged"),
     "no zip": (b"not a zip " + SECRET.encode(), "damaged"),
     "cut": (WHOLE[:-30], "damaged"),
+    "cut at the start": (WHOLE[len(WHOLE) // 2 :], "damaged"),
     "damaged": (WHOLE[:60] + b"\0\0\0\0" + WHOLE[64:], "damaged"),
     "no part": (package("<w:body/>", part="word/other.xml"), "damaged"),
     "no body": (package(SECRET), "without a body"),

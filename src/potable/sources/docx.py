@@ -77,8 +77,8 @@ def _body(blob: Blob) -> etree._Element:
                 if package.getinfo(_PART).file_size > _LARGEST:
                     raise Unread("larger than 64 MiB unpacked")
                 root = etree.fromstring(package.read(_PART), parser)
-    # RuntimeError and its NotImplementedError: packed in an unknown way
-    except (zipfile.BadZipFile, KeyError, RuntimeError, etree.XMLSyntaxError, *DAMAGE):
+    # RuntimeError and its NotImplementedError: packed in an unknown way; ValueError: its start is cut off
+    except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError, etree.XMLSyntaxError, *DAMAGE):
         raise Unread("damaged") from None
     if root.getroottree().docinfo.internalDTD is not None:
         # as no Word document does
