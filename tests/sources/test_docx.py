@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
 from tests.sources.objects import SECRET, blob, lost, parsed
 
-from potable.sources.docx import DocxSource
+from potable.sources.docx import DocxSource, _read
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 MC = "http://schemas.openxmlformats.org/markup-compatibility/2006"
@@ -105,6 +110,38 @@ def test_the_paragraphs_of_a_cell_are_its_lines_also_in_nested_tables(tmp_path: 
     assert made["emp_no"] == "one\ntwo\nEmployee number\ninner"
 
 
+SIGNS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
+HIDDEN = ["pPr", "rPr", "tblPr", "trPr", "tcPr", "sdtPr", "del", "moveFrom"]
+INLINE = st.recursive(
+    st.sampled_from(["", "a", "b c"]).map(lambda words: f"<w:t>{words}</w:t>")
+    | st.sampled_from([*SIGNS, "bookmarkStart"]).map(lambda name: f"<w:{name}/>"),
+    lambda inner: st.tuples(
+        st.sampled_from(["r", "r", "p", "hyperlink", "ins", "sdtContent", "tbl", "tr", "tc", *HIDDEN]), st.lists(inner)
+    ).map(lambda made: f"<w:{made[0]}>{''.join(made[1])}</w:{made[0]}>"),
+)
+
+
+def shown(element: etree._Element, before: Sequence[str] = ()) -> list[str]:
+    """What a paragraph shows, element by element."""
+    pieces = [*before]
+    for child in element:
+        name = etree.QName(child).localname
+        if name == "t" or name in SIGNS:
+            pieces.append(SIGNS.get(name) or child.text or "")
+        elif name not in HIDDEN:
+            pieces = shown(child, [*pieces, "\n"] if name == "p" and pieces else pieces)
+    return pieces
+
+
+@given(st.lists(INLINE))
+def test_texts_are_read_through_any_elements_around_them(parts: list[str]) -> None:
+    paragraph = f"<w:p>{''.join(parts)}</w:p>"
+    with TemporaryDirectory() as folder:
+        found = _read(blob(Path(folder), package(f"<w:body>{paragraph}</w:body>")))
+    element = etree.fromstring(paragraph.replace("<w:p>", f'<w:p xmlns:w="{W}">', 1))
+    assert found == {"@text": "".join(shown(element))}
+
+
 def test_unreadable_values_keep_their_text(tmp_path: Path) -> None:
     made = read(tmp_path, table(row(p("Last day"), p("soon"))))
     assert (made["left_on"], made["_unparsed"], made["_mistyped"]) == (None, '{"left_on": "soon"}', "left_on")
@@ -153,6 +190,7 @@ NOT_WORD = {
     "empty": (b"", "damaged"),
     "no zip": (b"not a zip " + SECRET.encode(), "damaged"),
     "cut": (WHOLE[:-30], "damaged"),
+    "cut at the start": (WHOLE[len(WHOLE) // 2 :], "damaged"),
     "damaged": (WHOLE[:60] + b"\0\0\0\0" + WHOLE[64:], "damaged"),
     "no part": (package("<w:body/>", part="word/other.xml"), "damaged"),
     "no body": (package(SECRET), "without a body"),

@@ -201,6 +201,18 @@ def test_the_object_is_a_column_and_may_be_taken_apart() -> None:
     assert cells(["x"], "payroll_2012-13.xml", **column) == [(None, "payroll_2012-13.xml")]
 
 
+NAMES = st.sampled_from(["pay_2012-03.xml", "pay_2012-13.xml", "pay.xml", " pay_2013-01.xml ", "pay_NA.xml", ""])
+
+
+@given(st.lists(NAMES | st.none(), max_size=8), st.integers(0, 3))
+def test_names_of_objects_are_read_row_by_row(names: list[str | None], cut: int) -> None:
+    column = {"extract": r"_(.*)[.]xml", "type": "date", "format": "%Y-%m", "null_values": ["NA"]}
+    text = pa.array(names, pa.string()).slice(cut)
+    ordinals = pa.array(range(len(text)), pa.int64())
+    by_name = typed_at(table(path="@object", **column), {}, text, ordinals)
+    assert by_name.equals(typed_at(table(**column), {"c": text}, text, ordinals))
+
+
 def test_a_pattern_takes_its_group_or_keeps_the_whole_text() -> None:
     texts = ["id-7", "id-x", "id-", None, " ", "7", "id-NA"]
     want = [(7, None), (None, "id-x"), (None, None), (None, None), (None, None), (None, "7"), (None, None)]

@@ -154,3 +154,10 @@ def test_pieces_are_told_apart_wherever_blocks_end(monkeypatch: pytest.MonkeyPat
     assert all([fine.look(block) for block in cut(b"".join(WHOLE) * 5, size)])
     long = Bounds("a", lambda: None)
     assert not all([long.look(block) for block in cut(b"<a>" + b"".join(WHOLE[1:-1]) * 5 + b"</a>", size)])
+
+
+@pytest.mark.parametrize("size", range(1, 100))
+def test_only_tags_and_texts_are_left_of_a_document(size: int) -> None:
+    looked = Bounds("a", lambda: None)
+    document = b"".join([b"<?xml <b> ?>", b"<?p?>", *WHOLE, b"<?p?>", b"<a/>"])
+    assert b"".join(map(looked._markup, cut(document, size))) == b"<a>" + b"x" * 9 + b"</a><a/>"

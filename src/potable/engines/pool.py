@@ -196,6 +196,13 @@ def _send(pipe: Connection, message: bytes) -> None:
         raise _died() from None
 
 
+def _receive(pipe: Connection) -> bytes:
+    try:
+        return pipe.recv_bytes()
+    except (EOFError, OSError):
+        raise _died() from None
+
+
 def _give_next(pipe: Connection, queue: Iterator[Any], busy: dict[Connection, Worker]) -> None:
     """Send the next item, or tell the worker that this task is over."""
     for item in queue:
@@ -214,14 +221,11 @@ def _received(busy: dict[Connection, Worker], queue: Iterator[Any], schema: pa.S
     while busy:
         for pipe in wait(list(busy)):
             assert isinstance(pipe, Connection)
-            try:
-                message = pipe.recv_bytes()
-            except (EOFError, OSError):
-                raise _died() from None
+            message = _receive(pipe)
             if message[:1] == _FAILED:
                 raise pickle.loads(message[1:])
-            if message[:1] == _BATCH:
-                yield pa.ipc.read_record_batch(pa.py_buffer(message).slice(1), schema)
+            if message == _BATCH:
+                yield pa.ipc.read_record_batch(pa.py_buffer(_receive(pipe)), schema)
             else:
                 _give_next(pipe, queue, busy)
 
@@ -244,7 +248,9 @@ def _serve(pipe: Connection, task: bytes) -> None:
         function, schema = pickle.loads(task)
         while (message := pipe.recv_bytes()) != _DONE:
             for batch in checked(function(pickle.loads(message)), schema):
-                pipe.send_bytes(_BATCH + batch.serialize().to_pybytes())
+                # a message of its own: joined to the sign it would be copied twice
+                pipe.send_bytes(_BATCH)
+                pipe.send_bytes(batch.serialize())
             pipe.send_bytes(_DONE)
     except (EOFError, ConnectionError):
         raise

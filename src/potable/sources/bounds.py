@@ -69,6 +69,9 @@ class Bounds:
                 self._carry = data[-2:]
                 return b""
             data, self._closer = data[end + len(self._closer) :], b""
+        if data.startswith(b"<?") and (end := data.find(b"?>", 2)) >= 0:
+            # the declaration most documents begin with, and mostly the only special piece there is
+            data = data[end + 2 :]
         if (b"!" in data and b"<!" in data) or (b"?" in data and b"<?" in data):
             (last,) = deque(_SPECIAL.finditer(data), maxlen=1) or (None,)
             if last and last.end() == len(data):
@@ -82,7 +85,7 @@ class Bounds:
         """Note what ends a special piece that ends a block, if it goes on."""
         closer, fewest = _CLOSERS.get(special[:3]) or _CLOSERS[b"<?"]
         if not special.endswith(closer) or len(special) < fewest:
-            self._closer, self._carry = closer, special[4:][-2:]
+            self._closer, self._carry = closer, special[fewest - len(closer) :][-2:]
 
     def _count(self, markup: bytes) -> None:
         # a record that ends leaves no element in it open; to hide depth from this costs more bytes than memory

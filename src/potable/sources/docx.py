@@ -7,6 +7,7 @@ text left out. Headers, footers and notes are not read. One that cannot be read 
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Iterator
 
@@ -22,7 +23,7 @@ _PART = "word/document.xml"
 _LARGEST = 64 << 20
 """Bytes of unpacked text a document may have; more is taken for an attack."""
 _SEALED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_P, _T, _TBL = f"{_W}p", f"{_W}t", f"{_W}tbl"
+_P, _R, _T, _TBL = f"{_W}p", f"{_W}r", f"{_W}t", f"{_W}tbl"
 _SIGNS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
 _HIDDEN = {f"{_W}{name}" for name in ("pPr", "rPr", "tblPr", "trPr", "tcPr", "sdtPr", "del", "moveFrom")} | {_FALLBACK}
 _WRAPPERS = {f"{_W}{name}" for name in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo")}
@@ -45,6 +46,8 @@ def _read(blob: Blob) -> dict[str, str]:
     form: dict[str, str] = {}
     lines: list[str] = []
     for block in _children(_body(blob), _P, _TBL):
+        # nearly all that is shown stands in runs, and a run is nothing but a step on the way
+        etree.strip_tags(block, _R)
         if block.tag == _P:
             lines.append(_text(block))
             continue
@@ -69,12 +72,13 @@ def _body(blob: Blob) -> etree._Element:
             if stream.read(8) == _SEALED:
                 raise Unread("encrypted")
             stream.seek(0)
-            with zipfile.ZipFile(stream) as package:
+            # a package is read in many small steps
+            with zipfile.ZipFile(io.BytesIO(stream.read())) as package:
                 if package.getinfo(_PART).file_size > _LARGEST:
                     raise Unread("larger than 64 MiB unpacked")
                 root = etree.fromstring(package.read(_PART), parser)
-    # RuntimeError and its NotImplementedError: packed in an unknown way
-    except (zipfile.BadZipFile, KeyError, RuntimeError, etree.XMLSyntaxError, *DAMAGE):
+    # RuntimeError and its NotImplementedError: packed in an unknown way; ValueError: its start is cut off
+    except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError, etree.XMLSyntaxError, *DAMAGE):
         raise Unread("damaged") from None
     if root.getroottree().docinfo.internalDTD is not None:
         # as no Word document does

@@ -26,7 +26,7 @@ import xml2arrow
 from potable.sources.wellformed import Malformed, Watched
 
 _BATCH_ROWS = 16_384
-_BUFFER = 1 << 20
+_BUFFER = 1 << 18
 _ROOT, _ROWS = "root", "rows"
 _MANY = 64 << 20
 """Bytes of values after which a batch ends, however few its rows."""

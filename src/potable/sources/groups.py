@@ -14,7 +14,7 @@ from potable.sources.base import Blob, Source
 from potable.tables import BATCH, LANDED, Table
 
 GROUP_BYTES = 4 << 20
-GROUP_OBJECTS = 64
+GROUP_OBJECTS = 128
 OBSERVED = pa.schema([("object", pa.string()), ("column", pa.string()), ("dialect", pa.string())])
 """What `observe_group` yields: a column an object has, or something found about how it is written."""
 _BATCH_ROWS = 8192

@@ -52,9 +52,16 @@ def moments(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType) -
         formats: declared forms, tried in order before ISO 8601.
         kind: `date32` or `timestamp[us]`.
     """
-    whole_days = pa.types.is_date(kind)
     if not formats and (quick := _iso(text, kind)) is not None:
         return quick
+    # most moments stand many times, and a form costs as much as many look-ups
+    coded = text.dictionary_encode()
+    return pc.take(_by_forms(coded.dictionary, formats, kind), coded.indices)
+
+
+def _by_forms(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType) -> pa.Array:
+    """`text` by the first of its forms that fits."""
+    whole_days = pa.types.is_date(kind)
     found = pa.nulls(len(text), pa.timestamp("us"))
     for form in (*formats, *(_ISO_DATE if whole_days else _ISO_TIMES)):
         left = pc.and_(pc.is_valid(text), pc.is_null(found))
@@ -123,7 +130,7 @@ def _month_names(parts: pa.StructArray) -> Numbers:
 
 def _days(year: Numbers, month: Numbers, day: Numbers) -> tuple[Numbers, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
     """Days since 1970-01-01, and which of them exist."""
-    real_month = np.clip(month, 1, 12)
+    real_month = np.minimum(np.maximum(month, 1), 12)
     start = ((year - 1970) * 12 + real_month - 1).astype("datetime64[M]")
     first = start.astype("datetime64[D]").astype(np.int64)
     length = (start + 1).astype("datetime64[D]").astype(np.int64) - first

@@ -67,8 +67,11 @@ def typed_at(table: Table, texts: Mapping[str, Texts], name: str | Texts, ordina
     columns: dict[str, pa.Array] = {}
     failed: dict[str, tuple[pa.Array, Texts]] = {}
     for column_name, column in table.columns.items():
-        text = names if "@object" in column.paths(column_name) else texts.get(column_name)
-        columns[column_name], bad = _cells(column, text if text is not None else pa.nulls(length, pa.string()))
+        text = texts.get(column_name)
+        if "@object" in column.paths(column_name):
+            columns[column_name], bad = _cells_of_names(column, names)
+        else:
+            columns[column_name], bad = _cells(column, text if text is not None else pa.nulls(length, pa.string()))
         if bad is not None:
             failed[column_name] = bad
     unparsed, mistyped = _failures(table, failed, length)
@@ -130,6 +133,14 @@ def _cells(column: Column, text: Texts) -> tuple[pa.Array, tuple[pa.Array, Texts
     value = convert(column, inner)
     bad = pc.or_(pc.and_(pc.is_valid(text), pc.is_null(found)), pc.and_(pc.is_valid(inner), pc.is_null(value)))
     return value, (bad, text) if pc.any(bad).as_py() else None
+
+
+def _cells_of_names(column: Column, names: Texts) -> tuple[pa.Array, tuple[pa.Array, Texts] | None]:
+    """`_cells` of names of objects, which many rows have in common."""
+    coded = names.dictionary_encode()
+    value, bad = _cells(column, coded.dictionary)
+    value = pc.take(value, coded.indices)
+    return value, bad and (pc.take(bad[0], coded.indices), pc.take(bad[1], coded.indices))
 
 
 def clean(column: Column, text: Texts) -> Texts:

@@ -23,7 +23,7 @@ ENTITY = "it uses entities of its own, which are refused"
 OWN_TYPE = "it declares a document type of its own, which is refused: a reader that knows it would see other values"
 PROLOG = "more than 1 MiB stands before its first element"
 _PIECE = 1 << 12
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _TAIL = 1 << 12
 _FIRST_RECORDS = 100
 _FIRST_BYTES = 16 << 20
@@ -145,34 +145,32 @@ def first_records(stream: Watched, record: str) -> Set[str] | None:
     Raises:
         Malformed: the document is not well-formed as far as it was read.
     """
-    path: list[str] = []
+    places: list[str] = []
     leaves: dict[str, None] = {}
     is_leaf = [False]
     worded = [False]
     records = [0]
+    below = f"{record}/"
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        deeper(path, name)
-        here = "/" + "/".join(path)
+        here = f"{places[-1] if places else ''}/{local(name)}"
+        deeper(places, here)
         records[0] += here == record
-        is_leaf[0] = here.startswith(record + "/")
+        is_leaf[0] = here.startswith(below)
         worded.append(False)
-        if here == record or is_leaf[0]:
-            below = here.removeprefix(record)
-            leaves.update(
-                dict.fromkeys(f"{below}/@{local(key)}"[1:] for key in attributes if not key.startswith("xmlns"))
-            )
+        if attributes and (here == record or is_leaf[0]):
+            place = here.removeprefix(record)
+            leaves.update((f"{place}/@{local(key)}"[1:], None) for key in attributes if not key.startswith("xmlns"))
 
     def words(text: str) -> None:
         worded[-1] = worded[-1] or not text.isspace()
 
     def end(name: str) -> None:
-        here = "/" + "/".join(path)
-        own = worded.pop() and (here == record or here.startswith(record + "/"))
+        here = places.pop()
+        own = worded.pop() and (here == record or here.startswith(below))
         if is_leaf[0] or own:
             leaves[here.removeprefix(record)[1:] or "."] = None
         is_leaf[0] = False
-        path.pop()
 
     parser = new_parser("utf-8")
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, words
