@@ -117,7 +117,7 @@ def _measured(line: Line, tables: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np
     """Start, end, end of the beginning, size and size of the beginning of each text of a line, one form each."""
     import numpy as np
 
-    starts, ends = line.words()
+    starts, ends = line.words
     texts = line.text_of(starts)
     # a separator counts to the text after it, and is its first word
     number = np.arange(len(tables))

@@ -127,7 +127,9 @@ def _searched(texts: pa.Array, about: npt.NDArray[np.uint64], numbers: npt.NDArr
     # what a mark leaves of a text is words of it, so nothing is found there that the whole text does not show
     works = [barred(plain(text)) for text in texts.take(numbers).to_pylist()]
     found = {
-        first + at for first, last in slices(works) for at in index.find(works[first:last], about[numbers[first:last]])
+        first + at
+        for first, last in slices(works)
+        for at in index.find(works[first:last], about[numbers[first:last]]).texts.tolist()
     }
     return set(numbers[sorted(found)].tolist())
 
