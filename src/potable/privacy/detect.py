@@ -87,7 +87,7 @@ class _From:
 
 
 def _lettered_domain(text: str) -> bool:
-    return any(char.isalpha() for char in text.rpartition("@")[2])
+    return any(map(str.isalpha, text.rpartition("@")[2]))
 
 
 _DATE = r"(?![0-9]{1,2}[./-][0-9]{1,2}[./-](?:19|20)?[0-9]{2}(?![0-9]))"

@@ -32,7 +32,7 @@ _P = 0x9E3779B97F4A7C15
 _P_INVERSE = pow(_P, -1, 1 << 64)
 _WORD = 0xC2B2AE3D27D4EB4F
 """Added to the value of a character that starts a word, so that `an na` and `anna` differ."""
-_KEPT_POWERS = 1 << 18
+_KEPT_POWERS = 320_000
 
 
 class Line:

@@ -10,6 +10,7 @@ Entry: `Redactor`, a batch function for `engine.map_batches`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ _PHONE_GAP = re.compile(r"[\s()+./-]{1,4}")
 _PHONE_DIGITS_BEFORE = 8
 _GAP = 3
 """Characters that may stand between the groups of somebody else's id."""
-_CHARS = 240_000
+_CHARS = 300_000
 """Characters that are looked at together."""
 
 Found = tuple[int, int, str]
@@ -82,11 +83,13 @@ def redacted(texts: pa.Array, about: npt.NDArray[np.uint64], index: Index) -> pa
 
 
 def slices(texts: Sequence[str | None]) -> Iterator[tuple[int, int]]:
-    """Ranges of texts of about `_CHARS` characters together."""
+    """Ranges of texts of about the same size, each of up to about `_CHARS` characters: to look at few costs as much."""
+    lengths = [len(text or "") for text in texts]
+    total = sum(lengths)
+    share = total / max(1, math.ceil(total / _CHARS))
     first = size = 0
-    for number, text in enumerate(texts):
-        length = len(text or "")
-        if size and size + length > _CHARS:
+    for number, length in enumerate(lengths):
+        if size and size >= share:
             yield first, number
             first, size = number, 0
         size += length
@@ -97,11 +100,12 @@ def _redacted(values: list[str], about: npt.NDArray[np.uint64], index: Index) ->
     import pyarrow as pa
 
     filled = [number for number, text in enumerate(values) if text]
-    works = [barred(plain(values[number])) for number in filled]
+    texts = [values[number] for number in filled]
+    works = [text if text.isascii() and "[" not in text else barred(plain(text)) for text in texts]
     formed = detect.candidates(pa.array(works, pa.string()))
     known = _known(works, _needed(works, index.find(works, about[filled])))
     for at in known.keys() | formed.keys():
-        text, work, patterns = values[filled[at]], works[at], formed.get(at, ())
+        text, work, patterns = texts[at], works[at], formed.get(at, ())
         found = known.get(at, []) + _formed(work, patterns)
         while found:
             spans = _united(text, found)
@@ -162,10 +166,12 @@ def _known(works: Sequence[str], hits: Hits) -> dict[int, list[Found]]:
     text = -1
     for number, kind, mark, place, start, last, before, after in zip(*columns, strict=True):
         if number != text:
-            text, work, back, spans = number, works[number], Offsets(works[number]), found.setdefault(number, [])
+            text, work, spans = number, works[number], found.setdefault(number, [])
+            back = None if work.isascii() else Offsets(work)
         if kind == Kind.OWN_NUMBER:
-            spans.append(_whole(work, _phone(work, line, place, (start, last + 1), back), MARKS[mark]))
-        elif back.even:
+            span = _phone(work, line, place, (start, last + 1), back or Offsets(work))
+            spans.append(_whole(work, span, MARKS[mark]))
+        elif back is None or back.even:
             spans.append((before, -after - 1, MARKS[mark]))
         else:
             spans.append(_whole(work, back.span(start, last + 1), MARKS[mark]))
@@ -204,6 +210,9 @@ def barred(text: str) -> str:
 
 
 def _replaced(text: str, spans: Sequence[tuple[Span, str]], marks: Mapping[str, str]) -> str:
+    if len(spans) == 1:
+        (start, end), mark = spans[0]
+        return text[:start] + marks[mark] + text[end:]
     pieces, position = list[str](), 0
     for (start, end), mark in spans:
         pieces += text[position:start], marks[mark]
