@@ -12,22 +12,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from potable.privacy import checksums
 from potable.privacy.folding import Span, plain
+from potable.privacy.searches import Around, Form, From
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
-
-
-class Form(Protocol):
-    """A compiled expression, or what searches like one."""
-
-    def search(self, text: str, position: int = 0, /) -> re.Match[str] | None:
-        """The first match from `position` on."""
 
 
 @dataclass(frozen=True)
@@ -60,32 +54,6 @@ class _Whole:
         return len(text) if self.check(text) else 0
 
 
-class _Around:
-    """A form all matches of which have a sign, and no blank before it: most of a text need not be tried."""
-
-    def __init__(self, sign: str, form: str) -> None:
-        self._sign = sign
-        self._form = re.compile(form)
-
-    def search(self, text: str, position: int = 0, /) -> re.Match[str] | None:
-        """The first match from `position` on."""
-        at = text.find(self._sign, position)
-        return None if at < 0 else self._form.search(text, max(position, text.rfind(" ", position, at) + 1))
-
-
-class _From:
-    """A form all matches of which begin with a character that is found quickly, by an expression of one character."""
-
-    def __init__(self, first: str, form: str) -> None:
-        self._start = re.compile(f"{first}(?<=(?={form}).)")
-        self._form = re.compile(form)
-
-    def search(self, text: str, position: int = 0, /) -> re.Match[str] | None:
-        """The first match from `position` on."""
-        start = self._start.search(text, position)
-        return self._form.match(text, start.start()) if start else None
-
-
 def _lettered_domain(text: str) -> bool:
     return any(map(str.isalpha, text.rpartition("@")[2]))
 
@@ -106,7 +74,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "email",
         "EMAIL",
         "@",
-        _Around("@", r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@[^\W_][\w-]*(?:\.[\w-]+)*"),
+        Around("@", r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@[^\W_][\w-]*(?:\.[\w-]+)*"),
         _whole(_lettered_domain),
         (1, "@"),
     ),
@@ -193,7 +161,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "phone",
         "PHONE",
         _NUMBER,
-        _From(
+        From(
             r"[+(0-9](?<!\w.)(?=[0-9()./ -]{7})",
             r"(?:(?<!\w)(?:[+]|00)[1-9](?:[ ()./-]{0,3}[0-9]){6,13}(?![0-9])"
             rf"|(?<!\w)(?<![0-9][.,/-]){_DATE}(?!0[.][0-9])[(]?0(?:[ ()./-]{{0,3}}[0-9]){{8,11}}(?![0-9])"
@@ -265,25 +233,28 @@ def _counted(texts: pa.StringArray, signs: str) -> npt.NDArray[np.intp]:
     """By text, how many of its characters are among `signs`."""
     import numpy as np
 
-    _, ends, data = texts.buffers()
-    starts = np.frombuffer(ends, np.int32)[texts.offset : texts.offset + len(texts)]
-    chars = np.frombuffer(data or b"", np.uint8)
+    if not len(texts):
+        return np.zeros(0, np.intp)
+    _, offsets, data = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    chars = np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
     met = np.zeros(len(chars), np.bool_)
     for sign in signs:
         met |= chars == ord(sign)
-    return np.bincount(np.searchsorted(starts, met.nonzero()[0], "right") - 1, minlength=len(texts))
+    numbers = np.searchsorted(bounds - bounds[0], met.nonzero()[0], "right") - 1
+    return np.bincount(numbers, minlength=len(texts))
 
 
 def spans(text: str, patterns: Sequence[Pattern] = PATTERNS) -> Iterator[tuple[Span, Pattern]]:
     """Where the identifiers of `patterns` stand in a plain text."""
     for pattern in patterns:
-        position = 0
-        while match := pattern.form.search(text, position):
-            length = _measured(pattern, match.group())
+        search, position = pattern.form.search, 0
+        while match := search(text, position):
+            start, length = match.start(), _measured(pattern, match.group())
             if length:
-                yield (match.start(), match.start() + length), pattern
+                yield (start, start + length), pattern
             # after a chance match the true one may start inside it
-            position = match.start() + (length or 1)
+            position = start + (length or 1)
 
 
 def count(values: pa.Array, patterns: Sequence[Pattern] = PROVABLE) -> dict[str, int]:
