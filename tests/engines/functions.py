@@ -31,11 +31,6 @@ def squared(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.record_batch([ns, [n * n for n in ns], [os.getpid()] * len(ns)], schema=SQUARES)
 
 
-def held(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
-    """Bytes of the memory a batch lies in."""
-    return [numbers(batch.get_total_buffer_size())]
-
-
 def big(item: int) -> Iterator[pa.RecordBatch]:
     for turn in range(20):
         yield numbers(*range(item + turn * 50_000, item + (turn + 1) * 50_000))

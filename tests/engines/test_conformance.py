@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -127,6 +128,22 @@ def test_batches_are_mapped_in_other_processes(pair: Engine, tmp_path: Path) -> 
     assert os.getpid() not in workers
     # a Python worker of Spark that is free takes the next task, so one may do it all
     assert len(workers) == 2 or pair.name == "spark"
+
+
+def test_a_batch_that_is_sent_to_a_worker_takes_no_other_rows_along(tmp_path: Path) -> None:
+    engine = opened("duckdb", tmp_path / "scratch", threads=1)
+    sent: list[tuple[int, int]] = []
+
+    def measured(batch: pa.RecordBatch) -> pa.RecordBatch:
+        sent.append((len(pickle.dumps(batch)), batch.nbytes))
+        return fn.squared(batch)
+
+    try:
+        made = collect(engine, engine.map_batches(numbered(engine, tmp_path, 40_000), measured, fn.SQUARES))
+    finally:
+        engine.close()
+    assert made.num_rows == 40_000 and len(sent) > 4
+    assert all(pickled < own + 2_000 for pickled, own in sent)
 
 
 def test_a_mapped_relation_can_be_mapped_again(pair: Engine) -> None:

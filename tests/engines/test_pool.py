@@ -57,16 +57,6 @@ def test_an_item_of_a_short_stream_that_fails_raises_as_it_was(monkeypatch: pyte
         list(Pool(2).stream([1, 2, 3], fn.data_error, fn.NUMBERS))
 
 
-def test_a_slice_is_sent_without_what_it_was_cut_from() -> None:
-    pool, whole = Pool(2), fn.numbers(*range(10_000))
-    try:
-        slices = [whole.slice(first, 100) for first in range(0, 1_000, 100)]
-        held = [n for batch in pool.stream(slices, fn.held, fn.NUMBERS) for n in batch["n"].to_pylist()]
-    finally:
-        pool.close()
-    assert len(held) == len(slices) and max(held) < 2_000
-
-
 def test_a_worker_imports_no_engine() -> None:
     """Starting one is most of what a short run costs."""
     code = "import sys, potable.engines.pool; sys.exit(any(name in sys.modules for name in ('ibis', 'duckdb')))"

@@ -57,7 +57,7 @@ def test_a_quick_look_first_finds_what_searching_every_text_finds(identifiers, r
     about = pa.array([subject for _, subject in rows], pa.string())
     works = [barred(plain(text)) if text else "" for text, _ in rows]
     found = changed(identifiers, few=few).in_texts(pa.array([text for text, _ in rows], pa.string()), about)
-    assert found == set(index(identifiers).find(works, people(about)))
+    assert found == set(index(identifiers).find(works, people(about)).texts)
 
 
 def test_many_patterns_find_what_one_finds():

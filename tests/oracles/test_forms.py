@@ -56,11 +56,13 @@ def test_the_index_finds_exactly_the_forms_that_stand_in_a_text(identifiers, tex
     works = [plain(text) for text, _ in texts]
     about = people(pa.array([subject for _, subject in texts], pa.string()))
     found = set()
-    for number, hits in known.find(works, about).items():
-        for hit in hits:
-            compact = folded(works[number]).replace(" ", "")
-            first = len(folded(works[number])[: hit.start].replace(" ", ""))
-            found.add((number, hit.kind, compact[first : first + hit.last - hit.first], first))
+    hits = known.find(works, about)
+    begins = hits.line.in_text(hits.texts, hits.starts)
+    sizes = hits.ends - hits.starts
+    for number, kind, begin, size in zip(hits.texts, hits.kinds, begins, sizes, strict=True):
+        compact = folded(works[number]).replace(" ", "")
+        first = len(folded(works[number])[:begin].replace(" ", ""))
+        found.add((number, kind, compact[first : first + size], first))
     expected = {
         (number, kind, run, first)
         for number, (work, (_, about)) in enumerate(zip(works, texts, strict=True))

@@ -82,6 +82,14 @@ def test_the_sieve_lets_through_whatever_the_form_matches(text):
     assert list(spans(text, maybe)) == list(spans(text))
 
 
+def test_a_part_of_an_array_has_the_candidates_of_its_texts():
+    texts = ["a@b.example", "", "call 0151 1234567", "é 219-09-9999", "x", "5 High Street", "1234567"]
+    for first in range(len(texts) + 1):
+        for last in range(first, len(texts) + 1):
+            part = pa.array(texts, pa.string())[first:last]
+            assert candidates(part) == candidates(pa.array(texts[first:last], pa.string()))
+
+
 def test_values_are_counted_by_kind():
     values = pa.array(["a@b.example", "x", None, "c@d.example 219-09-9999", "12 High Street"])
     assert count(values) == {"email": 2, "ssn": 1}

@@ -34,7 +34,10 @@ FLUSH_ROWS = 16_384
 By default DuckDB gathers 524,288, which with 32 partitions is the whole of many a table.
 """
 SLICE_ROWS = 4_096
-"""Rows a worker is given at a time: few enough that a table of some thousand long texts keeps all workers busy."""
+"""Rows a worker is given at a time: few enough that a table of some thousand long texts keeps all workers busy.
+
+They are read so, for a slice of a larger batch takes the whole of it along to the worker.
+"""
 _KINDS = ("Binder Error", "Conversion Error", "Invalid Input Error", "Out of Range Error", "Parser Error")
 
 
@@ -100,7 +103,7 @@ class DuckDBEngine:
         return self._registered(self._pool.stream(items, function, schema), schema)
 
     def map_batches(self, relation: ibis.Table, function: BatchFunction, schema: pa.Schema) -> ibis.Table:
-        return self.map_items(_sliced(self.stream(relation)), OneBatch(function), schema)
+        return self.map_items(self._batches(relation, SLICE_ROWS), OneBatch(function), schema)
 
     def write(
         self, relation: ibis.Table, directory: str, *, partition_by: str | None = None, order_by: Sequence[str] = ()
@@ -136,6 +139,9 @@ class DuckDBEngine:
                 self._connection.execute(f"SET threads = {self._threads}")
 
     def stream(self, relation: ibis.Table, *, small: bool = False) -> Iterator[pa.RecordBatch]:
+        return self._batches(relation, BATCH_ROWS)
+
+    def _batches(self, relation: ibis.Table, rows: int) -> Iterator[pa.RecordBatch]:
         schema = relation.schema().to_pyarrow()
         cursor = self._connection.cursor()
         try:
@@ -143,7 +149,7 @@ class DuckDBEngine:
             # what is registered belongs to one connection, and a cursor is another
             for name in [name for name in self._readers if f'"{name}"' in query]:
                 cursor.register(name, self._readers.pop(name))
-            reader = self._guarded(query, lambda: cursor.sql(query).to_arrow_reader(BATCH_ROWS))
+            reader = self._guarded(query, lambda: cursor.sql(query).to_arrow_reader(rows))
             while (batch := self._guarded(query, lambda: next(reader, None))) is not None:
                 yield batch.cast(schema)
         finally:
@@ -201,11 +207,6 @@ def _limit(memory: int, threads: int) -> int:
     """Bytes DuckDB may use of a run's memory."""
     others = OWN_BYTES + (WORKER_BYTES * threads if threads > 1 else 0)
     return max(LEAST_BYTES, min(int(memory * ENGINE_SHARE), memory - others))
-
-
-def _sliced(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        yield from (batch.slice(first, SLICE_ROWS) for first in range(0, batch.num_rows, SLICE_ROWS))
 
 
 def _quoted(text: str) -> str:

@@ -206,15 +206,10 @@ def _receive(pipe: Connection) -> bytes:
 def _give_next(pipe: Connection, queue: Iterator[Any], busy: dict[Connection, Worker]) -> None:
     """Send the next item, or tell the worker that this task is over."""
     for item in queue:
-        _send(pipe, pickle.dumps(_alone(item)))
+        _send(pipe, pickle.dumps(item))
         return
     _send(pipe, _DONE)
     del busy[pipe]
-
-
-def _alone(item: Any) -> Any:
-    """An item without what it was cut from: a slice of a batch would be sent with all of that batch."""
-    return pa.ipc.read_record_batch(item.serialize(), item.schema) if isinstance(item, pa.RecordBatch) else item
 
 
 def _received(busy: dict[Connection, Worker], queue: Iterator[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

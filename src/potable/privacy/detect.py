@@ -1,8 +1,8 @@
 """Identifiers of anybody, found by their form and proved by their checksum, without a model or a roster.
 
-Each pattern has two sieves: an RE2 expression over a whole batch, coarse and fast, and a Python expression
-with a check for the texts that remain. Whatever the RE2 sieve drops, the Python one would not have found.
-It fails closed: a check that breaks counts as passed.
+Each pattern has three sieves: how many of some signs a text has, counted over a whole batch, an RE2 expression over
+the texts that have enough, coarse and fast, and a Python expression with a check for the texts that remain. Whatever
+the first two drop, the Python one would not have found. It fails closed: a check that breaks counts as passed.
 
 Entry: `candidates` and `spans` for the redactor, `count` to scan columns declared harmless.
 """
@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING
 
 from potable.privacy import checksums
 from potable.privacy.folding import Span, plain
+from potable.privacy.searches import Around, Form, From
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
 
@@ -30,9 +33,11 @@ class Pattern:
     """What takes its place in a redacted text, in brackets."""
     sieve: str
     """RE2: texts that do not match cannot hold it."""
-    form: re.Pattern[str]
+    form: Form
     measure: Callable[[str], int] = len
     """How many characters of a match, from its start, are the identifier; 0 for a chance match."""
+    holds: tuple[int, str] = (0, "")
+    """Texts with fewer of these ASCII characters cannot hold it."""
 
 
 def _whole(check: Callable[[str], bool]) -> Callable[[str], int]:
@@ -50,32 +55,42 @@ class _Whole:
 
 
 def _lettered_domain(text: str) -> bool:
-    return any(char.isalpha() for char in text.rpartition("@")[2])
+    return any(map(str.isalpha, text.rpartition("@")[2]))
 
 
 _DATE = r"(?![0-9]{1,2}[./-][0-9]{1,2}[./-](?:19|20)?[0-9]{2}(?![0-9]))"
-_DIGITS = r"[0-9](?:[ ()./-]{0,3}[0-9]){6}"
+_NUMBER = "[0-9](?:[ ()./-]{0,3}[0-9]){8}|[+][1-9]"
+"""A telephone number has nine digits, or a plus before them."""
 _STREET_WORDS = (
     "street|st|road|rd|avenue|ave|lane|ln|drive|dr|boulevard|blvd|way|court|ct|close|terrace|crescent|place|square"
     "|row|nagar|marg|salai"
 )
 _STRASSE = "stra(?:ß|ss)e|str[.]|gasse|weg|allee|platz|ring|damm|ufer"
 _I = re.IGNORECASE
+_DIGIT = "0123456789"
 
 PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "email",
         "EMAIL",
         "@",
-        re.compile(r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@[^\W_][\w-]*(?:\.[\w-]+)*"),
+        Around("@", r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@[^\W_][\w-]*(?:\.[\w-]+)*"),
         _whole(_lettered_domain),
+        (1, "@"),
     ),
-    Pattern("url", "URL", "://[^ ]*@", re.compile(r"\b[a-z][a-z0-9+.-]{1,9}://[^\s/@]{1,200}@\S+", _I)),
+    Pattern(
+        "url",
+        "URL",
+        "://[^ ]*@",
+        re.compile(r"\b[a-z][a-z0-9+.-]{1,9}://[^\s/@]{1,200}@\S+", _I),
+        holds=(1, "@"),
+    ),
     Pattern(
         "profile",
         "URL",
         "(?i)(linkedin|facebook|twitter|instagram|github|xing)[.]com/",
         re.compile(r"(?:linkedin\.com/in|xing\.com/profile|(?:facebook|twitter|instagram|github)\.com)/[\w.%-]+", _I),
+        holds=(1, "/"),
     ),
     Pattern(
         "iban",
@@ -83,20 +98,23 @@ PATTERNS: tuple[Pattern, ...] = (
         "(?i)[a-z]{2}[0-9]{2}[ -]?[a-z0-9]",
         re.compile(r"(?<![a-z0-9])[a-z]{2}[0-9]{2}(?:[ -]?[a-z0-9]){11,30}", _I),
         checksums.iban_length,
+        (2, _DIGIT),
     ),
     Pattern(
         "card",
         "ID",
         "[2-6][0-9]{3}[ -]?[0-9]{3,7}[ -]?[0-9]{3}",
-        re.compile(r"(?<![0-9])[2-6][0-9]{3}(?:[ -]?[0-9]{3,7}){2}(?:[ -]?[0-9]{1,7})?(?![0-9])"),
+        re.compile(r"[2-6](?<![0-9].)[0-9]{3}(?:[ -]?[0-9]{3,7}){2}(?:[ -]?[0-9]{1,7})?(?![0-9])"),
         _whole(checksums.card),
+        (10, _DIGIT),
     ),
     Pattern(
         "aadhaar",
         "ID",
         "[2-9][0-9]{3}[ .-]?[0-9]{4}[ .-]?[0-9]{4}",
-        re.compile(r"(?<![0-9])[2-9][0-9]{3}([ .-]?)[0-9]{4}\1[0-9]{4}(?![0-9])"),
+        re.compile(r"[2-9](?<![0-9].)[0-9]{3}([ .-]?)[0-9]{4}\1[0-9]{4}(?![0-9])"),
         _whole(checksums.aadhaar),
+        (12, _DIGIT),
     ),
     Pattern(
         "pan",
@@ -104,13 +122,15 @@ PATTERNS: tuple[Pattern, ...] = (
         "(?i)[a-z]{5}[0-9]{4}[a-z]",
         re.compile(r"(?<![a-z0-9])[a-z]{5}[0-9]{4}[a-z](?![a-z0-9])", _I),
         _whole(checksums.pan),
+        (4, _DIGIT),
     ),
     Pattern(
         "ssn",
         "ID",
         "[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}",
-        re.compile(r"(?<![0-9-])[0-9]{3}([ -])[0-9]{2}\1[0-9]{4}(?![0-9-])"),
+        re.compile(r"[0-9](?<![0-9-].)[0-9]{2}([ -])[0-9]{2}\1[0-9]{4}(?![0-9-])"),
         _whole(checksums.ssn),
+        (9, _DIGIT),
     ),
     Pattern(
         "nino",
@@ -118,13 +138,15 @@ PATTERNS: tuple[Pattern, ...] = (
         "(?i)[a-z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[a-d]",
         re.compile(r"(?<![a-z0-9])[a-z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[a-d](?![a-z0-9])", _I),
         _whole(checksums.nino),
+        (6, _DIGIT),
     ),
     Pattern(
         "steuer_id",
         "ID",
         "[1-9][0-9][ ./-]?[0-9]{3}[ ./-]?[0-9]{3}[ ./-]?[0-9]{3}",
-        re.compile(r"(?<![0-9])[1-9][0-9]([ ./-]?)[0-9]{3}\1[0-9]{3}\1[0-9]{3}(?![0-9])"),
+        re.compile(r"[1-9](?<![0-9].)[0-9]([ ./-]?)[0-9]{3}\1[0-9]{3}\1[0-9]{3}(?![0-9])"),
         _whole(checksums.steuer_id),
+        (11, _DIGIT),
     ),
     Pattern(
         "passport",
@@ -133,17 +155,20 @@ PATTERNS: tuple[Pattern, ...] = (
         re.compile(
             r"(?:passport|reisepass)\W{0,3}(?:(?:no|number|nr|nummer)\W{0,3})?[a-z]{0,2}[0-9][a-z0-9]{5,8}\b", _I
         ),
+        holds=(1, _DIGIT),
     ),
     Pattern(
         "phone",
         "PHONE",
-        _DIGITS,
-        re.compile(
-            r"(?=[+(0-9])(?:(?<!\w)(?:[+]|00)[1-9](?:[ ()./-]{0,3}[0-9]){6,13}(?![0-9])"
+        _NUMBER,
+        From(
+            r"[+(0-9](?<!\w.)(?=[0-9()./ -]{7})",
+            r"(?:(?<!\w)(?:[+]|00)[1-9](?:[ ()./-]{0,3}[0-9]){6,13}(?![0-9])"
             rf"|(?<!\w)(?<![0-9][.,/-]){_DATE}(?!0[.][0-9])[(]?0(?:[ ()./-]{{0,3}}[0-9]){{8,11}}(?![0-9])"
             r"|(?<!\w)(?<![0-9][.,-])(?:1[-. ])?[(]?[2-9][0-9]{2}[)]?[-. ]{0,2}[2-9][0-9]{2}[-. ][0-9]{4}(?![0-9])"
-            r"|(?<![\w+])(?<![0-9][.,-])[6-9][0-9]{4}[ -]?[0-9]{5}(?![0-9]|[.,][0-9]))"
+            r"|(?<![\w+])(?<![0-9][.,-])[6-9][0-9]{4}[ -]?[0-9]{5}(?![0-9]|[.,][0-9]))",
         ),
+        holds=(7, _DIGIT),
     ),
     Pattern(
         "ip",
@@ -162,8 +187,10 @@ PATTERNS: tuple[Pattern, ...] = (
         f"(?i)[0-9].*\\b({_STREET_WORDS})\\b|(?i)({_STRASSE}) ?[0-9]",
         re.compile(
             rf"\b[0-9]{{1,5}}[a-z]?,? (?:[^\W\d_][\w.'’-]* ){{1,3}}(?i:{_STREET_WORDS})\b"
-            rf"|\b[^\W\d_][\w-]*(?i:{_STRASSE}) ?[0-9]{{1,4}}(?: ?[a-z])?\b"
+            # most words are not followed by a number, which is seen sooner than how they end
+            rf"|\b[^\W\d_](?=[^\s0-9]*+ ?[0-9])[\w-]*(?i:{_STRASSE}) ?[0-9]{{1,4}}(?: ?[a-z])?\b"
         ),
+        holds=(1, _DIGIT),
     ),
 )
 """All forms, most certain first."""
@@ -180,43 +207,71 @@ _DRAWN = re.compile(
 card number by chance. One without a letter may be anything."""
 
 
+_SHORTEST_DRAWN = 32
+
+
 def candidates(texts: pa.Array, patterns: Sequence[Pattern] = PATTERNS) -> dict[int, list[Pattern]]:
     """By index, the texts that may match a pattern, with those patterns; `texts` are plain (see `folding.plain`)."""
     import pyarrow.compute as pc
 
     found: dict[int, list[Pattern]] = {}
-    sieves: dict[str, list[int]] = {}
+    counts = {signs: _counted(texts, signs) for signs in {pattern.holds[1] for pattern in patterns}}
+    some: dict[tuple[int, str], tuple[npt.NDArray[np.intp], pa.Array]] = {}
     for pattern in patterns:
-        if pattern.sieve not in sieves:
-            hits = pc.match_substring_regex(texts, pattern.sieve)
-            sieves[pattern.sieve] = pc.indices_nonzero(hits).to_pylist()
-        for index in sieves[pattern.sieve]:
+        least, signs = pattern.holds
+        if pattern.holds not in some:
+            rows = (counts[signs] >= least).nonzero()[0]
+            some[pattern.holds] = rows, texts.take(rows)
+        rows, few = some[pattern.holds]
+        hits = pc.indices_nonzero(pc.match_substring_regex(few, pattern.sieve))
+        for index in rows[hits].tolist():
             found.setdefault(index, []).append(pattern)
     return found
+
+
+def _counted(texts: pa.StringArray, signs: str) -> npt.NDArray[np.intp]:
+    """By text, how many of its characters are among `signs`."""
+    import numpy as np
+
+    if not len(texts):
+        return np.zeros(0, np.intp)
+    _, offsets, data = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    chars = np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
+    met = np.zeros(len(chars), np.bool_)
+    for sign in signs:
+        met |= chars == ord(sign)
+    numbers = np.searchsorted(bounds - bounds[0], met.nonzero()[0], "right") - 1
+    return np.bincount(numbers, minlength=len(texts))
 
 
 def spans(text: str, patterns: Sequence[Pattern] = PATTERNS) -> Iterator[tuple[Span, Pattern]]:
     """Where the identifiers of `patterns` stand in a plain text."""
     for pattern in patterns:
-        position = 0
-        while match := pattern.form.search(text, position):
-            length = _measured(pattern, match.group())
+        search, position = pattern.form.search, 0
+        while match := search(text, position):
+            start, length = match.start(), _measured(pattern, match.group())
             if length:
-                yield (match.start(), match.start() + length), pattern
+                yield (start, start + length), pattern
             # after a chance match the true one may start inside it
-            position = match.start() + (length or 1)
+            position = start + (length or 1)
 
 
 def count(values: pa.Array, patterns: Sequence[Pattern] = PROVABLE) -> dict[str, int]:
     """How many of `values` hold an identifier of each kind, beside UUIDs and digests; kinds without any are absent."""
     import pyarrow as pa
 
-    texts = [_DRAWN.sub("UUID", plain(value)) for value in values.to_pylist() if value]
+    texts = [_bare(plain(value)) for value in values.to_pylist() if value]
     found: dict[str, int] = {}
     for index, maybe in candidates(pa.array(texts, pa.string()), patterns).items():
         for kind in {pattern.kind for _, pattern in spans(texts[index], maybe)}:
             found[kind] = found.get(kind, 0) + 1
     return found
+
+
+def _bare(text: str) -> str:
+    """A plain text without what systems drew."""
+    return text if len(text) < _SHORTEST_DRAWN else _DRAWN.sub("UUID", text)
 
 
 def _measured(pattern: Pattern, text: str) -> int:

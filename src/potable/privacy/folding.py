@@ -69,6 +69,8 @@ _UNEVEN: set[str] = set()
 """Characters met so far that fold to none or several."""
 _PLAIN = _Plain()
 _FOLD = _Fold({code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)} | {0: BARRIER})
+ASCII = bytes(ord(_FOLD[code]) if code < 128 else code for code in range(256))
+"""What is left of each ASCII character in a folded text, for `bytes.translate`."""
 
 
 def plain(text: str) -> str:
@@ -102,12 +104,14 @@ def folded(text: str) -> str:
 class Offsets:
     """The way back from a folded text to the plain one it came from."""
 
-    __slots__ = ("_origin", "_text")
+    __slots__ = ("_origin", "_text", "even")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._origin: list[int] | None = None
-        if not text.isascii() and not _UNEVEN.isdisjoint(text):
+        self.even = text.isascii() or _UNEVEN.isdisjoint(text)
+        """Whether every character folds to one; known once the text was folded."""
+        if not self.even:
             self._origin = [index for index, char in enumerate(text) for _ in _FOLD[ord(char)]]
 
     def span(self, start: int, end: int) -> Span:

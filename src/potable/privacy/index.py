@@ -6,14 +6,14 @@ memory, so workers share them and no person costs a worker memory. Entry: `Index
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from potable.engines.places import mapped
-from potable.privacy.digests import BEGINNING, MARK_BITS, MARKS, Kind, Shape, digests
-from potable.privacy.folding import folded
+from potable.privacy.digests import BEGINNING, MARK_BITS, Kind, Shape, digests
 from potable.privacy.lines import Line
 
 if TYPE_CHECKING:
@@ -22,18 +22,26 @@ if TYPE_CHECKING:
 
     from potable.privacy.lines import Flags, Places
 
+    Columns = tuple[npt.NDArray[np.int64], ...]
 
-class Hit(NamedTuple):
-    """A form found in a text."""
 
-    start: int
-    end: int
-    mark: str
-    kind: Kind
+class Hits(NamedTuple):
+    """Forms found in texts, as columns."""
+
     line: Line
-    """Where it was found, with `first` and `last` as its places."""
-    first: int
-    last: int
+    """The texts."""
+    texts: Places
+    """The number of the text each stands in."""
+    kinds: Places
+    marks: Places
+    """Numbers of `digests.MARKS`."""
+    starts: Places
+    """Places in the line, as are the ends."""
+    ends: Places
+
+    def take(self, numbers: Places | Flags) -> Hits:
+        """Some of them."""
+        return Hits(self.line, *(column[numbers] for column in self[1:]))
 
 
 @dataclass(frozen=True)
@@ -46,21 +54,23 @@ class Index:
     """File of one bit per digest of a beginning."""
     shape: Shape
 
-    def find(self, texts: Sequence[str], people: npt.NDArray[np.uint64]) -> dict[int, list[Hit]]:
-        """By number of the text, the known forms in it; texts without any are left out.
+    def find(self, texts: Sequence[str], people: npt.NDArray[np.uint64]) -> Hits:
+        """The known forms in texts.
 
         Args:
             texts: plain texts; memory grows with them (about 80 bytes a character).
             people: by text, `person` of whom it is about.
         """
-        opened = self.opened()
-        line = Line([folded(text) for text in texts])
-        hits: dict[int, list[Hit]] = {}
+        import numpy as np
+
+        opened, line = self.opened(), Line(texts)
+        runs: list[Columns] = [(np.zeros(0, np.int64),) * 4]
         for name, sizes in self.shape.items() if len(line) else ():
-            search = _Search(opened, line, Kind[name], people)
-            for number, hit in search.hits(sizes["beginnings"], sizes["sizes"]):
-                hits.setdefault(number, []).append(hit)
-        return hits
+            runs += _Search(opened, line, Kind[name], people).runs(sizes["beginnings"], sizes["sizes"])
+        kinds, starts, ends, wanted = map(np.concatenate, zip(*runs, strict=True))
+        marks = opened.marks(wanted)
+        found = (marks >= 0).nonzero()[0]
+        return Hits(line, line.text_of(starts[found]), kinds[found], marks[found], starts[found], ends[found])
 
     def opened(self) -> Opened:
         """The two files, mapped into memory."""
@@ -77,8 +87,8 @@ class Opened(NamedTuple):
         """Which digests may be beginnings of a form."""
         import numpy as np
 
-        bits = digests.view(np.uint64) & np.uint64(len(self.beginnings) * 8 - 1)
-        flags: Flags = (self.beginnings[bits >> np.uint64(3)] >> (bits & np.uint64(7)).astype(np.uint8)) & 1 == 1
+        bits = digests & (len(self.beginnings) * 8 - 1)
+        flags: Flags = (self.beginnings[bits >> 3] >> (bits.astype(np.uint8) & 7)) & 1 == 1
         return flags
 
     def marks(self, digests: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -113,61 +123,55 @@ class _Search:
     kind: Kind
     people: npt.NDArray[np.uint64]
 
-    def hits(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[int, Hit]]:
-        """Every form found, with the number of its text."""
+    def runs(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[Columns]:
+        """Table, start, end and digest of the runs that may be a form, by the bits of their beginnings."""
         import numpy as np
 
-        starts, ends = map(np.concatenate, zip(*self._runs(beginnings, sizes), strict=True))
-        marks = self.opened.marks(self._digests(self.kind, starts, ends))
-        found = (marks >= 0).nonzero()[0]
-        starts, ends = starts[found], ends[found]
-        texts = self.line.text_of(starts)
-        offsets = self.line.in_text(texts, starts), self.line.in_text(texts, ends - 1) + 1
-        columns = (column.tolist() for column in (texts, *offsets, marks[found], starts, ends))
-        for number, start, end, mark, first, last in zip(*columns, strict=True):
-            yield number, Hit(start, end, MARKS[mark], self.kind, self.line, first, last)
+        if self.kind is Kind.OWN_NUMBER:
+            runs = self._number_runs(sizes)
+        else:
+            runs = (self._word_runs if self.kind.words else self._id_runs)(beginnings, sizes)
+        for starts, ends in runs:
+            yield np.full(len(starts), self.kind), starts, ends, self._digests(self.kind, starts, ends)
 
-    def _runs(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[Places, Places]]:
-        """Starts and ends of the runs that may be a form, by the bits of their beginnings."""
-        if self.kind.words:
-            return self._word_runs(beginnings, sizes)
-        return self._number_runs(sizes) if self.kind is Kind.OWN_NUMBER else self._id_runs(beginnings, sizes)
+    # a form no longer than the longest beginning is its own beginning, and all others have one of that size
 
     def _word_runs(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[Places, Places]]:
-        import numpy as np
-
-        starts, ends = self.line.words()
-        begun = np.zeros(len(starts), np.bool_)
+        longer: Places | slice = slice(None)
         for size in beginnings:
-            for at, runs in self._word_ends(np.arange(len(starts)), starts, ends, size):
-                begun[at] |= self._begins(*runs)
-        candidates = begun.nonzero()[0]
-        for size in sizes:
-            yield from (runs for _, runs in self._word_ends(candidates, starts, ends, size))
+            (starts, ends), (cut_starts, cut_ends) = self._word_ends(slice(None), size)
+            longer = self._begins(starts, ends).nonzero()[0]
+            yield starts[longer], ends[longer]
+            cut = self._begins(cut_starts, cut_ends)
+            yield cut_starts[cut], cut_ends[cut]
+        for size in sizes[bisect(sizes, beginnings[-1]) :]:
+            yield from self._word_ends(longer, size)
 
-    def _word_ends(
-        self, words: Places, starts: Places, ends: Places, size: int
-    ) -> Iterator[tuple[Places, tuple[Places, Places]]]:
+    def _word_ends(self, words: Places | slice, size: int) -> Iterator[tuple[Places, Places]]:
         """Runs of `size` words from each of `words`: to the last one's end, and to before its possessive s."""
-        words = words[words <= len(starts) - size]
-        last = ends[words + size - 1]
-        yield words, (starts[words], last)
-        possessive = self.line.ends_s[last - 1] & (last - starts[words + size - 1] > 1)
-        yield words[possessive], (starts[words[possessive]], last[possessive] - 1)
+        starts, ends = self.line.words
+        starts, ends = starts[: max(0, len(starts) - size + 1)], ends[size - 1 :]
+        if not isinstance(words, slice):
+            words = words[: words.searchsorted(len(starts))]
+        starts, ends = starts[words], ends[words]
+        yield starts, ends
+        possessive = self.line.possessive[size - 1 :][words].nonzero()[0]
+        yield starts[possessive], ends[possessive] - 1
 
     def _id_runs(self, beginnings: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[Places, Places]]:
-        import numpy as np
-
-        starts = self.line.edges[:-1].nonzero()[0]
-        begun = np.zeros(len(starts), np.bool_)
+        longer = edges = self.line.edges[:-1].nonzero()[0]
         for size in beginnings:
-            fit = (starts + size <= len(self.line)).nonzero()[0]
-            begun[fit] |= self._begins(starts[fit], starts[fit] + size)
-        starts = starts[begun]
-        for size in sizes:
-            fit = starts[starts + size <= len(self.line)]
-            fit = fit[self.line.edges[fit + size]]
-            yield fit, fit + size
+            fit = edges[edges <= len(self.line) - size]
+            longer = fit[self._begins(fit, fit + size)]
+            yield self._to_edges(longer, size)
+        for size in sizes[bisect(sizes, beginnings[-1]) :]:
+            yield self._to_edges(longer, size)
+
+    def _to_edges(self, starts: Places, size: int) -> tuple[Places, Places]:
+        """Runs of `size` characters that end where a word, or letters or digits, do."""
+        fit = starts[starts <= len(self.line) - size]
+        fit = fit[self.line.edges[fit + size]]
+        return fit, fit + size
 
     def _number_runs(self, sizes: Sequence[int]) -> Iterator[tuple[Places, Places]]:
         import numpy as np

@@ -10,8 +10,10 @@ Entry: `Line`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
+
+from potable.privacy.folding import ASCII, folded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,23 +24,28 @@ if TYPE_CHECKING:
     Flags = npt.NDArray[np.bool_]
     Hashes = npt.NDArray[np.uint64]
 
-_SEPARATOR = "\x01"
+_SEPARATOR = 1
+_APART = "   "
+"""Between two texts; the separator takes the place of the one in the middle."""
 _BLANK, _ZERO, _NINE, _S = map(ord, " 09s")
 _P = 0x9E3779B97F4A7C15
 _P_INVERSE = pow(_P, -1, 1 << 64)
 _WORD = 0xC2B2AE3D27D4EB4F
 """Added to the value of a character that starts a word, so that `an na` and `anna` differ."""
-_KEPT_POWERS = 1 << 18
+_KEPT_POWERS = 320_000
 
 
 class Line:
-    """Folded texts side by side; no run of characters that is looked for crosses from one to the next."""
+    """Plain texts, folded, side by side; no run of characters that is looked for crosses from one to the next."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         import numpy as np
 
-        joined = f" {_SEPARATOR} ".join(texts)
-        codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
+        texts = [text if text.isascii() else folded(text) for text in texts]
+        lengths = np.fromiter(map(len, texts), np.intp, len(texts)) + len(_APART)
+        self._texts: Places = np.concatenate(([0], np.cumsum(lengths)[:-1])) if len(texts) else lengths
+        codes = _codes(_APART.join(texts))
+        codes[self._texts[1:] - 2] = _SEPARATOR
         self.at: Places = np.flatnonzero(codes != _BLANK)
         """Where each character stands among the joined texts."""
         chars = codes[self.at]
@@ -51,25 +58,41 @@ class Line:
         self.edges: Flags = self.starts.copy()
         """Where words, or letters and digits, meet."""
         self.edges[1:size] |= self.digits[1:] != self.digits[:-1]
-        self.ends_s: Flags = chars == _S
-        self._number: Places = np.cumsum(chars == ord(_SEPARATOR))
-        lengths = np.fromiter(map(len, texts), np.intp, len(texts)) + 3
-        self._texts: Places = np.concatenate(([0], np.cumsum(lengths)[:-1])) if len(texts) else lengths
-        values = chars.astype(np.uint64) + np.uint64(1)
-        self._powers, self._inverses = powers(size)
-        self._compact = _sums(values * self._powers)
-        worded = values + self.starts[:size] * np.uint64(_WORD)
-        self._spoken = _sums(worded * self._powers)
+        self._ends_s: Flags = chars == _S
+        bounds = np.concatenate(([0], (chars == _SEPARATOR).nonzero()[0], [size]))
+        self._number: Places = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+        powered, self._inverses = powers(size)
+        values = np.add(chars, 1, dtype=np.uint64) * powered
+        self._compact = _sums(values)
+        words, _ = self.words
+        values[words] += powered[words] * np.uint64(_WORD)
+        self._spoken = _sums(values)
 
     def __len__(self) -> int:
         return len(self.at)
 
+    @cached_property
     def words(self) -> tuple[Places, Places]:
         """Start and end of every word."""
         import numpy as np
 
         starts = np.flatnonzero(self.starts[:-1])
         return starts, np.append(starts[1:], len(self))
+
+    @cached_property
+    def possessive(self) -> Flags:
+        """Which words are longer than the s they end in."""
+        starts, ends = self.words
+        flags: Flags = self._ends_s[ends - 1] & (ends - starts > 1)
+        return flags
+
+    def whole(self, starts: Places, ends: Places) -> tuple[Places, Places]:
+        """Runs of characters, widened to the words they cut."""
+        import numpy as np
+
+        first, last = self.words
+        before, after = (np.searchsorted(first, places, "right") - 1 for places in (starts, ends - 1))
+        return first[before], last[after]
 
     def text_of(self, places: Places) -> Places:
         """The number of the text each place lies in; what separates two texts counts to the second."""
@@ -90,6 +113,18 @@ class Line:
         """Hashes of runs of letters and digits, whatever stands between them."""
         hashes: Hashes = (self._compact[ends] - self._compact[starts]) * self._inverses[starts]
         return hashes
+
+
+def _codes(joined: str) -> Any:
+    """The characters of plain texts, folded where they are ASCII."""
+    import numpy as np
+
+    if joined.isascii():
+        return np.frombuffer(bytearray(joined.encode().translate(ASCII)), np.uint8)
+    codes = np.frombuffer(bytearray(joined.encode("utf-32-le", "surrogatepass")), np.uint32)
+    plain = codes < 128
+    codes[plain] = np.frombuffer(ASCII, np.uint8)[codes[plain]]
+    return codes
 
 
 def powers(size: int) -> tuple[Hashes, Hashes]:

@@ -126,7 +126,11 @@ def _searched(texts: pa.Array, about: pa.Array, numbers: npt.NDArray[np.intp], i
     theirs = people(about.take(numbers))
     # what a mark leaves of a text is words of it, so nothing is found there that the whole text does not show
     works = [barred(plain(text)) for text in texts.take(numbers).to_pylist()]
-    found = {first + at for first, last in slices(works) for at in index.find(works[first:last], theirs[first:last])}
+    found = {
+        first + at
+        for first, last in slices(works)
+        for at in index.find(works[first:last], theirs[first:last]).texts.tolist()
+    }
     return set(numbers[sorted(found)].tolist())
 
 

@@ -44,7 +44,7 @@ _NUMBERS = ("phone", "id")
 _SHARED = frozenset({"name", "full_name", "address"})
 """Kinds of identifiers that several people have; to remember others would drive these out."""
 _BETWEEN = " \x01 "
-"""Stands between texts (`Line`); what is printable has nothing like it."""
+"""Stands between texts that are looked at as one; what is printable has nothing like it."""
 _PRINTABLE = "".join(map(chr, range(32, 127)))
 _FOLD = bytes.maketrans(_PRINTABLE.encode(), "".join(fold(char) or " " for char in _PRINTABLE).encode())
 _SIGNS = "".join(filter(is_sign, _PRINTABLE)).encode()
@@ -102,25 +102,20 @@ def _one_by_one(identifiers: Sequence[tuple[int, str, str]]) -> Iterator[Spelled
         for table, text in (_remembered if kind in _SHARED else forms_of)(kind, value):
             found.setdefault(table, []).append((row, text))
     for table, made in found.items():
-        texts = _Texts(_BETWEEN.join(text for _, text in made), np.array([row for row, _ in made]))
+        texts = _Texts([text for _, text in made], np.array([row for row, _ in made]))
         yield texts.whole(table, np.arange(len(made)))
 
 
 class _Texts:
     """Folded texts side by side in one line."""
 
-    def __init__(self, joined: str, rows: Places) -> None:
-        """Take in texts.
-
-        Args:
-            joined: the texts, `_BETWEEN` them.
-            rows: the number of the identifier of each.
-        """
+    def __init__(self, texts: Sequence[str], rows: Places) -> None:
+        """Take in folded texts; `rows`: the number of the identifier of each."""
         import numpy as np
 
         self.rows = rows
-        self._line = Line([joined])
-        self._starts, self._ends = self._line.words()
+        self._line = Line(texts)
+        self._starts, self._ends = self._line.words
         self._text = self._line.text_of(self._starts)
         numbers = np.arange(len(rows))
         # what separates two texts counts to the second, and is its first word
@@ -185,7 +180,7 @@ def _particles() -> Hashes:
     import numpy as np
 
     line = Line([" ".join(PARTICLES)])
-    return np.sort(line.spoken(*line.words()))
+    return np.sort(line.spoken(*line.words))
 
 
 def _of_words(values: list[str], rows: Places, named: Flags, mail: Flags) -> Iterator[Spelled]:
@@ -201,31 +196,31 @@ def _of_words(values: list[str], rows: Places, named: Flags, mail: Flags) -> Ite
 
     joined = _BETWEEN.join(values).encode()
     folded = joined.translate(_FOLD).decode()
-    written = _Texts(folded, rows)
+    texts = folded.split(_BETWEEN)
+    written = _Texts(texts, rows)
     telling = np.zeros(len(named), np.bool_)
     telling[rows] = written.words > 1
     mails = rows[mail[rows]]
     telling[mails] &= np.fromiter(map(strange_email, compress(values, mail[rows])), np.bool_, len(mails))
-    for texts in (written, _otherwise(folded, joined.translate(_FOLD, _SIGNS).decode(), rows)):
-        yield texts.whole(Kind.OWN_WORDS, texts.filled)
-        yield texts.whole(Kind.ANYONES_WORDS, texts.filled[telling[texts.rows[texts.filled]]])
-        yield texts.parts(named)
+    signless = joined.translate(_FOLD, _SIGNS).decode()
+    for some in (written, _otherwise(texts, (signless, without_e(folded), short_street(folded)), rows)):
+        yield some.whole(Kind.OWN_WORDS, some.filled)
+        yield some.whole(Kind.ANYONES_WORDS, some.filled[telling[some.rows[some.filled]]])
+        yield some.parts(named)
 
 
-def _otherwise(folded: str, signless: str, rows: Places) -> _Texts:
-    """The other spellings of folded texts."""
+def _otherwise(written: Sequence[str], others: Sequence[str], rows: Places) -> _Texts:
+    """Other spellings of folded texts, `_BETWEEN` them, that differ."""
     import numpy as np
 
-    written = folded.split(_BETWEEN)
     found: list[str] = []
     numbers: list[int] = []
-    for other in (signless, without_e(folded), short_street(folded)):
-        if other != folded:
-            texts = other.split(_BETWEEN)
-            differ = list(map(ne, texts, written))
-            found += compress(texts, differ)
-            numbers += compress(rows.tolist(), differ)
-    return _Texts(_BETWEEN.join(found), np.array(numbers, np.intp))
+    for other in others:
+        texts = other.split(_BETWEEN)
+        differ = list(map(ne, texts, written))
+        found += compress(texts, differ)
+        numbers += compress(rows.tolist(), differ)
+    return _Texts(found, np.array(numbers, np.intp))
 
 
 def _of_numbers(values: list[str], rows: Places, phone: Flags) -> Iterator[Spelled]:
@@ -234,7 +229,7 @@ def _of_numbers(values: list[str], rows: Places, phone: Flags) -> Iterator[Spell
 
     joined = _BETWEEN.join(values).encode()
     numerals = joined.translate(None, _NO_DIGITS)
-    whole, digits = _Texts(joined.translate(_FOLD).decode(), rows), _Texts(numerals.decode(), rows)
+    whole, digits = (_Texts(text.decode().split(_BETWEEN), rows) for text in (joined.translate(_FOLD), numerals))
     (first, last), (start, end) = whole.ends(), digits.ends()
     chars, some = last - first, end > start
     numeric = end - start == chars
