@@ -160,7 +160,9 @@ def _in_numbers(people: ir.Table, numbers: Sequence[str], known: ir.Table, engin
     if not numbers:
         return
     cells = _cells(people.mutate(**{name: people[name].cast("float64") for name in numbers}), numbers, "subject")
-    numeric = known.filter(known.number.notnull()).select("subject", value=known.number.cast("float64")).distinct()
+    numeric = known.filter(known.number.notnull()).select("subject", value=known.number.cast("float64"))
+    # of all numbers of everybody only those that stand somewhere need be held
+    numeric = numeric.semi_join(cells.select("value").distinct(), "value").distinct()
     # everybody's number once, and whose it is
     met = cells.inner_join(numeric.select("value").distinct(), "value")
     own = numeric.select(_owner="subject", _value="value")

@@ -78,6 +78,10 @@ class DuckDBEngine:
         # in an interactive Python DuckDB would draw its own between ours
         self._connection.execute("SET enable_progress_bar = false")
         self._connection.execute(f"SET partitioned_write_flush_threshold = {FLUSH_ROWS}")
+        # what it has freed goes back to the system soon: by default half a gigabyte may stay
+        self._connection.execute("SET allocator_background_threads = true")
+        self._connection.execute("SET allocator_flush_threshold = '16MiB'")
+        self._connection.execute("SET allocator_bulk_deallocation_flush_threshold = '32MiB'")
         self._pool = Pool(threads)
         self._threads = threads
         self._names = 0

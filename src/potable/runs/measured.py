@@ -88,6 +88,7 @@ def observed(
         if step.verb == "ingest":
             kind = types[step.step.partition(" ")[2]]
             received[kind] = received.get(kind, 0) + step.bytes
+    parts |= _waited_for(parts, record.seconds)
     rest = max(0.0, record.seconds - sum(part.seconds for part in parts.values()))
     stages = {stage.stage: stage for stage in record.funnel}
     return Observed(
@@ -108,6 +109,15 @@ def observed(
         machine=machine,
         shuffle=shuffle,
     )
+
+
+def _waited_for(parts: Mapping[str, Part], seconds: float) -> dict[str, Part]:
+    """The parts of ingest with what the run waited for them: the rest was beside other sources and validate."""
+    landing = {name: part for name, part in parts.items() if name.startswith("ingest")}
+    total = sum(part.seconds for part in landing.values())
+    beside = max(0.0, sum(part.seconds for part in parts.values()) - seconds)
+    share = max(0.0, 1 - beside / total) if total else 1.0
+    return {name: Part(part.steps, round(part.seconds * share, 3)) for name, part in landing.items()}
 
 
 def is_full(record: RunRecord) -> bool:
