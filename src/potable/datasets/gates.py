@@ -75,7 +75,8 @@ def leak_scan(features: ir.Table, known: Known, *, id_column: str, engine: Engin
         known: everybody's identifiers.
         id_column: the column of `features` that holds the pseudonym.
         engine: runs it.
-        scratch: new folder for the digests of all identifiers, where they are not known.
+        scratch: new folder for what is found on the way: numbers that stand in rows, and the digests of all
+            identifiers, where they are not known.
     """
     schema = features.schema()
     texts = [name for name, kind in schema.items() if kind.is_string()]
@@ -84,12 +85,12 @@ def leak_scan(features: ir.Table, known: Known, *, id_column: str, engine: Engin
     made = known.digests
     if made is None:
         # kept on disk: they grow with the number of people
-        made = kept(engine, digests(known.identifiers, engine), scratch)
+        made = kept(engine, digests(known.identifiers, engine), f"{scratch}/digests")
     names = known.pseudonyms.select("subject", _pseudonym="pseudonym")
     people = features.left_join(names, features[id_column] == names["_pseudonym"])
     findings = [
         *_in_texts(features, people, texts, made, id_column, engine),
-        *_in_numbers(people, numbers, made, engine),
+        *_in_numbers(people, numbers, made, engine, f"{scratch}/numbers"),
         *_by_form(features, [name for name in texts if name != id_column], known.patterns, engine),
     ]
     total = int(scalars(engine, known.identifiers.agg(n=known.identifiers.count()))["n"])
@@ -155,16 +156,20 @@ def _ambiguous(people: ir.Table, hits: pa.Table, known: ir.Table, engine: Engine
     yield from (Finding(column, kind, count) for (column, kind), count in found_by.items())
 
 
-def _in_numbers(people: ir.Table, numbers: Sequence[str], known: ir.Table, engine: Engine) -> Iterator[Finding]:
+def _in_numbers(
+    people: ir.Table, numbers: Sequence[str], known: ir.Table, engine: Engine, scratch: str
+) -> Iterator[Finding]:
     """Columns that hold long numbers of anybody, or short ones that are those of their own person beyond chance."""
     if not numbers:
         return
     cells = _cells(people.mutate(**{name: people[name].cast("float64") for name in numbers}), numbers, "subject")
-    numeric = known.filter(known.number.notnull()).select("subject", value=known.number.cast("float64"))
-    # of all numbers of everybody only those that stand somewhere need be held
-    numeric = numeric.semi_join(cells.select("value").distinct(), "value").distinct()
-    # everybody's number once, and whose it is
-    met = cells.inner_join(numeric.select("value").distinct(), "value")
+    everybodys = known.filter(known.number.notnull()).select("subject", value=known.number.cast("float64"))
+    # few of all numbers stand anywhere: these are found first, and then whose they are, so that no query holds all of
+    # them, or the cells, which an engine does that takes a small relation for the larger one
+    standing = cells.select("value").semi_join(everybodys.select("value"), "value").distinct()
+    standing = kept(engine, standing, f"{scratch}/values")
+    numeric = kept(engine, everybodys.semi_join(standing, "value").distinct(), f"{scratch}/owners")
+    met = cells.inner_join(standing, "value")
     own = numeric.select(_owner="subject", _value="value")
     met = met.left_join(own, [met.subject == own["_owner"], met.value == own["_value"]])
     long = met.value >= 10 ** (LONG_NUMBER - 1)
