@@ -86,6 +86,17 @@ def test_the_size_that_was_measured_is_predicted_as_measured(finished: tuple[Ben
     assert facts["disk"]["validated"] == funnel["validated"] and facts["size"] == funnel["raw"]
 
 
+def test_what_a_run_did_beside_landing_is_counted_once(finished: tuple[Bench, RunRecord]) -> None:
+    project, record = finished[0].project(), finished[1]
+    types = {name: source.type for name, source in project.sources.items()}
+    steps = [replace(step, seconds=1.0) for step in record.steps]
+    landed, rest = sum(step.verb == "ingest" for step in steps), sum(step.verb != "ingest" for step in steps)
+    for waited, seconds in ((0.0, rest - 1.0), (2.0, rest + 2.0), (landed, rest + landed + 3.0)):
+        made = measured.observed(replace(record, steps=tuple(steps), seconds=seconds), types, stored=1)
+        parts = [part.seconds for name, part in made.parts.items() if name.startswith("ingest")]
+        assert sum(parts) == pytest.approx(waited, abs=0.01)
+
+
 def test_the_disk_predicted_is_the_disk_used(finished: tuple[Bench, RunRecord]) -> None:
     bench, _ = finished
     disk, lake = estimated(bench.project(), Asked()).facts["disk"], bench.root / "lake"
