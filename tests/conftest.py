@@ -15,6 +15,7 @@ from typing import cast
 
 import pytest
 from tests.sources.web import Server
+from tests.store.azure import azurite, make_container, variables
 
 from potable.cli import testing
 from potable.engines.base import Engine
@@ -135,6 +136,23 @@ def object_store() -> Iterator[str]:
         boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1").create_bucket(Bucket="lake")
         yield "s3://lake"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def azure_store() -> Iterator[str]:
+    """URL of an empty container on an Azure server, which the environment names."""
+    with azurite() as endpoint, pytest.MonkeyPatch.context() as patched:
+        for name, value in variables(endpoint).items():
+            patched.setenv(name, value)
+        make_container(endpoint, "lake")
+        yield "az://lake"
+
+
+@pytest.fixture(params=["object_store", "azure_store"])
+def any_store(request: pytest.FixtureRequest) -> str:
+    """URL of an empty bucket of every kind of object store in turn, which the environment names."""
+    url: str = request.getfixturevalue(request.param)
+    return url
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from tests.sources.web import RESET, Answer, Server
 from potable.errors import EnvironmentFailure
 from potable.sources import places
 from potable.sources.ingest import current
+from potable.store.objects import Store
 
 
 @pytest.fixture
@@ -292,3 +293,33 @@ def test_a_large_object_needs_little_memory(fake: FakeS3, tmp_path: Path, scheme
     size, megabytes = map(int, done.stdout.split())
     assert size == 200 << 20
     assert megabytes < 100
+
+
+def test_files_of_an_azure_container_are_read_by_globs_and_known_again(
+    azure_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Store(f"{azure_store}/hr")
+    for name in ("a b%20#1+ü.csv", "2020/b.csv", "2020/c.txt"):
+        held.put(name, [b"a\n1\n"])
+    source = reading(f"{azure_store}/hr/**/*.csv")
+    assert land(tmp_path, source).new_objects == 2
+    assert contents(tmp_path, source) == {"2020/b.csv": ["1"], "a b%20#1+ü.csv": ["1"]}
+    assert land(tmp_path, source).new_objects == 0
+    held.put("2020/b.csv", [b"a\n2\n"])
+    settings = {"account_name": os.environ["AZURE_STORAGE_ACCOUNT_NAME"]}
+    settings |= {"account_key": os.environ["AZURE_STORAGE_ACCOUNT_KEY"]}
+    settings |= {"endpoint": os.environ["AZURE_STORAGE_ENDPOINT"]}
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+    assert land(tmp_path, reading(f"{azure_store}/hr/**/*.csv", storage=settings)).new_objects == 1
+
+
+def test_an_azure_object_that_is_replaced_while_it_is_read_is_not_landed(azure_store: str, tmp_path: Path) -> None:
+    held = Store(f"{azure_store}/moving")
+    held.put("a.csv", [b"a\n1\n"])
+    source = reading(f"{azure_store}/moving/*.csv")
+    (arrival,) = source.arrivals(tmp_path)
+    held.put("a.csv", [b"a\n2\n"])
+    with pytest.raises(EnvironmentFailure) as caught, arrival.open() as stream:
+        stream.read()
+    assert caught.value.code == "E001"

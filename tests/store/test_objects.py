@@ -161,8 +161,8 @@ def test_a_private_folder_is_its_owners_only(tmp_path: Path) -> None:
     assert (tmp_path / "shared").stat().st_mode & 0o050
 
 
-def test_a_bucket_does_what_a_folder_does(object_store: str) -> None:
-    store = Store(f"{object_store}/store")
+def test_a_bucket_does_what_a_folder_does(any_store: str) -> None:
+    store = Store(f"{any_store}/store")
     assert store.put("b/2", [b"x" * 10, b"y"]) == 11
     assert (store.put_new("a", b"1"), store.put_new("a", b"2")) == (True, False)
     assert (store.get("a"), store.size("b/2"), store.size("c"), store.get_if_present("c")) == (b"1", 11, None, None)
@@ -180,20 +180,18 @@ def test_a_bucket_does_what_a_folder_does(object_store: str) -> None:
         store.part("b/2", 0, 1)
 
 
-def test_of_two_writers_to_a_bucket_one_wins(object_store: str) -> None:
+def test_of_two_writers_to_a_bucket_one_wins(any_store: str) -> None:
     with ThreadPoolExecutor(4) as pool:
-        won = list(
-            pool.map(lambda mark: Store(f"{object_store}/race").put_new("log/1", mark), [b"a", b"b", b"c", b"d"])
-        )
+        won = list(pool.map(lambda mark: Store(f"{any_store}/race").put_new("log/1", mark), [b"a", b"b", b"c", b"d"]))
     assert sorted(won) == [False, False, False, True]
 
 
-def test_an_object_of_a_bucket_that_is_given_up_is_not_there(object_store: str) -> None:
+def test_an_object_of_a_bucket_that_is_given_up_is_not_there(any_store: str) -> None:
     def chunks() -> Iterator[bytes]:
         yield b"x" * BIG
         raise ValueError("given up")
 
-    store = Store(f"{object_store}/given-up")
+    store = Store(f"{any_store}/given-up")
     with pytest.raises(ValueError, match="given up"):
         store.put("a", chunks())
     assert store.list("") == []

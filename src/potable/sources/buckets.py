@@ -168,7 +168,10 @@ class _Object:
     @classmethod
     def of(cls, meta: Mapping[str, Any]) -> Self:
         """What the store says of it."""
-        return cls(str(meta["path"]), meta["size"], meta["e_tag"], meta["last_modified"].isoformat(timespec="seconds"))
+        tag = meta["e_tag"]
+        # Azure lists tags without the quotes it answers with
+        quoted = f'"{tag}"' if tag and not tag.endswith('"') else tag
+        return cls(str(meta["path"]), meta["size"], quoted, meta["last_modified"].isoformat(timespec="seconds"))
 
     @property
     def stamp(self) -> str:
