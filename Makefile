@@ -25,7 +25,7 @@ test test-long: export PYTHONDONTWRITEBYTECODE =
 test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(AIRFLOW)/.ready  ## all tests but the longest
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12 -m "not long and not airbyte"
 
-test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.airbyte  ## whole runs on S3 and under more faults, and real connectors
+test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.yarn $(VENV)/.airbyte  ## whole runs on S3, on YARN and under more faults, and real connectors
 	@$(BIN)/python -m pytest -q --durations 12 -m "long or airbyte"
 
 lint: $(READY) types  ## style, types, import layers
@@ -70,6 +70,12 @@ $(VENV)/.s3a: $(READY) tests/engines/s3a/pom.xml
 	@rm -rf $(VENV)/s3a
 	@mvn -q -B -f tests/engines/s3a/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
 	  -DoutputDirectory=$(abspath $(VENV))/s3a && touch $@ || true
+
+# eighty megabytes of YARN; without Maven or its network the test that needs it says so and is skipped
+$(VENV)/.yarn: $(READY) tests/runs/yarn_jars/pom.xml
+	@rm -rf $(VENV)/yarn
+	@mvn -q -B -f tests/runs/yarn_jars/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
+	  -DoutputDirectory=$(abspath $(VENV))/yarn && touch $@ || true
 
 # forty megabytes of a real Kafka broker; without Maven or its network the tests that need it say so and are skipped
 $(VENV)/.kafka: $(READY) tests/sources/kafka/pom.xml

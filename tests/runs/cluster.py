@@ -60,7 +60,7 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
     """A cluster of `workers` with one core each."""
     pytest.importorskip("pyspark", reason="pyspark is not installed")
     started: list[subprocess.Popen[bytes]] = []
-    port = _free_port()
+    port = free_port()
     url = f"spark://127.0.0.1:{port}"
     try:
         place = ["--host", "127.0.0.1", "--webui-port", "0"]
@@ -69,7 +69,7 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
         for number in range(workers):
             room = ["--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"work-{number}")]
             started.append(_launched(folder, "worker.Worker", [*place, *room, url]))
-        yield Cluster(url, folder, started[1:], _python(folder / "executors"))
+        yield Cluster(url, folder, started[1:], python_without_potable(folder / "executors"))
     finally:
         for process in started:
             process.kill()
@@ -80,12 +80,12 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
 def connect_server(folder: Path) -> Iterator[str]:
     """URL of a Spark Connect server whose Python does not have Potable."""
     pytest.importorskip("grpc", reason="pyspark's extra `connect` is not installed")
-    port = _free_port()
+    port = free_port()
     conf = {"spark.connect.grpc.binding.port": port, "spark.ui.enabled": "false", "spark.local.dir": folder / "local"}
     settings = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     arguments = ["--master", "local[2]", *settings, "spark-internal"]
     name = "org.apache.spark.sql.connect.service.SparkConnectServer"
-    variables = {"PYSPARK_PYTHON": str(_python(folder / "executors")), "SPARK_DAEMON_MEMORY": "700m"}
+    variables = {"PYSPARK_PYTHON": str(python_without_potable(folder / "executors")), "SPARK_DAEMON_MEMORY": "700m"}
     server = _spawned(folder, ["spark-submit", "--class", name, *arguments], variables)
     try:
         _until_open(port)
@@ -112,7 +112,7 @@ def _spawned(folder: Path, command: list[str], variables: dict[str, str]) -> sub
         return subprocess.Popen(whole, env=environment, stdout=log, stderr=log, cwd=folder)
 
 
-def _python(folder: Path) -> Path:
+def python_without_potable(folder: Path) -> Path:
     """An interpreter with this one's packages except Potable."""
     venv.create(folder, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
@@ -126,7 +126,7 @@ def _python(folder: Path) -> Path:
     return python
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return int(server.getsockname()[1])

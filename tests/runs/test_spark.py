@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from tests.runs.cluster import cluster
 from tests.runs.conftest import Bench, left_to_do, make_bench
 from tests.runs.test_object_store import copied, moved
 from tests.runs.test_runs import killed, same_files
+from tests.runs.yarn import yarn
 
 from potable.runs.record import RunRecord
 from potable.store.log import Log
@@ -136,29 +138,61 @@ def until_gone(root: str, seconds: float = 30.0) -> None:
 
 
 def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
-    """Two worker processes, whose executors get Potable from the driver; one is killed in mid-run.
+    """Two worker processes, whose executors get Potable from the driver; one is killed in mid-run."""
+    other = half_made(finished, tmp_path)
+    with cluster(tmp_path / "cluster") as machines:
 
-    On a lake that lacks the tables with the most records and texts, what the vault holds, and all that is made of them.
-    """
-    other = left_to_do(finished[0], tmp_path / "project", "build", "publish")
+        def lose() -> None:
+            assert all(machines.executors()), "both workers work"
+            machines.kill(0)
+
+        run_with_a_loss(other, machines.settings(), {}, lose)
+    half_was_made(finished, other)
+
+
+@pytest.mark.long
+def test_yarn_that_loses_a_container_gives_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
+    """Two node managers, in whose containers executors get Potable from the driver; one is killed in mid-run."""
+    other = half_made(finished, tmp_path)
+    with yarn(tmp_path / "cluster") as machines:
+
+        def lose() -> None:
+            executors = machines.executors()
+            assert len(executors) == 2
+            executors[0].kill()
+
+        run_with_a_loss(other, machines.settings(), machines.variables, lose)
+    half_was_made(finished, other)
+
+
+def half_made(finished: Finished, folder: Path) -> Bench:
+    """A lake that lacks the tables with the most records and texts, what the vault holds, and all that is made of them."""
+    other = left_to_do(finished[0], folder / "project", "build", "publish")
     unresolved(other, other.root / "vault")
     for table in ("payroll.payslips", "reviews.ratings"):
         for zone in ("restricted/validated", "restricted/quarantine", "open/protected"):
             shutil.rmtree(other.root / "lake" / zone / table, ignore_errors=True)
-    (tmp_path / "cluster").mkdir()
-    with cluster(tmp_path / "cluster") as machines:
-        other.edit("potable.yaml", "threads: 1", f"engine: spark\nspark: {machines.settings()}")
-        environment = {**os.environ, **other.company.variables}
-        command = [sys.executable, "-m", "potable", "-C", str(other.root), "run"]
-        run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        try:
-            until_made(other, "validated/payroll.payslips", run)
-            assert all(machines.executors()), "both workers work"
-            machines.kill(0)
-            _, told = run.communicate(timeout=600)
-        finally:
-            run.kill()
-        assert run.returncode == 0, told.decode()[-3000:]
+    (folder / "cluster").mkdir()
+    return other
+
+
+def run_with_a_loss(bench: Bench, spark: str, variables: Mapping[str, str], lose: Callable[[], None]) -> None:
+    """A run on Spark as `spark` says; something is lost when its first step is made."""
+    bench.edit("potable.yaml", "threads: 1", f"engine: spark\nspark: {spark}")
+    environment = {**os.environ, **bench.company.variables, **variables}
+    command = [sys.executable, "-m", "potable", "-C", str(bench.root), "run"]
+    run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        until_made(bench, "validated/payroll.payslips", run)
+        lose()
+        _, told = run.communicate(timeout=900)
+    finally:
+        run.kill()
+    assert run.returncode == 0, told.decode()[-3000:]
+
+
+def half_was_made(finished: Finished, other: Bench) -> None:
+    """Exactly what was lacking was made, and the dataset has the same bytes."""
     record = latest(other)
     assert {step.step for step in record.steps if step.state == "done" and step.verb != "ingest"} == {
         *(f"{verb} {table}" for verb in ("validate", "protect") for table in ("payroll.payslips", "reviews.ratings")),
