@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from kubernetes.client import models as k8s
 
-from potable.airflow import BashRun, KubernetesRun
+from potable.airflow import BashRun, KubernetesRun, VirtualenvRun
 from potable.airflow.runs import asked_for
 
 CODES = (0, 1, 2, 3, 4, 70, 99, 130, 137)
@@ -72,6 +72,7 @@ found = {
         "backfill in Kolkata": options(run_type="backfill", zone="Asia/Kolkata"),
         "a command": options(as_of="2024-02-29; rm -rf /"),
     },
+    "sees Airflow": VirtualenvRun(task_id="x", verb="build", project="/x", requirements=["y"]).system_site_packages,
     "foreign": sorted({"duckdb", "ibis", "pyarrow", "obstore"} & {name.split(".")[0] for name in sys.modules}),
 }
 sys.stdout.write(json.dumps(found))

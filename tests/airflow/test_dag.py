@@ -6,11 +6,16 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.airflow.conftest import ROOT, generate
+
+from potable.cli.app import main
+from potable.datasets.version import current
+from potable.project import load
 
 pytestmark = pytest.mark.airflow
 EXAMPLE = ROOT / "examples" / "attrition"
@@ -100,6 +105,35 @@ def test_params_become_options_and_only_dates_get_through(judged: dict[str, Any]
         "backfill in Kolkata": ["--as-of=2024-03-31"],
         "a command": "ValueError",
     }
+
+
+def test_a_virtual_environment_has_nothing_of_airflows(judged: dict[str, Any]) -> None:
+    assert judged["sees Airflow"] is False
+
+
+@pytest.mark.long
+def test_tasks_in_virtual_environments_publish_a_version(airflow_python: Path, tmp_path: Path) -> None:
+    """Each makes its own, of this code and what it asks for, from the registry."""
+    wheels = [str(tmp_path / "wheels"), str(ROOT)]
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", *wheels]
+    subprocess.run(pip, check=True, timeout=300)
+    (wheel,) = (tmp_path / "wheels").glob("potable-*.whl")
+    root = tmp_path / "churn"
+    assert main(["init", "--example", "churn", str(root)]) == 0
+    settings = f"operator: virtualenv, requirements: ['potable[json] @ {wheel.as_uri()}'], project: {root}"
+    with (root / "potable.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"airflow: {{{settings}}}\n")
+    generate(root, tmp_path / "dags" / "churn.py")
+    home = {"AIRFLOW_HOME": str(tmp_path / "home"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    home |= {"AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags")}
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | home
+    for call in (["db", "migrate"], ["dags", "test", "churn"]):
+        command = [str(airflow_python.parent / "airflow"), *call]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=1800)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    project = load(root, offline=True)
+    found = current(project.lake().versions("customer_churn"))
+    assert found and found.number == 1
 
 
 def test_nothing_of_the_product_is_imported_with_the_operators(judged: dict[str, Any]) -> None:

@@ -19,12 +19,13 @@ def potable(*call: str) -> tuple[int, str]:
 
 
 class VirtualenvRun(PythonVirtualenvOperator):
-    """One `potable run --only VERB` in a virtual environment with `requirements`."""
+    """One `potable run --only VERB` in a virtual environment with `requirements`, and nothing of Airflow's."""
 
     def __init__(self, *, verb: str, project: str, select: str = "", environment: str = "", **settings: Any) -> None:
         self.select = select
         self.call = arguments(verb, project, select, environment)
-        super().__init__(python_callable=potable, op_args=self.call, expect_airflow=False, **settings)
+        apart = {"expect_airflow": False, "system_site_packages": False, **settings}
+        super().__init__(python_callable=potable, op_args=self.call, **apart)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run it; its last line tells the outcome."""
