@@ -13,7 +13,7 @@ from potable.declarations import Document
 from potable.deployment import SPARK_STORES, STORES, Platform
 from potable.errors import ProjectError, did_you_mean
 from potable.features.declaration import FeatureSet
-from potable.features.plan import FeaturePlan
+from potable.features.plan import AS_OF, FeaturePlan
 from potable.privacy import flow
 from potable.privacy.policy import Policy
 from potable.tables import Table
@@ -155,6 +155,22 @@ def bias_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> 
             place, hint = document.place("bias", "favourable"), did_you_mean(bias.favourable, words)
             errors.append(ProjectError(problem, "P040", place=place, allowed=", ".join(words), hint=hint))
     return errors
+
+
+def anonymity_errors(policy: Policy, plan: FeaturePlan, document: Document) -> list[ProjectError]:
+    """Quasi-identifiers that the dataset does not have: nobody would be hidden by them."""
+    columns = [AS_OF, *(item.name for item in plan.features)]
+    return [
+        ProjectError(
+            f"`anonymity` names `{name}`, which is no feature of `{plan.dataset}`",
+            "P040",
+            place=document.place("anonymity", "columns", index),
+            allowed=", ".join(columns),
+            hint=did_you_mean(name, columns) or "was the feature renamed or taken out?",
+        )
+        for index, name in enumerate(policy.anonymity.columns if policy.anonymity else ())
+        if name not in columns
+    ]
 
 
 def roster_errors(features: FeatureSet, tables: Mapping[str, Table], document: Document) -> list[ProjectError]:

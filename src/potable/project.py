@@ -19,6 +19,7 @@ from potable.agreement import (
     AS_FAR,
     Agreement,
     Later,
+    anonymity_errors,
     bias_errors,
     kept_columns,
     not_written,
@@ -246,6 +247,7 @@ def _with_plan(reader: _Reader, declared: Agreement, tables: Mapping[str, Table]
     if plan is None:
         return declared
     proof = reader.keep(lambda: proof_of(plan, tables, policy, document)) if policy else None
+    reader.errors += anonymity_errors(policy, plan, reader.documents["privacy"]) if policy else []
     reader.errors += bias_errors(features, plan, document)
     reader.errors += wrong_feature_tests(features.tests, plan, document, wrong_cells)
     return replace(declared, plan=plan, proof=proof)
