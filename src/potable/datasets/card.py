@@ -68,7 +68,7 @@ class CardFacts:
     columns: Sequence[CardColumn]
     """In file order."""
     as_of: str
-    """The as-of rule, as a sentence or as declared."""
+    """The as-of rule, in words."""
     label: str
     label_definition: str
     balance: Mapping[str, int]
@@ -138,7 +138,7 @@ def _what(facts: CardFacts) -> str:
 
 def _rows(facts: CardFacts) -> str:
     lines = [
-        f"One row per {_text(facts.subject)}, at one as-of date: {_code(facts.as_of)}.",
+        f"One row per {_text(facts.subject)}, at one as-of date: {_text(facts.as_of)}.",
         "A feature uses a fact only if it happened and became known before that date.",
     ]
     if facts.embargo:

@@ -14,7 +14,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from potable.datasets.anonymity import Anonymity, measure, suppress
+from potable.datasets.anonymity import Anonymity, empty_rows, measure, suppress
 from potable.datasets.bias import Disparity, Groups, rates, require_fair
 from potable.datasets.card import CardFacts, card
 from potable.datasets.files import Written, chunks, write_both
@@ -113,7 +113,7 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
         rows=count,
         scan=scan,
         anonymity=anonymity,
-        suppressed=measure(before, spec.quasi, k=spec.k, engine=engine).rows_below if spec.quasi else 0,
+        suppressed=empty_rows(rows, spec.quasi, engine) - empty_rows(before, spec.quasi, engine) if spec.quasi else 0,
         balance=_balance(rows, spec, engine),
         distributions=tuple(distributions),
         disparities=tuple(disparities),
