@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+_MOST_VALUES = 12
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGER = ((10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))
 
@@ -148,10 +149,11 @@ def _rows(facts: CardFacts) -> str:
 
 def _label(facts: CardFacts) -> str:
     total = sum(facts.balance.values())
-    rows = [
-        [_text(value), f"{count:,}", f"{100 * count / total:.1f}%" if total else "–"]
-        for value, count in sorted(facts.balance.items(), key=lambda pair: (-pair[1], pair[0]))
-    ]
+    most = sorted(facts.balance.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = [(_text(value), count) for value, count in most[:_MOST_VALUES]]
+    if rest := most[_MOST_VALUES:]:
+        shown.append((_plural(len(rest), "more value"), sum(count for _, count in rest)))
+    rows = [[value, f"{count:,}", f"{100 * count / total:.1f}%" if total else "–"] for value, count in shown]
     intro = f"{_code(facts.label)}: {_code(facts.label_definition)}."
     return intro + "\n\n" + (_table(["Value", "Rows", "Share"], rows) if rows else "No row carries a label.")
 
