@@ -209,6 +209,14 @@ def test_a_dataset_below_k_is_refused(published: Bench) -> None:
     assert published.version.number == 1
 
 
+def test_identifiers_of_a_column_declared_harmless_do_not_stay_in_the_open_root(published: Bench) -> None:
+    lake = published.project().lake().open
+    before = set(lake.list("protected/hrms.people"))
+    published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: none")
+    assert "`hrms.people` keeps identifiers in `phone`" in refused(published, "G001", 4)
+    assert before and set(lake.list("protected/hrms.people")) == before
+
+
 def test_a_full_disk(finished: Finished, tmp_path: Path) -> None:
     """A file system of a few megabytes for the lake; root may mount one, others get a file size limit."""
     import resource
