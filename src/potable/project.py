@@ -39,7 +39,7 @@ from potable.features.check import check as check_features
 from potable.features.declaration import FeatureSet
 from potable.features.plan import FeaturePlan
 from potable.privacy import flow
-from potable.privacy.operators import OPERATORS
+from potable.privacy.operators import OPERATORS, PROTECTING
 from potable.privacy.policy import Policy
 from potable.privacy.policy import check as check_policy
 from potable.sources.base import Source
@@ -229,7 +229,9 @@ def _checked(
         reader.errors += [*wrong, *wrong_tests(short, table, parsed, documents[source])]
     reader.errors += not_yet(platform, tables, documents)
     policy, written = declared.policy, documents.get("privacy")
-    reader.keep(lambda: check_policy(tables, policy, documents=documents, policy_document=written, operators=OPERATORS))
+    reader.keep(
+        lambda: check_policy(tables, policy, documents=documents, policy_document=written, operators=PROTECTING)
+    )
     agreed = _with_plan(reader, declared, tables)
     raise_all(reader.errors)
     return Project(root, platform, sources, agreed, checks, documents, suites)
