@@ -69,6 +69,7 @@ def test_descriptions_come_along(tmp_path: Path) -> None:
         ("avg(nn)", "P031", "`nn` is not known", ""),
         ("avg(mony)", "P031", "`mony` is not known", "`money`"),
         ("agv(n)", "P031", "no function `agv`", "`avg`"),
+        ("AVG(n)", "P031", "no function `AVG`", "`avg`"),
         ("avg(n) | bnad([1])", "P031", "no operator `bnad`", "`band`"),
         ("avg(n) | band([1], lables=['a'])", "P032", "no argument `lables`", "`labels`"),
         ("avg(n) | band([2, 1])", "P032", "must rise", ""),
