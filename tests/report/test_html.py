@@ -55,6 +55,13 @@ def test_every_tag_is_closed_where_it_was_opened(record):
     assert (balance.wrong, balance.open) == ([], [])
 
 
+def test_of_a_label_of_many_values_the_most_frequent_are_told():
+    record = records.attrition()
+    balance = {f"{hours}.5": 40 - hours for hours in range(30)}
+    page = render(replace(record, dataset=replace(record.dataset, balance=balance)))
+    assert ">11.5</th>" in page and ">18 more values</th>" in page and ">12.5</th>" not in page
+
+
 def test_nothing_is_requested_from_anywhere(record):
     page = render(record)
     tree = lxml_html.fromstring(page)

@@ -318,6 +318,14 @@ def ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
+def shortly(counts: Mapping[str, int], most: int = 12) -> list[tuple[str, int]]:
+    """Largest first; beyond the `most` largest only how many there are, and their sum."""
+    parts = ranked(counts)
+    rest = parts[most:]
+    more = [(f"{len(rest)} more value{'s' if rest[1:] else ''}", sum(count for _, count in rest))] if rest else []
+    return parts[:most] + more
+
+
 def words(key: str) -> str:
     """A key of the record as words."""
     return key.replace("_", " ").strip(" :")
