@@ -150,7 +150,9 @@ def _require_k(rows: ir.Table, spec: Spec, engine: Engine) -> Anonymity | None:
             f"`{spec.name}` is only {found.k}-anonymous over {', '.join(spec.quasi)}",
             "G002",
             given=f"{found.rows_below:,} rows in classes smaller than {spec.k}",
-            hint="use coarser bands, name fewer columns, or set `below: suppress` in privacy.yaml",
+            hint="the dataset has fewer rows than `k`, even with these columns empty in all of them"
+            if spec.suppress
+            else "use coarser bands, name fewer columns, or set `below: suppress` in privacy.yaml",
             state="nothing was published; the last version stays current",
             next="potable plan",
         )

@@ -170,7 +170,13 @@ def anonymity(record: RunRecord) -> str:
         return "No k-anonymity is required." if privacy.cells_scanned else ""
     if not privacy.k:
         return f"k = {privacy.k_required} is required; it was not measured."
-    return f"k = {human_count(privacy.k)}, required {privacy.k_required}."
+    measured = f"k = {human_count(privacy.k)}, required {privacy.k_required}"
+    rows = record.dataset.rows if record.dataset else 0
+    if 2 * privacy.suppressed <= rows:
+        return f"{measured}."
+    # what is left of these columns is hardly a feature
+    columns, emptied = ", ".join(privacy.k_columns), human_count(privacy.suppressed)
+    return f"{measured}, by emptying {columns} in {emptied} of {plural(rows, 'row')}."
 
 
 def proof(record: RunRecord) -> str:
