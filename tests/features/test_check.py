@@ -79,6 +79,8 @@ def test_descriptions_come_along(tmp_path: Path) -> None:
         ("avg(n) where word = 'Hihg'", "P032", "not one of the column's levels", "`High`"),
         ("avg(n) where due > 'yesterday'", "P032", "not a date", ""),
         ("avg(n) where n = 'x'", "P032", "cannot be compared", ""),
+        ("latest(word) | generalise({Hihg='good'})", "P032", "`Hihg` is not one of the column's levels", "`High`"),
+        ("latest(word) | words(Hihg='good')", "P032", "`Hihg` is not one of the column's levels", "`High`"),
         ("avg(n) last 3 first 3", "P032", "contradict", ""),
         ("avg(n) in next 12mo", "P032", "only labels look forward", ""),
         ("avg(n) after 1mo", "P032", "`after` says where a label starts", ""),
