@@ -102,6 +102,30 @@ def test_features_alone_are_checked_by_the_tables_and_by_the_policy_once_there_i
     assert "`first_name` is not kept by privacy.yaml" in refused(root)
 
 
+def test_anonymity_is_asked_over_columns_the_dataset_has(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    assert "anonymity: {columns: [age, country]" in (root / "privacy.yaml").read_text(encoding="utf-8")
+    edit(root / "privacy.yaml", "columns: [age, country]", "columns: [as_of, agee, churn]")
+    text = refused(root)
+    assert text.count("error[P040] privacy.yaml:") == 2 and "hint:    did you mean `age`?" in text
+    assert "`anonymity` names `churn`, which is no feature of `customer_churn`" in text
+
+
+def test_an_operator_that_protects_nothing_takes_no_category_off(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    text = (root / "privacy.yaml").read_text(encoding="utf-8")
+    (root / "privacy.yaml").write_text(text.replace("publish: allow", "publish: [words]", 1), encoding="utf-8")
+    said = refused(root)
+    assert "`words` is not an operator that protects" in said
+    assert "allowed: band, clip, generalise, round, year\n" in said
+
+
+def test_one_column_twice_is_no_combination(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "privacy.yaml", "columns: [age, country]", "columns: [age, age]")
+    assert "error[P005] privacy.yaml:" in refused(root) and "`age` is named twice" in refused(root)
+
+
 def test_a_file_that_is_there_and_wrong_is_wrong_whoever_else_has_written(tmp_path: Path) -> None:
     root = written(tmp_path / "p", "features.yaml")
     edit(root / "features.yaml", "subject:", "subjct:")

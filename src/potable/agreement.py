@@ -6,6 +6,7 @@ their files one after the other: `Agreement` holds what infosec's and data scien
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from potable.declarations import Document
 from potable.deployment import SPARK_STORES, STORES, Platform
 from potable.errors import ProjectError, did_you_mean
 from potable.features.declaration import FeatureSet
-from potable.features.plan import FeaturePlan
+from potable.features.plan import AS_OF, Feature, FeaturePlan
 from potable.privacy import flow
 from potable.privacy.policy import Policy
 from potable.tables import Table
@@ -146,15 +147,40 @@ def bias_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> 
         for index, name in enumerate(bias.groups)
         if name not in groups
     ]
-    steps = label.recipe.steps
-    # a truth value has two words; what else a label may hold, only the data tell
+    if allowed := _lacking(label, bias.favourable):
+        problem = f"`{bias.favourable}` is no value of the label `{label.name}`"
+        place, hint = document.place("bias", "favourable"), did_you_mean(bias.favourable, allowed.split(", "))
+        hint = hint or ("of several labels the last one is compared" if plan.labels[1:] else "")
+        errors.append(ProjectError(problem, "P040", place=place, allowed=allowed, hint=hint))
+    return errors
+
+
+def _lacking(label: Feature, value: str) -> str:
+    """What the label holds instead of `value`; nothing where it may hold it, or where only the data tell."""
+    steps, kind = label.recipe.steps, label.type.kind
+    if kind in ("integer", "float"):
+        return "" if re.fullmatch(r"-?\d+(\.\d+)?", value) else "a number"
     if label.recipe.raw.kind == "boolean" and [step.operator for step in steps] == ["words"]:
         words = sorted(map(str, steps[0].arguments.values()))
-        if bias.favourable not in words:
-            problem = f"`{bias.favourable}` is no value of the label `{label.name}`"
-            place, hint = document.place("bias", "favourable"), did_you_mean(bias.favourable, words)
-            errors.append(ProjectError(problem, "P040", place=place, allowed=", ".join(words), hint=hint))
-    return errors
+    else:
+        words = ["false", "true"] if kind == "boolean" else [value]
+    return "" if value in words else ", ".join(words)
+
+
+def anonymity_errors(policy: Policy, plan: FeaturePlan, document: Document) -> list[ProjectError]:
+    """Quasi-identifiers that the dataset does not have: nobody would be hidden by them."""
+    columns = [AS_OF, *(item.name for item in plan.features)]
+    return [
+        ProjectError(
+            f"`anonymity` names `{name}`, which is no feature of `{plan.dataset}`",
+            "P040",
+            place=document.place("anonymity", "columns", index),
+            allowed=", ".join(columns),
+            hint=did_you_mean(name, columns) or "was the feature renamed or taken out?",
+        )
+        for index, name in enumerate(policy.anonymity.columns if policy.anonymity else ())
+        if name not in columns
+    ]
 
 
 def roster_errors(features: FeatureSet, tables: Mapping[str, Table], document: Document) -> list[ProjectError]:

@@ -58,7 +58,7 @@ CODES: dict[str, str] = {
     "E007": "A setting of the machine or the project cannot be used.",
     "E008": "An earlier step has not run yet.",
     "E009": "A stream no longer has messages that were not read yet.",
-    "G001": "A known identifier was found in the finished dataset.",
+    "G001": "A known identifier was found in the finished dataset, or in a column that would be kept as it is.",
     "G002": "The dataset is below its required k-anonymity.",
     "G003": "A feature changed when the future was destroyed.",
     "G004": "Free text could not be redacted safely.",
@@ -200,8 +200,9 @@ class PrivacyRefusal(PotableError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A suggestion such as "did you mean `gross`?", or an empty string."""
-    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else ""
+    names = {name.casefold(): name for name in sorted(known, reverse=True)}
+    close = difflib.get_close_matches(word.casefold(), sorted(names), n=1, cutoff=0.6)
+    return f"did you mean `{names[close[0]]}`?" if close else ""
 
 
 def raise_all(errors: Sequence[PotableError]) -> None:

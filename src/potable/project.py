@@ -19,6 +19,7 @@ from potable.agreement import (
     AS_FAR,
     Agreement,
     Later,
+    anonymity_errors,
     bias_errors,
     kept_columns,
     not_written,
@@ -38,7 +39,7 @@ from potable.features.check import check as check_features
 from potable.features.declaration import FeatureSet
 from potable.features.plan import FeaturePlan
 from potable.privacy import flow
-from potable.privacy.operators import OPERATORS
+from potable.privacy.operators import OPERATORS, PROTECTING
 from potable.privacy.policy import Policy
 from potable.privacy.policy import check as check_policy
 from potable.sources.base import Source
@@ -228,7 +229,9 @@ def _checked(
         reader.errors += [*wrong, *wrong_tests(short, table, parsed, documents[source])]
     reader.errors += not_yet(platform, tables, documents)
     policy, written = declared.policy, documents.get("privacy")
-    reader.keep(lambda: check_policy(tables, policy, documents=documents, policy_document=written, operators=OPERATORS))
+    reader.keep(
+        lambda: check_policy(tables, policy, documents=documents, policy_document=written, operators=PROTECTING)
+    )
     agreed = _with_plan(reader, declared, tables)
     raise_all(reader.errors)
     return Project(root, platform, sources, agreed, checks, documents, suites)
@@ -246,6 +249,7 @@ def _with_plan(reader: _Reader, declared: Agreement, tables: Mapping[str, Table]
     if plan is None:
         return declared
     proof = reader.keep(lambda: proof_of(plan, tables, policy, document)) if policy else None
+    reader.errors += anonymity_errors(policy, plan, reader.documents["privacy"]) if policy else []
     reader.errors += bias_errors(features, plan, document)
     reader.errors += wrong_feature_tests(features.tests, plan, document, wrong_cells)
     return replace(declared, plan=plan, proof=proof)

@@ -110,6 +110,18 @@ def test_a_favourable_value_is_one_of_the_label(tmp_path: Path) -> None:
     assert (wrong.value.code, wrong.value.hint) == ("P040", "did you mean `Stayed`?")
 
 
+@pytest.mark.parametrize(("label", "allowed"), [("count()", "a number"), ("any()", "false, true")])
+def test_a_favourable_value_is_one_of_the_last_label(tmp_path: Path, label: str, allowed: str) -> None:
+    shutil.copytree(EXAMPLE, tmp_path / "p")
+    file = tmp_path / "p" / "features.yaml"
+    text = file.read_text(encoding="utf-8")
+    second = f"  exits: {label} in next 6mo from hrms.exits\nembargo: 30d"
+    file.write_text(text.replace("embargo: 30d", second, 1), encoding="utf-8")
+    with pytest.raises(ProjectError, match="`Stayed` is no value of the label `exits`") as wrong:
+        load(tmp_path / "p", variables=VARIABLES)
+    assert (wrong.value.allowed, wrong.value.hint) == (allowed, "of several labels the last one is compared")
+
+
 def test_other_groups_publish_anew_and_build_nothing_again(tmp_path: Path) -> None:
     def steps(project: Project) -> dict[str, str]:
         return {step.label: step.fingerprint for step in later_steps(project, dict.fromkeys(project.sources, ()), "k")}

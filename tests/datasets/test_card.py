@@ -70,6 +70,12 @@ def test_it_says_what_a_stranger_needs():
         assert part in text
 
 
+def test_of_a_label_of_many_values_the_most_frequent_are_told_and_how_many_more_there_are():
+    balance = {f"{hours}.5": 40 - hours for hours in range(30)}
+    text = card(replace(FACTS, balance=balance))
+    assert "| 11.5 | 29 | 3.8% |\n| 18 more values | 351 | 45.9% |\n\n" in text and "| 12.5 |" not in text
+
+
 def test_it_admits_what_is_missing():
     bare = replace(FACTS, personal=replace(FACTS.personal, k_required=0, findings=2), balance={}, lineage={}, files={})
     text = card(bare)

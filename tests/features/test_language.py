@@ -81,6 +81,8 @@ def test_operator_arguments_may_be_lists_and_maps() -> None:
         ("avg(n) by word", 7, "`by` is not part"),
         ("avg(n) else n", 12, "only a literal"),
         ("avg(n) where word = ", 20, "ends too early"),
+        ("avg(n) in 12m", 10, "`12m` is neither a number nor a span"),
+        ("count() where a = 1 AND b = 2", 20, "unexpected `AND`: the language is written in small letters"),
         ("avg(n) #", 7, "does not belong here"),
         ("avg(n) nonsense", 7, "unexpected `nonsense`"),
         ("avg(n) | round(1", 16, "ends too early"),

@@ -1,7 +1,7 @@
 from potable.features.aggregates import AGGREGATES
 from potable.features.expressions import FUNCTIONS
 from potable.features.language import parse
-from potable.features.reference import CLAUSES, reference
+from potable.features.reference import CLAUSES, EXPRESSIONS, reference
 from potable.privacy.operators import OPERATORS
 
 
@@ -11,6 +11,10 @@ def test_everything_of_the_language_is_in_the_reference() -> None:
         assert f"| `{name}`" in text
     for name in FUNCTIONS:
         assert f"| `{name}(" in text
+    written = " ".join(EXPRESSIONS).split()
+    for sign in ["+", "-", "*", "/", "=", "!=", "<", "<=", ">", ">=", "and", "or", "not", "in", "is"]:
+        assert sign in written
+    assert all(f"| `` {form} `` |" in text for form in EXPRESSIONS)
 
 
 def test_the_examples_of_the_reference_parse() -> None:

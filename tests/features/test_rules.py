@@ -117,6 +117,18 @@ def test_windows_are_half_open_and_step_by_calendar_months(world: World) -> None
     assert [row[name] for name in features] == [6, 6, 15, 4, 4, 25, 9]
 
 
+@pytest.mark.parametrize("months_first", [True, False])
+def test_thirty_days_beside_a_month_stay_thirty_days(world: World, months_first: bool) -> None:
+    facts = [fact("ann", day, n=n) for day, n in (("2024-02-29", 1), ("2024-04-30", 2), ("2023-06-01", 4))]
+    # the cut is 31 May: 90 days before it is 2 March, 30 days 1 May, 360 days 6 June
+    wanted = {"in 3mo": 3, "in 90d": 2, "in 1mo": 2, "in 30d": 0, "in 1y": 7, "in 360d": 3, "before 90d": 5}
+    texts = list(wanted) if months_first else [*wanted][::-1]
+    features = {f"f{number}": f"sum(n) {text}" for number, text in enumerate(texts)}
+    row = one_row(world, features, facts, embargo="30d")
+    found = {text: row[name] or 0 for name, text in zip(features, texts, strict=True)}
+    assert found == wanted
+
+
 @story(
     {
         "filtered": "sum(n) where word = 'Low' last 2",

@@ -99,4 +99,4 @@ def test_spans_are_intervals_on_spark_too() -> None:
     rows = ibis.table({"t": "timestamp(6)"}, name="t")
     from potable.features.windows import Offset
 
-    assert "INTERVAL '12' MONTH" in spark(rows.select(x=moment(rows.t, Offset(-12, -3))))
+    assert "INTERVAL '-12' MONTH" in spark(rows.select(x=moment(rows.t, Offset(-12, -3))))

@@ -13,7 +13,7 @@ from lxml import html as lxml_html
 from tests.report import records
 
 from potable.contracts.findings import Result
-from potable.report import checks
+from potable.report import checks, view
 from potable.report.html import render
 from potable.runs.record import RunRecord, TableRecord
 
@@ -53,6 +53,21 @@ def test_every_tag_is_closed_where_it_was_opened(record):
     balance = Balance()
     balance.feed(render(record))
     assert (balance.wrong, balance.open) == ([], [])
+
+
+def test_a_dataset_emptied_to_reach_k_says_so_beside_k():
+    record = records.attrition()
+    emptied = replace(record, privacy=replace(record.privacy, k=1_912, suppressed=1_912))
+    told = "k = 1,912, required 5, by emptying age, gender, education, job_level in 1,912 of 1,912 rows."
+    assert view.anonymity(emptied) == told
+    assert view.anonymity(record) == "k = 6, required 5."
+
+
+def test_of_a_label_of_many_values_the_most_frequent_are_told():
+    record = records.attrition()
+    balance = {f"{hours}.5": 40 - hours for hours in range(30)}
+    page = render(replace(record, dataset=replace(record.dataset, balance=balance)))
+    assert ">11.5</th>" in page and ">18 more values</th>" in page and ">12.5</th>" not in page
 
 
 def test_nothing_is_requested_from_anywhere(record):

@@ -159,7 +159,7 @@ def test_a_feature_that_contradicts_itself(published: Bench) -> None:
 
 def test_a_feature_of_a_table_without_history(published: Bench) -> None:
     published.edit("features.yaml", "    gender: value(gender)", "    gender: latest(gender)")
-    refused(published, "P032", 2)
+    assert refused(published, "P032", 2).count("error[") == 1
 
 
 def test_a_category_that_may_not_be_published(published: Bench) -> None:
@@ -207,6 +207,14 @@ def test_a_dataset_below_k_is_refused(published: Bench) -> None:
     published.edit("privacy.yaml", "below: suppress", "below: refuse")
     refused(published, "G002", 4)
     assert published.version.number == 1
+
+
+def test_identifiers_of_a_column_declared_harmless_do_not_stay_in_the_open_root(published: Bench) -> None:
+    lake = published.project().lake().open
+    before = set(lake.list("protected/hrms.people"))
+    published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: none")
+    assert "`hrms.people` keeps identifiers in `phone`" in refused(published, "G001", 4)
+    assert before and set(lake.list("protected/hrms.people")) == before
 
 
 def test_a_full_disk(finished: Finished, tmp_path: Path) -> None:

@@ -73,6 +73,11 @@ def test_the_words_are_those_of_the_public_tables(finished: Finished) -> None:
         assert set(table[column].to_pylist()) - {None} <= allowed, column
 
 
+def test_the_card_says_in_words_how_rows_got_their_date(finished: Finished) -> None:
+    drawn = "a month end drawn at random between 2008-01-01 and 2024-04-30, with seed 7"
+    assert f"at one as-of date: {drawn}." in finished[0].file("card").decode()
+
+
 def test_there_is_one_row_per_employee(finished: Finished) -> None:
     bench, record = finished
     table = bench.table()

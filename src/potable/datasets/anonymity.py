@@ -4,7 +4,7 @@ Definition by Samarati and Sweeney, "Protecting privacy when disclosing informat
 enforcement through generalization and suppression", 1998. `suppress` is their suppression made local: the
 cells of small classes become null, no row is lost. A class of nulls is a class like any other.
 
-Entry: `measure` and `suppress`.
+Entry: `measure` and `suppress`; `empty_rows` tells what that cost.
 """
 
 from __future__ import annotations
@@ -64,6 +64,14 @@ def suppress(relation: ir.Table, columns: Sequence[str], *, k: int) -> ir.Table:
     joined = relation.left_join(renamed, same)
     emptied = {name: ibis.ifelse(ibis._[_HIDDEN], ibis.null(relation[name].type()), ibis._[name]) for name in columns}
     return joined.mutate(**emptied).select(*relation.columns)
+
+
+def empty_rows(relation: ir.Table, columns: Sequence[str], engine: Engine) -> int:
+    """Rows in which all of `columns` are null."""
+    import ibis
+
+    empty = relation.filter(ibis.and_(*(relation[name].isnull() for name in columns)))
+    return int(scalars(engine, empty.agg(n=empty.count()))["n"])
 
 
 def _classes(relation: ir.Table, columns: Sequence[str]) -> ir.Table:

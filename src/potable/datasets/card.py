@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+_MOST_VALUES = 12
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGER = ((10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))
 
@@ -68,7 +69,7 @@ class CardFacts:
     columns: Sequence[CardColumn]
     """In file order."""
     as_of: str
-    """The as-of rule, as a sentence or as declared."""
+    """The as-of rule, in words."""
     label: str
     label_definition: str
     balance: Mapping[str, int]
@@ -138,7 +139,7 @@ def _what(facts: CardFacts) -> str:
 
 def _rows(facts: CardFacts) -> str:
     lines = [
-        f"One row per {_text(facts.subject)}, at one as-of date: {_code(facts.as_of)}.",
+        f"One row per {_text(facts.subject)}, at one as-of date: {_text(facts.as_of)}.",
         "A feature uses a fact only if it happened and became known before that date.",
     ]
     if facts.embargo:
@@ -148,10 +149,11 @@ def _rows(facts: CardFacts) -> str:
 
 def _label(facts: CardFacts) -> str:
     total = sum(facts.balance.values())
-    rows = [
-        [_text(value), f"{count:,}", f"{100 * count / total:.1f}%" if total else "–"]
-        for value, count in sorted(facts.balance.items(), key=lambda pair: (-pair[1], pair[0]))
-    ]
+    most = sorted(facts.balance.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = [(_text(value), count) for value, count in most[:_MOST_VALUES]]
+    if rest := most[_MOST_VALUES:]:
+        shown.append((_plural(len(rest), "more value"), sum(count for _, count in rest)))
+    rows = [[value, f"{count:,}", f"{100 * count / total:.1f}%" if total else "–"] for value, count in shown]
     intro = f"{_code(facts.label)}: {_code(facts.label_definition)}."
     return intro + "\n\n" + (_table(["Value", "Rows", "Share"], rows) if rows else "No row carries a label.")
 

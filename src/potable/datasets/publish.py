@@ -14,7 +14,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from potable.datasets.anonymity import Anonymity, measure, suppress
+from potable.datasets.anonymity import Anonymity, empty_rows, measure, suppress
 from potable.datasets.bias import Disparity, Groups, rates, require_fair
 from potable.datasets.card import CardFacts, card
 from potable.datasets.files import Written, chunks, write_both
@@ -113,7 +113,7 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
         rows=count,
         scan=scan,
         anonymity=anonymity,
-        suppressed=measure(before, spec.quasi, k=spec.k, engine=engine).rows_below if spec.quasi else 0,
+        suppressed=empty_rows(rows, spec.quasi, engine) - empty_rows(before, spec.quasi, engine) if spec.quasi else 0,
         balance=_balance(rows, spec, engine),
         distributions=tuple(distributions),
         disparities=tuple(disparities),
@@ -150,7 +150,9 @@ def _require_k(rows: ir.Table, spec: Spec, engine: Engine) -> Anonymity | None:
             f"`{spec.name}` is only {found.k}-anonymous over {', '.join(spec.quasi)}",
             "G002",
             given=f"{found.rows_below:,} rows in classes smaller than {spec.k}",
-            hint="use coarser bands, name fewer columns, or set `below: suppress` in privacy.yaml",
+            hint="the dataset has fewer rows than `k`, even with these columns empty in all of them"
+            if spec.suppress
+            else "use coarser bands, name fewer columns, or set `below: suppress` in privacy.yaml",
             state="nothing was published; the last version stays current",
             next="potable plan",
         )

@@ -38,6 +38,12 @@ class AsOf(Declaration):
             raise ValueError("no month end lies in `between`")
         return self
 
+    def __str__(self) -> str:
+        if self.between is None:
+            return str(self.at)
+        first, last = self.between
+        return f"a month end drawn at random between {first} and {last}, with seed {self.seed}"
+
     def dates(self) -> tuple[date, ...]:
         """All candidate as-of dates, ascending."""
         if self.at:

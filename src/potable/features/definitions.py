@@ -22,7 +22,7 @@ from potable.features.expressions import (
 )
 from potable.features.plan import BUILT_IN, DERIVED, Feature, OutputOperator, Recipe, Step
 from potable.features.scopes import identity, lost_identity, time_reads
-from potable.features.tree import Expression, OperatorCall, Parsed
+from potable.features.tree import Expression, Name, OperatorCall, Parsed
 from potable.features.windows import Offset, Window
 from potable.tables import Table
 
@@ -64,7 +64,7 @@ def table_feature(draft: Draft, name: str, table: Table, *, label: bool) -> Feat
     _check_else(draft, raw)
     steps, final = _operators(draft, raw)
     ordered = spec.at or parsed.last or parsed.first
-    _check_kept(draft, table, ordered=bool(ordered))
+    _check_kept(draft, table, ordered=bool(ordered) and table.time is not None)
     columns = (names_in(argument) | names_in(where)) - set(BUILT_IN)
     if ordered and table.order:
         columns.add(table.order)
@@ -229,7 +229,8 @@ def _check_else(draft: Draft, raw: Type) -> None:
 
 
 def _operators(draft: Draft, raw: Type) -> tuple[tuple[Step, ...], Type]:
-    steps, current = [], raw
+    steps: list[Step] = []
+    current = raw
     for call in draft.parsed.operators:
         operator = draft.operators.get(call.name)
         if operator is None:
@@ -244,10 +245,22 @@ def _operators(draft: Draft, raw: Type) -> tuple[tuple[Step, ...], Type]:
             draft.scope.fail(call.at, f"`{call.name}` cannot take {current.kind}", allowed=allowed)
         elif problem := operator.problem(arguments, current.kind):
             draft.scope.fail(call.at, f"`{call.name}`: {problem}", hint=f"such as `{operator.example}`")
+        elif not steps:
+            _check_words(draft, call, arguments.get("map", arguments if "*" in operator.arguments else {}))
         steps.append(Step(call.name, arguments))
         gives: Kind = current.kind if operator.gives == "same" else operator.gives  # type: ignore[assignment]
         current = UNKNOWN if current == UNKNOWN else Type(gives)
     return tuple(steps), current
+
+
+def _check_words(draft: Draft, call: OperatorCall, named: object) -> None:
+    """Words that an operator gives others for must be among the column's declared levels."""
+    column = draft.parsed.argument
+    levels = draft.scope.levels.get(column.name, ()) if isinstance(column, Name) else ()
+    for word in named if levels and isinstance(named, Mapping) else ():
+        if word not in levels:
+            problem = f"`{call.name}`: `{word}` is not one of the column's levels"
+            draft.scope.fail(call.at, problem, hint=did_you_mean(word, levels), allowed=", ".join(levels))
 
 
 def _bound(call: OperatorCall, operator: OutputOperator, scope: Scope) -> Mapping[str, object]:

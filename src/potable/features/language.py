@@ -78,6 +78,7 @@ _TOKEN = re.compile(
 _COMPARISONS = {"=": "=", "==": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _WORDS = {"true": True, "false": False, "null": None}
 _CLAUSES = ("last", "first", "in", "before", "after", "where", "else", "from", "by")
+_SMALL = ("and", "or", "not", "is", *_WORDS, *_CLAUSES)
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -85,6 +86,8 @@ def _tokens(text: str) -> list[_Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if not match:
+            if span := re.match(r"\d+[^\W\d]+", text[at:]):
+                raise FeatureSyntaxError(f"`{span.group()}` is neither a number nor a span", at, "`30d 2w 12mo 4q 5y`")
             raise FeatureSyntaxError(f"`{text[at]}` does not belong here", at)
         if match.lastgroup != "space":
             tokens.append(_Token(str(match.lastgroup), match.group(), at))
@@ -123,6 +126,8 @@ class _Parser:
 
     def _fail(self, *, allowed: str = "") -> _Token:
         found = f"unexpected `{self._token.text}`" if self._token.text else "the text ends too early"
+        if (small := self._token.text.lower()) != self._token.text and small in _SMALL:
+            found, allowed = f"{found}: the language is written in small letters", f"`{small}`"
         raise FeatureSyntaxError(found, self._token.at, allowed)
 
     def end(self) -> None:

@@ -12,7 +12,7 @@ from potable.features.expressions import FUNCTIONS, Function
 from potable.features.plan import BUILT_IN, OutputOperator
 
 RULES: Mapping[str, str] = {
-    "visibility": "`time < as_of - embargo` and `known < as_of`, both strict",
+    "visibility": "`time < as_of - embargo` (the cut) and `known < as_of`, both strict",
     "window": "half-open `[cut - DUR, cut)`; `mo`, `q` and `y` are calendar steps, month ends clamp; `before DUR`"
     " moves the end back",
     "order": "visible, corrections, where, in, last N, aggregate",
@@ -25,8 +25,10 @@ RULES: Mapping[str, str] = {
     "label window": "`[as_of + after, as_of + after + DUR)`; one that runs past the data is unknown: the row is"
     " dropped and counted, never labelled 0",
     "numbers": "sums are exact, with one division at the end, and fractions are rounded to `digits` decimals, halves"
-    " up; exact aggregates read floats to `digits` decimals",
+    " up, before any operator sees them; exact aggregates read floats to `digits` decimals",
     "division": "by zero gives null",
+    "several labels": "all are columns; the last one declared may not be null, and is the one that balance, groups and"
+    " card tell of",
     "current-state tables": "a table without `time` shows today's values: only columns declared `static` are allowed",
     "rows": "one row per eligible subject, checked in every build",
 }
@@ -42,15 +44,25 @@ CLAUSES: Mapping[str, str] = {
     "else literal": "in place of null",
     "from table": "labels: the table",
 }
+EXPRESSIONS: Mapping[str, str] = {
+    "+ - * /": "arithmetic; of whole numbers too, `/` gives a fraction",
+    "= != < <= > >=": "comparison; texts are written `'in quotes'`, dates as texts: `'2020-01-31'`",
+    "and or not": "of truth values; `not` binds tighter than `and`, and that than `or`",
+    "x in ('a', 'b')": "whether it is one of them; also `x not in (…)`",
+    "x is null": "whether there is no value; also `x is not null`",
+    "`odd name`": "a column whose name is no plain word, in backticks",
+}
+"""What calculates with columns and values, in arguments, `where` and `derived`."""
 _EMPTY = {"zero": "0", "false": "false", "null": "null"}
 
 
 def reference(operators: Mapping[str, OutputOperator]) -> str:
-    """Markdown of clauses, aggregates, functions, built-ins, operators and rules."""
+    """Markdown of clauses, aggregates, expressions, functions, built-ins, operators and rules."""
     sections = [
         ("Form", ["`agg(expr) {clause …} {| operator(…)}`; DUR is `30d 2w 12mo 4q 5y`"]),
         ("Clauses", _table(("clause", "meaning"), ((f"`{name}`", text) for name, text in CLAUSES.items()))),
         ("Aggregates", _table(("aggregate", "meaning", "gives", "empty", "example"), _aggregates())),
+        ("Expressions", _table(("written", "meaning"), _expressions())),
         ("Functions", _table(("function", "meaning", "gives"), _functions())),
         ("Built-ins", _table(("name", "gives"), ((f"`{name}`", kind.kind) for name, kind in BUILT_IN.items()))),
         ("Operators", _table(("operator", "meaning", "takes", "gives", "example"), _operators(operators))),
@@ -68,6 +80,11 @@ def _aggregates() -> Iterable[Sequence[str]]:
     for name, spec in AGGREGATES.items():
         gives = spec.result.kind if spec.result else "the kind of its value"
         yield f"`{name}`", spec.meaning, gives, _EMPTY[spec.empty], f"`{spec.example}`"
+
+
+def _expressions() -> Iterable[Sequence[str]]:
+    for form, meaning in EXPRESSIONS.items():
+        yield f"`` {form} ``", meaning
 
 
 def _functions() -> Iterable[Sequence[str]]:

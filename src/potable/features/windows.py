@@ -48,11 +48,13 @@ def moved(day: date, offset: Offset) -> date:
 
 
 def moment(anchor: ir.TimestampValue, offset: Offset) -> ir.TimestampValue:
-    """The timestamp `offset` away from `anchor`."""
+    """The timestamp `offset` away from `anchor`.
+
+    Months are always added and days always taken away: DuckDB holds 90 days and 3 months for equal, and two
+    expressions that differ in nothing else for one.
+    """
     import ibis
 
-    for unit, count in (("months", offset.months), ("days", offset.days)):
-        step = ibis.interval(**{unit: abs(count)})
-        if count:
-            anchor = anchor + step if count > 0 else anchor - step
-    return anchor
+    if offset.months:
+        anchor = anchor + ibis.interval(months=offset.months)
+    return anchor - ibis.interval(days=-offset.days) if offset.days else anchor

@@ -233,3 +233,5 @@ OPERATORS: Mapping[str, Operator] = {
     )
 }  # fmt: skip
 """All operators by name."""
+PROTECTING = frozenset(OPERATORS) - {"words"}
+"""Those that can take a category off: what they give says less than what they took."""

@@ -94,6 +94,12 @@ class AnonymityRule(Declaration):
     below: Literal["suppress", "refuse"] = "suppress"
     """What happens to smaller classes: their columns become empty, or nothing is published."""
 
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        if twice := [name for name in self.columns if self.columns.count(name) > 1]:
+            raise ValueError(f"`{twice[0]}` is named twice")
+        return self
+
 
 class Policy(Declaration):
     """What a project does with personal data, and why it may."""
@@ -131,7 +137,7 @@ def check(
         policy: the project's policy; without one every column must have a category all the same.
         documents: the project file of each source, for places in messages.
         policy_document: privacy.yaml, where it is written.
-        operators: names of the operators features can use.
+        operators: names of the operators that protect.
 
     Raises:
         ProjectError: or ProjectErrors: a column without category (P010), a category that is unknown or has no
@@ -158,7 +164,7 @@ def _rule_errors(policy: Policy, document: Document, operators: Collection[str])
         for index, operator in enumerate(named):
             if operator not in operators:
                 yield ProjectError(
-                    f"`{operator}` is not an operator",
+                    f"`{operator}` is not an operator that protects",
                     "P012",
                     place=document.place("rules", category, "publish", index),
                     allowed=", ".join(sorted(operators)),

@@ -53,6 +53,7 @@ def _environment() -> Environment:
         seconds=numbers.human_seconds,
         moment=numbers.human_time,
         ranked=view.ranked,
+        shortly=view.shortly,
         words=view.words,
         breakable=_breakable,
         coded=_coded,

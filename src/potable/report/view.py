@@ -170,7 +170,13 @@ def anonymity(record: RunRecord) -> str:
         return "No k-anonymity is required." if privacy.cells_scanned else ""
     if not privacy.k:
         return f"k = {privacy.k_required} is required; it was not measured."
-    return f"k = {human_count(privacy.k)}, required {privacy.k_required}."
+    measured = f"k = {human_count(privacy.k)}, required {privacy.k_required}"
+    rows = record.dataset.rows if record.dataset else 0
+    if 2 * privacy.suppressed <= rows:
+        return f"{measured}."
+    # what is left of these columns is hardly a feature
+    columns, emptied = ", ".join(privacy.k_columns), human_count(privacy.suppressed)
+    return f"{measured}, by emptying {columns} in {emptied} of {plural(rows, 'row')}."
 
 
 def proof(record: RunRecord) -> str:
@@ -316,6 +322,14 @@ def funnel_line(record: RunRecord) -> str:
 def ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     """Largest first, equal ones by name."""
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def shortly(counts: Mapping[str, int], most: int = 12) -> list[tuple[str, int]]:
+    """Largest first; beyond the `most` largest only how many there are, and their sum."""
+    parts = ranked(counts)
+    rest = parts[most:]
+    more = [(f"{len(rest)} more value{'s' if rest[1:] else ''}", sum(count for _, count in rest))] if rest else []
+    return parts[:most] + more
 
 
 def words(key: str) -> str:

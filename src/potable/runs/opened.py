@@ -195,7 +195,7 @@ def _card_facts(shop: Workshop, made: Published, lineage: Mapping[str, str]) -> 
             CardColumn(item.name, item.type, *(fixed | described)[item.name], nulls=item.nulls)
             for item in made.distributions
         ],
-        as_of=str(project.documents["features"].literal["rows"]["as_of"]),
+        as_of=str(project.features.rows.as_of),
         label=label.name,
         label_definition=label.text,
         balance=made.balance,

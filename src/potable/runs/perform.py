@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -138,11 +138,17 @@ def _made(shop: Workshop, step: Step) -> Manifest:
 
 
 def _attempted(shop: Workshop, step: Step) -> Manifest:
-    """The manifest of a step made in an attempt folder of its own, not committed."""
+    """The manifest of a step made in an attempt folder of its own, not committed; a failed attempt leaves nothing."""
     store = step.store(shop.lake)
     attempt = attempt_folder(step.folder)
     maker = _MAKERS.get((step.verb, step.name)) or _MAKERS[step.verb, ""]
-    made = maker(shop, step, attempt)
+    try:
+        made = maker(shop, step, attempt)
+    except BaseException:
+        # what was refused may be what must not lie in an open root
+        with suppress(PotableError):
+            store.delete(store.list(attempt))
+        raise
     give_back()
     for output in _SCRATCH_OUTPUTS:
         store.delete(store.list(f"{attempt}/{output}"))
