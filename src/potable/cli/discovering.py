@@ -143,7 +143,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     source, found = explored.source, Found()
     promised = {table: source.promised(table, root) for table in explored.seen}
     for table, item in explored.seen.items():
-        columns, records, key = explored.columns[table], item.rows, tuple[str, ...]()
+        columns, records, key = explored.columns[table], item.readable, tuple[str, ...]()
         around, _ = source.around(table)
         if around in found:
             columns, records, key = _placed(explored, table, found[around][0], root, rows)
@@ -190,10 +190,10 @@ def _placed(
     columns = {**taken, **({place: "#"} if key else {}), **own}
     try:
         texts = {name: {"path": path, "type": "string"} for name, path in columns.items()}
-        found = preview(_source(explored.document, {table: texts}), base=root, rows=rows)[table].rows
+        found = preview(_source(explored.document, {table: texts}), base=root, rows=rows)[table].readable
     except DataError:
         # records of a document that is no list have nothing around them
-        return own, explored.seen[table].rows, ()
+        return own, explored.seen[table].readable, ()
     key = [*key, place] if key else []
     apart = found.select(key).group_by(key).aggregate([]).num_rows == found.num_rows if key else False
     return columns, found, tuple(key) if apart else ()
