@@ -79,6 +79,7 @@ def test_list_counts_rows_by_reason(call: Call) -> None:
     assert found["reasons"] == {"mistyped": 2, "missing:emp_no": 1, "be_between:amount": 1}
     text = call("quarantine", "list")[1]
     assert "not validated yet" in text and "notes.notes" in text
+    assert text.endswith("\nnext: potable quarantine show notes.notes\n"), "a command that can be pasted"
 
 
 def test_show_tells_where_each_record_stands_and_no_value(call: Call) -> None:
@@ -113,6 +114,8 @@ def test_export_has_the_original_and_is_noted_in_the_audit_log(call: Call, notes
     assert (entries[-1]["what"], entries[-1]["why"]) == ("quarantine export notes.notes", "for the owner")
     assert "Kofi" not in json.dumps(entries, ensure_ascii=False)
     assert call(*asked)[0] == 3
+    one = ("quarantine", "export", "notes.notes", "--to", str(notes / "one"), "--why", "w", "--reason", "missing")
+    assert call(*one)[1].startswith("1 record of `notes.notes` with its original content is in ")
 
 
 def test_replay_takes_back_what_a_mended_contract_lets_pass(call: Call, notes: Path) -> None:

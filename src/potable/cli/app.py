@@ -185,7 +185,7 @@ def show(settings: Settings, dataset: str | None, rows: int, output: str) -> Non
 @output_option
 @click.pass_obj
 def profile(settings: Settings, table: str, period: str | None, output: str) -> None:
-    """Show what a table holds, column by column: nulls, distinct values, quantiles, words."""
+    """Show what a table holds, column by column: nulls, distinct values (estimated), quantiles, words."""
     from potable.cli.showing import profiled
 
     facts, text = profiled(settings.project(offline=True), table, period)

@@ -12,7 +12,7 @@ from potable.cli.output import table
 from potable.errors import ProjectError, did_you_mean
 from potable.privacy.shapes import shape
 from potable.project import one_source
-from potable.report.numbers import plain
+from potable.report.numbers import plain, plural
 from potable.sources.preview import Preview, preview
 from potable.tables import UNPARSED, Column, Table
 
@@ -89,7 +89,7 @@ def _shown(column: Column, value: Any) -> str | None:
 def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> str:
     if not item.object:
         return f"{name}: the source offers nothing for it"
-    lines = [f"{name}: {facts['rows']:,} records from {plain(facts['object'])}"]
+    lines = [f"{name}: {plural(facts['rows'], 'record')} from {plain(facts['object'])}"]
     rows = []
     for column in facts["columns"]:
         first = [_cut(text) if text is not None else "-" for text in column["first"][:3]]
@@ -100,7 +100,7 @@ def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> s
     head = ["column", "type", "category", "null", "unreadable", *[f"record {n}" for n in range(1, width + 1)]]
     lines.append(table(rows, head))
     if broken := _unreadable(item.rows, "@record"):
-        lines.append(f"{broken:,} records could not be read at all and would go to quarantine")
+        lines.append(f"{plural(broken, 'record')} could not be read at all and would go to quarantine")
     if facts["undeclared"]:
         lines.append("not declared: " + ", ".join(map(plain, facts["undeclared"])))
     return "\n".join(lines)
