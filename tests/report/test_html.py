@@ -138,6 +138,13 @@ def test_each_question_of_health_has_its_answer_and_what_was_found():
     )
 
 
+def test_the_last_line_of_the_tables_has_no_number_that_no_table_has():
+    made = records.partial()
+    bare = replace(made, tables=[replace(table, protected_rows=0, nobody=0) for table in made.tables])
+    line = text_of(bare).split("All tables")[1].split("Of checks of rows")[0]
+    assert line.strip().endswith("––")
+
+
 def test_without_a_declaration_only_incorrect_rows_are_answered():
     made = records.attrition()
     bare = replace(
