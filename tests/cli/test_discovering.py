@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
+from sqlite3 import connect
 from typing import Any
 
 import openpyxl
@@ -19,13 +20,15 @@ from tests.sources import connector_of
 from potable.cli.app import cli
 from potable.cli.discovering import _columns
 from potable.cli.drafting import quoted
-from potable.errors import DataError, ProjectError
+from potable.cli.reading import paging
+from potable.errors import DataError, PotableError, ProjectError
 from potable.privacy.classify import classified
 from potable.project import one_source
 from potable.sources.preview import preview
+from potable.sources.rest import RestTable
 from potable.sources.suggest import keys, suggested
 from potable.sources.typed import convert
-from potable.tables import UNPARSED, Column
+from potable.tables import UNPARSED, Column, Table
 
 ROWS = [
     f"E{n:05d},Person{n} Testname,p{n}@example.org,2024-01-{n % 28 + 1:02d},{n * 10}.50,{'EUR' if n % 3 else 'USD'},00{n}\n"
@@ -320,6 +323,30 @@ def test_an_unknown_kind_of_source_is_told_with_its_place(project: Path) -> None
     with pytest.raises(ProjectError) as failure:
         discover(project, source="k")
     assert "sources/k.yaml:2:7" in failure.value.text()
+
+
+def test_a_file_that_names_no_tables_is_told_so_where_they_cannot_be_found(project: Path) -> None:
+    file = project / "sources" / "t.yaml"
+    connect(project / "t.sqlite").close()
+    for text, like in (
+        ("type: xml\npath: dumps", "record: …"),
+        ("type: rest\nurl: http://localhost:1", "endpoint: …"),
+        ("type: sql\nurl: sqlite:///t.sqlite", ""),
+    ):
+        file.write_text(f"source: t\n{text}\n")
+        told = CliRunner().invoke(cli, ["-C", str(project), "source", "discover", "t"]).exception
+        assert isinstance(told, PotableError)
+        assert told.hint.endswith(f"add `tables: {{NAME: {{{like}}}}}`")
+    file.write_text("source: t\ntype: xml\n")
+    told = CliRunner().invoke(cli, ["-C", str(project), "source", "discover", "t"]).exception
+    assert isinstance(told, PotableError) and "NAME" not in told.text(), "its tables are not all that is missing"
+
+
+def test_an_endpoint_without_declared_pages_is_asked_about() -> None:
+    declared = {"endpoint": "/x", "columns": {"a": {}}}
+    assert ["are these all records?" in line for line in paging(RestTable.model_validate(declared))] == [True]
+    assert paging(RestTable.model_validate({**declared, "pagination": "none"})) == []
+    assert paging(Table.model_validate({"columns": {"a": {}}})) == []
 
 
 def test_records_that_cannot_be_read_are_counted_with_their_reason(project: Path) -> None:

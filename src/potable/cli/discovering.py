@@ -23,10 +23,10 @@ import pyarrow as pa
 from ruamel.yaml import YAML
 
 from potable.cli.drafting import drafted
-from potable.cli.reading import reading_on
+from potable.cli.reading import paging, reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
-from potable.cli.sources import known_source
+from potable.cli.sources import known_source, tables_named
 from potable.declarations import Document, own_variables, read
 from potable.errors import DataError, ProjectError
 from potable.project import connector
@@ -81,7 +81,8 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
             place=document.place("tables"),
             hint="leave --write away and take over what you want",
         )
-    explored = _explored(document, name, root, rows)
+    with tables_named(document, name):
+        explored = _explored(document, name, root, rows)
     found = _contracts(explored, root, rows, words=words)
     text = _text(explored.document, found)
     if write:
@@ -152,7 +153,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
-        lines += [*more, *_unread(item.rows)]
+        lines += [*more, *paging(source.tables[table]), *_unread(item.rows)]
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
     for table, paths in explored.left_out.items():

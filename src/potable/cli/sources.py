@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from potable.cli.output import table
-from potable.errors import ProjectError, did_you_mean
+from potable.declarations import Document
+from potable.errors import PotableError, ProjectError, did_you_mean
 from potable.privacy.shapes import shape
-from potable.project import one_source
+from potable.project import connector, one_source
 from potable.report.numbers import plain, plural
 from potable.sources.preview import Preview, preview
 from potable.tables import UNPARSED, Column, Table
@@ -53,6 +57,20 @@ def known_source(root: Path, name: str) -> None:
     if name not in known:
         hint = did_you_mean(name, known) or f"write sources/{name}.yaml: `source: {name}`, its `type` and where it is"
         raise ProjectError(f"the project has no source `{name}`", "P031", hint=hint, allowed=", ".join(known))
+
+
+@contextmanager
+def tables_named(document: Document, name: str) -> Iterator[None]:
+    """Errors say that the file of source `name` names no tables, where that is why its records were not found."""
+    try:
+        yield
+    except PotableError as failure:
+        lacks = re.match(r"`(\w+)` is missing$", failure.problem)
+        of_table = lacks and lacks[1] not in connector(document).model_fields
+        if not document.data.get("tables") and (of_table or f"table `{name}` could not be read" in failure.problem):
+            like = f"tables: {{NAME: {{{lacks[1] + ': …' if lacks else ''}}}}}"
+            failure.hint = f"the file names no tables, so one called `{name}` was looked for; add `{like}`"
+        raise
 
 
 def _facts(contract: Table, item: Preview, name: str) -> dict[str, Any]:
