@@ -194,6 +194,13 @@ def test_privacy_is_kept_only_where_it_was_measured(change, promise):
     assert promise in text_of(replace(made, privacy=replace(made.privacy, **change)))
 
 
+def test_what_a_gate_refused_is_not_called_unmeasured():
+    error = {"code": "G002", "problem": "`d` is only 2-anonymous over age"}
+    text = text_of(replace(records.failed(), error=error))
+    told = "A gate refused what was built: d is only 2-anonymous over age. It was not published."
+    assert "No one is exposed: broken" in text and told in text and "it was not measured" not in text
+
+
 def test_a_leak_and_too_much_memory_break_their_promises():
     made = records.attrition()
     assert "No future leaks in: broken" in text_of(replace(made, error={"code": "G003", "problem": "x"}))
