@@ -65,6 +65,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert (caught.value.hint, caught.value.next) == ("", "")
 
 
+def test_a_reference_that_needs_quotes_is_told_so(tmp_path: Path) -> None:
+    error = only(tmp_path, "name: a\nauth: {bearer: ${env:TOKEN}}\n")
+    assert (error.code, str(error.place)) == ("P002", "potable.yaml:2:17")
+    assert error.hint == 'inside {…} a reference stands in quotes: "${env:NAME}"'
+    assert only(tmp_path, "name: {a\n").hint == ""
+
+
 def test_a_duplicate_key_names_both_places(tmp_path: Path) -> None:
     error = only(tmp_path, "name: a\ninner:\n  gross: 1\n  gross: 2\n")
     assert (error.code, str(error.place)) == ("P002", "potable.yaml:4:3")

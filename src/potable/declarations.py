@@ -278,7 +278,9 @@ def _not_yaml(shown: str, failure: Exception) -> ProjectError:
         ReaderError: "the file holds characters that are not text",
         RecursionError: "the file is nested too deeply",
     }.get(type(failure), "a value cannot be read as what it says it is")
-    return ProjectError(f"not valid YAML: {problem}", "P002", place=place)
+    before = (getattr(mark, "buffer", None) or "")[: mark.pointer] if mark else ""
+    hint = 'inside {…} a reference stands in quotes: "${env:NAME}"' if before.endswith("$") else ""
+    return ProjectError(f"not valid YAML: {problem}", "P002", place=place, hint=hint)
 
 
 class _Reader:

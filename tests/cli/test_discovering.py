@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
+from sqlite3 import connect
 from typing import Any
 
 import openpyxl
@@ -19,13 +20,15 @@ from tests.sources import connector_of
 from potable.cli.app import cli
 from potable.cli.discovering import _columns
 from potable.cli.drafting import quoted
-from potable.errors import DataError, ProjectError
+from potable.cli.reading import paging
+from potable.errors import DataError, PotableError, ProjectError
 from potable.privacy.classify import classified
 from potable.project import one_source
 from potable.sources.preview import preview
+from potable.sources.rest import RestTable
 from potable.sources.suggest import keys, suggested
 from potable.sources.typed import convert
-from potable.tables import UNPARSED, Column
+from potable.tables import UNPARSED, Column, Table
 
 ROWS = [
     f"E{n:05d},Person{n} Testname,p{n}@example.org,2024-01-{n % 28 + 1:02d},{n * 10}.50,{'EUR' if n % 3 else 'USD'},00{n}\n"
@@ -322,10 +325,36 @@ def test_an_unknown_kind_of_source_is_told_with_its_place(project: Path) -> None
     assert "sources/k.yaml:2:7" in failure.value.text()
 
 
+def test_a_file_that_names_no_tables_is_told_so_where_they_cannot_be_found(project: Path) -> None:
+    file = project / "sources" / "t.yaml"
+    connect(project / "t.sqlite").close()
+    for text, like in (
+        ("type: xml\npath: dumps", "record: …"),
+        ("type: rest\nurl: http://localhost:1", "endpoint: …"),
+        ("type: sql\nurl: sqlite:///t.sqlite", ""),
+    ):
+        file.write_text(f"source: t\n{text}\n")
+        told = CliRunner().invoke(cli, ["-C", str(project), "source", "discover", "t"]).exception
+        assert isinstance(told, PotableError)
+        assert told.hint.endswith(f"add `tables: {{NAME: {{{like}}}}}`")
+    file.write_text("source: t\ntype: xml\n")
+    told = CliRunner().invoke(cli, ["-C", str(project), "source", "discover", "t"]).exception
+    assert isinstance(told, PotableError) and "NAME" not in told.text(), "its tables are not all that is missing"
+
+
+def test_an_endpoint_without_declared_pages_is_asked_about() -> None:
+    declared = {"endpoint": "/x", "columns": {"a": {}}}
+    assert ["are these all records?" in line for line in paging(RestTable.model_validate(declared))] == [True]
+    assert paging(RestTable.model_validate({**declared, "pagination": "none"})) == []
+    assert paging(Table.model_validate({"columns": {"a": {}}})) == []
+
+
 def test_records_that_cannot_be_read_are_counted_with_their_reason(project: Path) -> None:
     with (project / "dumps" / "a.csv").open("a") as file:
         file.write("a,b\n" * 2)
-    assert "# 2 of 62 records cannot be read: 2 fields instead of 7" in discover(project).stdout
+    told = discover(project).stdout
+    assert "# 2 of 62 records cannot be read: 2 fields instead of 7" in told
+    assert "required: true" in told and "60 of 60 filled" in told, "they say nothing against a promise"
     book = openpyxl.Workbook()
     for row in [("id", "sum"), *((n, f"={n}+1") for n in range(30))]:
         book.active.append(row)
@@ -460,6 +489,13 @@ def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:
         classified("answer", pa.array(["a long answer that somebody wrote with care, in words"] * 3)).category
         == "free_text"
     )
+
+
+def test_a_text_in_which_an_address_stands_is_no_key() -> None:
+    told = classified("text", pa.array([f"Ask p{n}@example.org." for n in range(5)]))
+    assert (told.category, told.key) == ("free_text", "")
+    assert told.why == "5 of 5 values hold the form of email among other words"
+    assert classified("mail", pa.array([" <a@b.org>", "c@d.org;"])).key == "email"
 
 
 def test_a_program_is_asked_for_a_first_contract_too(project: Path) -> None:

@@ -109,3 +109,11 @@ def test_ways_of_writing_add_up_in_any_order(ways: dict[str, set[str]], later: s
     second = observe(table(), {}, {name: parts for name, parts in ways.items() if name in later})
     whole = compare(table(), observe(table(), {}, ways), fixed=True)
     assert compare(table(), first.plus(second), fixed=True) == compare(table(), second.plus(first), fixed=True) == whole
+
+
+def test_what_to_write_for_a_renamed_column_keeps_the_paths_it_has() -> None:
+    column = {"path": ["E-Mail", "#mail"], "category": "user.contact.email"}
+    contract = Table.model_validate({"columns": {"mail": column}})
+    with pytest.raises(DataError) as caught:
+        refuse("hr.people", contract, [Drift("renamed_column", "mail", 1, "b.csv", 2, "", "EMail, new")])
+    assert 'mail: {path: [E-Mail, "#mail", "EMail, new"]}' in caught.value.text()

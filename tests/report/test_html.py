@@ -153,6 +153,13 @@ def test_each_question_of_health_has_its_answer_and_what_was_found():
     )
 
 
+def test_the_last_line_of_the_tables_has_no_number_that_no_table_has():
+    made = records.partial()
+    bare = replace(made, tables=[replace(table, protected_rows=0, nobody=0) for table in made.tables])
+    line = text_of(bare).split("All tables")[1].split("Of checks of rows")[0]
+    assert line.strip().endswith("––")
+
+
 def test_without_a_declaration_only_incorrect_rows_are_answered():
     made = records.attrition()
     bare = replace(
@@ -200,6 +207,13 @@ def test_rows_that_do_not_add_up_break_the_promise():
 def test_privacy_is_kept_only_where_it_was_measured(change, promise):
     made = records.attrition()
     assert promise in text_of(replace(made, privacy=replace(made.privacy, **change)))
+
+
+def test_what_a_gate_refused_is_not_called_unmeasured():
+    error = {"code": "G002", "problem": "`d` is only 2-anonymous over age"}
+    text = text_of(replace(records.failed(), error=error))
+    told = "A gate refused what was built: d is only 2-anonymous over age. It was not published."
+    assert "No one is exposed: broken" in text and told in text and "it was not measured" not in text
 
 
 def test_a_leak_and_too_much_memory_break_their_promises():

@@ -12,15 +12,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.runs.conftest import Bench, landed, make_bench
 
 from potable import estate
 from potable.cli.app import main
+from potable.cli.reporting import write_report
+from potable.errors import EnvironmentFailure
 from potable.runs.record import RunRecord
+from potable.runs.runner import _keep
 
 Finished = tuple[Bench, RunRecord]
 ERROR_FORM = ("error[", "docs:")
@@ -237,6 +242,26 @@ def test_a_full_disk(finished: Finished, tmp_path: Path) -> None:
     assert "error[E004]" in done.stderr and "Traceback" not in done.stderr
     assert bench.run(only="ingest").outcome == "done"
     assert landed(bench) == landed(finished[0])
+
+
+def test_a_store_that_fails_at_the_very_end_does_not_deny_what_was_published(finished: Finished) -> None:
+    def full(*_: object) -> None:
+        raise EnvironmentFailure("no space", "E004", hint="full?", state="nothing was committed")
+
+    bench, record = finished
+    lake: Any = SimpleNamespace(open=SimpleNamespace(put_new=full, put=full, size=lambda _: None, list=lambda _: []))
+    with pytest.raises(EnvironmentFailure) as caught:
+        _keep(lake, record)
+    told = "version 1 of `employee_attrition` is published; the run's record or its entry in the audit log is missing"
+    assert caught.value.state == told
+    with pytest.raises(EnvironmentFailure) as caught:
+        _keep(lake, replace(record, outcome="failed", dataset=None, error={"code": "D001"}))
+    assert caught.value.state.startswith("what the run finished is kept") and caught.value.hint.endswith(": D001")
+    project: Any = SimpleNamespace(lake=lambda: lake)
+    with pytest.raises(EnvironmentFailure) as caught:
+        write_report(project, record)
+    assert caught.value.state == "the run and its record stand; only its page is missing"
+    assert bench.version.number == 1
 
 
 def test_exit_codes_for_nothing_new_and_pending_changes(published: Bench) -> None:

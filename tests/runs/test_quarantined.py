@@ -73,12 +73,13 @@ def edit(notes: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
-def test_list_counts_rows_by_reason(call: Call) -> None:
+def test_list_counts_rows_by_reason(call: Call, notes: Path) -> None:
     (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
     assert (found["rows"], found["rows_in"], found["cells"], found["current"]) == (4, 6, 1, True)
     assert found["reasons"] == {"mistyped": 2, "missing:emp_no": 1, "be_between:amount": 1}
     text = call("quarantine", "list")[1]
     assert "not validated yet" in text and "notes.notes" in text
+    assert text.endswith(f"\nnext: potable -C {notes} quarantine show notes.notes\n"), "a command that can be pasted"
 
 
 def test_show_tells_where_each_record_stands_and_no_value(call: Call) -> None:
@@ -113,6 +114,8 @@ def test_export_has_the_original_and_is_noted_in_the_audit_log(call: Call, notes
     assert (entries[-1]["what"], entries[-1]["why"]) == ("quarantine export notes.notes", "for the owner")
     assert "Kofi" not in json.dumps(entries, ensure_ascii=False)
     assert call(*asked)[0] == 3
+    one = ("quarantine", "export", "notes.notes", "--to", str(notes / "one"), "--why", "w", "--reason", "missing")
+    assert call(*one)[1].startswith("1 record of `notes.notes` with its original content is in ")
 
 
 def test_replay_takes_back_what_a_mended_contract_lets_pass(call: Call, notes: Path) -> None:
@@ -139,7 +142,7 @@ def test_a_check_of_a_whole_column_that_stops_sends_nobody_to_the_quarantine(cal
     )
     code, _, err = call("run", "--only", "validate", "--select", "notes")
     assert code == 1 and "expect_column_max_to_be_between(amount)" in err
-    assert "next:    potable report" in err and "quarantine show" not in err
+    assert f"next:    potable -C {notes} report" in err and "quarantine show" not in err
 
 
 def test_replaying_again_takes_back_nothing(call: Call) -> None:
@@ -156,7 +159,9 @@ def test_a_check_that_stops_a_replay_leaves_the_table_and_tells_what_it_found(ca
         "min_value: 0, mostly: 1}\n      - expect_column_values_to_be_between: {column: level",
     )
     code, out, err = call("quarantine", "replay", "notes.notes")
-    assert (code, out) == (1, "") and "D001" in err and "next:    potable quarantine show notes.notes" in err
+    assert (code, out) == (1, "") and "D001" in err
+    assert json.loads(call("quarantine", "replay", "notes.notes", "-o", "json")[1])["code"] == "D001"
+    assert f"next:    potable -C {notes} quarantine show notes.notes" in err
     (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
     assert (found["rows"], found["current"], found["stopped"]) == (4, True, True)
     shown = facts(call("quarantine", "show", "notes.notes", "--reason", "be_between", "-o", "json"))

@@ -77,7 +77,7 @@ def test_check_tells_what_is_not_written_and_what_waits_for_it(call: Call, begun
     assert code == 0 and out.startswith("ok: 5 sources, 11 tables, 91 columns (every one has a category), 16 checks\n")
     assert "not written yet: privacy.yaml (infosec: what may happen to each category of data)" in out
     assert "not written yet: features.yaml (data science: which rows, which label, which features)" in out
-    assert "protect, build and publish wait\nnext: potable run --only ingest" in out
+    assert f"protect, build and publish wait\nnext: potable -C {begun.root} run --only ingest" in out
     facts = as_json(call(begun, "check", "-o", "json"))
     assert [file["file"] for file in facts["unwritten"]] == [*LATER]
     assert facts["waiting"] == ["protect", "build", "publish"] and facts["features"] == 0
@@ -116,21 +116,23 @@ def test_what_needs_them_ends_at_once_and_names_them(
     assert code == 2 and not out
     assert err.startswith(f"error[P001] {LACKING}, and ") and err.count("error[") == 1
     assert "privacy.yaml is infosec's" in err and "features.yaml is data science's" in err
-    assert "state:   nothing was run" in err and "next:    potable run --only ingest" in err
+    assert "state:   nothing was run" in err and f"next:    potable -C {bench.root} run --only ingest" in err
     assert files(bench.root) == before
 
 
 def test_plan_shows_the_steps_there_are_and_where_they_end(call: Call, company: Company, tmp_path: Path) -> None:
     bench = begun_by(make_bench(company, tmp_path / "project"))
     code, out, _ = call(bench, "plan")
-    assert code == 0 and "validate, resolve" in out and out.endswith("next: potable run --only ingest\n")
+    assert (
+        code == 0 and "validate, resolve" in out and out.endswith(f"next: potable -C {bench.root} run --only ingest\n")
+    )
     assert f"which category reaches which column is not proved: {LACKING}" in out
     assert call(bench, "run", "--only", "ingest")[0] == 0
     facts = as_json(call(bench, "plan", "-o", "json"))
     assert [step["step"] for step in facts["steps"]][-2:] == ["resolve subjects", "protect, build, publish"]
     assert facts["steps"][-1]["state"] == "wait" and facts["pending"] and facts["flows"] == []
     assert [file["file"] for file in facts["unwritten"]] == [*LATER]
-    assert call(bench, "plan")[1].endswith("next: potable run --only validate\n")
+    assert call(bench, "plan")[1].endswith(f"next: potable -C {bench.root} run --only validate\n")
 
 
 def test_plan_has_nothing_pending_once_all_that_is_written_was_run(call: Call, begun: Bench) -> None:
@@ -144,7 +146,7 @@ def test_a_run_and_its_report_tell_what_waits(call: Call, begun: Bench, tmp_path
     assert record["unwritten"] == [*LATER] and record["outcome"] == "nothing new" and not record["error"]
     _, out, _ = call(bench, "run", "--only", "validate")
     assert "protect, build and publish wait for privacy.yaml and features.yaml" in out
-    assert "next         potable quarantine list" in out
+    assert f"next         potable -C {bench.root} quarantine list" in out
     page = Path(call(bench, "report")[1].strip()).read_text(encoding="utf-8")
     assert "protect, build and publish wait for privacy.yaml and features.yaml, not written yet" in page
     read = RunRecord.from_bytes(next((bench.root / "lake/open/runs").glob("*.json")).read_bytes())

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from potable.errors import EnvironmentFailure
-from potable.store.objects import Store
+from potable.store.objects import Store, _kind
 
 BIG = 12 << 20
 """More than the writer holds back before it writes."""
@@ -151,6 +151,11 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailure) as caught:
         Store(str(tmp_path / "file" / "lake"))
     assert caught.value.code == "E004"
+
+
+@pytest.mark.parametrize("told", ["Read-only file system (os error 30)", "permission: os error 30"])
+def test_a_read_only_file_system_is_called_so(told: str) -> None:
+    assert _kind(OSError(told)) == "the file system is read-only"
 
 
 def test_a_private_folder_is_its_owners_only(tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ import click
 
 import potable
 from potable.cli import groups
-from potable.cli.settings import PENDING, Settings, output_option, show_result
+from potable.cli.settings import PENDING, Commands, Settings, output_option, show_result, show_text
 from potable.errors import PotableError
 
 NOTHING_NEW, INTERRUPTED, BUG = 99, 130, 70
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(potable.__version__, prog_name="potable")
 @click.option(
     "-C", "folder", type=click.Path(path_type=Path), default=Path(), metavar="DIR", help="Project folder; this one."
@@ -153,7 +153,7 @@ def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked
         record = execute(project, options, progress)
     page = write_report(project, record)
     if record.error:
-        click.echo(record.error["text"] + "\n", err=True)
+        show_text(record.error["text"] + "\n", err=True)
     if output == "line":
         click.echo(json.dumps(line(record)))
     else:
@@ -185,7 +185,7 @@ def show(settings: Settings, dataset: str | None, rows: int, output: str) -> Non
 @output_option
 @click.pass_obj
 def profile(settings: Settings, table: str, period: str | None, output: str) -> None:
-    """Show what a table holds, column by column: nulls, distinct values, quantiles, words."""
+    """Show what a table holds, column by column: nulls, distinct values (estimated), quantiles, words."""
     from potable.cli.showing import profiled
 
     facts, text = profiled(settings.project(offline=True), table, period)

@@ -23,10 +23,10 @@ import pyarrow as pa
 from ruamel.yaml import YAML
 
 from potable.cli.drafting import drafted
-from potable.cli.reading import reading_on
+from potable.cli.reading import paging, reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
-from potable.cli.sources import known_source
+from potable.cli.sources import known_source, tables_named
 from potable.declarations import Document, own_variables, read
 from potable.errors import DataError, ProjectError
 from potable.project import connector
@@ -81,7 +81,8 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
             place=document.place("tables"),
             hint="leave --write away and take over what you want",
         )
-    explored = _explored(document, name, root, rows)
+    with tables_named(document, name):
+        explored = _explored(document, name, root, rows)
     found = _contracts(explored, root, rows, words=words)
     text = _text(explored.document, found)
     if write:
@@ -143,7 +144,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     source, found = explored.source, Found()
     promised = {table: source.promised(table, root) for table in explored.seen}
     for table, item in explored.seen.items():
-        columns, records, key = explored.columns[table], item.rows, tuple[str, ...]()
+        columns, records, key = explored.columns[table], item.readable, tuple[str, ...]()
         around, _ = source.around(table)
         if around in found:
             columns, records, key = _placed(explored, table, found[around][0], root, rows)
@@ -152,7 +153,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
-        lines += [*more, *_unread(item.rows)]
+        lines += [*more, *paging(source.tables[table]), *_unread(item.rows)]
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
     for table, paths in explored.left_out.items():
@@ -190,10 +191,10 @@ def _placed(
     columns = {**taken, **({place: "#"} if key else {}), **own}
     try:
         texts = {name: {"path": path, "type": "string"} for name, path in columns.items()}
-        found = preview(_source(explored.document, {table: texts}), base=root, rows=rows)[table].rows
+        found = preview(_source(explored.document, {table: texts}), base=root, rows=rows)[table].readable
     except DataError:
         # records of a document that is no list have nothing around them
-        return own, explored.seen[table].rows, ()
+        return own, explored.seen[table].readable, ()
     key = [*key, place] if key else []
     apart = found.select(key).group_by(key).aggregate([]).num_rows == found.num_rows if key else False
     return columns, found, tuple(key) if apart else ()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from potable.cli.settings import PENDING, Settings, output_option, show_result
+from potable.cli.settings import PENDING, Settings, output_option, show_result, show_text
 
 
 @click.group()
@@ -222,9 +222,9 @@ def replay_quarantine(settings: Settings, tables: tuple[str, ...], output: str) 
     with Progress() as progress:
         record, facts, text = replayed(settings.project(), tables, progress)
     if record.error:
-        click.echo(record.error["text"] + "\n", err=True)
-    else:
-        show_result(output, facts, text)
+        show_text(record.error["text"] + "\n", err=True)
+    if output == "json" or not record.error:
+        show_result(output, record.error or facts, text)
     sys.exit(record.exit_code)
 
 

@@ -14,7 +14,7 @@ from potable.cli.output import table
 from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
 from potable.privacy.shapes import shape
 from potable.project import Project
-from potable.report.numbers import plain, share
+from potable.report.numbers import plain, plural, share
 from potable.runs.quarantined import Held, Record, held, original, records, taken_back
 from potable.runs.record import Listener, RunRecord
 from potable.runs.runner import Options, run, who
@@ -47,8 +47,12 @@ def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], 
         rows.append([*first, told[0] if told else ""])
         rows += [["", "", "", "", reason] for reason in told[1:]]
     text = table(rows, ["table", "rows held back", "cells nulled", "of its rows", "reasons (a row may have several)"])
-    ending = "the contract or the landed data changed since; next: potable quarantine replay"
-    return facts, f"{text}\n{ending if stale else 'next: potable quarantine show TABLE'}"
+    if stale:
+        return facts, f"{text}\nthe contract or the landed data changed since; next: potable quarantine replay"
+    most = max(facts, key=lambda fact: fact["rows"] + fact["nobody"], default=None)
+    if most is None or not most["rows"] + most["nobody"]:
+        return facts, text
+    return facts, f"{text}\nnext: potable quarantine show {most['table']}"
 
 
 def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list[dict[str, Any]], str]:
@@ -122,7 +126,8 @@ def exported(project: Project, name: str, *, reason: str, target: Path, why: str
         raise EnvironmentFailure(
             problem, "E004", hint="is there such a folder, is the disk full, and may this user write there?"
         ) from None
-    text = f"{count:,} records of `{name}` with their original content are in {target}; it holds personal data"
+    told = f"{plural(count, 'record')} of `{name}` with {'its' if count == 1 else 'their'} original content"
+    text = f"{told} {'is' if count == 1 else 'are'} in {target}; it holds personal data"
     return {"table": name, "records": count, "file": str(target)}, text
 
 
@@ -148,7 +153,8 @@ def replayed(project: Project, names: Sequence[str], listener: Listener) -> tupl
         facts.append({"table": name, "taken_back": back, "still": after.rows - new, "new": new})
         rows.append([name, back, after.rows - new, new])
     text = table(rows, ["table", "taken back", "still held back", "newly held back"])
-    return record, facts, f"{text}\nnext: {project.next_run}"
+    after_it = "potable run --only resolve" if project.unwritten else "potable run"
+    return record, facts, f"{text}\nnext: {after_it}"
 
 
 def _lines(project: Project, found: Held, reason: str) -> Iterator[str]:

@@ -49,6 +49,13 @@ def reading_on(
     return {"column": best[0], "evidence": evidence}, lines
 
 
+def paging(table: Table) -> list[str]:
+    """A line about pages, where it is not declared how they follow one another and the rest would be lost unseen."""
+    if "pagination" not in type(table).model_fields or "pagination" in table.model_fields_set:
+        return []
+    return ["# pagination: not declared, so the first page without `next_cursor` is the last; are these all records?"]
+
+
 def _moment(column: Mapping[str, Any]) -> bool:
     """Whether its values can be asked for from a moment on."""
     return column["type"] in ("date", "timestamp") and not column["format"]

@@ -43,5 +43,6 @@ def reconciled(project: Project, name: str) -> tuple[dict[str, Any], str]:
     if not rows:
         return facts, f"{whole}: all are landed, and none is landed that is gone"
     listed = table(rows, ["month", "in the source", "landed", "not landed", "gone from the source"])
-    ending = "what was recorded since the last run is landed by potable run"
-    return facts, f"{whole}\n{listed}\n{ending}; all else by: potable run --full-refresh"
+    run = project.next_run
+    ending = f"what was recorded since the last run is landed by `{run}`; all else by `{run} --full-refresh`"
+    return facts, f"{whole}\n{listed}\n{ending}"

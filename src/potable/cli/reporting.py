@@ -19,7 +19,11 @@ def write_report(project: Project, record: RunRecord) -> str:
     lake = project.lake()
     path = f"runs/{record.run}.html"
     if lake.open.size(path) is None:
-        lake.open.put(path, [render(record, history=_history(lake, record.run)).encode()])
+        try:
+            lake.open.put(path, [render(record, history=_history(lake, record.run)).encode()])
+        except EnvironmentFailure as failure:
+            failure.state = "the run and its record stand; only its page is missing"
+            raise
     return lake.open.locate(path)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+from potable.errors import PotableError, Several
 
 if TYPE_CHECKING:
     from datetime import date
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 PENDING = 5
 """Exit code of commands that only look, when something would change."""
 _FORMATS = click.Choice(["text", "json"])
+_NEXT = re.compile(r"(\bnext:? +)(potable (?!init\b|-).*)")
 
 
 class Settings:
@@ -32,6 +37,26 @@ class Settings:
 
         return load(self.folder, environment=self.environment, offline=offline, as_of=as_of)
 
+    def called(self, command: str) -> str:
+        """A command of ours with the folder and the environment that this one was called with."""
+        given = ["-C", str(self.folder)] if self.folder != Path() else []
+        given += ["--env", self.environment] if self.environment else []
+        ours = command.startswith("potable ") and not command.startswith(("potable -", "potable init"))
+        return f"potable {shlex.join(given)} {command.removeprefix('potable ')}" if ours and given else command
+
+
+class Commands(click.Group):
+    """All commands; what an error advises to do next can be pasted where it was called."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """The command's result."""
+        try:
+            return super().invoke(ctx)
+        except PotableError as failure:
+            for error in failure.errors if isinstance(failure, Several) else (failure,):
+                error.next = ctx.obj.called(error.next)
+            raise
+
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`-o text|json` on a command."""
@@ -43,4 +68,13 @@ def show_result(output: str, facts: Any, text: str, *, failed: bool = False) -> 
     if output == "json":
         click.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
     else:
-        click.echo(text, err=failed)
+        show_text(text, err=failed)
+
+
+def show_text(text: str, *, err: bool = False) -> None:
+    """A text in which the next command can be pasted where this one was called."""
+    context = click.get_current_context(silent=True)
+    settings = context.find_object(Settings) if context else None
+    if settings:
+        text = _NEXT.sub(lambda found: found[1] + settings.called(found[2]), text)
+    click.echo(text, err=err)

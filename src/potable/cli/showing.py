@@ -104,7 +104,7 @@ def profiled(project: Project, name: str, period: str | None) -> tuple[list[dict
     ]
     where = f"{name} in {period}" if period else name
     head = f"{where}: {plural(found.rows, 'row')} in {plural(len(found.batches), 'batch', 'batches')}"
-    return facts, f"{head}\n\n" + table(cells, ["column", "type", "nulls", "distinct", "values"])
+    return facts, f"{head}\n\n" + table(cells, ["column", "type", "nulls", "distinct, about", "values"])
 
 
 def _column(contract: Table, name: str, found: Profile, distinct: Mapping[str, int]) -> dict[str, Any]:

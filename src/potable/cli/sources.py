@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from potable.cli.output import table
-from potable.errors import ProjectError, did_you_mean
+from potable.declarations import Document
+from potable.errors import PotableError, ProjectError, did_you_mean
 from potable.privacy.shapes import shape
-from potable.project import one_source
-from potable.report.numbers import plain
+from potable.project import connector, one_source
+from potable.report.numbers import plain, plural
 from potable.sources.preview import Preview, preview
 from potable.tables import UNPARSED, Column, Table
 
@@ -55,6 +59,20 @@ def known_source(root: Path, name: str) -> None:
         raise ProjectError(f"the project has no source `{name}`", "P031", hint=hint, allowed=", ".join(known))
 
 
+@contextmanager
+def tables_named(document: Document, name: str) -> Iterator[None]:
+    """Errors say that the file of source `name` names no tables, where that is why its records were not found."""
+    try:
+        yield
+    except PotableError as failure:
+        lacks = re.match(r"`(\w+)` is missing$", failure.problem)
+        of_table = lacks and lacks[1] not in connector(document).model_fields
+        if not document.data.get("tables") and (of_table or f"table `{name}` could not be read" in failure.problem):
+            like = f"tables: {{NAME: {{{lacks[1] + ': …' if lacks else ''}}}}}"
+            failure.hint = f"the file names no tables, so one called `{name}` was looked for; add `{like}`"
+        raise
+
+
 def _facts(contract: Table, item: Preview, name: str) -> dict[str, Any]:
     columns = []
     for column_name, column in contract.columns.items():
@@ -89,7 +107,7 @@ def _shown(column: Column, value: Any) -> str | None:
 def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> str:
     if not item.object:
         return f"{name}: the source offers nothing for it"
-    lines = [f"{name}: {facts['rows']:,} records from {plain(facts['object'])}"]
+    lines = [f"{name}: {plural(facts['rows'], 'record')} from {plain(facts['object'])}"]
     rows = []
     for column in facts["columns"]:
         first = [_cut(text) if text is not None else "-" for text in column["first"][:3]]
@@ -100,7 +118,7 @@ def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> s
     head = ["column", "type", "category", "null", "unreadable", *[f"record {n}" for n in range(1, width + 1)]]
     lines.append(table(rows, head))
     if broken := _unreadable(item.rows, "@record"):
-        lines.append(f"{broken:,} records could not be read at all and would go to quarantine")
+        lines.append(f"{plural(broken, 'record')} could not be read at all and would go to quarantine")
     if facts["undeclared"]:
         lines.append("not declared: " + ", ".join(map(plain, facts["undeclared"])))
     return "\n".join(lines)

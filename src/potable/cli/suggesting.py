@@ -205,7 +205,9 @@ def _listed(value: Any) -> str:
 def _text(found: dict[str, tuple[Profile, Suggestions]]) -> str:
     text = []
     for name, (seen, _) in found.items():
-        text.append(f"# {name}: {seen.rows:,} records of {seen.objects:,} landed objects, all of them read")
+        text.append(
+            f"# {name}: {plural(seen.rows, 'record')} of {plural(seen.objects, 'landed object')}, all of them read"
+        )
     text.append("tables:" if any(not made.empty for _, made in found.values()) else "tables: {}  # nothing to add")
     for name, (_, made) in found.items():
         if not made.empty:

@@ -5,6 +5,8 @@ Landing never fails on drift; what it means is the contract's `drift` policy.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -23,7 +25,7 @@ _WORDS = {
     "dialect": "has objects that are written another way than most:",
 }
 _HINTS = {
-    "renamed_column": "if it is the same: `{drift.column}: {{path: [{drift.column}, {drift.detail}]}}`",
+    "renamed_column": "if it is the same: `{drift.column}: {{path: [{paths}]}}`",
     "widened": "declare the wider type, and how to read what is landed, or change the policy",
     "narrowed": "ask whether something is cut off in the source; if not, change the policy",
     "dialect": "declare how the files are written (`delimiter`, `encoding`), or change the policy",
@@ -165,14 +167,16 @@ def refuse(name: str, table: Table, drifts: Iterable[Drift]) -> None:
             # what to write about a renamed column is its own
             own = drift.column if drift.change == "renamed_column" else ""
             together.setdefault((drift.change, drift.first, own), []).append(drift)
-    raise_all([_refusal(name, found) for found in together.values()])
+    raise_all([_refusal(name, table, found) for found in together.values()])
 
 
-def _refusal(name: str, drifts: Sequence[Drift]) -> DataError:
+def _refusal(name: str, table: Table, drifts: Sequence[Drift]) -> DataError:
     """The error of changes of one kind that the same object shows first."""
     change, first, many = drifts[0].change, drifts[0].first, len(drifts) > 1
     what = _WORDS[change] + ("s" if many and change == "new_column" else "")
     columns = [f"`{drift.column}`" for drift in drifts]
+    column = table.columns.get(drifts[0].column)
+    paths = [*column.paths(drifts[0].column), drifts[0].detail] if column else []
     listed = " and ".join(filter(None, [", ".join(columns[:-1]), columns[-1]]))
     return DataError(
         f"`{name}` {what} {listed} (first seen in {first})",
@@ -180,11 +184,16 @@ def _refusal(name: str, drifts: Sequence[Drift]) -> DataError:
         given="; ".join(f"`{drift.column}`: {like}" if many else like for drift in drifts if (like := _like(drift))),
         allowed=f"drift.{change}: allow | warn | fail, in the contract",
         hint=_HINTS.get(change, "declare the new name as a second `path` of the column, or change the policy").format(
-            drift=drifts[0]
+            drift=drifts[0], paths=", ".join(map(_written, paths))
         ),
         state="the objects stay in the raw zone; the last version is current",
         next="potable check",
     )
+
+
+def _written(path: str) -> str:
+    """A path as YAML, in quotes where it could mean something else."""
+    return path if re.fullmatch(r"[^\W\d][\w ./-]*", path) else json.dumps(path, ensure_ascii=False)
 
 
 def _like(drift: Drift) -> str:

@@ -89,19 +89,22 @@ def classified(name: str, values: pa.StringArray) -> Guess:
         values: its values, nulls left out; some hundreds are enough.
     """
     characters = sum(map(len, values.to_pylist()))
-    return guessed(name, filled=len(values), forms=detect.count(values), characters=characters)
+    held = detect.count(values)
+    alone = detect.count(values, alone=True) if held else {}
+    return guessed(name, filled=len(values), forms=alone, held=held, characters=characters)
 
 
-def guessed(name: str, *, filled: int, forms: Mapping[str, int], characters: int) -> Guess:
+def guessed(name: str, *, filled: int, forms: Mapping[str, int], held: Mapping[str, int], characters: int) -> Guess:
     """The same, from counts.
 
     Args:
         filled: how many values there are.
-        forms: how many of them hold an identifier, by kind (`detect.count`).
+        forms: how many of them are an identifier, by kind (`detect.count`, alone).
+        held: how many of them hold one, by kind.
         characters: how many characters they have together.
     """
     if filled:
-        if guess := _formed(forms, filled):
+        if guess := _formed(forms, filled) or _holding(held, filled):
             return guess
         if characters / filled >= _LONG:
             return Guess("free_text", why=f"{characters / filled:.0f} characters on average")
@@ -116,4 +119,14 @@ def _formed(found: Mapping[str, int], filled: int) -> Guess | None:
     for kind, (category, key) in _FORMS.items():
         if found.get(kind, 0) >= _MOST * filled:
             return Guess(category, key, f"{found[kind]:,} of {filled:,} values have the form of {kind}")
+    return None
+
+
+def _holding(held: Mapping[str, int], filled: int) -> Guess | None:
+    """Texts in which an identifier stands among other words are texts, and tell nobody from anybody."""
+    for kind in _FORMS:
+        if held.get(kind, 0) >= _MOST * filled:
+            return Guess(
+                FREE_TEXT, why=f"{held[kind]:,} of {filled:,} values hold the form of {kind} among other words"
+            )
     return None

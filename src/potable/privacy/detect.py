@@ -257,16 +257,25 @@ def spans(text: str, patterns: Sequence[Pattern] = PATTERNS) -> Iterator[tuple[S
             position = start + (length or 1)
 
 
-def count(values: pa.Array, patterns: Sequence[Pattern] = PROVABLE) -> dict[str, int]:
-    """How many of `values` hold an identifier of each kind, beside UUIDs and digests; kinds without any are absent."""
+def count(values: pa.Array, patterns: Sequence[Pattern] = PROVABLE, *, alone: bool = False) -> dict[str, int]:
+    """How many of `values` hold an identifier of each kind, beside UUIDs and digests; kinds without any are absent.
+
+    Args:
+        alone: count those only that hold nothing else, but for signs.
+    """
     import pyarrow as pa
 
     texts = [_bare(plain(value)) for value in values.to_pylist() if value]
     found: dict[str, int] = {}
     for index, maybe in candidates(pa.array(texts, pa.string()), patterns).items():
-        for kind in {pattern.kind for _, pattern in spans(texts[index], maybe)}:
+        text = texts[index]
+        for kind in {pattern.kind for span, pattern in spans(text, maybe) if not alone or _is_alone(span, text)}:
             found[kind] = found.get(kind, 0) + 1
     return found
+
+
+def _is_alone(span: Span, text: str) -> bool:
+    return not any(map(str.isalnum, text[: span[0]] + text[span[1] :]))
 
 
 def _bare(text: str) -> str:

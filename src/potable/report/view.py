@@ -128,8 +128,11 @@ def _nothing_lost(record: RunRecord) -> Verdict:
 
 def _no_one_exposed(record: RunRecord) -> Verdict:
     promise, privacy = "No one is exposed", record.privacy
+    if record.error.get("code") in {"G001", "G002", "G004"}:
+        refused = str(record.error["problem"]).replace("`", "")
+        return Verdict(promise, "broken", f"A gate refused what was built: {refused}. It was not published.")
     # where nothing was published yet, k is required and not measured
-    if privacy.findings or 0 < privacy.k < privacy.k_required or record.error.get("code") in {"G001", "G002", "G004"}:
+    if privacy.findings or 0 < privacy.k < privacy.k_required:
         return Verdict(promise, "broken", f"{leak_scan(record)} {anonymity(record)}")
     if not privacy.cells_scanned:
         return Verdict(promise, "open", absent(record))

@@ -35,6 +35,7 @@ from potable.tables import Column, Table
 
 _TALLIES = pa.schema([("column", pa.string()), ("measure", pa.string()), ("value", pa.int64())])
 _FORM = "form "
+_ALONE = "alone "
 """How the names of counts begin that are of identifiers."""
 _SHAPES = 12
 """Shapes of a column that are looked at."""
@@ -172,13 +173,20 @@ def _tallies(batch: pa.RecordBatch) -> pa.RecordBatch:
     rows = [
         (name, measure, value)
         for name, texts in zip(batch.schema.names, batch.columns, strict=True)
-        for counts in (tally(texts), {f"{_FORM}{kind}": n for kind, n in detect.count(texts).items()})
+        for counts in (tally(texts), _forms(texts))
         for measure, value in counts.items()
     ]
     columns = zip(*rows, strict=True) if rows else ([], [], [])
     return pa.record_batch(
         [pa.array(list(part), item.type) for part, item in zip(columns, _TALLIES, strict=True)], schema=_TALLIES
     )
+
+
+def _forms(texts: pa.StringArray) -> dict[str, int]:
+    """How many of the texts hold an identifier, and how many are one, by kind."""
+    held = detect.count(texts)
+    alone = detect.count(texts, alone=True) if held else {}
+    return {f"{mark}{kind}": n for mark, counts in ((_FORM, held), (_ALONE, alone)) for kind, n in counts.items()}
 
 
 def _type(found: Mapping[str, int], declared: Column, *, fresh: bool) -> Column:
@@ -204,8 +212,11 @@ def _profiled(rows: ir.Table, name: str, found: Mapping[str, int], engine: Engin
     column = rows[name]
     distinct = scalars(engine, rows.agg(n=column.nunique()))["n"]
     hint, nearly = concluded(found, distinct=distinct, least=1.0), concluded(found, distinct=distinct)
-    forms = {measure.removeprefix(_FORM): n for measure, n in found.items() if measure.startswith(_FORM)}
-    guess = guessed(name, filled=found["filled"], forms=forms, characters=found["characters"])
+    forms, alone = (
+        {measure.removeprefix(mark): n for measure, n in found.items() if measure.startswith(mark)}
+        for mark in (_FORM, _ALONE)
+    )
+    guess = guessed(name, filled=found["filled"], forms=alone, held=forms, characters=found["characters"])
     made = Profiled(hint, nearly, guess, forms, found["filled"], distinct)
     if column.type().is_string():
         few = _counted(rows, name, FEW, engine) if distinct <= FEW else {}

@@ -115,9 +115,23 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
         error={**failure.record(), "text": failure.text()} if failure else {},
         **facts(shop, version),
     )
-    lake.open.put_new(f"runs/{name}.json", record.to_bytes())
-    lake.audit.add(_audit(record))
+    _keep(lake, record)
     return record
+
+
+def _keep(lake: Lake, record: RunRecord) -> None:
+    """Store what the run did; where that fails, the error tells what stands all the same."""
+    try:
+        lake.open.put_new(f"runs/{record.run}.json", record.to_bytes())
+        lake.audit.add(_audit(record))
+    except EnvironmentFailure as failure:
+        done = "what the run finished is kept"
+        if record.outcome == "published" and record.dataset:
+            done = f"version {record.dataset.version} of `{record.dataset.name}` is published"
+        failure.state = f"{done}; the run's record or its entry in the audit log is missing"
+        if record.error:
+            failure.hint += f" The run had failed before: {record.error['code']}"
+        raise
 
 
 def landed_now(project: Project, lake: Lake, sources: Collection[str] | None = None) -> dict[str, tuple[Any, ...]]:

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources.base import Arrival, Blob, Source
 from potable.sources.typed import schema
+from potable.tables import MISTYPED
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,12 @@ class Preview:
     """What all objects have of `seen`."""
     children: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Lists of records inside the records, as the source tells them."""
+
+    @property
+    def readable(self) -> pa.Table:
+        """The rows that could be read: of the others nothing is known, so they say nothing against a promise."""
+        lost = pc.starts_with(self.rows[MISTYPED], "@record")
+        return self.rows.filter(pc.invert(pc.fill_null(lost, False)))
 
 
 def preview(source: Source[Any], *, base: Path, rows: int) -> dict[str, Preview]:

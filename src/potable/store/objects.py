@@ -191,6 +191,8 @@ def _kind(failure: Exception) -> str:
     for sign, kind in {
         "no space": "no space left on the device",
         "os error 28": "no space left on the device",
+        "read-only": "the file system is read-only",
+        "os error 30": "the file system is read-only",
         "file too large": "the file would be too large",
         "permission": "permission denied",
     }.items():
