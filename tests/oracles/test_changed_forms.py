@@ -12,6 +12,7 @@ from tests.oracles.test_forms import IDENTIFIERS, PEOPLE, PIECES
 from tests.privacy.known import changed, index
 
 from potable.privacy import saving
+from potable.privacy.between import Between
 from potable.privacy.digests import people
 from potable.privacy.folding import plain
 from potable.privacy.redact import barred, redacted
@@ -27,6 +28,8 @@ OTHERS = (
     "lee@",
     "@x.example",
 )
+NOTHING = {0}
+"""The digest of an index of nothing."""
 TEXTS = st.lists(st.tuples(st.sampled_from([*PIECES, *OTHERS]), GAPS), max_size=8).map(
     lambda parts: "".join(piece + gap for piece, gap in parts)
 )
@@ -44,8 +47,9 @@ def test_a_text_that_holds_no_form_that_came_or_went_is_redacted_as_before(both,
     before, after = [*both, *gone], [*both, *new]
     texts = pa.array([text for text, _ in rows], pa.string())
     about = pa.array([subject for _, subject in rows], pa.string())
-    found = changed(set(before) ^ set(after), few=few).in_texts(texts, about)
-    one, other = (redacted(texts, people(about), index(known)).to_pylist() for known in (before, after))
+    indexes = index(before), index(after)
+    found = changed(set(before) ^ set(after), few=few, between=Between(*indexes)).in_texts(texts, about)
+    one, other = (redacted(texts, people(about), known).to_pylist() for known in indexes)
     assert {number for number, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1]} <= found
 
 
@@ -58,6 +62,21 @@ def test_a_quick_look_first_finds_what_searching_every_text_finds(identifiers, r
     works = [barred(plain(text)) if text else "" for text, _ in rows]
     found = changed(identifiers, few=few).in_texts(pa.array([text for text, _ in rows], pa.string()), about)
     assert found == set(index(identifiers).find(works, people(about)).texts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(IDENTIFIERS, IDENTIFIERS, IDENTIFIERS)
+def test_forms_that_changed_are_those_that_one_of_two_indexes_has(both, gone, new):
+    before, after = [*both, *gone], [*both, *new]
+    one, other = (set(index(rows).opened().forms.tolist()) for rows in (before, after))
+    between = Between(index(before), index(after))
+    rows = sorted(set(before) ^ set(after), key=repr)
+    found = index(rows, made_forms=between.forms).opened().forms.tolist()
+    assert set(found) - NOTHING == (one ^ other) - NOTHING
+    looked = changed(rows, between=between)
+    assert set(looked.owners.to_pylist()) == {
+        row[0] for row in rows if row[0] and not set(index([row]).opened().forms.tolist()) - NOTHING <= one & other
+    }
 
 
 def test_many_patterns_find_what_one_finds():

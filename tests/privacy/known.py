@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pyarrow as pa
 
 from potable.privacy import forms, saving
+from potable.privacy.between import Between
 from potable.privacy.digests import people
 from potable.privacy.index import Index
 from potable.privacy.mentions import Changed
@@ -23,10 +24,11 @@ def index(
     *,
     stands_on: Index | None = None,
     rows: int = 0,
+    made_forms: Callable[[pa.RecordBatch], pa.RecordBatch] = forms.made_forms,
 ) -> Index:
     """The index of (subject, kind, value); beside those of another index, how many there are together."""
     batch = _batch(identifiers)
-    made = pa.Table.from_batches([forms.made_forms(batch)])
+    made = pa.Table.from_batches([made_forms(batch)])
     # each index has a name of its own, for opened ones are kept by name
     place = Path(tempfile.mkdtemp(dir=folder))
 
@@ -39,11 +41,19 @@ def index(
 
 
 def changed(
-    identifiers: Iterable[tuple[str | None, str, str]], folder: Path | None = None, *, few: bool = True
+    identifiers: Iterable[tuple[str | None, str, str]],
+    folder: Path | None = None,
+    *,
+    few: bool = True,
+    between: Between | None = None,
 ) -> Changed:
-    """What is looked for where these came or went; `few`: at first without the index."""
-    rows = list(identifiers)
-    return Changed.of(index(rows, folder), [_batch(rows)], len(rows) if few else 1 << 20)
+    """What is looked for where these came or went; `few`: at first without the index; `between`: what of it changed."""
+    batch = _batch(identifiers)
+    if between:
+        batch = between.identifiers(batch)
+    rows = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+    found = index(rows, folder, made_forms=between.forms if between else forms.made_forms)
+    return Changed.of(found, [batch], len(rows) if few else 1 << 20)
 
 
 def _batch(identifiers: Iterable[tuple[str | None, str, str]]) -> pa.RecordBatch:

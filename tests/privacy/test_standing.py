@@ -20,6 +20,7 @@ from tests.privacy.conftest import POLICY, Company
 
 from potable.engines.base import Engine, collect
 from potable.privacy import roster
+from potable.privacy.between import Between
 from potable.privacy.protect import PLACES, Contract, Places, Protected, protect
 from potable.privacy.standing import Standing, moved
 
@@ -99,6 +100,7 @@ class Office(Company):
         one, other = (self.relation(company.identifiers()) for company in (old, new))
         named = roster.lacking(one, other).union(roster.lacking(other, one))
         pairs = [tuple(row.values()) for row in collect(self.engine, named).to_pylist()]
+        between = Between(old.people().index, new.people().index)
         standing = Standing(
             rows=old.rows(REVIEWS),
             parts=[replace(part, path=str(place / "rows" / part.path)) for part in made.rows],
@@ -107,7 +109,7 @@ class Office(Company):
             keys=old.keys(),
             pseudonyms=old.people().pseudonyms,
             moved=changed if collect(self.engine, changed).num_rows else None,
-            renamed=known.changed(pairs, self.folder) if pairs else None,
+            renamed=known.changed(pairs, self.folder, between=between) if pairs else None,
             scratch=str(self.folder / f"scratch-{next(self.numbers)}"),
         )
         return self._made(new, len(before.reviews), standing)
@@ -197,6 +199,12 @@ def test_a_new_address_of_somebody_is_found_in_an_old_text_of_another(office: Of
     now = replace(before, people=[*FIRST.people, (*WILL[:3], "low@home")])
     _, found = agreed(office, before, now)
     assert "ask [EMAIL], she said" in found
+
+
+def test_a_name_that_comes_in_another_spelling_touches_no_row(office: Office) -> None:
+    now = replace(FIRST, people=[*FIRST.people, ("E100001", "ANNA", "muller", "anna@corp.example")])
+    made, found = agreed(office, FIRST, now)
+    assert added(made) == 0 and "[NAME] and Priya Raman did well" in found
 
 
 @pytest.mark.long_on_spark

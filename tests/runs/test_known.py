@@ -104,6 +104,8 @@ def test_only_what_came_is_made(vault: Vault, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sought, "digests", counting)
     layered = vault.found()
     assert made == [len(WILL)] and vault.kept("b").facts["stands_on"] == "a"
+    # what is kept of both is held to its sums
+    assert vault.found() == layered and made == [len(WILL)]
     assert layered == vault.whole()
 
 

@@ -7,11 +7,12 @@ Entry: `forms`; `saving.save` makes the files of which `index` looks them up.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from potable.engines.base import Engine
 from potable.privacy.digests import BEGINNING, MARK_BITS, MARKS, digests, people
-from potable.privacy.spelled import Spelled, spelled
+from potable.privacy.spelled import spelled
 from potable.privacy.spelling import MARK_OF
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
+
+    from potable.privacy.lines import Places
 
 _ROWS = 4_096
 """Identifiers whose forms are made together."""
@@ -39,10 +42,18 @@ def schema() -> pa.Schema:
     )
 
 
-def forms(identifiers: ir.Table, engine: Engine) -> ir.Table:
-    """The forms of all `identifiers` (subject, kind, value), sorted; can be consumed once."""
-    made = engine.map_batches(identifiers.select("subject", "kind", "value"), made_forms, schema())
-    return made.distinct().order_by(["digest", "beginning"])
+def forms(
+    identifiers: ir.Table, engine: Engine, made: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None
+) -> ir.Table:
+    """The forms of all `identifiers` (subject, kind, value), sorted; can be consumed once.
+
+    Args:
+        identifiers: these.
+        engine: runs it.
+        made: what makes them of a batch of identifiers, as `made_forms` does, or only some.
+    """
+    found = engine.map_batches(identifiers.select("subject", "kind", "value"), made or made_forms, schema())
+    return found.distinct().order_by(["digest", "beginning"])
 
 
 def made_forms(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -57,32 +68,27 @@ def _made(batch: pa.RecordBatch) -> pa.RecordBatch:
     import numpy as np
     import pyarrow as pa
 
-    subjects, kinds, values = batch.columns
-    owners, marks = people(subjects), _marks(kinds)
-    # what only its owner may be called by is nobody's where there is none
-    nobodys = subjects.is_null().to_numpy(zero_copy_only=False) if subjects.null_count else None
-    parts = [_digested(found, owners, marks, nobodys) for found in spelled(kinds, values)]
+    parts = [columns for _, columns in digested(batch)]
     columns = map(np.concatenate, zip(*parts, strict=True)) if parts else [()] * len(schema())
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema(), strict=True)]
     return pa.record_batch(arrays, schema=schema())
 
 
-def _digested(
-    found: Spelled,
-    owners: npt.NDArray[np.uint64],
-    marks: npt.NDArray[np.int64],
-    nobodys: npt.NDArray[np.bool_] | None,
-) -> tuple[npt.NDArray[np.int64], ...]:
-    """Spellings as the columns of `schema`, by `digests.people`, number of the mark and lack of an owner by row."""
+def digested(batch: pa.RecordBatch) -> Iterator[tuple[Places, tuple[npt.NDArray[np.int64], ...]]]:
+    """Forms of a batch of identifiers, by table: the number of the identifier of each, and the columns of `schema`."""
     import numpy as np
 
-    if found.table.own and nobodys is not None:
-        found = found.only(~nobodys[found.rows])
-    table, rows, hashes, beginnings, sizes, begun = found
-    whose = owners[rows] if table.own else None
-    digest = (digests(hashes, table, whose) & ~MARK_BITS) | marks[rows]
-    kinds = np.full(len(rows), table, np.int64)
-    return digest, digests(beginnings, table + BEGINNING, whose), kinds, sizes, begun
+    subjects, kinds, values = batch.columns
+    owners, marks = people(subjects), _marks(kinds)
+    # what only its owner may be called by is nobody's where there is none
+    nobodys = subjects.is_null().to_numpy(zero_copy_only=False) if subjects.null_count else None
+    for found in spelled(kinds, values):
+        some = found.only(~nobodys[found.rows]) if found.table.own and nobodys is not None else found
+        table, rows, hashes, beginnings, sizes, begun = some
+        whose = owners[rows] if table.own else None
+        digest = (digests(hashes, table, whose) & ~MARK_BITS) | marks[rows]
+        numbers = np.full(len(rows), table, np.int64)
+        yield rows, (digest, digests(beginnings, table + BEGINNING, whose), numbers, sizes, begun)
 
 
 def _marks(kinds: pa.Array) -> npt.NDArray[np.int64]:

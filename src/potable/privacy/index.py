@@ -72,6 +72,10 @@ class Index:
         found = (marks >= 0).nonzero()[0]
         return Hits(line, line.text_of(starts[found]), kinds[found], marks[found], starts[found], ends[found])
 
+    def holds(self, digests: npt.NDArray[np.int64]) -> Flags:
+        """Which digests, with their marks, are those of forms."""
+        return self.opened().holds(digests)
+
     def opened(self) -> Opened:
         """The two files, mapped into memory."""
         return _opened(self.forms, self.beginnings)
@@ -89,6 +93,14 @@ class Opened(NamedTuple):
 
         bits = digests & (len(self.beginnings) * 8 - 1)
         flags: Flags = (self.beginnings[bits >> 3] >> (bits.astype(np.uint8) & 7)) & 1 == 1
+        return flags
+
+    def holds(self, digests: npt.NDArray[np.int64]) -> Flags:
+        """Which digests, with their marks, are those of forms."""
+        import numpy as np
+
+        at = np.searchsorted(self.forms, digests)
+        flags: Flags = self.forms[np.minimum(at, len(self.forms) - 1)] == digests
         return flags
 
     def marks(self, digests: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

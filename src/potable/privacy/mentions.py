@@ -30,6 +30,7 @@ _MOST = 4_000
 _PATTERN = 8_000
 """Characters of a pattern that RE2 still turns into a machine without backtracking, within its memory."""
 _LINE = "\n"
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
 _LOWER = bytes(range(256)).lower()
 _SIGNS = bytes(code for code in range(128) if not chr(code).isalnum() and chr(code) != _LINE)
 
@@ -123,6 +124,8 @@ class Mentions:
 
 def _searched(texts: pa.Array, about: pa.Array, numbers: npt.NDArray[np.intp], index: Index) -> set[int]:
     """Those of the texts with these `numbers` in which a form of the index stands."""
+    if not len(numbers):
+        return set()
     theirs = people(about.take(numbers))
     # what a mark leaves of a text is words of it, so nothing is found there that the whole text does not show
     works = [barred(plain(text)) for text in texts.take(numbers).to_pylist()]
@@ -144,8 +147,13 @@ def _closed(texts: pa.Array) -> pa.StringArray:
 
 
 def _on_one_line(text: str) -> str:
-    """A text without ends of lines; folded where it is not ASCII."""
-    return (text if text.isascii() else folded(plain(text))).replace(_LINE, " ")
+    """A text without ends of lines; what is not ASCII is folded."""
+    # every character is folded by itself
+    return (text if text.isascii() else _FOREIGN.sub(_folded, text)).replace(_LINE, " ")
+
+
+def _folded(match: re.Match[str]) -> str:
+    return folded(plain(match.group()))
 
 
 def _patterns(pieces: Iterable[str]) -> Iterator[str]:

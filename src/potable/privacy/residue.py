@@ -8,6 +8,7 @@ own person more often than chance would have it. Values never enter the refusal.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 from potable.engines.base import Engine, by_column, collect, scalars, union_all
@@ -52,8 +53,9 @@ def require_no_residue(
     texts = [rows.select(column=ibis.literal(column), value=rows[column]).distinct() for column in columns]
     for column, values in by_column(engine, union_all(texts)):
         found[column] |= detect.count(values).keys()
+    mostly_own = cache(partial(_mostly_own, rows, people=people, engine=engine))
     for column, kind, telling in _matches(union_all(texts), people.identifiers, engine):
-        if telling or _mostly_own(rows, column, people, engine):
+        if telling or mostly_own(column):
             found[column].add(kind)
     exposed = {column: kinds for column, kinds in found.items() if kinds}
     if exposed:
@@ -76,16 +78,18 @@ def _matches(texts: ir.Table, identifiers: ir.Table, engine: Engine) -> list[tup
     return [(row["column"], row["kind"], row["telling"]) for row in found]
 
 
-def _mostly_own(rows: ir.Table, column: str, people: _Known, engine: Engine) -> bool:
+def _mostly_own(rows: ir.Table, column: str, *, people: _Known, engine: Engine) -> bool:
     """Whether cells of `column` that equal an identifier mostly equal one of the row's own person."""
     import ibis
 
-    cells = rows.select(pseudonym=rows[SUBJECT], value=rows[column]).distinct()
-    cells = cells.select("pseudonym", canonical=canonical(cells.value)).distinct()
-    known = people.identifiers.select("subject", "canonical").distinct()
-    anyones = known.select("canonical").distinct()
-    hits = cells.semi_join(anyones, "canonical").inner_join(people.pseudonyms, "pseudonym")
-    own = known.mutate(own=ibis.literal(1))
+    # few distinct values stand in many cells, and hardly any of them is an identifier
+    values = rows.select(value=rows[column]).distinct()
+    values = values.mutate(canonical=canonical(values.value))
+    known = values.inner_join(people.identifiers.select("subject", "canonical"), "canonical").distinct()
+    cells = rows.select(pseudonym=rows[SUBJECT], value=rows[column])
+    hits = cells.inner_join(known.select("value", "canonical").distinct(), "value")
+    hits = hits.select("pseudonym", "canonical").distinct().inner_join(people.pseudonyms, "pseudonym")
+    own = known.select("subject", "canonical").distinct().mutate(own=ibis.literal(1))
     met = hits.left_join(own, [hits.subject == own.subject, hits.canonical == own.canonical])
     counts = scalars(engine, met.agg(all=met.count(), own=met.own.sum().fill_null(0)))
     return bool(counts["own"] * 2 > counts["all"])

@@ -7,8 +7,6 @@ makes all of them, and holds what is kept to that. Entry: `digests`.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import ibis.expr.types as ir
 
 from potable.datasets import sought
@@ -30,7 +28,7 @@ def digests(shop: Workshop, step: Step) -> ir.Table:
     named = shop.manifest("protect", "identifiers")
     stored = find(shop.lake.vault, _folder(named.fingerprint))
     if not step.proves:
-        rows = _kept(shop, stored or _made(shop, named))
+        rows = _kept(shop, stored) if stored else _rows(shop, _made(shop, named))
         if rows is not None:
             return rows
     anew = sought.digests(since.identified(shop, named), shop.engine)
@@ -79,12 +77,14 @@ def _made(shop: Workshop, named: Manifest) -> Manifest:
     attempt = attempt_folder(folder)
     parts = engine.write(sought.digests(new, engine), vault.locate(f"{attempt}/rows"))
     files = [File(f"{attempt}/rows/{part.path}", part.rows, part.bytes) for part in parts if part.rows]
-    files = [*(stored.files["rows"] if stored else ()), *files]
-    count = sum(file.rows for file in files)
-    manifest = Manifest("digests of identifiers", named.fingerprint, {"rows": files}, {"rows": count})
-    stands_on = earlier.fingerprint if earlier and stored else ""
-    facts = {"sums": _sums(shop, _rows(shop, manifest)), "stands_on": stands_on}
-    return commit(vault, folder, replace(manifest, facts=facts))
+    sums = _sums(shop, engine.read([vault.locate(file.path) for file in files], sought.schema()))
+    if stored:
+        # those that stand were just held to their sums
+        files = [*stored.files["rows"], *files]
+        sums = {name: value + stored.facts["sums"][name] for name, value in sums.items()}
+    facts = {"sums": sums, "stands_on": earlier.fingerprint if earlier and stored else ""}
+    counts = {"rows": sum(file.rows for file in files)}
+    return commit(vault, folder, Manifest("digests of identifiers", named.fingerprint, {"rows": files}, counts, facts))
 
 
 def _sums(shop: Workshop, rows: ir.Table) -> dict[str, int]:

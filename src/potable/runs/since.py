@@ -21,6 +21,7 @@ from potable.features import standing as built_before
 from potable.features.spine import Funnel
 from potable.identity.resolve import KEYS
 from potable.privacy import forms, pseudonyms, roster, saving
+from potable.privacy.between import Between
 from potable.privacy.index import Index
 from potable.privacy.mentions import Changed
 from potable.privacy.protect import PLACES
@@ -42,7 +43,7 @@ class Changes:
     keys: ir.Table | None
     """(namespace, value) of the keys that lead to somebody else; None for none."""
     names: Changed | None
-    """The identifiers that came or went; None for none."""
+    """The identifiers of which a form came or went; None for none."""
 
 
 def last(lake: Lake, step: Step) -> Manifest | None:
@@ -238,17 +239,21 @@ def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Chan
     before, now = (made.paths(shop.lake.vault, "keys") for made in (subjects, shop.manifest("resolve", "subjects")))
     keys = moved(shop.engine.read(before, KEYS), shop.keys())
     keys, moves = _kept(shop.engine, keys, folder / "keys") if before != now else (keys, 0)
-    differing = _differing(shop, identifiers, shop.manifest("protect", "identifiers"))
-    differing, names = _kept(shop.engine, differing, folder / "identifiers")
+    collected = shop.manifest("protect", "identifiers")
+    between = Between(index_of(shop, identifiers), index_of(shop, collected))
+    differing = _differing(shop, identifiers, collected)
+    changed = shop.engine.map_batches(differing, between.identifiers, differing.schema().to_pyarrow())
+    changed, names = _kept(shop.engine, changed, folder / "identifiers")
 
     def write(name: str, chunks: Iterable[bytes]) -> None:
         (folder / name).write_bytes(b"".join(chunks))
 
     if not names:
         return Changes(keys if moves else None, None)
-    shape = saving.save(shop.engine.stream(forms.forms(differing, shop.engine)), names, write)
+    made = forms.forms(changed, shop.engine, between.forms)
+    shape = saving.save(shop.engine.stream(made), names, write)
     index = Index(str(folder / "forms"), str(folder / "beginnings"), shape)
-    told = shop.engine.stream(differing.select("subject", "kind", "value"))
+    told = shop.engine.stream(changed.select("subject", "kind", "value"))
     return Changes(keys if moves else None, Changed.of(index, told, names))
 
 
