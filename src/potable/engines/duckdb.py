@@ -36,8 +36,8 @@ By default DuckDB gathers 524,288, which with 32 partitions is the whole of many
 DICTIONARY_VALUES = 5_000
 """Most distinct values of a column of which a row group keeps a dictionary.
 
-By default DuckDB keeps one for up to 24,576 values of 122,880 rows. To gather several such ones side by side costs more
-than all the rest of a write, and zstd leaves a smaller file without them.
+By default DuckDB keeps one for up to 24,576 values of 122,880 rows. To gather several such ones side by side can cost
+more than all the rest of a write, and zstd often leaves a smaller file without them.
 """
 SLICE_ROWS = 4_096
 """Rows a worker is given at a time: few enough that a table of some thousand long texts keeps all workers busy.
