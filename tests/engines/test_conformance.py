@@ -177,6 +177,19 @@ def test_a_write_of_nothing_has_no_rows(pair: Engine, tmp_path: Path) -> None:
     assert pair.write(nothing.mutate(bucket=nothing.n), str(tmp_path / "parted"), partition_by="bucket") == []
 
 
+def test_duckdb_keeps_dictionaries_of_columns_with_few_values_only(tmp_path: Path) -> None:
+    engine = opened("duckdb", tmp_path / "scratch", threads=1)
+    numbers = numbered(engine, tmp_path, 20_000)
+    number = numbers[numbers.columns[0]].cast("int64")
+    try:
+        rows = numbers.select(many=number.cast("string"), few=(number % 100).cast("string"))
+        (part,) = engine.write(rows, str(tmp_path / "written"))
+    finally:
+        engine.close()
+    group = pq.ParquetFile(tmp_path / "written" / part.path).metadata.row_group(0)
+    assert [group.column(index).has_dictionary_page for index in range(2)] == [False, True]
+
+
 def test_a_partitioned_write_names_the_partition_and_leaves_it_out(pair: Engine, tmp_path: Path) -> None:
     relation = numbered(pair, tmp_path, 1000)
     parts = pair.write(relation.mutate(bucket=relation.n % 7), str(tmp_path / "out"), partition_by="bucket")

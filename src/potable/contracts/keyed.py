@@ -42,7 +42,11 @@ def duplicates(good: ir.Table, stands: ir.Table | None, folder: str, engine: Eng
         stands: keys of the rows that stand, which come first.
     """
     repeated = kept(_repeated(good, stands), f"{folder}/repeated", engine)
-    return kept(_later(good, stands, repeated[0]), f"{folder}/duplicates", engine) if repeated else None
+    if not repeated:
+        return None
+    # written down, or all rows would be read once more to tell the first of the few
+    twins = kept(good.semi_join(repeated[0], _key_names(good)), f"{folder}/repeated/twins", engine)
+    return kept(_later(twins[0], stands, repeated[0]), f"{folder}/duplicates", engine) if twins else None
 
 
 def kept(relation: ir.Table, folder: str, engine: Engine) -> tuple[ir.Table, int] | None:
@@ -65,10 +69,9 @@ def _repeated(good: ir.Table, stands: ir.Table | None) -> ir.Table:
     return counted.filter(counted.n > 1).drop("n")
 
 
-def _later(good: ir.Table, stands: ir.Table | None, repeated: ir.Table) -> ir.Table:
-    """Origins of the good rows whose key is `repeated`, but for the first that has it."""
-    keys = _key_names(good)
-    rows = good.semi_join(repeated, keys)
+def _later(rows: ir.Table, stands: ir.Table | None, repeated: ir.Table) -> ir.Table:
+    """Origins of the good `rows` whose key is `repeated`, but for the first that has it."""
+    keys = _key_names(rows)
     first = rows.group_by(keys).agg(kept=rows[PLACE].min())
     if stands is not None:
         first = first.anti_join(stands, keys).union(

@@ -33,6 +33,12 @@ FLUSH_ROWS = 16_384
 
 By default DuckDB gathers 524,288, which with 32 partitions is the whole of many a table.
 """
+DICTIONARY_VALUES = 5_000
+"""Most distinct values of a column of which a row group keeps a dictionary.
+
+By default DuckDB keeps one for up to 24,576 values of 122,880 rows. To gather several such ones side by side can cost
+more than all the rest of a write, and zstd often leaves a smaller file without them.
+"""
 SLICE_ROWS = 4_096
 """Rows a worker is given at a time: few enough that a table of some thousand long texts keeps all workers busy.
 
@@ -116,7 +122,8 @@ class DuckDBEngine:
         self._reach(directory)
         ordered = relation.order_by(list(order_by)) if order_by else relation
         query = compiled.sql(self._ibis, ordered)
-        target, options = f"{directory}/part-0.parquet", "FORMAT parquet, COMPRESSION zstd"
+        options = f"FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT {DICTIONARY_VALUES}"
+        target = f"{directory}/part-0.parquet"
         if partition_by:
             target, options = directory, f"{options}, PARTITION_BY ({_identifier(partition_by)}), OVERWRITE_OR_IGNORE"
         copy = f"COPY ({query}) TO {_quoted(target)} ({options})"
