@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from potable.sources.databases import chunks as module
-from potable.sources.databases.chunks import chunks, parquet, side_by_side
+from potable.sources.databases.chunks import chunks, content, parquet, side_by_side
 from potable.sources.databases.forms import batch
 
 TEXTS = st.lists(st.none() | st.text(max_size=9), max_size=60)
@@ -34,6 +34,19 @@ def test_chunks_do_not_depend_on_batches(texts: list[str | None], cuts: list[int
     for table in made:
         lengths = [sum(len((text or "").encode()) for text in row.values()) for row in table.to_pylist()]
         assert sum(lengths[:-1]) < size
+
+
+PIECES = st.lists(st.none() | st.sampled_from(["", "a", "b", "ab"]), min_size=3, max_size=3)
+
+
+@settings(deadline=None, max_examples=200)
+@given(PIECES, PIECES, st.integers(0, 3), st.sampled_from(["a", "b"]))
+def test_chunks_of_one_hash_say_the_same(one: list[str | None], other: list[str | None], cut: int, name: str) -> None:
+    first = pa.table({"a": pa.array(one, pa.string())})
+    second = pa.table({name: pa.array(other, pa.string())}).slice(0, cut)
+    same = (first.column_names, first.to_pylist()) == (second.column_names, second.to_pylist())
+    assert (content(first) == content(second)) is same
+    assert content(first.slice(0, cut)) == content(pa.table({"a": pa.array(one[:cut], pa.string())}))
 
 
 def test_streams_are_read_in_turn_and_all_are_closed() -> None:

@@ -135,9 +135,9 @@ class Folder(World):
         patch.setattr(places, "_opened", self._open)
         self.meddle: Callable[[Path], None] = lambda path: None
 
-    def _open(self, path: Path) -> Any:
+    def _open(self, path: str) -> Any:
         self.work += 1
-        self.meddle(path)
+        self.meddle(Path(path))
         return self.opened(path)
 
     def path(self, position: int) -> Path:

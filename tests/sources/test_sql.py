@@ -16,7 +16,11 @@ from tests.sources.objects import SECRET, blob, parsed, refusal, values
 from potable.errors import EnvironmentFailure
 from potable.sources import sql as module
 from potable.sources.base import Arrival
+from potable.sources.databases.chunks import parquet
+from potable.sources.ingest import Landing, ingest
 from potable.sources.sql import SqlSource
+from potable.store.log import Log
+from potable.store.objects import Store
 
 COLUMNS: dict[str, Any] = {
     "id": {"type": "integer"},
@@ -137,6 +141,35 @@ def test_the_same_rows_give_the_same_bytes(database: Path, keys: dict[str, Any])
         connection.execute("DROP TABLE people")
         connection.execute("ALTER TABLE turned RENAME TO people")
     assert arrivals(made, database.parent) == before
+
+
+def test_a_chunk_that_says_what_it_said_is_not_made_again(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK_ROWS", 2)
+    made, store = source("sqlite:///hr.db", order_by=["id"]), Store(str(database.parent / "lake"))
+    landing, written = Landing(store, Log(store, "batches")), []
+
+    def landed(change: str = "") -> tuple[int, int, list[int]]:
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute(change)
+        written.clear()
+        done = ingest(made, landing, base=database.parent)
+        root = str(database.parent / "lake")
+        found = [row for item in made.blobs(done.objects, root) for row in parsed(made, item, "people")]
+        return done.batch, len(written), values(found, "id")
+
+    monkeypatch.setattr(module, "parquet", lambda chunk: written.append(chunk) or parquet(chunk))
+    assert landed() == (1, 2, [1, 2, 3, 10])
+    assert landed() == (1, 0, [1, 2, 3, 10])
+    assert landed("UPDATE people SET name = NULL WHERE id = 3") == (2, 1, [1, 2, 3, 10])
+    assert landed("DELETE FROM people WHERE id = 10") == (3, 1, [1, 2, 3])
+    assert landed("INSERT INTO people SELECT 0, name, pay, rate, active, born, seen FROM people WHERE id = 3") == (
+        4,
+        2,
+        [0, 1, 2, 3],
+    )
+    assert landed() == (4, 0, [0, 1, 2, 3])
+    assert ingest(made, landing, base=database.parent, fresh=True).batch == 4
+    assert len(written) == 2
 
 
 def test_all_tables_come_from_one_snapshot(database: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 
@@ -11,6 +13,16 @@ import pyarrow as pa
 def keep_little() -> None:
     """Let Arrow take its memory from the C library: its own pool keeps several times of what a process ever holds."""
     pa.set_memory_pool(pa.system_memory_pool())
+
+
+@contextmanager
+def imports_kept() -> Iterator[None]:
+    """Look for garbage only in what is made meanwhile: what was imported stays anyway, and takes long to walk."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def give_back() -> None:

@@ -21,6 +21,9 @@ from potable.runs.plan import Step, validate_steps
 from potable.runs.record import State, StepRecord
 from potable.sources.ingest import Landing, ingest
 
+_PAUSE = 0.1
+"""Seconds from one word on how a landing goes to the next."""
+
 
 def land_all(running: Running, steps: Sequence[Step], *, fresh: bool, then: Callable[[str], None]) -> None:
     """Land the sources, `then` called with the name of each that is there.
@@ -69,12 +72,17 @@ def _land(running: Running, step: Step, *, fresh: bool) -> None:
     shop, begun, mark = running.shop, time.monotonic(), running.watched.mark()
     running.tell(step, "started", StepRecord("ingest", step.label, "started"))
     objects = received = 0
+    told = begun
 
     def progress(more: int, size: int) -> None:
-        nonlocal objects, received
+        nonlocal objects, received, told
         if running.interrupted.is_set():
             raise KeyboardInterrupt
         objects, received = objects + more, received + size
+        # hundreds of thousands may stand as they are, and nobody can read that fast
+        if time.monotonic() < told + _PAUSE:
+            return
+        told = time.monotonic()
         running.tell(step, "progress", StepRecord("ingest", step.label, "progress", rows=objects, bytes=received))
 
     landing = Landing(shop.lake.restricted, shop.lake.batches(step.name))

@@ -26,7 +26,7 @@ from potable.agreement import WAITING
 from potable.contracts.drift import CHANGED
 from potable.deployment import memory_bytes
 from potable.engines.base import Engine
-from potable.engines.freed import keep_little
+from potable.engines.freed import imports_kept, keep_little
 from potable.errors import DataError, EnvironmentFailure, PotableError, raise_all
 from potable.project import Project
 from potable.runs import checkup, opened, restricted
@@ -220,7 +220,11 @@ def _workshop(project: Project, lake: Lake, memory: int, name: str) -> Iterator[
         memory=memory, threads=project.platform.threads, scratch=scratch, **project.platform.engine_options()
     )
     try:
-        with carried(lake.restricted), tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder:
+        with (
+            imports_kept(),
+            carried(lake.restricted),
+            tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder,
+        ):
             yield Workshop(project, lake, engine, Path(folder), pseudonym_key(lake.vault), name)
     finally:
         engine.close()

@@ -27,7 +27,7 @@ from potable.tables import Table
 T = TypeVar("T", bound=Table)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """Bytes a source offers under a name that stays the same from run to run."""
 
@@ -37,7 +37,8 @@ class Arrival:
     open: Callable[[], BinaryIO]
     """Opens the bytes as received; may be called more than once."""
     stamp: str = ""
-    """Cheap sign of change (size and time, an ETag); equal and not empty means unchanged."""
+    """Sign of change that is cheaper than the bytes (size and time, an ETag, a hash of rows); equal and not empty means
+    unchanged."""
     skip: tuple[int, ...] = ()
     """1-based ordinals of records that were landed before and do not count again."""
     keys_of: str = ""
@@ -54,6 +55,16 @@ class Held:
 
     def __call__(self) -> BinaryIO:
         return io.BytesIO(self.data)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Bytes that are made of what is in memory, as something an arrival can open; never made where it stands."""
+
+    make: Callable[[], bytes] = field(repr=False)
+
+    def __call__(self) -> BinaryIO:
+        return io.BytesIO(self.make())
 
 
 @dataclass(frozen=True, slots=True)

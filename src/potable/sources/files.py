@@ -104,7 +104,7 @@ class FileSource(Source[F]):
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """The files that match, by path below the folder, and the members of zip archives among them."""
         place = self._place(base)
-        tables_of: dict[str, list[str]] = {}
+        tables_of: dict[str, tuple[str, ...]] = {}
         files: dict[str, File] = {}
         for name, table in self.tables.items():
             for pattern in table.patterns:
@@ -113,11 +113,12 @@ class FileSource(Source[F]):
                     raise _missing(self.source, name, place)
                 for file in found:
                     files.setdefault(file.name, file)
-                    mine = tables_of.setdefault(file.name, [])
-                    mine += [] if name in mine else [name]
+                    mine = tables_of.get(file.name, ())
+                    tables_of[file.name] = mine if name in mine else (*mine, name)
         offered: set[str] = set()
-        for file in sorted(files.values(), key=lambda file: file.name.split("/")):
-            for arrival in self._found(file, tuple(tables_of[file.name]), place.far):
+        # by the parts of their paths: nothing comes before the end of one but another that has the same beginning
+        for file in sorted(files.values(), key=lambda file: file.name.replace("/", "\0")):
+            for arrival in self._found(file, tables_of[file.name], place.far):
                 offered.update(arrival.tables)
                 yield arrival
         for name in self.tables:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from potable.errors import EnvironmentFailure
-from potable.sources.base import Arrival, Held, Landed, Source
+from potable.sources.base import Arrival, Held, Landed, Made, Source
 from potable.sources.onwards import State
 from potable.sources.packs import Packs
 from potable.sources.storing import land
@@ -95,10 +95,11 @@ def ingest(
             now[landed.name] = landed
     stays = {name: landed for name, landed in before.items() if not source.snapshot or _resumed(landed, state)}
     after = {**stays, **now}
-    added = [landed for name, landed in now.items() if _content(before.get(name)) != _content(landed)]
+    moved = {name: landed for name, landed in now.items() if before.get(name) is not landed}
+    added = [landed for name, landed in moved.items() if _content(before.get(name)) != _content(landed)]
     if added or after.keys() != before.keys() or state.moved:
         # new stamps of unchanged objects are no news, but travel with some
-        changed = [landed for name, landed in now.items() if before.get(name) != landed]
+        changed = [landed for name, landed in moved.items() if before.get(name) != landed]
         gone = sorted(before.keys() - after.keys())
         number = landing.log.append(_entry(source, changed, gone, state.after), parent=number)
     objects = tuple(_numbered(after[name], number) for name in sorted(after))
@@ -238,6 +239,9 @@ def _groups(arrivals: Iterable[Arrival], before: Mapping[str, Landed]) -> Iterat
     for arrival in arrivals:
         if stays := _standing(arrival, before.get(arrival.name)):
             yield stays
+        elif isinstance(arrival.open, Made):
+            # here, for several of what they are made of would take more memory than what is made
+            yield [replace(arrival, open=Held(arrival.open.make()))]
         elif arrival.far or isinstance(arrival.open, Held):
             yield [arrival]
         else:

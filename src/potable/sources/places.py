@@ -8,6 +8,7 @@ Entry: `Folder`, `File`; `Blocks` for what is read by ranges.
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import io
 import os
@@ -17,7 +18,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -35,7 +35,7 @@ _KEPT = 6
 """Blocks kept of an archive, whose members are read side by side."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """One file of a place."""
 
@@ -80,18 +80,31 @@ class Folder:
 
     def files(self, pattern: str | None) -> list[File]:
         """The files that match, in any order."""
-        found = map(self._file, self._folder.glob(pattern or self._default))
-        return [file for file in found if file and is_data(file.name.rpartition("/")[2])]
+        return [file for file in map(self._file, self._paths(pattern or self._default)) if file]
 
     def exists(self) -> bool:
         """Whether it is a folder."""
         return self._folder.is_dir()
 
-    def _file(self, path: Path) -> File | None:
+    def _paths(self, pattern: str) -> Iterator[str]:
+        """The data files among what `Path.glob` finds, which would make a path of every name in a folder."""
+        above, _, last = pattern.rpartition("/")
+        if "**" in last or not glob.has_magic(last):
+            yield from (str(path) for path in self._folder.glob(pattern) if is_data(path.name))
+            return
+        for folder in self._folder.glob(above) if above else [self._folder]:
+            try:
+                names = os.listdir(folder)  # noqa: PTH208
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                continue
+            start = str(folder).rstrip(os.sep) + os.sep
+            yield from (start + name for name in fnmatch.filter(names, last) if is_data(name))
+
+    def _file(self, path: str) -> File | None:
         """One of what may be hundreds of thousands; None for folders and links that lead nowhere."""
         stamp = ""
         try:
-            status = path.stat()
+            status = os.stat(path)  # noqa: PTH116
             stamp = f"{status.st_size}-{status.st_mtime_ns}"
             if not stat.S_ISREG(status.st_mode):
                 return None
@@ -100,8 +113,10 @@ class Folder:
         except OSError:
             # opening it will say why
             pass
-        # file names are bytes: what is not UTF-8 in them is spelled out
-        name = os.fsencode(str(path).removeprefix(self._prefix)).decode("utf-8", "backslashreplace")
+        name = path.removeprefix(self._prefix)
+        if not name.isascii():
+            # file names are bytes: what is not UTF-8 in them is spelled out
+            name = os.fsencode(name).decode("utf-8", "backslashreplace")
         return File(name.replace(os.sep, "/"), partial(_opened, path), stamp, partial(_itself, path))
 
 
@@ -170,7 +185,7 @@ def matching(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
         return not parts
     if pattern[0] == "**":
         return any(matching(parts[start:], pattern[1:]) for start in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and matching(parts[1:], pattern[1:])
+    return bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and matching(parts[1:], pattern[1:])
 
 
 def literal(parts: tuple[str, ...]) -> Iterator[str]:
@@ -197,12 +212,12 @@ CHANGED = "it changed after it was listed; run again when its writer is done"
 GONE = "it was removed after it was listed"
 
 
-def _opened(path: Path) -> BinaryIO:
-    return path.open("rb")
+def _opened(path: str) -> BinaryIO:
+    return Path(path).open("rb")
 
 
-def _itself(path: Path) -> AbstractContextManager[Path]:
-    return nullcontext(path)
+def _itself(path: str) -> AbstractContextManager[Path]:
+    return nullcontext(Path(path))
 
 
 def _split(base: Path, path: str) -> tuple[Path, str]:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import ClassVar, Self
@@ -22,9 +23,9 @@ from pydantic import Field, model_validator
 
 from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure, did_you_mean
-from potable.sources.base import Arrival, Blob, Held, Source
+from potable.sources.base import Arrival, Blob, Made, Source
 from potable.sources.databases.base import Found, Origin, Select, Session
-from potable.sources.databases.chunks import chunks, parquet, side_by_side
+from potable.sources.databases.chunks import chunks, content, parquet, side_by_side
 from potable.sources.databases.connect import connected
 from potable.sources.files import unreadable
 from potable.sources.moments import moments
@@ -267,7 +268,8 @@ def _arrivals(
             chunk = fresh(name, read) if fresh else read
             if chunk.num_rows or not (isinstance(fresh, _Fresh) and fresh.resumed):
                 number += 1
-                yield Arrival(f"{label}-{number:05d}.parquet", (name,), Held(parquet(chunk)))
+                made = Made(partial(parquet, chunk))
+                yield Arrival(f"{label}-{number:05d}.parquet", (name,), made, content(chunk))
 
 
 def _bounds(session: Session, select: Select, column: Found, parts: int) -> list[str]:
