@@ -55,7 +55,7 @@ def test_an_estimate_leaves_nothing_behind(call: Call, tmp_path: Path) -> None:
 
 def test_without_landed_data_the_error_says_what_to_type(call: Call) -> None:
     code, _, err = call("--estimate")
-    assert code == 3 and "error[E008]" in err and "potable plan --estimate --size 6GB" in err
+    assert code == 3 and "error[E008]" in err and re.search(r"next: +potable -C \S+ plan --estimate --size 6GB\n", err)
 
 
 @pytest.mark.parametrize(
