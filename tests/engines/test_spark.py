@@ -64,6 +64,13 @@ def test_a_master_out_of_reach_is_told(tmp_path: Path) -> None:
     assert "error[E007]" in text and "Connect server" in text
 
 
+def test_yarn_without_its_configuration_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    text = told("opened(master='yarn')", tmp_path)
+    assert "error[E007]" in text and "set HADOOP_CONF_DIR" in text
+
+
 def test_what_results_depend_on_cannot_be_set(tmp_path: Path) -> None:
     text = told("opened(conf={'spark.sql.ansi.enabled': 'false'})", tmp_path)
     assert "error[E007]" in text and "`spark.sql.ansi.enabled`" in text

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +26,7 @@ from potable.cli.reporting import write_report
 from potable.errors import EnvironmentFailure
 from potable.runs.record import RunRecord
 from potable.runs.runner import _keep
+from potable.store.objects import Store
 
 Finished = tuple[Bench, RunRecord]
 ERROR_FORM = ("error[", "docs:")
@@ -220,6 +221,19 @@ def test_identifiers_of_a_column_declared_harmless_do_not_stay_in_the_open_root(
     published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: none")
     assert "`hrms.people` keeps identifiers in `phone`" in refused(published, "G001", 4)
     assert before and set(lake.list("protected/hrms.people")) == before
+
+
+def test_what_a_refused_step_wrote_is_named_where_it_cannot_be_removed(
+    published: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no(store: Store, paths: Iterable[str]) -> None:
+        if any("protected/hrms.people" in path for path in paths):
+            raise EnvironmentFailure("no", "E004")
+
+    published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: none")
+    monkeypatch.setattr(Store, "delete", no)
+    told = refused(published, "G001", 4)
+    assert "could not be removed: " in told and "open/protected/hrms.people/" in told
 
 
 def test_a_full_disk(finished: Finished, tmp_path: Path) -> None:

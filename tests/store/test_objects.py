@@ -185,6 +185,19 @@ def test_a_bucket_does_what_a_folder_does(any_store: str) -> None:
         store.part("b/2", 0, 1)
 
 
+def test_a_bucket_that_is_not_there_is_called_so(any_store: str) -> None:
+    store = Store(f"{any_store.partition('://')[0]}://nowhere/store")
+    for work in (
+        lambda: store.put_new("a", b"1"),
+        lambda: store.put("a", [b"1"]),
+        lambda: store.put("a", [b"x" * BIG]),
+        lambda: store.list(""),
+    ):
+        with pytest.raises(EnvironmentFailure, match="there is no `") as caught:
+            work()
+        assert caught.value.code == "E004"
+
+
 def test_of_two_writers_to_a_bucket_one_wins(any_store: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         won = list(pool.map(lambda mark: Store(f"{any_store}/race").put_new("log/1", mark), [b"a", b"b", b"c", b"d"]))

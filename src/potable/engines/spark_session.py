@@ -307,6 +307,8 @@ def _refused(settings: Settings, failure: Exception, log: str) -> EnvironmentFai
     hint = "is the master reachable, and do `spark.conf` and `memory` suit this machine?"
     if "UnsupportedClassVersionError" in log or "class file version" in log:
         hint = "Spark needs Java 17 or newer; set JAVA_HOME to one"
+    elif "HADOOP_CONF_DIR" in log:
+        hint = "set HADOOP_CONF_DIR to the folder that holds YARN's configuration"
     condition = failure.getCondition() if isinstance(failure, PySparkException) else ""
     return EnvironmentFailure(
         f"Spark cannot start ({condition or type(failure).__name__})", "E007", given=settings.master, hint=hint

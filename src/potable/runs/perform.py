@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -144,10 +144,13 @@ def _attempted(shop: Workshop, step: Step) -> Manifest:
     maker = _MAKERS.get((step.verb, step.name)) or _MAKERS[step.verb, ""]
     try:
         made = maker(shop, step, attempt)
-    except BaseException:
+    except BaseException as failure:
         # what was refused may be what must not lie in an open root
-        with suppress(PotableError):
+        try:
             store.delete(store.list(attempt))
+        except PotableError:
+            if isinstance(failure, PotableError):
+                failure.hint += f" What it wrote could not be removed: {store.locate(attempt)}"
         raise
     give_back()
     for output in _SCRATCH_OUTPUTS:

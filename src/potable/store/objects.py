@@ -18,13 +18,15 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
-from potable.errors import EnvironmentFailure, PotableError
+from potable.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _PARTS = 4
 """Parts of 10 MiB of one object on their way at a time."""
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
+"""How S3 and Azure call that there is none."""
 
 
 class Store:
@@ -55,7 +57,7 @@ class Store:
 
     def put_new(self, path: str, data: bytes) -> bool:
         """Write `data` unless `path` exists; False if it does (the other writer won)."""
-        with self._reporting(path):
+        with self._reporting(path, there=False):
             try:
                 obstore.put(self._store, path, data, mode="create")
             except AlreadyExistsError:
@@ -68,14 +70,14 @@ class Store:
         What the chunks' iterator raises passes through as it is, and nothing is written then.
         """
         size = 0
-        with self._reporting(path):
+        with self._reporting(path, there=False):
             writer = obstore.open_writer(self._store, path, max_concurrency=_PARTS)
         try:
             for chunk in chunks:
-                with self._reporting(path):
+                with self._reporting(path, there=False):
                     writer.write(chunk)
                 size += len(chunk)
-            with self._reporting(path):
+            with self._reporting(path, there=False):
                 writer.close()
         except BaseException:
             # a writer that is dropped unclosed takes back what it wrote, but the traceback would hold it
@@ -133,7 +135,7 @@ class Store:
 
     def list(self, prefix: str) -> list[str]:
         """Paths below `prefix`, sorted."""
-        with self._reporting(prefix):
+        with self._reporting(prefix, there=False):
             found = [str(item["path"]) for chunk in obstore.list(self._store, prefix or None) for item in chunk]
         return sorted(found)
 
@@ -144,12 +146,22 @@ class Store:
                 obstore.delete(self._store, path)
 
     @contextmanager
-    def _reporting(self, path: str) -> Iterator[None]:
+    def _reporting(self, path: str, *, there: bool = True) -> Iterator[None]:
+        """The store's errors as ours; without an object to be `there`, what is not found is the place itself."""
         try:
             yield
-        except (FileNotFoundError, PotableError):
-            raise
         except (BaseError, OSError, ValueError) as failure:
+            missing = isinstance(failure, FileNotFoundError)
+            if missing and there:
+                raise
+            if missing or any(sign in str(failure) for sign in _NO_BUCKET):
+                raise EnvironmentFailure(
+                    f"there is no `{self.url}`",
+                    "E004",
+                    hint="make the bucket first, or mend its name in potable.yaml: Potable makes folders, not buckets",
+                    state="nothing was committed; the last version stays current",
+                    next="potable doctor",
+                ) from None
             raise EnvironmentFailure(
                 f"the store refused `{path or self.url}`: {_kind(failure)}",
                 "E004",
