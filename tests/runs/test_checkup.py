@@ -164,7 +164,7 @@ def test_a_version_is_compared_with_as_it_was_published(clinic: Clinic) -> None:
     assert states(clinic.run()) == ["open"]
     shop = clinic.notes.shop
     version = Version(shop.project.dataset, "f", {}, {}, 0, (), {}, "run-01", "2024-07-10")
-    commit(shop.lake.versions(shop.project.dataset), version)
+    commit(shop.lake.versions(shop.project.dataset), version, note=lambda _: None)
     clinic.notes.land(b=HIGH)
     assert states(clinic.run()) == ["warn"]
     clinic.notes.land(c=LOW.replace("E", "G"))

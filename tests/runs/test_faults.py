@@ -286,6 +286,27 @@ def test_a_store_that_fails_at_the_very_end_does_not_deny_what_was_published(fin
     assert bench.version.number == 1
 
 
+def test_nothing_is_published_that_the_audit_log_does_not_know_of(
+    published: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_new = Store.put_new
+
+    def full(store: Store, path: str, data: bytes) -> bool:
+        if path.startswith("audit/"):
+            raise EnvironmentFailure("no space", "E004")
+        return put_new(store, path, data)
+
+    published.edit("features.yaml", "surveys_answered: count()", "surveys_answered: count() in 3y")
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "put_new", full)
+        with pytest.raises(EnvironmentFailure):
+            published.run()
+    assert published.version.number == 1
+    assert published.run().outcome == "published" and published.version.number == 2
+    audit = published.project().lake().audit
+    assert not list(audit.broken())
+
+
 def test_exit_codes_for_nothing_new_and_pending_changes(published: Bench) -> None:
     assert command(published, "plan", "--exit-code").returncode == 0
     assert command(published, "run", "--exit-code").returncode == 99

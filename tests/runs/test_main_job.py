@@ -174,6 +174,11 @@ def test_the_record_and_the_audit_log_say_what_happened(finished: Finished) -> N
     bench, record = finished
     lake = bench.project().lake()
     assert not list(lake.audit.broken())
+    entries = [json.loads(lake.open.get(path)) for path in lake.open.list("audit")]
+    assert [(entry["what"], entry["dataset"]) for entry in entries if entry["run"] == record.run] == [
+        ("publish", ["employee_attrition", 1]),
+        ("run published", ["employee_attrition", 1]),
+    ]
     stored = json.loads(lake.open.get(f"runs/{record.run}.json"))
     assert stored["outcome"] == "published" and stored["dataset"]["version"] == 1
     assert {step["verb"] for step in stored["steps"]} == {

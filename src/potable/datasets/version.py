@@ -6,8 +6,8 @@ newest entry of the log is the current version.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from potable.store.log import Log
@@ -45,10 +45,15 @@ def history(log: Log) -> list[Version]:
     return [_version(entry, number) for number, entry in enumerate(log.entries(), 1)]
 
 
-def commit(log: Log, version: Version) -> tuple[Version, bool]:
+def commit(log: Log, version: Version, note: Callable[[Version], None]) -> tuple[Version, bool]:
     """Make `version` the current one; (the current version, whether it is new).
 
     Committing what is current already changes nothing.
+
+    Args:
+        log: of the dataset's versions.
+        version: its number does not count.
+        note: told of a new version before it becomes current, which it does not where this fails.
 
     Raises:
         EnvironmentFailure: E005, another run published something else at the same time.
@@ -56,6 +61,7 @@ def commit(log: Log, version: Version) -> tuple[Version, bool]:
     number, entry = log.last()
     if entry and entry["fingerprint"] == version.fingerprint:
         return _version(entry, number), False
+    note(replace(version, number=number + 1))
     data = asdict(version)
     del data["number"]
     number = log.append({**data, "parent": number}, parent=number)

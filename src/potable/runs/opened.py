@@ -6,7 +6,7 @@ what it made. Skipping, committing and recording belong to `runner`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
@@ -228,8 +228,8 @@ def _personal(project: Project, made: Published) -> PersonalData:
     )
 
 
-def commit_version(shop: Workshop) -> tuple[Version, bool]:
-    """Make what publish wrote the current version; (version, whether it is new)."""
+def commit_version(shop: Workshop, note: Callable[[Version], None]) -> tuple[Version, bool]:
+    """Make what publish wrote the current version, a new one after `note`; (version, whether it is new)."""
     name = shop.project.plan.dataset
     step, manifest = shop.done["publish", name]
     facts = manifest.facts
@@ -244,5 +244,5 @@ def commit_version(shop: Workshop) -> tuple[Version, bool]:
         run=shop.run,
         published_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    found, new = commit(shop.lake.versions(shop.project.dataset), version)
+    found, new = commit(shop.lake.versions(shop.project.dataset), version, note)
     return replace(found), new

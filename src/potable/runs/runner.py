@@ -24,6 +24,7 @@ import potable
 from potable import plugins
 from potable.agreement import WAITING
 from potable.contracts.drift import CHANGED
+from potable.datasets.version import Version
 from potable.deployment import memory_bytes
 from potable.engines.base import Engine
 from potable.engines.freed import imports_kept, keep_little
@@ -94,7 +95,8 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
         running = Running(shop, listener, watched, today=started.date())
         try:
             _execute(running, options)
-            version = opened.commit_version(shop) if options.publishes else None
+            note = partial(_note, lake, options)
+            version = opened.commit_version(shop, note) if options.publishes else None
         except PotableError as error:
             failure = error
     record = RunRecord(
@@ -238,6 +240,21 @@ def _outcome(
     if not new and not running.changed:
         return "nothing new"
     return "published" if options.publishes else "done"
+
+
+def _note(lake: Lake, options: Options, version: Version) -> None:
+    """Say in the audit log what is about to be published: no version is without its entry, however the run ends."""
+    lake.audit.add(
+        {
+            "at": version.published_at,
+            "who": who(),
+            "what": "publish",
+            "why": options.reason,
+            "run": version.run,
+            "dataset": [version.dataset, version.number],
+            "sha256": version.sha256,
+        }
+    )
 
 
 def _audit(record: RunRecord) -> dict[str, object]:
