@@ -27,9 +27,9 @@ from potable.engines.base import BatchFunction, ItemFunction
 from potable.engines.freed import give_back, keep_little
 from potable.errors import EnvironmentFailure
 
-REST = 3.0
+REST = 1.0
 """Seconds after which workers that wait for work end; what they hold is of no use to a long query."""
-LONG = 10.0
+LONG = 4.0
 """Seconds of a stream after which its workers end with it: what they hold is much by then, what it costs to start new
 ones little, and the query that follows needs the memory."""
 PATIENCE = 0.5
