@@ -87,6 +87,24 @@ def test_every_query_of_a_build_compiles_for_spark(world: World) -> None:
     }
 
 
+def test_a_built_in_is_written_as_often_for_many_derived_features_as_for_one(world: World) -> None:
+    def written(*expressions: str) -> int:
+        derived = {f"d{number}": text for number, text in enumerate(expressions)}
+        plan = plan_of(world.path, {"hr.facts": {"n": "count()"}, "derived": derived})
+        people = ibis.table({"_subject": "string", "as_of": "date", "_start": "date", "_first": "date"}, name="spine")
+        rows = facts.with_moments(facts.numbered(people), plan.cut)
+        measured = []
+        for number, task in enumerate(build.tasks(plan)):
+            protected = ibis.table(ibis.schema(task.schema), name=f"table_{number}")
+            compiled = compile_table(protected, rows, task, prefix=f"_{number}")
+            result = ibis.table(compiled.relation.schema(), name=f"result_{number}")
+            measured.append(assemble.Measured(result, compiled.counts))
+        return spark(assemble.assemble(rows, measured, plan)).upper().count("LEAST(")
+
+    once = written("tenure_years")
+    assert once and once == written("n / nullif(tenure_years, 0)", "tenure_years * 2", "d0 / nullif(tenure_years, 0)")
+
+
 def test_every_function_compiles_for_spark(world: World) -> None:
     plan = plan_of(world.path, {"hr.facts": {f"f_{name}": f"latest({text})" for name, (text, _) in CASES.items()}})
     (task, _) = build.tasks(plan)

@@ -27,9 +27,9 @@ from potable.features.evaluate import (
     output,
     years_between,
 )
-from potable.features.expressions import DATE, INTEGER
+from potable.features.expressions import DATE, INTEGER, names_in
 from potable.features.facts import CUT, MOMENT, NUMBER
-from potable.features.plan import AS_OF, DERIVED, Feature, FeaturePlan
+from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan
 from potable.features.windows import moment
 from potable.tables import SUBJECT
 
@@ -84,8 +84,11 @@ def assemble(spine: ir.Table, measured: list[Measured], plan: FeaturePlan) -> ir
         if feature.table != DERIVED
     }
     rows = rows.select(SUBJECT, AS_OF, START, FIRST, **finished)
+    rows = rows.mutate(**_tenures(rows, plan))
     for feature in plan.evaluation_order():
-        rows = rows.mutate(**{feature.name: _finished(feature, _derived(feature, rows, plan), plan)})
+        # one step after the other: an engine plans an expression as often as it is written
+        rows = rows.mutate(**{feature.name: _derived(feature, rows, plan)})
+        rows = rows.mutate(**{feature.name: _finished(feature, rows[feature.name], plan)})
     return rows.select(**{plan.id_column: rows[SUBJECT]}, **{name: rows[name] for name in _order(plan)})
 
 
@@ -118,14 +121,19 @@ def _covered(feature: Feature, rows: ir.Table, plan: FeaturePlan) -> ir.BooleanV
     return reaches_back & (end <= after_last)
 
 
+def _tenures(rows: ir.Table, plan: FeaturePlan) -> dict[str, ir.Value]:
+    """The built-ins that derived features read, each once."""
+    named = set().union(*(names_in(feature.recipe.argument) for feature in plan.evaluation_order()))
+    dates = [rows[column].cast("date") for column in (AS_OF, START, FIRST)]
+    return {f"_{name}": built_in(name, *dates).column for name in sorted(named & set(BUILT_IN))}
+
+
 def _derived(feature: Feature, rows: ir.Table, plan: FeaturePlan) -> ir.Value:
     """An expression over finished columns and built-ins."""
     types = {item.name: item.type for item in plan.features}
 
     def named(name: str) -> Value:
-        if name in types:
-            return Value(types[name], rows[name])
-        return built_in(name, *(rows[column].cast("date") for column in (AS_OF, START, FIRST)))
+        return Value(types[name], rows[name]) if name in types else Value(BUILT_IN[name], rows[f"_{name}"])
 
     assert feature.recipe.argument is not None
     return output(evaluate(feature.recipe.argument, named))

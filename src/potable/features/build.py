@@ -150,17 +150,19 @@ def relation(plan: FeaturePlan, engine: Engine, files: Sequence[str]) -> ir.Tabl
 
 def make_spine(bench: Bench, files: Files) -> tuple[ir.Table, Funnel]:
     """The spine of a bucket, written to scratch, and how many subjects got how far."""
-    found, funnel = candidates(bench, files)
-    return bench.kept(spines.spine(found, bench.plan.rows, bench.engine), "spine"), funnel
+    rule, table = bench.plan.rows, bench.plan.tables[bench.plan.rows.table]
+    known = employments(bench, files)
+    found, funnel = candidates(bench, known)
+    drawn = spines.spine(found, spines.versions(known, table), rule, table, bench.engine)
+    return bench.kept(drawn, "spine"), funnel
 
 
-def candidates(bench: Bench, files: Files) -> tuple[ir.Table, Funnel]:
-    """The dates each subject may get, written to scratch, and how many subjects got how far."""
+def candidates(bench: Bench, known: ir.Table) -> tuple[ir.Table, Funnel]:
+    """The dates each subject of `employments` may get, written to scratch, and how many subjects got how far."""
     plan, engine = bench.plan, bench.engine
     rule, table = plan.rows, plan.tables[plan.rows.table]
-    known = employments(bench, files)
     seen = scalars(engine, known.aggregate(seen=known[SUBJECT].nunique()))["seen"]
-    found = spines.states(spines.versions(known, table), spines.calendar(rule.dates), rule, table)
+    found = spines.running(spines.versions(known, table), spines.calendar(rule.dates), rule, table)
     found = bench.kept(found, "candidates")
     counts = scalars(engine, spines.counted(found, rule))
     return found, Funnel(seen, counts["employed"], counts["selected"], counts["eligible"])

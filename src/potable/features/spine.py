@@ -3,7 +3,7 @@
 Candidates are the dates at which an employment was running, as known then, at which the rows' condition
 holds and whose label windows lie inside the data. One is drawn per subject by a hash of seed and
 pseudonym, so the same law holds for leavers and stayers and no engine, bucket or order matters.
-Entries: `candidates`, `spine`, `states`.
+Entries: `running`, `spine`, `states`.
 """
 
 from __future__ import annotations
@@ -115,7 +115,12 @@ def ambiguous(rows: ir.Table, rule: RowRule, table: Table) -> ir.Table:
 
 
 def states(employments: ir.Table, dates: ir.Table, rule: RowRule, table: Table) -> ir.Table:
-    """Subjects with an employment running at a date: `_subject, as_of, _start, _first, _selected`.
+    """Subjects with an employment running at a date: `_subject, as_of, _start, _selected, _first`; as `running`."""
+    return with_first(running(employments, dates, rule, table), employments, rule, table)
+
+
+def running(employments: ir.Table, dates: ir.Table, rule: RowRule, table: Table) -> ir.Table:
+    """Subjects with an employment running at a date: `_subject, as_of, _start, _selected`.
 
     Args:
         employments: from `versions`.
@@ -123,33 +128,38 @@ def states(employments: ir.Table, dates: ir.Table, rule: RowRule, table: Table) 
         rule: which rows there are.
         table: contract of the table of employments.
     """
-    moment = dates[AS_OF].cast("timestamp(6)")
-    then = [employments._from < moment, moment <= employments._until]
-    if SUBJECT in dates.columns:
-        then.append(employments[SUBJECT] == dates[SUBJECT])
-    pairs = employments.join(dates, then)
+    pairs = _visible(employments, dates)
     named = {name: stored(pairs[name], column_type(table.columns[name])) for name in _columns(rule)}
     as_of, start = pairs[AS_OF], named[rule.start]
     moment = as_of.cast("timestamp(6)")
     begun = as_timestamp(start) < moment
-    running = begun & ((pairs[rule.end].isnull()) | (as_timestamp(named[rule.end]) >= moment)).fill_null(False)
-    day = start.column.cast("date")
-    pairs = pairs.mutate(_running=running.fill_null(False), _day=day)
+    runs = begun & ((pairs[rule.end].isnull()) | (as_timestamp(named[rule.end]) >= moment)).fill_null(False)
+    pairs = pairs.mutate(_running=runs.fill_null(False), _day=start.column.cast("date"))
     first = pairs._day
     if "first_tenure_months" in names_in(rule.where):
         # of all pairs before any is chosen, which costs more than all the rest
         pairs = pairs.mutate(**{FIRST: first.min().over(group_by=[pairs[SUBJECT], pairs[AS_OF]])})
         first = pairs[FIRST]
-    pairs = pairs.mutate(**{SELECTED: pairs._running & _condition(pairs, first, rule, table)})
-    found = pairs.group_by(SUBJECT, AS_OF).aggregate(
-        **{
-            START: pairs._day.max(where=pairs[SELECTED]),
-            FIRST: first.min(),
-            SELECTED: pairs[SELECTED].any(),
-            "_running": pairs._running.any(),
-        }
+    pairs = pairs.mutate(**{SELECTED: _condition(pairs, first, rule, table)}).filter(pairs._running)
+    return pairs.group_by(SUBJECT, AS_OF).aggregate(
+        **{START: pairs._day.max(where=pairs[SELECTED]), SELECTED: pairs[SELECTED].any()}
     )
-    return found.filter(found["_running"]).drop("_running")
+
+
+def with_first(found: ir.Table, employments: ir.Table, rule: RowRule, table: Table) -> ir.Table:
+    """Rows of `running` with the start of the first employment that was visible then, running or not, as `_first`."""
+    pairs = _visible(employments.select(SUBJECT, "_from", "_until", _begun=employments[rule.start]), found)
+    day = stored(pairs["_begun"], column_type(table.columns[rule.start])).column.cast("date")
+    return pairs.group_by(*found.columns).aggregate(**{FIRST: day.min()})
+
+
+def _visible(employments: ir.Table, dates: ir.Table) -> ir.Table:
+    """Employments beside the dates (of a subject, where that is given) at which they are the newest visible version."""
+    moment = dates[AS_OF].cast("timestamp(6)")
+    then = [employments._from < moment, moment <= employments._until]
+    if SUBJECT in dates.columns:
+        then.append(employments[SUBJECT] == dates[SUBJECT])
+    return employments.join(dates, then)
 
 
 def _columns(rule: RowRule) -> set[str]:
@@ -201,12 +211,21 @@ def number_of(subject: str, seed: int) -> int:
     return int.from_bytes(digest.digest(), "big")
 
 
-def spine(candidates: ir.Table, rule: RowRule, engine: Engine) -> ir.Table:
-    """One candidate per subject: `_subject, as_of, _start, _first, _number`; to be written once, then read."""
+def spine(candidates: ir.Table, employments: ir.Table, rule: RowRule, table: Table, engine: Engine) -> ir.Table:
+    """One candidate per subject: `_subject, as_of, _start, _first, _number`; to be written once, then read.
+
+    Args:
+        candidates: from `running`, written down.
+        employments: from `versions`.
+        rule: which rows there are.
+        table: contract of the table of employments.
+        engine: draws.
+    """
     fit = candidates.filter(eligible(candidates, rule))
     counts = fit.group_by(SUBJECT).aggregate(n=fit.count())
     picks = engine.map_batches(counts, partial(draw, seed=rule.seed), _DRAW_SCHEMA)
     order = ibis.row_number().over(group_by=[fit[SUBJECT]], order_by=[fit[AS_OF]])
     listed = fit.mutate(_number=order.cast("int64"))
     met = listed.join(picks, [listed[SUBJECT] == picks[SUBJECT], listed._number == picks[_PICK]])
-    return numbered(met.select(SUBJECT, AS_OF, START, FIRST))
+    found = with_first(met.select(SUBJECT, AS_OF, START), employments, rule, table)
+    return numbered(found.select(SUBJECT, AS_OF, START, FIRST))

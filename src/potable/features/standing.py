@@ -78,7 +78,8 @@ def renew(
     funnel = standing.funnel
     for number, (now, then) in enumerate(_portions(plan, files, standing, touched)):
         mine = replace(bench.at(f"portion-{number}"), people=people)
-        funnel -= building.candidates(mine.at("then"), then)[1]
+        stood = mine.at("then")
+        funnel -= building.candidates(stood, building.employments(stood, then))[1]
         spine, counts = building.make_spine(mine, now)
         funnel += counts
         place = str(mine.scratch / "rows")
