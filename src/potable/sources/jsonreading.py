@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 from potable.sources.base import Blob
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, decompressed, unreadable
+from potable.sources.jsonflat import flat_texts
 from potable.sources.jsonrows import Row, below, column_texts, depth_of, rest_texts, ups_of
-from potable.sources.jsonshape import Shape, Unlike
+from potable.sources.jsonshape import Shape, Unlike, is_utf8
 from potable.sources.jsonsplit import LONGEST, Listless, Malformed, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode, whole
 from potable.sources.typed import typed_at, untyped
@@ -49,6 +50,8 @@ class Reading:
     samples: list[Any] = field(default_factory=list)
     shape: Shape | None = None
     shapes: int = 0
+    odd: int = 0
+    """Blocks that were not all flat lines."""
 
     @property
     def done(self) -> int:
@@ -168,14 +171,7 @@ class Reading:
     def _quickly(self, block: list[bytes], *, strict: bool) -> Iterator[pa.RecordBatch]:
         """Batches of records that are pieces themselves, most of which look alike."""
         first = self.done
-        if self.shape is None:
-            self._learn(block)
-        try:
-            if self.shape is None:
-                raise Unlike
-            texts, unlike = self.shape.texts(b"\n".join(block), block)
-        except Unlike:
-            texts, unlike = {}, list(range(len(block)))
+        texts, unlike = self._texts(block)
         if 8 * len(unlike) > len(block):
             self._learn([block[index] for index in unlike])
         alike = np.delete(np.arange(first + 1, first + 1 + len(block), dtype=np.int64), unlike)
@@ -190,6 +186,22 @@ class Reading:
             numbers = [first + index for index in unlike]
             yield from self._read([block[index] for index in unlike], (), strict=strict, before=numbers)
         self.numbers[0] = first + len(block)
+
+    def _texts(self, block: list[bytes]) -> tuple[dict[str, pa.StringArray], list[int]]:
+        """The texts at each path of the records that look alike, and the indices of those that do not."""
+        joined = b"\n".join(block)
+        if self.odd < _MOST_SHAPES and is_utf8(joined):
+            if (flat := flat_texts(joined, len(block), self.table.paths)) is not None:
+                return flat, []
+            self.odd += 1
+        if self.shape is None:
+            self._learn(block)
+        try:
+            if self.shape is None:
+                raise Unlike
+            return self.shape.texts(joined, block)
+        except Unlike:
+            return {}, list(range(len(block)))
 
     def _learn(self, block: Sequence[bytes]) -> None:
         """Look at some records for the shape of all."""
