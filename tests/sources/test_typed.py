@@ -300,3 +300,15 @@ def test_cells_are_cleaned_as_if_each_were_trimmed(cells: list[str | None], cut:
     trimmed = pc.utf8_trim_whitespace(text).to_pylist()
     expected = [None if cell in (None, "", *nulls) else cell for cell in trimmed]
     assert clean(Column(null_values=nulls), text).to_pylist() == expected
+
+
+NUMBERS = [{"type": "integer"}, {"type": "float"}, {"type": "decimal(5,2)"}, {"type": "decimal(2,2)"}]
+
+
+@pytest.mark.parametrize(
+    "column", [*NUMBERS, {"type": "decimal(5,0)"}, {"type": "decimal(38,10)"}, {"type": "decimal(38,38)"}], ids=str
+)
+@given(texts=st.lists(st.none() | st.from_regex(r"[+\-]?[0-9]{0,40}[.,/+e]?[0-9]{0,40}", fullmatch=True), max_size=3))
+def test_numbers_mean_the_same_beside_one_that_is_none(column: dict[str, Any], texts: list[str | None]) -> None:
+    # no number at all has every other one looked at closely
+    assert cells(texts, **column) == cells([*texts, "none"], **column)[:-1]

@@ -8,7 +8,7 @@ Entry: `Reading`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 from potable.sources.base import Blob
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, decompressed, unreadable
+from potable.sources.jsonflat import flat_texts
 from potable.sources.jsonrows import Row, below, column_texts, depth_of, rest_texts, ups_of
-from potable.sources.jsonshape import Shape, Unlike
-from potable.sources.jsonsplit import LONGEST, Listless, Malformed, is_lines, lines, pieces
+from potable.sources.jsonshape import Shape, Unlike, is_utf8
+from potable.sources.jsonsplit import LONGEST, Listless, Malformed, filled, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode, whole
 from potable.sources.typed import typed_at, untyped
 
@@ -49,6 +50,8 @@ class Reading:
     samples: list[Any] = field(default_factory=list)
     shape: Shape | None = None
     shapes: int = 0
+    odd: int = 0
+    """Blocks that were not all flat lines."""
 
     @property
     def done(self) -> int:
@@ -58,20 +61,25 @@ class Reading:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Typed batches of all records."""
         for block, left, strict in self._blocks():
-            if left or not self._plain or len(block) < _WORTH_A_SHAPE:
-                yield from self._read(block, left, strict=strict)
+            if not left and self._plain and (flat := self._flat(block)):
+                yield flat
+                continue
+            records = _records(block)
+            if left or not self._plain or len(records) < _WORTH_A_SHAPE:
+                yield from self._read(records, left, strict=strict)
             else:
-                yield from self._quickly(block, strict=strict)
+                yield from self._quickly(records, strict=strict)
 
     def rows(self, damaged: list[Damaged]) -> Iterator[Row]:
         """All records that can be read, one by one; the others go to `damaged`."""
         for block, left, strict in self._blocks():
-            for piece in block:
+            for piece in _records(block):
                 yield from self._rows(piece, left, strict=strict, damaged=damaged)
 
     def original(self, ordinal: int) -> bytes | None:
         """The record with that number; None when there are fewer."""
-        for block, left, strict in self._blocks():
+        for some, left, strict in self._blocks():
+            block = _records(some)
             if not left and ordinal > self.done + len(block):
                 self.numbers[0] += len(block)
                 continue
@@ -99,8 +107,8 @@ class Reading:
             why = f"it is damaged or not in its encoding ({type(failure).__name__})"
             raise unreadable(self.blob, why, row=self.done) from None
 
-    def _blocks(self) -> Iterator[tuple[list[bytes], tuple[str, ...], bool]]:
-        """Pieces of the file, the steps left below them, and whether one that is no JSON ruins the file."""
+    def _blocks(self) -> Iterator[tuple[bytes | list[bytes], tuple[str, ...], bool]]:
+        """Lines or pieces of the file, the steps left below them, and whether one that is no JSON ruins the file."""
         steps = self.table.steps
         form = self.table.format
         if form == "lines" or (form == "auto" and is_lines(self._open(), whole=not steps)):
@@ -165,6 +173,29 @@ class Reading:
         """Whether all values wanted lie inside the record."""
         return not any(path.startswith(".") or path in ("@rest", "#") for path in self.table.paths)
 
+    def _flat(self, block: bytes | list[bytes]) -> pa.RecordBatch | None:
+        """The batch of a block of flat records that are set alike; None where it is not sure to be one."""
+        count = block.count(b"\n") + 1 if isinstance(block, bytes) else len(block)
+        joined = block if isinstance(block, bytes) else b"\n".join(block)
+        if count < _WORTH_A_SHAPE or self.odd >= _MOST_SHAPES or not is_utf8(joined):
+            return None
+        texts = flat_texts(joined, count, self.table.paths)
+        if texts is None:
+            self.odd += 1
+            return None
+        first = self.done + 1
+        self.numbers[0] += count
+        return self._typed(texts, np.arange(first, first + count, dtype=np.int64))
+
+    def _typed(self, texts: Mapping[str, pa.StringArray], numbers: np.ndarray) -> pa.RecordBatch:
+        """The batch of records with these texts at their paths."""
+        columns = {
+            name: pc.coalesce(*found) if len(found) > 1 else found[0]
+            for name, column in self.table.columns.items()
+            if (found := [texts[path] for path in column.paths(name) if path in texts])
+        }
+        return typed_at(self.table, columns, self.blob.name, pa.array(numbers))
+
     def _quickly(self, block: list[bytes], *, strict: bool) -> Iterator[pa.RecordBatch]:
         """Batches of records that are pieces themselves, most of which look alike."""
         first = self.done
@@ -180,12 +211,7 @@ class Reading:
             self._learn([block[index] for index in unlike])
         alike = np.delete(np.arange(first + 1, first + 1 + len(block), dtype=np.int64), unlike)
         if len(alike):
-            columns = {
-                name: pc.coalesce(*found)
-                for name, column in self.table.columns.items()
-                if (found := [texts[path] for path in column.paths(name) if path in texts])
-            }
-            yield typed_at(self.table, columns, self.blob.name, pa.array(alike))
+            yield self._typed(texts, alike)
         if unlike:
             numbers = [first + index for index in unlike]
             yield from self._read([block[index] for index in unlike], (), strict=strict, before=numbers)
@@ -232,6 +258,11 @@ class Reading:
                 yield row
             else:
                 damaged.append((row.number, whole(canonical(row.value)) or "", "no object"))
+
+
+def _records(block: bytes | list[bytes]) -> list[bytes]:
+    """The records of a block, or what holds them."""
+    return filled(block) if isinstance(block, bytes) else block
 
 
 def batch_of(table: JsonTable, rows: Sequence[Row], names: str | pa.StringArray) -> pa.RecordBatch:

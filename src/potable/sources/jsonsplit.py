@@ -69,8 +69,8 @@ def is_lines(stream: BinaryIO, *, whole: bool) -> bool:
         return whole or bool(after.strip(_BLANK) or stream.read(BLOCK).strip(_BLANK))
 
 
-def lines(stream: BinaryIO) -> Iterator[list[bytes]]:
-    """Blocks of lines that are not blank.
+def lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Blocks of whole lines, without the newline behind the last.
 
     Raises:
         Malformed: a line is longer than a record may be.
@@ -82,9 +82,9 @@ def lines(stream: BinaryIO) -> Iterator[list[bytes]]:
             left += chunk
             _require(len(left) <= LONGEST)
             continue
-        yield _filled((left + chunk[:end]).split(b"\n"))
+        yield left + chunk[:end]
         left = chunk[end + 1 :]
-    yield _filled([left])
+    yield left
 
 
 def pieces(stream: BinaryIO, steps: Sequence[str]) -> Iterator[tuple[list[bytes], int]]:
@@ -107,9 +107,10 @@ def pieces(stream: BinaryIO, steps: Sequence[str]) -> Iterator[tuple[list[bytes]
         raise Listless(f"it has no list at `{'.'.join(steps)}`") if steps else Malformed("it is empty")
 
 
-def _filled(found: list[bytes]) -> list[bytes]:
+def filled(block: bytes) -> list[bytes]:
+    """The lines of a block that are not blank."""
     # the empty ones are quickly told, those of blanks are rare
-    return [line for line in found if line and not line.isspace()]
+    return [line for line in block.split(b"\n") if line and not line.isspace()]
 
 
 def _require(short: bool) -> None:

@@ -23,6 +23,8 @@ from potable.tables import MISTYPED, OBJECT, PARSING, ROW, UNPARSED, Column, Tab
 _INTEGER = r"^[+-]?0*\d{1,18}$"
 _FLOAT = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
 _COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d*)(,\d*)?([eE][+-]?\d{1,3})?$"
+_LONGEST_PLAIN = 18
+"""Signs of a whole number that is surely in reach."""
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 BLANKS = [
@@ -189,6 +191,9 @@ def convert(column: Column, text: Texts) -> pa.Array:
             return moments(text, column.formats, column.arrow)
         case "boolean":
             return _booleans(text)
+    if (quick := _plain_numbers(text, column.arrow)) is not None:
+        return quick
+    match column.type:
         case "integer":
             return _cast(pc.utf8_ltrim(_fitting(text, _INTEGER), "+"), column.arrow)
         case "float":
@@ -196,6 +201,26 @@ def convert(column: Column, text: Texts) -> pa.Array:
             return pc.if_else(pc.is_inf(value), pa.scalar(None, column.arrow), value)
         case _:
             return _cast(_fitting(text, _decimal_form(column.arrow)), column.arrow)
+
+
+def _plain_numbers(text: Texts, kind: pa.DataType) -> pa.Array | None:
+    """All of `text` at once, where it is so plain that what Arrow reads is of our forms; None where it may not be."""
+    longest = _LONGEST_PLAIN
+    if pa.types.is_decimal(kind):
+        # where there are no places, Arrow reads `.0` and we do not; with more than 38 digits it overflows in silence
+        longest = kind.scale and min(38 - kind.precision + kind.scale, 38 - kind.scale)
+    if not longest or not isinstance(text, pa.StringArray) or not len(text):
+        return None
+    _, places, data = text.buffers()
+    ends = np.frombuffer(places, np.int32, len(text) + 1, 4 * text.offset)
+    signs = np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
+    # signs, points, digits, and a comma and a slash, at which Arrow fails
+    if not len(signs) or signs.min() < ord("+") or signs.max() > ord("9") or np.diff(ends).max() > longest:
+        return None
+    try:
+        return text.cast(kind)
+    except pa.ArrowInvalid:
+        return None
 
 
 def _pointed(text: Texts) -> Texts:
