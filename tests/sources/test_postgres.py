@@ -44,7 +44,10 @@ def read_by_rows(url: str, query: str) -> bytes:
         columns = [pa.array([None if v is None else forms.text(v) for v in c]) for c in zip(*cursor, strict=True)]
     sink = io.BytesIO()
     pq.write_table(
-        pa.table(columns, schema=pa.schema([(name, pa.string()) for name in names])), sink, compression="zstd"
+        pa.table(columns, schema=pa.schema([(name, pa.string()) for name in names])),
+        sink,
+        compression="zstd",
+        use_dictionary=False,
     )
     return sink.getvalue()
 
