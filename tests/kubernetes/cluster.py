@@ -139,7 +139,7 @@ def _servers(made: Kubernetes) -> list[str]:
         " --cert-dir certs --token-auth-file tokens.csv --authorization-mode Node,RBAC"
         f" --service-account-issuer {made.url} --service-account-key-file accounts.key"
         " --service-account-signing-key-file accounts.key --service-cluster-ip-range 10.213.98.0/24"
-        " --endpoint-reconciler-type none",
+        " --endpoint-reconciler-type none --kubelet-preferred-address-types InternalIP",
     ]
 
 
@@ -190,11 +190,12 @@ def _kubelet(folder: Path, groups: str) -> dict[str, Any]:
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "containerRuntimeEndpoint": "unix:///run/containerd.sock",
-        "address": "127.0.0.1",
+        # the API server asks it for logs and for commands in containers
+        "address": GATEWAY,
         "port": free_port(),
         "healthzPort": 0,
-        "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}},
-        "authorization": {"mode": "Webhook"},
+        "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
+        "authorization": {"mode": "AlwaysAllow"},
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{groups}",
         "enforceNodeAllocatable": [],
