@@ -243,6 +243,8 @@ def _until(reached: Callable[[], bool], process: subprocess.Popen[bytes], what: 
 @contextmanager
 def _bridge() -> Iterator[None]:
     """What pods and this machine reach each other through; nothing is forwarded anywhere else."""
+    # one may be left of a test that was killed
+    subprocess.run(["ip", "link", "delete", _BRIDGE], check=False, capture_output=True)
     subprocess.run(["ip", "link", "add", _BRIDGE, "type", "bridge"], check=True)
     try:
         subprocess.run(["ip", "address", "add", f"{GATEWAY}/24", "dev", _BRIDGE], check=True)
