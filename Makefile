@@ -25,7 +25,7 @@ test test-long: export PYTHONDONTWRITEBYTECODE =
 test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(AIRFLOW)/.ready  ## all tests but the longest
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12 -m "not long and not airbyte"
 
-test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.yarn $(VENV)/.airbyte  ## whole runs on S3, on YARN and under more faults, and real connectors
+test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte  ## whole runs on S3, YARN, Kubernetes and under more faults, real connectors
 	@$(BIN)/python -m pytest -q --durations 12 -m "long or airbyte"
 
 lint: $(READY) types  ## style, types, import layers
@@ -76,6 +76,17 @@ $(VENV)/.yarn: $(READY) tests/runs/yarn_jars/pom.xml
 	@rm -rf $(VENV)/yarn
 	@mvn -q -B -f tests/runs/yarn_jars/pom.xml dependency:copy-dependencies -DincludeScope=runtime \
 	  -DoutputDirectory=$(abspath $(VENV))/yarn && touch $@ || true
+
+# a Kubernetes of one node, by Go (minutes of a processor, once) and from Debian's packages, which are not installed but
+# laid into a folder; without them or their network the tests that need it say so and are skipped
+$(VENV)/.k8s: $(READY) tests/kubernetes/parts/go.mod tests/kubernetes/parts/main.go
+	@rm -rf $(VENV)/k8s && mkdir $(VENV)/k8s
+	@cd $(VENV)/k8s && apt-get download -qq -o APT::Sandbox::User=root containerd runc containernetworking-plugins busybox-static \
+	  && for each in *.deb; do dpkg-deb -x $$each .; done && rm *.deb && cd $(CURDIR)/tests/kubernetes/parts \
+	  && version=$$(go list -m -f '{{.Version}}' k8s.io/kubernetes) && CGO_ENABLED=0 go build -trimpath \
+	  -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" -o $(abspath $(VENV))/k8s/bin/kubernetes . \
+	  && cd $(abspath $(VENV))/k8s/bin && for each in etcd kube-apiserver kube-controller-manager kube-scheduler kubelet; \
+	  do ln -s kubernetes $$each; done && touch ../../.k8s || true
 
 # forty megabytes of a real Kafka broker; without Maven or its network the tests that need it say so and are skipped
 $(VENV)/.kafka: $(READY) tests/sources/kafka/pom.xml

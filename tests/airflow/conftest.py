@@ -140,16 +140,22 @@ def generate(root: Path, file: Path) -> None:
 def plant(attrition: Path, airflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """Airflow as `airflow standalone` starts it, with the generated DAG and two that people wrote."""
     home = tmp_path_factory.mktemp("home")
-    ports = free_ports(3)
-    dags = home / "dags"
-    generate(attrition, dags / "attrition.py")
+    generate(attrition, home / "dags" / "attrition.py")
     for path in (Path(__file__).parent / "dags").glob("*.py"):
-        shutil.copy(path, dags)
+        shutil.copy(path, home / "dags")
+    with standing(attrition, home, airflow_python) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def standing(root: Path, home: Path, airflow_python: Path, **variables: str) -> Iterator[Plant]:
+    """Airflow with its files in `home`, where its DAGs lie, for the project in `root`."""
+    ports = free_ports(3)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
         "PATH": f"{airflow_python.parent}:{os.environ['PATH']}",
         "PYTHONPATH": f"{ROOT / 'src'}:{Path(__file__).parent / 'lib'}",
-        "PROJECT": str(attrition),
+        "PROJECT": str(root),
         "POTABLE_PYTHON": sys.executable,
         "NO_PROXY": "*",
         "AIRFLOW_HOME": str(home),
@@ -163,12 +169,13 @@ def plant(attrition: Path, airflow_python: Path, tmp_path_factory: pytest.TempPa
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports[1]),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(ports[2]),
+        **variables,
     }
     with (home / "standalone.log").open("wb") as log:
         call = [str(airflow_python.parent / "airflow"), "standalone"]
         process = subprocess.Popen(call, env=environment, stdout=log, stderr=log, cwd=home, start_new_session=True)
     try:
-        yield opened(Plant(attrition, dags, ports[0]))
+        yield opened(Plant(root, home / "dags", ports[0]))
     finally:
         ended(process)
 

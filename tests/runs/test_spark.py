@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import QUICK, require_s3a, require_spark
 from tests.runs.cluster import cluster
 from tests.runs.conftest import Bench, left_to_do, make_bench
+from tests.runs.kubernetes import OnKubernetes, spark_on_kubernetes
 from tests.runs.test_object_store import copied, moved
 from tests.runs.test_runs import killed, same_files
 from tests.runs.yarn import yarn
@@ -163,6 +164,31 @@ def test_yarn_that_loses_a_container_gives_the_same_bytes(finished: Finished, tm
 
         run_with_a_loss(other, machines.settings(), machines.variables, lose)
     half_was_made(finished, other)
+
+
+@pytest.mark.long
+def test_kubernetes_that_loses_a_container_gives_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
+    """A real one with a node of its own; the container of one of two executors is killed, and Spark asks for another."""
+    other = half_made(finished, tmp_path)
+    with spark_on_kubernetes(tmp_path, tmp_path / "cluster") as machines:
+
+        def lose() -> None:
+            executors = machines.executors()
+            assert len(executors) == 2
+            executors[0].kill()
+
+        run_with_a_loss(other, machines.settings(), machines.variables, lose)
+        assert len(machines.started()) == 3
+        until_removed(machines)
+    half_was_made(finished, other)
+
+
+def until_removed(machines: OnKubernetes, seconds: float = 60.0) -> None:
+    """Spark takes its pods away at its end."""
+    end = time.monotonic() + seconds
+    while machines.cluster.pods():
+        assert time.monotonic() < end, "pods outlive their driver"
+        time.sleep(0.5)
 
 
 def half_made(finished: Finished, folder: Path) -> Bench:
