@@ -25,7 +25,7 @@ test test-long: export PYTHONDONTWRITEBYTECODE =
 test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(AIRFLOW)/.ready  ## all tests but the longest
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12 -m "not long and not airbyte"
 
-test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte  ## whole runs on S3, YARN, Kubernetes and under more faults, real connectors
+test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs on S3, YARN, Kubernetes and under more faults, real connectors
 	@$(BIN)/python -m pytest -q --durations 12 -m "long or airbyte"
 
 lint: $(READY) types  ## style, types, import layers
