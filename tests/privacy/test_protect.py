@@ -110,11 +110,13 @@ def test_a_key_that_leads_to_two_people_is_noticed(company):
 @pytest.mark.parametrize(
     ("column", "values", "kinds"),
     [
-        ("level", ["ask anna.mueller@corp.example", None, "x"], "email"),
+        ("level", ["ask anna.mueller@corp.example", None, "x"], "email, full_name"),
         pytest.param("level", ["219-09-9999", "x", "x"], "id, ssn", marks=pytest.mark.long_on_spark),
         pytest.param("level", ["E100002", "x", "x"], "id", marks=pytest.mark.long_on_spark),
         pytest.param("level", ["x", "müller anna", "x"], "full_name", marks=pytest.mark.long_on_spark),
         ("level", ["Anna", "will", "Senior"], "name"),
+        ("level", ["reports to Anna  Müller's team", "x", "x"], "full_name"),
+        pytest.param("level", ["x", "see E 100-002", "x"], "id", marks=pytest.mark.long_on_spark),
     ],
 )
 def test_identifiers_in_a_column_declared_harmless_are_refused_without_their_value(company, column, values, kinds):
@@ -126,6 +128,17 @@ def test_identifiers_in_a_column_declared_harmless_are_refused_without_their_val
     assert caught.value.code == "G001" and caught.value.given == f"{column}: {kinds}"
     assert "`hr.people`" in caught.value.problem
     assert not any(value and len(value) > 1 and value in caught.value.text() for value in values)
+    assert not any(company.folder.glob("out-*"))
+
+
+@pytest.mark.long_on_spark
+@pytest.mark.parametrize("value", ["reports to Anna Müller", "anna.mueller@corp.example", "E100002"])
+def test_what_only_rows_about_nobody_hold_refuses_nothing_and_stays_restricted(company, value):
+    stranger = [None, "", "", None, *company.data["hr.people"][0][4:-1], value]
+    company.data = {**company.data, "hr.people": [*company.data["hr.people"], stranger]}
+    made, rows = company.protect("hr.people")
+    assert "level" in made.scanned and made.rows_quarantined == 1
+    assert value not in {row["level"] for row in rows}
 
 
 @pytest.mark.long_on_spark

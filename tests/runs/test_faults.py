@@ -23,7 +23,7 @@ from tests.runs.conftest import Bench, landed, make_bench
 from potable import estate
 from potable.cli.app import main
 from potable.cli.reporting import write_report
-from potable.errors import EnvironmentFailure
+from potable.errors import DataError, EnvironmentFailure
 from potable.runs.record import RunRecord
 from potable.runs.runner import _keep
 from potable.store.objects import Store
@@ -215,10 +215,14 @@ def test_a_dataset_below_k_is_refused(published: Bench) -> None:
     assert published.version.number == 1
 
 
-def test_identifiers_of_a_column_declared_harmless_do_not_stay_in_the_open_root(published: Bench) -> None:
+def test_identifiers_of_a_column_declared_harmless_never_reach_the_open_root(
+    published: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake = published.project().lake().open
     before = set(lake.list("protected/hrms.people"))
     published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: none")
+    # as if the process were killed before it could take away what it wrote
+    monkeypatch.setattr(Store, "delete", lambda self, paths: None)
     assert "`hrms.people` keeps identifiers in `phone`" in refused(published, "G001", 4)
     assert before and set(lake.list("protected/hrms.people")) == before
 
@@ -227,13 +231,17 @@ def test_what_a_refused_step_wrote_is_named_where_it_cannot_be_removed(
     published: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no(store: Store, paths: Iterable[str]) -> None:
-        if any("protected/hrms.people" in path for path in paths):
+        if any("protected/" in path for path in paths):
             raise EnvironmentFailure("no", "E004")
 
-    published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: none")
+    def multiplied(name: str, rows_in: int, *others: int) -> None:
+        raise DataError("rows in do not equal rows out plus rows quarantined", "D003")
+
+    published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: user.contact")
     monkeypatch.setattr(Store, "delete", no)
-    told = refused(published, "G001", 4)
-    assert "could not be removed: " in told and "open/protected/hrms.people/" in told
+    monkeypatch.setattr("potable.privacy.protect._require_all", multiplied)
+    told = refused(published, "D003", 1)
+    assert "could not be removed: " in told and "open/protected/exit_interviews.interviews/" in told
 
 
 def test_a_full_disk(finished: Finished, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 Subject keys are replaced by pseudonyms, direct identifiers are left behind, dates truncated and free texts
 redacted as the policy says; rows about nobody a roster knows are split off. Rows in = rows out + rows
-quarantined is computed on every run. Kept text columns are then searched for identifiers (`residue`).
+quarantined is computed on every run. Columns that stay texts are searched for identifiers (`residue`) before any row
+is written: an open root never holds what is refused.
 
 Rows that were protected before may stand, so that only new rows and those that `standing` finds touched are
 worked on; what comes out is what protecting all of them gives.
@@ -170,6 +171,15 @@ def protect(
         DataError: D003, rows in are not rows out plus rows quarantined.
         PrivacyRefusal: G001, a column declared harmless holds identifiers.
     """
+    every = rows.union(standing.rows) if standing else rows
+    scanned = require_no_residue(
+        every,
+        _anybodys(addressed(every, contract, people)),
+        contract.name,
+        _harmless(contract),
+        people=people,
+        engine=engine,
+    )
     texts = contract.columns("redact")
     gone = touched(standing, contract.table, texts, normalise=people.normalise, engine=engine) if standing else None
     named = addressed(rows.union(gone.rows) if gone else rows, contract, people)
@@ -178,10 +188,9 @@ def protect(
         named = base.kept(engine, named, f"{standing.scratch}/named")
     lost = named.filter(named[SUBJECT].isnull())
     aside = lost.select(OBJECT, ROW, **{REASON: _literal(NOBODY)})
-    kept = _redacted(named.filter(named[SUBJECT].notnull()), contract, people, engine)
-    every, left = rows, tuple[Part, ...]()
+    kept = _redacted(_anybodys(named), contract, people, engine)
+    left = standing.left(gone) if standing else ()
     if standing:
-        every, left = rows.union(standing.rows), standing.left(gone)
         aside = aside.union(standing.nobodys(gone))
     if standing and gone and gone.buckets:
         kept = kept.union(stays(standing, gone, contract.schema(), engine))
@@ -192,7 +201,6 @@ def protect(
     _require_all(contract.name, *counts)
     new = [f"{places.rows}/{part.path}" for part in written]
     done = engine.read([*(part.path for part in left), *new], contract.schema())
-    scanned = require_no_residue(done, contract.name, _harmless(contract), people=people, engine=engine)
     if standing and not gone:
         marks = _added(standing.marks, _marks(engine.read(new, contract.schema()), texts, engine))
     else:
@@ -258,6 +266,11 @@ def _redacted(rows: ir.Table, contract: Contract, people: People, engine: Engine
         return rows.select(*leaving)
     schema = pa.schema([*contract.schema(), (BUCKET, pa.int64())])
     return engine.map_batches(rows.select(*leaving, SUBJECT_ID), Redactor(texts, SUBJECT_ID, people.index), schema)
+
+
+def _anybodys(named: ir.Table) -> ir.Table:
+    """Rows about somebody."""
+    return named.filter(named[SUBJECT].notnull())
 
 
 def _harmless(contract: Contract) -> tuple[str, ...]:

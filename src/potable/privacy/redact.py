@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from potable.privacy import detect
@@ -80,6 +80,20 @@ def redacted(texts: pa.Array, about: npt.NDArray[np.uint64], index: Index) -> pa
     for first, last in slices(values):
         values[first:last] = _redacted(values[first:last], about[first:last], index)
     return pa.array(values, pa.string())
+
+
+def named_in(texts: Sequence[str], index: Index) -> set[str]:
+    """The marks of what `redacted` would find of `index` in texts about nobody."""
+    import numpy as np
+
+    anybodys = replace(index, shape={name: sizes for name, sizes in index.shape.items() if not Kind[name].own})
+    works = [barred(plain(visible(text))) for text in texts]
+    found = set[str]()
+    for first, last in slices(works):
+        part = works[first:last]
+        hits = anybodys.find(part, np.zeros(len(part), np.uint64))
+        found |= {MARKS[mark] for mark in np.unique(hits.marks[_close(part, hits)]).tolist()}
+    return found
 
 
 def slices(texts: Sequence[str | None]) -> Iterator[tuple[int, int]]:

@@ -1,24 +1,30 @@
-"""What must not remain: identifiers in text columns that were declared harmless and kept as they are.
+"""What must not remain: identifiers in text columns that are declared harmless and kept as they are.
 
-Only distinct values are looked at, by form and checksum (`detect`) and by exact match with the roster. A
-value that is also an ordinary word (the rating "Low", the surname Low) only counts where it is about its
-own person more often than chance would have it. Values never enter the refusal.
+Only distinct values are looked at: by form and checksum (`detect`), by exact match with the roster, and, where they
+are of several words, for what names anybody inside them, as in free texts. A value that is also an ordinary word (the
+rating "Low", the surname Low) only counts where it is about its own person more often than chance would have it.
+Values never enter the refusal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 from potable.engines.base import Engine, by_column, collect, scalars, union_all
 from potable.errors import PrivacyRefusal
 from potable.privacy import detect
+from potable.privacy.index import Index
+from potable.privacy.redact import named_in
 from potable.privacy.roster import canonical
 from potable.tables import SUBJECT
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import pyarrow as pa
+
+_SEVERAL_WORDS = r"\S\s+\S"
 
 
 class _Known(Protocol):
@@ -28,36 +34,33 @@ class _Known(Protocol):
     def identifiers(self) -> ir.Table: ...
     @property
     def pseudonyms(self) -> ir.Table: ...
+    @property
+    def index(self) -> Index: ...
 
 
 def require_no_residue(
-    rows: ir.Table, name: str, columns: Sequence[str], *, people: _Known, engine: Engine
+    rows: ir.Table, named: ir.Table, name: str, columns: Sequence[str], *, people: _Known, engine: Engine
 ) -> tuple[str, ...]:
-    """The columns searched, when none of them holds an identifier.
+    """The columns searched, when none of them holds an identifier in a row about somebody.
 
     Args:
-        rows: protected rows, with `_subject`.
+        rows: all rows of the table, also those about nobody.
+        named: those about somebody, with `_subject`; looked at only where `rows` hold what may be an identifier.
         name: the table.
-        columns: text columns that were kept as they are.
+        columns: text columns that are kept as they are.
         people: identifiers and pseudonyms.
         engine: runs it.
 
     Raises:
         PrivacyRefusal: G001, naming the columns and the kinds of identifiers found in them.
     """
-    import ibis
-
-    found: dict[str, set[str]] = {column: set() for column in columns}
     if not columns:
         return ()
-    texts = [rows.select(column=ibis.literal(column), value=rows[column]).distinct() for column in columns]
-    for column, values in by_column(engine, union_all(texts)):
-        found[column] |= detect.count(values).keys()
-    mostly_own = cache(partial(_mostly_own, rows, people=people, engine=engine))
-    for column, kind, telling in _matches(union_all(texts), people.identifiers, engine):
-        if telling or mostly_own(column):
-            found[column].add(kind)
-    exposed = {column: kinds for column, kinds in found.items() if kinds}
+    mostly_own = cache(partial(_mostly_own, named, people=people, engine=engine))
+    exposed = _exposed(rows, columns, mostly_own, people, engine)
+    if exposed:
+        # what only rows about nobody hold stays in the restricted root with them
+        exposed = _exposed(named, tuple(exposed), mostly_own, people, engine)
     if exposed:
         raise PrivacyRefusal(
             f"`{name}` keeps identifiers in {', '.join(f'`{column}`' for column in exposed)}",
@@ -67,6 +70,31 @@ def require_no_residue(
             state="nothing was published",
         )
     return tuple(columns)
+
+
+def _exposed(
+    rows: ir.Table, columns: Sequence[str], mostly_own: Callable[[str], bool], people: _Known, engine: Engine
+) -> dict[str, set[str]]:
+    """Columns that hold identifiers, and the kinds of these."""
+    import ibis
+
+    found: dict[str, set[str]] = {column: set() for column in columns}
+    texts = [rows.select(column=ibis.literal(column), value=rows[column]).distinct() for column in columns]
+    for column, values in by_column(engine, union_all(texts)):
+        found[column] |= detect.count(values).keys() | _inside(values, people.index)
+    for column, kind, telling in _matches(union_all(texts), people.identifiers, engine):
+        if telling or mostly_own(column):
+            found[column].add(kind)
+    return {column: kinds for column, kinds in found.items() if kinds}
+
+
+def _inside(values: pa.Array, index: Index) -> set[str]:
+    """Kinds of identifiers of anybody that stand in values of several words."""
+    import pyarrow.compute as pc
+
+    several = pc.filter(values, pc.match_substring_regex(values, _SEVERAL_WORDS))
+    marks = named_in(several.to_pylist(), index)
+    return {"full_name" if mark == "NAME" else mark.lower() for mark in marks}
 
 
 def _matches(texts: ir.Table, identifiers: ir.Table, engine: Engine) -> list[tuple[str, str, bool]]:
