@@ -10,13 +10,14 @@ Entry: `Changed.of`, then `Mentions`, a batch function for `engine.map_batches`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from potable.privacy.digests import Kind, people
 from potable.privacy.folding import folded, plain
 from potable.privacy.index import Index
+from potable.privacy.pieces import Pieces
 from potable.privacy.redact import barred, slices
 from potable.privacy.spelling import spellings
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 _MOST = 4_000
 """Identifiers for whose forms a quick look is worth it."""
-_PATTERN = 8_000
-"""Characters of a pattern that RE2 still turns into a machine without backtracking, within its memory."""
 _LINE = "\n"
 _FOREIGN = re.compile(r"[^\x00-\x7f]+")
 _LOWER = bytes(range(256)).lower()
@@ -43,7 +42,7 @@ class Changed:
     """Their forms."""
     owners: pa.StringArray = field(repr=False)
     """Subject ids of those they belong to."""
-    patterns: tuple[str, ...] | None = field(repr=False)
+    pieces: Pieces | None = field(repr=False)
     """What texts have a piece of, without blanks and signs, if a form of anybody's stands in them; None where these
     are too many to look for."""
 
@@ -66,7 +65,7 @@ class Changed:
                 for kind, value in zip(kinds.to_pylist(), values.to_pylist(), strict=True):
                     pieces.update("".join(form.split()) for form in spellings(kind, value)[0])
         known = pa.chunked_array(owners, pa.string()).unique()
-        return cls(index, known, tuple(_patterns(pieces)) if rows <= _MOST else None)
+        return cls(index, known, Pieces.of(pieces) if rows <= _MOST else None)
 
     def in_texts(self, texts: pa.Array, about: pa.Array) -> set[int]:
         """The numbers of the texts in which a form stands: only these could `redact.redacted` change by it.
@@ -87,13 +86,12 @@ class Changed:
     def _suspects(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
         """Which texts may hold a form of anybody's."""
         import numpy as np
-        import pyarrow.compute as pc
 
-        if self.patterns is None:
+        if self.pieces is None:
             return np.ones(len(texts), np.bool_)
         suspects, closed = np.zeros(len(texts), np.bool_), _closed(texts)
-        for pattern in self.patterns:
-            suspects |= pc.match_substring_regex(closed, pattern).to_numpy(zero_copy_only=False)
+        ends = (np.frombuffer(closed, np.uint8) == ord(_LINE)).nonzero()[0]
+        suspects[np.searchsorted(ends, self.pieces.places(closed))] = True
         return suspects
 
 
@@ -137,13 +135,10 @@ def _searched(texts: pa.Array, about: pa.Array, numbers: npt.NDArray[np.intp], i
     return set(numbers[sorted(found)].tolist())
 
 
-def _closed(texts: pa.Array) -> pa.StringArray:
-    """Texts folded, without blanks and signs; what is null is empty."""
-    import pyarrow as pa
-
+def _closed(texts: pa.Array) -> bytes:
+    """Texts folded, without blanks and signs, a line each; what is null is empty."""
     lines = [_on_one_line(text) if text else "" for text in texts.to_pylist()]
-    joined = _LINE.join(lines).encode().translate(_LOWER, _SIGNS)
-    return pa.array(joined.split(_LINE.encode()) if lines else [], pa.string())
+    return _LINE.join(lines).encode().translate(_LOWER, _SIGNS)
 
 
 def _on_one_line(text: str) -> str:
@@ -154,19 +149,3 @@ def _on_one_line(text: str) -> str:
 
 def _folded(match: re.Match[str]) -> str:
     return folded(plain(match.group()))
-
-
-def _patterns(pieces: Iterable[str]) -> Iterator[str]:
-    """Patterns of all pieces, each of some."""
-    part: list[str] = []
-    for piece in sorted(pieces):
-        if part and sum(map(len, part)) + len(piece) > _PATTERN:
-            yield _pattern(part)
-            part = []
-        part.append(piece)
-    if part:
-        yield _pattern(part)
-
-
-def _pattern(pieces: Sequence[str]) -> str:
-    return "|".join(map(re.escape, pieces))

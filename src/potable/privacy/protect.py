@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
+from potable.engines import base
 from potable.engines.base import Engine, Part, scalars
 from potable.errors import DataError
 from potable.privacy.categories import NONE
@@ -182,6 +183,9 @@ def protect(
     texts = contract.columns("redact")
     gone = touched(standing, contract.table, texts, normalise=people.normalise, engine=engine) if standing else None
     named = addressed(rows.union(gone.rows) if gone else rows, contract, people)
+    if standing:
+        # few, and asked for twice
+        named = base.kept(engine, named, f"{standing.scratch}/named")
     lost = named.filter(named[SUBJECT].isnull())
     aside = lost.select(OBJECT, ROW, **{REASON: _literal(NOBODY)})
     kept = _redacted(_anybodys(named), contract, people, engine)

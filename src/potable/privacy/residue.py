@@ -108,16 +108,16 @@ def _matches(texts: ir.Table, identifiers: ir.Table, engine: Engine) -> list[tup
 
 def _mostly_own(rows: ir.Table, column: str, *, people: _Known, engine: Engine) -> bool:
     """Whether cells of `column` that equal an identifier mostly equal one of the row's own person."""
-    import ibis
-
     # few distinct values stand in many cells, and hardly any of them is an identifier
     values = rows.select(value=rows[column]).distinct()
     values = values.mutate(canonical=canonical(values.value))
     known = values.inner_join(people.identifiers.select("subject", "canonical"), "canonical").distinct()
     cells = rows.select(pseudonym=rows[SUBJECT], value=rows[column])
     hits = cells.inner_join(known.select("value", "canonical").distinct(), "value")
-    hits = hits.select("pseudonym", "canonical").distinct().inner_join(people.pseudonyms, "pseudonym")
-    own = known.select("subject", "canonical").distinct().mutate(own=ibis.literal(1))
-    met = hits.left_join(own, [hits.subject == own.subject, hits.canonical == own.canonical])
-    counts = scalars(engine, met.agg(all=met.count(), own=met.own.sum().fill_null(0)))
+    hits = hits.select("pseudonym", "canonical").distinct()
+    # of the people, only those who are called so
+    own = known.select("subject", "canonical").distinct().inner_join(people.pseudonyms, "subject")
+    own = own.select(_pseudonym="pseudonym", _canonical="canonical")
+    met = hits.left_join(own, [hits.pseudonym == own["_pseudonym"], hits.canonical == own["_canonical"]])
+    counts = scalars(engine, met.agg(all=met.count(), own=met["_pseudonym"].count()))
     return bool(counts["own"] * 2 > counts["all"])
