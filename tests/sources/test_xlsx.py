@@ -334,3 +334,11 @@ def test_any_table_of_texts_reads_back(tmp_path_factory: pytest.TempPathFactory,
         tuple(pc.utf8_trim_whitespace(pa.scalar(text, pa.string())).as_py() or None for text in row) for row in rows
     ]
     assert values(found, "a", "b") == [row for row, cells in zip(want, rows, strict=True) if any(cells)]
+
+
+def test_a_number_has_no_decimal_sign_whatever_its_column_declares(tmp_path: Path) -> None:
+    columns = {"a": {"type": "decimal(12,3)", "decimal": ","}, "b": {"type": "float", "decimal": ","}}
+    rows = [("a", "b"), (12.5, 0.125), ("1.250,5", "0,25"), (-3, 1e-7), ("1.125", 1125.125)]
+    made = parsed(source(columns), blob(tmp_path, saved(rows)))
+    assert [float(row["a"]) for row in made] == [12.5, 1250.5, -3, 1125]
+    assert [row["b"] for row in made] == [0.125, 0.25, 1e-7, 1125.125]

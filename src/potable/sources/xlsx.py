@@ -162,6 +162,12 @@ class _Sheet:
     def texts(self, column: Column, cells: Sequence[Any]) -> tuple[pa.StringArray, list[int]]:
         """The texts of a column, and where formulas have no value that the contract does not call nothing."""
         texts = [*map(_text, cells)]
+        if column.decimal == ",":
+            # a number has no sign of its own, and a point would stand between its thousands
+            texts = [
+                text.replace(".", ",") if text and isinstance(cell, float) else text
+                for text, cell in zip(texts, cells, strict=True)
+            ]
         lost: list[int] = []
         if self.errors and UNCALCULATED not in column.null_values:
             lost = [index for index, text in enumerate(texts) if text == UNCALCULATED]
