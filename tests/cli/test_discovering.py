@@ -365,6 +365,24 @@ def test_records_that_cannot_be_read_are_counted_with_their_reason(project: Path
     assert "id: {type: integer, required: true}" in told
 
 
+def test_a_workbook_with_a_title_or_several_sheets_is_told_what_to_declare(project: Path) -> None:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for year in (2022, 2023):
+        sheet = book.create_sheet(f"Ann {year}")
+        for row in [(f"Complaints of Ann in {year}",), (), ("id", "branch", "sum"), *((n, "x", n) for n in range(30))]:
+            sheet.append(row)
+    book.save(project / "book.xlsx")
+    file = project / "sources" / "book.yaml"
+    for table, hint in (("", "`header: 3`"), ("tables: {t: {header: 3}}\n", '`sheet: "*"`')):
+        file.write_text(f"source: book\ntype: xlsx\npath: book.xlsx\n{table}")
+        with pytest.raises(DataError) as failure:
+            discover(project, source="book")
+        assert hint in failure.value.hint and "Ann" not in failure.value.text()
+    file.write_text('source: book\ntype: xlsx\npath: book.xlsx\ntables: {t: {header: 3, sheet: "*"}}\n')
+    assert "60 of 60 filled" in discover(project, source="book").stdout
+
+
 def test_a_source_without_data_says_so(project: Path) -> None:
     (project / "dumps" / "a.csv").write_text("")
     with pytest.raises(DataError) as failure:

@@ -198,6 +198,22 @@ def test_values_of_personal_columns_are_shown_as_shapes(engine: Engine, tmp_path
     assert "4321" not in json.dumps(to_gx(made.results, "payroll.payslips"))
 
 
+def test_texts_of_harmless_columns_that_may_tell_of_somebody_are_shapes_too(engine: Engine, tmp_path: Path) -> None:
+    checks = [{"expect_column_values_to_be_in_set": {"column": "currency", "value_set": ["USD"]}}]
+    words = ["eur", "call Ann Lee", "a@b.example", "K000123D", "2024-02-30"]
+    table = payslips(checks=checks)
+    table = table.model_copy(
+        update={
+            "columns": {**table.columns, "currency": table.columns["currency"].model_copy(update={"category": "none"})}
+        }
+    )
+    made = judge(
+        engine, tmp_path, table, [{**GOOD, "emp_no": f"E{n}", "currency": word} for n, word in enumerate(words)]
+    )
+    shown = {each for result in made.results for each in result.partial_unexpected_list}
+    assert shown == {"eur", "aaaa Aaa Aaa", "a@a.aaaaaaa", "A999999A", "2024-02-30"}
+
+
 def test_a_row_condition_says_which_rows_a_check_is_about(engine: Engine, tmp_path: Path) -> None:
     condition = {"row_condition": 'col("currency") == "INR"', "condition_parser": "great_expectations"}
     rows = [*paid("1", "-1"), {**GOOD, "emp_no": "U", "gross": "-1", "currency": "USD"}]

@@ -40,6 +40,22 @@ def test_round_goes_to_the_nearest_step_halves_up(engine: Engine) -> None:
     assert applied(engine, "round(1000)", [1499, 1500, -1500], "int64") == [1000, 2000, -1000]
 
 
+def test_round_takes_a_half_as_it_is_written_not_as_a_float_holds_it(engine: Engine) -> None:
+    halves = [1287.215, 2189.845, -287.225, 2.675, 1.005, 0.285, 12345678.015]
+    assert applied(engine, "round(0.01)", halves, "float64") == [
+        1287.22,
+        2189.85,
+        -287.22,
+        2.68,
+        1.01,
+        0.29,
+        12345678.02,
+    ]
+    assert applied(engine, "round(0.01)", [1287.214999, 12345678.0149], "float64") == [1287.21, 12345678.01]
+    assert applied(engine, "round(0.3)", [0.45, 0.449999], "float64") == [0.6, 0.3]
+    assert applied(engine, "round(1)", [2**51 + 1, -(2**51) - 1], "int64") == [2**51 + 1, -(2**51) - 1]
+
+
 def test_clip_keeps_null_and_the_middle(engine: Engine) -> None:
     assert applied(engine, "clip(min=0, max=40)", [-1, 7, 41, None], "int64") == [0, 7, 40, None]
     assert applied(engine, "clip(max=0.5)", [0.25, 0.75], "float64") == [0.25, 0.5]

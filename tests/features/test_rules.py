@@ -312,6 +312,12 @@ def test_numbers_are_exact_until_one_division_and_then_rounded(world: World) -> 
     assert [row[name] for name in features] == [0.7, 0.2333, 0.3, 0.21]
 
 
+def test_a_half_that_is_written_as_one_goes_up(world: World) -> None:
+    decimal = __import__("decimal").Decimal
+    facts = [fact("ann", f"2024-01-0{day}", money=decimal(m)) for day, m in ((1, "1287.21"), (2, "1287.22"))]
+    assert one_row(world, {"avg": "avg(money)"}, facts, digits=2)["avg"] == 1287.22
+
+
 RATIOS = [
     fact("ann", f"2024-01-0{day}", ratio=ratio) for day, ratio in ((1, 0.5), (2, float("nan")), (3, float("inf")))
 ]

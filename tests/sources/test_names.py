@@ -17,7 +17,7 @@ from potable.sources.base import Arrival, Held
 from potable.sources.csv import CsvSource
 from potable.sources.ingest import Landing, ingest
 from potable.sources.kafka import KafkaSource
-from potable.sources.names import LONGEST, Naming
+from potable.sources.names import LONGEST, Naming, told_column
 from potable.sources.rest import RestSource
 from potable.sources.sql import SqlSource
 from potable.store.log import Log
@@ -127,3 +127,8 @@ def test_what_a_connector_does_wrong_is_told_by_the_shape_of_the_name(tmp_path: 
     made = Offer.model_validate({**source().model_dump(exclude_unset=True), "description": what})
     with pytest.raises(EnvironmentFailure, match=f"`Aaaaa.csv`.* ?{said}"):
         ingest(made, landing(tmp_path), base=tmp_path)
+
+
+def test_a_column_nobody_declared_may_be_called_after_a_person() -> None:
+    names = ["Umsatz 2024", "K000123D", "limits.ann@x.example", "note"]
+    assert [told_column(name) for name in names] == ["Umsatz 2024", "A999999A", "aaaaaa.aaa@a.aaaaaaa", "note"]

@@ -24,6 +24,7 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904, WINDOWS_EPOCH
 from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
+from potable.errors import DataError
 from potable.sources import workbook as module
 from potable.sources.xlsx import XlsxSource
 
@@ -334,3 +335,48 @@ def test_any_table_of_texts_reads_back(tmp_path_factory: pytest.TempPathFactory,
         tuple(pc.utf8_trim_whitespace(pa.scalar(text, pa.string())).as_py() or None for text in row) for row in rows
     ]
     assert values(found, "a", "b") == [row for row, cells in zip(want, rows, strict=True) if any(cells)]
+
+
+def test_a_number_has_no_decimal_sign_whatever_its_column_declares(tmp_path: Path) -> None:
+    columns = {"a": {"type": "decimal(12,3)", "decimal": ","}, "b": {"type": "float", "decimal": ","}}
+    rows = [("a", "b"), (12.5, 0.125), ("1.250,5", "0,25"), (-3, 1e-7), ("1.125", 1125.125)]
+    made = parsed(source(columns), blob(tmp_path, saved(rows)))
+    assert [float(row["a"]) for row in made] == [12.5, 1250.5, -3, 1125]
+    assert [row["b"] for row in made] == [0.125, 0.25, 1e-7, 1125.125]
+
+
+TITLED = [("Complaints 2022", None, None), (None, None, None), ("a", "b", "c"), ("x", 1, 2), ("y", 3, 4)]
+
+
+def test_a_title_above_the_header_is_told_and_not_taken_for_a_column(tmp_path: Path) -> None:
+    data = blob(tmp_path, saved(TITLED))
+    for look in (lambda made: parsed(made, data), lambda made: made.observe("t", data)):
+        with pytest.raises(DataError) as told:
+            look(source())
+        assert "row 1 names 1 of the 3 columns" in str(told.value) and "`header: 3`" in told.value.hint
+        assert "Complaints" not in told.value.text()
+    assert read(tmp_path, saved(TITLED), header=3) == [(1, "x", "1"), (2, "y", "3")]
+
+
+def test_a_header_of_few_names_is_one_where_it_is_declared(tmp_path: Path) -> None:
+    rows = [("a", None, None), ("x", 1, 2)]
+    assert read(tmp_path, saved(rows), {"a": {}, "b": {}}, header=1) == [(1, "x", None)]
+    with pytest.raises(DataError, match="names 1 of the 3 columns") as told:
+        read(tmp_path, saved(rows))
+    assert told.value.hint.startswith("say which row does (`header: N`)"), "no row looks like one"
+
+
+def test_sheets_of_one_header_are_not_left_unread_without_a_word(tmp_path: Path) -> None:
+    def more(*header: str) -> Callable[[Any], None]:
+        def fill(book: Any) -> None:
+            book.create_sheet("Ann's").append(header)
+            book.create_sheet("Notes").append(["a"])
+
+        return fill
+
+    rows = [("a", "b"), ("x", "y")]
+    with pytest.raises(DataError, match="2 of its 3 sheets have this header") as told:
+        read(tmp_path, saved(rows, more("b", "a")))
+    assert '`sheet: "*"`' in told.value.hint and "Ann" not in told.value.text()
+    assert read(tmp_path, saved(rows, more("b", "a")), sheet=1) == [(1, "x", "y")]
+    assert read(tmp_path, saved(rows, more("a", "c"))) == [(1, "x", "y")]

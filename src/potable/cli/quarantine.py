@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from potable.cli.output import table
+from potable.contracts.results import is_open, unmasked
 from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
 from potable.privacy.shapes import shape
 from potable.project import Project
@@ -69,8 +70,8 @@ def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list
     for record in records(project, found, reason=reason, limit=limit):
         cells = {**{column: value for column, value in record.cells.items() if value is not None}}
         texts = {column: str(value) for column, value in cells.items()} | json.loads(record.unparsed or "{}")
-        harmless = {column for column, declared in contract.columns.items() if declared.declared_category == "none"}
-        masked = {column: text if column in harmless else shape(text) for column, text in texts.items()}
+        harmless = {column for column in contract.columns if is_open(contract, column)}
+        masked = {column: str(unmasked(text)) if column in harmless else shape(text) for column, text in texts.items()}
         facts.append(
             {
                 "object": told_name(record.object),

@@ -18,7 +18,7 @@ from potable.contracts.findings import Finding as Finding
 from potable.contracts.findings import State
 from potable.contracts.periods import PER_YEAR, SEASON, at, named, of_day, place, year_before
 from potable.contracts.profile import ROWS, edge, kind_of
-from potable.contracts.results import is_open
+from potable.contracts.results import is_open, unmasked
 from potable.contracts.trend import FEWEST, off_trend
 from potable.health import Check, ColumnDrift, Health, Period, Rise, Severity
 from potable.quantities import Duration
@@ -270,7 +270,7 @@ def _drawn(table: Table, column: str, cells: Sequence[Any], counts: tuple[list[i
         kept = _ranges(names, counts)
     totals = [sum(each) for each in counts]
     return {
-        "cells": [str(row[0]) for row in kept],
+        "cells": [str(unmasked(row[0]) if kind == "word" else row[0]) for row in kept],
         "now": [row[1] / totals[0] for row in kept],
         "before": [row[2] / totals[1] for row in kept],
     }

@@ -215,7 +215,8 @@ def _by_order(check: Check) -> bool:
 
 
 def _with_samples(result: Result, some: Sequence[Any]) -> Result:
-    return replace(result, partial_unexpected_list=[each if len(each) > 1 else each[0] for each in some])
+    told = [[*map(results.unmasked, each)] for each in some]
+    return replace(result, partial_unexpected_list=[each if len(each) > 1 else each[0] for each in told])
 
 
 def _count(rows: ir.Table, test: ir.BooleanValue) -> ir.Scalar:

@@ -1,7 +1,8 @@
 """Results of checks in Great Expectations' terms, and what they stop.
 
 Values of columns that have a privacy category are shown as their shape, `Aa99`, wherever a result would show
-them. Counting belongs to `validate`.
+them; so are texts of harmless columns that may tell of somebody (`unmasked`), for what breaks a check was not
+declared and the search for identifiers comes later. Counting belongs to `validate`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from potable.tables import Table
 
 _LONGEST = 40
 """Characters of a shape that are shown."""
+_TELLING = re.compile(r"[^\W\d_].*\s.*[^\W\d_]|@|\d{5}", re.DOTALL)
+"""Several words, an address or a number longer than a year."""
 _SIGNS = (("[0-9]", "9"), ("[A-Z]", "A"), ("[a-z]", "a"), ("[^\\x00-\\x7F]", "x"))
 
 
@@ -81,7 +84,7 @@ def of_class(check: Check, found: Finding, elements: int, table: Table) -> Resul
     def masked(value: Any) -> Any:
         value = plain(value)
         if clear or value is None:
-            return value
+            return unmasked(value)
         return shape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
     observed, some = masked(found.observed), [masked(value) for value in found.unexpected]
@@ -134,7 +137,12 @@ def shown(columns: Sequence[str], value: Any, table: Table) -> Any:
     if isinstance(value, list | tuple):
         names = columns if len(columns) == len(value) and len(columns) > 1 else [columns[0]] * len(value)
         return [shown([name], item, table) for name, item in zip(names, value, strict=True)]
-    return plain(value) if value is None or is_open(table, columns[0]) else shape(value)
+    return unmasked(value) if value is None or is_open(table, columns[0]) else shape(value)
+
+
+def unmasked(value: Any) -> Any:
+    """A value of a harmless column as it may be shown: as its shape where it is a text that may tell of somebody."""
+    return shape(value) if isinstance(value, str) and _TELLING.search(value) else plain(value)
 
 
 def is_open(table: Table, name: str) -> bool:

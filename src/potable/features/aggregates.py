@@ -63,14 +63,15 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "slope": Aggregate(
         "number",
         FLOAT,
-        "least-squares change per year (365.25 days); null below two days",
+        "least-squares change per year (365.25 days) over rows with a value, which `last N` counts alone; null below"
+        " two days",
         only_values=True,
         example="slope(rating) last 5",
     ),
     "change": Aggregate(
         "number",
         FLOAT,
-        "(newest - oldest) / |oldest| over rows with a value; null below two or from zero",
+        "(newest - oldest) / |oldest| over rows with a value, which `last N` counts alone; null below two or from zero",
         at="ends",
         only_values=True,
         example="change(gross) in 24mo",

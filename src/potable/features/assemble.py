@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from potable.engines.rounding import halves_up
 from potable.features.aggregates import AGGREGATES
 from potable.features.evaluate import (
     IBIS_TYPES,
@@ -62,7 +63,7 @@ def built_in(name: str, as_of: ir.DateValue, start: ir.DateValue, first: ir.Date
 def rounded(column: ir.FloatingValue, digits: int) -> ir.FloatingValue:
     """The nearest float with so many decimals, halves up; beyond 2^53 units a float has no more digits."""
     unit = number(10**digits)
-    near = (column * unit + number(0.5)).floor().cast("float64") / unit
+    near = halves_up(column * unit) / unit
     return ibis.ifelse(column.abs() < number(2**53 / 10**digits), near, column)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
+from potable.engines.rounding import halves_up
 from potable.features.aggregates import AGGREGATES, QUANTISED, Chosen, compute
 from potable.features.evaluate import IBIS_TYPES, Value, days_between, evaluate, months_between, number, stored
 from potable.features.expressions import DATE, Type, column_type
@@ -155,7 +156,7 @@ class _Query:
         """A float as a whole number of the smallest unit, so that its sums are exact, and whether it fits."""
         unit = 10**self.task.digits
         fits = (value.column.abs() < number(2**62 / unit)).fill_null(True)
-        whole = (value.column * number(unit) + number(0.5)).floor().cast("int64")
+        whole = halves_up(value.column * number(unit)).cast("int64")
         return Value(Type("decimal", self.task.digits), ibis.ifelse(fits, whole, ibis.null("int64"))), fits
 
     # masks and ranks

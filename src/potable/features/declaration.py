@@ -66,7 +66,8 @@ class Rows(Declaration):
     from_: str = Field(alias="from")
     """Table of the employments (or contracts, or memberships) a row needs."""
     during: tuple[str, str]
-    """Columns with the start and the end of an employment; an empty end means running."""
+    """Columns with the start and the end of an employment, which still runs on the day of its end; an empty end means
+    running."""
     as_of: AsOf
     """How each row gets its as-of date."""
     where: str | None = None

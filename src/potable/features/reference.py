@@ -14,7 +14,7 @@ from potable.features.plan import BUILT_IN, OutputOperator
 RULES: Mapping[str, str] = {
     "visibility": "`time < as_of - embargo` (the cut) and `known < as_of`, both strict",
     "window": "half-open `[cut - DUR, cut)`; `mo`, `q` and `y` are calendar steps, month ends clamp; `before DUR`"
-    " moves the end back",
+    " moves the end back, and the steps of both are added up before they are taken",
     "order": "visible, corrections, where, in, last N, aggregate",
     "ties": "time, then known, then the declared `order`, newest first; still tied and different is an error (D004)",
     "corrections": "of records with the same unique key the newest visible `known` wins",

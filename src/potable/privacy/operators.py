@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from potable.engines.rounding import halves_up
+
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
@@ -94,9 +96,9 @@ def _round(value: ir.Value, arguments: Arguments) -> ir.Value:
     assert isinstance(step, int | float)
     inverse = round(1 / step)
     if step < 1 and inverse * step == 1:
-        rounded = (value * _float(inverse) + _float(0.5)).floor().cast("float64") / _float(inverse)
+        rounded = halves_up(value * _float(inverse)) / _float(inverse)
     else:
-        rounded = (value / _float(step) + _float(0.5)).floor().cast("float64") * _float(step)
+        rounded = halves_up(value / _float(step)) * _float(step)
     return rounded.cast("int64") if value.type().is_integer() else rounded
 
 

@@ -1,12 +1,12 @@
 """Drift of columns described by values: an example of what is new, and new names of what is missing.
 
 Only the first object that shows a new column is read again, and only its first batch; nothing of it is kept but
-shapes. Entry: `described`.
+shapes. Entries: `described`, and `told` for where anybody may read it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from potable.contracts.renaming import renamed
 from potable.contracts.results import shape
 from potable.errors import DataError
 from potable.sources.base import Blob, Source
+from potable.sources.names import told_column
 from potable.sources.typed import clean, convert
 from potable.tables import Column
 
@@ -44,6 +45,19 @@ def described(source: Source[Any], table: str, drifts: Sequence[Drift], blobs: M
         for drift in drifts
     ]
     return renamed(contract, shown, fit)
+
+
+def told(source: Source[Any], drifts: Iterable[Drift]) -> list[Drift]:
+    """Drifts as anybody may read them: the name of an object, or of a new column, may tell a person."""
+    return [
+        replace(
+            item,
+            first=source.naming.told(item.first),
+            column=told_column(item.column) if item.change == "new_column" else item.column,
+            detail=told_column(item.detail) if item.change == "renamed_column" else item.detail,
+        )
+        for item in drifts
+    ]
 
 
 def _texts(

@@ -6,12 +6,15 @@ Works for half a run too: what a failed run did not reach is left empty.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
+from potable.contracts.drift import Drift
 from potable.contracts.findings import Result
 from potable.datasets.disparities import Disparity
 from potable.datasets.version import Version
 from potable.privacy.policy import Policy
+from potable.runs.drifted import told
 from potable.runs.plan import REFERENCES
 from potable.runs.record import (
     CategoryRecord,
@@ -81,10 +84,10 @@ def _tables(shop: Workshop) -> Iterator[TableRecord]:
 
 
 def _drifts(shop: Workshop, name: str, manifest: Manifest) -> Iterator[dict[str, Any]]:
-    """What drifted, with its policy; the name of an object as anybody may read it."""
-    policy, naming = shop.project.tables[name].drift, shop.project.sources[name.split(".", 1)[0]].naming
-    for drift in manifest.facts["drift"]:
-        yield {**drift, "first": naming.told(drift["first"]), "policy": getattr(policy, drift["change"])}
+    """What drifted, with its policy, as anybody may read it."""
+    policy, source = shop.project.tables[name].drift, shop.project.sources[name.split(".", 1)[0]]
+    for drift in told(source, (Drift(**each) for each in manifest.facts["drift"])):
+        yield {**asdict(drift), "policy": getattr(policy, drift.change)}
 
 
 def _references(shop: Workshop) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ what it made. Skipping, committing and recording belong to `runner`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.identity.match import normalise
 from potable.runs.checkup import read_profile, write_profile
-from potable.runs.drifted import described
+from potable.runs.drifted import described, told
 from potable.runs.listed import listed
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
@@ -108,11 +108,6 @@ def _made(made: Validated, before: Manifest, facts: Mapping[str, Any], profile: 
     anew = {"profile", *(("rows",) if made.rewritten else ())}
     stands = {output: listed for output, listed in before.files.items() if output not in anew}
     return Made(_with_rows({**files, "profile": profile}), counts, facts, folders, stands)
-
-
-def told(source: Source[Any], drifts: Iterable[drift.Drift]) -> list[drift.Drift]:
-    """Drifts as anybody may read them: the name of an object may tell a person."""
-    return [replace(item, first=source.naming.told(item.first)) for item in drifts]
 
 
 def stopped_path(step: Step) -> str:

@@ -179,6 +179,10 @@ DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged packed file raises."""
 
 
+EXPORT_AGAIN = "have the source system export it again; the raw zone keeps what arrived"
+"""What to do about an object where nothing better is known."""
+
+
 def unreadable(blob: Blob, why: str, *, row: int | None = None, hint: str = "") -> DataError:
     """The error for an object that cannot be parsed; `why` must not quote its content."""
     at = f" after record {row}" if row else ""
@@ -186,7 +190,7 @@ def unreadable(blob: Blob, why: str, *, row: int | None = None, hint: str = "") 
         f"`{blob.shown}` cannot be read: {why}{at}",
         "D007",
         given=blob.path,
-        hint=hint or "have the source system export it again; the raw zone keeps what arrived",
+        hint=hint or EXPORT_AGAIN,
         state="the object stays in the raw zone; nothing of this step was written, the last version is current",
         next="potable run",
     )

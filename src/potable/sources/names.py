@@ -17,6 +17,7 @@ LONGEST = 120
 """Characters of a name that are told."""
 _RUN = re.compile(r"[^\W\d_]+|[^\x00-\x7f]|\d")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_TELLING = re.compile(r"@|\d{5}")
 _CLASS = re.compile(r"\[[^\]]*\]")
 _TEXTS = ("csv", "tsv", "txt", "json", "jsonl", "ndjson", "xml", "html", "eml")
 _FORMATS = ("xlsx", "docx", "pdf", "msg", "parquet", "gz", "zst", "zip", "bz2", "xz")
@@ -52,6 +53,12 @@ class Naming:
 
 
 NOTHING_KNOWN = Naming()
+
+
+def told_column(name: str) -> str:
+    """The name of a column nobody declared, which may be the key of an object by person: with a number or address, its
+    shape."""
+    return NOTHING_KNOWN.told(name) if _TELLING.search(name) else name
 
 
 def words(globs: Iterable[str]) -> frozenset[str]:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources.base import Arrival, Blob, Source
+from potable.sources.files import EXPORT_AGAIN
 from potable.sources.typed import schema
 from potable.tables import MISTYPED
 
@@ -94,7 +95,8 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
         seen, children = source.names(table, blob), source.children(table, blob)
     except DataError as failure:
         # it says what becomes of a landed object
-        failure.hint = "is it damaged, or is something else said of it in the source's file than it is?"
+        if failure.hint == EXPORT_AGAIN:
+            failure.hint = "is it damaged, or is something else said of it in the source's file than it is?"
         failure.state, failure.next = "nothing was landed", f"potable source preview {source.source}"
         raise
     except OSError as failure:

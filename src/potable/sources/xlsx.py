@@ -4,6 +4,8 @@ Numbers are the shortest decimal text that means them (`12345`, never `12345.0`)
 both of Excel's calendars, booleans true and false; an error cell is its own text (`#N/A`), so a number column
 keeps it in `_unparsed` unless the contract calls it nothing. A number in a column of days or moments counts days as
 Excel does. A formula that was never calculated has no value, which is said. Rows without a value are not records.
+Where `header` is not declared and row 1 is rather a title, or `sheet` is not and several sheets have one header, the
+workbook is refused with what to declare.
 """
 
 from __future__ import annotations
@@ -11,28 +13,24 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from collections.abc import Iterator, Set
 from fnmatch import fnmatchcase
-from itertools import chain, islice, repeat
-from typing import Any, ClassVar
+from itertools import islice
+from typing import ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, field_validator
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
+from python_calamine import CalamineError, CalamineWorkbook
 
 from potable.sources.base import Blob
 from potable.sources.files import DAMAGE, FileSource, FileTable, unreadable
 from potable.sources.originals import missing
-from potable.sources.serials import moment
-from potable.sources.typed import clean, convert, typed, with_lost
-from potable.sources.workbook import LARGEST_PACKED, UNCALCULATED, Errors, Package, Refused
-from potable.tables import Column
+from potable.sources.sheets import Sheet, text_of
+from potable.sources.typed import typed, with_lost
+from potable.sources.workbook import LARGEST_PACKED, UNCALCULATED, Package, Refused
 
 _BATCH_ROWS = 8192
+_TOP_ROWS = 50
 _VIRTUAL = ("@object", "@sheet")
 _NEVER_CALCULATED = "a formula that was never calculated (open the workbook in Excel or LibreOffice and save it)"
 
@@ -49,9 +47,11 @@ class XlsxTable(FileTable):
     """
 
     sheet: str | int = 1
-    """Name of the sheet, or a pattern of names (`20*`, `*`) whose sheets belong together, or its number from 1."""
+    """Name of the sheet, or a pattern of names (`20*`, `*`) whose sheets belong together, or its number from 1; to be
+    declared where several sheets have one header."""
     header: int | list[int] = 1
-    """Row that names the columns, or rows whose texts together do, from 1; merged cells name all their columns."""
+    """Row that names the columns, or rows whose texts together do, from 1; merged cells name all their columns. To be
+    declared where row 1 names less than half of them, as a title does."""
     first: int | None = Field(default=None, ge=1)
     """First row of records; the one below the header by default."""
 
@@ -89,7 +89,7 @@ class XlsxSource(FileSource[XlsxTable]):
         """Typed batches, sheet by sheet."""
         contract = self.tables[table]
         done = 0
-        for sheet in _sheets(contract, blob):
+        for sheet in _settled(contract, blob):
             places = _places(contract, sheet, blob)
             rows = sheet.records(contract.first_row)
             while part := list(islice(rows, _BATCH_ROWS)):
@@ -112,7 +112,7 @@ class XlsxSource(FileSource[XlsxTable]):
             for row in sheet.records(contract.first_row):
                 left -= 1
                 if left == 0:
-                    cells = [*map(_text, row)]
+                    cells = [*map(text_of, row)]
                     names = [*header, *[""] * (len(cells) - len(header))]
                     named = {
                         name if name and header.count(name) == 1 else f"#{number}": cell
@@ -124,74 +124,55 @@ class XlsxSource(FileSource[XlsxTable]):
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """The names that every sheet of the table has."""
         contract = self.tables[table]
-        found = [dict.fromkeys(filter(None, sheet.header(contract.header_rows))) for sheet in _sheets(contract, blob)]
+        found = [dict.fromkeys(filter(None, sheet.header(contract.header_rows))) for sheet in _settled(contract, blob)]
         return (
             dict.fromkeys(name for name in found[0] if all(name in other for other in found)).keys() if found else None
         )
 
 
-@dataclass(frozen=True)
-class _Sheet:
-    """One sheet as rows of texts."""
+def _settled(table: XlsxTable, blob: Blob) -> Iterator[Sheet]:
+    """The sheets of a table, where what it leaves unsaid has one meaning.
 
-    name: str
-    sheet: CalamineSheet
-    errors: Errors
-    from_1904: bool
-
-    def header(self, rows: Sequence[int]) -> list[str]:
-        """The name of each column; empty where there is none."""
-        grid = {row: [*map(_text, cells)] for row, cells in enumerate(islice(self._rows(), max(rows) + 1))}
-        parts = [[*(cell or "" for cell in grid.get(row, []))] for row in rows]
-        for (top, left), (bottom, right) in self.sheet.merged_cell_ranges or ():
-            text = grid.get(top, [])[left : left + 1]
-            for row, names in zip(rows, parts, strict=True):
-                if top <= row <= bottom and text:
-                    names[left : right + 1] = [text[0] or ""] * (min(right + 1, len(names)) - left)
-        width = max(map(len, parts))
-        padded = [[*names, *[""] * (width - len(names))] for names in parts]
-        # a name that several rows share by a merged cell counts once
-        return [" ".join(dict.fromkeys(filter(None, map(str.strip, column)))) for column in zip(*padded, strict=True)]
-
-    def records(self, first: int) -> Iterator[list[Any]]:
-        """The rows from `first` on that have a value."""
-        for cells in islice(self._rows(), first, None):
-            if any(cell != "" for cell in cells):
-                yield cells
-
-    def texts(self, column: Column, cells: Sequence[Any]) -> tuple[pa.StringArray, list[int]]:
-        """The texts of a column, and where formulas have no value that the contract does not call nothing."""
-        texts = [*map(_text, cells)]
-        lost: list[int] = []
-        if self.errors and UNCALCULATED not in column.null_values:
-            lost = [index for index, text in enumerate(texts) if text == UNCALCULATED]
-            for index in lost:
-                texts[index] = None
-        if column.type in ("date", "timestamp") and not column.extract:
-            plain = clean(column, pa.array(texts, pa.string()))
-            for index in pc.indices_nonzero(
-                pc.and_(pc.is_valid(plain), pc.is_null(convert(column, plain)))
-            ).to_pylist():
-                texts[index] = moment(cells[index], from_1904=self.from_1904) or texts[index]
-        return pa.array(texts, pa.string()), lost
-
-    def _rows(self) -> Iterator[list[Any]]:
-        left = self.sheet.start[1] if self.sheet.start else 0
-        odd: dict[int, dict[int, str]] = {}
-        for (row, column), text in self.errors.items():
-            odd.setdefault(row, {})[column] = text
-        # to calamine they are empty, so that it may end before them
-        width = max([left + self.sheet.width, *(column + 1 for _, column in self.errors)])
-        height = max([self.sheet.end[0] if self.sheet.end else -1, *odd]) + 1
-        for row, cells in enumerate(islice(chain(self.sheet.iter_rows(), repeat([])), height)):
-            found = [*([""] * left), *cells]
-            found += [""] * (width - len(found))
-            for column, text in odd.get(row, {}).items():
-                found[column] = text
-            yield found
+    Raises:
+        DataError: D007, also where `header` is not declared and the first row is rather a title, and where `sheet` is
+            not and several sheets have the header of the first.
+    """
+    for sheet in _sheets(table, blob):
+        if "header" not in table.model_fields_set:
+            _require_header(sheet, blob)
+        if "sheet" not in table.model_fields_set:
+            _require_one(table, sheet, blob)
+        yield sheet
 
 
-def _sheets(table: XlsxTable, blob: Blob) -> Iterator[_Sheet]:
+def _require_header(sheet: Sheet, blob: Blob) -> None:
+    """Refuse a first row that names less than half of the columns, which is a title above the header."""
+    top = [[cell != "" for cell in cells] for cells in islice(sheet.rows(), _TOP_ROWS)]
+    filled = [sum(cells) for cells in top]
+    width = sum(map(any, zip(*top, strict=True)))
+    if not width or 2 * filled[0] >= width:
+        return
+    row = next((number for number, cells in enumerate(filled, 1) if 2 * cells >= width and sheet.is_texts(number)), 0)
+    named = f"say which row does (`header: {row or 'N'}`), or `header: 1` if it is all there is"
+    raise unreadable(blob, f"row 1 names {filled[0]} of the {width} columns that have values", hint=named)
+
+
+def _require_one(table: XlsxTable, first: Sheet, blob: Blob) -> None:
+    """Refuse sheets with the columns of the first one, which would stay unread."""
+    names = set(first.header(table.header_rows)) - {""}
+    if first.among == 1 or not names:
+        return
+    every = _sheets(table.model_copy(update={"sheet": "*"}), blob)
+    same = sum(set(sheet.header(table.header_rows)) - {""} == names for sheet in every)
+    if same > 1:
+        raise unreadable(
+            blob,
+            f"{same} of its {first.among} sheets have this header, and which are meant is not declared",
+            hint='say which belong to the table: `sheet: "*"` or a pattern of names, or `sheet: 1` for the first alone',
+        )
+
+
+def _sheets(table: XlsxTable, blob: Blob) -> Iterator[Sheet]:
     """The sheets of a table, one in memory at a time.
 
     Raises:
@@ -212,7 +193,7 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[_Sheet]:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         for name in wanted:
             errors = package.errors(name)
-            yield _Sheet(name, workbook.get_sheet_by_name(name), errors, package.from_1904)
+            yield Sheet(name, workbook.get_sheet_by_name(name), errors, package.from_1904, len(names))
     except Refused as failure:
         raise unreadable(blob, failure.why) from None
     except (CalamineError, zipfile.BadZipFile, *DAMAGE) as failure:
@@ -229,7 +210,7 @@ def _content(blob: Blob) -> bytes:
     return content
 
 
-def _places(table: XlsxTable, sheet: _Sheet, blob: Blob) -> dict[str, int]:
+def _places(table: XlsxTable, sheet: Sheet, blob: Blob) -> dict[str, int]:
     """Position of each contract column in the sheet, by the first of its names that is there."""
     header = sheet.header(table.header_rows)
     places = {}
@@ -240,24 +221,3 @@ def _places(table: XlsxTable, sheet: _Sheet, blob: Blob) -> dict[str, int]:
                 raise unreadable(blob, f"two of its columns are called `{path}`")
             places[name] = header.index(path)
     return places
-
-
-def _text(value: Any) -> str | None:
-    """A cell as text; None for an empty one."""
-    match value:
-        case "":
-            return None
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case float() if not value.is_integer():
-            return format(Decimal(repr(value)), "f")
-        case int() | float():
-            return str(int(value))
-        case datetime() | date() | time():
-            return value.isoformat()
-        case timedelta():
-            seconds = round(value.total_seconds())
-            return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    raise TypeError(type(value).__name__)
