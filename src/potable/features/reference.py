@@ -23,8 +23,8 @@ RULES: Mapping[str, str] = {
     "empty": "count, distinct and sum give 0 and any gives false only if the source's `coverage` includes the window,"
     " else null; all others give null",
     "label window": "`[as_of + after, as_of + after + DUR)`; one that runs past the data is unknown: the row is"
-    " dropped and counted, never labelled 0; what happens from the as-of date to `as_of + after` is not looked at, so who"
-    " leaves in that gap has no event in the window",
+    " dropped and counted, never labelled 0; what happens from the as-of date to `as_of + after` is not looked at, so"
+    " who leaves in that gap has no event in the window",
     "numbers": "sums are exact, with one division at the end, and fractions are rounded to `digits` decimals, halves"
     " up, before any operator sees them; exact aggregates read floats to `digits` decimals",
     "division": "by zero gives null",
