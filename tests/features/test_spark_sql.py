@@ -102,7 +102,8 @@ def test_a_built_in_is_written_as_often_for_many_derived_features_as_for_one(wor
         return spark(assemble.assemble(rows, measured, plan)).upper().count("LEAST(")
 
     once = written("tenure_years")
-    assert once and once == written("n / nullif(tenure_years, 0)", "tenure_years * 2", "d0 / nullif(tenure_years, 0)")
+    # whole numbers, for a fraction is rounded, which has the same function
+    assert once and once == written("n * tenure_years", "tenure_years * 2", "d0 * tenure_years")
 
 
 def test_every_function_compiles_for_spark(world: World) -> None:

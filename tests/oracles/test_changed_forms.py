@@ -79,12 +79,12 @@ def test_forms_that_changed_are_those_that_one_of_two_indexes_has(both, gone, ne
     }
 
 
-def test_many_patterns_find_what_one_finds():
+def test_many_names_are_found_wherever_they_stand():
     identifiers = [(f"p{number}", "full_name", f"Anna{number} Lee{number * 7}") for number in range(1_000)]
     texts = pa.array([f"met ANNA{number}, LEE{number * 7}s office\nand left" for number in range(0, 1_100, 50)])
     about = pa.nulls(len(texts), pa.string())
     looked = changed(identifiers)
-    assert len(looked.patterns) > 1
+    assert looked.pieces is not None
     assert looked.in_texts(texts, about) == set(range(20))
 
 
