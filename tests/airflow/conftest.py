@@ -111,6 +111,21 @@ def until(ready: Callable[[], T], what: str, seconds: float = 240) -> T:
     pytest.fail(f"waited in vain for {what}")
 
 
+def kill_once(plant: Plant, verb: str, *, after: float = 0.0) -> None:
+    """kill -9 the `potable` process of a verb, in a pod or not, so many seconds after it is seen."""
+
+    def found() -> psutil.Process | None:
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if words[1:4] == ["-m", "potable", "-C"] and str(plant.root) in words and verb in words:
+                return process
+        return None
+
+    process = until(found, f"potable run --only {verb}")
+    time.sleep(after)
+    process.kill()
+
+
 @pytest.fixture(scope="session")
 def attrition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The attrition project of a company of 100 people; its .env tells where the systems are."""

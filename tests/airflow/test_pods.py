@@ -9,9 +9,8 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from tests.airflow.conftest import ROOT, Plant, generate, standing, until
+from tests.airflow.conftest import ROOT, Plant, generate, kill_once, standing, until
 from tests.kubernetes.cluster import Kubernetes, kubernetes
 from tests.kubernetes.images import MACHINE, SHELL
 
@@ -87,19 +86,6 @@ def test_the_generated_dag_runs_in_pods(pods: Plant, cluster: Kubernetes) -> Non
     assert until(lambda: not cluster.pods(), "the pods to go")
     nothing_new_is_skipped(pods)
     a_broken_contract_fails_at_once(pods)
-
-
-def kill_once(plant: Plant, verb: str) -> None:
-    """kill -9 the `potable` process in the pod of a verb."""
-
-    def found() -> psutil.Process | None:
-        for process in psutil.process_iter(["cmdline"]):
-            words = process.info["cmdline"] or []
-            if words[1:4] == ["-m", "potable", "-C"] and str(plant.root) in words and verb in words:
-                return process
-        return None
-
-    until(found, f"potable run --only {verb}").kill()
 
 
 def started(cluster: Kubernetes) -> set[str]:

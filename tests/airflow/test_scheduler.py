@@ -5,34 +5,17 @@ One test, because one Airflow goes through one lake in order; each step is a fun
 
 from __future__ import annotations
 
-import time
 import urllib.parse
 from pathlib import Path
 
-import psutil
 import pytest
-from tests.airflow.conftest import DATASET, Plant, until
+from tests.airflow.conftest import DATASET, Plant, kill_once, until
 
 from potable.project import load
 from potable.runs.runner import Options
 from potable.runs.runner import run as run_here
 
 AFTER = ("resolve", "protect", "build", "publish")
-
-
-def kill_once(plant: Plant, verb: str) -> None:
-    """kill -9 the `potable` process of a verb while it works."""
-
-    def found() -> psutil.Process | None:
-        for process in psutil.process_iter(["cmdline"]):
-            words = process.info["cmdline"] or []
-            if words[1:4] == ["-m", "potable", "-C"] and str(plant.root) in words and verb in words:
-                return process
-        return None
-
-    process = until(found, f"potable run --only {verb}")
-    time.sleep(1.5)
-    process.kill()
 
 
 def failed_tries(plant: Plant) -> list[str]:
@@ -46,7 +29,7 @@ def failed_tries(plant: Plant) -> list[str]:
 def test_the_generated_dag_in_a_real_airflow(plant: Plant) -> None:
     """The run Airflow schedules by itself, its build killed once; then what comes after it."""
     run = until(lambda: next((item["dag_run_id"] for item in plant.runs("attrition")), ""), "the scheduled run")
-    kill_once(plant, "build")
+    kill_once(plant, "build", after=1.5)
     first = urllib.parse.quote(run)
     the_dag_loads_and_a_killed_task_is_retried_to_a_published_version(plant, first)
     a_new_version_is_an_event_that_starts_the_training(plant)

@@ -55,6 +55,19 @@ def spark(relation: Any) -> str:
     return text
 
 
+def assembled(plan: Any) -> tuple[list[tuple[Any, Any, Any]], Any]:
+    """By task, what it compiles to and its ties (None without times); and the finished rows."""
+    people = ibis.table({"_subject": "string", "as_of": "date", "_start": "date", "_first": "date"}, name="spine")
+    rows = facts.with_moments(facts.numbered(people), plan.cut)
+    compiled, measured = [], []
+    for number, task in enumerate(build.tasks(plan)):
+        protected = ibis.table(ibis.schema(task.schema), name=f"table_{number}")
+        made = compile_table(protected, rows, task, prefix=f"_{number}")
+        compiled.append((task, made, facts.conflicts(protected, rows, task) if task.table.time else None))
+        measured.append(assemble.Measured(ibis.table(made.relation.schema(), name=f"result_{number}"), made.counts))
+    return compiled, assemble.assemble(rows, measured, plan)
+
+
 def test_every_query_of_a_build_compiles_for_spark(world: World) -> None:
     plan = plan_of(
         world.path,
@@ -69,18 +82,11 @@ def test_every_query_of_a_build_compiles_for_spark(world: World) -> None:
     candidates = spine.states(spine.versions(employments, table), spine.calendar(rule.dates), rule, table)
     assert "EXPLODE" in spark(candidates)
     assert spark(spine.counted(candidates, rule))
-    people = ibis.table({"_subject": "string", "as_of": "date", "_start": "date", "_first": "date"}, name="spine")
-    rows = facts.with_moments(facts.numbered(people), plan.cut)
-    measured = []
-    for number, task in enumerate(build.tasks(plan)):
-        protected = ibis.table(ibis.schema(task.schema), name=f"table_{number}")
-        compiled = compile_table(protected, rows, task, prefix=f"_{number}")
-        assert "ROW_NUMBER" in spark(compiled.relation) or task.name != "hr.facts"
+    compiled, finished = assembled(plan)
+    for task, each, conflicts in compiled:
+        assert "ROW_NUMBER" in spark(each.relation) or task.name != "hr.facts"
         if task.table.time:
-            assert spark(facts.conflicts(protected, rows, task))
-        result = ibis.table(compiled.relation.schema(), name=f"result_{number}")
-        measured.append(assemble.Measured(result, compiled.counts))
-    finished = assemble.assemble(rows, measured, plan)
+            assert spark(conflicts)
     assert "LEFT" in spark(finished)
     assert {name: str(kind) for name, kind in finished.schema().items()} == {
         name: IBIS_TYPES[kind] for name, kind in build.columns(plan).items()
@@ -91,15 +97,7 @@ def test_a_built_in_is_written_as_often_for_many_derived_features_as_for_one(wor
     def written(*expressions: str) -> int:
         derived = {f"d{number}": text for number, text in enumerate(expressions)}
         plan = plan_of(world.path, {"hr.facts": {"n": "count()"}, "derived": derived})
-        people = ibis.table({"_subject": "string", "as_of": "date", "_start": "date", "_first": "date"}, name="spine")
-        rows = facts.with_moments(facts.numbered(people), plan.cut)
-        measured = []
-        for number, task in enumerate(build.tasks(plan)):
-            protected = ibis.table(ibis.schema(task.schema), name=f"table_{number}")
-            compiled = compile_table(protected, rows, task, prefix=f"_{number}")
-            result = ibis.table(compiled.relation.schema(), name=f"result_{number}")
-            measured.append(assemble.Measured(result, compiled.counts))
-        return spark(assemble.assemble(rows, measured, plan)).upper().count("LEAST(")
+        return spark(assembled(plan)[1]).upper().count("LEAST(")
 
     once = written("tenure_years")
     # whole numbers, for a fraction is rounded, which has the same function
