@@ -80,6 +80,25 @@ def test_no_files_give_no_rows_with_their_schema(pair: Engine) -> None:
     assert scalars(pair, relation.agg(n=relation.count())) == {"n": 0}
 
 
+def test_a_relation_read_over_stands_for_other_files_and_so_does_what_was_made_of_it(
+    pair: Engine, tmp_path: Path
+) -> None:
+    paths = [str(tmp_path / f"{number}.parquet") for number in range(3)]
+    for number, path in enumerate(paths):
+        pq.write_table(pa.table({"n": pa.array([number, 10 * number], pa.int64())}), path)
+    first, other = pair.read(paths[:1], fn.NUMBERS), pair.read(paths[2:], fn.NUMBERS)
+    doubled = first.select(n=first.n * 2).join(other, "n", how="left")
+    for given in (paths[1:2], [], paths[1:], paths[:1], []):
+        relation = pair.read(given, fn.NUMBERS, over=first)
+        wanted = [n for path in given for n in pq.read_table(path)["n"].to_pylist()]
+        assert sorted(row["n"] for row in rows(pair, relation)) == sorted(wanted)
+        assert sorted(row["n"] for row in rows(pair, doubled)) == sorted(2 * n for n in wanted)
+        written = pair.write(doubled, str(tmp_path / f"{len(list(tmp_path.iterdir()))}"))
+        assert sum(part.rows for part in written) == len(wanted)
+    assert sorted(row["n"] for row in rows(pair, other)) == [2, 20]
+    assert rows(pair, pair.read([], fn.NUMBERS, over=pair.read([], fn.NUMBERS))) == []
+
+
 def test_odd_paths_and_column_names_survive(pair: Engine, tmp_path: Path) -> None:
     folder = tmp_path / ODD
     folder.mkdir()

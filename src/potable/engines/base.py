@@ -41,8 +41,12 @@ class Engine(Protocol):
     memory: int
     """Bytes the whole run may use on this machine."""
 
-    def read(self, files: Sequence[str], schema: pa.Schema) -> ibis.Table:
-        """The Parquet `files` (absolute paths) as one relation of `schema`; no files give no rows."""
+    def read(self, files: Sequence[str], schema: pa.Schema, *, over: ibis.Table | None = None) -> ibis.Table:
+        """The Parquet `files` (absolute paths) as one relation of `schema`; no files give no rows.
+
+        Given one that was read before, of the same schema, that one stands for these files from now on, and so does
+        whatever was made of it: a query need not be put together again.
+        """
 
     def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
         """All batches that `function` makes of `items`, as a relation that can be consumed **once**."""
@@ -87,10 +91,14 @@ def by_column(engine: Engine, cells: ibis.Table) -> Iterator[tuple[str, pa.Array
             yield name, pc.filter(batch["value"], pc.equal(batch["column"], name))
 
 
-def kept(engine: Engine, relation: ibis.Table, directory: str) -> ibis.Table:
-    """`relation` computed once into `directory` (absolute, new), and read from its files from then on."""
+def kept(engine: Engine, relation: ibis.Table, directory: str, *, over: ibis.Table | None = None) -> ibis.Table:
+    """`relation` computed once into `directory` (absolute, new), and read from its files from then on.
+
+    Args:
+        over: as `Engine.read` takes it.
+    """
     parts = engine.write(relation, directory)
-    return engine.read([f"{directory}/{part.path}" for part in parts], relation.schema().to_pyarrow())
+    return engine.read([f"{directory}/{part.path}" for part in parts], relation.schema().to_pyarrow(), over=over)
 
 
 def union_all(relations: Iterable[ibis.Table]) -> ibis.Table:

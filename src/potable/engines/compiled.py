@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,8 @@ from ibis.common.graph import Node
 
 SHAPES = 1024
 """Queries whose SQL a process keeps, the latest to come."""
+QUERIES = 64
+"""Queries of which it is kept what they ask, for they may be run again over other files."""
 _NAME = re.compile(r"((?<=[\"`])\w+(?=[\"`]))")
 _PLAIN = (type(None), bool, int, float, str, bytes, Decimal, date, time, timedelta, UUID, Enum, dt.DataType)
 """What is told apart by its `repr`; datetime is a date."""
@@ -75,6 +78,7 @@ def _cut(query: str, names: list[str]) -> list[str | int]:
     return [numbers.get(part, part) for part in _NAME.split(query)]
 
 
+@lru_cache(QUERIES)
 def _told(root: Node) -> tuple[str, list[str]]:
     """A digest of all of a query but the names of the relations it reads, and these names."""
     names: list[str] = []

@@ -95,19 +95,26 @@ class DuckDBEngine:
         self._failures: dict[str, BaseException] = {}
         self._schemes: set[str] = set()
 
-    def read(self, files: Sequence[str], schema: pa.Schema) -> ibis.Table:
-        name = self._name()
-        if not files:
-            self._connection.register(f"{name}_schema", schema.empty_table())
-            self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_schema")
-            self._connection.unregister(f"{name}_schema")
-            return self._table(name, schema)
-        self._reach(files[0])
-        listed = ", ".join(_quoted(_no_glob(file)) for file in files)
+    def read(self, files: Sequence[str], schema: pa.Schema, *, over: ibis.Table | None = None) -> ibis.Table:
+        name = over.get_name() if over is not None else self._name()
         columns = ", ".join(_identifier(column) for column in schema.names)
-        view = f"CREATE VIEW {name} AS SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=false)"
+        if files:
+            self._reach(files[0])
+            listed = ", ".join(_quoted(_no_glob(file)) for file in files)
+            there = f"read_parquet([{listed}], hive_partitioning=false)"
+        else:
+            there = self._empty(schema)
+        view = f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM {there}"
         self._guarded(view, lambda: self._connection.execute(view))
-        return self._table(name, schema)
+        return over if over is not None else self._table(name, schema)
+
+    def _empty(self, schema: pa.Schema) -> str:
+        """The name of a table of that schema without rows."""
+        name = self._name()
+        self._connection.register(f"{name}_schema", schema.empty_table())
+        self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_schema")
+        self._connection.unregister(f"{name}_schema")
+        return name
 
     def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
         return self._registered(self._pool.stream(items, function, schema), schema)

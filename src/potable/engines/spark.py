@@ -125,12 +125,13 @@ class SparkEngine:
         self._names = 0
         self._once: set[str] = set()
 
-    def read(self, files: Sequence[str], schema: pa.Schema) -> ibis.Table:
+    def read(self, files: Sequence[str], schema: pa.Schema, *, over: ibis.Table | None = None) -> ibis.Table:
         kinds = from_arrow_schema(schema, prefer_timestamp_ntz=True)
         if not files:
-            return self._guarded(lambda: self._view(self._session.createDataFrame(schema.empty_table(), kinds)))
+            return self._guarded(lambda: self._view(self._session.createDataFrame(schema.empty_table(), kinds), over))
         paths = [spark_stores.url(file) for file in files]
-        return self._guarded(lambda: self._view(self._session.read.schema(kinds).options(**_READING).parquet(*paths)))
+        read = self._session.read.schema(kinds).options(**_READING)
+        return self._guarded(lambda: self._view(read.parquet(*paths), over))
 
     def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
         pickled = [pickle.dumps(item) for item in items]
@@ -182,9 +183,11 @@ class SparkEngine:
         self._names += 1
         return f"relation_{self._names}"
 
-    def _view(self, frame: Any) -> ibis.Table:
-        name = self._name()
-        frame.createTempView(name)
+    def _view(self, frame: Any, over: ibis.Table | None = None) -> ibis.Table:
+        name = over.get_name() if over is not None else self._name()
+        frame.createOrReplaceTempView(name)
+        if over is not None:
+            return over
         # as `Backend.table` does it, which asks Spark four times more for what is known here
         schema = ibis.schema(PySparkType.to_ibis(frame.schema))
         return ops.DatabaseTable(name, schema=schema, source=self._ibis, namespace=ops.Namespace()).to_expr()

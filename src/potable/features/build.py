@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from potable.engines.base import Engine, Part, kept, scalars
 from potable.errors import DataError
@@ -26,11 +26,13 @@ from potable.tables import BUCKET, SUBJECT
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import pyarrow as pa
 
 Files = Mapping[str, Sequence[str]]
 """Protected Parquet files of one bucket, by table."""
 Progress = Callable[[int, int], None]
 """Told the number of buckets done, and of all."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,35 @@ class Bench:
     """Folder for intermediate files, one per bucket; every worker of the engine must reach it."""
     people: ir.Table | None = None
     """(_subject) of those who are built; None for everybody in the files."""
+    relations: dict[str, ir.Table] = field(default_factory=dict)
+    """What was read, by name: in the next bucket it stands for other files."""
+    queries: dict[str, Any] = field(default_factory=dict)
+    """What was made of these relations, by name; to put it together takes as long as to run it on a small bucket."""
+
+    def bucket(self, number: int) -> Bench:
+        """Where a bucket is worked on after others."""
+        return replace(self, scratch=self.scratch / f"bucket-{number}")
 
     def at(self, name: str) -> Bench:
-        """The same in a folder below."""
-        return replace(self, scratch=self.scratch / name)
+        """The same in a folder below, for relations of its own."""
+        return replace(self, scratch=self.scratch / name, relations={}, queries={})
+
+    def read(self, name: str, files: Sequence[str], schema: pa.Schema) -> ir.Table:
+        """The relation `name`, which stands for `files` now."""
+        self.relations[name] = self.engine.read(files, schema, over=self.relations.get(name))
+        return self.relations[name]
 
     def kept(self, relation: ir.Table, name: str) -> ir.Table:
-        """`relation` computed once, and read from its files from then on."""
-        return kept(self.engine, relation, str(self.scratch / name))
+        """`relation` computed once; the relation `name` stands for its files now."""
+        self.relations[name] = kept(self.engine, relation, str(self.scratch / name), over=self.relations.get(name))
+        return self.relations[name]
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` makes of relations of this bench, in the first bucket as in all others."""
+        if name not in self.queries:
+            self.queries[name] = make()
+        made: T = self.queries[name]
+        return made
 
     def clear(self) -> None:
         """Remove the intermediate files."""
@@ -99,10 +122,10 @@ def build(
     from potable.features.leakage import prove
 
     buckets = sorted({bucket for table in plan.sources for bucket in files.get(table, {})})
-    parts, funnel, proved = [], Funnel(), 0
+    parts, funnel, proved, every = [], Funnel(), 0, Bench(plan, engine, scratch)
     for done, bucket in enumerate(buckets, 1):
         here = {table: tuple(files.get(table, {}).get(bucket, ())) for table in plan.sources}
-        bench = Bench(plan, engine, scratch / f"bucket-{bucket}")
+        bench = every.bucket(bucket)
         bench.clear()
         spine, counts = make_spine(bench, here)
         folder = f"{BUCKET}={bucket}"
@@ -188,7 +211,8 @@ def features(bench: Bench, files: Files, spine: ir.Table) -> ir.Table:
     spine = facts.with_moments(spine, bench.plan.cut)
     measured = [_measured(bench, files, spine, task, number) for number, task in enumerate(tasks(bench.plan))]
     require_decided(measured, spine, bench.engine)
-    return assembly.assemble(spine, [assembly.Measured(one.relation, one.counts) for one in measured], bench.plan)
+    parts = [assembly.Measured(one.relation, one.counts) for one in measured]
+    return bench.once("rows", lambda: assembly.assemble(spine, parts, bench.plan))
 
 
 def tasks(plan: FeaturePlan) -> Iterator[facts.TableTask]:
@@ -200,10 +224,11 @@ def tasks(plan: FeaturePlan) -> Iterator[facts.TableTask]:
 
 
 def _measured(bench: Bench, files: Files, spine: ir.Table, task: facts.TableTask, number: int) -> Measured:
-    rows = bench.engine.read(files[task.name], task.schema)
-    compiled = compiling.compile_table(rows, spine, task, prefix=f"_{number}")
+    rows = bench.read(f"rows-{number}", files[task.name], task.schema)
+    query = f"table-{number}"
+    compiled = bench.once(query, lambda: compiling.compile_table(rows, spine, task, prefix=f"_{number}"))
     marks = {name: f"_{number}{name}" for name in (facts.TWINS, facts.HUGE)}
-    relation = bench.kept(compiled.relation, f"table-{number}")
+    relation = bench.kept(compiled.relation, query)
     return Measured(task, rows, relation, compiled.counts, {**compiled.ties, **marks})
 
 
