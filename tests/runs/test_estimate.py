@@ -18,7 +18,7 @@ from potable.cli.planning import Asked, asked_size, estimated
 from potable.engines import duckdb as engine
 from potable.errors import EnvironmentFailure, ProjectError
 from potable.project import Project
-from potable.runs import estimate, measured, people, rates
+from potable.runs import estimate, measured, rates
 from potable.runs.estimate import Estimate, Machine, Work
 from potable.runs.measured import Observed, Part
 from potable.runs.record import RunRecord
@@ -220,7 +220,7 @@ def test_many_workers_need_more_memory_than_is_set() -> None:
     assert guess(cores=16).memory.high > 2 * GB
 
 
-def test_memory_is_divided_and_buckets_are_cut_as_the_product_does_it() -> None:
+def test_memory_is_divided_as_the_product_does_it() -> None:
     for memory, threads in ((2 * GB, 2), (GB, 1), (4 * GB, 16)):
         made = estimate.predict(
             replace(rates.rates(None, REFERENCE, "duckdb"), anchor=replace(REFERENCE[1], peak_memory=0)),
@@ -230,7 +230,6 @@ def test_memory_is_divided_and_buckets_are_cut_as_the_product_does_it() -> None:
         workers = engine.WORKER_BYTES * threads if threads > 1 else 0
         limit = engine._limit(memory, threads)
         assert made.memory.high == pytest.approx(engine.OWN_BYTES + workers + limit, rel=0.001)
-    assert all(measured.buckets(rows) == people._buckets(rows) for rows in (0, 1, 2_000_000, 47_000_000, 10**10))
 
 
 @pytest.mark.parametrize(

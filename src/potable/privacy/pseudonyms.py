@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
+BUCKET_ROWS, MOST_BUCKETS = 2_000_000, 64
+"""Validated rows, over all tables, that are worth a bucket of their own, and buckets there are at most."""
 _MAC_BYTES = 16
 _BUCKET_BYTES = 8
 
@@ -57,6 +59,11 @@ class _Renamed:
         names = [self.key.pseudonym(subject) for subject in subjects]
         buckets = [int(name[: 2 * _BUCKET_BYTES], 16) % self.buckets for name in names]
         return pa.record_batch([subjects, names, buckets], schema=schema())
+
+
+def buckets(rows: float) -> int:
+    """A power of two that leaves about `BUCKET_ROWS` of so many validated rows in each bucket."""
+    return int(min(MOST_BUCKETS, 1 << max(0, (int(rows) // BUCKET_ROWS).bit_length())))
 
 
 def schema() -> pa.Schema:

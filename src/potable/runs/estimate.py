@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from potable.errors import ProjectError
-from potable.runs.measured import Observed, buckets
+from potable.privacy.pseudonyms import buckets
+from potable.runs.measured import Observed
 from potable.runs.rates import CLOSE, GB, NOISE, Rate, Rates, gigabytes
 
 EXPONENT = 1.05

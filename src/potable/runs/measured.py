@@ -12,11 +12,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from potable.privacy.pseudonyms import buckets
 from potable.runs.plan import REFERENCES
 from potable.runs.record import RunRecord
-
-BUCKET_ROWS, MOST_BUCKETS = 2_000_000, 64
-"""How buckets are cut, as in `runs.restricted`."""
 
 
 @dataclass(frozen=True)
@@ -138,11 +136,6 @@ def part_of(label: str, types: Mapping[str, str]) -> str:
     if verb == "protect":
         return label if name in ("identifiers", "pseudonyms") else "protect tables"
     return verb
-
-
-def buckets(rows: float) -> int:
-    """Buckets that so many validated rows are cut into."""
-    return int(min(MOST_BUCKETS, 1 << max(0, (int(rows) // BUCKET_ROWS).bit_length())))
 
 
 def shipped() -> tuple[Observed, ...]:

@@ -23,9 +23,6 @@ from potable.store.log import Log
 from potable.store.manifest import File, Manifest
 from potable.tables import Table
 
-BUCKET_ROWS = 2_000_000
-"""Validated rows, over all tables, that are worth a bucket of their own."""
-MOST_BUCKETS = 64
 _DRAWN = ("new", "merged", "split")
 """Counts of resolve that tell how the ledger changed; held to the ledger it made, nothing does."""
 
@@ -129,12 +126,7 @@ def make_pseudonyms(shop: Workshop, step: Step, attempt: str) -> Made:
     """Pseudonym and bucket of every person of the roster."""
     policy, dataset = shop.project.policy, shop.project.features.dataset
     key = pseudonyms.PseudonymKey.derive(shop.key, dataset=dataset, epoch=policy.epoch)
-    buckets = _buckets(sum(shop.manifest("validate", name).rows() for name in shop.project.tables))
+    buckets = pseudonyms.buckets(sum(shop.manifest("validate", name).rows() for name in shop.project.tables))
     relation = pseudonyms.pseudonyms(shop.keys(), key, buckets=buckets, engine=shop.engine)
     parts = shop.engine.write(relation, shop.lake.vault.locate(f"{attempt}/rows"))
     return Made({"rows": parts}, {"rows": sum(part.rows for part in parts), "buckets": buckets})
-
-
-def _buckets(rows: int) -> int:
-    """A power of two that leaves about `BUCKET_ROWS` rows in each bucket."""
-    return int(min(MOST_BUCKETS, 1 << max(0, (rows // BUCKET_ROWS).bit_length())))
