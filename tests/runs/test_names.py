@@ -79,7 +79,7 @@ def test_columns_called_after_people_are_told_by_the_shape(root: Path, capfd: py
     assert all(f'"{name}"' in opened(root) for name in told)
     assert command(root, "source", "preview", "notes") == 0
     said = capfd.readouterr()
-    assert all(name in said.out for name in told) and "in full: potable source discover notes" in said.out
+    assert all(name in said.out for name in told) and f"in full: `potable -C {root} source discover notes`" in said.out
     path = root / "sources" / "notes.yaml"
     path.write_text(path.read_text().replace("missing_column: warn", "missing_column: warn, new_column: fail"))
     assert both(root) == [0, 1]

@@ -124,9 +124,8 @@ def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> s
     if facts["undeclared"]:
         lines.append("not declared: " + ", ".join(map(plain, facts["undeclared"])))
         if {*facts["undeclared"]} - {*(item.seen or ())}:
-            lines.append(
-                f"names that may be somebody's are shapes; in full: potable source discover {name.split('.')[0]}"
-            )
+            source = name.split(".")[0]
+            lines.append(f"names that may be somebody's are shapes; in full: `potable source discover {source}`")
     return "\n".join(lines)
 
 
