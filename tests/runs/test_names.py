@@ -14,9 +14,9 @@ WIDE = ("E2", "2020-01-31", "", "2.5", "0", "Bangalore-7")
 
 
 def clear(*parts: str) -> str:
-    """What was said, when it names nobody."""
+    """What was said, when it names nobody; the hour 09:47:11 is in the names of runs."""
     said = "".join(parts)
-    assert not [word for word in ("Priya", "Shah", "4711", "Ottilie", "Brandt") if word in said]
+    assert not [word for word in ("Priya", "Shah", "-4711", "Ottilie", "Brandt") if word in said]
     return said
 
 

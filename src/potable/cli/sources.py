@@ -18,6 +18,7 @@ from potable.privacy.shapes import shape
 from potable.project import connector, one_source
 from potable.report.numbers import plain, plural
 from potable.sources.base import Source
+from potable.sources.names import told_column
 from potable.sources.preview import Preview, preview
 from potable.tables import UNPARSED, Column, Table
 
@@ -88,8 +89,9 @@ def _facts(source: Source[Any], name: str, item: Preview) -> dict[str, Any]:
                 "first": [_shown(column, value) for value in values.to_pylist()],
             }
         )
+    own = source.headings
     declared = {path.lstrip("/") for key, column in contract.columns.items() for path in column.paths(key)}
-    new = [source.told_column(column) for column in item.seen or () if column not in declared]
+    new = [told_column(column, own) for column in item.seen or () if column not in declared]
     told = source.naming.told(item.object)
     return {"object": told, "rows": item.rows.num_rows, "columns": columns, "undeclared": new}
 

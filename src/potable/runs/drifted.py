@@ -19,6 +19,7 @@ from potable.contracts.renaming import renamed
 from potable.contracts.results import shape
 from potable.errors import DataError
 from potable.sources.base import Blob, Source
+from potable.sources.names import told_column
 from potable.sources.typed import clean, convert
 from potable.tables import Column
 
@@ -48,12 +49,13 @@ def described(source: Source[Any], table: str, drifts: Sequence[Drift], blobs: M
 
 def told(source: Source[Any], drifts: Iterable[Drift]) -> list[Drift]:
     """Drifts as anybody may read them: the name of an object, or of a new column, may be a person's."""
+    own = source.headings
     return [
         replace(
             item,
             first=source.naming.told(item.first),
-            column=source.told_column(item.column) if item.change == "new_column" else item.column,
-            detail=source.told_column(item.detail) if item.change == "renamed_column" else item.detail,
+            column=told_column(item.column, own) if item.change == "new_column" else item.column,
+            detail=told_column(item.detail, own) if item.change == "renamed_column" else item.detail,
         )
         for item in drifts
     ]

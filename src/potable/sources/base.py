@@ -17,9 +17,10 @@ from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 
+from potable import headings
 from potable.declarations import Declaration
 from potable.errors import DataError, EnvironmentFailure
-from potable.sources.names import NOTHING_KNOWN, Naming, told_column, words
+from potable.sources.names import NOTHING_KNOWN, Naming, words
 from potable.sources.onwards import State
 from potable.store.objects import Store
 from potable.tables import Table
@@ -220,10 +221,11 @@ class Source(Declaration, Generic[T]):
         """How names of its objects are told where anybody may read them."""
         return Naming(words(self.globs), tuple(self._harmless()), self.names_objects)
 
-    def told_column(self, name: str) -> str:
-        """The name of a column that is not declared, as anybody may read it."""
+    @property
+    def headings(self) -> frozenset[str]:
+        """Words of the names it declares of tables and columns."""
         columns = [item for table in self.tables.values() for item in table.columns.items()]
-        return told_column(name, [*self.tables, *(path for key, item in columns for path in (key, *item.paths(key)))])
+        return headings.words([*self.tables, *(path for key, item in columns for path in (key, *item.paths(key)))])
 
     def _harmless(self) -> Iterator[str]:
         """What columns that are declared harmless take from names."""

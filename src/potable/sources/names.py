@@ -56,14 +56,13 @@ class Naming:
 NOTHING_KNOWN = Naming()
 
 
-def told_column(name: str, declared: Iterable[str] = ()) -> str:
+def told_column(name: str, own: frozenset[str] = frozenset()) -> str:
     """The name of a column nobody declared, which may be a person's (the key of an object by person, the first record
     of a file without a header): words of headings stay, others are shapes.
 
     Args:
-        declared: names the source declares, whose words stay too.
+        own: words the source declares, which stay too (`Source.headings`).
     """
-    own = headings.words(declared)
     known = frozenset() if "@" in name else headings.familiar(name, own)
     return name[:LONGEST] if known and headings.tells_nobody(name, own) else Naming(known).told(name)
 
