@@ -57,11 +57,11 @@ def _sure(word: str, own: Container[str]) -> bool:
 
 _DOUBTFUL = """
     and april art at august bank banks best bill black bond branch brand brown by carrier case cash cell child cross
-    day delta dollar faith field fields firma floor for from geo grace grade grant green gross grund h hall holiday
-    hope in is job joy june key kind land lane lat law link linkage list lng loan lohn lon long low mac main major
-    march mark max may merchant miles min minor mode new not of on or ort page park per post pound preis price q
-    rank rich rose row sales schicht self short single small stelle stock street stunde summit swift the to town
-    trust ward werk wert white will worth yes young
+    day delta dollar ende faith field fields firma floor for from geo grace grade grant green gross grund h hall
+    holiday hope in is job joy june key kind kunde land lane lat law link linkage list lng loan lohn lon long low
+    mac main major march mark max may merchant meta miles min minor mode new not of on or ort page pais park per
+    post pound preis price q rank rich rose row sales schicht self short single small stelle stock street stunde
+    summit swift the to town trace trust ward werk wert white will worth yes young ziel
 """
 _CERTAIN = """
     abschluss absence absences absent abteilung abteilungen abzug abzüge access accident accidents account
@@ -93,29 +93,29 @@ _CERTAIN = """
     distance district division divisions dkk dob document documents double draft dt due duracion duración duration
     duree durée début département earliest earnings education effective einheit eintritt eintrittsdatum element
     elevation eligibility eligible email emergency emp employee employees employer employment empresa enabled
-    encoding end ende ended ends engagement engineering enrolled enrollee enrollment enrolment enterprise
-    entitlement entity entries entry environment equipe equipment equipo equity ergebnis error errors erste erstellt
-    erster erstes escalation estado estimated ethnicity eur evaluation evening event events exam example exams
-    executive exit exits expected expense expenses expiration expired expires expiry exported external extra
-    extracted factor failed false familienstand family fax february fecha fee feedback fees fehlzeit fehlzeiten file
-    filename files filiale fin final finance financial finish first firstname fiscal flag flags fmla folder forecast
-    forename format formation fourth fte full fullname fulltime function functions funktion fy gbp geaendert
-    geburtsdatum geburtsname geburtsort gehalt gehälter gelöscht gender general genero geography gesamt geschlecht
-    gesellschaft geändert given global goal goals government grades grants group groups growth gruppe gueltig guid
-    género gültig half hash hausnummer headcount header heading health height heure heures high hire hired hires
-    hiring hkd holidays homepage honorific horas host hostname hour hourly hours hoursworked household hrbp href huf
-    human hybrid iban id identification identifier identity ids idx image importe imported inactive inaktiv incident
+    encoding end ended ends engagement engineering enrolled enrollee enrollment enrolment enterprise entitlement
+    entity entries entry environment equipe equipment equipo equity ergebnis error errors erste erstellt erster
+    erstes escalation estado estimated ethnicity eur evaluation evening event events exam example exams executive
+    exit exits expected expense expenses expiration expired expires expiry exported external extra extracted factor
+    failed false familienstand family fax february fecha fee feedback fees fehlzeit fehlzeiten file filename files
+    filiale fin final finance financial finish first firstname fiscal flag flags fmla folder forecast forename
+    format formation fourth fte full fullname fulltime function functions funktion fy gbp geaendert geburtsdatum
+    geburtsname geburtsort gehalt gehälter gelöscht gender general genero geography gesamt geschlecht gesellschaft
+    geändert given global goal goals government grades grants group groups growth gruppe gueltig guid género gültig
+    half hash hausnummer headcount header heading health height heure heures high hire hired hires hiring hkd
+    holidays homepage honorific horas host hostname hour hourly hours hoursworked household hrbp href huf human
+    hybrid iban id identification identifier identity ids idx image importe imported inactive inaktiv incident
     incidents income increase increment index indicator individual info information inicio initial initials injury
     inr inserted instance instructor insurance intern internal international interns interview interviewer
     interviews inventory invoice invoices ip issue issues item items jahr jahre january jobs jobtitle jour journal
     jpy july kategorie kennung kennzeichen keys klasse kommentar konfession konto kontonummer kosten kostenstelle
-    kostenstellen kpi krankheit krankheitstage krw kuendigung kunde kunden kundennummer kurs kündigung label labels
+    kostenstellen kpi krankheit krankheitstage krw kuendigung kunden kundennummer kurs kündigung label labels
     language languages large last lastname latest latitude lead learning leave leaver leavers leaving ledger legal
     leistung length lesson letzte letzter letztes level levels libelle libellé licence license lieferant likelihood
     limit limits line lines lists loaded local location locations log login logins logistics logs longitude loss
     loyalty lunch löhne mail managed management manager managers mandatory manual manufacturer map margin marital
     marker marketing marriage matricule maximum meal mean measure median medical medium member members menge
-    merchants mes message meta metadata metric metrics middle middlename minimum minute minutes misc miscellaneous
+    merchants mes message metadata metric metrics middle middlename minimum minute minutes misc miscellaneous
     mitarbeiter mitarbeiterin mobile mobility model models modification modified module modules mois monat monate
     montant month monthly months mood morning motif motivo mtd mth multiple mxn na nachname nacimiento naissance
     name names national nationality nationalität nbr net netto network next nickname niederlassung night niveau no
@@ -123,9 +123,9 @@ _CERTAIN = """
     numero nummer numéro nzd número object objective objectives objects obsolete occupation october offboarding
     offer offers office offices offline old onboarding online open opened opening operational operations opportunity
     option optional options order orders ordinal org organisation organization organizational origin original other
-    others overtime overview owner owners package packages paid pais parameter parameters parent parking part
-    partner partners parttime passed passport password path pay payable paygrade payload payment payments payroll
-    pays payscale payslip payslips país pct pending pension people percent percentage performance period periods
+    others overtime overview owner owners package packages paid parameter parameters parent parking part partner
+    partners parttime passed passport password path pay payable paygrade payload payment payments payroll pays
+    payscale payslip payslips país pct pending pension people percent percentage performance period periods
     permanent permission permissions permit person personal personalnummer personen personnel persons phase phone
     photo picture pipeline place plan planned plans platform pln plz points policies policy position postal postcode
     poste posting postleitzahl potential praemie precio prediction prefix premium prenom prev previous prices
@@ -151,15 +151,14 @@ _CERTAIN = """
     task tasks taux tax taxable taxes team teams technical technology teilzeit telefon telefonnummer telefono
     telephone telework teléfono temp temporary tenant tenure term terminated termination territory test text texts
     third threshold ticket tickets tier time times timestamp timezone titel title titles token topic total totals
-    trace tracking trainee training trainings transaction transactions transfer transfers travel trend ts turnover
-    typ type types tätigkeit téléphone ueberstunden uhrzeit uid umsatz unit units university unknown unternehmen
-    until update updated urgency uri url urlaub urlaubstage ursache usd used user username users uuid vacancies
-    vacancy vacation valid validity value values variance vehicle vendor vendors verified versicherung version
-    versions vertrag vertragsart verträge vesting visa vollzeit volume volunteer vorgesetzter vorname waehrung wage
-    wages warehouse warning warnings website week weekday weekend weekends weekly weeks weight werte width with
-    without woche wochen work workday workdays worked worker workers workforce working workload workplace
-    workstation währung year yearly years yr ytd zar zeit ziel zielerreichung zip zone zulage zuschlag zustand
-    équipe überstunden
+    tracking trainee training trainings transaction transactions transfer transfers travel trend ts turnover typ
+    type types tätigkeit téléphone ueberstunden uhrzeit uid umsatz unit units university unknown unternehmen until
+    update updated urgency uri url urlaub urlaubstage ursache usd used user username users uuid vacancies vacancy
+    vacation valid validity value values variance vehicle vendor vendors verified versicherung version versions
+    vertrag vertragsart verträge vesting visa vollzeit volume volunteer vorgesetzter vorname waehrung wage wages
+    warehouse warning warnings website week weekday weekend weekends weekly weeks weight werte width with without
+    woche wochen work workday workdays worked worker workers workforce working workload workplace workstation
+    währung year yearly years yr ytd zar zeit zielerreichung zip zone zulage zuschlag zustand équipe überstunden
 """
 DOUBTFUL = frozenset(_DOUBTFUL.split())
 """Words of headings that are names of people too, or say nothing alone."""

@@ -14,7 +14,7 @@ WIDE = ("E2", "2020-01-31", "", "2.5", "0", "Bangalore-7")
 
 
 def clear(*parts: str) -> str:
-    """What was said, when it names nobody; the hour 09:47:11 is in the names of runs."""
+    """What was said, when it names nobody; the name of a run may hold 4711 by itself."""
     said = "".join(parts)
     assert not [word for word in ("Priya", "Shah", "-4711", "Ottilie", "Brandt") if word in said]
     return said
