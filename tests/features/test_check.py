@@ -218,7 +218,7 @@ def test_a_column_that_is_needed_and_not_kept_comes_with_what_to_do(tmp_path: Pa
     for column, other in {"turn": "another column as `order`", "fact_id": "`unique` without `fact_id`"}.items():
         kept = {name: [c for c in each.columns if c != column] for name, each in TABLES.items()}
         hint = refused(tmp_path, "latest(n)", tables={**TABLES, "hr.facts": facts}, kept=kept).hint
-        assert hint.startswith(f"declare {other}") and "keep `user.x` in privacy.yaml" in hint
+        assert hint.startswith(f"declare {other}") and "or `user.x` the rule `protect: keep` in privacy.yaml" in hint
     facts = FACTS.model_copy(update={"order": "emp_no"})
     assert refused(tmp_path, "latest(n)", tables={**TABLES, "hr.facts": facts}).hint == (
         "declare another column as `order` in its source"

@@ -198,7 +198,10 @@ def _to_keep(name: str, column: Column, *, orders: bool) -> str:
     other = "another column as `order`" if orders else f"`unique` without `{name}`, if others tell records apart,"
     if column.key or column.category is None:
         return f"declare {other} in its source"
-    return f"declare {other} in its source, or keep `{column.category}` in privacy.yaml (`protect: keep`)"
+    return (
+        f"declare {other} in its source; or give `{name}` a category that is kept, or `{column.category}` the rule"
+        " `protect: keep` in privacy.yaml"
+    )
 
 
 def _argument(draft: Draft, name: str, spec: Aggregate) -> tuple[Expression | None, Type | None]:
