@@ -201,9 +201,10 @@ def _memory(found: Rates, size: float, machine: Machine) -> tuple[Span, list[str
         low = max([low, *(peak * (1 - NOISE) for measured, peak in peaks if measured <= size)])
     span = Span(anchor.peak_memory if same else high, min(low, high), high)
     need = fixed + ENGINE_LEAST
-    if need <= machine.memory:
+    if min(need, span.likely) <= machine.memory:
         return span, []
-    return span, [f"{machine.cores} workers need more than `memory` says: set at least {math.ceil(need / GB)}GB"]
+    least = math.ceil(10 * need / GB) / 10
+    return span, [f"{machine.cores} workers need more than `memory` says: set at least {least:g}GB"]
 
 
 def _peaks(found: Rates, machine: Machine) -> list[tuple[int, float]]:
