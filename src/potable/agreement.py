@@ -92,7 +92,9 @@ def proof_of(plan: FeaturePlan, tables: Mapping[str, Table], policy: Policy, doc
         for name, table in tables.items()
         for column, declared in table.columns.items()
     }
-    outputs = [flow.Output(item.name, item.reads, item.outputs, item.operators) for item in plan.outputs]
+    outputs = [
+        flow.Output(item.name, item.reads, item.outputs, item.operators, item.type.kind) for item in plan.outputs
+    ]
     proof = flow.prove(outputs, categories, policy)
     places = {
         item.name: document.place("label", item.name)

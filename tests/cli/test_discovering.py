@@ -509,6 +509,43 @@ def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        ("merchant_name", ""),
+        ("merchant_address_city", ""),
+        ("supplier_legal_name", ""),
+        ("bank_name", ""),
+        ("product_name", ""),
+        ("vendor_tax_id", ""),
+        ("customer_name", "user.name"),
+        ("customer_address_city", "user.contact.address.city"),
+        ("address_post_code", "user.contact.address.postal_code"),
+        ("home_address", "user.contact.address.street"),
+        ("ip_address", "user.device.ip_address"),
+        ("ethnicity", "user.demographic.race_ethnicity"),
+        ("race", "user.demographic.race_ethnicity"),
+        ("race_id", ""),
+        ("trace_id", ""),
+        ("capacity", ""),
+        ("operating_system", ""),
+        ("rating", "user.performance"),
+        ("temp_no", ""),
+        ("card_number", "user.financial.credit_card"),
+    ],
+)
+def test_a_name_is_guessed_by_its_words_and_of_firms_and_things_nothing(name: str, category: str) -> None:
+    found = classified(name, pa.array(["x", "y"]))
+    assert (found.category, found.key) == (category, "")
+
+
+def test_an_address_of_a_firm_links_nobody() -> None:
+    mails = pa.array(["a@b.org", "c@d.org"])
+    assert classified("email", mails).key == classified("company_email", mails).key == "email"
+    found = classified("supplier_email", mails)
+    assert (found.category, found.key) == ("user.contact.email", "")
+
+
 def test_a_text_in_which_an_address_stands_is_no_key() -> None:
     told = classified("text", pa.array([f"Ask p{n}@example.org." for n in range(5)]))
     assert (told.category, told.key) == ("free_text", "")

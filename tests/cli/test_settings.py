@@ -43,3 +43,13 @@ def test_texts_and_errors_are_told_so(tmp_path: Path, capsys: pytest.CaptureFixt
     with pytest.raises(PotableError) as caught:
         cli.main(["-C", str(tmp_path), "check"], standalone_mode=False)
     assert caught.value.next == "potable init DIRECTORY"
+
+
+def test_commands_inside_hints_have_them_too(tmp_path: Path) -> None:
+    settings = Settings(Path("work"), None)
+    hint = "`potable plan` tells; `potable init --example churn EXAMPLE` has one, `potable -C x check` too"
+    assert settings.told(hint) == hint.replace("`potable plan`", "`potable -C work plan`")
+    assert CliRunner().invoke(cli, ["init", str(tmp_path / "p")]).exit_code == 0
+    (tmp_path / "p" / "sources" / "s.yaml").write_text("source: s\ntype: csv\npath: x\ntables: {t: {}}\n")
+    failure = CliRunner().invoke(cli, ["-C", str(tmp_path / "p"), "check"]).exception
+    assert isinstance(failure, PotableError) and f"`potable -C {tmp_path / 'p'} source discover`" in failure.hint

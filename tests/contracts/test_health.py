@@ -166,6 +166,21 @@ def test_words_drift_and_few_rows_prove_nothing() -> None:
     assert few.state == "ok" and "by chance" in few.told
 
 
+def test_words_are_drawn_that_many_rows_share_or_the_contract_declares() -> None:
+    rows = {"Stab Nord": 300, "Human Resources": 9, "Haus Ost": 9, "Erika Mustermann": 9, "Meier": 1, "Haus West": 30}
+    made = profile(
+        *((batch, 20240100 + batch, {"n": n, "currency": word}) for word, n in rows.items() for batch in (1, 2))
+    )
+    declared = table(drift={"currency": {"chi_square": 0.1}})
+    columns = {**declared.columns, "currency": declared.columns["currency"].model_copy(update={"levels": ["Haus Ost"]})}
+    declared = declared.model_copy(update={"columns": columns})
+    shapes = ["Aaaaa Aaaaaaaaaa", "Aaaaa"]
+    found = only(judge(declared, made, Moment(TODAY)))
+    assert set(found.cells) == {"Stab Nord", "Haus West", "Human Resources", "Haus Ost", *shapes}
+    found = only(judge(declared, made, Moment(TODAY, shared=100)))
+    assert set(found.cells) == {"Stab Nord", "Aaaa Aaaa", "Human Resources", "Haus Ost", *shapes}
+
+
 def test_the_reference_is_what_is_declared() -> None:
     health = {"drift": {"currency": {"chi_square": 0.1}}}
     eur, usd = {"n": 200, "currency": "EUR"}, {"n": 200, "currency": "USD"}

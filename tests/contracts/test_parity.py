@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,7 @@ from tests.contracts.test_validate import one, places
 from potable.contracts.checks import parse
 from potable.contracts.custom import Custom
 from potable.contracts.gx import to_gx
-from potable.contracts.results import unmasked
+from potable.contracts.results import own_words, unmasked
 from potable.contracts.validate import Contract, validate
 from potable.engines.base import Engine
 from potable.sources.groups import schema
@@ -104,17 +105,24 @@ def differences(case: Case, mine: list[dict[str, Any]], theirs: list[dict[str, A
         here = own[name, _asked(kwargs)]
         if here["success"] != entry["success"]:
             found.append((name, kwargs, "success", here["success"]))
-        for key, value in _masked(entry["result"]).items():
+        declared = own_words([kwargs, list(case["columns"])])
+        for key, value in _masked(entry["result"], declared).items():
             if key in here["result"] and key != "details" and not _alike(here["result"][key], value):
                 found.append((name, kwargs, key, here["result"][key], value))
     return found
 
 
-def _masked(value: Any) -> Any:
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T")
+"""Times, which GX tells as texts."""
+
+
+def _masked(value: Any, declared: frozenset[str]) -> Any:
     """What GX shows, with shapes for texts that may tell of somebody."""
     if isinstance(value, dict):
-        return {key: _masked(item) for key, item in value.items()}
-    return [*map(_masked, value)] if isinstance(value, list) else unmasked(value) if isinstance(value, str) else value
+        return {key: _masked(item, declared) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item, declared) for item in value]
+    return unmasked(value, declared) if isinstance(value, str) and not _MOMENT.match(value) else value
 
 
 def _asked(kwargs: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from ruamel.yaml import YAML
 
-from potable.datasets.card import CardColumn, CardFacts, CardGroup, PersonalData, card
+from potable.datasets.card import CardColumn, CardFacts, CardGroup, Gap, PersonalData, card
 
 FACTS = CardFacts(
     "employee_attrition",
@@ -14,7 +14,10 @@ FACTS = CardFacts(
     1_912,
     (
         CardColumn("employee_id", "string", "pseudonym(subject)"),
-        CardColumn("monthly_income", "string", "latest(gross) | band(edges: [30000])", "Gross pay, in bands.", 239),
+        CardColumn(
+            "monthly_income", "string", "latest(gross) | band(edges: [30000])", "Gross pay, in bands.", 239, "pay.slips"
+        ),
+        CardColumn("gender", "string", "value(gender)", "", 0, "hrms.people", today=True),
         CardColumn("attrition", "string", "any() in next 12mo after 1mo"),
     ),
     "random month end between 2012-01-01 and 2024-12-31, seed 7",
@@ -53,10 +56,11 @@ def test_the_size_category_follows_the_rows(rows, size):
 def test_it_says_what_a_stranger_needs():
     text = card(FACTS)
     for part in (
-        "1,912 rows of 3 columns: one row per employee, made from 2 tables",
+        "1,912 rows of 4 columns: one row per employee, made from 2 tables",
         "Facts of the last 30d before it are not used either.",
         "| Stayed | 1,634 | 85.5% |\n| Left | 278 | 14.5% |",
-        "| `monthly_income` | string | `latest(gross) \\| band(edges: [30000])` | Gross pay, in bands. | 239 (12.5%) |",
+        "| `monthly_income` | string | `latest(gross) \\| band(edges: [30000])` | `pay.slips` | Gross pay, in bands. | 239 (12.5%) |",
+        "`gender` comes from tables without history: what they say today, declared never to change.",
         "**pseudonymous, not anonymous**",
         "Legal basis: legitimate_interest",
         "Retention: 3y",
@@ -74,6 +78,31 @@ def test_of_a_label_of_many_values_the_most_frequent_are_told_and_how_many_more_
     balance = {f"{hours}.5": 40 - hours for hours in range(30)}
     text = card(replace(FACTS, balance=balance))
     assert "| 11.5 | 29 | 3.8% |\n| 18 more values | 351 | 45.9% |\n\n" in text and "| 12.5 |" not in text
+
+
+def test_it_tells_who_has_a_row_and_how_far_fractions_are_rounded():
+    chosen = {"table": "hrms.employment", "start": "hired_on", "end": "left_on", "where": "tenure_days >= 90"}
+    text = card(replace(FACTS, chosen=chosen, digits=4))
+    needs = "It needs a record of `hrms.employment` that ran then (`hired_on` to `left_on`), as known then"
+    assert f"{needs}, for which `tenure_days >= 90` holds." in text
+    assert "Fractions have at most 4 decimals." in text
+    assert f"{needs}. " in card(replace(FACTS, chosen={**chosen, "where": ""}))
+
+
+def test_it_tells_how_many_rows_have_an_event_before_the_window_of_the_label():
+    text = card(replace(FACTS, gaps=[Gap("attrition", "1 month", 41), Gap("fired", "30 days", 0)]))
+    assert "The window of `attrition` starts 1 month after the as-of date. In 41 rows (2.1%) something" in text
+    assert "starts 30 days after the as-of date. In no row something" in text
+
+
+def test_the_definition_of_the_label_stands_as_it_is_written():
+    text = card(replace(FACTS, label_definition="any() in next 3mo | words(true='Left')"))
+    assert "`attrition`: `any() in next 3mo | words(true='Left')`." in text
+
+
+def test_a_numeric_label_is_a_regression():
+    columns = [CardColumn("hours", "float64", "sum(hours) in next 12mo")]
+    assert front(card(replace(FACTS, label="hours", columns=columns)))["task_categories"] == ["tabular-regression"]
 
 
 def test_it_admits_what_is_missing():
@@ -103,7 +132,7 @@ def test_hostile_names_stay_in_their_cells():
     text = card(facts)
     assert front(text)["pretty_name"] == hostile
     row = next(line for line in text.splitlines() if "1 (0.1%)" in line)
-    assert len(row.replace("\\|", "").split("|")) == 7
+    assert len(row.replace("\\|", "").split("|")) == 8
     body = text.split("\n---\n", 1)[1]
     headings = [line for line in body.splitlines() if line.startswith("# ")]
     assert len(headings) == 1

@@ -191,8 +191,8 @@ def test_rows_that_are_not_one_per_subject_break_the_build(world: World, monkeyp
     real = building.features
 
     def doubled(*given: Any) -> Any:
-        rows = real(*given)
-        return rows.union(rows.view())
+        rows, gaps = real(*given)
+        return rows.union(rows.view()), gaps
 
     monkeypatch.setattr(building, "features", doubled)
     with pytest.raises(DataError) as failure:

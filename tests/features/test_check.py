@@ -196,3 +196,30 @@ def test_dates_to_draw_from_are_month_ends(tmp_path: Path) -> None:
     as_of = "{pick: random_month_end, between: [2024-01-31, 2024-04-29], seed: 1}"
     plan = plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=as_of)
     assert [day.isoformat() for day in plan.rows.dates] == ["2024-01-31", "2024-02-29", "2024-03-31"]
+
+
+def test_what_is_wrong_with_a_table_is_told_once_with_what_reads_it(tmp_path: Path) -> None:
+    kept = {name: [c for c in each.columns if c not in ("fact_id", "turn")] for name, each in TABLES.items()}
+    features = {"hr.facts": {name: "latest(n)" for name in "abcde"}, "hrms.people": {"f": "count()", "g": "any()"}}
+    with pytest.raises(ProjectErrors) as failure:
+        plan_of(tmp_path, features, kept=kept)
+    told = [(error.problem.split(" ")[1], error.given) for error in failure.value.errors]
+    assert told == [
+        ("`fact_id`", "read by `a`, `b`, `c` and 2 more"),
+        ("`turn`", "read by `a`, `b`, `c` and 2 more"),
+        ("this", "read by `f`, `g`"),
+    ]
+    assert failure.value.errors[0].place and failure.value.errors[0].place.line == 12
+
+
+def test_a_column_that_is_needed_and_not_kept_comes_with_what_to_do(tmp_path: Path) -> None:
+    columns = {name: column.model_copy(update={"category": "user.x"}) for name, column in FACTS.columns.items()}
+    facts = FACTS.model_copy(update={"columns": columns})
+    for column, other in {"turn": "another column as `order`", "fact_id": "`unique` without `fact_id`"}.items():
+        kept = {name: [c for c in each.columns if c != column] for name, each in TABLES.items()}
+        hint = refused(tmp_path, "latest(n)", tables={**TABLES, "hr.facts": facts}, kept=kept).hint
+        assert hint.startswith(f"declare {other}") and "or `user.x` the rule `protect: keep` in privacy.yaml" in hint
+    facts = FACTS.model_copy(update={"order": "emp_no"})
+    assert refused(tmp_path, "latest(n)", tables={**TABLES, "hr.facts": facts}).hint == (
+        "declare another column as `order` in its source"
+    )

@@ -170,7 +170,13 @@ def test_rows_still_tied_that_differ_are_an_error(world: World) -> None:
         one_row(world, {"fine": "sum(n)", **tied}, facts, table="hr.loose")
     assert failure.value.code == "D004"
     assert "`hr.loose`" in failure.value.problem and ": a, b, c, d, e would be" in failure.value.problem
-    assert "declare `order:`" in failure.value.hint
+    assert "declare `order:`" in failure.value.hint and "`mode(…)`" in failure.value.hint
+    unordered = {**TABLES, "hr.facts": TABLES["hr.facts"].model_copy(update={"order": None})}
+    plan = plan_of(world.path, {"hr.facts": {"a": "latest(word)"}}, tables=unordered)
+    facts = [fact("ann", "2024-01-01", word=word, fact_id=index) for index, word in enumerate(("Low", "High"))]
+    with pytest.raises(DataError, match="D004") as failure:
+        world.build(plan, {"hrms.employment": [HIRED], "hr.facts": facts}, tables=unordered)
+    assert "such as `order: fact_id`" in failure.value.hint
 
 
 def test_of_several_tables_with_open_values_the_first_is_told_and_no_other(world: World) -> None:
@@ -205,8 +211,9 @@ def test_ties_that_do_not_matter_are_no_error(row: dict[str, Any]) -> None:
 
 def test_versions_known_at_the_same_time_that_differ_are_an_error(world: World) -> None:
     facts = [fact("ann", "2024-01-01", n=n, fact_id=1, turn=1) for n in (1, 2)]
-    with pytest.raises(DataError, match="D004"):
+    with pytest.raises(DataError, match="D004") as failure:
         one_row(world, {"it": "sum(n)"}, facts)
+    assert "order: fact_id" not in failure.value.hint and "mode" not in failure.value.hint
     assert one_row(world, {"it": "count()"}, facts)["it"] == 1
 
 

@@ -72,7 +72,7 @@ class Days:
         assert found == self.world.rows(whole)
         if made:
             assert made.parts[0].path.startswith("part-")
-            for what in ("rows", "funnel", "columns", "labels"):
+            for what in ("rows", "funnel", "columns", "labels", "gaps"):
                 assert getattr(made, what) == getattr(whole, what), what
         else:
             assert whole.funnel == self.standing.funnel
@@ -95,7 +95,7 @@ def first_day(world: World, rows: Rows, **rest: Any) -> Days:
     files = world.files(rows, TABLES, BUCKETS)
     built = world.build_files(plan, files)
     paths = [str(world.out / part.path) for part in built.parts]
-    return Days(world, plan, rows, files, Standing(paths, files, built.funnel, built.proved_on))
+    return Days(world, plan, rows, files, Standing(paths, files, built.funnel, built.proved_on, built.gaps))
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from potable.errors import Place, ProjectError, ProjectErrors
@@ -84,6 +86,22 @@ def test_refusals_name_column_category_and_place():
     assert first.code == second.code == "P012"
     assert str(first.place) == "features.yaml:4:7" and "`user.financial.salary`" in first.problem
     assert first.hint == "add `| band(…)`" and second.hint == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        ("integer", "add `| band(…)`"),
+        ("string", "none of these takes a text: publish something else of it, such as `count()` or `distinct(…)`,"
+         " or allow `generalise` for `user.financial.salary` in privacy.yaml"),
+        ("boolean", "none of these takes a boolean: publish something else of it, such as `count()` or `distinct(…)`"),
+    ],
+)  # fmt: skip
+def test_the_operator_that_is_told_fits_the_kind_of_the_column(kind, hint):
+    proof = prove([replace(output("a", "pay.slips.gross"), kind=kind)], CATEGORIES, POLICY)
+    with pytest.raises(ProjectError) as caught:
+        require(proof, {})
+    assert caught.value.hint == hint
 
 
 def test_a_proof_without_refusals_passes_and_says_what_is_carried():

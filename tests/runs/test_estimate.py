@@ -19,7 +19,7 @@ from potable.engines import duckdb as engine
 from potable.errors import EnvironmentFailure, ProjectError
 from potable.project import Project
 from potable.runs import estimate, measured, rates
-from potable.runs.estimate import Estimate, Machine, Work
+from potable.runs.estimate import Estimate, Machine, Span, Work
 from potable.runs.measured import Observed, Part
 from potable.runs.record import RunRecord
 
@@ -216,15 +216,37 @@ def test_without_a_second_size_everything_is_taken_to_grow() -> None:
 
 def test_many_workers_need_more_memory_than_is_set() -> None:
     assert not guess(cores=2).notes
-    assert any("set at least" in note for note in guess(cores=16).notes)
+    assert any(note.endswith("set at least 4.6GB") for note in guess(cores=16).notes)
+    # a small run that was measured with less takes what it took
+    own = replace(REFERENCE[0], memory=GB, peak_memory=GB // 3)
+    small = estimate.predict(rates.rates(own, REFERENCE, "duckdb"), work(own), Machine("duckdb", 2, memory=GB))
+    assert (small.memory.likely, small.notes) == (GB // 3, ())
     assert guess(cores=16).memory.high > 2 * GB
+
+
+def test_less_data_than_was_measured_needs_no_more_memory_than_that() -> None:
+    runs = [
+        replace(run, peak_memory=peak) for run, peak in zip(REFERENCE, (GB // 2, 3 * GB // 4, GB // 3), strict=True)
+    ]
+    found = rates.rates(None, runs, "duckdb")
+
+    def memory(size: float, cores: int = 2) -> Span:
+        return estimate.predict(found, Work({"csv": size}, {}), Machine("duckdb", cores)).memory
+
+    assert (memory(SMALL / 9).low, memory(SMALL / 9).high) == pytest.approx((estimate.OWN_BYTES, 1.1 * GB / 2))
+    assert (memory(SMALL * 2).low, memory(SMALL * 2).high) == pytest.approx((0.9 * GB / 2, 1.1 * 3 * GB / 4))
+    assert memory(TENFOLD * 2).high > GB
+    assert memory(SMALL / 9, cores=3).high == pytest.approx(1.1 * (GB / 2 + estimate.WORKER_BYTES))
+    # a run that filled its setting tells nothing of what a larger one would be used for
+    full = replace(found, anchor=replace(runs[1], peak_memory=int(1.8 * GB)), shape=())
+    assert estimate.predict(full, Work({"csv": 1.0}, {}), Machine("duckdb", 2, memory=16 * GB)).memory.high > 8 * GB
 
 
 def test_memory_is_divided_as_the_product_does_it() -> None:
     for memory, threads in ((2 * GB, 2), (GB, 1), (4 * GB, 16)):
         made = estimate.predict(
-            replace(rates.rates(None, REFERENCE, "duckdb"), anchor=replace(REFERENCE[1], peak_memory=0)),
-            Work({"csv": 1.0}, {}),
+            replace(rates.rates(None, REFERENCE, "duckdb"), anchor=replace(REFERENCE[1], peak_memory=0, known=0)),
+            Work({"csv": 2.0 * TENFOLD}, {}),
             Machine("duckdb", threads, memory=memory),
         )
         workers = engine.WORKER_BYTES * threads if threads > 1 else 0

@@ -75,7 +75,10 @@ def test_the_words_are_those_of_the_public_tables(finished: Finished) -> None:
 
 def test_the_card_says_in_words_how_rows_got_their_date(finished: Finished) -> None:
     drawn = "a month end drawn at random between 2008-01-01 and 2024-04-30, with seed 7"
-    assert f"at one as-of date: {drawn}." in finished[0].file("card").decode()
+    card = finished[0].file("card").decode()
+    assert f"at one as-of date: {drawn}." in card
+    assert "The window of `attrition` starts 1 month after the as-of date. In" in card
+    assert "| `count()` | `hrms.promotions` |" in card
 
 
 def test_there_is_one_row_per_employee(finished: Finished) -> None:

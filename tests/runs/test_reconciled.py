@@ -152,6 +152,7 @@ def test_the_command_lists_the_months_that_differ(
     ]
     code, text = call("source", "reconcile", "notes.notes")
     assert "2020-02" in text and "2020-01" not in text and "E3" not in text
-    assert text.endswith("landed by `potable run`; all else by `potable run --full-refresh`\n")
+    called = f"potable -C {root} run"
+    assert text.endswith(f"landed by `{called}`; all else by `{called} --full-refresh`\n")
     (root / "features.yaml").unlink()
-    assert "`potable run --only ingest --full-refresh`" in call("source", "reconcile", "notes.notes")[1]
+    assert f"`{called} --only ingest --full-refresh`" in call("source", "reconcile", "notes.notes")[1]

@@ -130,5 +130,27 @@ def test_what_a_connector_does_wrong_is_told_by_the_shape_of_the_name(tmp_path: 
 
 
 def test_a_column_nobody_declared_may_be_called_after_a_person() -> None:
-    names = ["Umsatz 2024", "K000123D", "limits.ann@x.example", "note"]
-    assert [told_column(name) for name in names] == ["Umsatz 2024", "A999999A", "aaaaaa.aaa@a.aaaaaaa", "note"]
+    names = {
+        "Umsatz 2024": "Umsatz 2024",
+        "bonus_2024": "bonus_2024",
+        "Cost Center": "Cost Center",
+        "costCenter": "costCenter",
+        "Erika Mustermann": "Aaaaa Aaaaaaaaaa",
+        "erika_mustermann": "aaaaa_aaaaaaaaaa",
+        "Mustermann.salary_2024": "Aaaaaaaaaa.salary_9999",
+        "Price": "Aaaaa",
+        "Unit Price": "Unit Price",
+        "Unit Price (Mark)": "Unit Price (Mark)",
+        "2024-01": "9999-99",
+        "K000123D": "A999999A",
+        "salary 000123": "salary 999999",
+        "limits.ann@x.example": "aaaaaa.aaa@a.aaaaaaa",
+        "note": "note",
+    }
+    assert {name: told_column(name) for name in names} == names
+
+
+def test_words_the_source_declares_stay_in_new_columns() -> None:
+    made = source(columns={"zulage": {"path": "ZulageMustermann"}})
+    assert told_column("zulage_alt", made.headings) == "zulage_aaa"
+    assert told_column("mustermann", made.headings) == "mustermann"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from potable.cli.output import table
-from potable.contracts.results import is_open, unmasked
+from potable.contracts.results import declared_words, is_open, unmasked
 from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
 from potable.privacy.shapes import shape
 from potable.project import Project
@@ -66,12 +66,14 @@ def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list
     found = _held(project, name)
     contract = project.tables[name]
     told_name = project.sources[name.split(".", 1)[0]].naming.told
+    own = {column: declared_words(contract, column) for column in contract.columns if is_open(contract, column)}
     facts, rows = [], []
     for record in records(project, found, reason=reason, limit=limit):
         cells = {**{column: value for column, value in record.cells.items() if value is not None}}
         texts = {column: str(value) for column, value in cells.items()} | json.loads(record.unparsed or "{}")
-        harmless = {column for column in contract.columns if is_open(contract, column)}
-        masked = {column: str(unmasked(text)) if column in harmless else shape(text) for column, text in texts.items()}
+        masked = {
+            column: str(unmasked(text, own[column])) if column in own else shape(text) for column, text in texts.items()
+        }
         facts.append(
             {
                 "object": told_name(record.object),

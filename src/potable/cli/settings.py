@@ -22,6 +22,7 @@ PENDING = 5
 """Exit code of commands that only look, when something would change."""
 _FORMATS = click.Choice(["text", "json"])
 _NEXT = re.compile(r"(\bnext:? +)(potable (?!init\b|-).*)")
+_QUOTED = re.compile(r"(`)(potable (?!init\b|-)[^`]*)(?=`)")
 
 
 class Settings:
@@ -44,6 +45,14 @@ class Settings:
         ours = command.startswith("potable ") and not command.startswith(("potable -", "potable init"))
         return f"potable {shlex.join(given)} {command.removeprefix('potable ')}" if ours and given else command
 
+    def told(self, text: str) -> str:
+        """A text with every command in it as `called`."""
+
+        def called(found: re.Match[str]) -> str:
+            return found[1] + self.called(found[2])
+
+        return _QUOTED.sub(called, _NEXT.sub(called, text))
+
 
 class Commands(click.Group):
     """All commands; what an error advises to do next can be pasted where it was called."""
@@ -54,7 +63,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except PotableError as failure:
             for error in failure.errors if isinstance(failure, Several) else (failure,):
-                error.next = ctx.obj.called(error.next)
+                error.next, error.hint = ctx.obj.called(error.next), ctx.obj.told(error.hint)
             raise
 
 
@@ -76,5 +85,5 @@ def show_text(text: str, *, err: bool = False) -> None:
     context = click.get_current_context(silent=True)
     settings = context.find_object(Settings) if context else None
     if settings:
-        text = _NEXT.sub(lambda found: found[1] + settings.called(found[2]), text)
+        text = settings.told(text)
     click.echo(text, err=err)

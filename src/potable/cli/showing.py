@@ -12,7 +12,7 @@ from potable.cli.output import table
 from potable.contracts.health import Profile
 from potable.contracts.periods import FORM, written
 from potable.contracts.profile import kind_of, quantiles
-from potable.contracts.results import is_open
+from potable.contracts.results import common, declared_words, is_open, unmasked
 from potable.datasets.version import current
 from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
 from potable.project import Project
@@ -121,7 +121,9 @@ def _values(contract: Table, name: str, cells: Mapping[Any, int]) -> str:
         return "protected"
     if kind == "word":
         most = sorted(cells, key=lambda word: (-cells[word], word))
-        told = [f"{plain(word)} {share(cells[word], sum(cells.values()))}" for word in most[:_WORDS]]
+        rows, own = sum(cells.values()), declared_words(contract, name)
+        shown = {word: word if common(cells[word], rows) else unmasked(word, own) for word in most[:_WORDS]}
+        told = [f"{plain(text)} {share(cells[word], rows)}" for word, text in shown.items()]
         return ", ".join(told + ([f"{len(most) - _WORDS} more"] if most[_WORDS:] else []))
     if kind == "number":
         return " · ".join(f"{value:,g}" for value in quantiles(cells, _SHARES))

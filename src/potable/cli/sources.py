@@ -17,6 +17,8 @@ from potable.errors import PotableError, ProjectError, did_you_mean
 from potable.privacy.shapes import shape
 from potable.project import connector, one_source
 from potable.report.numbers import plain, plural
+from potable.sources.base import Source
+from potable.sources.names import told_column
 from potable.sources.preview import Preview, preview
 from potable.tables import UNPARSED, Column, Table
 
@@ -27,8 +29,8 @@ _WIDEST = 40
 def previewed(root: Path, name: str, *, wanted: str | None, rows: int) -> tuple[dict[str, Any], str]:
     """Facts and text about the first `rows` records of the tables of source `name`, or of one of them.
 
-    Values of columns without a category, or with another than `none`, are shown as shapes, names of objects as
-    `sources.names` tells them.
+    Values of columns without a category, or with another than `none`, are shown as shapes, names of objects and of
+    undeclared columns as `sources.names` tells them.
 
     Raises:
         ProjectError: the source's file is wrong, or has no table `wanted` (P031).
@@ -41,8 +43,7 @@ def previewed(root: Path, name: str, *, wanted: str | None, rows: int) -> tuple[
         raise ProjectError(f"source `{name}` has no table `{wanted}`", "P031", hint=hint, allowed=", ".join(known))
     found = preview(source, base=root.resolve(), rows=rows)
     chosen = {table: item for table, item in found.items() if wanted in (None, table)}
-    told = source.naming.told
-    facts = {table: _facts(source.tables[table], item, told(item.object)) for table, item in chosen.items()}
+    facts = {table: _facts(source, table, item) for table, item in chosen.items()}
     texts = [_text(f"{name}.{table}", source.tables[table], facts[table], item) for table, item in chosen.items()]
     return facts, "\n\n".join([*texts, "nothing was landed; next: potable check"])
 
@@ -73,7 +74,8 @@ def tables_named(document: Document, name: str) -> Iterator[None]:
         raise
 
 
-def _facts(contract: Table, item: Preview, name: str) -> dict[str, Any]:
+def _facts(source: Source[Any], name: str, item: Preview) -> dict[str, Any]:
+    contract = source.tables[name]
     columns = []
     for column_name, column in contract.columns.items():
         values = item.rows[column_name]
@@ -87,9 +89,11 @@ def _facts(contract: Table, item: Preview, name: str) -> dict[str, Any]:
                 "first": [_shown(column, value) for value in values.to_pylist()],
             }
         )
+    own = source.headings
     declared = {path.lstrip("/") for key, column in contract.columns.items() for path in column.paths(key)}
-    new = [column for column in item.seen or () if column not in declared]
-    return {"object": name, "rows": item.rows.num_rows, "columns": columns, "undeclared": new}
+    new = [told_column(column, own) for column in item.seen or () if column not in declared]
+    told = source.naming.told(item.object)
+    return {"object": told, "rows": item.rows.num_rows, "columns": columns, "undeclared": new}
 
 
 def _unreadable(rows: pa.Table, name: str) -> int:
@@ -121,6 +125,9 @@ def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> s
         lines.append(f"{plural(broken, 'record')} could not be read at all and would go to quarantine")
     if facts["undeclared"]:
         lines.append("not declared: " + ", ".join(map(plain, facts["undeclared"])))
+        if {*facts["undeclared"]} - {*(item.seen or ())}:
+            source = name.split(".")[0]
+            lines.append(f"names that may be somebody's are shapes; in full: `potable source discover {source}`")
     return "\n".join(lines)
 
 

@@ -25,7 +25,9 @@ _WORDS = {
     "dialect": "has objects that are written another way than most:",
 }
 _HINTS = {
-    "renamed_column": "if it is the same: `{drift.column}: {{path: [{paths}]}}`",
+    "new_column": "declare it, or change the policy; `potable source discover` tells in full a name that is a shape",
+    "renamed_column": "if it is the same: `{drift.column}: {{path: [{paths}]}}`; `potable source discover` tells in"
+    " full a name that is a shape",
     "widened": "declare the wider type, and how to read what is landed, or change the policy",
     "narrowed": "ask whether something is cut off in the source; if not, change the policy",
     "dialect": "declare how the files are written (`delimiter`, `encoding`), or change the policy",

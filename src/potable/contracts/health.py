@@ -18,9 +18,9 @@ from potable.contracts.findings import Finding as Finding
 from potable.contracts.findings import State
 from potable.contracts.periods import PER_YEAR, SEASON, at, named, of_day, place, year_before
 from potable.contracts.profile import ROWS, edge, kind_of
-from potable.contracts.results import is_open, unmasked
+from potable.contracts.results import common, declared_words, is_open, unmasked
 from potable.contracts.trend import FEWEST, off_trend
-from potable.health import Check, ColumnDrift, Health, Period, Rise, Severity
+from potable.health import Check, Health, Period, Rise, Severity
 from potable.quantities import Duration
 from potable.tables import Table
 
@@ -43,6 +43,8 @@ class Moment:
     """Rows of the table in earlier runs, oldest first; looked at where the table has no time."""
     landed: date | None = None
     """When its newest batch was landed."""
+    shared: int = 0
+    """Rows that must share an undeclared word before it is drawn as it is, where that is more than usual."""
 
 
 def judge(table: Table, profile: Profile, moment: Moment) -> list[Finding]:
@@ -166,11 +168,11 @@ def _compared(table: Table, profile: Profile, moment: Moment) -> Iterator[Findin
             yield Finding(check, "open", words)
         elif bound and before:
             yield from _risen(check, bound, columns, (now, before))
-    for column, bounds in declared.drift.items():
+    for column in declared.drift:
         if before is None:
             yield Finding("drift", "open", words, column)
         else:
-            yield from _drifted(table, column, bounds, (now, before))
+            yield from _drifted(table, column, (now, before), moment.shared)
 
 
 def _pair(declared: Health, profile: Profile, moment: Moment) -> tuple[Profile, Profile | None, str]:
@@ -218,7 +220,8 @@ def _rise(check: Check, bound: Rise, column: str, pair: tuple[Profile, Profile])
     return Finding(check, state, told, column, value=round(rise, 6), bound=bound.share, chance=chance)
 
 
-def _drifted(table: Table, column: str, bounds: ColumnDrift, pair: tuple[Profile, Profile]) -> Iterator[Finding]:
+def _drifted(table: Table, column: str, pair: tuple[Profile, Profile], shared: int) -> Iterator[Finding]:
+    bounds = table.health.drift[column]
     now, before = (part.values(column) for part in pair)
     if not now or not before:
         yield Finding("drift", "open", "Not judged: one side has no value.", column)
@@ -226,7 +229,7 @@ def _drifted(table: Table, column: str, bounds: ColumnDrift, pair: tuple[Profile
     ordered = kind_of(table, column) != "word"
     cells = sorted({*now, *before})
     counts = [now.get(cell, 0) for cell in cells], [before.get(cell, 0) for cell in cells]
-    drawn = _drawn(table, column, cells, counts) if is_open(table, column) else {}
+    drawn = _drawn(table, column, (cells, *counts), shared) if is_open(table, column) else {}
     for measure, bound in bounds.bounds.items():
         if measure == "psi":
             found = divergence.psi(*(divergence.grouped(*counts) if ordered else counts))
@@ -256,21 +259,24 @@ def _by_chance(found: divergence.Measured, bound: float) -> str:
     return f"; so few rows differ as much by chance (p = {found.chance:.2g})"
 
 
-def _drawn(table: Table, column: str, cells: Sequence[Any], counts: tuple[list[int], list[int]]) -> dict[str, Any]:
+def _drawn(table: Table, column: str, found: tuple[Sequence[Any], list[int], list[int]], shared: int) -> dict[str, Any]:
     """Shares of the words or ranges of a harmless column, before and now; the rarest together."""
-    kind = kind_of(table, column)
-    names: list[Any] = [edge(cell) if kind == "number" else cell for cell in cells]
-    kept: list[tuple[str, int, int]]
-    if kind == "word":
-        rows = sorted(zip(names, *counts, strict=True), key=lambda row: (-row[1] - row[2], row[0]))
-        kept = rows[:_SHOWN]
+    cells, *counts = found
+    totals = [sum(each) for each in counts]
+    if kind_of(table, column) == "word":
+        own = declared_words(table, column)
+        rows = sorted(zip(*found, strict=True), key=lambda row: (-row[1] - row[2], row[0]))
+        kept = [
+            (word if common(a + b, sum(totals), shared) else str(unmasked(word, own)), a, b)
+            for word, a, b in rows[:_SHOWN]
+        ]
         if rows[_SHOWN:]:
             kept.append(("others", sum(row[1] for row in rows[_SHOWN:]), sum(row[2] for row in rows[_SHOWN:])))
     else:
-        kept = _ranges(names, counts)
-    totals = [sum(each) for each in counts]
+        names = [edge(cell) if kind_of(table, column) == "number" else cell for cell in cells]
+        kept = _ranges(names, (counts[0], counts[1]))
     return {
-        "cells": [str(unmasked(row[0]) if kind == "word" else row[0]) for row in kept],
+        "cells": [row[0] for row in kept],
         "now": [row[1] / totals[0] for row in kept],
         "before": [row[2] / totals[1] for row in kept],
     }

@@ -166,7 +166,7 @@ def of_rules(judged: Judged) -> list[tuple[Check | None, Result]]:
         elements = judged.totals[f"about_{index}"] if check.condition else rows
         counted = Counted(elements, elements - _lacking(judged, index, check), failed)
         result = results.of_counts(check, counted, judged.table, cell=rule.cell is not None)
-        found.append((check, _with_samples(result, judged.samples.get(str(index), ()))))
+        found.append((check, _with_samples(result, judged.samples.get(str(index), ()), judged.table, check)))
     return found
 
 
@@ -214,8 +214,13 @@ def _by_order(check: Check) -> bool:
     return whole or check.expectation.endswith(("to_be_increasing", "to_be_decreasing"))
 
 
-def _with_samples(result: Result, some: Sequence[Any]) -> Result:
-    told = [[*map(results.unmasked, each)] for each in some]
+def _with_samples(result: Result, some: Sequence[Any], table: Table, check: Check) -> Result:
+    own = results.own_words(check.declared)
+    clear = [results.is_open(table, name) for name in check.columns]
+    told = [
+        [results.unmasked(value, own) if shown else value for value, shown in zip(each, clear, strict=True)]
+        for each in some
+    ]
     return replace(result, partial_unexpected_list=[each if len(each) > 1 else each[0] for each in told])
 
 

@@ -1,8 +1,9 @@
 """Results of checks in Great Expectations' terms, and what they stop.
 
 Values of columns that have a privacy category are shown as their shape, `Aa99`, wherever a result would show
-them; so are texts of harmless columns that may tell of somebody (`unmasked`), for what breaks a check was not
-declared and the search for identifiers comes later. Counting belongs to `validate`.
+them; so are texts of harmless columns (`unmasked`), for what breaks a check was not declared and the search for
+identifiers comes later. What stays are numbers, words of headings and words of the contract. Counting belongs to
+`validate`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -23,12 +24,13 @@ from potable.contracts.arguments import is_type
 from potable.contracts.checks import Check
 from potable.contracts.findings import Result as Result
 from potable.contracts.unique import Counted
+from potable.headings import tells_nobody, words
 from potable.tables import Table
 
 _LONGEST = 40
 """Characters of a shape that are shown."""
-_TELLING = re.compile(r"[^\W\d_].*\s.*[^\W\d_]|@|\d{5}", re.DOTALL)
-"""Several words, an address or a number longer than a year."""
+SHARED, SHARE = 20, 100
+"""Records that must share a text before it is nobody's own, and of how many one must have it."""
 _SIGNS = (("[0-9]", "9"), ("[A-Z]", "A"), ("[a-z]", "a"), ("[^\\x00-\\x7F]", "x"))
 
 
@@ -49,7 +51,9 @@ def of_counts(check: Check, counted: Counted, table: Table, *, cell: bool = Fals
         missing_count=None if check.about_nulls else counted.elements - counted.judged,
         unexpected_percent=share,
         unexpected_percent_total=_share(counted.unexpected, counted.elements),
-        partial_unexpected_list=[shown(check.columns, value, table) for value in counted.some],
+        partial_unexpected_list=[
+            shown(check.columns, value, table, own_words(check.declared)) for value in counted.some
+        ],
         arguments=plain(check.declared),
         allowed=_allowed(check),
     )
@@ -58,7 +62,7 @@ def of_counts(check: Check, counted: Counted, table: Table, *, cell: bool = Fals
 
 def of_finding(check: Check, found: Finding, elements: int, table: Table) -> Result:
     """The result of a check of a column as a whole."""
-    columns = check.columns
+    columns, own = check.columns, own_words(check.declared)
     lists = {
         "partial_missing_list": [plain(value) for value in found.missing],
     }
@@ -70,8 +74,8 @@ def of_finding(check: Check, found: Finding, elements: int, table: Table) -> Res
         int(found.fields.get("unexpected_count", int(not found.success))),
         None,
         check.severity,
-        observed_value=shown(columns, found.observed, table) if found.personal else plain(found.observed),
-        partial_unexpected_list=[shown(columns, value, table) for value in found.unexpected],
+        observed_value=shown(columns, found.observed, table, own) if found.personal else plain(found.observed),
+        partial_unexpected_list=[shown(columns, value, table, own) for value in found.unexpected],
         details={**found.fields, **(lists if "missing_count" in found.fields else {})},
         arguments=plain(check.declared),
     )
@@ -79,12 +83,12 @@ def of_finding(check: Check, found: Finding, elements: int, table: Table) -> Res
 
 def of_class(check: Check, found: Finding, elements: int, table: Table) -> Result:
     """The result of a class of others about columns as a whole, which may have put values into anything it observed."""
-    clear = all(is_open(table, name) for name in check.columns)
+    clear, own = all(is_open(table, name) for name in check.columns), own_words(check.declared)
 
     def masked(value: Any) -> Any:
         value = plain(value)
         if clear or value is None:
-            return unmasked(value)
+            return unmasked(value, own)
         return shape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
     observed, some = masked(found.observed), [masked(value) for value in found.unexpected]
@@ -130,19 +134,61 @@ def exceeds(check: Check, result: Result) -> bool:
     return check.severity != "warn" and check.mostly is not None and not result.success
 
 
-def shown(columns: Sequence[str], value: Any, table: Table) -> Any:
-    """A value, or a list with one of each column, as it may be shown."""
+def shown(columns: Sequence[str], value: Any, table: Table, own: frozenset[str] = frozenset()) -> Any:
+    """A value, or a list with one of each column, as it may be shown; `own` as in `unmasked`."""
     if isinstance(value, Mapping):
-        return {key: plain(item) if key == "quantiles" else shown(columns, item, table) for key, item in value.items()}
+        told = {key: shown(columns, item, table, own) for key, item in value.items() if key != "quantiles"}
+        return {key: told.get(key, plain(item)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         names = columns if len(columns) == len(value) and len(columns) > 1 else [columns[0]] * len(value)
-        return [shown([name], item, table) for name, item in zip(names, value, strict=True)]
-    return unmasked(value) if value is None or is_open(table, columns[0]) else shape(value)
+        return [shown([name], item, table, own) for name, item in zip(names, value, strict=True)]
+    return unmasked(value, own) if value is None or is_open(table, columns[0]) else shape(value)
 
 
-def unmasked(value: Any) -> Any:
-    """A value of a harmless column as it may be shown: as its shape where it is a text that may tell of somebody."""
-    return shape(value) if isinstance(value, str) and _TELLING.search(value) else plain(value)
+def unmasked(value: Any, own: frozenset[str] = frozenset()) -> Any:
+    """A value of a harmless column as it may be shown: as its shape where it is a text that may tell of somebody.
+
+    Args:
+        own: words of the contract, which stay; `own_words` and `declared_words` give them.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): unmasked(item, own) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [unmasked(item, own) for item in value]
+    telling = isinstance(value, str) and len(value) > 1 and not tells_nobody(value, own)
+    return shape(value) if telling else plain(value)
+
+
+def common(rows: int, of: int, least: int = 0) -> bool:
+    """Whether so many rows have a text of a harmless column that it is nobody's own.
+
+    Args:
+        of: how many rows there are.
+        least: rows that must have it.
+    """
+    return rows >= max(least, SHARED, of / SHARE)
+
+
+def own_words(declared: Any) -> frozenset[str]:
+    """The words of what is declared of a check."""
+    return words(_texts(declared))
+
+
+def declared_words(table: Table, name: str) -> frozenset[str]:
+    """The words that the contract declares of a column."""
+    checks = [given for check in table.checks for given in check.values() if name in _texts(given)]
+    return words([*table.columns[name].levels, *_texts(checks)])
+
+
+def _texts(declared: Any) -> Iterator[str]:
+    """All texts in a declaration."""
+    if isinstance(declared, str):
+        yield declared
+    elif isinstance(declared, Mapping):
+        yield from _texts(list(declared.values()))
+    elif isinstance(declared, list | tuple):
+        for item in declared:
+            yield from _texts(item)
 
 
 def is_open(table: Table, name: str) -> bool:

@@ -7,9 +7,10 @@ same bytes: no clock, no machine, no path in here. Entry: `card`, from `CardFact
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from potable.datasets.markdown import code, listed, plural, share, table, text
 
 _MOST_VALUES = 12
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -26,6 +27,21 @@ class CardColumn:
     """In the feature language."""
     description: str = ""
     nulls: int = 0
+    table: str = ""
+    """`source.table` whose records the definition is about; empty where it is about the row or its other columns."""
+    today: bool = False
+    """Whether that table keeps no history, so that the values are today's."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The time between an as-of date and the window of a label that starts later."""
+
+    label: str
+    length: str
+    """In words, such as `1 month`."""
+    rows: int
+    """Rows with something in it that the label would count in its window."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,12 @@ class CardFacts:
     """Label rates of the groups that were compared."""
     favourable: str = ""
     """The value of the label these are of."""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """Who has a row: the `table` of employments, the columns `start` and `end` they run between, and the condition
+    (`where`) if there is one."""
+    gaps: Sequence[Gap] = ()
+    digits: int | None = None
+    """Most decimals of a fraction."""
 
 
 def card(facts: CardFacts) -> str:
@@ -106,8 +128,8 @@ def card(facts: CardFacts) -> str:
         "Lineage": _lineage(facts),
         "Limits": _limits(facts),
     }
-    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
-    return f"{_front(facts)}\n# {_text(facts.name)}\n\n{body}\n"
+    body = "\n\n".join(f"## {title}\n\n{told}" for title, told in sections.items())
+    return f"{_front(facts)}\n# {text(facts.name)}\n\n{body}\n"
 
 
 def _front(facts: CardFacts) -> str:
@@ -118,7 +140,7 @@ def _front(facts: CardFacts) -> str:
         f"pretty_name: {_quoted(facts.name)}",
         "license: other",
         "task_categories:",
-        "- tabular-classification",
+        f"- {_task(facts)}",
         "size_categories:",
         f"- {_quoted(_size(facts.rows))}",
         "tags:",
@@ -129,70 +151,106 @@ def _front(facts: CardFacts) -> str:
     return "\n".join([*lines, "---", ""])
 
 
+def _task(facts: CardFacts) -> str:
+    """What the last label is for: a number is estimated, anything else is one of some classes."""
+    numeric = any(
+        column.name == facts.label and column.type.startswith(("int", "float", "decimal")) for column in facts.columns
+    )
+    return "tabular-regression" if numeric else "tabular-classification"
+
+
 def _what(facts: CardFacts) -> str:
     count = len(facts.columns)
     return (
-        f"{_plural(facts.rows, 'row')} of {_plural(count, 'column')}: one row per {_text(facts.subject)}, made from "
-        f"{_plural(len(facts.sources), 'table')} for {_listed(facts.personal.purposes)}."
+        f"{plural(facts.rows, 'row')} of {plural(count, 'column')}: one row per {text(facts.subject)}, made from "
+        f"{plural(len(facts.sources), 'table')} for {listed(facts.personal.purposes)}."
     )
 
 
 def _rows(facts: CardFacts) -> str:
     lines = [
-        f"One row per {_text(facts.subject)}, at one as-of date: {_text(facts.as_of)}.",
+        f"One row per {text(facts.subject)}, at one as-of date: {text(facts.as_of)}.",
+        *_chosen(facts),
         "A feature uses a fact only if it happened and became known before that date.",
     ]
     if facts.embargo:
-        lines.append(f"Facts of the last {_text(facts.embargo)} before it are not used either.")
+        lines.append(f"Facts of the last {text(facts.embargo)} before it are not used either.")
+    if today := [code(column.name) for column in facts.columns if column.today]:
+        told = "comes" if len(today) == 1 else "come"
+        lines.append(
+            f"{', '.join(today)} {told} from tables without history: what they say today, declared never to change."
+        )
     return " ".join(lines)
+
+
+def _chosen(facts: CardFacts) -> list[str]:
+    """Who has a row."""
+    if not facts.chosen:
+        return []
+    name, start, end, where = (
+        code(facts.chosen.get(key, ""), cell=False) for key in ("table", "start", "end", "where")
+    )
+    condition = f", for which {where} holds" if where else ""
+    return [f"It needs a record of {name} that ran then ({start} to {end}), as known then{condition}."]
 
 
 def _label(facts: CardFacts) -> str:
     total = sum(facts.balance.values())
     most = sorted(facts.balance.items(), key=lambda pair: (-pair[1], pair[0]))
-    shown = [(_text(value), count) for value, count in most[:_MOST_VALUES]]
+    shown = [(text(value), count) for value, count in most[:_MOST_VALUES]]
     if rest := most[_MOST_VALUES:]:
-        shown.append((_plural(len(rest), "more value"), sum(count for _, count in rest)))
-    rows = [[value, f"{count:,}", f"{100 * count / total:.1f}%" if total else "–"] for value, count in shown]
-    intro = f"{_code(facts.label)}: {_code(facts.label_definition)}."
-    return intro + "\n\n" + (_table(["Value", "Rows", "Share"], rows) if rows else "No row carries a label.")
+        shown.append((plural(len(rest), "more value"), sum(count for _, count in rest)))
+    rows = [[value, f"{count:,}", share(count, total)] for value, count in shown]
+    defined = f"{code(facts.label)}: {code(facts.label_definition, cell=False)}."
+    intro = " ".join([defined, *(_gap(gap, facts) for gap in facts.gaps)])
+    return intro + "\n\n" + (table(["Value", "Rows", "Share"], rows) if rows else "No row carries a label.")
+
+
+def _gap(gap: Gap, facts: CardFacts) -> str:
+    rows = f"In {plural(gap.rows, 'row')} ({share(gap.rows, facts.rows)})" if gap.rows else "In no row"
+    return (
+        f"The window of {code(gap.label)} starts {text(gap.length)} after the as-of date. {rows} something it would "
+        "count happens before that: no feature sees it, and the label does not count it."
+    )
 
 
 def _groups(facts: CardFacts) -> str:
-    rows = [[_code(group.by), _text(group.name), f"{group.rows:,}", f"{group.rate:.1%}"] for group in facts.groups]
-    intro = f"How often {_code(facts.label)} is {_text(facts.favourable)}. Rates tell that groups differ, not why."
-    return f"{intro}\n\n{_table(['By', 'Group', 'Rows', 'Rate'], rows)}"
+    rows = [[code(group.by), text(group.name), f"{group.rows:,}", f"{group.rate:.1%}"] for group in facts.groups]
+    intro = f"How often {code(facts.label)} is {text(facts.favourable)}. Rates tell that groups differ, not why."
+    return f"{intro}\n\n{table(['By', 'Group', 'Rows', 'Rate'], rows)}"
 
 
 def _columns(facts: CardFacts) -> str:
     rows = [
         [
-            _code(column.name),
-            _text(column.type),
-            _code(column.definition),
-            _text(column.description),
+            code(column.name),
+            text(column.type),
+            code(column.definition),
+            code(column.table),
+            text(column.description),
             _nulls(column, facts),
         ]
         for column in facts.columns
     ]
-    return _table(["Column", "Type", "Definition", "Description", "Nulls"], rows)
+    told = table(["Column", "Type", "Definition", "Of", "Description", "Nulls"], rows)
+    return told if facts.digits is None else f"{told}\n\nFractions have at most {plural(facts.digits, 'decimal')}."
 
 
 def _nulls(column: CardColumn, facts: CardFacts) -> str:
     if not column.nulls or not facts.rows:
         return "none"
-    return f"{column.nulls:,} ({100 * column.nulls / facts.rows:.1f}%)"
+    return f"{column.nulls:,} ({share(column.nulls, facts.rows)})"
 
 
 def _personal(personal: PersonalData) -> str:
-    found = "nothing was found" if not personal.findings else f"{_plural(personal.findings, 'finding')} remained"
+    found = "nothing was found" if not personal.findings else f"{plural(personal.findings, 'finding')} remained"
     lines = [
         "The dataset is **pseudonymous, not anonymous**: whoever holds the vault can lead a row back to a person, and "
         "data protection law applies to it.",
-        f"- Legal basis: {_text(personal.legal_basis)}",
-        f"- Purposes: {_listed(personal.purposes)}. Any other use needs a new decision.",
-        f"- Retention: {_text(personal.retention)}",
-        f"- Leak scan: searched for {_plural(personal.identifiers, 'known identifier')}; {found}.",
+        f"- Legal basis: {text(personal.legal_basis)}",
+        f"- Purposes: {listed(personal.purposes)}. Any other use needs a new decision.",
+        f"- Retention: {text(personal.retention)}",
+        f"- Leak scan: searched for {plural(personal.identifiers, 'known identifier')}; {found}.",
         f"- {_anonymity(personal)}",
     ]
     return lines[0] + "\n\n" + "\n".join(lines[1:])
@@ -201,30 +259,30 @@ def _personal(personal: PersonalData) -> str:
 def _anonymity(personal: PersonalData) -> str:
     if not personal.k_required:
         return "k-anonymity: none required."
-    columns = ", ".join(_code(column) for column in personal.k_columns)
-    text = f"k-anonymity: every combination of {columns} is shared by at least {personal.k:,} rows"
-    text += f" (required: {personal.k_required:,})."
+    columns = ", ".join(code(column) for column in personal.k_columns)
+    told = f"k-anonymity: every combination of {columns} is shared by at least {personal.k:,} rows"
+    told += f" (required: {personal.k_required:,})."
     if personal.suppressed:
-        text += f" To reach it these columns are empty in {_plural(personal.suppressed, 'row')}."
-    return text
+        told += f" To reach it these columns are empty in {plural(personal.suppressed, 'row')}."
+    return told
 
 
 def _made(facts: CardFacts) -> str:
-    tool = f"Potable {_text(facts.potable)}" if facts.potable else "Potable"
+    tool = f"Potable {text(facts.potable)}" if facts.potable else "Potable"
     return (
         f"By {tool}, in six steps: raw records are landed unchanged and hashed; rows that break their contract "
         "go to quarantine; records of one person are joined; identifiers are dropped and replaced by pseudonyms; "
         "features are computed as of each row's date; the result is scanned and only then published. Tables used: "
-        + ", ".join(_code(source) for source in sorted(facts.sources))
+        + ", ".join(code(source) for source in sorted(facts.sources))
         + "."
     )
 
 
 def _lineage(facts: CardFacts) -> str:
-    rows = [[_text(name), _code(value)] for name, value in sorted(facts.lineage.items())]
-    rows += [[f"file {_text(name)}", _code(value)] for name, value in sorted(facts.files.items())]
+    rows = [[text(name), code(value)] for name, value in sorted(facts.lineage.items())]
+    rows += [[f"file {text(name)}", code(value)] for name, value in sorted(facts.files.items())]
     intro = "The same inputs, project and vault give the same bytes."
-    return f"{intro}\n\n{_table(['What', 'Hash'], rows)}" if rows else intro
+    return f"{intro}\n\n{table(['What', 'Hash'], rows)}" if rows else intro
 
 
 def _limits(facts: CardFacts) -> str:
@@ -233,33 +291,7 @@ def _limits(facts: CardFacts) -> str:
         "A pattern in past decisions is not a reason to repeat them: check a model for unequal treatment before use.",
         "Do not join it with other data about the same people; k-anonymity does not survive that.",
     ]
-    return "\n".join(f"- {_text(limit)}" for limit in [*facts.limits, *always])
-
-
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in [headers, ["---"] * len(headers), *rows]]
-    return "\n".join(lines)
-
-
-def _text(value: str) -> str:
-    """`value` as text of a Markdown line or cell: no markup, no new line, no cell border."""
-    flat = " ".join(value.split())
-    escaped = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*\[\]|])", r"\\\1", escaped)
-
-
-def _code(value: str) -> str:
-    """`value` as a code span, in fences longer than any it holds; a table's cell border is escaped."""
-    flat = " ".join(value.split()).replace("|", "\\|")
-    if not flat:
-        return ""
-    fence = "`" * (1 + max(map(len, re.findall(r"`+", flat)), default=0))
-    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
-    return f"{fence}{pad}{flat}{pad}{fence}"
-
-
-def _listed(values: Sequence[str]) -> str:
-    return ", ".join(_text(value) for value in values)
+    return "\n".join(f"- {text(limit)}" for limit in [*facts.limits, *always])
 
 
 def _quoted(value: str) -> str:
@@ -268,7 +300,3 @@ def _quoted(value: str) -> str:
 
 def _size(rows: int) -> str:
     return next((name for limit, name in (*_SIZES, *_LARGER) if rows < limit), "n>1B")
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -8,6 +8,7 @@ chance), and a sample is built again without its future. Entry: `build`.
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from potable.errors import DataError
 from potable.features import assemble as assembly
 from potable.features import compile as compiling
 from potable.features import facts
+from potable.features import gaps as gapped
 from potable.features import spine as spines
 from potable.features.decided import Measured, require_decided, tied
 from potable.features.plan import DERIVED, FeaturePlan
@@ -49,6 +51,8 @@ class Built:
     """Subjects whose features were built again without their future, and did not change."""
     labels: Mapping[str, Mapping[str, int]]
     """Rows by value, per label."""
+    gaps: Mapping[str, int] = field(default_factory=dict)
+    """Rows with something between their as-of date and the window of a label that starts later, per label."""
 
 
 @dataclass(frozen=True)
@@ -122,25 +126,28 @@ def build(
     from potable.features.leakage import prove
 
     buckets = sorted({bucket for table in plan.sources for bucket in files.get(table, {})})
-    parts, funnel, proved, every = [], Funnel(), 0, Bench(plan, engine, scratch)
+    parts, funnel, proved, gaps = [], Funnel(), 0, Counter[str]()
+    every = Bench(plan, engine, scratch)
     for done, bucket in enumerate(buckets, 1):
         here = {table: tuple(files.get(table, {}).get(bucket, ())) for table in plan.sources}
         bench = every.bucket(bucket)
         bench.clear()
         spine, counts = make_spine(bench, here)
         folder = f"{BUCKET}={bucket}"
-        written = engine.write(features(bench, here, spine), f"{directory}/{folder}", order_by=[plan.id_column])
+        rows, before = features(bench, here, spine)
+        written = engine.write(rows, f"{directory}/{folder}", order_by=[plan.id_column])
         parts += [Part(f"{folder}/{part.path}", part.rows, part.bytes, bucket) for part in written]
         finished = relation(plan, engine, [f"{directory}/{folder}/{part.path}" for part in written])
         counts = checked(finished, plan, engine, counts)
         if not proved and counts.rows:
             proved = prove(bench.at("proof"), here, spine, finished)
         funnel += counts
+        gaps.update(before)
         bench.clear()
         if progress:
             progress(done, len(buckets))
     everything = relation(plan, engine, [f"{directory}/{part.path}" for part in parts])
-    return finish(plan, engine, parts, everything, funnel, proved)
+    return replace(finish(plan, engine, parts, everything, funnel, proved), gaps=gaps)
 
 
 def finish(
@@ -206,13 +213,26 @@ def employments(bench: Bench, files: Files) -> ir.Table:
     return found
 
 
-def features(bench: Bench, files: Files, spine: ir.Table) -> ir.Table:
-    """The finished rows of a spine; intermediate results of the tables are written to scratch."""
+def features(bench: Bench, files: Files, spine: ir.Table) -> tuple[ir.Table, Counter[str]]:
+    """The finished rows of a spine, and how many have something before a label's window begins.
+
+    Intermediate results of the tables are written to scratch.
+    """
     spine = facts.with_moments(spine, bench.plan.cut)
     measured = [_measured(bench, files, spine, task, number) for number, task in enumerate(tasks(bench.plan))]
     require_decided(measured, spine, bench.engine)
-    parts = [assembly.Measured(one.relation, one.counts) for one in measured]
-    return bench.once("rows", lambda: assembly.assemble(spine, parts, bench.plan))
+    found = [assembly.Measured(one.relation, one.counts) for one in measured]
+    rows = bench.once("rows", lambda: assembly.assemble(spine, found, bench.plan))
+    return rows, gapped.counted(measured, bench.engine)
+
+
+def gaps_of(bench: Bench, files: Files, spine: ir.Table) -> Counter[str]:
+    """How many rows of a spine have something before a label's window begins, by label."""
+    spine = facts.with_moments(spine, bench.plan.cut)
+    wanted = [replace(task, features=()) for task in tasks(bench.plan) if task.gaps]
+    return gapped.counted(
+        [_measured(bench, files, spine, task, number) for number, task in enumerate(wanted)], bench.engine
+    )
 
 
 def tasks(plan: FeaturePlan) -> Iterator[facts.TableTask]:
@@ -220,7 +240,8 @@ def tasks(plan: FeaturePlan) -> Iterator[facts.TableTask]:
     for forward in (False, True):
         for name in plan.sources:
             if (wanted := plan.of_table(name, labels=forward)) and name != DERIVED:
-                yield facts.TableTask(name, plan.tables[name], wanted, plan.digits, forward)
+                gaps = tuple(gap for label in wanted if forward and (gap := gapped.gap(label)))
+                yield facts.TableTask(name, plan.tables[name], wanted, plan.digits, forward, gaps)
 
 
 def _measured(bench: Bench, files: Files, spine: ir.Table, task: facts.TableTask, number: int) -> Measured:

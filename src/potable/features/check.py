@@ -7,7 +7,7 @@ read. Entry: `check`. The definitions of single outputs are resolved in `definit
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from potable.declarations import Document, Key
@@ -18,10 +18,13 @@ from potable.features.definitions import Draft, derived_feature, table_feature
 from potable.features.expressions import UNKNOWN, Problem, Scope, Type, names_in, resolve
 from potable.features.language import FeatureSyntaxError, parse, parse_condition
 from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan, OutputOperator, RowRule
-from potable.features.scopes import lost_identity, table_scope, time_reads
+from potable.features.scopes import IDENTITY, lost_identity, table_scope, time_reads
 from potable.features.tree import Parsed
 from potable.features.windows import moved
 from potable.tables import Table
+
+_NAMED = 3
+"""Outputs that an error of their table names."""
 
 
 @dataclass
@@ -30,25 +33,36 @@ class Findings:
 
     document: Document
     errors: list[PotableError] = field(default_factory=list)
+    told: dict[tuple[str, str], tuple[ProjectError, list[str]]] = field(default_factory=dict)
+    """The error of each thing that is wrong with a table, and the outputs it stands in the way of."""
 
     def add(self, key: Key, problem: Problem, *, text: str = "", of_key: bool = False) -> None:
         """Note a problem of the value (or key) at `key`; `text` is the definition it stands in."""
         place = self.document.place(*key, of_key=of_key)
         self.add_at(place, key, problem, text)
 
+    def add_of(self, table: str, key: Key, problem: Problem, text: str) -> None:
+        """Note a problem of an output; what is wrong with its table is told once, with all outputs that read it."""
+        if not problem.about:
+            self.add(key, problem, text=text)
+            return
+        message = replace(problem, message=f"`{table}`: {problem.message}")
+        error, outputs = self.told.setdefault((table, problem.about), (_error(self.document.place(*key), message), []))
+        outputs.append(f"`{key[-1]}`")
+        more = f" and {len(outputs) - _NAMED} more" if len(outputs) > _NAMED else ""
+        error.given = f"read by {', '.join(outputs[:_NAMED])}{more}"
+        self.errors += [error] if len(outputs) == 1 else []
+
     def add_at(self, place: Place, key: Key, problem: Problem, text: str) -> None:
         """Note a problem at a place."""
         where = f", at character {problem.at + 1}" if text else ""
-        self.errors.append(
-            ProjectError(
-                f"`{key[-1]}`{where}: {problem.message}",
-                problem.code,
-                place=place,
-                given=text,
-                allowed=problem.allowed,
-                hint=problem.hint,
-            )
-        )
+        self.errors.append(_error(place, replace(problem, message=f"`{key[-1]}`{where}: {problem.message}"), text))
+
+
+def _error(place: Place, problem: Problem, given: str = "") -> ProjectError:
+    return ProjectError(
+        problem.message, problem.code, place=place, given=given, allowed=problem.allowed, hint=problem.hint
+    )
 
 
 def check(
@@ -152,9 +166,9 @@ class _Checker:
     def _draft(self, key: Key, definition: str | Definition, parsed: Parsed, scope: Scope) -> Draft:
         return Draft(str(key[-1]), text_of(definition)[1], parsed, scope, self.operators)
 
-    def _tell(self, key: Key, scope: Scope, text: str) -> None:
+    def _tell(self, key: Key, table: str, scope: Scope, text: str) -> None:
         for problem in scope.problems:
-            self.findings.add(key, problem, text=text)
+            self.findings.add_of(table, key, problem, text)
 
     def _label(self, name: str, definition: str | Definition) -> Feature | None:
         key: Key = ("label", name)
@@ -174,7 +188,7 @@ class _Checker:
         scope = table_scope(name, table, self._kept(name))
         draft = self._draft(key, definition, parsed, scope)
         feature = table_feature(draft, name, table, label=key[0] == "label")
-        self._tell(key, scope, parsed.text)
+        self._tell(key, name, scope, parsed.text)
         return None if scope.problems else feature
 
     def _kept(self, table: str) -> Collection[str] | None:
@@ -214,7 +228,7 @@ class _Checker:
     def _one_derived(self, key: Key, definition: str | Definition, parsed: Parsed, made: dict[str, Feature]) -> None:
         scope = self._derived_scope(made)
         feature = derived_feature(self._draft(key, definition, parsed, scope), self._tenure_reads())
-        self._tell(key, scope, parsed.text)
+        self._tell(key, DERIVED, scope, parsed.text)
         if not scope.problems:
             made[feature.name] = feature
 
@@ -240,10 +254,10 @@ class _Checker:
         scope = table_scope(rows.from_, table, self._kept(rows.from_), built_in=True)
         if table.time is None:
             message = "rows need a table with history: its source must declare `time` (and `known`)"
-            self.findings.add(("rows", "from"), Problem(0, "P032", message))
+            self.findings.add_of(rows.from_, ("rows", "from"), Problem(0, "P032", message, about="time"), "")
             return None
         if problem := lost_identity(table):
-            self.findings.add(("rows", "from"), Problem(0, "P032", problem))
+            self.findings.add_of(rows.from_, ("rows", "from"), Problem(0, "P032", problem, about=IDENTITY), "")
         for index, column in enumerate(rows.during):
             key: Key = ("rows", "during", index)
             kind = scope.names.get(column, UNKNOWN).kind
@@ -266,7 +280,7 @@ class _Checker:
                     scope.fail(0, f"a condition must be true or false, not {kind.kind}")
             except FeatureSyntaxError as failure:
                 scope.problems.append(Problem(failure.at, "P030", failure.problem, "", failure.allowed))
-            self._tell(key, scope, rows.where)
+            self._tell(key, rows.from_, scope, rows.where)
         columns = {*rows.during, *(names_in(where) - set(BUILT_IN))}
         reads = frozenset((rows.from_, column) for column in columns) | time_reads(rows.from_, self.tables[rows.from_])
         dates = rows.as_of.dates()

@@ -98,7 +98,7 @@ class _Query:
 
     def _calculated(self, rows: ir.Table) -> ir.Table:
         columns: dict[str, Any] = {HUGE: ibis.literal(False)}
-        for feature in self.task.features:
+        for feature in self.task.computed:
             self._where_column(feature, rows, columns)
             self._value_column(feature, rows, columns)
         carried = [NUMBER, TWINS, *bounds(self.task).values()]
@@ -109,7 +109,7 @@ class _Query:
 
     def _times(self, rows: ir.Table) -> dict[str, Any]:
         happened, as_of = rows[TIME].cast("date"), rows[MOMENT].cast("date")
-        wanted = {feature.recipe.aggregate for feature in self.task.features}
+        wanted = {feature.recipe.aggregate for feature in self.task.computed}
         times: dict[str, Any] = {TIME: rows[TIME], KNOWN: rows[KNOWN]}
         if wanted & {"slope", "days_since"}:
             times["_day"] = days_between(as_of, happened)
@@ -165,7 +165,7 @@ class _Query:
         """One truth column per (where, window) and one set of ranks per (where, window end)."""
         rows = rows.mutate(_all=ibis.literal(True))
         columns: dict[str, Any] = {}
-        for feature in self.task.features:
+        for feature in self.task.computed:
             where, window = self._where(feature), feature.recipe.window
             if (where, window) not in self.masks:
                 name = self.masks[where, window] = f"_m{len(self.masks)}"
@@ -179,7 +179,7 @@ class _Query:
         counted = {
             f"{mask}c": rows[mask].cast("int64").sum().over(group_by=[rows[NUMBER]])
             for (where, window), mask in self.masks.items()
-            if any(self._mask(f) == mask and _needs_count(f) for f in self.task.features)
+            if any(self._mask(f) == mask and _needs_count(f) for f in self.task.computed)
         }
         return rows.mutate(**counted) if counted else rows
 
@@ -206,7 +206,7 @@ class _Query:
     def _chosen(self, rows: ir.Table) -> ir.Table:
         """One truth column per mask and `last N` or `first N`."""
         columns: dict[str, Any] = {}
-        for feature in self.task.features:
+        for feature in self.task.computed:
             mask, last, first = key = self._mask(feature), feature.recipe.last, feature.recipe.first
             if key not in self.chosen:
                 name = self.chosen[key] = f"_k{len(self.chosen)}"
@@ -223,7 +223,7 @@ class _Query:
 
     def _frequencies(self, rows: ir.Table) -> ir.Table:
         """For mode: whether a row holds one of the most frequent values."""
-        for feature in self.task.features:
+        for feature in self.task.computed:
             value = self._value_key(feature)
             if feature.recipe.aggregate != "mode" or value is None:
                 continue
@@ -245,11 +245,11 @@ class _Query:
         made: dict[str, Any] = dict(marks)
         counts: dict[str, str] = {}
         ties: dict[str, str] = {}
-        for feature in self.task.features:
+        for feature in self.task.computed:
             recipe = feature.recipe
             assert recipe.aggregate is not None
             chosen = rows[self._chosen_name(feature)]
-            value = compute(recipe.aggregate, self._rows_of(feature, rows))
+            value = compute(recipe.aggregate, self._features(feature, rows))
             made[feature.name] = value.cast(IBIS_TYPES[recipe.raw.kind])
             if AGGREGATES[recipe.aggregate].empty != "null":
                 counts[feature.name] = f"{self.prefix}_n{self._chosen_name(feature)}"
@@ -259,7 +259,7 @@ class _Query:
                 made[ties[feature.name]] = tie.cast("int64")
         return Compiled(rows.group_by(NUMBER).aggregate(**made), counts, ties)
 
-    def _rows_of(self, feature: Feature, rows: ir.Table) -> Chosen:
+    def _features(self, feature: Feature, rows: ir.Table) -> Chosen:
         chosen, key = rows[self._chosen_name(feature)], self._value_key(feature)
         nobody = ibis.literal(False)
         name, type_ = self.values[key] if key else ("", None)

@@ -15,6 +15,7 @@ import ibis
 from potable.engines.base import Engine, collect, scalars, union_all
 from potable.errors import DataError
 from potable.features import facts
+from potable.features.scopes import identity
 from potable.tables import Table
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def require_decided(measured: Sequence[Measured], spine: ir.Table, engine: Engin
     for one, marked in zip(measured, _marked(measured, engine), strict=True):
         task = one.task
         if open_ := [feature.name for feature in task.features if feature.name in marked]:
-            raise tied(task.name, task.table, open_)
+            raise tied(task.name, task.table, open_, versions=False)
         if facts.HUGE in marked:
             raise _too_large(task.name)
         if facts.TWINS in marked and scalars(engine, facts.conflicts(one.rows, spine, task))["conflicts"]:
@@ -72,8 +73,15 @@ def _marked(measured: Sequence[Measured], engine: Engine) -> list[set[str]]:
     return found
 
 
-def tied(name: str, table: Table, outputs: Sequence[str]) -> DataError:
-    """The error of records of a table that no time and no order tells apart, but whose values differ."""
+def tied(name: str, table: Table, outputs: Sequence[str], *, versions: bool = True) -> DataError:
+    """The error of records of a table that no time and no order tells apart, but whose values differ.
+
+    Args:
+        versions: whether they are versions of one record, which are tied whatever is asked.
+    """
+    others = [] if versions else [column for column in identity(table) if column != table.order]
+    such = f", such as `order: {others[-1]}`" if others else ""
+    never = "" if versions else "; what needs no order is never tied: `max(…)`, `mode(…)`, `count()`"
     order = f"`order: {table.order}` does not decide" if table.order else "no `order` is declared"
     unordered = "have equal times" if table.time else "have no time"
     return DataError(
@@ -81,7 +89,7 @@ def tied(name: str, table: Table, outputs: Sequence[str]) -> DataError:
         " decided by chance",
         "D004",
         allowed="a column of the table that tells which record counts as the newest",
-        hint=f"declare `order:` for `{name}` in its source, or a finer `time` or `known`",
+        hint=f"declare `order:` for `{name}` in its source{such}, or a finer `time` or `known`{never}",
         state="no features of this step were kept",
     )
 

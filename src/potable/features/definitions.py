@@ -21,10 +21,10 @@ from potable.features.expressions import (
     resolve,
 )
 from potable.features.plan import BUILT_IN, DERIVED, Feature, OutputOperator, Recipe, Step
-from potable.features.scopes import identity, lost_identity, time_reads
+from potable.features.scopes import IDENTITY, identity, lost_identity, time_reads
 from potable.features.tree import Expression, Name, OperatorCall, Parsed
 from potable.features.windows import Offset, Window
-from potable.tables import Table
+from potable.tables import Column, Table
 
 _BACKWARD = ("days_since", "months_since", "value")
 _CURRENT = "this table keeps no history (its source declares no `time`)"
@@ -135,7 +135,7 @@ def _check_table(draft: Draft, spec: Aggregate, table: Table, *, label: bool) ->
     is_value = spec is AGGREGATES["value"]
     if table.time is None and not is_value:
         allowed = "`value(column)` or an expression of columns declared `static`"
-        scope.fail(0, f"{_CURRENT}, so `{parsed.aggregate}` cannot look back in time", allowed=allowed)
+        scope.fail(0, f"{_CURRENT}, so `{parsed.aggregate}` cannot look back in time", allowed=allowed, about="time")
     if table.time is None and is_value:
         for clause in ("last", "first", "within", "ahead", "before", "after"):
             if clause in parsed.places:
@@ -144,6 +144,7 @@ def _check_table(draft: Draft, spec: Aggregate, table: Table, *, label: bool) ->
         scope.fail(
             parsed.places["table"],
             "the label's table must declare `coverage`: without it no one knows whether a window runs past the data",
+            about="coverage",
         )
 
 
@@ -181,12 +182,26 @@ def _check_both_ends(draft: Draft) -> None:
 def _check_kept(draft: Draft, table: Table, *, ordered: bool) -> None:
     """The columns that tell records apart and order them must be in the protected zone."""
     if problem := lost_identity(table):
-        draft.scope.fail(0, problem)
+        draft.scope.fail(0, problem, about=IDENTITY)
     needed = [*(identity(table) if table.time else ()), *([table.order] if ordered and table.order else [])]
     for column in needed:
-        if table.columns[column].key or (column not in draft.scope.names and column in draft.scope.refused):
-            role = "orders its records" if column == table.order else "tells its records apart"
-            draft.scope.fail(0, f"`{column}` {role}, so it must be kept: {draft.scope.refused[column]}")
+        declared = table.columns[column]
+        if declared.key or (column not in draft.scope.names and column in draft.scope.refused):
+            orders = column == table.order
+            role = "orders its records" if orders else "tells its records apart"
+            message = f"`{column}` {role}, so it must be kept: {draft.scope.refused[column]}"
+            draft.scope.fail(0, message, hint=_to_keep(column, declared, orders=orders), about=f"kept {column}")
+
+
+def _to_keep(name: str, column: Column, *, orders: bool) -> str:
+    """What to do about a column that is needed and not in the protected zone."""
+    other = "another column as `order`" if orders else f"`unique` without `{name}`, if others tell records apart,"
+    if column.key or column.category is None:
+        return f"declare {other} in its source"
+    return (
+        f"declare {other} in its source; or give `{name}` a category that is kept, or `{column.category}` the rule"
+        " `protect: keep` in privacy.yaml"
+    )
 
 
 def _argument(draft: Draft, name: str, spec: Aggregate) -> tuple[Expression | None, Type | None]:

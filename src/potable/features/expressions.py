@@ -146,6 +146,8 @@ class Problem:
     message: str
     hint: str = ""
     allowed: str = ""
+    about: str = ""
+    """What of the table it is about, so that it is told once for all its outputs; empty where it is of the text."""
 
 
 @dataclass
@@ -162,9 +164,11 @@ class Scope:
     """Aggregate names, to explain one that stands inside an expression."""
     problems: list[Problem] = field(default_factory=list)
 
-    def fail(self, at: int, message: str, *, code: str = "P032", hint: str = "", allowed: str = "") -> Type:
+    def fail(
+        self, at: int, message: str, *, code: str = "P032", hint: str = "", allowed: str = "", about: str = ""
+    ) -> Type:
         """Note a problem; the result fits everywhere, so that one mistake is told once."""
-        self.problems.append(Problem(at, code, message, hint, allowed))
+        self.problems.append(Problem(at, code, message, hint, allowed, about))
         return UNKNOWN
 
 

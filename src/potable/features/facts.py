@@ -43,11 +43,18 @@ class TableTask:
     digits: int
     forward: bool
     """Labels: the future is what they are about."""
+    gaps: tuple[Feature, ...] = ()
+    """Whether anything happens before the windows of labels begin (`gaps`); counted beside them, and no column."""
+
+    @property
+    def computed(self) -> tuple[Feature, ...]:
+        """All that the table's query computes."""
+        return (*self.features, *self.gaps)
 
     @property
     def used(self) -> tuple[str, ...]:
         """Columns the definitions read, in the table's order."""
-        named = set().union(*(names_in(f.recipe.argument) | names_in(f.recipe.where) for f in self.features))
+        named = set().union(*(names_in(f.recipe.argument) | names_in(f.recipe.where) for f in self.computed))
         return tuple(column for column in self.table.columns if column in named - set(BUILT_IN))
 
     @property
@@ -128,7 +135,7 @@ def facts_of(rows: ir.Table, spine: ir.Table, task: TableTask) -> ir.Table:
 
 def bounds(task: TableTask) -> dict[Offset, str]:
     """Names of the window bounds that are not the anchor itself."""
-    windows = [feature.recipe.window for feature in task.features]
+    windows = [feature.recipe.window for feature in task.computed]
     offsets = {offset for window in windows for offset in (window.start, window.end) if offset}
     wanted = sorted((offset for offset in offsets if task.forward or offset != Offset()), key=repr)
     return {offset: f"_b{index}" for index, offset in enumerate(wanted)}

@@ -24,7 +24,7 @@ RULES: Mapping[str, str] = {
     " else null; all others give null",
     "label window": "`[as_of + after, as_of + after + DUR)`; one that runs past the data is unknown: the row is"
     " dropped and counted, never labelled 0; what happens from the as-of date to `as_of + after` is not looked at, so"
-    " who leaves in that gap has no event in the window",
+    " who leaves in that gap has no event in the window; the dataset's card tells how many rows have such an event",
     "numbers": "sums are exact, with one division at the end, and fractions are rounded to `digits` decimals, halves"
     " up, before any operator sees them; exact aggregates read floats to `digits` decimals",
     "division": "by zero gives null",

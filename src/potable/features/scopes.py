@@ -63,6 +63,10 @@ def identity(table: Table) -> tuple[str, ...]:
     return tuple(column for column in table.unique if not table.columns[column].key)
 
 
+IDENTITY = "identity"
+"""What `lost_identity` is about."""
+
+
 def lost_identity(table: Table) -> str:
     """Why the table's records could not be told apart once keys are gone, or an empty string."""
     if table.time is None or not table.unique or identity(table):

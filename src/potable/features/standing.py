@@ -11,8 +11,9 @@ Entry: `Standing`, `renew`.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ class Standing:
     funnel: Funnel
     proved_on: int
     """Subjects the proof of no leakage was made on: it is about the plan and the code, which are the same."""
+    gaps: Mapping[str, int] = field(default_factory=dict)
+    """Rows with something before a label's window begins, by label."""
 
 
 def renew(
@@ -75,24 +78,29 @@ def renew(
     if not touched:
         return None
     fresh: list[str] = []
-    funnel = standing.funnel
+    funnel, gaps = standing.funnel, Counter(standing.gaps)
+    before = building.relation(plan, engine, standing.rows)
+    old = before.semi_join(people, before[plan.id_column] == people[SUBJECT])
+    old = bench.kept(facts.numbered(old.select(**{SUBJECT: old[plan.id_column], AS_OF: old[AS_OF]})), "old")
     for number, (now, then) in enumerate(_portions(plan, files, standing, touched)):
         mine = replace(bench.at(f"portion-{number}"), people=people)
         stood = mine.at("then")
         funnel -= building.candidates(stood, building.employments(stood, then))[1]
+        gaps.subtract(building.gaps_of(stood, then, old))
         spine, counts = building.make_spine(mine, now)
         funnel += counts
         place = str(mine.scratch / "rows")
-        written = engine.write(building.features(mine, now, spine), place)
+        rows, new = building.features(mine, now, spine)
+        gaps.update(new)
+        written = engine.write(rows, place)
         fresh += [f"{place}/{part.path}" for part in written]
-    before = building.relation(plan, engine, standing.rows)
     stay = before.anti_join(people, before[plan.id_column] == people[SUBJECT])
     every = union_all([stay, building.relation(plan, engine, fresh)])
     parts = engine.write(every, directory, order_by=[plan.id_column])
     bench.clear()
     finished = building.relation(plan, engine, [f"{directory}/{part.path}" for part in parts])
     funnel = building.checked(finished, plan, engine, funnel)
-    return building.finish(plan, engine, parts, finished, funnel, standing.proved_on)
+    return replace(building.finish(plan, engine, parts, finished, funnel, standing.proved_on), gaps=gaps)
 
 
 def _portions(

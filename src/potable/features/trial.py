@@ -43,7 +43,7 @@ def tried(bench: Bench, files: Files, people: Sequence[tuple[str, date]]) -> ir.
     found = spines.states(spines.versions(employments(bench, files), table), dates, rule, table)
     known = bench.kept(found, "states").select(_who=SUBJECT, **{START: START, FIRST: FIRST})
     rows = dates.left_join(known, dates[SUBJECT] == known["_who"]).select(SUBJECT, AS_OF, START, FIRST)
-    return features(bench, files, bench.kept(numbered(rows), "spine"))
+    return features(bench, files, bench.kept(numbered(rows), "spine"))[0]
 
 
 def _batches(people: Sequence[tuple[str, date]]) -> list[pa.RecordBatch]:

@@ -30,6 +30,11 @@ class Offset:
         given = [span for span in spans if span]
         return cls(sign * sum(span.months for span in given), sign * sum(span.days for span in given))
 
+    def __str__(self) -> str:
+        """The distance in words: `1 month`."""
+        parts = [(abs(self.months), "month"), (abs(self.days), "day")]
+        return " and ".join(f"{count} {unit}{'s' * (count != 1)}" for count, unit in parts if count)
+
 
 @dataclass(frozen=True)
 class Window:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from potable.privacy import detect
@@ -31,24 +31,26 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
         "national_id",
     ),
     (r"passport", "user.government_id.passport_number", ""),
-    (r"(emp(loyee)?|staff|person(nel)?|worker)_?(no|nr|num(ber)?|id|code)(_|$)", "", "emp_no"),
+    (r"((^|_)emp(loyee)?|staff|person(nel)?|worker)_?(no|nr|num(ber)?|id|code)(_|$)", "", "emp_no"),
     (r"first_?name|given_?name|vorname", "user.name.first", ""),
     (r"(last|sur|family)_?name|nachname", "user.name.last", ""),
     (r"(^|_)(full_?)?name$|reviewer|manager", "user.name", ""),
-    (r"street|address", "user.contact.address.street", ""),
-    (r"post_?code|zip|postal|plz", "user.contact.address.postal_code", ""),
-    (r"city|town", "user.contact.address.city", ""),
+    (r"(^|_)ip(_?addr(ess)?)?(_|$)", "user.device.ip_address", ""),
+    (r"post_?code|(^|_)zip|postal|plz", "user.contact.address.postal_code", ""),
+    (r"(^|_)(city|town)(_|$)", "user.contact.address.city", ""),
     (r"country", "user.contact.address.country", ""),
+    (r"street|(^|_)address", "user.contact.address.street", ""),
     (r"birth|(^|_)dob(_|$)", "user.demographic.date_of_birth", ""),
     (r"gender|(^|_)sex(_|$)", "user.demographic.gender", ""),
     (r"marital", "user.demographic.marital_status", ""),
+    (r"(credit|debit)_?card|(^|_)card_(no|nr|num(ber)?)(_|$)", "user.financial.credit_card", ""),
     (r"iban|bank_?account|account_(no|number)", "user.financial.bank_account", ""),
     (r"salary|gross|(^|_)(net|pay)(_(amount|usd|eur))?$|wage|bonus|income|compensation", "user.financial.salary", ""),
-    (r"rating|performance|appraisal", "user.performance", ""),
+    (r"(^|_)ratings?(_|$)|performance|appraisal", "user.performance", ""),
     (r"comment|remark|note|feedback|free_?text|description|(^|_)(text|message|body|subject)$", "free_text", ""),
     (r"diagnos|disabilit|health|sick", "user.health_and_medical", ""),
     (r"religio", "user.demographic.religious_belief", ""),
-    (r"ethnic|race", "user.demographic.race_ethnicity", ""),
+    (r"ethnic|(^|_)race$", "user.demographic.race_ethnicity", ""),
 )
 """Pattern of a column's name (snake_case), category, and the subject-key namespace its values are."""
 _FORMS = {
@@ -61,6 +63,18 @@ _FORMS = {
 """By kind of a proved form: category and key namespace."""
 
 
+_FIRM = (
+    r"(^|_)(merchant|supplier|vendor|seller|shop|store|brand|manufacturer|insurer|carrier)"
+    r"(_[a-z]+)?_(name|address|street|city|town|country|post_?code|postal|zip|(tele)?phone|mobile|e_?mail|tax|iban)(_|$)"
+)
+"""Names of columns that tell of a firm: whether they tell of a person too is not to be guessed by the name."""
+_THING = (
+    r"(^|_)(company|firm|organi[sz]ation|employer|bank|branch|office|site|department|dept|division|team|unit|school|college"
+    r"|university|institution|product|item|article|asset|event|campaign|course|training|project|task|job|role|file|document"
+    r"|host|server|domain|table|column|field|database|app|application|service|device|process|plan|package|category|group)"
+    r"_name(_|$)"
+)
+"""Names of columns that name something else than a person."""
 _ABOUT = r"_(type|kind|status|flag|format|verified|currency)$"
 """Ends of names that tell about a value and do not hold it."""
 
@@ -105,10 +119,11 @@ def guessed(name: str, *, filled: int, forms: Mapping[str, int], held: Mapping[s
     """
     if filled:
         if guess := _formed(forms, filled) or _holding(held, filled):
-            return guess
+            # an address of a firm has the form of a person's, and links nobody
+            return replace(guess, key="") if re.search(_FIRM, name) else guess
         if characters / filled >= _LONG:
             return Guess("free_text", why=f"{characters / filled:.0f} characters on average")
-    for pattern, category, key in () if re.search(_ABOUT, name) else _NAMES:
+    for pattern, category, key in () if re.search(f"{_ABOUT}|{_FIRM}|{_THING}", name) else _NAMES:
         if re.search(pattern, name):
             return Guess(category, key, "its name")
     return Guess()

@@ -15,6 +15,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 from potable.errors import Place, ProjectError, raise_all
+from potable.privacy.operators import OPERATORS, PROTECTING
 from potable.privacy.policy import Policy
 
 ColumnName = tuple[str, str]
@@ -33,6 +34,8 @@ class Output:
     """Other outputs it is derived from."""
     operators: tuple[str, ...] = ()
     """Names of the operators its value passes, in order."""
+    kind: str = ""
+    """Kind of its values (`string`, `integer` …)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class Flow:
     operators: tuple[str, ...]
     verdict: Verdict
     why: str
+    needs: tuple[str, ...] = ()
+    """Operators of which one would take the category off."""
+    kind: str = ""
+    """Kind of the column's values."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,9 @@ def _arriving(
 
 def _judged(output: Output, category: str, sources: tuple[str, ...], policy: Policy) -> Flow:
     verdict, why = _verdict(output, category, policy)
-    return Flow(output.name, category, sources, output.operators, verdict, why)
+    rule = policy.rule_for(category) if why.startswith("needs") else None
+    needs = tuple(rule.publish) if rule else ()
+    return Flow(output.name, category, sources, output.operators, verdict, why, needs, output.kind)
 
 
 def _verdict(output: Output, category: str, policy: Policy) -> tuple[Verdict, str]:
@@ -162,8 +171,21 @@ def _refusal(flow: Flow, place: Place | None) -> ProjectError:
         "P012",
         place=place,
         given=f"from {', '.join(flow.sources)} through {' | '.join(flow.operators) or 'no operator'}",
-        hint=f"add `| {flow.why.removeprefix('needs ').split(' or ')[0]}(…)`" if flow.why.startswith("needs") else "",
+        hint=_hint(flow) if flow.needs else "",
     )
+
+
+def _hint(flow: Flow) -> str:
+    """An operator that takes the category off and fits the values; without one, what to do instead."""
+    fitting = [OPERATORS[name] for name in flow.needs if name in OPERATORS]
+    fitting = [operator for operator in fitting if not flow.kind or flow.kind in operator.accepts]
+    if fitting:
+        return f"add `| {fitting[0].name}{'(…)' if fitting[0].arguments else ''}`"
+    others = [name for name in sorted(PROTECTING) if flow.kind in OPERATORS[name].accepts]
+    kind = "a text" if flow.kind == "string" else f"a {flow.kind}"
+    told = f"none of these takes {kind}: publish something else of it, such as `count()` or `distinct(…)`"
+    named = " or ".join(f"`{name}`" for name in others)
+    return f"{told}, or allow {named} for `{flow.category}` in privacy.yaml" if others else told
 
 
 def _cells(flow: Flow) -> tuple[str, ...]:

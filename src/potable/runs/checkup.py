@@ -93,7 +93,9 @@ def _moment(shop: Workshop, step: Step, profile: Profile, earlier: _Earlier, tod
     counts: list[int] = []
     if table.health.volume and not table.time:
         counts = earlier.counts(step.name, max(profile.batches, default=0))
-    return Moment(today, reference, counts, _landed(shop.lake, step.name, profile))
+    policy = shop.project.agreed.policy
+    k = policy.anonymity.k if policy and policy.anonymity else 0
+    return Moment(today, reference, counts, _landed(shop.lake, step.name, profile), k)
 
 
 def _of_version(shop: Workshop, step: Step, number: int) -> Profile | None:

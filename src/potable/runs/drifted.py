@@ -48,13 +48,14 @@ def described(source: Source[Any], table: str, drifts: Sequence[Drift], blobs: M
 
 
 def told(source: Source[Any], drifts: Iterable[Drift]) -> list[Drift]:
-    """Drifts as anybody may read them: the name of an object, or of a new column, may tell a person."""
+    """Drifts as anybody may read them: the name of an object, or of a new column, may be a person's."""
+    own = source.headings
     return [
         replace(
             item,
             first=source.naming.told(item.first),
-            column=told_column(item.column) if item.change == "new_column" else item.column,
-            detail=told_column(item.detail) if item.change == "renamed_column" else item.detail,
+            column=told_column(item.column, own) if item.change == "new_column" else item.column,
+            detail=told_column(item.detail, own) if item.change == "renamed_column" else item.detail,
         )
         for item in drifts
     ]

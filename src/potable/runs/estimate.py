@@ -137,7 +137,7 @@ def predict(found: Rates, work: Work, machine: Machine) -> Estimate:
     for verb, sent in shuffle.items():
         speed = machine.nodes * NETWORK
         seconds[verb] += Span(sent.likely / speed, sent.low / speed, sent.high / speed)
-    memory, notes = _memory(found.anchor, factor, machine)
+    memory, notes = _memory(found, work.size, machine)
     basis: Basis = "measured" if _is_measured(found.anchor, work, machine) else "computed"
     disk = {zone: size * factor for zone, size in found.anchor.zones.items()}
     missing = [f"`{name}` was never measured: taken as the dearest of its kind" for name in _unknown(found, work)]
@@ -182,8 +182,9 @@ def _unknown(found: Rates, work: Work) -> list[str]:
     return [name for name in work.steps if name not in found.parts]
 
 
-def _memory(anchor: Observed, factor: float, machine: Machine) -> tuple[Span, list[str]]:
-    """Peak of one machine: the measured one, up to what the setting and the workers allow."""
+def _memory(found: Rates, size: float, machine: Machine) -> tuple[Span, list[str]]:
+    """Peak of one machine: the measured one, up to what the setting and the workers allow or a larger run took."""
+    anchor, factor = found.anchor, size / found.anchor.size
     more = WORKER_BYTES * max(0, machine.cores - anchor.threads)
     fixed = OWN_BYTES + (WORKER_BYTES * machine.cores if machine.cores > 1 else 0)
     if machine.engine != "duckdb":
@@ -194,12 +195,24 @@ def _memory(anchor: Observed, factor: float, machine: Machine) -> tuple[Span, li
     mapped = anchor.known * factor
     high = max(fixed + engine + mapped, anchor.peak_memory + more)
     same = abs(factor - 1) < CLOSE and (machine.cores, machine.memory) == (anchor.threads, anchor.memory)
-    low = anchor.peak_memory + more if factor >= 1 - CLOSE else min(anchor.peak_memory, OWN_BYTES)
+    low: float = anchor.peak_memory + more if factor >= 1 - CLOSE else min(anchor.peak_memory, OWN_BYTES)
+    peaks = _peaks(found, machine)
+    if not same and (larger := [peak * (1 + NOISE) for measured, peak in peaks if measured >= size]):
+        high = min([high, *larger])
+        low = max([low, *(peak * (1 - NOISE) for measured, peak in peaks if measured <= size)])
     span = Span(anchor.peak_memory if same else high, min(low, high), high)
     need = fixed + ENGINE_LEAST
-    if need <= machine.memory:
+    if min(need, span.likely) <= machine.memory:
         return span, []
-    return span, [f"{machine.cores} workers need more than `memory` says: set at least {math.ceil(need / GB)}GB"]
+    least = math.ceil(10 * need / GB) / 10
+    return span, [f"{machine.cores} workers need more than `memory` says: set at least {least:g}GB"]
+
+
+def _peaks(found: Rates, machine: Machine) -> list[tuple[int, float]]:
+    """Sizes of measured runs that their setting did not hold down, and the peaks they would have here."""
+    runs = [*found.shape, found.anchor]
+    free = [run for run in runs if run.memory == machine.memory or 2 * run.peak_memory <= run.memory]
+    return [(run.size, run.peak_memory + WORKER_BYTES * max(0, machine.cores - run.threads)) for run in free]
 
 
 def _shuffle(found: Rates, factor: float, machine: Machine) -> dict[str, Span]:

@@ -59,7 +59,7 @@ def _unlisted(name: str, keys: Sequence[str], count: int) -> DataError:
         f"`{name}`: the list of keys its source has now cannot be read",
         "D007",
         given=f"{count:,} of its keys are not what the contract says of {', '.join(f'`{key}`' for key in keys)}",
-        hint="mend the types of these columns, or go back to the batch before: potable state rewind",
+        hint="mend the types of these columns, or go back to the batch before: `potable state rewind`",
         state="nothing counts as deleted; the last version stays current",
         next="potable source preview",
     )

@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 import ibis.expr.types as ir
 
 from potable.datasets.bias import Groups
-from potable.datasets.card import CardColumn, CardFacts, CardGroup, PersonalData
+from potable.datasets.card import CardColumn, CardFacts, CardGroup, Gap, PersonalData
 from potable.datasets.gates import Known
+from potable.datasets.profile import Distribution
 from potable.datasets.publish import Published, Spec, publish
 from potable.datasets.version import Version, commit
 from potable.features.build import Built, build
+from potable.features.plan import DERIVED
 from potable.features.standing import renew
 from potable.identity.match import normalise
 from potable.privacy import detect, roster
@@ -103,6 +105,7 @@ def _build_facts(made: Built) -> dict[str, object]:
         "columns": made.columns,
         "proved_on": made.proved_on,
         "labels": made.labels,
+        "gaps": dict(made.gaps),
     }
 
 
@@ -184,21 +187,32 @@ def lineage_of(shop: Workshop, step: Step) -> dict[str, str]:
 
 def _card_facts(shop: Workshop, made: Published, lineage: Mapping[str, str]) -> CardFacts:
     project, plan = shop.project, shop.project.plan
-    described = {item.name: (item.text, item.description) for item in plan.outputs}
-    fixed = {plan.id_column: ("keyed pseudonym", ""), "as_of": ("as-of date", "")}
-    label = plan.labels[-1]
+    outputs = {item.name: item for item in plan.outputs}
+    fixed = {plan.id_column: "keyed pseudonym", "as_of": "as-of date"}
+    label, rows = plan.labels[-1], project.features.rows
+    gaps = shop.manifest("build", plan.dataset).facts["gaps"]
+
+    def column(item: Distribution) -> CardColumn:
+        if (found := outputs.get(item.name)) is None:
+            return CardColumn(item.name, item.type, "", fixed[item.name], item.nulls)
+        table = "" if found.table == DERIVED else found.table
+        today = bool(table) and plan.tables[table].time is None
+        return CardColumn(item.name, item.type, found.text, found.description, item.nulls, table, today)
+
     return CardFacts(
         name=plan.dataset,
         subject=plan.subject,
         rows=made.rows,
-        columns=[
-            CardColumn(item.name, item.type, *(fixed | described)[item.name], nulls=item.nulls)
-            for item in made.distributions
-        ],
-        as_of=str(project.features.rows.as_of),
+        columns=[column(item) for item in made.distributions],
+        as_of=str(rows.as_of),
+        chosen={"table": rows.from_, "start": rows.during[0], "end": rows.during[1], "where": rows.where or ""},
         label=label.name,
         label_definition=label.text,
         balance=made.balance,
+        gaps=[
+            Gap(item.name, str(item.recipe.window.start), gaps[item.name]) for item in plan.labels if item.name in gaps
+        ],
+        digits=plan.digits,
         personal=_personal(project, made),
         sources=plan.sources,
         lineage=lineage,

@@ -28,7 +28,7 @@ _ROOT = Path(__file__).parent.parent
 _SHARED = (_ROOT / "tables.py", _ROOT / "engines")
 _CODE: Mapping[Verb, tuple[Path, ...]] = {
     "ingest": (_ROOT / "sources",),
-    "validate": (_ROOT / "sources", _ROOT / "contracts"),
+    "validate": (_ROOT / "sources", _ROOT / "contracts", _ROOT / "headings.py"),
     "resolve": (_ROOT / "identity",),
     "protect": (_ROOT / "privacy", _ROOT / "identity" / "match.py"),
     "build": (_ROOT / "features", _ROOT / "privacy" / "operators.py"),

@@ -92,7 +92,7 @@ def _require_comparable(source: Source[Any], table: str) -> None:
         hint = "declare the columns that identify a record as `unique`"
         raise ProjectError(f"`{name}` has no key to be compared by", "P004", hint=hint)
     if source.forgets:
-        hint = "streams are proven by their offsets: potable state show"
+        hint = "streams are proven by their offsets: `potable state show`"
         problem = f"`{name}` cannot be compared: its system forgets what it once offered"
         raise EnvironmentFailure(problem, "E007", hint=hint)
 

@@ -223,7 +223,8 @@ def built(shop: Workshop, earlier: Manifest, protected: Mapping[str, Manifest]) 
     if stays < _MOST * total or any(lake.open.size(file.path) is None for file in needed):
         return None
     counted = {name: count for name, count in earlier.facts["funnel"].items() if name != "dropped"}
-    return built_before.Standing(earlier.paths(lake.open), files, Funnel(**counted), earlier.facts["proved_on"])
+    proved, gaps = earlier.facts["proved_on"], earlier.facts["gaps"]
+    return built_before.Standing(earlier.paths(lake.open), files, Funnel(**counted), proved, gaps)
 
 
 def by_bucket(lake: Lake, manifest: Manifest) -> dict[int, list[str]]:

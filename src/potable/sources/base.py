@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 
+from potable import headings
 from potable.declarations import Declaration
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources.names import NOTHING_KNOWN, Naming, words
@@ -219,6 +220,12 @@ class Source(Declaration, Generic[T]):
     def naming(self) -> Naming:
         """How names of its objects are told where anybody may read them."""
         return Naming(words(self.globs), tuple(self._harmless()), self.names_objects)
+
+    @property
+    def headings(self) -> frozenset[str]:
+        """Words of the names it declares of tables and columns."""
+        columns = [item for table in self.tables.values() for item in table.columns.items()]
+        return headings.words([*self.tables, *(path for key, item in columns for path in (key, *item.paths(key)))])
 
     def _harmless(self) -> Iterator[str]:
         """What columns that are declared harmless take from names."""

@@ -13,11 +13,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from potable import headings
+
 LONGEST = 120
 """Characters of a name that are told."""
 _RUN = re.compile(r"[^\W\d_]+|[^\x00-\x7f]|\d")
 _LETTERS = re.compile(r"[^\W\d_]+")
-_TELLING = re.compile(r"@|\d{5}")
 _CLASS = re.compile(r"\[[^\]]*\]")
 _TEXTS = ("csv", "tsv", "txt", "json", "jsonl", "ndjson", "xml", "html", "eml")
 _FORMATS = ("xlsx", "docx", "pdf", "msg", "parquet", "gz", "zst", "zip", "bz2", "xz")
@@ -55,10 +56,15 @@ class Naming:
 NOTHING_KNOWN = Naming()
 
 
-def told_column(name: str) -> str:
-    """The name of a column nobody declared, which may be the key of an object by person: with a number or address, its
-    shape."""
-    return NOTHING_KNOWN.told(name) if _TELLING.search(name) else name
+def told_column(name: str, own: frozenset[str] = frozenset()) -> str:
+    """The name of a column nobody declared, which may be a person's (the key of an object by person, the first record
+    of a file without a header): words of headings stay, others are shapes.
+
+    Args:
+        own: words the source declares, which stay too (`Source.headings`).
+    """
+    known = frozenset() if "@" in name else headings.familiar(name, own)
+    return name[:LONGEST] if known and headings.tells_nobody(name, own) else Naming(known).told(name)
 
 
 def words(globs: Iterable[str]) -> frozenset[str]:
