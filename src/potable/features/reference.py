@@ -17,7 +17,8 @@ RULES: Mapping[str, str] = {
     " moves the end back, and the steps of both are added up before they are taken",
     "order": "visible, corrections, where, in, last N, aggregate",
     "ties": "time, then known, then the declared `order`, newest first; still tied and different is an error (D004)",
-    "corrections": "of records with the same unique key the newest visible `known` wins",
+    "corrections": "of records with the same unique key the newest visible `known` wins; a version that puts the record"
+    " off to the cut or later is not visible, so until then the one before it counts, though it was known to be wrong",
     "latest(x)": "value of the newest row, null if that is null",
     "nulls": "values that are null are ignored; if all are, the result is null, and 0 for `count(x)`",
     "empty": "count, distinct and sum give 0 and any gives false only if the source's `coverage` includes the window,"
