@@ -37,6 +37,8 @@ TIME = "_time"
 """When the fact happened (timestamp, UTC, no zone)."""
 KNOWN = "_known"
 """When the fact became known (timestamp, UTC, no zone)."""
+WHICH = "_which"
+"""By which of a person's keys a protected record is told apart (`Table.apart`); a number that means nothing else."""
 BUCKET = "_bucket"
 """Bucket of the subject; protected tables are partitioned by it."""
 
@@ -361,6 +363,11 @@ class Table(Declaration):
     def keys(self) -> dict[str, str]:
         """Columns whose keys say whom a record is about, with their namespaces."""
         return {name: column.key for name, column in self.columns.items() if column.key and not column.someone_else}
+
+    @property
+    def apart(self) -> dict[str, str]:
+        """Keys that help to identify a record of history, with their namespaces: a person may have several of one."""
+        return {name: namespace for name, namespace in self.keys.items() if self.time and name in self.unique}
 
     @property
     def tells_who(self) -> bool:

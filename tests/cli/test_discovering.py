@@ -406,6 +406,9 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
 @pytest.mark.parametrize(
     ("values", "kind", "form"),
     [
+        (["31.01.2024 23:59:01", "01.02.2024 00:00:00"], "timestamp", "%d.%m.%Y %H:%M:%S"),
+        (["+4915112345678", "+33612345678"], "string", ""),
+        (["+12", "-3"], "integer", ""),
         (["1", "-2", None], "integer", ""),
         (["1.5", "2"], "decimal(12,1)", ""),
         (["12345678.901"], "decimal(13,3)", ""),

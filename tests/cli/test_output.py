@@ -171,6 +171,15 @@ def test_checks_that_only_warn_are_counted_where_they_fail():
     assert "  checks       1 of 2 failed and only warn\n" in summary(failed, "r.html")
 
 
+def test_the_summary_tells_how_many_people_keys_made_of_several():
+    made = records.attrition()
+    assert "\n  people       2,000, 1 joined with another\n" in summary(made, "r.html")
+    joined = replace(made, identity={**made.identity, "several": 622, "merged": 0})
+    assert "\n  people       2,000, 622 with several numbers of a roster\n" in summary(joined, "r.html")
+    alone = replace(made, identity={**made.identity, "merged": 0})
+    assert "  people  " not in summary(alone, "r.html")
+
+
 def test_names_in_the_summary_cannot_command_the_terminal():
     made = records.attrition()
     text = summary(replace(made, dataset=replace(made.dataset, name="a\x1b[2J\nb")), "r.html")

@@ -69,6 +69,12 @@ def test_of_several_the_one_the_database_keeps_is_taken(project: Path) -> None:
     assert suggested(text) == {"column": "updated_at"}
 
 
+def test_when_it_was_recorded_goes_before_when_it_changed(project: Path) -> None:
+    rows = [(n, at, at, a) for n, at, a in ROWS]
+    text = people(project, "id INTEGER PRIMARY KEY, changed_at TEXT NOT NULL, recorded_at TEXT NOT NULL, a TEXT", rows)
+    assert suggested(text) == {"column": "recorded_at"} and "known: recorded_at" in text
+
+
 @pytest.mark.parametrize(
     ("definition", "rows", "said"),
     [

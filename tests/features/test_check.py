@@ -181,6 +181,12 @@ def test_a_table_told_apart_only_by_keys_is_refused(tmp_path: Path) -> None:
     assert "names only keys" in refused(tmp_path, "avg(n)", tables=tables).problem
 
 
+def test_a_table_told_apart_by_somebody_elses_key_is_refused(tmp_path: Path) -> None:
+    columns = {"emp_no": {"key": "emp_no"}, "boss": {"key": "emp_no", "someone_else": True}, "day": "date"}
+    told = table(columns, unique=["emp_no", "boss", "day"], time="day")
+    assert "keys of somebody else" in refused(tmp_path, "count()", "a.b", tables={**TABLES, "a.b": told}).problem
+
+
 def test_numbers_too_wide_to_be_exact_are_refused(tmp_path: Path) -> None:
     wide = table({"d": "date", "x": "decimal(30,2)"}, time="d")
     assert "more than 18 digits" in refused(tmp_path, "avg(x)", "a.b", tables={**TABLES, "a.b": wide}).problem

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.features.world import LOOSE, TABLES, World, employed, fact, left, plan_of
+from tests.features.world import LOOSE, TABLES, World, employed, fact, left, plan_of, table
 
 from potable.engines.base import Engine
 from potable.errors import DataError, ProjectError
@@ -227,6 +227,19 @@ def test_versions_known_at_the_same_time_that_differ_are_an_error(world: World) 
 )
 def test_corrections_take_the_newest_version_known_by_then(row: dict[str, Any]) -> None:
     assert row["it"] == 2
+
+
+def test_records_of_several_keys_of_one_person_are_no_corrections_of_each_other(world: World) -> None:
+    read = {"sim": {"key": "sim"}, "day": "date", "seen": "timestamp", "mb": "integer"}
+    tables = {**TABLES, "net.use": table(read, unique=["sim", "day"], time="day", known="seen")}
+    facts = [
+        fact("ann", "2024-01-31", seen, mb=mb, _which=which)
+        for which, seen, mb in [(1, "2024-02-01", 5), (2, "2024-02-02", 7), (2, "2024-02-03", 8), (3, "2024-07-01", 9)]
+    ]
+    plan = plan_of(world.path, {"net.use": {"mb": "sum(mb)", "sims": "count()"}}, tables=tables)
+    rows = {"hrms.employment": [employed("ann", "2016-01-01")], "net.use": facts}
+    found = world.rows(world.build(plan, rows, tables=tables))["ann"]
+    assert (found["mb"], found["sims"]) == (5 + 8, 2)
 
 
 @story(

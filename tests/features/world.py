@@ -18,7 +18,7 @@ from potable.features.check import check
 from potable.features.declaration import FeatureSet
 from potable.features.plan import FeaturePlan
 from potable.privacy.operators import OPERATORS
-from potable.tables import KNOWN, SUBJECT, TIME, Table
+from potable.tables import KNOWN, SUBJECT, TIME, WHICH, Table
 
 Row = Mapping[str, Any]
 
@@ -151,7 +151,7 @@ def protected(path: Path, contract: Table, rows: Sequence[Row], **write: Any) ->
     """One protected file of a table."""
     moment = pa.timestamp("us")
     columns = [(name, column.arrow) for name, column in contract.columns.items() if not column.key]
-    schema = pa.schema([(SUBJECT, pa.string()), (TIME, moment), (KNOWN, moment), *columns])
+    schema = pa.schema([(SUBJECT, pa.string()), (TIME, moment), (KNOWN, moment), (WHICH, pa.int64()), *columns])
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path, **write)
     return str(path)

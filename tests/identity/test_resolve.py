@@ -145,6 +145,11 @@ def test_case_blanks_and_separators_do_not_part_people(first: Told) -> None:
     assert sum(row["value"].strip().lower().startswith(signs) for row in first.keys) == 3
 
 
+def test_people_with_several_numbers_of_a_roster_are_counted(first: Told) -> None:
+    # E1 and E9 share N1, S1 and S2 share S, and a chain joins 40 numbers; L1 has several keys, but one of each kind
+    assert first.counts["several"] == 3
+
+
 def test_nulls_never_link(first: Told) -> None:
     assert len({first.subject("emp_no", f"B{i}") for i in (1, 2, 3)}) == 3
     assert all(row["value"].strip() for row in first.keys)

@@ -65,6 +65,7 @@ TABLES = {
             "comment": {"category": "free_text"},
             "advice": {"category": "free_text"},
         },
+        "unique": ["employee", "mail", "reviewed"],
         "time": "reviewed",
         "known": "+1mo",
     },

@@ -6,6 +6,7 @@ import pickle
 from decimal import Decimal
 
 import ibis
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -59,6 +60,27 @@ def test_a_row_falls_back_to_its_next_key_and_nobody_s_rows_are_split_off(compan
     assert {row["_row"] for row in places} == {3, 4, 6}
     assert {row["reason"] for row in places} == {"belongs_to_nobody"}
     assert {tuple(row) for row in places} == {("_object", "_row", "reason")}
+
+
+@pytest.mark.parametrize("unique", [["employee", "reviewed"], ["employee", "mail", "reviewed"]])
+def test_rows_of_one_person_say_by_which_of_several_keys_they_are_told_apart(company, unique):
+    day, mail = dt.date(2020, 1, 31), "anna.mueller@corp.example"
+    company.declared = copy.deepcopy(company.declared)
+    company.declared["hr.reviews"]["unique"] = unique
+    whose = [("e-100001", None), ("E100001", None), ("E100007", None), ("E100007", mail), ("E100003", None)]
+    company.data = {
+        **company.data,
+        "hr.reviews": [[number, address, day, "Low", 1, str(at), None] for at, (number, address) in enumerate(whose)],
+    }
+    keys = collect(company.engine, company.keys()).to_pylist()
+    keys.append({"namespace": "emp_no", "value": "E100007", "subject": "sa", "rostered": True})
+    relation = company.relation(pa.Table.from_pylist(keys))
+    company.keys = lambda: relation
+    _, rows = company.protect("hr.reviews")
+    which = {row["comment"]: (row["_subject"], row["_which"]) for row in rows}
+    assert which["0"] == which["1"] != which["2"]
+    assert (which["2"] == which["3"]) is ("mail" not in unique)
+    assert {subject for subject, _ in which.values()} == {person("sa"), person("sp")}
 
 
 def test_rows_are_partitioned_by_the_bucket_of_their_subject(company):

@@ -60,6 +60,36 @@ def test_a_person_s_own_identifiers_go_from_their_texts(text, expected):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("اتصلت بمحمد العلي أمس", "اتصلت [NAME] أمس"),
+        ("لمحمد، وللعلي، ومحمّد", "[NAME]، [NAME]، [NAME]"),
+        ("محمد العلى", "[NAME]"),
+        ("محمد العلی", "[NAME]"),
+        ("الولد", "الولد"),
+    ],
+)
+def test_a_name_in_arabic_is_found_with_what_is_written_as_one_with_it(text, expected):
+    own = (("name", "محمد"), ("name", "العلي"), ("full_name", "محمد العلي"))
+    assert redact(text, own=own, everybody=()) == expected
+    anybodys = redact("كتبت لمحمد العلي", own=(), everybody=own)
+    assert anybodys == "كتبت [NAME]"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("शर्माजी ने कहा", "[NAME] ने कहा"),
+        ("शर्मा जी, प्रियाजी", "[NAME] जी, [NAME]"),
+        ("जी हाँ", "जी हाँ"),
+    ],
+)
+def test_a_name_in_hindi_is_found_with_an_honorific_written_as_one_with_it(text, expected):
+    own = (("name", "प्रिया"), ("name", "शर्मा"), ("full_name", "प्रिया शर्मा"))
+    assert redact(text, own=own, everybody=()) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         ("asked Will Young and priya d'souza", "asked Will Young and priya d'souza"),
         ("I will ask. Young people will, too.", "I will ask. Young people will, too."),
     ],

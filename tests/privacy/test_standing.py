@@ -96,7 +96,7 @@ class Office(Company):
         """The reviews of a day, standing on those of an earlier one."""
         made, place = self.whole(before)
         old, new = self.at(before), self.at(now)
-        changed = moved(old.keys(), new.keys())
+        changed = moved(old.keys(), new.keys(), self.tables[REVIEWS].apart.values())
         one, other = (self.relation(company.identifiers()) for company in (old, new))
         named = roster.lacking(one, other).union(roster.lacking(other, one))
         pairs = [tuple(row.values()) for row in collect(self.engine, named).to_pylist()]
@@ -213,6 +213,18 @@ def test_two_people_become_one(office: Office) -> None:
     now = replace(FIRST, keys=both)
     made, found = agreed(office, FIRST, now)
     assert made.rows_out == 4 and "call W. [NAME]" in found
+
+
+def test_rows_are_told_apart_by_a_key_that_somebody_got_since(office: Office) -> None:
+    person = ("E100000", "Anna", "Müller", None)
+    two = owned(ANNA, WILL) | {("emp_no", "E100000"): ("sE100001", True)}
+    now = Day([*FIRST.people, person], two, [*FIRST.reviews, review(person, "as before")])
+    layered = office.layered(FIRST, now)
+    rows = office.outcome(*layered)["rows"]
+    assert rows == office.outcome(*office.whole(now))["rows"]
+    # the new number is the first of the two
+    which = {row[-2]: row[4] for row in rows}
+    assert which["as before"] != which["nothing to say"] == which["[NAME] and Priya Raman did well"]
 
 
 @pytest.mark.long_on_spark

@@ -35,6 +35,7 @@ tables:
       ratio: {type: float, category: none}
       active: {type: boolean, category: none}
       code: {type: string, required: true, category: none}
+      letter: {type: string, required: true, extract: "^<(.+)@", null_values: [letter-1], category: none}
       month: {path: "@object", extract: "pay_([0-9-]+)[.]csv", type: string, category: none}
     unique: [emp_no, day]
     quarantine: {at_most: 1}
@@ -53,6 +54,7 @@ HOLD = """\
   expect:
     - gives: {paid: 0.50, day: 2020-01-31, month: 2020-01, active: true}
     - gives: {paid: 0.5, day: 2020-01-31, month: null, active: false, ratio: null}
+- {name: what is filled in is not extracted, rows: [{paid: 0.1}, {paid: 0.1, letter: <a@b>}], expect: [{gives: {letter: letter-1}}, {gives: {letter: a}}]}
 - {name: words are read in any case, rows: [{paid: 0.1, grade: hIGH}], expect: {gives: {grade: High}}}
 - {name: moments and floats, rows: [{paid: 0.1, at: 2020-01-31T10:00:00, ratio: 1e-3}], expect: {gives: {at: "2020-01-31 10:00", ratio: 0.001}}}
 - {name: a cell that cannot be read costs itself, rows: [{paid: 0.1, hours: many}], expect: {nulled: [hours], gives: {hours: null}}}

@@ -133,6 +133,13 @@ def test_replay_takes_back_what_a_mended_contract_lets_pass(call: Call, notes: P
     assert (found["rows"], found["rows_in"], found["current"]) == (3, 6, True)
 
 
+def test_replay_leaves_sources_alone_that_were_not_landed_yet(call: Call, notes: Path) -> None:
+    other = "source: other\ntype: csv\npath: nowhere\ntables: {t: {columns: {a: {category: none}}}}\n"
+    (notes / "sources" / "other.yaml").write_text(other, encoding="utf-8")
+    assert [fact["table"] for fact in facts(call("quarantine", "replay", "-o", "json"))] == ["notes.notes"]
+    assert call("quarantine", "replay", "other.t")[0] == 3
+
+
 def test_a_check_of_a_whole_column_that_stops_sends_nobody_to_the_quarantine(call: Call, notes: Path) -> None:
     edit(
         notes,

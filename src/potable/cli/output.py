@@ -162,6 +162,7 @@ def summary(record: RunRecord, report: str) -> str:
     facts = {
         "label": _label(record) if data and record.outcome == "published" else "",
         "funnel": " → ".join(f"{human_bytes(stage.bytes)} {plain(stage.stage)}" for stage in record.funnel),
+        "people": _people(record),
         "quarantined": _quarantined(record),
         "checks": _warned(record),
         "drift": _drift(record),
@@ -267,6 +268,13 @@ def _label(record: RunRecord) -> str:
     shown = [f"{plain(value)} {human_count(rows)} ({share(rows, total)})" for value, rows in parts[:4]]
     more = [f"{len(parts) - 4} more"] if len(parts) > 4 else []
     return f"{plain(record.dataset.label)}: {', '.join(shown + more)}" if shown else ""
+
+
+def _people(record: RunRecord) -> str:
+    """How many people the keys make, where a key may have joined several who are not one."""
+    named = [(key, text) for key, text in view.IDENTITY.items() if key in ("several", "merged", "split")]
+    told = [f"{human_count(count)} {text}" for key, text in named if (count := record.identity.get(key, 0))]
+    return f"{human_count(record.identity['rostered'])}, {', '.join(told)}" if told else ""
 
 
 def _quarantined(record: RunRecord) -> str:

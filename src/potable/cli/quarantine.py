@@ -146,6 +146,8 @@ def replayed(project: Project, names: Sequence[str], listener: Listener) -> tupl
     """
     chosen = [_known(project, name) for name in names] or list(project.tables)
     before = {name: found for name in chosen if (found := held(project, name))}
+    # of a source that was not landed yet nothing is held back
+    chosen = chosen if names else list(before) or chosen
     record = run(project, Options(only="validate", select=tuple(chosen), reason="quarantine replay"), listener)
     if record.error:
         return record, [], ""

@@ -29,8 +29,8 @@ def reading_on(
         return {}, []
     columns, unique = facts["columns"], facts["unique"]
     dated = [name for name, column in columns.items() if _moment(column) and tells_of_changes(name)]
-    # of several the one the system itself keeps best, and of these the first
-    best = sorted(dated, key=lambda name: -len(promised.get(columns[name]["path"], ())))
+    # of several the one the system itself keeps best; what changed may have been recorded later
+    best = sorted(dated, key=lambda name: (-len(promised.get(columns[name]["path"], ())), "record" not in name))
     if not best:
         return {}, []
     column, told = columns[best[0]], promised.get(columns[best[0]]["path"], ())

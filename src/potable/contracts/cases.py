@@ -27,6 +27,12 @@ _DAY = date(2020, 1, 1)
 _BETWEEN, _IN_SET = "expect_column_values_to_be_between", "expect_column_values_to_be_in_set"
 
 
+class Typed(str):
+    """A text that is a column's value already, and not what a source would give."""
+
+    __slots__ = ()
+
+
 def wrong_tests(name: str, table: Table, checks: Sequence[Check], document: Document) -> list[PotableError]:
     """Everything that is wrong with the tests of table `name` of a source's document, each with its place."""
     found: list[PotableError] = []
@@ -116,7 +122,12 @@ def _stops(checks: Sequence[Check], table: Table) -> list[str]:
 
 
 def likely(name: str, column: Column, checks: Sequence[Check], step: int) -> Any:
-    """A value of the column that its own sets and bounds allow, `step` beyond the first."""
+    """A value of the column that its own sets and bounds allow, `step` beyond the first; texts are `Typed`."""
+    value = _likely(name, column, checks, step)
+    return Typed(value) if isinstance(value, str) else value
+
+
+def _likely(name: str, column: Column, checks: Sequence[Check], step: int) -> Any:
     own = [check for check in checks if check.columns == (name,) and check.condition is None]
     if column.levels:
         return column.levels[min(step, len(column.levels) - 1)]

@@ -24,7 +24,7 @@ from potable.features.plan import BUILT_IN, DERIVED, Feature, OutputOperator, Re
 from potable.features.scopes import IDENTITY, identity, lost_identity, time_reads
 from potable.features.tree import Expression, Name, OperatorCall, Parsed
 from potable.features.windows import Offset, Window
-from potable.tables import Column, Table
+from potable.tables import WHICH, Column, Table
 
 _BACKWARD = ("days_since", "months_since", "value")
 _CURRENT = "this table keeps no history (its source declares no `time`)"
@@ -184,7 +184,7 @@ def _check_kept(draft: Draft, table: Table, *, ordered: bool) -> None:
     if problem := lost_identity(table):
         draft.scope.fail(0, problem, about=IDENTITY)
     needed = [*(identity(table) if table.time else ()), *([table.order] if ordered and table.order else [])]
-    for column in needed:
+    for column in (name for name in needed if name != WHICH):
         declared = table.columns[column]
         if declared.key or (column not in draft.scope.names and column in draft.scope.refused):
             orders = column == table.order

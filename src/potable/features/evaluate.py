@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from potable.engines.casing import lower, upper
 from potable.features.expressions import (
     BOOLEAN,
     DATE,
@@ -236,6 +237,10 @@ def _part(name: str) -> Callable[[list[Value]], Value]:
     return lambda values: Value(INTEGER, getattr(day_of(_timed(values[0])), name)().cast("int64"))
 
 
+def _cased(change: Callable[[ir.StringValue], ir.StringValue]) -> Callable[[list[Value]], Value]:
+    return lambda values: Value(STRING, change(convert(values[0], STRING).column))
+
+
 def _text(result: Type, method: str) -> Callable[[list[Value]], Value]:
     def call(values: list[Value]) -> Value:
         first, *rest = (convert(value, STRING).column for value in values)
@@ -286,13 +291,13 @@ _FUNCTIONS: Mapping[str, Callable[[list[Value]], Value]] = {
     "least": _extreme("least"),
     "length": _text(INTEGER, "length"),
     "level": _level,
-    "lower": _text(STRING, "lower"),
+    "lower": _cased(lower),
     "month": _part("month"),
     "months_between": _span(months_between),
     "nullif": _nullif,
     "quarter": _part("quarter"),
     "starts_with": _text(BOOLEAN, "startswith"),
-    "upper": _text(STRING, "upper"),
+    "upper": _cased(upper),
     "year": _part("year"),
     "years_between": _span(years_between),
 }

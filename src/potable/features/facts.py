@@ -18,7 +18,7 @@ from potable.features.expressions import names_in
 from potable.features.plan import AS_OF, BUILT_IN, Feature, FeaturePlan
 from potable.features.scopes import identity
 from potable.features.windows import Offset, moment
-from potable.tables import KNOWN, SUBJECT, TIME, Table
+from potable.tables import KNOWN, SUBJECT, TIME, WHICH, Table
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -73,9 +73,10 @@ def protected_schema(table: Table, columns: Sequence[str]) -> pa.Schema:
     """Schema of the part of a protected table that is read for `columns`."""
     moment_type = pa.timestamp("us")
     times = [(TIME, moment_type), (KNOWN, moment_type)] if table.time else []
+    which = [(WHICH, pa.int64())] if table.apart else []
     needed = {*columns, *(identity(table) if table.time else ())}
     fields = [(name, table.columns[name].arrow) for name in table.columns if name in needed]
-    return pa.schema([(SUBJECT, pa.string()), *times, *fields])
+    return pa.schema([(SUBJECT, pa.string()), *times, *which, *fields])
 
 
 def read_schema(plan: FeaturePlan, name: str) -> pa.Schema:

@@ -5,11 +5,11 @@ Entry: `reference(operators)`; the documentation is generated from it, so it can
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from potable.features.aggregates import AGGREGATES
 from potable.features.expressions import FUNCTIONS, Function
-from potable.features.plan import BUILT_IN, OutputOperator
+from potable.features.plan import AS_OF, BUILT_IN, OutputOperator
 
 RULES: Mapping[str, str] = {
     "visibility": "`time < as_of - embargo` (the cut) and `known < as_of`, both strict",
@@ -17,7 +17,8 @@ RULES: Mapping[str, str] = {
     " moves the end back, and the steps of both are added up before they are taken",
     "order": "visible, corrections, where, in, last N, aggregate",
     "ties": "time, then known, then the declared `order`, newest first; still tied and different is an error (D004)",
-    "corrections": "of records with the same unique key the newest visible `known` wins",
+    "corrections": "of records with the same unique key the newest visible `known` wins; a version that puts the record"
+    " off to the cut or later is not visible, so until then the one before it counts, though it was known to be wrong",
     "latest(x)": "value of the newest row, null if that is null",
     "nulls": "values that are null are ignored; if all are, the result is null, and 0 for `count(x)`",
     "empty": "count, distinct and sum give 0 and any gives false only if the source's `coverage` includes the window,"
@@ -26,11 +27,13 @@ RULES: Mapping[str, str] = {
     " dropped and counted, never labelled 0; what happens from the as-of date to `as_of + after` is not looked at, so"
     " who leaves in that gap has no event in the window; the dataset's card tells how many rows have such an event",
     "numbers": "sums are exact, with one division at the end, and fractions are rounded to `digits` decimals, halves"
-    " up, before any operator sees them; exact aggregates read floats to `digits` decimals",
+    " up (-2.5 to -2), before any operator sees them; exact aggregates read floats to `digits` decimals",
     "division": "by zero gives null",
     "several labels": "all are columns; the last one declared may not be null, and is the one that balance, groups and"
     " card tell of",
     "current-state tables": "a table without `time` shows today's values: only columns declared `static` are allowed",
+    "several employments": "of those that run at the as-of date and for which `rows.where` holds, tenure is that of the"
+    " one that began last",
     "rows": "one row per eligible subject, checked in every build",
 }
 """The rules of time and emptiness, as tested one by one."""
@@ -65,11 +68,22 @@ def reference(operators: Mapping[str, OutputOperator]) -> str:
         ("Aggregates", _table(("aggregate", "meaning", "gives", "empty", "example"), _aggregates())),
         ("Expressions", _table(("written", "meaning"), _expressions())),
         ("Functions", _table(("function", "meaning", "gives"), _functions())),
-        ("Built-ins", _table(("name", "gives"), ((f"`{name}`", kind.kind) for name, kind in BUILT_IN.items()))),
+        ("Built-ins", _table(("name", "meaning", "gives"), _built_ins())),
         ("Operators", _table(("operator", "meaning", "takes", "gives", "example"), _operators(operators))),
         ("Rules", _table(("question", "rule"), RULES.items())),
     ]
     return "\n\n".join(f"## {title}\n\n" + "\n".join(lines) for title, lines in sections) + "\n"
+
+
+def _built_ins() -> Iterator[tuple[str, str, str]]:
+    meanings = {
+        AS_OF: "the row's as-of date",
+        "tenure_days": "calendar days since the running employment began",
+        "tenure_months": "complete months since then; from the 31st of January to the 29th of February is one",
+        "tenure_years": "complete years since then",
+        "first_tenure_months": "complete months since the first employment began that was known then, running or over",
+    }
+    return ((f"`{name}`", meanings[name], kind.kind) for name, kind in BUILT_IN.items())
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from potable.features.aggregates import AGGREGATES
 from potable.features.expressions import EXACT_DIGITS, Scope, Type, column_type
 from potable.features.plan import AS_OF, BUILT_IN
-from potable.tables import Column, Table
+from potable.tables import WHICH, Column, Table
 
 
 def table_scope(name: str, table: Table, kept: Collection[str] | None, *, built_in: bool = False) -> Scope:
@@ -59,7 +59,11 @@ def time_reads(name: str, table: Table) -> frozenset[tuple[str, str]]:
 
 
 def identity(table: Table) -> tuple[str, ...]:
-    """Columns that, beside the subject, tell records apart; keys are replaced by the subject."""
+    """Protected columns that, beside the subject, tell records apart; keys stand as `_which`."""
+    return (*([WHICH] if table.apart else []), *_others(table))
+
+
+def _others(table: Table) -> tuple[str, ...]:
     return tuple(column for column in table.unique if not table.columns[column].key)
 
 
@@ -69,7 +73,14 @@ IDENTITY = "identity"
 
 def lost_identity(table: Table) -> str:
     """Why the table's records could not be told apart once keys are gone, or an empty string."""
-    if table.time is None or not table.unique or identity(table):
+    if table.time is None or not table.unique:
+        return ""
+    if somebodys := [name for name in table.unique if table.columns[name].key and table.columns[name].someone_else]:
+        return (
+            f"`{somebodys[0]}` tells its records apart, and keys of somebody else do not leave the restricted zones:"
+            " leave it out of `unique`, or declare a column that numbers the records"
+        )
+    if _others(table):
         return ""
     return (
         f"`unique: [{', '.join(table.unique)}]` names only keys; without them all records of a subject would look"

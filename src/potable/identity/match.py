@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable.engines.base import Engine, union_all
+from potable.engines.casing import lower
 
 MAX_LINKS = 10
 """Different values of one namespace a key may stand beside before it stops linking."""
@@ -27,9 +28,10 @@ def normalise(namespace: str, value: ir.StringValue) -> ir.StringValue:
     """
     if namespace.endswith(("_id", "_no")):
         # blanks are separators too, and to strip them first is dearer than all the rest
-        return value.upper().re_replace("[^A-Z0-9]", "").nullif("")
+        # of the letters that are left all engines have the same capitals
+        return value.re_replace("[^A-Za-z0-9]", "").upper().nullif("")
     text = value.strip()
-    return (text.lower() if namespace == "email" else text).nullif("")
+    return (lower(text) if namespace == "email" else text).nullif("")
 
 
 def keyed(rows: ir.Table, keys: dict[str, str]) -> ir.Table:

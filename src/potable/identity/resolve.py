@@ -9,7 +9,7 @@ is stood on, only people whom new or gone records may be about are found anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -37,8 +37,8 @@ class Resolved:
     outputs: Mapping[str, Output]
     """`keys`, the ledger; for those that stand on this: `shared`, and `records/<table>` of each table."""
     counts: Mapping[str, int]
-    """keys, people, rostered, new, merged, split, shared_keys (placeholders that do not link); none where the
-    ledger stands."""
+    """keys, people, rostered, several (have more than one of a roster's first keys), new, merged, split, shared_keys
+    (placeholders that do not link); none where the ledger stands."""
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -91,12 +91,21 @@ def resolve(
     total = keys.agg(
         keys=keys.count(), people=keys.subject.nunique(), rostered=keys.subject.nunique(where=keys.rostered)
     )
-    counts = {**scalars(engine, total), **counts, "shared_keys": placeholders}
+    several = {"several": _number(engine, _several(keys, tables.values()))}
+    counts = {**scalars(engine, total), **several, **counts, "shared_keys": placeholders}
     return Resolved({**outputs, "keys": Output(parts)}, counts)
 
 
 def _number(engine: Engine, relation: ir.Table) -> int:
     return int(scalars(engine, relation.agg(n=relation.count()))["n"])
+
+
+def _several(keys: ir.Table, tables: Iterable[Table]) -> ir.Table:
+    """(subject) of those who have several keys of a namespace in which a roster has one for everybody."""
+    first = {next(iter(table.keys.values())) for table in tables if table.roster and table.keys}
+    theirs = keys.filter(keys.rostered, keys.namespace.isin(sorted(first))) if first else keys.limit(0)
+    counted = theirs.group_by("namespace", "subject").agg(numbers=theirs.count())
+    return counted.filter(counted.numbers > 1).select("subject").distinct()
 
 
 def _owned(

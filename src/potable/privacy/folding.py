@@ -22,6 +22,8 @@ _INVISIBLE = re.compile(
 )
 _ODD = re.compile("[\u0080-\u00bf\u0250-\U0010ffff]")
 _UNDECOMPOSED = {"ø": "o", "đ": "d", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ħ": "h"}
+# Arabic letters that one writes for the other, and those of Persian and Urdu
+_UNDECOMPOSED |= {"ى": "ي", "ی": "ي", "ے": "ي", "ک": "ك", "ة": "ه", "ہ": "ه", "ھ": "ه"}
 
 Span = tuple[int, int]
 """Start and end offset in a plain text."""

@@ -30,7 +30,7 @@ from potable.privacy.redact import Redactor
 from potable.privacy.residue import require_no_residue
 from potable.privacy.roster import SUBJECT_ID, Normalise, with_subject
 from potable.privacy.standing import Standing, stays, touched
-from potable.tables import BUCKET, KNOWN, OBJECT, ORIGIN, ROW, SUBJECT, TIME, Table
+from potable.tables import BUCKET, KNOWN, OBJECT, ORIGIN, ROW, SUBJECT, TIME, WHICH, Table
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -106,7 +106,13 @@ class Contract:
     def schema(self) -> pa.Schema:
         """Schema of the protected table; the bucket is named in the paths of its files."""
         head = [(SUBJECT, pa.string()), (TIME, pa.timestamp("us")), (KNOWN, pa.timestamp("us"))]
-        return pa.schema([*head, *((name, self.table.columns[name].arrow) for name in self.leaving)])
+        which = [(name, pa.int64()) for name in self.which]
+        return pa.schema([*head, *which, *((name, self.table.columns[name].arrow) for name in self.leaving)])
+
+    @property
+    def which(self) -> tuple[str, ...]:
+        """The column that says by which of a person's keys a row is told apart, where it needs one."""
+        return (WHICH,) if self.table.apart else ()
 
 
 @dataclass(frozen=True)
@@ -214,13 +220,14 @@ def addressed(rows: ir.Table, contract: Contract, people: People) -> ir.Table:
     import ibis
 
     rostered = people.keys.filter(people.keys.rostered)
-    found = with_subject(rows, contract.table, rostered, normalise=people.normalise)
+    found = with_subject(rows, contract.table, rostered, normalise=people.normalise, which=True)
     names = people.pseudonyms.select(_person="subject", **{SUBJECT: "pseudonym", BUCKET: "bucket"})
     named = found.left_join(names, found[SUBJECT_ID] == names["_person"])
     time, known = _times(named, contract)
     return named.select(
         *(ibis._[name] for name in (SUBJECT, SUBJECT_ID, OBJECT, ROW, BUCKET)),
         **{TIME: time, KNOWN: known},
+        **{name: named[name] for name in contract.which},
         **{name: _value(named[name], contract, name) for name in contract.leaving},
     )
 
@@ -260,7 +267,7 @@ def _times(rows: ir.Table, contract: Contract) -> tuple[ir.Value, ir.Value]:
 
 def _redacted(rows: ir.Table, contract: Contract, people: People, engine: Engine) -> ir.Table:
     """The rows as they are written, free texts redacted."""
-    leaving = [SUBJECT, TIME, KNOWN, *contract.leaving, BUCKET]
+    leaving = [SUBJECT, TIME, KNOWN, *contract.which, *contract.leaving, BUCKET]
     texts = contract.columns("redact")
     if not texts:
         return rows.select(*leaving)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 from typing import TYPE_CHECKING
 
 from potable.engines.base import union_all
 from potable.privacy.categories import ancestry, is_direct
-from potable.tables import Table
+from potable.tables import WHICH, Table
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -26,6 +27,8 @@ Normalise = Callable[[str, "ir.StringValue"], "ir.StringValue"]
 SUBJECT_ID = "_subject_id"
 """Internal subject id of a row, while protect works on it."""
 _LEAST_DIGITS = 6
+_MOST_KEYS = 1 << 15
+"""Keys of one namespace that a subject may have and be told apart by."""
 
 _KINDS = {
     "user.name": "full_name",
@@ -107,21 +110,45 @@ def _telling(known: ir.Table) -> ir.BooleanValue:
     return (name & several) | (~name & long & (digits | (known.kind == "email")))
 
 
-def with_subject(rows: ir.Table, table: Table, keys: ir.Table, *, normalise: Normalise) -> ir.Table:
-    """`rows`, which can be read repeatedly, with the subject of their first known key, as `_subject_id`, or null."""
+def with_subject(
+    rows: ir.Table, table: Table, keys: ir.Table, *, normalise: Normalise, which: bool = False
+) -> ir.Table:
+    """`rows`, which can be read repeatedly, with the subject of their first known key, as `_subject_id`, or null.
+
+    Args:
+        which: also say by which of the subject's keys rows are told apart, as `_which`: rows of one subject have the
+            same number where the keys in `Table.apart` are the same.
+    """
     import ibis
 
-    joined = rows
+    joined, apart = rows, table.apart if which else {}
     subjects: list[ir.Value] = [ibis.null("string")]
+    numbers = []
     for index, (column, namespace) in enumerate(table.keys.items()):
-        written, subject = f"_written_{index}", f"{SUBJECT_ID}_{index}"
-        known = keys.filter(keys.namespace == namespace).select(_value="value", **{subject: "subject"})
+        written, subject, number = f"_written_{index}", f"{SUBJECT_ID}_{index}", f"_number_{index}"
+        known, taken = keys.filter(keys.namespace == namespace), {subject: "subject"}
+        if column in apart:
+            known, taken[number] = numbered(known), "number"
+            numbers.append(number)
+        known = known.select(_value="value", **taken)
         # few distinct keys stand in many rows, and a key is normalised by a regular expression
         found = rows.select(**{written: rows[column].cast("string")}).distinct()
         found = found.inner_join(known, normalise(namespace, found[written]) == known["_value"]).drop("_value")
         joined = joined.left_join(found, joined[column].cast("string") == found[written])
         subjects.append(ibis._[subject])
-    return joined.mutate(**{SUBJECT_ID: ibis.coalesce(*subjects)}).select(*rows.columns, SUBJECT_ID)
+    marks: dict[str, ir.Value] = {SUBJECT_ID: ibis.coalesce(*subjects)}
+    if numbers:
+        first, *others = (joined[number].fill_null(0) for number in numbers)
+        marks[WHICH] = reduce(lambda told, other: told * _MOST_KEYS + other, others, first)
+    return joined.mutate(**marks).select(*rows.columns, *marks)
+
+
+def numbered(keys: ir.Table) -> ir.Table:
+    """`keys` with their `number` among those that their subject has of their namespace, from 1."""
+    import ibis
+
+    number = ibis.row_number().over(group_by=[keys.namespace, keys.subject], order_by=[keys.value])
+    return keys.mutate(number=number.cast("int64") + 1)
 
 
 def _normalised(keys: Iterable[tuple[str, ir.StringValue]], normalise: Normalise) -> dict[str, ir.StringValue]:

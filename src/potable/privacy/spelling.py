@@ -1,8 +1,9 @@
 """How an identifier may be spelled in a text, after folding: what the redactor and the scans look for.
 
-A name also stands alone, in parts, without its hyphen, with its umlauts written out or left out; an id
-without its separators; a telephone number with or without country and area code. Kinds are those of the
-roster (`potable.privacy.roster`): name, full_name, email, phone, address, id.
+A name also stands alone, in parts, without its hyphen, with its umlauts written out or left out, with a word of
+Arabic before it or an honorific of Hindi behind it that are written as one with it; an id without its separators;
+a telephone number with or without country and area code. Kinds are those of the roster
+(`potable.privacy.roster`): name, full_name, email, phone, address, id.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ PARTICLES = frozenset(_PARTICLES.split())
 _UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "å": "aa", "Å": "Aa"}
 _UMLAUT = re.compile("[äöüÄÖÜåÅ]|[aouAOU]\u0308")
 _JOINT = re.compile(r"[^\w\s]|_")
+_ARABIC, _DEVANAGARI = re.compile("[\u0620-\u064a]"), re.compile("[\u0904-\u0963]$")
+_BEFORE = ("و", "ف", "ب", "ك", "ل", "وب", "وك", "ول")
+"""And, so, with, as, for, and two of them."""
+_ARTICLE, _FOR_THE = "ال", ("لل", "ولل")
+_HONORIFIC = fold("जी")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9-]*(\.[A-Za-z0-9-]+)*")
 PHONE_TAIL = 9
 LEAST_OWN_DIGITS = 5
@@ -48,6 +54,8 @@ def spellings(kind: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return _filled(text) if _coded(text) else (), _filled(text, _digits(value))
     phrases = _phrases(value)
     own = _names(value) if kind in ("name", "full_name") else phrases
+    if kind in ("name", "full_name") and not value.isascii():
+        own, phrases = (_filled(*texts, *_attached(texts)) for texts in (own, phrases))
     return phrases if _telling(kind, value) else (), own
 
 
@@ -115,6 +123,17 @@ def _digits(value: str) -> str:
     """The digits of a number or of an id such as E0012345 alone, as its owner may write them; empty if too few."""
     digits = "".join(filter(str.isdigit, plain(value))).lstrip("0")
     return digits if len(digits) >= LEAST_OWN_DIGITS else ""
+
+
+def _attached(texts: Iterable[str]) -> Iterator[str]:
+    """Folded names as one with what is written together with them."""
+    for text in texts:
+        if _ARABIC.match(text):
+            yield from (before + text for before in _BEFORE)
+            if text.startswith(_ARTICLE):
+                yield from (before + text.removeprefix(_ARTICLE) for before in _FOR_THE)
+        if _DEVANAGARI.search(text):
+            yield text + _HONORIFIC
 
 
 def _names(value: str) -> tuple[str, ...]:

@@ -1,22 +1,22 @@
 """Rows that were protected before: which of them stay, and which are protected again.
 
 A protected row is decided by its validated row, by the person its keys lead to and, where it has free texts,
-by everybody's identifiers. So one that stands is touched only when a key of it leads to somebody else now, or
-when a form of an identifier that came or went since stands in one of its texts. Protected rows do not tell
-where they came from, so all rows of the people of touched ones are protected again.
+by everybody's identifiers. So one that stands is touched only when a key of it leads to somebody else now or is
+another one of that person's keys, or when a form of an identifier that came or went since stands in one of its texts.
+Protected rows do not tell where they came from, so all rows of the people of touched ones are protected again.
 
 Entry: `Standing`, `touched`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from potable.engines.base import Engine, Part, collect, scalars, union_all
 from potable.privacy.mentions import Changed, Mentions
-from potable.privacy.roster import SUBJECT_ID, Normalise, with_subject
+from potable.privacy.roster import SUBJECT_ID, Normalise, numbered, with_subject
 from potable.tables import BUCKET, OBJECT, ORIGIN, ROW, SUBJECT, Table
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Standing:
     pseudonyms: ir.Table
     """(subject, pseudonym, bucket), as it was."""
     moved: ir.Table | None
-    """(namespace, value) of the keys that lead to somebody else since; None for none."""
+    """(namespace, value) of the keys that are `moved` since; None for none."""
     renamed: Changed | None
     """The identifiers that came or went since; None for none."""
     scratch: str
@@ -70,16 +70,27 @@ class Touched:
     """(_object, _row) of all touched rows."""
 
 
-def moved(before: ir.Table, now: ir.Table) -> ir.Table:
-    """(namespace, value) of the keys whose rostered person is another one.
+def moved(before: ir.Table, now: ir.Table, apart: Collection[str] = ()) -> ir.Table:
+    """(namespace, value) of the keys whose rostered person is another one, or counts them otherwise.
 
     Args:
         before, now: (namespace, value, subject, rostered).
+        apart: namespaces of the keys by whose number rows are told apart.
     """
-    owned = ["namespace", "value", "subject"]
-    old, new = (keys.filter(keys.rostered).select(owned) for keys in (before, now))
+    owned = ["namespace", "value", "subject", "number"]
+    old, new = (_counted(keys.filter(keys.rostered), apart).select(owned) for keys in (before, now))
     changed = old.anti_join(new, owned).union(new.view().anti_join(old.view(), owned))
     return changed.select("namespace", "value").distinct()
+
+
+def _counted(keys: ir.Table, apart: Collection[str]) -> ir.Table:
+    """`keys` with their `number`, 0 where it tells nothing apart."""
+    import ibis
+
+    if not apart:
+        return keys.mutate(number=ibis.literal(0, "int64"))
+    counted = numbered(keys)
+    return counted.mutate(number=ibis.ifelse(counted.namespace.isin(sorted(apart)), counted.number, 0))
 
 
 def touched(

@@ -25,15 +25,17 @@ _SPINE: Mapping[str, str] = {
     "eligible": "with a label window inside the data",
     "rows": "rows of the dataset",
 }
-_IDENTITY: Mapping[str, str] = {
+IDENTITY: Mapping[str, str] = {
     "keys": "keys in all systems",
     "people": "people behind them",
     "rostered": "known to a roster",
+    "several": "with several numbers of a roster",
     "new": "met for the first time",
     "merged": "joined with another",
     "split": "found to be two",
     "shared_keys": "placeholders that do not link",
 }
+"""Counts of people, as they are told."""
 
 
 @dataclass(frozen=True)
@@ -236,8 +238,8 @@ def reasons(record: RunRecord) -> list[tuple[str, str, int]]:
 
 def identity(record: RunRecord) -> list[tuple[str, int]]:
     """What resolve counted, each with its meaning; counts it may add later keep their own name."""
-    known = [(_IDENTITY[key], record.identity[key]) for key in _IDENTITY if key in record.identity]
-    return known + [(words(key), count) for key, count in sorted(record.identity.items()) if key not in _IDENTITY]
+    known = [(IDENTITY[key], record.identity[key]) for key in IDENTITY if key in record.identity]
+    return known + [(words(key), count) for key, count in sorted(record.identity.items()) if key not in IDENTITY]
 
 
 def spine(record: RunRecord) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:

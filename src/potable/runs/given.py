@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.contracts.cases import Typed
 from potable.contracts.fitting import fit
 from potable.errors import DataError, Place
 from potable.privacy.shapes import shape
@@ -41,16 +42,20 @@ def batch_of(rows: Sequence[Mapping[str, Any]], table: Table) -> pa.RecordBatch:
     # what a column takes from the name of its object is given in the row
     columns = {name: column.model_copy(update={"path": name}) for name, column in table.columns.items()}
     texts = {
-        name: pa.array([row[name] if isinstance(row[name], str) else None for row in rows], pa.string())
-        for name in columns
+        name: pa.array([row[name] if _written(row[name]) else None for row in rows], pa.string()) for name in columns
     }
     ordinals = pa.array(range(1, len(rows) + 1), pa.int64())
     batch = typed_at(table.model_copy(update={"columns": columns}), texts, _OBJECT, ordinals)
     for place, (name, column) in enumerate(columns.items()):
-        given = [None if isinstance(row[name], str) else row[name] for row in rows]
+        given = [None if _written(row[name]) else row[name] for row in rows]
         values = pa.array([None if value is None else fit(column.arrow, value).value for value in given], column.arrow)
         batch = batch.set_column(place, batch.schema.field(place), pc.coalesce(values, batch.column(place)))
     return batch.append_column(BATCH, pa.repeat(pa.scalar(1, pa.int64()), len(rows)))
+
+
+def _written(value: object) -> bool:
+    """Whether a value is a text as a source gives it."""
+    return isinstance(value, str) and not isinstance(value, Typed)
 
 
 @contextmanager

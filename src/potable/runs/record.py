@@ -207,7 +207,7 @@ class RunRecord:
     tables: Sequence[TableRecord] = ()
     funnel: Sequence[Stage] = ()
     identity: Mapping[str, int] = field(default_factory=dict)
-    """keys, people, rostered, new, merged, split, shared_keys."""
+    """keys, people, rostered, several, new, merged, split, shared_keys."""
     spine: Mapping[str, int] = field(default_factory=dict)
     """Subjects at each stage of choosing rows, and how many were dropped and why."""
     leakage: Mapping[str, int] = field(default_factory=dict)

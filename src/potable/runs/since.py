@@ -41,7 +41,7 @@ class Changes:
     """What changed of people between two steps."""
 
     keys: ir.Table | None
-    """(namespace, value) of the keys that lead to somebody else; None for none."""
+    """(namespace, value) of the keys that are `moved`; None for none."""
     names: Changed | None
     """The identifiers of which a form came or went; None for none."""
 
@@ -238,7 +238,8 @@ def by_bucket(lake: Lake, manifest: Manifest) -> dict[int, list[str]]:
 def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Changes:
     folder = shop.scratch / "since" / identifiers.fingerprint[:12] / subjects.fingerprint[:12]
     before, now = (made.paths(shop.lake.vault, "keys") for made in (subjects, shop.manifest("resolve", "subjects")))
-    keys = moved(shop.engine.read(before, KEYS), shop.keys())
+    apart = {namespace for table in shop.project.tables.values() for namespace in table.apart.values()}
+    keys = moved(shop.engine.read(before, KEYS), shop.keys(), apart)
     keys, moves = _kept(shop.engine, keys, folder / "keys") if before != now else (keys, 0)
     collected = shop.manifest("protect", "identifiers")
     between = Between(index_of(shop, identifiers), index_of(shop, collected))

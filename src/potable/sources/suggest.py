@@ -21,7 +21,10 @@ from potable.sources.databases.base import NOT_NULL
 from potable.sources.typed import clean, convert
 from potable.tables import Column
 
-_FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d %b %Y", "%d-%b-%Y", "%d.%m.%Y %H:%M", "%Y%m%d")
+_FORMATS = (
+    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d %b %Y", "%d-%b-%Y"),
+    *("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%Y%m%d"),
+)
 """Forms of dates beside ISO 8601, those that start with the day first."""
 FEW, SHARED = 20, 20
 """Most words of a set, and records that must share each before it is quoted."""
@@ -115,7 +118,7 @@ def tally(texts: pa.StringArray) -> dict[str, int]:
     counts = {
         "rows": len(texts),
         "filled": len(values),
-        "numbered": _matching(values, r"^(0[0-9]+|[0-9]{16,})$"),
+        "numbered": _matching(values, r"^(0[0-9]+|[0-9]{16,}|[+][0-9]{7,})$"),
         "days": _matching(values, _DAY),
         "exponent": _matching(values, "[eE]"),
         "negative": _matching(values, "^-"),
