@@ -27,6 +27,9 @@ def copied(vault: Path, url: str) -> None:
         there.put(path, [here.get(path)])
 
 
+@pytest.mark.parametrize(
+    "any_store", ["object_store", "azure_store", pytest.param("google_store", marks=pytest.mark.long)], indirect=True
+)
 def test_the_dataset_in_a_bucket_has_the_same_bytes(
     published: Bench, company: Company, any_store: str, tmp_path: Path
 ) -> None:
