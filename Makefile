@@ -22,10 +22,10 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 # tests start many interpreters, which would compile Potable anew each time
 test test-long: export PYTHONDONTWRITEBYTECODE =
 
-test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(AIRFLOW)/.ready  ## all tests but the longest
+test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(VENV)/.gcs $(AIRFLOW)/.ready  ## all tests but the longest
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12 -m "not long and not airbyte"
 
-test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs on S3, YARN, Kubernetes and under more faults, real connectors
+test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs on Google and S3, YARN, Kubernetes and under more faults, real connectors
 	@$(BIN)/python -m pytest -q --durations 12 -m "long or airbyte"
 
 lint: $(READY) types  ## style, types, import layers
@@ -105,6 +105,12 @@ $(VENV)/.mariadb: $(READY) tests/sources/mariadb/pom.xml
 $(VENV)/.azurite: $(READY) tests/store/azurite/package-lock.json
 	@rm -rf $(VENV)/azurite && mkdir $(VENV)/azurite && cp tests/store/azurite/*.json $(VENV)/azurite
 	@cd $(VENV)/azurite && npm ci --silent --ignore-scripts --no-audit --no-fund && touch ../.azurite || true
+
+# what stands for Google's storage in the tests; without Go or its network the tests that need it say so and are skipped
+$(VENV)/.gcs: $(READY) tests/store/gcs/go.mod tests/store/gcs/main.go
+	@rm -rf $(VENV)/gcs
+	@cd tests/store/gcs && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $(abspath $(VENV))/gcs/server . \
+	  && touch $(abspath $(VENV))/.gcs || true
 
 # real connectors, each kind in an environment of its own; without them the tests that need them say so and are skipped
 $(VENV)/.airbyte: $(READY) tests/sources/airbyte.lock tests/sources/singer.lock

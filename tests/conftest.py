@@ -15,7 +15,7 @@ from typing import cast
 
 import pytest
 from tests.sources.web import Server
-from tests.store.azure import azurite, make_container, variables
+from tests.store import azure, google
 
 from potable.cli import testing
 from potable.engines.base import Engine
@@ -141,14 +141,24 @@ def object_store() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def azure_store() -> Iterator[str]:
     """URL of an empty container on an Azure server, which the environment names."""
-    with azurite() as endpoint, pytest.MonkeyPatch.context() as patched:
-        for name, value in variables(endpoint).items():
+    with azure.azurite() as endpoint, pytest.MonkeyPatch.context() as patched:
+        for name, value in azure.variables(endpoint).items():
             patched.setenv(name, value)
-        make_container(endpoint, "lake")
+        azure.make_container(endpoint, "lake")
         yield "az://lake"
 
 
-@pytest.fixture(params=["object_store", "azure_store"])
+@pytest.fixture(scope="session")
+def google_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of an empty bucket on a server that speaks Google's API, which the environment names."""
+    with google.google() as endpoint, pytest.MonkeyPatch.context() as patched:
+        for name, value in google.variables(endpoint, tmp_path_factory.mktemp("google")).items():
+            patched.setenv(name, value)
+        google.make_bucket(endpoint, "lake")
+        yield "gs://lake"
+
+
+@pytest.fixture(params=["object_store", "azure_store", "google_store"])
 def any_store(request: pytest.FixtureRequest) -> str:
     """URL of an empty bucket of every kind of object store in turn, which the environment names."""
     url: str = request.getfixturevalue(request.param)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from potable.declarations import Document
-from potable.deployment import SPARK_STORES, STORES, Platform
+from potable.deployment import STORES, Platform
 from potable.errors import ProjectError, did_you_mean
 from potable.features.declaration import FeatureSet
 from potable.features.plan import AS_OF, Feature, FeaturePlan
@@ -116,13 +116,11 @@ def not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping[
     }
     for key, url in roots.items():
         scheme, remote, _ = url.partition("://")
-        known = SPARK_STORES if platform.engine == "spark" else STORES
-        if not remote or scheme in known:
+        if not remote or scheme in STORES:
             continue
-        kind = "a store that Spark cannot work on yet" if scheme in STORES else "a kind of store that is not known"
-        allowed = ", ".join(["a path", *(f"{name}://" for name in known)])
-        place = documents["potable"].place(*key)
-        errors.append(ProjectError(f"`{'.'.join(key)}` lies on {kind}", "P040", place=place, allowed=allowed))
+        problem = f"`{'.'.join(key)}` lies on a kind of store that is not known"
+        allowed = ", ".join(["a path", *(f"{name}://" for name in STORES)])
+        errors.append(ProjectError(problem, "P040", place=documents["potable"].place(*key), allowed=allowed))
     for name, table in tables.items():
         if table.known == "landed":
             source, short = name.split(".", 1)

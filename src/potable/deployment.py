@@ -18,8 +18,6 @@ from potable.tables import QuarantinePolicy
 
 STORES = ("file", "s3", "gs", "az")
 """Schemes of URLs a lake or vault may lie under; a path needs none."""
-SPARK_STORES = ("file", "s3")
-"""Those that Spark can work on."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 

@@ -131,14 +131,17 @@ engine.close()
 
 
 @pytest.mark.slow
-def test_folders_on_s3_do_what_local_ones_do(tmp_path: Path, object_store: str) -> None:
-    conf = {**QUICK, "spark.jars": require_s3a()}
+def test_folders_of_stores_do_what_local_ones_do(tmp_path: Path, any_store: str) -> None:
+    scheme = any_store.partition("://")[0]
+    conf = {**QUICK, "spark.jars": require_s3a()} if scheme == "s3" else QUICK
     work = f"""
 from potable.engines.base import collect, scalars
 from potable.store.objects import Store
+from tests.engines.test_conformance import KINDS
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-root = {object_store!r} + "/engine"
+root = {any_store!r} + "/engine"
 engine = opened(conf={conf!r}, stores=(root,))
 given = pa.table({{"p": [0, 1, 1], "n": [3, 5, 7]}})
 
@@ -147,16 +150,28 @@ def made():
 
 whole = engine.write(made(), f"{{root}}/a b/whole", order_by=["n"])
 read = engine.read([f"{{root}}/a b/whole/{{part.path}}" for part in whole], given.schema)
+assert sum(part.rows for part in whole) == 3 and all(Store(root).size(f"a b/whole/{{part.path}}") == part.bytes for part in whole)
 assert collect(engine, read.order_by("n")) == given
 parts = engine.write(read, f"{{root}}/parts", partition_by="p")
 assert [(part.partition, part.rows) for part in parts] == [(0, 1), (1, 2)], parts
 found = engine.read([f"{{root}}/parts/{{part.path}}" for part in parts], given.schema.remove(0))
 assert scalars(engine, found.agg(n=found.n.sum())) == {{"n": 15}}
 assert engine.write(read.filter(read.n > 9), f"{{root}}/none", partition_by="p") == []
-names = {{f"a b/whole/{{part.path}}" for part in whole}} | {{f"parts/{{part.path}}" for part in parts}}
-assert {{path for path in Store(root).list("") if path != "none"}} == names
+kinds = engine.write(engine.map_items([KINDS], pa.Table.to_batches, KINDS.schema), f"{{root}}/kinds")
+read_again = engine.read([f"{{root}}/kinds/{{part.path}}" for part in kinds], KINDS.schema)
+assert collect(engine, read_again.order_by("text")) == KINDS.sort_by("text")
+numbers = pa.table({{"n": [n * 7919 % 10007 for n in range(10007)]}})
+many = engine.map_items([numbers.slice(start, 1000) for start in range(0, 10007, 1000)], pa.Table.to_batches, numbers.schema)
+ordered = engine.write(many, f"{{root}}/ordered", order_by=["n"])
+assert [part.path for part in ordered] == sorted(part.path for part in ordered)
+files = [pq.read_table(Store(root).open(f"ordered/{{part.path}}"), partitioning=None) for part in ordered]
+assert pa.concat_tables(files)["n"].to_pylist() == list(range(10007))
+names = {{f"kinds/{{part.path}}" for part in kinds}} | {{f"ordered/{{part.path}}" for part in ordered}} | {{f"a b/whole/{{part.path}}" for part in whole}} | {{f"parts/{{part.path}}" for part in parts}}
+assert {{path for path in Store(root).list("") if path not in ("none", "ordered")}} == names
+nowhere = engine.map_items([given.set_column(0, "p", pa.array([1, None, 1]))], pa.Table.to_batches, given.schema)
 for failing in (
-    lambda: engine.write(read, "s3://nowhere/x"),
+    lambda: engine.write(nowhere, f"{{root}}/nowhere", partition_by="p"),
+    lambda: engine.write(read, "{scheme}://nowhere/x"),
     lambda: collect(engine, engine.read([f"{{root}}/gone.parquet"], given.schema)),
 ):
     try:
@@ -167,7 +182,7 @@ told = engine._session.sparkContext.getConf().getAll()
 print([value for _, value in told if "s3cr3t" in value])
 engine.close()
 """
-    assert told(work, tmp_path, AWS_SECRET_ACCESS_KEY="s3cr3t").split() == ["E004", "E004", "[]"]
+    assert told(work, tmp_path, AWS_SECRET_ACCESS_KEY="s3cr3t").split() == ["X001", "E004", "E004", "[]"]
 
 
 def test_the_jars_tried_are_those_told_of() -> None:
@@ -216,3 +231,25 @@ engine.close()
     with connect_server(tmp_path / "server") as url:
         text = told(work.replace("sys.argv[2]", repr(url)), tmp_path)
     assert "another schema" in text
+
+
+@pytest.mark.long
+def test_a_connect_server_reads_and_writes_what_python_reaches(tmp_path: Path, google_store: str) -> None:
+    work = """
+from potable.engines.base import collect
+import pyarrow as pa
+
+root = sys.argv[3]
+engine = opened(master=sys.argv[2], conf={}, stores=(root,))
+given = pa.table({"p": [0, 1, 1], "n": [3, 5, 7]})
+made = engine.map_items([given], pa.Table.to_batches, given.schema)
+parts = engine.write(made, f"{root}/connect/whole", order_by=["n"])
+read = engine.read([f"{root}/connect/whole/{part.path}" for part in parts], given.schema)
+print(collect(engine, read.order_by("n")) == given)
+print([(part.partition, part.rows) for part in engine.write(read, f"{root}/connect/parts", partition_by="p")])
+engine.close()
+"""
+    (tmp_path / "server").mkdir()
+    with connect_server(tmp_path / "server") as url:
+        text = told(work.replace("sys.argv[2]", repr(url)).replace("sys.argv[3]", repr(google_store)), tmp_path)
+    assert text.splitlines() == ["True", "[(0, 1), (1, 2)]"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from tests.sources.bucket import KEY, FakeS3, contents, land, landing, reading, signs
 from tests.sources.test_archives import packed
 from tests.sources.web import RESET, Answer, Server
+from tests.store.google import put_packed
 
 from potable.errors import EnvironmentFailure
 from potable.sources import places
@@ -295,31 +297,60 @@ def test_a_large_object_needs_little_memory(fake: FakeS3, tmp_path: Path, scheme
     assert megabytes < 100
 
 
-def test_files_of_an_azure_container_are_read_by_globs_and_known_again(
-    azure_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def of_azure() -> dict[str, str]:
+    """What the environment says of Azure's store, as `storage` says it."""
+    return {
+        "account_name": os.environ["AZURE_STORAGE_ACCOUNT_NAME"],
+        "account_key": os.environ["AZURE_STORAGE_ACCOUNT_KEY"],
+        "endpoint": os.environ["AZURE_STORAGE_ENDPOINT"],
+    }
+
+
+def of_google() -> dict[str, str]:
+    """The same of Google's."""
+    return {"service_account_key": Path(os.environ["GOOGLE_SERVICE_ACCOUNT"]).read_text()}
+
+
+@pytest.mark.parametrize(("fixture", "told"), [("azure_store", of_azure), ("google_store", of_google)])
+def test_files_of_other_stores_are_read_by_globs_and_known_again(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fixture: str,
+    told: Callable[[], dict[str, str]],
 ) -> None:
-    held = Store(f"{azure_store}/hr")
+    url = request.getfixturevalue(fixture)
+    held = Store(f"{url}/hr")
     for name in ("a b%20#1+ü.csv", "2020/b.csv", "2020/c.txt"):
         held.put(name, [b"a\n1\n"])
-    source = reading(f"{azure_store}/hr/**/*.csv")
+    source = reading(f"{url}/hr/**/*.csv")
     assert land(tmp_path, source).new_objects == 2
     assert contents(tmp_path, source) == {"2020/b.csv": ["1"], "a b%20#1+ü.csv": ["1"]}
     assert land(tmp_path, source).new_objects == 0
     held.put("2020/b.csv", [b"a\n2\n"])
-    settings = {"account_name": os.environ["AZURE_STORAGE_ACCOUNT_NAME"]}
-    settings |= {"account_key": os.environ["AZURE_STORAGE_ACCOUNT_KEY"]}
-    settings |= {"endpoint": os.environ["AZURE_STORAGE_ENDPOINT"]}
-    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+    settings = told()
+    for name in [name for name in os.environ if name.startswith(("AZURE_", "GOOGLE_"))]:
         monkeypatch.delenv(name)
-    assert land(tmp_path, reading(f"{azure_store}/hr/**/*.csv", storage=settings)).new_objects == 1
+    assert land(tmp_path, reading(f"{url}/hr/**/*.csv", storage=settings)).new_objects == 1
 
 
-def test_an_azure_object_that_is_replaced_while_it_is_read_is_not_landed(azure_store: str, tmp_path: Path) -> None:
-    held = Store(f"{azure_store}/moving")
+@pytest.mark.parametrize("fixture", ["azure_store", "google_store"])
+def test_an_object_of_other_stores_that_is_replaced_while_it_is_read_is_not_landed(
+    request: pytest.FixtureRequest, tmp_path: Path, fixture: str
+) -> None:
+    url = request.getfixturevalue(fixture)
+    held = Store(f"{url}/moving")
     held.put("a.csv", [b"a\n1\n"])
-    source = reading(f"{azure_store}/moving/*.csv")
+    source = reading(f"{url}/moving/*.csv")
     (arrival,) = source.arrivals(tmp_path)
     held.put("a.csv", [b"a\n2\n"])
     with pytest.raises(EnvironmentFailure) as caught, arrival.open() as stream:
         stream.read()
     assert caught.value.code == "E001"
+
+
+def test_what_google_would_unpack_on_the_way_is_read_as_it_is_stored(google_store: str, tmp_path: Path) -> None:
+    put_packed(google_store, "packed/a.csv", gzip.compress(b"a\n" + b"1\n" * 1000))
+    source = reading(f"{google_store}/packed/*.csv")
+    assert land(tmp_path, source).new_objects == 1
+    assert contents(tmp_path, source) == {"a.csv": ["1"] * 1000}

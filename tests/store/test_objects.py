@@ -177,12 +177,22 @@ def test_a_bucket_does_what_a_folder_does(any_store: str) -> None:
     assert store.part("b/2", 8, 3) == b"xxy"
     with pytest.raises(FileNotFoundError):
         store.part("b/2", 8, 4)
-    store.delete(["b/2"])
+    assert (store.put("c", [b"x" * BIG, b"y" * BIG]), store.size("c")) == (2 * BIG, 2 * BIG)
+    assert store.part("c", BIG - 1, 2) == b"xy"
+    store.delete(["b/2", "c"])
     assert store.list("") == ["a"]
     with pytest.raises(FileNotFoundError):
         store.get("b/2")
     with pytest.raises(FileNotFoundError):
         store.part("b/2", 0, 1)
+
+
+def test_a_listing_longer_than_a_servers_page_is_whole(google_store: str) -> None:
+    store = Store(f"{google_store}/pages")
+    names = [f"a/{number:04d}" for number in range(1001)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: store.put_new(name, b""), names))
+    assert store.list("a") == names
 
 
 def test_a_bucket_that_is_not_there_is_called_so(any_store: str) -> None:

@@ -86,6 +86,11 @@ def _part(path: str, directory: str) -> Part:
     return Part(relative, rows, size, int(value) if value is not None else None)
 
 
+def put(local: str, url: str) -> None:
+    """A local file as an object, which appears whole or not at all."""
+    filesystem(scheme_of(url)).put_file(local, url)
+
+
 def opened(path: str) -> BinaryIO:
     """A file to read, wherever it lies."""
     scheme = scheme_of(path)

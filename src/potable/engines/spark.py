@@ -30,7 +30,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-from potable.engines import compiled, places, spark_files, spark_session, spark_stores
+from potable.engines import compiled, places, spark_files, spark_objects, spark_session, spark_stores
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.spark_session import Settings
 from potable.engines.spark_tasks import ITEMS, EachBatch, EachItem, carried
@@ -129,6 +129,10 @@ class SparkEngine:
         kinds = from_arrow_schema(schema, prefer_timestamp_ntz=True)
         if not files:
             return self._guarded(lambda: self._view(self._session.createDataFrame(schema.empty_table(), kinds), over))
+        if spark_stores.in_python(files[0]):
+            each = EachItem(spark_objects.Rows(schema), schema)
+            items = [pickle.dumps(file) for file in files]
+            return self._guarded(lambda: self._made(self._dealt(items), each, schema, over))
         paths = [spark_stores.url(file) for file in files]
         read = self._session.read.schema(kinds).options(**_READING)
         return self._guarded(lambda: self._view(read.parquet(*paths), over))
@@ -140,9 +144,7 @@ class SparkEngine:
     def map_batches(self, relation: ibis.Table, function: BatchFunction, schema: pa.Schema) -> ibis.Table:
         given = relation.schema().to_pyarrow()
         with self._frame(relation) as frame:
-            # signs in a column's name mean something to Spark
-            plain = frame.toDF(*(f"c{index}" for index in range(len(given))))
-            spread = plain.repartition(self._cores())
+            spread = _plain(frame, given).repartition(self._cores())
             return self._guarded(lambda: self._mapped(spread, EachBatch(function, given, schema), schema))
 
     def write(
@@ -151,6 +153,8 @@ class SparkEngine:
         with self._frame(relation.order_by(list(order_by)) if order_by else relation) as frame:
             if partition_by:
                 frame = frame.repartition(_quoted(partition_by))
+            if spark_stores.in_python(directory):
+                return self._put(frame, relation.schema().to_pyarrow(), directory, partition_by)
             local = {} if places.scheme_of(directory) else spark_files.writing(ours=not self._opened.remote)
             writer = frame.write.mode("overwrite").options(**_WRITING, **local)
             if partition_by:
@@ -158,12 +162,20 @@ class SparkEngine:
             self._guarded(lambda: writer.parquet(spark_stores.url(directory)))
         return self._guarded(lambda: places.parts(directory))
 
+    def _put(self, frame: Any, given: pa.Schema, directory: str, partition_by: str | None) -> list[Part]:
+        """Write `frame` to a store that Python reaches."""
+        if partition_by:
+            frame = frame.sortWithinPartitions(_quoted(partition_by))
+        each = spark_objects.Parts(directory.rstrip("/"), given, partition_by)
+        written = _plain(frame, given).mapInArrow(each, from_arrow_schema(spark_objects.PARTS))
+        rows = self._guarded(lambda: self._collected(written)).to_pylist()
+        return sorted((Part(**row) for row in rows), key=lambda part: part.path)
+
     def stream(self, relation: ibis.Table, *, small: bool = False) -> Iterator[pa.RecordBatch]:
         schema = relation.schema().to_pyarrow()
         if small:
             with self._frame(relation) as frame:
-                collected = frame.toArrow if self._opened.remote else lambda: _collected(frame)
-                yield from self._guarded(lambda: collected().cast(schema)).to_batches(BATCH_ROWS)
+                yield from self._guarded(lambda: self._collected(frame).cast(schema)).to_batches(BATCH_ROWS)
             return
         folder = self._scratch / self._name()
         try:
@@ -192,9 +204,13 @@ class SparkEngine:
         schema = ibis.schema(PySparkType.to_ibis(frame.schema))
         return ops.DatabaseTable(name, schema=schema, source=self._ibis, namespace=ops.Namespace()).to_expr()
 
+    def _made(
+        self, frame: Any, function: EachItem | EachBatch, schema: pa.Schema, over: ibis.Table | None = None
+    ) -> ibis.Table:
+        return self._view(frame.mapInArrow(function, from_arrow_schema(schema, prefer_timestamp_ntz=True)), over)
+
     def _mapped(self, frame: Any, function: EachItem | EachBatch, schema: pa.Schema) -> ibis.Table:
-        made = frame.mapInArrow(function, from_arrow_schema(schema, prefer_timestamp_ntz=True))
-        relation = self._view(made)
+        relation = self._made(frame, function, schema)
         self._once.add(relation.get_name())
         return relation
 
@@ -206,6 +222,9 @@ class SparkEngine:
         table = pa.table([pa.array(range(len(dealt)), pa.int64()), pa.array(dealt, pa.binary())], schema=ITEMS)
         frame = self._session.createDataFrame(table)
         return frame.repartitionByRange(tasks, "slot") if tasks > cores else frame
+
+    def _collected(self, frame: Any) -> pa.Table:
+        return frame.toArrow() if self._opened.remote else _collected(frame)
 
     def _cores(self) -> int:
         """Tasks that run at a time."""
@@ -253,6 +272,11 @@ def _collected(frame: Any) -> pa.Table:
     schema = to_arrow_schema(frame.schema)
     messages = frame._jdf.toArrowBatchRdd().collect()
     return pa.Table.from_batches([pa.ipc.read_record_batch(pa.py_buffer(one), schema) for one in messages], schema)
+
+
+def _plain(frame: Any, schema: pa.Schema) -> Any:
+    """`frame` under other names, for signs in a column's name mean something to Spark."""
+    return frame.toDF(*(f"c{index}" for index in range(len(schema))))
 
 
 def _cast(given: Any, wanted: Any, name: str) -> str:

@@ -1,8 +1,8 @@
-"""Object stores as Spark reaches them: S3, by Hadoop's s3a connector.
+"""Object stores as Spark reaches them: S3 by Hadoop's s3a connector, Google's and Azure's in Python (`spark_objects`).
 
-The lake is opened by obstore, which takes region and endpoint from `AWS_*`; here the same variables become
-settings of s3a, so that one environment serves both. Keys never pass through here: s3a takes them from the
-environment itself, or from the role of the machine. Entry: `settings` before Spark starts, `require` after.
+The lake is opened by obstore, which takes region and endpoint from the environment; here `AWS_*` become settings of
+s3a, so that one environment serves both. Keys never pass through here: s3a and obstore take them from the environment
+themselves, or from the role of the machine. Entry: `settings` before Spark starts, `require` after.
 """
 
 from __future__ import annotations
@@ -33,8 +33,17 @@ OPEN_VARIABLES = (
     "AWS_ENDPOINT",
     "AWS_ALLOW_HTTP",
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "GOOGLE_BASE_URL",
+    "AZURE_STORAGE_ACCOUNT_NAME",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_ALLOW_HTTP",
 )
-"""What obstore reads and anyone may see; the names of keys are not among them."""
+"""What obstore reads and anyone may see; the names of keys and of their files are not among them."""
+
+
+def in_python(path: str) -> bool:
+    """Whether Python reads and writes what lies there."""
+    return places.scheme_of(path) in ("gs", "az")
 
 
 def url(path: str) -> str:
@@ -66,9 +75,13 @@ def require(session: Any, stores: Sequence[str]) -> None:
 
     Raises:
         EnvironmentFailure: E007, the connector is missing or its settings cannot be used.
+        MissingExtra: what Python reaches stores by is not installed.
     """
     hadoop = session.sparkContext._jsc.hadoopConfiguration()
     for store in stores:
+        if in_python(store):
+            places.filesystem(places.scheme_of(store))
+            continue
         try:
             session._jvm.org.apache.hadoop.fs.Path(url(store)).getFileSystem(hadoop)
         except Py4JJavaError as failure:

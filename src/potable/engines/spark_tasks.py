@@ -39,7 +39,7 @@ class EachItem:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """All batches of all items."""
-        with _carrying():
+        with carrying():
             for batch in batches:
                 for item in batch.column(1):
                     yield from checked(self.function(pickle.loads(item.as_py())), self.schema)
@@ -56,7 +56,7 @@ class EachBatch:
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The function's batches."""
-        with _carrying():
+        with carrying():
             for batch in batches:
                 columns = [column.cast(field.type) for column, field in zip(batch.columns, self.given, strict=True)]
                 made = self.function(pa.record_batch(columns, schema=self.given))
@@ -71,7 +71,7 @@ def carried(text: str) -> Exception | None:
 
 
 @contextmanager
-def _carrying() -> Iterator[None]:
+def carrying() -> Iterator[None]:
     """Packs what is raised inside."""
     try:
         yield

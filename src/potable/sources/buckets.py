@@ -37,6 +37,9 @@ _RETRIES = 5
 _STATUS = re.compile(r"status code: (\d{3})")
 _SLOWEST = 20
 """A block may take this many times the time-out altogether."""
+_GOOGLES: dict[str, Any] = {"allow_http": True, "default_headers": {"Accept-Encoding": "gzip"}}
+"""Without TLS only if its own `base_url` says so, as where no options are given; what is stored with `Content-Encoding:
+gzip` as it is stored, else Google unpacks it on the way and answers no ranges of it."""
 _UNKNOWN = Naming()
 
 
@@ -96,6 +99,8 @@ class Bucket:
         options: dict[str, Any] = {"connect_timeout": wait, "read_timeout": wait, "timeout": _SLOWEST * wait}
         if _without_tls(given):
             options["allow_http"] = True
+        if self._root.startswith("gs://"):
+            options |= _GOOGLES
         retries: Any = {"max_retries": _RETRIES, "retry_timeout": 4 * wait}
         with self._reporting(self._root):
             return from_url(self._root, config=given or None, client_options=options, retry_config=retries)
