@@ -157,24 +157,29 @@ class _Watch:
 
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
-        self._spent: dict[int, tuple[int, float]] = {}
+        self._read = 0
+        self._spent: dict[int, float] = {}
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
 
     def _look(self) -> None:
         while self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE:
             with suppress(psutil.Error):
+                read = 0
                 # the server of the learning system is not part of the run
                 for process in self._root.children(recursive=True):
                     with suppress(psutil.Error):
                         times = process.cpu_times()
-                        self._spent[process.pid] = process.io_counters().read_chars, times.user + times.system
+                        self._spent[process.pid] = times.user + times.system
+                        read += process.io_counters().read_chars
+                # what a process read that ended is counted with the one that started it
+                self._read = max(self._read, read)
             threading.Event().wait(0.05)
 
     def totals(self) -> tuple[int, float]:
         """The sums over all processes."""
         self._thread.join(5)
-        return sum(read for read, _ in self._spent.values()), sum(cpu for _, cpu in self._spent.values())
+        return self._read, sum(self._spent.values())
 
 
 def _share_vault(project: Path, fresh: Path) -> None:

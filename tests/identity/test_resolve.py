@@ -45,7 +45,7 @@ def run(
         rows[name] = stored(engine, folder / name, pa.Table.from_pylist(data, schema=shape))
     before = stored(engine, folder / "before", pa.Table.from_pylist(ledger or [], schema=KEYS))
     made = resolve(TABLES, rows, before, engine=engine, directory=str(folder / "out"))
-    keys = engine.read([f"{folder}/out/keys/{part.path}" for part in made.parts], KEYS)
+    keys = engine.read([f"{folder}/out/keys/{part.path}" for part in made.outputs["keys"].parts], KEYS)
     return made, collect(engine, keys).to_pylist()
 
 

@@ -20,7 +20,7 @@ from tests.conftest import examples
 from potable.contracts.validate import validated_schema
 from potable.engines.base import Engine, collect
 from potable.identity.match import records_schema
-from potable.identity.resolve import KEYS, SHARED, Resolved, resolve
+from potable.identity.resolve import KEYS, MOST_PIECES, SHARED, Resolved, resolve
 from potable.identity.standing import Standing
 from potable.tables import Table
 
@@ -66,7 +66,7 @@ class Registry:
         rows = {name: self.rows(name, day.get(name, ())) for name in TABLES}
         return self._done(rows, before, None)
 
-    def layered(self, day: Day, before: Done, then: Day, *, current: bool = True) -> Done:
+    def layered(self, day: Day, before: Done, then: Day, *, current: bool = True, pieces: int = 1) -> Done:
         """A day beside an earlier one: files that came to a table whose files are all there, else all."""
         rows, beside = {}, set()
         for name in TABLES:
@@ -77,7 +77,7 @@ class Registry:
             if new or name not in beside:
                 rows[name] = self.rows(name, new)
         records = {name: before.files[f"records/{name}"] for name in TABLES}
-        standing = Standing(records, self.engine.read(before.files["shared"], SHARED), beside, current)
+        standing = Standing(records, self.engine.read(before.files["shared"], SHARED), beside, current, pieces)
         return self._done(rows, before, standing)
 
     def rows(self, name: str, files: Sequence[Sequence[Row]]) -> ir.Table:
@@ -179,11 +179,34 @@ def test_somebody_new_is_found_beside_those_who_stand(registry: Registry) -> Non
     assert set(before.files["records/people"]) < set(layered.files["records/people"])
 
 
+def test_keys_that_came_are_a_file_beside_those_that_stand(registry: Registry) -> None:
+    now = also(FIRST, people=[("E4", "eve@x", None), ("E1", None, "ann@home")])
+    before, layered = agreed(registry, FIRST, now)
+    assert layered.files["keys"][:1] == before.files["keys"]
+    assert {"emp_no:E4", "email:eve@x", "email:ann@home"} == layered.owners.keys() - before.owners.keys()
+    assert sum(part.rows for part in layered.made.outputs["keys"].parts) == 3
+
+
+def test_a_ledger_of_many_files_is_written_whole(registry: Registry) -> None:
+    now = also(FIRST, people=[("E4", "eve@x", None)])
+    before = registry.whole(FIRST)
+    layered = registry.layered(now, before, FIRST, pieces=MOST_PIECES)
+    assert told(layered, before) == told(registry.whole(now, before), before)
+    assert set(layered.files["keys"]).isdisjoint(before.files["keys"])
+
+
+def test_a_key_that_a_roster_knows_now_does_not_stand(registry: Registry) -> None:
+    before, layered = agreed(registry, FIRST, also(FIRST, people=[("E4", "dan@y", None)]))
+    assert before.owners["email:dan@y"] == layered.owners["emp_no:E4"]
+    assert set(layered.files["keys"]).isdisjoint(before.files["keys"])
+
+
 @pytest.mark.long_on_spark
 def test_a_new_link_makes_two_people_one(registry: Registry) -> None:
-    _, layered = agreed(registry, FIRST, also(FIRST, people=[("E3", "dan@y", None)], slips=[("E1", "N2")]))
+    before, layered = agreed(registry, FIRST, also(FIRST, people=[("E3", "dan@y", None)], slips=[("E1", "N2")]))
     assert layered.counts["merged"] == 2
     assert layered.owners["emp_no:E1"] == layered.owners["email:bob@home"] != layered.owners["emp_no:E3"]
+    assert set(layered.files["keys"]).isdisjoint(before.files["keys"])
 
 
 @pytest.mark.long_on_spark

@@ -169,6 +169,18 @@ def test_a_rating_that_is_also_a_surname_is_not_refused(company):
     assert "rating" in made.scanned and {row["rating"] for row in rows} == {"Low", "High"}
 
 
+def test_of_two_columns_with_words_like_names_only_one_that_is_mostly_of_its_own_person_is_refused(company):
+    reviews = company.declared["hr.reviews"]
+    columns = {**reviews["columns"], "team": {"category": "none"}}
+    company.declared = {**company.declared, "hr.reviews": {**reviews, "columns": columns}}
+    # Low is E100002's surname: any rating may be so, but in their own row it names the team
+    rows = [[*row, "Low" if row[1] and row[1].startswith("WILL") else "High"] for row in company.data["hr.reviews"]]
+    company.data = {**company.data, "hr.reviews": rows}
+    with pytest.raises(PrivacyRefusal) as raised:
+        company.protect("hr.reviews")
+    assert raised.value.code == "G001" and "`team`" in str(raised.value) and "`rating`" not in str(raised.value)
+
+
 def test_identifiers_hold_every_value_of_every_table_with_its_person(company):
     found = {(row["subject"], row["kind"], row["value"]) for row in company.identifiers().to_pylist()}
     assert {

@@ -19,6 +19,7 @@ from tests.privacy import known
 from tests.privacy.conftest import POLICY, Company
 
 from potable.engines.base import Engine, collect
+from potable.errors import PrivacyRefusal
 from potable.privacy import roster
 from potable.privacy.between import Between
 from potable.privacy.protect import PLACES, Contract, Places, Protected, protect
@@ -36,8 +37,8 @@ class Day:
     people: Sequence[tuple[str, str, str, str | None]]
     """(emp_no, first name, last name, e-mail)."""
     keys: Keys
-    reviews: Sequence[tuple[str | None, str | None, str | None]]
-    """(emp_no, e-mail, comment)."""
+    reviews: Sequence[tuple[str | None, ...]]
+    """(emp_no, e-mail, comment), and the rating where it is not High."""
 
 
 ANNA, WILL = ("E100001", "Anna", "Müller", "anna@corp.example"), ("E100002", "Will", "Low", "will@corp.example")
@@ -74,7 +75,8 @@ class Office(Company):
         """As it is on a day."""
         people = [[*row, None, None, None, None, None] for row in day.people]
         rows = [
-            [employee, mail, dt.date(2020, 1, 31), "High", None, text, None] for employee, mail, text in day.reviews
+            [employee, mail, dt.date(2020, 1, 31), *(rating or ["High"]), None, text, None]
+            for employee, mail, text, *rating in day.reviews
         ]
         found = Company(self.engine, self.folder, data={"hr.people": people, REVIEWS: rows}, numbers=self.numbers)
         pairs = [
@@ -110,7 +112,9 @@ class Office(Company):
             pseudonyms=old.people().pseudonyms,
             moved=changed if collect(self.engine, changed).num_rows else None,
             renamed=known.changed(pairs, self.folder, between=between) if pairs else None,
+            owners=named.select("subject").distinct(),
             scratch=str(self.folder / f"scratch-{next(self.numbers)}"),
+            came=len(now.reviews) > len(before.reviews),
         )
         return self._made(new, len(before.reviews), standing)
 
@@ -171,6 +175,20 @@ def test_only_new_rows_are_protected_when_nobody_changed(office: Office) -> None
     made, found = agreed(office, FIRST, now)
     assert added(made) == 1 and sum(part.rows for part in made.standing) == 4
     assert "[NAME] again" in found
+
+
+def test_where_no_row_came_all_stand_and_nobody_is_looked_up(office: Office) -> None:
+    made, _ = agreed(office, FIRST, replace(FIRST, people=[*FIRST.people, (*WILL[:3], "low@home")]))
+    assert not made.rows and sum(part.rows for part in made.standing) == 4
+
+
+def test_the_name_of_somebody_new_in_an_old_column_that_is_kept_is_refused(office: Office) -> None:
+    person = ("E100004", "Boris", "Raman", None)
+    before = replace(FIRST, reviews=[*FIRST.reviews, (ANNA[0], None, "fine", "Boris Raman")])
+    agreed(office, before, before)
+    with pytest.raises(PrivacyRefusal) as raised:
+        office.layered(before, replace(before, people=[*FIRST.people, person], keys=owned(ANNA, WILL, person)))
+    assert raised.value.code == "G001"
 
 
 @pytest.mark.long_on_spark

@@ -191,6 +191,18 @@ def test_an_identifier_of_nobody_becomes_that_of_who_is_known_now(office: Office
 
 
 @pytest.mark.long_on_spark
+def test_keys_that_came_one_day_after_the_other_are_found_beside_those_that_stand(office: Office) -> None:
+    first, _ = office.day(FIRST)
+    files = {**FIRST, "people2": ["E3,cat@x.example,Cat,Orr"]}
+    office.land(files)
+    # of this day only resolve is made, so that the identifiers of the next stand on those of the first
+    for step in later_steps(office.shop.project, office.shop.landed, ""):
+        perform(Running(office.shop, lambda event: None, PeakMemory()), step, make=True, again=False)
+    third, named = office.day({**files, "people3": ["E4,,Dan,Ash"], "reviews2": ["E4,,cat@x.example,1"]})
+    assert len(third.files["keys"]) == 3 and third.files["keys"][:1] == first.files["keys"]
+    assert {"Dan Ash", "Cat Orr"} <= office.values(named)
+
+
 def test_identifiers_of_two_people_that_become_one_are_one_persons(office: Office) -> None:
     office.day(FIRST)
     resolved, named = office.day({**FIRST, "reviews2": ["E1,bob@x.example,,2"]})
@@ -226,7 +238,7 @@ def test_a_run_that_was_killed_between_ledger_and_manifest_goes_on(office: Offic
     entries = len(Log(vault, "ledger").entries())
     vault.delete([f"{step.folder}/manifest.json"])
     assert office.run() == (resolved, named)
-    assert len(Log(vault, "ledger").entries()) == entries
+    assert len(Log(vault, "ledger").entries()) == entries and len(resolved.files["keys"]) == 2
     assert (
         office.day({**FIRST, "people2": ["E3,cat@x.example,Cat,Orr"], "people3": ["E4,,Dan,Ash"]})[0].counts["new"] == 1
     )

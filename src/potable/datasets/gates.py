@@ -90,7 +90,7 @@ def leak_scan(features: ir.Table, known: Known, *, id_column: str, engine: Engin
     people = features.left_join(names, features[id_column] == names["_pseudonym"])
     findings = [
         *_in_texts(features, people, texts, made, id_column, engine),
-        *_in_numbers(people, numbers, made, engine, f"{scratch}/numbers"),
+        *_in_numbers(features, people, numbers, made, engine, f"{scratch}/numbers"),
         *_by_form(features, [name for name in texts if name != id_column], known.patterns, engine),
     ]
     total = int(scalars(engine, known.identifiers.agg(n=known.identifiers.count()))["n"])
@@ -157,16 +157,17 @@ def _ambiguous(people: ir.Table, hits: pa.Table, known: ir.Table, engine: Engine
 
 
 def _in_numbers(
-    people: ir.Table, numbers: Sequence[str], known: ir.Table, engine: Engine, scratch: str
+    features: ir.Table, people: ir.Table, numbers: Sequence[str], known: ir.Table, engine: Engine, scratch: str
 ) -> Iterator[Finding]:
     """Columns that hold long numbers of anybody, or short ones that are those of their own person beyond chance."""
     if not numbers:
         return
-    cells = _cells(people.mutate(**{name: people[name].cast("float64") for name in numbers}), numbers, "subject")
+    floats = [rows.mutate(**{name: rows[name].cast("float64") for name in numbers}) for rows in (features, people)]
+    values, cells = _cells(floats[0], numbers).select("value"), _cells(floats[1], numbers, "subject")
     everybodys = known.filter(known.number.notnull()).select("subject", value=known.number.cast("float64"))
     # few of all numbers stand anywhere: these are found first, and then whose they are, so that no query holds all of
     # them, or the cells, which an engine does that takes a small relation for the larger one
-    standing = cells.select("value").semi_join(everybodys.select("value"), "value").distinct()
+    standing = values.semi_join(everybodys.select("value"), "value").distinct()
     standing = kept(engine, standing, f"{scratch}/values")
     numeric = kept(engine, everybodys.semi_join(standing, "value").distinct(), f"{scratch}/owners")
     met = cells.inner_join(standing, "value")
@@ -176,7 +177,7 @@ def _in_numbers(
     found = met.group_by("column").agg(
         hits=met.count(where=~long), own=met["_owner"].count(where=~long), long=met.count(where=long)
     )
-    filled = scalars(engine, people.agg(**{name: people[name].count() for name in numbers}))
+    filled = scalars(engine, features.agg(**{name: features[name].count() for name in numbers}))
     for row in collect(engine, found).to_pylist():
         mostly_own = row["own"] * 2 > row["hits"]
         by_chance = row["own"] < _SEVERAL and row["own"] * 2 <= filled[row["column"]]

@@ -1,6 +1,6 @@
 """The verb `resolve`: every key gets a subject, and the ledger keeps it the same from run to run.
 
-The ledger is a log in the vault: each entry names a file of (namespace, value, subject, rostered). A
+The ledger is a log in the vault: each entry names files of (namespace, value, subject, rostered). A
 person met before keeps their subject id, also when new keys join; a new person gets a random one. When
 records turn out to be one person, the older id stays; when a person turns out to be two, the one that
 holds the smallest key keeps it. Both are counted and listed by subject id, never by key. Where an earlier step
@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from potable.engines.base import Engine, Part, kept, scalars
 from potable.identity.match import MAX_LINKS, components, edges_of, nodes_of, shared, without
-from potable.identity.standing import Output, Records, Standing, differing, near
+from potable.identity.standing import Near, Output, Records, Standing, differing, near
 from potable.tables import Table
 
 KEYS = pa.schema(
@@ -27,6 +27,10 @@ KEYS = pa.schema(
 """The ledger: which subject a key belongs to, and whether a roster knows that person."""
 SHARED = pa.schema([("node", pa.string())])
 """Keys that do not link."""
+MOST_PIECES = 30
+"""Files of a ledger beside which no more are put: then it is written whole."""
+_KEY = ["namespace", "value"]
+_STAND = {name: Output((), stands=True) for name in ("keys", "shared")}
 _SUBJECTS = pa.schema([("label", pa.string()), ("subject", pa.string())])
 
 
@@ -39,11 +43,6 @@ class Resolved:
     counts: Mapping[str, int]
     """keys, people, rostered, several (have more than one of a roster's first keys), new, merged, split, shared_keys
     (placeholders that do not link); none where the ledger stands."""
-
-    @property
-    def parts(self) -> Sequence[Part]:
-        """The new files of the ledger."""
-        return self.outputs["keys"].parts
 
 
 def resolve(
@@ -68,32 +67,59 @@ def resolve(
         if table.keys
     }
     outputs = {f"records/{name}": found.output for name, found in records.items()}
-    stands = Output((), stands=True)
     known = ledger.mutate(node=ledger.namespace + ":" + ledger.value)
-    found = None
     if standing and standing.current:
         if not any(each.changed for each in records.values()):
-            return Resolved({**outputs, "keys": stands, "shared": stands}, {})
+            return Resolved({**outputs, **_STAND}, {})
         at = f"{directory}/scratch/near"
-        found = near(tables, records, known, standing=standing, engine=engine, scratch=at)
-    nodes, labels, none = found or _graph(tables, records, engine, directory)
+        if found := near(tables, records, known, standing=standing, engine=engine, scratch=at):
+            keys, counts = _beside(found, known, tables.values(), standing, engine, directory)
+            return Resolved({**outputs, **_STAND, "keys": keys}, counts)
+    nodes, labels, none = _graph(tables, records, engine, directory)
     fresh, counts = _owned(nodes, labels, known, engine, f"{directory}/scratch")
-    if standing and none is None:
-        fresh = kept(engine, fresh, f"{directory}/scratch/fresh")
-        if not _number(engine, fresh.anti_join(known, KEYS.names)):
-            return Resolved({**outputs, "keys": stands, "shared": stands}, {})
-        outputs["shared"], placeholders = stands, _number(engine, standing.shared)
-    else:
-        outputs["shared"], placeholders = Output(none or ()), sum(part.rows for part in none or ())
     others = known.anti_join(labels, "node").select(KEYS.names)
-    parts = engine.write(fresh.union(others), f"{directory}/keys", order_by=["namespace", "value"])
-    keys = engine.read([f"{directory}/keys/{part.path}" for part in parts], KEYS)
+    parts, keys = _written(fresh.union(others), engine, directory)
+    counts = {**_people(keys, tables.values(), engine), **counts, "shared_keys": sum(part.rows for part in none)}
+    return Resolved({**outputs, "keys": Output(parts), "shared": Output(none)}, counts)
+
+
+def _beside(
+    found: Near, known: ir.Table, tables: Iterable[Table], standing: Standing, engine: Engine, directory: str
+) -> tuple[Output, dict[str, int]]:
+    """The ledger with the keys of people who were looked at again, and its counts; none where it stands.
+
+    Where keys only came, they are a file beside those that stand.
+    """
+    fresh, counts = _owned(found.nodes, found.labels, found.known, engine, f"{directory}/scratch")
+    fresh = kept(engine, fresh, f"{directory}/scratch/fresh")
+    came = fresh.anti_join(found.known, KEYS.names)
+    number = _number(engine, came)
+    if not number:
+        return _STAND["keys"], {}
+    # many small files are dear to read
+    stands = standing.pieces < MOST_PIECES and _number(engine, came.anti_join(found.known, _KEY)) == number
+    if stands:
+        parts, keys = _written(came, engine, directory)
+        keys = keys.union(known.select(KEYS.names))
+    else:
+        others = known.anti_join(found.labels, "node").select(KEYS.names)
+        parts, keys = _written(fresh.union(others), engine, directory)
+    counts = {**_people(keys, tables, engine), **counts, "shared_keys": _number(engine, standing.shared)}
+    return Output(parts, stands=stands), counts
+
+
+def _written(keys: ir.Table, engine: Engine, directory: str) -> tuple[Sequence[Part], ir.Table]:
+    """Files of the ledger, and what they hold."""
+    parts = engine.write(keys, f"{directory}/keys", order_by=_KEY)
+    return parts, engine.read([f"{directory}/keys/{part.path}" for part in parts], KEYS)
+
+
+def _people(keys: ir.Table, tables: Iterable[Table], engine: Engine) -> dict[str, int]:
     total = keys.agg(
         keys=keys.count(), people=keys.subject.nunique(), rostered=keys.subject.nunique(where=keys.rostered)
     )
-    several = {"several": _number(engine, _several(keys, tables.values()))}
-    counts = {**scalars(engine, total), **several, **counts, "shared_keys": placeholders}
-    return Resolved({**outputs, "keys": Output(parts)}, counts)
+    several = _number(engine, _several(keys, tables))
+    return {**{name: int(count) for name, count in scalars(engine, total).items()}, "several": several}
 
 
 def _number(engine: Engine, relation: ir.Table) -> int:

@@ -42,6 +42,8 @@ class Standing:
     """Tables of which only rows that came are given, or none at all."""
     current: bool
     """Whether the ledger is as that step left it."""
+    pieces: int = 1
+    """Files of the ledger."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,18 @@ class Records:
     def changed(self) -> list[ir.Table]:
         """Those that came, and those that went."""
         return [each for each in (self.came, self.went) if each is not None]
+
+
+@dataclass(frozen=True)
+class Near:
+    """People who are looked at again, and nobody else changed."""
+
+    nodes: ir.Table
+    """(node, rostered) of their keys."""
+    labels: ir.Table
+    """(node, label) of those in records."""
+    known: ir.Table
+    """Their rows of the ledger, with `node`."""
 
 
 def differing(
@@ -114,15 +128,15 @@ def near(
     standing: Standing,
     engine: Engine,
     scratch: str,
-) -> tuple[ir.Table, ir.Table, None] | None:
-    """(node, rostered) and (node, label) of the people to look at again; None where these have to be all.
+) -> Near | None:
+    """The people to look at again; None where these have to be all.
 
     They have to where a key began or ended to link.
 
     Args:
         tables: contracts.
         records: of each of them.
-        known: (node, subject, rostered) as the earlier step left it.
+        known: the ledger as the earlier step left it, with `node`.
         standing: the earlier step.
         engine: runs it.
         scratch: absolute folder for intermediate files, new.
@@ -134,8 +148,8 @@ def near(
     changed = kept(engine, changed, f"{scratch}/changed")
     subjects = known.semi_join(changed, "node").select("subject").distinct()
     # a key that is in no record any more still holds on to its person
-    theirs = known.semi_join(subjects, "subject").select("node")
-    whose = kept(engine, theirs.union(changed).distinct(), f"{scratch}/whose")
+    theirs = kept(engine, known.semi_join(subjects, "subject"), f"{scratch}/theirs")
+    whose = kept(engine, theirs.select("node").union(changed).distinct(), f"{scratch}/whose")
     if _any(engine, whose.semi_join(standing.shared, "node")):
         return None
     few = {
@@ -150,9 +164,9 @@ def near(
     # what does not link stands in records of many, of whom only some are looked at
     edges = edges_of([without(each, standing.shared) for each in linked])
     if edges is None:
-        return nodes, nodes.select("node", label="node"), None
+        return Near(nodes, nodes.select("node", label="node"), theirs)
     labels = components(nodes, edges, engine, f"{scratch}/people")
-    return nodes, kept(engine, labels, f"{scratch}/labels"), None
+    return Near(nodes, kept(engine, labels, f"{scratch}/labels"), theirs)
 
 
 def _any(engine: Engine, relation: ir.Table) -> bool:

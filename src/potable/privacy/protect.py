@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
@@ -180,7 +181,7 @@ def protect(
     every = rows.union(standing.rows) if standing else rows
     scanned = require_no_residue(
         every,
-        _anybodys(addressed(every, contract, people)),
+        partial(_owned, every, contract, people),
         contract.name,
         _harmless(contract),
         people=people,
@@ -189,9 +190,12 @@ def protect(
     texts = contract.columns("redact")
     gone = touched(standing, contract.table, texts, normalise=people.normalise, engine=engine) if standing else None
     named = addressed(rows.union(gone.rows) if gone else rows, contract, people)
-    if standing:
+    if standing and (standing.came or gone):
         # few, and asked for twice
         named = base.kept(engine, named, f"{standing.scratch}/named")
+    elif standing:
+        # whom nothing is about, nobody is asked
+        named = engine.read([], named.schema().to_pyarrow())
     lost = named.filter(named[SUBJECT].isnull())
     aside = lost.select(OBJECT, ROW, **{REASON: _literal(NOBODY)})
     kept = _redacted(_anybodys(named), contract, people, engine)
@@ -219,8 +223,7 @@ def addressed(rows: ir.Table, contract: Contract, people: People) -> ir.Table:
     """Rows with pseudonym (null for nobody's), bucket, times and the columns that leave, texts not redacted yet."""
     import ibis
 
-    rostered = people.keys.filter(people.keys.rostered)
-    found = with_subject(rows, contract.table, rostered, normalise=people.normalise, which=True)
+    found = _with_person(rows, contract, people, which=True)
     names = people.pseudonyms.select(_person="subject", **{SUBJECT: "pseudonym", BUCKET: "bucket"})
     named = found.left_join(names, found[SUBJECT_ID] == names["_person"])
     time, known = _times(named, contract)
@@ -230,6 +233,18 @@ def addressed(rows: ir.Table, contract: Contract, people: People) -> ir.Table:
         **{name: named[name] for name in contract.which},
         **{name: _value(named[name], contract, name) for name in contract.leaving},
     )
+
+
+def _with_person(rows: ir.Table, contract: Contract, people: People, *, which: bool = False) -> ir.Table:
+    """Rows with `_subject_id`, null for nobody a roster knows; `which` as `with_subject` takes it."""
+    rostered = people.keys.filter(people.keys.rostered)
+    return with_subject(rows, contract.table, rostered, normalise=people.normalise, which=which)
+
+
+def _owned(rows: ir.Table, contract: Contract, people: People) -> ir.Table:
+    """Rows about somebody, as validated, with `_subject_id`."""
+    found = _with_person(rows, contract, people)
+    return found.filter(found[SUBJECT_ID].notnull())
 
 
 def _value(column: ir.Value, contract: Contract, name: str) -> ir.Value:

@@ -8,17 +8,16 @@ Values never enter the refusal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
-from potable.engines.base import Engine, by_column, collect, scalars, union_all
+from potable.engines.base import Engine, by_column, collect, union_all
 from potable.errors import PrivacyRefusal
 from potable.privacy import detect
 from potable.privacy.index import Index
 from potable.privacy.redact import named_in
-from potable.privacy.roster import canonical
-from potable.tables import SUBJECT
+from potable.privacy.roster import SUBJECT_ID, canonical
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -33,22 +32,26 @@ class _Known(Protocol):
     @property
     def identifiers(self) -> ir.Table: ...
     @property
-    def pseudonyms(self) -> ir.Table: ...
-    @property
     def index(self) -> Index: ...
 
 
 def require_no_residue(
-    rows: ir.Table, named: ir.Table, name: str, columns: Sequence[str], *, people: _Known, engine: Engine
+    rows: ir.Table,
+    owned: Callable[[], ir.Table],
+    name: str,
+    columns: Sequence[str],
+    *,
+    people: _Known,
+    engine: Engine,
 ) -> tuple[str, ...]:
     """The columns searched, when none of them holds an identifier in a row about somebody.
 
     Args:
         rows: all rows of the table, also those about nobody.
-        named: those about somebody, with `_subject`; looked at only where `rows` hold what may be an identifier.
+        owned: those about somebody, with `_subject_id`; asked for only where `rows` hold what may be an identifier.
         name: the table.
         columns: text columns that are kept as they are.
-        people: identifiers and pseudonyms.
+        people: identifiers.
         engine: runs it.
 
     Raises:
@@ -56,11 +59,11 @@ def require_no_residue(
     """
     if not columns:
         return ()
-    mostly_own = cache(partial(_mostly_own, named, people=people, engine=engine))
+    mostly_own = cache(partial(_mostly_own, rows, cache(owned), people=people, engine=engine))
     exposed = _exposed(rows, columns, mostly_own, people, engine)
     if exposed:
         # what only rows about nobody hold stays in the restricted root with them
-        exposed = _exposed(named, tuple(exposed), mostly_own, people, engine)
+        exposed = _exposed(owned(), tuple(exposed), mostly_own, people, engine)
     if exposed:
         raise PrivacyRefusal(
             f"`{name}` keeps identifiers in {', '.join(f'`{column}`' for column in exposed)}",
@@ -73,7 +76,11 @@ def require_no_residue(
 
 
 def _exposed(
-    rows: ir.Table, columns: Sequence[str], mostly_own: Callable[[str], bool], people: _Known, engine: Engine
+    rows: ir.Table,
+    columns: Sequence[str],
+    mostly_own: Callable[[tuple[str, ...]], Set[str]],
+    people: _Known,
+    engine: Engine,
 ) -> dict[str, set[str]]:
     """Columns that hold identifiers, and the kinds of these."""
     import ibis
@@ -82,8 +89,11 @@ def _exposed(
     texts = [rows.select(column=ibis.literal(column), value=rows[column]).distinct() for column in columns]
     for column, values in by_column(engine, union_all(texts)):
         found[column] |= detect.count(values).keys() | _inside(values, people.index)
-    for column, kind, telling in _matches(union_all(texts), people.identifiers, engine):
-        if telling or mostly_own(column):
+    matches = _matches(union_all(texts), people.identifiers, engine)
+    words = tuple(sorted({column for column, _, telling in matches if not telling}))
+    own = mostly_own(words) if words else frozenset()
+    for column, kind, telling in matches:
+        if telling or column in own:
             found[column].add(kind)
     return {column: kinds for column, kinds in found.items() if kinds}
 
@@ -106,18 +116,28 @@ def _matches(texts: ir.Table, identifiers: ir.Table, engine: Engine) -> list[tup
     return [(row["column"], row["kind"], row["telling"]) for row in found]
 
 
-def _mostly_own(rows: ir.Table, column: str, *, people: _Known, engine: Engine) -> bool:
-    """Whether cells of `column` that equal an identifier mostly equal one of the row's own person."""
+def _mostly_own(
+    rows: ir.Table, owned: Callable[[], ir.Table], columns: tuple[str, ...], *, people: _Known, engine: Engine
+) -> Set[str]:
+    """Those of `columns` whose cells that equal an identifier mostly equal one of the row's own person."""
     # few distinct values stand in many cells, and hardly any of them is an identifier
-    values = rows.select(value=rows[column]).distinct()
+    values = _cells(rows, columns).distinct()
     values = values.mutate(canonical=canonical(values.value))
     known = values.inner_join(people.identifiers.select("subject", "canonical"), "canonical").distinct()
-    cells = rows.select(pseudonym=rows[SUBJECT], value=rows[column])
-    hits = cells.inner_join(known.select("value", "canonical").distinct(), "value")
-    hits = hits.select("pseudonym", "canonical").distinct()
+    hits = _cells(owned(), columns, SUBJECT_ID)
+    hits = hits.inner_join(known.select("column", "value", "canonical").distinct(), ["column", "value"])
+    hits = hits.select("column", SUBJECT_ID, "canonical").distinct()
     # of the people, only those who are called so
-    own = known.select("subject", "canonical").distinct().inner_join(people.pseudonyms, "subject")
-    own = own.select(_pseudonym="pseudonym", _canonical="canonical")
-    met = hits.left_join(own, [hits.pseudonym == own["_pseudonym"], hits.canonical == own["_canonical"]])
-    counts = scalars(engine, met.agg(all=met.count(), own=met["_pseudonym"].count()))
-    return bool(counts["own"] * 2 > counts["all"])
+    own = known.select(_owner="subject", _canonical="canonical").distinct()
+    met = hits.left_join(own, [hits[SUBJECT_ID] == own["_owner"], hits.canonical == own["_canonical"]])
+    counts = collect(engine, met.group_by("column").agg(all=met.count(), own=met["_owner"].count())).to_pylist()
+    return {row["column"] for row in counts if row["own"] * 2 > row["all"]}
+
+
+def _cells(rows: ir.Table, columns: Sequence[str], *beside: str) -> ir.Table:
+    """(column, value) of every cell of `columns`, with what stands `beside` it; all in one pass over the rows."""
+    import ibis
+
+    cells = [ibis.struct({"column": ibis.literal(name), "value": rows[name]}) for name in columns]
+    laid = rows.select(*beside, cell=ibis.array(cells).unnest())
+    return laid.select(*beside, column=laid.cell["column"], value=laid.cell["value"])

@@ -44,8 +44,12 @@ class Standing:
     """(namespace, value) of the keys that are `moved` since; None for none."""
     renamed: Changed | None
     """The identifiers that came or went since; None for none."""
+    owners: ir.Table | None
+    """(subject) of those whom `renamed` belong to."""
     scratch: str
     """Folder for intermediate files, absolute and new."""
+    came: bool = True
+    """Whether rows may have come beside them."""
 
     def left(self, gone: Touched | None) -> tuple[Part, ...]:
         """Parts all of whose rows stay."""
@@ -105,8 +109,9 @@ def touched(
         normalise: the identity slice's.
         engine: runs it.
     """
-    named = with_subject(standing.rows, table, standing.keys.filter(standing.keys.rostered), normalise=normalise)
-    found = [*_moved_rows(standing, table, normalise), *_renamed_rows(named, standing, texts, engine)]
+    keys = standing.keys.filter(standing.keys.rostered)
+    named = with_subject(standing.rows, table, keys, normalise=normalise)
+    found = [*_moved_rows(standing, table, normalise), *_renamed_rows(keys, standing, table, texts, normalise, engine)]
     if not found:
         return None
     places = found[0] if len(found) == 1 else found[0].union(found[1])
@@ -158,11 +163,15 @@ def _moved_rows(standing: Standing, table: Table, normalise: Normalise) -> list[
     return [first.union(*others) if others else first]
 
 
-def _renamed_rows(named: ir.Table, standing: Standing, texts: Sequence[str], engine: Engine) -> list[ir.Table]:
-    """Places of somebody's rows with a text in which what came or went is found."""
-    if standing.renamed is None or not texts:
+def _renamed_rows(
+    keys: ir.Table, standing: Standing, table: Table, texts: Sequence[str], normalise: Normalise, engine: Engine
+) -> list[ir.Table]:
+    """Places of rows with a text in which what came or went is found."""
+    if standing.renamed is None or standing.owners is None or not texts:
         return []
-    told = named.filter(named[SUBJECT_ID].notnull()).select(*texts, SUBJECT_ID, OBJECT, ROW)
+    # whom the other rows are about does not matter, for of their people no form changed
+    theirs = keys.semi_join(standing.owners, "subject")
+    told = with_subject(standing.rows, table, theirs, normalise=normalise).select(*texts, SUBJECT_ID, OBJECT, ROW)
     search = Mentions(tuple(texts), SUBJECT_ID, (OBJECT, ROW), standing.renamed)
     return [engine.map_batches(told, search, ORIGIN)]
 

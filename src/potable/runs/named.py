@@ -93,14 +93,14 @@ def _came(shop: Workshop, before: Manifest) -> ir.Table | None:
     files = _files(shop, before.facts["validated"])
     if files is None:
         return None
-    keys = subjects.paths(shop.lake.vault, "keys")
-    old = shop.engine.read(keys, KEYS)
     folder = shop.scratch / "named" / before.fingerprint[:12]
-    if keys != shop.files("resolve", "subjects", "keys") and _moved(shop, old, files, str(folder / "keys")):
+    ledgers = since.differing_keys(shop, subjects)
+    if ledgers and _moved(shop, *ledgers, files, str(folder / "keys")):
         return None
     found = _collected(shop, {(each.table, each.fate): each.came for each in files}, shop.keys())
     if found is not None:
         found = kept(shop.engine, found, str(folder / "came"))
+    old = shop.engine.read(subjects.paths(shop.lake.vault, "keys"), KEYS)
     gone = _collected(shop, {(each.table, each.fate): each.went for each in files}, old)
     if gone is not None and since.count(shop.engine, roster.lacking(gone, found) if found is not None else gone):
         return None
@@ -133,9 +133,15 @@ def _collected(shop: Workshop, files: Mapping[tuple[str, str], Sequence[str]], k
     return roster.identifiers(shop.project.tables, rows, keys, normalise=normalise)
 
 
-def _moved(shop: Workshop, old: ir.Table, files: Sequence[_Since], folder: str) -> bool:
-    """Whether a record that stands may be somebody else's now: a key of it leads to another, or to anybody at all."""
-    now, owned = shop.keys(), ["namespace", "value", "subject"]
+def _moved(shop: Workshop, old: ir.Table, now: ir.Table, files: Sequence[_Since], folder: str) -> bool:
+    """Whether a record that stands may be somebody else's now: a key of it leads to another, or to anybody at all.
+
+    Args:
+        old, now: the keys that may not be in both ledgers.
+        files: of records.
+        folder: for intermediate files.
+    """
+    owned = ["namespace", "value", "subject"]
     if since.count(shop.engine, old.select(owned).anti_join(now, owned)):
         return True
     fresh = kept(shop.engine, now.anti_join(old, ["namespace", "value"]), folder)

@@ -6,13 +6,14 @@ what it made. Skipping, committing and recording belong to `runner`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import ibis.expr.types as ir
 
 from potable.contracts.validate import validated_schema
+from potable.engines.base import Part
 from potable.identity.resolve import KEYS, SHARED, Resolved, resolve
 from potable.identity.standing import Standing
 from potable.privacy import pseudonyms
@@ -37,9 +38,7 @@ def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
         # a run was killed between the ledger's entry and the step's manifest
         resumed = {output: [File(**file) for file in listed] for output, listed in entry["files"].items()}
         return Made({}, entry["counts"], entry["facts"], standing=resumed)
-    known = (
-        [shop.lake.vault.locate(f"{entry['attempt']}/keys/{part['path']}") for part in entry["parts"]] if entry else []
-    )
+    known = [shop.lake.vault.locate(file["path"]) for file in entry["files"]["keys"]] if entry else []
     earlier = since.last(shop.lake, step)
     rows, standing = _resolved_before(shop, earlier, entry) if earlier else (_validated(shop), None)
     made = resolve(
@@ -53,11 +52,8 @@ def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
     done = _resolved(shop, made, earlier)
     listed = done.manifest(step, attempt).files
     files = {output: [asdict(file) for file in each] for output, each in listed.items()}
-    ledger = {"attempt": attempt, "parts": [asdict(part) for part in made.parts]}
-    if entry and made.outputs["keys"].stands:
-        ledger = {name: entry[name] for name in ledger}
     what = {"counts": done.counts, "files": files, "facts": done.facts}
-    log.append({"fingerprint": step.fingerprint, **ledger, **what}, parent=number)
+    log.append({"fingerprint": step.fingerprint, **what}, parent=number)
     return done
 
 
@@ -103,6 +99,7 @@ def _resolved_before(
         shared=shop.engine.read(earlier.paths(vault, "shared"), SHARED),
         beside=beside,
         current=bool(entry and entry["fingerprint"] == earlier.fingerprint),
+        pieces=len(earlier.files["keys"]),
     )
     return rows, standing
 
@@ -123,10 +120,35 @@ def _resolved_again(shop: Workshop, step: Step, attempt: str) -> Made:
 
 
 def make_pseudonyms(shop: Workshop, step: Step, attempt: str) -> Made:
-    """Pseudonym and bucket of every person of the roster."""
+    """Pseudonym and bucket of every person of the roster; of those who came since an earlier step, where all stay."""
     policy, dataset = shop.project.policy, shop.project.features.dataset
     key = pseudonyms.PseudonymKey.derive(shop.key, dataset=dataset, epoch=policy.epoch)
     buckets = pseudonyms.buckets(sum(shop.manifest("validate", name).rows() for name in shop.project.tables))
-    relation = pseudonyms.pseudonyms(shop.keys(), key, buckets=buckets, engine=shop.engine)
-    parts = shop.engine.write(relation, shop.lake.vault.locate(f"{attempt}/rows"))
-    return Made({"rows": parts}, {"rows": sum(part.rows for part in parts), "buckets": buckets})
+    earlier = since.last(shop.lake, step)
+    came = _keys_that_came(shop, earlier) if earlier and earlier.counts["buckets"] == buckets else None
+    stand: Sequence[File] = ()
+    keys = shop.keys()
+    if earlier and came is not None:
+        stand = earlier.files["rows"]
+        known = shop.engine.read(earlier.paths(shop.lake.vault), pseudonyms.schema())
+        keys = shop.engine.read(came, KEYS).anti_join(known, "subject")
+    parts: Sequence[Part] = ()
+    if came != []:
+        relation = pseudonyms.pseudonyms(keys, key, buckets=buckets, engine=shop.engine)
+        parts = shop.engine.write(relation, shop.lake.vault.locate(f"{attempt}/rows"))
+        parts = [part for part in parts if part.rows or not stand]
+    rows = sum(file.rows for file in stand) + sum(part.rows for part in parts)
+    facts = {
+        "resolved": shop.manifest("resolve", "subjects").fingerprint,
+        "stands_on": earlier.fingerprint if earlier and came is not None else "",
+    }
+    return Made({"rows": parts}, {"rows": rows, "buckets": buckets}, facts, standing={"rows": stand})
+
+
+def _keys_that_came(shop: Workshop, earlier: Manifest) -> list[str] | None:
+    """Files of keys beside those of which an earlier step made pseudonyms; None where these do not all stand."""
+    subjects = since.found(shop.lake, "vault", "subjects", earlier.facts["resolved"])
+    if subjects is None:
+        return None
+    old, now = (set(made.paths(shop.lake.vault, "keys")) for made in (subjects, shop.manifest("resolve", "subjects")))
+    return sorted(now - old) if old <= now else None

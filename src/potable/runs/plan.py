@@ -113,7 +113,7 @@ def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: s
         return [*validate, resolve]
     roster = _roster(project, prints, resolve)
     domain = (project.features.dataset, project.policy.epoch, key)
-    subjects = Step("protect", "pseudonyms", fingerprint(code("protect"), domain, resolve.fingerprint), "vault")
+    subjects = _pseudonyms(domain, resolve)
     protect = [_protect(project, name, prints[name], (roster, subjects), domain) for name in tables]
     build = _build(project, protect)
     return [*validate, resolve, roster, subjects, *protect, build, _publish(project, build, roster)]
@@ -168,6 +168,12 @@ def _roster(project: Project, prints: Mapping[str, str], resolve: Step) -> Step:
     }
     found = fingerprint(code("protect"), categories, prints, resolve.fingerprint)
     return Step("protect", "identifiers", found, "vault", rules=fingerprint(code("protect")))
+
+
+def _pseudonyms(domain: Sequence[object], resolve: Step) -> Step:
+    rules = (code("protect"), domain)
+    found = fingerprint(*rules, resolve.fingerprint)
+    return Step("protect", "pseudonyms", found, "vault", rules=fingerprint(*rules))
 
 
 def _protect(project: Project, name: str, validated: str, vault: Sequence[Step], domain: Sequence[object]) -> Step:

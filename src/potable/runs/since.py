@@ -44,6 +44,8 @@ class Changes:
     """(namespace, value) of the keys that are `moved`; None for none."""
     names: Changed | None
     """The identifiers of which a form came or went; None for none."""
+    owners: ir.Table | None = None
+    """(subject) of those whom these belong to."""
 
 
 def last(lake: Lake, step: Step) -> Manifest | None:
@@ -83,6 +85,14 @@ def came(shop: Workshop, table: str, validated: str, output: str = "rows") -> li
         return None
     old, now = then.paths(shop.lake.restricted, output), shop.files("validate", table, output)
     return sorted(set(now) - set(old)) if set(old) <= set(now) else None
+
+
+def differing_keys(shop: Workshop, before: Manifest) -> tuple[ir.Table, ir.Table] | None:
+    """The keys of an earlier step of resolve and those of this run's that may not be in both; None where all are."""
+    old, now = set(before.paths(shop.lake.vault, "keys")), set(shop.files("resolve", "subjects", "keys"))
+    # a key stands once in a ledger, so what is in a file of both is in no other file of either
+    went, came = (shop.engine.read(sorted(files), KEYS) for files in (old - now, now - old))
+    return None if old == now else (went, came)
 
 
 def index_to_stand_on(shop: Workshop, before: Manifest, known: ir.Table | None, rows: int) -> Index | None:
@@ -193,9 +203,11 @@ def layer(shop: Workshop, step: Step) -> Layer | None:
         pseudonyms=shop.engine.read(people.paths(lake.vault), pseudonyms.schema()),
         moved=changed.keys,
         renamed=changed.names,
+        owners=changed.owners,
         scratch=str(shop.scratch / "protect" / step.name),
+        came=bool(new - old),
     )
-    anything = bool(new - old) or changed.keys is not None or changed.names is not None
+    anything = standing.came or changed.keys is not None or changed.names is not None
     return Layer(earlier, shop.engine.read(sorted(new - old), schema), standing, anything)
 
 
@@ -237,10 +249,12 @@ def by_bucket(lake: Lake, manifest: Manifest) -> dict[int, list[str]]:
 
 def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Changes:
     folder = shop.scratch / "since" / identifiers.fingerprint[:12] / subjects.fingerprint[:12]
-    before, now = (made.paths(shop.lake.vault, "keys") for made in (subjects, shop.manifest("resolve", "subjects")))
     apart = {namespace for table in shop.project.tables.values() for namespace in table.apart.values()}
-    keys = moved(shop.engine.read(before, KEYS), shop.keys(), apart)
-    keys, moves = _kept(shop.engine, keys, folder / "keys") if before != now else (keys, 0)
+    ledgers = differing_keys(shop, subjects)
+    if ledgers and apart:
+        # by which of their keys somebody's records are told apart, all of their keys decide
+        ledgers = shop.engine.read(subjects.paths(shop.lake.vault, "keys"), KEYS), shop.keys()
+    keys, moves = _kept(shop.engine, moved(*ledgers, apart), folder / "keys") if ledgers else (None, 0)
     collected = shop.manifest("protect", "identifiers")
     between = Between(index_of(shop, identifiers), index_of(shop, collected))
     differing = _differing(shop, identifiers, collected)
@@ -256,7 +270,7 @@ def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Chan
     shape = saving.save(shop.engine.stream(made), names, write)
     index = Index(str(folder / "forms"), str(folder / "beginnings"), shape)
     told = shop.engine.stream(changed.select("subject", "kind", "value"))
-    return Changes(keys if moves else None, Changed.of(index, told, names))
+    return Changes(keys if moves else None, Changed.of(index, told, names), changed.select("subject").distinct())
 
 
 def _differing(shop: Workshop, before: Manifest, now: Manifest) -> ir.Table:
