@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.sources.base import Blob
+from potable.sources.cells import Cells, paths_told, plain
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, decompressed, unreadable
 from potable.sources.jsonflat import flat_texts
@@ -26,6 +27,7 @@ from potable.sources.jsonshape import Shape, Unlike, is_utf8
 from potable.sources.jsonsplit import LONGEST, Listless, Malformed, filled, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode, whole
 from potable.sources.typed import typed_at, untyped
+from potable.tables import Column
 
 if TYPE_CHECKING:
     from potable.sources.json import JsonTable
@@ -179,7 +181,7 @@ class Reading:
         joined = block if isinstance(block, bytes) else b"\n".join(block)
         if count < _WORTH_A_SHAPE or self.odd >= _MOST_SHAPES or not is_utf8(joined):
             return None
-        texts = flat_texts(joined, count, self.table.paths)
+        texts = flat_texts(joined, count, self.table.paths, paths_told(self.table))
         if texts is None:
             self.odd += 1
             return None
@@ -187,12 +189,12 @@ class Reading:
         self.numbers[0] += count
         return self._typed(texts, np.arange(first, first + count, dtype=np.int64))
 
-    def _typed(self, texts: Mapping[str, pa.StringArray], numbers: np.ndarray) -> pa.RecordBatch:
+    def _typed(self, texts: Mapping[str, Cells], numbers: np.ndarray) -> pa.RecordBatch:
         """The batch of records with these texts at their paths."""
         columns = {
             name: pc.coalesce(*found) if len(found) > 1 else found[0]
             for name, column in self.table.columns.items()
-            if (found := [texts[path] for path in column.paths(name) if path in texts])
+            if (found := [_as_told(column, texts[path]) for path in column.paths(name) if path in texts])
         }
         return typed_at(self.table, columns, self.blob.name, pa.array(numbers))
 
@@ -227,7 +229,7 @@ class Reading:
                 self.samples.append(decode(piece))
             except ValueError:
                 continue
-        self.shape = Shape.of(self.samples, self.table.paths)
+        self.shape = Shape.of(self.samples, self.table.paths, paths_told(self.table))
 
     def _read(
         self, block: Sequence[bytes], left: tuple[str, ...], *, strict: bool, before: Sequence[int] = ()
@@ -260,6 +262,11 @@ class Reading:
                 damaged.append((row.number, whole(canonical(row.value)) or "", "no object"))
 
 
+def _as_told(column: Column, cells: Cells) -> Cells:
+    """What stands at a path, told apart only for a column that wants it; others may have the path in common with it."""
+    return cells if column.decimal == "," else plain(cells)
+
+
 def _records(block: bytes | list[bytes]) -> list[bytes]:
     """The records of a block, or what holds them."""
     return filled(block) if isinstance(block, bytes) else block
@@ -267,7 +274,10 @@ def _records(block: bytes | list[bytes]) -> list[bytes]:
 
 def batch_of(table: JsonTable, rows: Sequence[Row], names: str | pa.StringArray) -> pa.RecordBatch:
     """Records as typed rows."""
-    texts = {name: column_texts(rows, declared.paths(name)) for name, declared in table.columns.items()}
+    texts = {
+        name: column_texts(rows, declared.paths(name), told=declared.decimal == ",")
+        for name, declared in table.columns.items()
+    }
     if "@rest" in table.paths:
         left = rest_texts(rows, table.paths)
         texts |= {name: left for name, column in table.columns.items() if "@rest" in column.paths(name)}
