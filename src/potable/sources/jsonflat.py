@@ -25,7 +25,7 @@ _MEMBER = re.compile(
     rb'(?P<before>\s*[{,]\s*"(?P<key>[^"\\\x00-\x1f]*)"\s*:\s*)'
     rb'(?:"[^"\\\x00-\x1f]*"|(?P<plain>[^"{}\[\],:\s]+))'
 )
-_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _WORDS = pa.array(["true", "false", "null"])
 
 
@@ -143,12 +143,12 @@ def _alike(block: bytes, starts: np.ndarray, bounds: np.ndarray, ends: np.ndarra
 
 
 def _told(texts: pa.StringArray, value: _Value) -> pa.StructArray:
-    return apart(texts, None if value.text else pc.fill_null(pc.match_substring_regex(texts, _NUMBER), False))
+    return apart(texts, None if value.text else pc.fill_null(pc.match_substring_regex(texts, NUMBER), False))
 
 
 def _spelled(texts: pa.StringArray) -> pa.StringArray | None:
     """Numbers and words as texts; None where one is neither."""
-    numbers = pc.match_substring_regex(texts, _NUMBER)
+    numbers = pc.match_substring_regex(texts, NUMBER)
     if pc.all(numbers).as_py():
         return texts
     if not pc.all(pc.or_(numbers, pc.is_in(texts, _WORDS))).as_py():
