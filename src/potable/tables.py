@@ -91,8 +91,8 @@ class Column(Declaration):
     null_values: list[str] = Field(default_factory=list)
     """Placeholders that mean "no value"."""
     decimal: Literal[".", ","] = "."
-    """Sign before the fraction of a number written as text; with `,` a point groups thousands (`1.234,50`). Numbers of
-    JSON and of databases have a point."""
+    """Sign before the fraction of a number written as text; with `,` a point groups thousands (`1.234,50`). What is a
+    number to JSON, a database or a workbook is that number, whatever is declared."""
     on_error: Literal["quarantine", "null"] = "quarantine"
     """What a value that is mistyped or fails its check does: the record goes, or only this cell."""
 

@@ -67,6 +67,8 @@ def seen(rows: Any, before: Structure, engine: Engine) -> Structure:
         ({"type": "integer"}, "n/a", None),
         ({"type": "decimal(4,2)"}, "12345.678", ("decimal", 5, 3)),
         ({"type": "decimal(4,2)", "decimal": ","}, "1.234,5", ("decimal", 4, 1)),
+        ({"type": "integer", "decimal": ","}, "12.5", ("decimal", 2, 1)),
+        ({"type": "integer", "decimal": ","}, "-1234.5678", ("decimal", 4, 4)),
         ({"type": "date"}, "2024-01-01 10:30:00", ("timestamp", 0, 0)),
         ({"type": "date"}, "2024-02-31", None),
         ({"type": "boolean"}, "2", ("integer", 0, 0)),

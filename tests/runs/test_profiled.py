@@ -26,6 +26,7 @@ from potable.contracts.results import shape
 from potable.contracts.validate import Contract, Places, validate
 from potable.engines.base import Engine
 from potable.runs.profiled import Profile, as_texts, looked
+from potable.sources.cells import apart
 from potable.sources.groups import schema as landed_schema
 from potable.sources.typed import typed
 from potable.tables import BATCH, Column, Table
@@ -126,6 +127,16 @@ def test_engines_tell_the_same(engine: Engine, tmp_path: Path) -> None:
     assert [column.distinct for column in found.columns.values()] == [25, 7, 25, 1]
     assert found.columns["c1"].shapes == {"AA-9": 50} and found.columns["c3"].forms == {"email": 2}
     assert (str(found.columns["c0"].least), str(found.columns["c2"].most)) == ("2024-01-01", "24.5")
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_numbers_beside_texts_with_a_comma_are_themselves(embedded: Engine, tmp_path: Path, fresh: bool) -> None:
+    table = Table(columns={"pay": Column(type="decimal(12,3)", decimal=",", category="none")})
+    texts = pa.array(["-2.000,5", "1.125", "0,5", "1.250,75"] * 10)
+    told = apart(texts, [text == "1.125" for text in texts.to_pylist()])
+    found = seen(embedded, table, {"pay": told}, str(tmp_path), fresh=fresh).columns["pay"]
+    assert (found.hint.decimal, float(found.least), float(found.most)) == (",", -2000.5, 1250.75)
+    assert found.hint.type.endswith(",3)") and found.distinct == 4
 
 
 @pytest.mark.parametrize("repeated", [False, True])

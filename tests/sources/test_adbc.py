@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
@@ -36,6 +37,13 @@ def test_a_driver_by_its_name_reads_what_our_own_reader_reads(database: str, tmp
     for keys in ({"order_by": ["id"]}, {}, {"query": "SELECT * FROM people"}, {"unique": ["name"]}):
         by_driver = arrivals(source(database, COLUMNS, **keys), tmp_path)
         assert by_driver == arrivals(source(database.replace("adbc+sqlite:/", "sqlite:///"), COLUMNS, **keys), tmp_path)
+
+
+def test_a_declared_comma_is_of_texts_alone(database: str, tmp_path: Path) -> None:
+    columns: dict[str, Any] = {name: {"type": "float", "decimal": ","} for name in ("id", "rate", "name")}
+    query = "SELECT id, rate + 0.625 AS rate, '1.125' AS name FROM people WHERE id = 2"
+    (found,) = rows(source(database, columns, query=query), tmp_path)
+    assert values([found], *columns) == [(2, 1.125, 1125)]
 
 
 def test_parts_are_read_one_after_the_other(database: str, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
 from potable.errors import DataError
+from potable.sources import jsonmembers, jsonsplit
 from potable.sources import jsonreading as module
-from potable.sources import jsonsplit
 from potable.sources.json import JsonSource
 from potable.sources.jsonshape import is_utf8
 
@@ -433,17 +433,26 @@ RECORDS = st.fixed_dictionaries(
         [b"", b'"', b"[", b"}", b"\\", b"-0", b":", b'"a":1,', b"\xff", b"\n", b"}\n{", b'{"a":1}', b'{"a":\n']
     ),
     spaced=st.booleans(),
+    odd=st.sampled_from([1, 8]),
+    end=st.sampled_from([b"\n", b"\r\n"]),
 )
 def test_the_fast_way_says_what_the_exact_way_says(
-    tmp_path_factory: pytest.TempPathFactory, records: list[Any], cut: int, junk: bytes, spaced: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    records: list[Any],
+    cut: int,
+    junk: bytes,
+    spaced: bool,
+    odd: int,
+    end: bytes,
 ) -> None:
     separators = (", ", " : ") if spaced else (",", ":")
     lines = [json.dumps(record, ensure_ascii=False, separators=separators).encode() for record in records]
     lines = [*lines, lines[0][:cut] + junk + lines[0][cut:], *lines]
     made = source({"a": {}, "b": {}, "x": {"path": ["d.x", "b"]}})
-    object_ = blob(tmp_path_factory.mktemp("json"), b"\n".join(lines))
+    object_ = blob(tmp_path_factory.mktemp("json"), end.join(lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_WORTH_A_SHAPE", 1)
+        patch.setattr(jsonmembers, "_MOST_ODD", odd)
         patch.setattr(module, "_SAMPLE", 3)
         patch.setattr(jsonsplit, "BLOCK", 97)
         quick = parsed(made, object_)

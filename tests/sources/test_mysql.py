@@ -92,6 +92,16 @@ def test_every_type_keeps_all_its_digits(mariadb: str, tmp_path: Path) -> None:
         assert {name: found[name] for name in VALUES} == {name: read for name, (_, _, read) in VALUES.items()}
 
 
+def test_a_declared_comma_is_of_texts_alone(mariadb: str, tmp_path: Path) -> None:
+    kinds = ("decimal(9,3)", "double", "float", "int", "text", "varchar(9)")
+    cells = ", ".join("1125" if kind == "int" else "'1.125'" for kind in kinds)
+    names = [f"c{number}" for number in range(len(kinds))]
+    table = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
+    run(mariadb, f"CREATE OR REPLACE TABLE people ({table})", f"INSERT INTO people VALUES ({cells})")
+    (found,) = rows(source(mariadb, {name: {"type": "float", "decimal": ","} for name in names}), tmp_path)
+    assert values([found], *names) == [(1.125, 1.125, 1.125, 1125, 1125, 1125)]
+
+
 def test_the_moment_does_not_depend_on_the_zone_of_the_server(mariadb: str, tmp_path: Path) -> None:
     run(
         mariadb,

@@ -104,6 +104,16 @@ def test_every_type_keeps_all_its_digits(postgres: str, tmp_path: Path) -> None:
     assert {name: found[name] for name in VALUES} == {name: read for name, (_, read) in VALUES.items()}
 
 
+def test_a_declared_comma_is_of_texts_alone(postgres: str, tmp_path: Path) -> None:
+    kinds = ("numeric", "float8", "float4", "capped", "int4", "text", "varchar")
+    filled(postgres, "DROP TYPE IF EXISTS capped CASCADE; CREATE DOMAIN capped AS numeric(5, 3)")
+    cells = ("1125" if kind == "int4" else "1.125" for kind in kinds)
+    query = "SELECT " + ", ".join(f"'{cell}'::{kind} AS {kind}_" for cell, kind in zip(cells, kinds, strict=True))
+    columns: dict[str, Any] = {f"{kind}_": {"type": "float", "decimal": ","} for kind in kinds}
+    (found,) = rows(source(postgres, columns, query=query), tmp_path)
+    assert values([found], *columns) == [(1.125, 1.125, 1.125, 1.125, 1125, 1125, 1125)]
+
+
 def test_settings_of_the_server_change_nothing(postgres: str, tmp_path: Path) -> None:
     query = "SELECT '2020-02-01 10:00+00'::timestamptz AS t, interval '1 day' AS i, 0.1::float8 AS f"
     made = arrivals(source(postgres, query=query), tmp_path)

@@ -31,6 +31,7 @@ EXPECTED = 20
 """Values that have what now none has, if it were as before; by chance that happens once in 500 million times."""
 _NOTHING = {"values": 0, "full": 0}
 _NUMBER = re.compile(r"[+-]?0*(\d*)(?:\.(\d*))?")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(\.\d{3})+")
 _EXPONENT = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)[eE][+-]?\d{1,3}")
 _CLOCK = re.compile(r"\d[T ]+\d{1,2}:\d{2}")
 _WIDER = pa.schema(
@@ -90,7 +91,8 @@ def wider(column: Column, text: str) -> tuple[str, int, int] | None:
         return None
     if column.type == "date":
         return ("timestamp", 0, 0) if _CLOCK.search(text) else None
-    if column.decimal == ",":
+    # what is a number to its source has a point
+    if column.decimal == "," and ("," in text or _GROUPED.fullmatch(text)):
         text = text.replace(".", "").replace(",", ".")
     if (match := _NUMBER.fullmatch(text)) and any(map(str.isdigit, text)):
         if column.type == "boolean":

@@ -132,7 +132,7 @@ def _landed(project: Project, source: str, table: str) -> list[Blob]:
 
 def as_texts(table: Table) -> Table:
     """The table with its columns as the source writes them."""
-    kept = ("path", "extract", "null_values")
+    kept = ("path", "extract", "null_values", "decimal")
     columns = {
         name: Column.model_construct(**{key: getattr(column, key) for key in kept}).model_copy(
             update={"required": False}

@@ -18,11 +18,12 @@ import fastavro
 from fastavro.schema import SchemaParseException, UnknownType
 
 
-def decoder(definitions: list[str]) -> Callable[[bytes], Any] | None:
+def decoder(definitions: list[str], number: type[str] = str) -> Callable[[bytes], Any] | None:
     """What reads values of a schema; None where the schema itself cannot be read.
 
     Args:
         definitions: texts of the schemas it refers to, and its own last.
+        number: what numbers become.
     """
     named: dict[str, Any] = {}
     try:
@@ -40,17 +41,17 @@ def decoder(definitions: list[str]) -> Callable[[bytes], Any] | None:
             raise ValueError(type(broken).__name__) from None
         if stream.read(1):
             raise ValueError("more than a record")
-        return _plain(found)
+        return _plain(found, number)
 
     return decode
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, number: type[str]) -> Any:
     """`value` as JSON has it; moments in ISO 8601, numbers with their digits, bytes in base64."""
     if isinstance(value, dict):
-        return {str(name): _plain(inner) for name, inner in value.items()}
+        return {str(name): _plain(inner, number) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [_plain(inner, number) for inner in value]
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, bytes):
@@ -58,5 +59,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return format(value, "f")
-    return str(value) if isinstance(value, int | float | UUID) else value
+        return number(format(value, "f"))
+    if isinstance(value, int | float):
+        return number(value)
+    return str(value) if isinstance(value, UUID) else value

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from potable.sources.base import Arrival, Blob, Held
+from potable.sources.cells import Cells, apart, number_of
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.keypaths import require_spelled
 from potable.sources.onwards import State
@@ -205,12 +206,14 @@ def parse(form: Form, table: Table, blob: Blob) -> Iterator[pa.RecordBatch]:
     Raises:
         DataError: D007, it is no object of messages.
     """
-    rows = ((number, *found) for number, found in enumerate(_messages(blob), 1) if number not in blob.skip)
+    rows = (
+        (number, *found) for number, found in enumerate(_messages(blob, number_of(table)), 1) if number not in blob.skip
+    )
     while part := list(islice(rows, _BATCH_ROWS)):
         good = [(number, message) for number, _, message in part if isinstance(form.data(message), dict)]
         if good:
             numbers, messages = zip(*good, strict=True)
-            found = {name: _texts(form, messages, declared.paths(name)) for name, declared in table.columns.items()}
+            found = {name: _cells(form, messages, declared, name) for name, declared in table.columns.items()}
             yield typed_at(table, found, blob.name, pa.array(numbers, pa.int64()))
         if bad := [(number, line) for number, line, message in part if not isinstance(form.data(message), dict)]:
             numbers, lines = zip(*bad, strict=True)
@@ -235,35 +238,41 @@ def observe(form: Form, blob: Blob) -> Set[str] | None:
     return leaves((item for item in records if isinstance(item, dict)), signs="@") or None
 
 
-def _messages(blob: Blob) -> Iterator[tuple[bytes, Any]]:
-    """Lines, and what they say."""
-    number, rest = 0, b""
+def _messages(blob: Blob, number: type[str] = str) -> Iterator[tuple[bytes, Any]]:
+    """Lines, and what they say, numbers as `number`."""
+    done, rest = 0, b""
     try:
         with blob.open() as stream:
             while block := stream.read(1 << 20):
                 *whole, rest = (rest + block).split(b"\n")
                 for line in whole:
-                    number += 1
-                    yield line, read_json(line)
+                    done += 1
+                    yield line, read_json(line, number)
             if rest:
                 raise EOFError
     except (ValueError, *DAMAGE) as failure:
-        raise unreadable(blob, f"not an object of messages ({type(failure).__name__})", row=number) from None
+        raise unreadable(blob, f"not an object of messages ({type(failure).__name__})", row=done) from None
 
 
-def _texts(form: Form, messages: Sequence[Any], paths: tuple[str, ...]) -> pa.StringArray:
+def _cells(form: Form, messages: Sequence[Any], declared: Column, name: str) -> Cells:
     """The texts of a column, from the first of its paths that has one."""
-    found = [_of_message(form, messages, path) for path in paths]
+    told = declared.decimal == ","
+    found = [_at_path(form, messages, path, told=told) for path in declared.paths(name)]
     return pc.coalesce(*found) if found[1:] else found[0]
+
+
+def _at_path(form: Form, messages: Sequence[Any], path: str, *, told: bool) -> Cells:
+    if not path.startswith("@"):
+        return column([form.data(message) for message in messages], (path,), told=told)
+    found = _of_message(form, messages, path)
+    return apart(found) if told else found
 
 
 def _of_message(form: Form, messages: Sequence[Any], path: str) -> pa.StringArray:
     if path == "@stream":
         return texts([_text(_at(message, form.stream)) for message in messages])
-    if path == "@emitted_at":
-        said = (_text(_at(message, form.emitted)) for message in messages)
-        return texts([text and form.moment(text) for text in said])
-    return column([form.data(message) for message in messages], (path,))
+    said = (_text(_at(message, form.emitted)) for message in messages)
+    return texts([text and form.moment(text) for text in said])
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.sources.cells import Cells, apart
 from potable.sources.jsontext import decode
 from potable.sources.keypaths import steps
 
@@ -24,7 +25,7 @@ _MEMBER = re.compile(
     rb'(?P<before>\s*[{,]\s*"(?P<key>[^"\\\x00-\x1f]*)"\s*:\s*)'
     rb'(?:"[^"\\\x00-\x1f]*"|(?P<plain>[^"{}\[\],:\s]+))'
 )
-_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _WORDS = pa.array(["true", "false", "null"])
 
 
@@ -43,13 +44,14 @@ class _Value:
     """What stands between the value before, or the start of the line, and it; with the quotes around texts."""
 
 
-def flat_texts(block: bytes, count: int, paths: Collection[str]) -> dict[str, pa.StringArray] | None:
+def flat_texts(block: bytes, count: int, paths: Collection[str], told: Collection[str] = ()) -> dict[str, Cells] | None:
     """The texts at each path of the records in a block; None where it is not sure to hold such lines only.
 
     Args:
         block: in UTF-8, `count` lines.
         count: how many there are.
         paths: what is wanted.
+        told: where numbers are to be told apart from texts.
     """
     signs = np.frombuffer(block, np.uint8)
     # no other control character than what ends the lines
@@ -72,7 +74,7 @@ def flat_texts(block: bytes, count: int, paths: Collection[str]) -> dict[str, pa
     places = np.concatenate([[0], bounds.ravel(), [len(block)]]).astype(np.int32)
     parts = pa.StringArray.from_buffers(len(places) - 1, pa.py_buffer(places), pa.py_buffer(block))
     rows = np.arange(count, dtype=np.int32) * (2 * len(values)) + 1
-    columns: dict[str, pa.StringArray] = {}
+    columns: dict[str, Cells] = {}
     wanted = {way[0]: path for path in paths if len(way := steps(path)) == 1}
     for number, value in enumerate(values):
         texts = None
@@ -82,7 +84,8 @@ def flat_texts(block: bytes, count: int, paths: Collection[str]) -> dict[str, pa
             if texts is None:
                 return None
         if value.key in wanted:
-            columns[wanted[value.key]] = texts
+            path = wanted[value.key]
+            columns[path] = _told(texts, value) if path in told else texts
     return columns
 
 
@@ -139,9 +142,13 @@ def _alike(block: bytes, starts: np.ndarray, bounds: np.ndarray, ends: np.ndarra
     return True
 
 
+def _told(texts: pa.StringArray, value: _Value) -> pa.StructArray:
+    return apart(texts, None if value.text else pc.fill_null(pc.match_substring_regex(texts, NUMBER), False))
+
+
 def _spelled(texts: pa.StringArray) -> pa.StringArray | None:
     """Numbers and words as texts; None where one is neither."""
-    numbers = pc.match_substring_regex(texts, _NUMBER)
+    numbers = pc.match_substring_regex(texts, NUMBER)
     if pc.all(numbers).as_py():
         return texts
     if not pc.all(pc.or_(numbers, pc.is_in(texts, _WORDS))).as_py():

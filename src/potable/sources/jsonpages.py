@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 import marshal
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import httpx
 import msgspec
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.sources.base import Blob
+from potable.sources.cells import Cells, Number, plain
 from potable.sources.files import unreadable
 from potable.sources.jsonshape import UNREADABLE, Loose, Unlike, is_utf8
 from potable.sources.keypaths import steps
@@ -36,16 +36,18 @@ _Text: TypeAlias = bytes | msgspec.Raw
 class Sight:
     """What is looked for in the pages of a list."""
 
-    def __init__(self, records: str, columns: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, records: str, columns: Mapping[str, tuple[str, ...]], told: Collection[str] = ()) -> None:
         """Look for a list.
 
         Args:
             records: dotted path to it; empty where the page is that list.
             columns: paths at which a record may have each column's value, in order of preference.
+            told: columns for which numbers are told apart from texts.
         """
-        self.records, self.columns = records, columns
+        self.records, self.columns, self.told = records, columns, told
+        apart = {path for name in told for path in columns[name]}
         try:
-            self.loose: Loose | None = Loose(path for paths in columns.values() for path in paths)
+            self.loose: Loose | None = Loose((path for paths in columns.values() for path in paths), apart)
         except Unlike:
             self.loose = None
 
@@ -58,7 +60,7 @@ class JsonPage(ABC):
 
     @property
     @abstractmethod
-    def columns(self) -> dict[str, pa.StringArray]:
+    def columns(self) -> dict[str, Cells]:
         """The texts of each column looked for, record by record; null where one is no object."""
 
     @property
@@ -87,7 +89,7 @@ class _Exact(JsonPage):
     """A page read by `records`."""
 
     def __init__(self, body: bytes, headers: httpx.Headers, sight: Sight) -> None:
-        self._value, self._sight = read_json(body), sight
+        self._value, self._sight = read_json(body, Number if sight.told else str), sight
         listed = self.at(sight.records)
         if not isinstance(listed, list):
             alone = isinstance(self._value, list)
@@ -99,9 +101,10 @@ class _Exact(JsonPage):
         self._listed = listed
 
     @property
-    def columns(self) -> dict[str, pa.StringArray]:
+    def columns(self) -> dict[str, Cells]:
         known = [item if isinstance(item, dict) else {} for item in self._listed]
-        return {name: column(known, paths) for name, paths in self._sight.columns.items()}
+        sight = self._sight
+        return {name: column(known, paths, told=name in sight.told) for name, paths in sight.columns.items()}
 
     @cached_property
     def odd(self) -> Mapping[int, Any]:
@@ -143,8 +146,12 @@ class _Quick(JsonPage):
         self._listed = listed
 
     @property
-    def columns(self) -> dict[str, pa.StringArray]:
-        wanted = {name: [self._texts[path] for path in paths] for name, paths in self._sight.columns.items()}
+    def columns(self) -> dict[str, Cells]:
+        wanted = {
+            # a path that another column has too may be told apart for that one alone
+            name: [self._texts[path] if name in self._sight.told else plain(self._texts[path]) for path in paths]
+            for name, paths in self._sight.columns.items()
+        }
         return {name: pc.coalesce(*found) if len(found) > 1 else found[0] for name, found in wanted.items()}
 
     def record(self, number: int) -> bytes:

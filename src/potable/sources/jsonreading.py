@@ -18,14 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.sources.base import Blob
+from potable.sources.cells import Cells, paths_told, plain
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, decompressed, unreadable
-from potable.sources.jsonflat import flat_texts
+from potable.sources.jsonquick import Quick
 from potable.sources.jsonrows import Row, below, column_texts, depth_of, rest_texts, ups_of
-from potable.sources.jsonshape import Shape, Unlike, is_utf8
+from potable.sources.jsonshape import Shape, Unlike
 from potable.sources.jsonsplit import LONGEST, Listless, Malformed, filled, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode, whole
 from potable.sources.typed import typed_at, untyped
+from potable.tables import Column
 
 if TYPE_CHECKING:
     from potable.sources.json import JsonTable
@@ -50,8 +52,7 @@ class Reading:
     samples: list[Any] = field(default_factory=list)
     shape: Shape | None = None
     shapes: int = 0
-    odd: int = 0
-    """Blocks that were not all flat lines."""
+    quick: Quick | None = None
 
     @property
     def done(self) -> int:
@@ -61,8 +62,8 @@ class Reading:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Typed batches of all records."""
         for block, left, strict in self._blocks():
-            if not left and self._plain and (flat := self._flat(block)):
-                yield flat
+            if not left and self._plain and (quick := self._at_once(block, strict=strict)):
+                yield from quick
                 continue
             records = _records(block)
             if left or not self._plain or len(records) < _WORTH_A_SHAPE:
@@ -173,32 +174,27 @@ class Reading:
         """Whether all values wanted lie inside the record."""
         return not any(path.startswith(".") or path in ("@rest", "#") for path in self.table.paths)
 
-    def _flat(self, block: bytes | list[bytes]) -> pa.RecordBatch | None:
-        """The batch of a block of flat records that are set alike; None where it is not sure to be one."""
-        count = block.count(b"\n") + 1 if isinstance(block, bytes) else len(block)
+    def _at_once(self, block: bytes | list[bytes], *, strict: bool) -> Iterator[pa.RecordBatch] | None:
+        """The batches of a block of flat records; None where it is not sure to be one, or not worth while."""
         joined = block if isinstance(block, bytes) else b"\n".join(block)
-        if count < _WORTH_A_SHAPE or self.odd >= _MOST_SHAPES or not is_utf8(joined):
+        count = joined.count(b"\n") + 1
+        if count < _WORTH_A_SHAPE or (isinstance(block, list) and count != len(block)):
             return None
-        texts = flat_texts(joined, count, self.table.paths)
-        if texts is None:
-            self.odd += 1
-            return None
-        first = self.done + 1
-        self.numbers[0] += count
-        return self._typed(texts, np.arange(first, first + count, dtype=np.int64))
+        self.quick = self.quick or Quick(self.table.paths, paths_told(self.table))
+        found = self.quick.texts(joined, count)
+        return found and self._with(found[0], block, count, found[1], strict=strict)
 
-    def _typed(self, texts: Mapping[str, pa.StringArray], numbers: np.ndarray) -> pa.RecordBatch:
+    def _typed(self, texts: Mapping[str, Cells], numbers: np.ndarray) -> pa.RecordBatch:
         """The batch of records with these texts at their paths."""
         columns = {
             name: pc.coalesce(*found) if len(found) > 1 else found[0]
             for name, column in self.table.columns.items()
-            if (found := [texts[path] for path in column.paths(name) if path in texts])
+            if (found := [_as_told(column, texts[path]) for path in column.paths(name) if path in texts])
         }
         return typed_at(self.table, columns, self.blob.name, pa.array(numbers))
 
     def _quickly(self, block: list[bytes], *, strict: bool) -> Iterator[pa.RecordBatch]:
         """Batches of records that are pieces themselves, most of which look alike."""
-        first = self.done
         if self.shape is None:
             self._learn(block)
         try:
@@ -209,13 +205,21 @@ class Reading:
             texts, unlike = {}, list(range(len(block)))
         if 8 * len(unlike) > len(block):
             self._learn([block[index] for index in unlike])
-        alike = np.delete(np.arange(first + 1, first + 1 + len(block), dtype=np.int64), unlike)
+        yield from self._with(texts, block, len(block), unlike, strict=strict)
+
+    def _with(
+        self, texts: Mapping[str, Cells], block: bytes | list[bytes], count: int, unlike: list[int], *, strict: bool
+    ) -> Iterator[pa.RecordBatch]:
+        """Batches of the records of a block, of which all but those that are unlike have these texts."""
+        first = self.done
+        alike = np.delete(np.arange(first + 1, first + 1 + count, dtype=np.int64), unlike)
         if len(alike):
             yield self._typed(texts, alike)
         if unlike:
+            pieces = block.split(b"\n") if isinstance(block, bytes) else block
             numbers = [first + index for index in unlike]
-            yield from self._read([block[index] for index in unlike], (), strict=strict, before=numbers)
-        self.numbers[0] = first + len(block)
+            yield from self._read([pieces[index] for index in unlike], (), strict=strict, before=numbers)
+        self.numbers[0] = first + count
 
     def _learn(self, block: Sequence[bytes]) -> None:
         """Look at some records for the shape of all."""
@@ -227,7 +231,7 @@ class Reading:
                 self.samples.append(decode(piece))
             except ValueError:
                 continue
-        self.shape = Shape.of(self.samples, self.table.paths)
+        self.shape = Shape.of(self.samples, self.table.paths, paths_told(self.table))
 
     def _read(
         self, block: Sequence[bytes], left: tuple[str, ...], *, strict: bool, before: Sequence[int] = ()
@@ -260,6 +264,11 @@ class Reading:
                 damaged.append((row.number, whole(canonical(row.value)) or "", "no object"))
 
 
+def _as_told(column: Column, cells: Cells) -> Cells:
+    """What stands at a path, told apart only for a column that wants it; others may have the path in common with it."""
+    return cells if column.decimal == "," else plain(cells)
+
+
 def _records(block: bytes | list[bytes]) -> list[bytes]:
     """The records of a block, or what holds them."""
     return filled(block) if isinstance(block, bytes) else block
@@ -267,7 +276,10 @@ def _records(block: bytes | list[bytes]) -> list[bytes]:
 
 def batch_of(table: JsonTable, rows: Sequence[Row], names: str | pa.StringArray) -> pa.RecordBatch:
     """Records as typed rows."""
-    texts = {name: column_texts(rows, declared.paths(name)) for name, declared in table.columns.items()}
+    texts = {
+        name: column_texts(rows, declared.paths(name), told=declared.decimal == ",")
+        for name, declared in table.columns.items()
+    }
     if "@rest" in table.paths:
         left = rest_texts(rows, table.paths)
         texts |= {name: left for name, column in table.columns.items() if "@rest" in column.paths(name)}

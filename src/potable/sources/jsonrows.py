@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from potable.sources.cells import Cells, Number, apart
 from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import canonical, decode, text, whole
 from potable.sources.keypaths import joined, steps
@@ -103,12 +104,13 @@ def value_at(row: Row, path: str) -> Any:
     return value
 
 
-def column_texts(rows: Sequence[Row], paths: Sequence[str]) -> pa.StringArray:
-    """The texts at the first of `paths` that has a value, record by record."""
+def column_texts(rows: Sequence[Row], paths: Sequence[str], *, told: bool = False) -> Cells:
+    """The texts at the first of `paths` that has a value, record by record; numbers `told` apart from them."""
     values: list[Any] = [None] * len(rows)
     for path in paths:
         values = [value_at(row, path) if value is None else value for row, value in zip(rows, values, strict=True)]
-    return _texts([text(value) for value in values])
+    texts = _texts([text(value) for value in values])
+    return apart(texts, [type(value) is Number for value in values]) if told else texts
 
 
 def _texts(values: Sequence[str | None]) -> pa.StringArray:

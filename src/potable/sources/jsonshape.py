@@ -13,7 +13,7 @@ Entry: `Shape.of` and `Shape.texts` for pieces of a file, `Loose.texts` for a li
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Self
@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.sources.cells import Cells, Number, apart
 from potable.sources.jsontext import DEEPEST, decode
 from potable.sources.keypaths import steps
 from potable.sources.records import text_of
@@ -100,13 +101,17 @@ class _Seen:
 class Shape:
     """The keys of some records, and which of their values are wanted."""
 
-    def __init__(self, root: _Node) -> None:
-        self._root = root
-        self._decoder = msgspec.json.Decoder(root.kind, float_hook=str)
+    def __init__(self, root: _Node, told: Collection[str]) -> None:
+        self._root, self._told = root, told
+        self._decoder = msgspec.json.Decoder(root.kind, float_hook=Number if told else str)
 
     @classmethod
-    def of(cls, samples: Iterable[Any], paths: Sequence[str]) -> Self | None:
-        """The shape of `samples`; None when values at `paths` are not plain, or keys are too many or odd."""
+    def of(cls, samples: Iterable[Any], paths: Sequence[str], told: Collection[str] = ()) -> Self | None:
+        """The shape of `samples`; None when values at `paths` are not plain, or keys are too many or odd.
+
+        Args:
+            told: the paths at which numbers are told apart from texts.
+        """
         seen = _Seen()
         for sample in samples:
             seen.learn(sample)
@@ -114,9 +119,9 @@ class Shape:
         odd = any(_ODD.search(step) for way in wanted for step in way)
         if odd or not all(map(seen.plain, wanted)) or not seen.named(_DEEPEST_SHAPE):
             return None
-        return cls(_node(seen, wanted))
+        return cls(_node(seen, wanted), told)
 
-    def texts(self, block: bytes, records: Sequence[bytes]) -> tuple[dict[str, pa.StringArray], list[int]]:
+    def texts(self, block: bytes, records: Sequence[bytes]) -> tuple[dict[str, Cells], list[int]]:
         """The texts at each path of the records that have the shape, and the indices of those that do not.
 
         Args:
@@ -133,7 +138,7 @@ class Shape:
             met = set(unlike)
             records = [record for index, record in enumerate(records) if index not in met]
             block = b"\n".join(records)
-        made = _Made()
+        made = _Made(told=self._told)
         if rows:
             made.take(self._root, rows)
         signs = np.frombuffer(block, dtype=np.uint8)
@@ -164,8 +169,8 @@ class Shape:
 class Loose:
     """The paths of wanted values in records, whatever else these have."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        """Look for some paths.
+    def __init__(self, paths: Iterable[str], told: Collection[str] = ()) -> None:
+        """Look for some paths, and at those that are `told`, for numbers apart from texts.
 
         Raises:
             Unlike: one of them leads through another, or has a key that msgspec cannot take.
@@ -176,9 +181,11 @@ class Loose:
         if any(_ODD.search(step) for way in wanted for step in way):
             raise Unlike
         self._root = _node(_Seen(), wanted, whole=False)
-        self._decoder = msgspec.json.Decoder(list[self._root.kind], float_hook=str)  # type: ignore[name-defined]
+        self._told = told
+        number = Number if told else str
+        self._decoder = msgspec.json.Decoder(list[self._root.kind], float_hook=number)  # type: ignore[name-defined]
 
-    def texts(self, data: bytes | msgspec.Raw) -> tuple[int, dict[str, pa.StringArray]]:
+    def texts(self, data: bytes | msgspec.Raw) -> tuple[int, dict[str, Cells]]:
         """How many records are in the list `data`, and their texts at each path.
 
         Args:
@@ -191,7 +198,7 @@ class Loose:
             rows = self._decoder.decode(data)
         except UNREADABLE:
             raise Unlike from None
-        made = _Made(loose=True)
+        made = _Made(loose=True, told=self._told)
         made.take(self._root, rows)
         made.require_zeros_told(memoryview(data))
         return len(rows), made.columns
@@ -230,7 +237,9 @@ class _Made:
 
     loose: bool = False
     """Whether lists and objects are wanted too, and a key that is absent is as good as null."""
-    columns: dict[str, pa.StringArray] = field(default_factory=dict)
+    told: Collection[str] = ()
+    """Paths at which numbers are told apart from texts."""
+    columns: dict[str, Cells] = field(default_factory=dict)
     zero: bool = False
     """Whether a number may have been 0, which can be written -0."""
     keys: int = 0
@@ -246,9 +255,9 @@ class _Made:
             unset = 0 if self.loose else values.count(_UNSET)
             self.keys += len(rows) - unset
             if path := node.leaves.get(name):
-                self.columns[path] = self._texts(
-                    [None if value is _UNSET else value for value in values] if unset else values
-                )
+                texts = self._texts([None if value is _UNSET else value for value in values] if unset else values)
+                numbers = [type(value) in (int, Number) for value in values] if path in self.told else None
+                self.columns[path] = texts if numbers is None else apart(texts, numbers)
             elif below := node.inner.get(name):
                 lacking = len(values) - list(map(type, values)).count(below.kind)
                 if lacking:
@@ -287,7 +296,9 @@ class _Made:
         try:
             numbers = pa.array(values, pa.int64())
         except (pa.ArrowTypeError, pa.ArrowInvalid, OverflowError):
-            return pa.array([value if value is None or type(value) is str else self._text(value) for value in values])
+            return pa.array(
+                [value if value is None or isinstance(value, str) else self._text(value) for value in values]
+            )
 
         self.zero = self.zero or pc.any(pc.equal(numbers, 0)).as_py() is True
         return numbers.cast(pa.string())

@@ -15,14 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from potable.sources.cells import Number
+
 DEEPEST = 64
 """Lists and objects that may lie inside one another."""
-
-
-class Number(str):
-    """A number, as it is written."""
-
-    __slots__ = ()
 
 
 class Refused(ValueError):

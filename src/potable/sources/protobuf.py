@@ -62,11 +62,12 @@ def named(texts: Mapping[str, str]) -> list[str] | None:
     return found
 
 
-def decoder(definitions: Sequence[str]) -> Callable[[bytes], Any] | None:
+def decoder(definitions: Sequence[str], number: type[str] = str) -> Callable[[bytes], Any] | None:
     """What reads values of a schema; None where the schema itself cannot be read.
 
     Args:
         definitions: compiled schemas it refers to, and its own last.
+        number: what numbers become.
     """
     pool = descriptor_pool.DescriptorPool()
     try:
@@ -96,7 +97,7 @@ def decoder(definitions: Sequence[str]) -> Callable[[bytes], Any] | None:
         # a moment out of its range, an `Any` of a type that nobody knows
         except (DecodeError, Error, ValueError, TypeError, KeyError) as broken:
             raise ValueError(type(broken).__name__) from None
-        return _plain(found)
+        return _plain(found, number)
 
     return decode
 
@@ -163,10 +164,10 @@ def _name(file: descriptor_pb2.FileDescriptorProto, indexes: tuple[int, ...]) ->
     return ".".join(names)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, number: type[str]) -> Any:
     """Numbers as texts with their digits, as they are in records of every form."""
     if isinstance(value, dict):
-        return {str(name): _plain(inner) for name, inner in value.items()}
+        return {str(name): _plain(inner, number) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+        return [_plain(inner, number) for inner in value]
+    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else value

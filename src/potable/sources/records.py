@@ -15,20 +15,21 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from potable.sources.cells import Cells, Number, apart
 from potable.sources.keypaths import joined, steps
 from potable.sources.typed import schema
 from potable.tables import MISTYPED, OBJECT, ROW, UNPARSED, Table
 
 
-def read_json(data: bytes | str) -> Any:
-    """The document, numbers as their own text.
+def read_json(data: bytes | str, number: type[str] = str) -> Any:
+    """The document, numbers as their own text, or as `number`.
 
     Raises:
         ValueError: it is not JSON, has NaN or Infinity, or is nested too deeply.
     """
     try:
         text = data if isinstance(data, str) else _decoded(data)
-        return _whole(_READER, text)
+        return _whole(_READERS[number], text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -61,7 +62,9 @@ def _refused(name: str) -> Any:
 
 
 # made once: making one takes longer than reading a short record
-_READER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refused)
+_READERS = {
+    number: json.JSONDecoder(parse_float=number, parse_int=number, parse_constant=_refused) for number in (str, Number)
+}
 _LINES = json.JSONDecoder()
 _Form: TypeAlias = tuple[tuple[str, "_Form | None"], ...]
 _NESTED = re.compile(r'^"|\.')
@@ -74,16 +77,19 @@ def at(value: Any, path: str) -> Any:
     return value
 
 
-def column(records: Sequence[Any], paths: tuple[str, ...]) -> pa.StringArray:
-    """The texts at the first of `paths` that has a value, record by record."""
+def column(records: Sequence[Any], paths: tuple[str, ...], *, told: bool = False) -> Cells:
+    """The texts at the first of `paths` that has a value, record by record; numbers `told` apart from them."""
     values = [record.get(paths[0]) for record in records] if not _NESTED.search(paths[0]) else _deep(records, paths[0])
     for path in paths[1:]:
         values = [at(record, path) if value is None else value for record, value in zip(records, values, strict=True)]
-    return texts([value if value is None or type(value) is str else text_of(value) for value in values])
+    found = texts([value if value is None or type(value) is str else text_of(value) for value in values])
+    return apart(found, [type(value) is Number for value in values]) if told else found
 
 
 def text_of(value: Any) -> str:
     """The text of a value that is neither a text nor null."""
+    if isinstance(value, Number):
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return json.dumps(value, ensure_ascii=False)

@@ -106,9 +106,11 @@ class RestTable(IncrementalTable):
             )
         return self
 
-    def sight(self, columns: Iterable[str]) -> Sight:
-        """What is looked for in a page in JSON where some columns are wanted."""
-        return Sight(self.records, {name: self.columns[name].paths(name) for name in columns})
+    def sight(self, columns: Iterable[str], *, told: bool = False) -> Sight:
+        """What is looked for in a page in JSON where some columns are wanted; numbers `told` apart where one asks."""
+        wanted = {name: self.columns[name].paths(name) for name in columns}
+        apart = [name for name in wanted if told and self.columns[name].decimal == ","]
+        return Sight(self.records, wanted, apart)
 
     @property
     def beside(self) -> list[str]:
@@ -204,7 +206,7 @@ class RestSource(Source[RestTable]):
             return
         # what comes from the object's name is not looked for in it
         sight = contract.sight(
-            name for name, declared in contract.columns.items() if "@object" not in declared.paths(name)
+            (name for name, declared in contract.columns.items() if "@object" not in declared.paths(name)), told=True
         )
         held: list[pa.RecordBatch] = []
         for blob in blobs:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from python_calamine import CalamineSheet
 
+from potable.sources.cells import Cells, apart
 from potable.sources.serials import moment
 from potable.sources.typed import clean, convert
 from potable.sources.workbook import UNCALCULATED, Errors
@@ -55,15 +56,9 @@ class Sheet:
             if any(cell != "" for cell in cells):
                 yield cells
 
-    def texts(self, column: Column, cells: Sequence[Any]) -> tuple[pa.StringArray, list[int]]:
+    def texts(self, column: Column, cells: Sequence[Any]) -> tuple[Cells, list[int]]:
         """The texts of a column, and where formulas have no value that the contract does not call nothing."""
         texts = [*map(text_of, cells)]
-        if column.decimal == ",":
-            # a number has no sign of its own, and a point would stand between its thousands
-            texts = [
-                text.replace(".", ",") if text and isinstance(cell, float) else text
-                for text, cell in zip(texts, cells, strict=True)
-            ]
         lost: list[int] = []
         if self.errors and UNCALCULATED not in column.null_values:
             lost = [index for index, text in enumerate(texts) if text == UNCALCULATED]
@@ -75,7 +70,8 @@ class Sheet:
                 pc.and_(pc.is_valid(plain), pc.is_null(convert(column, plain)))
             ).to_pylist():
                 texts[index] = moment(cells[index], from_1904=self.from_1904) or texts[index]
-        return pa.array(texts, pa.string()), lost
+        found = pa.array(texts, pa.string())
+        return (apart(found, [type(cell) in (int, float) for cell in cells]) if column.decimal == "," else found), lost
 
     def is_texts(self, number: int) -> bool:
         """Whether all that stands in a row, counted from 1, is text."""

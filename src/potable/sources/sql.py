@@ -24,6 +24,7 @@ from pydantic import Field, model_validator
 from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure, did_you_mean
 from potable.sources.base import Arrival, Blob, Made, Source
+from potable.sources.cells import paths_told, plain
 from potable.sources.databases.base import Found, Origin, Select, Session
 from potable.sources.databases.chunks import chunks, content, parquet, side_by_side
 from potable.sources.databases.connect import connected
@@ -90,7 +91,7 @@ class SqlSource(Source[SqlTable]):
         with connected(self.source, self.url, base, list(origins.values())) as session:
             for name, table in self.tables.items():
                 found = self._columns(session, origins[name])
-                select = Select(origins[name], found, order=self._order(session, found, name))
+                select = Select(origins[name], found, order=self._order(session, found, name), told=paths_told(table))
                 fresh = None
                 if table.incremental:
                     column = self._path(table.incremental.column, select, "`incremental` reads on by")
@@ -124,8 +125,9 @@ class SqlSource(Source[SqlTable]):
         left = ordinal - 1
         for batch in _batches(blob):
             if 0 <= left < batch.num_rows:
-                (row,) = batch.slice(left, 1).to_pylist()
-                return json.dumps(row, ensure_ascii=False).encode()
+                row = batch.slice(left, 1)
+                cells = {name: plain(row.column(name))[0].as_py() for name in row.schema.names}
+                return json.dumps(cells, ensure_ascii=False).encode()
             left -= batch.num_rows
         raise missing(blob, ordinal)
 
@@ -176,7 +178,8 @@ class SqlSource(Source[SqlTable]):
                 raise no_keys(self.source, name)
             return chunk
 
-        for arrival in _arrivals(session, Select(select.origin, columns, order=order), label, counted):
+        keys = Select(select.origin, columns, order=order, told=select.told)
+        for arrival in _arrivals(session, keys, label, counted):
             yield replace(arrival, tables=(), keys_of=name)
 
     def _parts(self, session: Session, select: Select) -> list[Select]:

@@ -23,6 +23,7 @@ from pydantic import Field, model_validator
 
 from potable.errors import EnvironmentFailure, MissingExtra
 from potable.sources.base import Blob
+from potable.sources.cells import Cells, apart, number_of
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.keypaths import require_spelled
 from potable.sources.originals import missing
@@ -180,7 +181,7 @@ def parse(table: StreamTable, blob: Blob) -> Iterator[pa.RecordBatch]:
     rows = _decoded(table, blob)
     while part := list(islice(rows, _BATCH_ROWS)):
         if good := [row for row in part if row.record is not None]:
-            found = {name: _texts(good, declared.paths(name)) for name, declared in table.columns.items()}
+            found = {name: _cells(good, declared, name) for name, declared in table.columns.items()}
             yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
         if bad := [row for row in part if row.record is None]:
             originals = [row.message.line() for row in bad]
@@ -217,18 +218,19 @@ class _Row:
 
 def _decoded(table: StreamTable, blob: Blob) -> Iterator[_Row]:
     decoders: dict[Known, Decode | None] = {}
-    ordinal = 0
+    ordinal, number = 0, number_of(table)
     for message in _lines(blob):
         if not isinstance(message, Message):
             form = message.get("form", "avro")
-            decoders[form, message["schema"]] = _decoder(form, message["definitions"])
+            decoders[form, message["schema"]] = _decoder(form, message["definitions"], number)
             continue
         ordinal += 1
         if message.value is None and table.tombstones == "none":
             continue
         try:
-            record = {} if message.value is None else _value(table.value, message.value, decoders)
-            key = None if message.key is None or table.key == "text" else _value(table.key, message.key, decoders)
+            record = {} if message.value is None else _value(table.value, message.value, decoders, number)
+            text = message.key is None or table.key == "text"
+            key = None if text else _value(table.key, message.key or b"", decoders, number)
         except ValueError:
             record, key = None, None
         yield _Row(ordinal, message, record if isinstance(record, dict) else None, key)
@@ -261,50 +263,54 @@ def _split(read: Callable[[int], bytes]) -> Iterator[bytes]:
         raise EOFError
 
 
-def _value(form: str, data: bytes, decoders: Mapping[Known, Decode | None]) -> Any:
-    """What a key or value says.
+def _value(form: str, data: bytes, decoders: Mapping[Known, Decode | None], number: type[str]) -> Any:
+    """What a key or value says, numbers as `number`.
 
     Raises:
         ValueError: it cannot be read.
     """
     if form == "json":
         # producers that use a registry put the number of the schema before the JSON too
-        return read_json(data if schema_number(data) is None else data[_FRAMED:])
-    number = schema_number(data)
-    decode = decoders.get((form, number)) if number is not None else None
+        return read_json(data if schema_number(data) is None else data[_FRAMED:], number)
+    schema = schema_number(data)
+    decode = decoders.get((form, schema)) if schema is not None else None
     if decode is None:
         raise ValueError("no schema is known for it")
     return decode(data[_FRAMED:])
 
 
-def _decoder(form: str, definitions: list[str] | None) -> Decode | None:
+def _decoder(form: str, definitions: list[str] | None, number: type[str]) -> Decode | None:
     if definitions is None:
         return None
     if form == "avro":
         from potable.sources import avro
 
-        return avro.decoder(definitions)
+        return avro.decoder(definitions, number)
     try:
         from potable.sources import protobuf
     except ModuleNotFoundError:
         raise MissingExtra("protobuf", "protobuf") from None
-    return protobuf.decoder(definitions)
+    return protobuf.decoder(definitions, number)
 
 
-def _texts(rows: Sequence[_Row], paths: tuple[str, ...]) -> pa.StringArray:
+def _cells(rows: Sequence[_Row], declared: Column, name: str) -> Cells:
     """The texts of a column, from the first of its paths that has one."""
-    found = [_meta(rows, path) if path.startswith("@") else _in_value(rows, path) for path in paths]
+    told = declared.decimal == ","
+    found = [_at(rows, path, told=told) for path in declared.paths(name)]
     return pc.coalesce(*found) if found[1:] else found[0]
 
 
-def _in_value(rows: Sequence[_Row], path: str) -> pa.StringArray:
-    return column([row.record for row in rows], (path,))
+def _at(rows: Sequence[_Row], path: str, *, told: bool) -> Cells:
+    if path.startswith("@key."):
+        keys = [row.key if isinstance(row.key, dict) else {} for row in rows]
+        return column(keys, (path.removeprefix("@key."),), told=told)
+    if not path.startswith("@"):
+        return column([row.record for row in rows], (path,), told=told)
+    found = _meta(rows, path)
+    return apart(found) if told else found
 
 
 def _meta(rows: Sequence[_Row], path: str) -> pa.StringArray:
-    if path.startswith("@key."):
-        keys = [row.key if isinstance(row.key, dict) else {} for row in rows]
-        return column(keys, (path.removeprefix("@key."),))
     if path.startswith("@header."):
         name = path.removeprefix("@header.")
         return texts([next((_shown(value) for key, value in row.message.headers if key == name), None) for row in rows])

@@ -1,6 +1,6 @@
 """Texts to typed columns, the same on every engine and for every kind of source.
 
-Every connector hands over columns of strings; here they become integers, decimals, dates and so on, by
+Every connector hands over columns of strings (or `cells`); here they become integers, decimals, dates and so on, by
 fixed lexical forms. A cell that does not fit becomes null and its original text is kept in `_unparsed`,
 so that nothing is lost and nothing is guessed. What a text means never depends on its neighbours.
 
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.sources.cells import Cells, Texts
 from potable.sources.moments import moments
 from potable.tables import MISTYPED, OBJECT, PARSING, ROW, UNPARSED, Column, Table
 
@@ -38,8 +39,7 @@ _BYTES = np.arange(256)
 _BLANK_STARTS = np.isin(_BYTES, [blank.encode()[0] for blank in BLANKS])
 _BLANK_ENDS = np.isin(_BYTES, [blank.encode()[-1] for blank in BLANKS])
 """Bytes a text that is blank at an end starts or ends with; others may too, so that these only raise a suspicion."""
-
-Texts: TypeAlias = pa.StringArray
+_Read: TypeAlias = tuple[pa.Array, tuple[pa.Array, Texts] | None]
 
 
 def schema(table: Table) -> pa.Schema:
@@ -47,12 +47,12 @@ def schema(table: Table) -> pa.Schema:
     return pa.schema([*table.schema, *PARSING])
 
 
-def typed(table: Table, texts: Mapping[str, Texts], name: str, *, first: int = 1, rows: int = -1) -> pa.RecordBatch:
+def typed(table: Table, texts: Mapping[str, Cells], name: str, *, first: int = 1, rows: int = -1) -> pa.RecordBatch:
     """One batch of typed rows.
 
     Args:
         table: the contract.
-        texts: string arrays of one length by column name; a column that is absent is null.
+        texts: arrays of one length by column name; a column that is absent is null.
         name: the object's name; also the text of columns with path `@object`.
         first: ordinal of the first row in its object.
         rows: number of rows, needed only where `texts` may be empty.
@@ -62,7 +62,7 @@ def typed(table: Table, texts: Mapping[str, Texts], name: str, *, first: int = 1
     return typed_at(table, texts, name, ordinals)
 
 
-def typed_at(table: Table, texts: Mapping[str, Texts], name: str | Texts, ordinals: pa.Array) -> pa.RecordBatch:
+def typed_at(table: Table, texts: Mapping[str, Cells], name: str | Texts, ordinals: pa.Array) -> pa.RecordBatch:
     """Like `typed`, for rows whose ordinals are given; also for rows of several objects."""
     length = len(ordinals)
     names = pa.repeat(name, length) if isinstance(name, str) else name
@@ -122,8 +122,23 @@ def with_lost(
     return pa.record_batch(columns, schema=batch.schema)
 
 
-def _cells(column: Column, text: Texts) -> tuple[pa.Array, tuple[pa.Array, Texts] | None]:
+def _cells(column: Column, cells: Cells) -> _Read:
     """The typed cells of a column; beside them where a text could not be read, and the texts."""
+    if not isinstance(cells, pa.StructArray):
+        return _read(column, cells)
+    of_numbers = column.model_copy(update={"decimal": "."})
+    text, number = cells.flatten()
+    if column.type == "string" and column.decimal == ",":
+        # what looks at a column's texts to tell its type wants all of them in one form
+        return _read(of_numbers, pc.coalesce(text, pc.replace_substring(number, ".", ",")))
+    (value, bad), (other, odd) = _read(column, text), _read(of_numbers, number)
+    if bad and odd:
+        bad = pc.or_(bad[0], odd[0]), pc.coalesce(bad[1], odd[1])
+    return pc.coalesce(value, other), bad or odd
+
+
+def _read(column: Column, text: Texts) -> _Read:
+    """`_cells` of texts."""
     text = clean(column, text)
     if not column.extract:
         value = convert(column, text)
@@ -137,7 +152,7 @@ def _cells(column: Column, text: Texts) -> tuple[pa.Array, tuple[pa.Array, Texts
     return value, (bad, text) if pc.any(bad).as_py() else None
 
 
-def _cells_of_names(column: Column, names: Texts) -> tuple[pa.Array, tuple[pa.Array, Texts] | None]:
+def _cells_of_names(column: Column, names: Texts) -> _Read:
     """`_cells` of names of objects, which many rows have in common."""
     coded = names.dictionary_encode()
     value, bad = _cells(column, coded.dictionary)

@@ -23,6 +23,7 @@ from pydantic import Field, field_validator
 from python_calamine import CalamineError, CalamineWorkbook
 
 from potable.sources.base import Blob
+from potable.sources.cells import Cells
 from potable.sources.files import DAMAGE, FileSource, FileTable, unreadable
 from potable.sources.originals import missing
 from potable.sources.sheets import Sheet, text_of
@@ -93,7 +94,7 @@ class XlsxSource(FileSource[XlsxTable]):
             places = _places(contract, sheet, blob)
             rows = sheet.records(contract.first_row)
             while part := list(islice(rows, _BATCH_ROWS)):
-                texts, lost = dict[str, pa.StringArray](), dict[str, list[int]]()
+                texts, lost = dict[str, Cells](), dict[str, list[int]]()
                 for name, column in contract.columns.items():
                     if "@sheet" in column.paths(name):
                         texts[name] = pa.repeat(sheet.name, len(part))

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from potable.errors import EnvironmentFailure
+from potable.sources.cells import Texts
 from potable.sources.databases import base as why
 from potable.sources.databases import forms
 from potable.sources.databases.base import Found, Origin, Reason, Select, Session
@@ -71,7 +72,14 @@ class AdbcSession(Session):
             cursor.execute(query)
             with cursor.fetch_record_batch() as reader:
                 for read in reader:
-                    yield forms.batch(names, map(_canonical, read.columns))
+                    columns = zip(names, read.columns, strict=True)
+                    yield forms.batch(
+                        names,
+                        (
+                            select.cells(name, _canonical(column), numbers=_is_number(column.type))
+                            for name, column in columns
+                        ),
+                    )
 
     def reason(self, failure: Exception) -> Reason:
         status = getattr(getattr(failure, "status_code", None), "name", "")
@@ -94,7 +102,7 @@ class AdbcSession(Session):
         return super().origin(origin).removesuffix(" AS q") + " q"
 
 
-def _canonical(column: pa.Array) -> forms.Texts:
+def _canonical(column: pa.Array) -> Texts:
     kind = column.type
     if kinds.is_floating(kind):
         return forms.floats(column)
@@ -107,6 +115,10 @@ def _canonical(column: pa.Array) -> forms.Texts:
     if kinds.is_integer(kind) or kinds.is_boolean(kind) or kinds.is_date(kind) or kinds.is_large_string(kind):
         return column.cast(pa.string())
     return column if kinds.is_string(kind) else forms.texts(column.to_pylist())
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind))
 
 
 def _in_micros(moments: pa.Array) -> pa.Array:

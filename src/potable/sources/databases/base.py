@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from potable.errors import EnvironmentFailure
+from potable.sources.cells import Cells, Texts, apart
 
 KEY, NOT_NULL, INDEXED = "key", "not null", "indexed"
 """What a database promises of a column; an index counts where the column comes first in it. The key is the primary
@@ -51,6 +52,12 @@ class Select:
     where: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
     tail: str = ""
+    told: frozenset[str] = frozenset()
+    """Columns whose numbers are told apart from texts."""
+
+    def cells(self, name: str, texts: Texts, *, numbers: bool) -> Cells:
+        """A column of which all are `numbers` or none, told apart where that is wanted."""
+        return apart(texts, pa.repeat(numbers, len(texts))) if name in self.told else texts
 
     def clauses(self, source: str) -> str:
         """Everything behind the columns; `source` is the origin in the dialect's words."""
@@ -102,7 +109,7 @@ class Session(ABC):
 
     @abstractmethod
     def rows(self, select: Select) -> Generator[pa.RecordBatch]:
-        """The rows in batches of any size, all columns strings."""
+        """The rows in batches of any size, all columns strings; those of `told` as `cells` tells them apart."""
 
     @abstractmethod
     def reason(self, failure: Exception) -> Reason:

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from potable.sources.databases.forms import Texts
+from potable.sources.cells import Cells, plain
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def chunks(names: Sequence[str], batches: Iterable[pa.RecordBatch], rows: int) -
                 yield pa.Table.from_batches(held).combine_chunks()
                 held, count, size = [], 0, 0
     if held or empty:
-        schema = pa.schema([(name, pa.string()) for name in names])
+        schema = held[0].schema if held else pa.schema([(name, pa.string()) for name in names])
         yield pa.Table.from_batches(held, schema).combine_chunks()
 
 
@@ -53,7 +53,7 @@ def _fitting(batch: pa.RecordBatch, rows: int, bytes_: int) -> tuple[int, int]:
     """How many rows of a batch go into a chunk that has room for so much, and the bytes of their texts."""
     taken = min(rows, batch.num_rows)
     part = batch.slice(0, taken)
-    size = sum(pc.sum(pc.binary_length(column)).as_py() or 0 for column in part.columns)
+    size = sum(pc.sum(pc.binary_length(plain(column))).as_py() or 0 for column in part.columns)
     if size < bytes_:
         return taken, size
     total = np.cumsum(sum(_lengths(column) for column in part.columns))
@@ -61,9 +61,9 @@ def _fitting(batch: pa.RecordBatch, rows: int, bytes_: int) -> tuple[int, int]:
     return taken, int(total[taken - 1])
 
 
-def _lengths(column: Texts) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _lengths(column: Cells) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     lengths: np.ndarray[tuple[int], np.dtype[np.int64]]
-    lengths = pc.fill_null(pc.binary_length(column), 0).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    lengths = pc.fill_null(pc.binary_length(plain(column)), 0).cast(pa.int64()).to_numpy(zero_copy_only=False)
     return lengths
 
 
@@ -77,6 +77,8 @@ def parquet(table: pa.Table) -> bytes:
 
 def content(table: pa.Table) -> str:
     """A hash of the columns and rows of a chunk, much sooner made than what is landed of it."""
+    # a number is not the text it is written as, where they are told apart
+    table = table.flatten()
     digest = hashlib.sha256(json.dumps([*table.column_names, table.num_rows]).encode())
     for column in table.columns:
         lengths = pc.fill_null(pc.binary_length(column), -1).combine_chunks()

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Texts: TypeAlias = pa.StringArray
+from potable.sources.cells import Cells, Texts
 
 _JSON_PIECES = re.compile(r'("(?:[^"\\]|\\.)*")|\s*([,:])\s*|\s+')
 
@@ -106,9 +106,9 @@ def spaced(documents: Texts) -> Texts:
     )
 
 
-def batch(names: Iterable[str], columns: Iterable[Texts]) -> pa.RecordBatch:
+def batch(names: Iterable[str], columns: Iterable[Cells]) -> pa.RecordBatch:
     """Columns of texts under their names, of which each occurs once."""
-    return pa.record_batch(list(columns), schema=pa.schema([(name, pa.string()) for name in names]))
+    return pa.record_batch(dict(zip(names, columns, strict=True)))
 
 
 def _replaced(found: Texts, mask: pa.BooleanArray, form: Callable[[str], str]) -> Texts:

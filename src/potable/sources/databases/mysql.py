@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.errors import EnvironmentFailure, MissingExtra, did_you_mean
+from potable.sources.cells import Texts
 from potable.sources.databases import base as why
 from potable.sources.databases import forms
 from potable.sources.databases.base import INDEXED, KEY, NOT_NULL, Found, Origin, Reason, Select, Session, listed
@@ -108,8 +109,14 @@ class MysqlSession(Session):
         query = f"SELECT {wanted}{select.clauses(self.origin(select.origin))}"
         with self.told(select.origin.name), self._result(query) as cursor:
             while rows := cursor.fetchmany(_ROWS):
-                columns = zip(kinds, zip(*rows, strict=True), strict=True)
-                yield forms.batch(names, (_canonical(kind, values) for kind, values in columns))
+                columns = zip(names, kinds, zip(*rows, strict=True), strict=True)
+                yield forms.batch(
+                    names,
+                    (
+                        select.cells(name, _canonical(kind, values), numbers=kind[0] in (*_NUMBERS, _FLOAT, _DOUBLE))
+                        for name, kind, values in columns
+                    ),
+                )
 
     def promised(self, origin: Origin) -> dict[str, list[str]]:
         table = self.origin(origin).removesuffix(" AS q")
@@ -170,7 +177,7 @@ def _key(indexes: Sequence[Sequence[Any]]) -> list[tuple[str]]:
     return [(column,) for column in unique[min(whole)[2]]] if whole else []
 
 
-def _canonical(kind: tuple[int, ...], values: Sequence[Any]) -> forms.Texts:
+def _canonical(kind: tuple[int, ...], values: Sequence[Any]) -> Texts:
     match kind[0]:
         case 4 | 5:
             numbers = pa.array(values, pa.string()).cast(pa.float64())
@@ -185,7 +192,7 @@ def _canonical(kind: tuple[int, ...], values: Sequence[Any]) -> forms.Texts:
             return forms.texts(values)
 
 
-def _in_utc(moments: forms.Texts) -> forms.Texts:
+def _in_utc(moments: Texts) -> Texts:
     zero = pc.starts_with(moments, "0000")
     return pc.if_else(zero, moments, pc.binary_join_element_wise(moments, "+00:00", ""))
 

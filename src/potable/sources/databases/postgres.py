@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from potable.errors import MissingExtra
+from potable.sources.cells import Texts
 from potable.sources.databases import base as why
 from potable.sources.databases import forms
 from potable.sources.databases.base import INDEXED, KEY, NOT_NULL, Found, Origin, Reason, Select, Session, listed
@@ -27,6 +28,7 @@ _SETTINGS = {
     "standard_conforming_strings": "on",
     "idle_in_transaction_session_timeout": "0",
 }
+_NUMBERS = ("int2", "int4", "int8", "float4", "float8", "numeric")
 _TEXTS = ("text", "varchar", "bpchar", "name")
 _ARRAYS_AS_JSON = ("_int2", "_int4", "_int8", "_float4", "_float8", "_bool", "_json", "_jsonb")
 """Arrays whose items JSON writes as they are; items of other types are texts."""
@@ -132,7 +134,13 @@ class PostgresSession(Session):
             with getattr(cursor._results, "reader", None) or cursor.fetch_record_batch() as reader:
                 for read in reader:
                     columns = zip(select.columns, read.columns, strict=True)
-                    yield forms.batch(names, (_canonical(found.kind, column) for found, column in columns))
+                    yield forms.batch(
+                        names,
+                        (
+                            select.cells(found.name, _canonical(found.kind, column), numbers=found.kind in _NUMBERS)
+                            for found, column in columns
+                        ),
+                    )
 
     def promised(self, origin: Origin) -> dict[str, list[str]]:
         table = self.origin(origin).removesuffix(" AS q").replace("'", "''")
@@ -211,7 +219,7 @@ def _written(kind: str, column: str) -> str:
     return f"{column}::text"
 
 
-def _canonical(kind: str, column: pa.Array) -> forms.Texts:
+def _canonical(kind: str, column: pa.Array) -> Texts:
     match kind:
         case "float4" | "float8":
             return forms.floats(column)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from potable.sources.cells import Cells, apart
 from potable.sources.databases.base import (
     INDEXED,
     KEY,
@@ -59,7 +60,8 @@ class SqliteSession(Session):
         with self.told(select.origin.name):
             cursor = self._connection.execute(f"SELECT {wanted}{select.clauses(self.origin(select.origin))}")
             while rows := cursor.fetchmany(_ROWS):
-                yield batch(names, map(texts, zip(*rows, strict=True)))
+                columns = zip(names, zip(*rows, strict=True), strict=True)
+                yield batch(names, (_cells(values, told=name in select.told) for name, values in columns))
 
     def promised(self, origin: Origin) -> dict[str, list[str]]:
         about = {"table": origin.table.rpartition(".")[2]}
@@ -87,6 +89,11 @@ class SqliteSession(Session):
 
     def literal(self, column: Found) -> str:
         return f"quote({self.column(column.name)})"
+
+
+def _cells(values: Sequence[Any], *, told: bool) -> Cells:
+    found = texts(values)
+    return apart(found, [type(value) in (int, float) for value in values]) if told else found
 
 
 @contextmanager
