@@ -64,7 +64,7 @@ def built(world: World, plan: FeaturePlan, facts: list[dict[str, Any]]) -> list[
     here = {name: files.get(name, {}).get(0, ()) for name in plan.sources}
     bench = Bench(plan, world.engine, world.path / f"bench-{world.runs}")
     spine, _ = make_spine(bench, here)
-    return collect(world.engine, features(bench, here, spine)).to_pylist()
+    return collect(world.engine, features(bench, here, spine)[0]).to_pylist()
 
 
 def rows_of(given: list[Any], start: int) -> list[dict[str, Any]]:
