@@ -147,8 +147,10 @@ def pandas(kind: str, path: Path, out: Path) -> None:
     writer = None
     with chunks:
         for chunk in chunks:
+            # where keys are missing, chunks have other columns in another order
+            chunk = chunk.reindex(columns=list(COLUMNS))
             chunk["pay_date"] = pd.to_datetime(chunk["pay_date"])
-            table = pa.Table.from_pandas(chunk, preserve_index=False)
+            table = pa.Table.from_pandas(chunk, schema=writer and writer.schema, preserve_index=False)
             writer = writer or pq.ParquetWriter(out, table.schema, compression="zstd")
             writer.write_table(table)
     assert writer
