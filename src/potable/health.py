@@ -17,7 +17,7 @@ from potable.quantities import Duration, Limit
 
 Severity = Literal["warn", "stop"]
 Period = Literal["day", "week", "month", "quarter", "year"]
-Check = Literal["missing", "incorrect", "freshness", "volume", "drift"]
+Check = Literal["missing", "incorrect", "freshness", "volume", "drift", "unmatched"]
 _VERSION = re.compile(r"version ([1-9]\d*)")
 
 
@@ -136,6 +136,8 @@ class Health(Declaration):
     """Rise of the share of nulls, of any column."""
     incorrect: Rise | None = None
     """Rise of the share of rows that break a check or cannot be read."""
+    unmatched: Rise | None = None
+    """Rise of the share of rows that belong to nobody, with the newest batch."""
     drift: dict[str, ColumnDrift] = Field(default_factory=dict)
     """Bounds of the change of distributions, by column."""
     accepted: list[Accepted] = Field(default_factory=list)

@@ -57,16 +57,17 @@ def judge(table: Table, profile: Profile, moment: Moment) -> list[Finding]:
         found.append(_volume(table, profile, moment))
     if declared.missing or declared.incorrect or declared.drift:
         found += _compared(table, profile, moment)
-    return [_accepted(finding, declared, moment.today) for finding in found]
+    return [accepted(finding, declared, moment.today) for finding in found]
 
 
 def emptied(table: Table, before: int, today: date) -> Finding:
     """What is found where no row of a table is left that can be used, and `before` were: it stops, declared or not."""
     told = f"It has no rows that can be used, where the run before had {before:,}."
-    return _accepted(Finding("volume", "stop", told), table.health, today)
+    return accepted(Finding("volume", "stop", told), table.health, today)
 
 
-def _accepted(finding: Finding, declared: Health, today: date) -> Finding:
+def accepted(finding: Finding, declared: Health, today: date) -> Finding:
+    """What was found, where it is expected told so."""
     if finding.state not in ("warn", "stop"):
         return finding
     for expected in declared.accepted:
@@ -209,15 +210,26 @@ def _risen(check: Check, bound: Rise, columns: Sequence[str], pair: tuple[Profil
 
 
 def _rise(check: Check, bound: Rise, column: str, pair: tuple[Profile, Profile]) -> Finding:
-    shares = [part.share(column) for part in pair]
-    rows = [round(part.rows * share) for part, share in zip(pair, shares, strict=True)]
-    counts = [[some, part.rows - some] for part, some in zip(pair, rows, strict=True)]
-    chance = divergence.chi_square(*counts).chance
-    rise = shares[0] - shares[1]
+    now, before = ((round(part.rows * part.share(column)), part.rows) for part in pair)
     what = "of its rows break a rule" if column == ROWS else f"of `{column}` is null"
+    return replace(rise(check, bound, now, before, what), column=column)
+
+
+def rise(check: Check, bound: Rise, now: tuple[int, int], before: tuple[int, int], what: str) -> Finding:
+    """Whether the share of some rows rose.
+
+    Args:
+        check: what is asked.
+        bound: by how much it may.
+        now, before: how many rows are so, of how many.
+        what: they are, in words.
+    """
+    shares = [some / rows if rows else 0.0 for some, rows in (now, before)]
+    chance = divergence.chi_square(*([some, rows - some] for some, rows in (now, before))).chance
+    risen = shares[0] - shares[1]
     told = f"{shares[0]:.1%} {what}, {shares[1]:.1%} before; at most {bound.at_most} more."
-    state = _state(rise > bound.share and chance < CHANCE, bound.severity)
-    return Finding(check, state, told, column, value=round(rise, 6), bound=bound.share, chance=chance)
+    state = _state(risen > bound.share and chance < CHANCE, bound.severity)
+    return Finding(check, state, told, value=round(risen, 6), bound=bound.share, chance=chance)
 
 
 def _drifted(table: Table, column: str, pair: tuple[Profile, Profile], shared: int) -> Iterator[Finding]:

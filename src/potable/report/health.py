@@ -1,4 +1,4 @@
-"""What the report and the summary say about the health of the data: missing, incorrect, outdated, anomalous, biased.
+"""What the report and the summary say about the health of the data.
 
 One row per table, one word per question; then what was found, in the words of whoever judged it.
 """
@@ -19,6 +19,7 @@ QUESTIONS = {
     "Outdated": "freshness",
     "Anomalous": "volume",
     "Drifted": "drift",
+    "Unmatched": "unmatched",
 }
 """What people ask, by the check that answers it."""
 _WORDS = {"ok": "no", "warn": "yes", "stop": "yes, stops", "accepted": "expected", "open": "not judged"}
@@ -43,17 +44,22 @@ def word(state: str) -> Answer:
 
 
 def answers(table: TableRecord) -> list[Answer]:
-    """The answers to all questions, in their order; of incorrect rows, where no rise is judged, how many there are."""
+    """The answers to all questions, in their order.
+
+    Of incorrect and unmatched rows, where no rise is judged, how many there are.
+    """
     found = []
+    counted = {"incorrect": (table.quarantined, table.rows_in)}
+    if table.protected_rows + table.nobody:
+        counted["unmatched"] = (table.nobody, table.rows)
     for check in QUESTIONS.values():
         states = {finding.state for finding in table.health if finding.check == check}
         worst = next((state for state in _WORST if state in states), "")
         if worst:
             found.append(word(worst))
-        elif check == "incorrect" and table.quarantined:
-            found.append(Answer(share(table.quarantined, table.rows_in), "care", True))
-        elif check == "incorrect":
-            found.append(word("ok"))
+        elif check in counted:
+            some, rows = counted[check]
+            found.append(Answer(share(some, rows), "care", True) if some else word("ok"))
         else:
             found.append(Answer("–", "none", False))
     return found

@@ -51,7 +51,7 @@ def check_up(shop: Workshop, tables: Collection[str], today: date) -> None:
     Raises:
         DataError: D008, something is worse than a contract allows, with severity `stop`.
     """
-    earlier = _Earlier(shop.lake, shop.run)
+    earlier = Earlier(shop.lake, shop.run)
     for name, table in shop.project.tables.items():
         if name not in tables:
             continue
@@ -82,7 +82,7 @@ def _require(health: Mapping[str, Collection[Finding]]) -> None:
     )
 
 
-def _moment(shop: Workshop, step: Step, profile: Profile, earlier: _Earlier, today: date) -> Moment:
+def _moment(shop: Workshop, step: Step, profile: Profile, earlier: Earlier, today: date) -> Moment:
     table = shop.project.tables[step.name]
     version = table.health.version
     reference: Profile | None = None
@@ -117,10 +117,10 @@ def _landed(lake: Lake, name: str, profile: Profile) -> date | None:
 
 def newest_profile(lake: Lake, name: str) -> Profile | None:
     """The profile of a table as the newest run that did not fail knew it."""
-    return _Earlier(lake, "").profile(Step("validate", name, zone="validated"))
+    return Earlier(lake, "").profile(Step("validate", name, zone="validated"))
 
 
-class _Earlier:
+class Earlier:
     """What earlier runs knew of tables, read when it is asked for."""
 
     def __init__(self, lake: Lake, run: str) -> None:
@@ -150,6 +150,15 @@ class _Earlier:
         """Rows of the table that could be used in the last run that judged it."""
         found = (table["rows"] for record in self._runs for table in record["tables"] if table["table"] == name)
         return int(next(found, 0))
+
+    def matched(self, name: str, batch: int) -> tuple[int, int] | None:
+        """How many rows of the table belonged to nobody, of how many, as the newest batch before `batch` left it."""
+        for record in self._runs:
+            for table in record["tables"]:
+                known = table["protected_rows"] + table["nobody"]
+                if table["table"] == name and 0 < table["batch"] < batch and known:
+                    return table["nobody"], table["rows_in"]
+        return None
 
     def counts(self, name: str, batch: int) -> list[int]:
         """Rows of the table as each batch before `batch` left it, oldest first."""

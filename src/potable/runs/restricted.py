@@ -200,18 +200,22 @@ def _stopped_across(stopping: Sequence[tuple[str, Result]]) -> DataError:
     )
 
 
-def require_total(shop: Workshop) -> None:
+def require_total(shop: Workshop, nobody: Mapping[str, int] | None = None) -> None:
     """Stop where more rows of all tables together went to quarantine than may.
+
+    Args:
+        nobody: rows that belong to nobody, by table, once that is known.
 
     Raises:
         DataError: D001, with the tables that sent most.
     """
     limit = shop.project.platform.quarantine.limit
     counts = {name: shop.manifest("validate", name).counts for name in shop.project.tables}
-    rows, aside = (sum(each[key] for each in counts.values()) for key in ("rows_in", "quarantined"))
+    away = {name: each["quarantined"] + (nobody or {}).get(name, 0) for name, each in counts.items()}
+    rows, aside = sum(each["rows_in"] for each in counts.values()), sum(away.values())
     if limit is None or limit.allows(aside, rows):
         return
-    most = sorted(counts, key=lambda name: (-counts[name]["quarantined"], name))[:3]
+    most = sorted(away, key=lambda name: (-away[name], name))[:3]
     raise DataError(
         "the tables together break the limit of the quarantine in potable.yaml",
         "D001",

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -32,6 +32,7 @@ from potable.errors import DataError, EnvironmentFailure, PotableError, raise_al
 from potable.project import Project
 from potable.runs import checkup, opened, restricted
 from potable.runs.landing import land_all, validate_early
+from potable.runs.matched import require_matched
 from potable.runs.memory import PeakMemory
 from potable.runs.outcome import facts
 from potable.runs.perform import Running, perform
@@ -170,11 +171,18 @@ def _execute(running: Running, options: Options) -> None:
                 raise_all(changed)
         if changed and (following is None or _source(following) != _source(step)):
             raise_all(changed)
-        last = step.verb == "validate" and (following is None or following.verb != "validate")
-        if last:
-            checkup.check_up(shop, wanted.tables, running.today)
-        if last and not wanted.partial:
+        if following is None or following.verb != step.verb:
+            _look_back(shop, step.verb, wanted, running.today)
+
+
+def _look_back(shop: Workshop, verb: Verb, wanted: Selection, today: date) -> None:
+    """Judge what a verb made of all tables."""
+    if verb == "validate":
+        checkup.check_up(shop, wanted.tables, today)
+        if not wanted.partial:
             restricted.require_total(shop)
+    elif verb == "protect":
+        require_matched(shop, wanted.tables, today)
 
 
 def _landed(running: Running, options: Options, wanted: Selection, source: str) -> None:
