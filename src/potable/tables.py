@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
@@ -73,6 +74,9 @@ class Column(Declaration):
     """string, integer, decimal(p,s), float, boolean, date or timestamp."""
     format: str | list[str] = Field(default_factory=list)
     """strptime formats of a date or timestamp beside ISO 8601, tried in order."""
+    timezone: str | None = None
+    """Time zone of a timestamp that is told without an offset, such as `Europe/Berlin`; that of the source by default,
+    or UTC. It becomes UTC; an hour that comes twice is the first of the two."""
     extract: str | None = None
     """RE2 pattern with one group, the value, searched in the text found (in a file name, say)."""
     required: bool = False
@@ -124,10 +128,17 @@ class Column(Declaration):
                 )
         return value
 
+    @field_validator("timezone")
+    @classmethod
+    def _a_place(cls, value: str | None) -> str | None:
+        return require_timezone(value)
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if self.format and self.type not in ("date", "timestamp"):
             raise ValueError("`format` is for dates and timestamps")
+        if self.timezone and self.type != "timestamp":
+            raise ValueError("`timezone` is for timestamps")
         if self.decimal == "," and (self.type in ("string", "boolean", "date", "timestamp")):
             raise ValueError("`decimal` is for numbers")
         if self.levels and self.type != "string":
@@ -378,6 +389,26 @@ class Table(Declaration):
     def schema(self) -> pa.Schema:
         """Arrow schema of the typed columns."""
         return pa.schema([(name, column.arrow) for name, column in self.columns.items()])
+
+
+def is_timezone(name: str) -> bool:
+    """Whether this machine knows a time zone of that name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def require_timezone(name: str | None) -> str | None:
+    """`name`, where this machine knows such a time zone.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if name is not None and not is_timezone(name):
+        raise ValueError("a time zone such as `Europe/Berlin`, of those this machine has (else `pip install tzdata`)")
+    return name
 
 
 def is_re2(pattern: str) -> bool:

@@ -11,6 +11,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,14 @@ def test_a_changed_contract_makes_the_whole_table_again(notes: Notes, tmp_path: 
     notes.land(b=SECOND)
     made = notes.layered()
     assert (made.facts["parsed"], made.facts["stands_on"]) == (2, "")
+
+
+def test_another_time_zone_of_the_source_is_another_table(notes: Notes, tmp_path: Path) -> None:
+    notes.land(a=text(("E1", "2020-01-31", "2020-02-01 00:30", "1", "0")))
+    seen = [row["seen"] for row in notes.rows(notes.layered(), "rows")]
+    local = NOTES.replace("path: notes\n", "path: notes\ntimezone: Asia/Kolkata\n")
+    notes.shop.project = notes_project(tmp_path / "local", local)
+    assert [row["seen"] for row in notes.rows(notes.layered(), "rows")] == [seen[0] - timedelta(hours=5, minutes=30)]
 
 
 names = [f"{letter}{number}" for letter in "abc" for number in range(3)]

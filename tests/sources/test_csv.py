@@ -317,3 +317,35 @@ def test_columns_and_dialect_of_each_object_are_observed_together(tmp_path: Path
         {"object": "y", "column": None, "dialect": "delimiter ,"},
         {"object": "y", "column": None, "dialect": "encoding utf-8"},
     ]
+
+
+def test_a_source_tells_the_time_by_the_clocks_of_its_place(tmp_path: Path) -> None:
+    moment = {"type": "timestamp"}
+    columns = {"a": moment, "b": {**moment, "timezone": "UTC"}, "day": {"type": "date"}, "text": {}}
+    given = {
+        "source": "s",
+        "type": "csv",
+        "path": "x",
+        "timezone": "Europe/Berlin",
+        "tables": {"t": {"columns": columns}},
+    }
+    made = CsvSource.model_validate(given)
+    noon = "2024-07-15 12:00"
+    rows = parsed(made, blob(tmp_path, f"a,b,day,text\n{noon},{noon},2024-07-15,{noon}\n".encode()))
+    ((a, b, day, text),) = values(rows, "a", "b", "day", "text")
+    assert (a.isoformat(), b.isoformat(), day.isoformat(), text) == (
+        "2024-07-15T10:00:00",
+        "2024-07-15T12:00:00",
+        "2024-07-15",
+        noon,
+    )
+
+
+def test_a_time_zone_that_is_none_is_told_once() -> None:
+    tables = {"t": {"columns": {"a": {"type": "timestamp"}, "b": {"type": "timestamp"}}}}
+    with pytest.raises(ValidationError) as raised:
+        CsvSource.model_validate({"source": "s", "type": "csv", "path": "x", "timezone": "Berlin", "tables": tables})
+    assert [error["loc"] for error in raised.value.errors()] == [("timezone",)]
+    assert "a time zone such as `Europe/Berlin`" in str(raised.value)
+    with pytest.raises(ValidationError, match="`timezone` is for timestamps"):
+        source({"a": {"type": "date", "timezone": "Europe/Berlin"}})

@@ -290,6 +290,17 @@ READ_ON = {
 }
 
 
+def test_a_service_is_asked_in_its_own_time(server: Server, tmp_path: Path) -> None:
+    local = {**READ_ON, "columns": {**COLUMNS, "at": {"type": "timestamp", "timezone": "Europe/Berlin"}}}
+    made, store = source(server.url, **local), Store(str(tmp_path))
+    landing = Landing(store, Log(store, "raw/s/batches"))
+    server.answers = [page({"id": 1, "at": "2024-01-09T00:30:00"}), page()]
+    for _ in range(2):
+        ingest(made, landing, base=tmp_path)
+    assert server.requests[1][1]["since"] == ["2024-01-08T00:00:00Z"]
+    assert [row["at"].isoformat() for row in landed_rows(made, landing, "t")] == ["2024-01-08T23:30:00"]
+
+
 def test_only_what_is_new_is_asked_for_and_counted(server: Server, tmp_path: Path) -> None:
     made, store = source(server.url, **READ_ON), Store(str(tmp_path))
     landing = Landing(store, Log(store, "raw/s/batches"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -275,6 +276,63 @@ def test_no_text_raises_and_none_is_lost(column: dict[str, Any], texts: list[str
 NEAR_MOMENTS = st.from_regex(
     r"[0-9]{4}-[01][0-9]-[0-3][0-9][T ]?([0-2][0-9](:[0-6][0-9](:[0-6][0-9]([.,][0-9]{1,8})?)?)?)? ?Z", fullmatch=True
 )
+
+
+CLOCKS = {
+    "2024-01-15 12:00:00": datetime(2024, 1, 15, 11),
+    "2024-07-15T12:00": datetime(2024, 7, 15, 10),
+    "2024-07-15": datetime(2024, 7, 14, 22),
+    # told with an offset, it is that moment
+    "2024-07-15 12:00:00+05:30": datetime(2024, 7, 15, 6, 30),
+    "2024-07-15T12:00:00Z": datetime(2024, 7, 15, 12),
+    # the hour that comes twice, and the one that never comes
+    "2024-10-27 02:30:00": datetime(2024, 10, 27, 0, 30),
+    "2024-03-31 02:30:00": datetime(2024, 3, 31, 1, 30),
+    "2039-07-15 12:00:00": datetime(2039, 7, 15, 10),
+}
+
+
+def test_a_moment_without_an_offset_is_one_of_the_place_that_is_declared() -> None:
+    for texts in ([*CLOCKS], *([text] for text in CLOCKS)):
+        assert cells(texts, type="timestamp", timezone="Europe/Berlin") == [(CLOCKS[text], None) for text in texts]
+    german = {"15.07.2024 12:00": datetime(2024, 7, 15, 10), "15.07.2024 12:00 +02:00": datetime(2024, 7, 15, 10)}
+    found = cells([*german], type="timestamp", timezone="Europe/Berlin", format="%d.%m.%Y %H:%M%z")
+    assert found == [(moment, None) for moment in german.values()]
+    assert cells(["2024-07-15 12:00:00", "x", None], type="timestamp", timezone="Asia/Kolkata") == [
+        (datetime(2024, 7, 15, 6, 30), None),
+        (None, "x"),
+        (None, None),
+    ]
+
+
+def test_the_end_of_time_stays_in_reach_everywhere() -> None:
+    ends = ["9999-12-31 23:59:59", "0001-01-01 00:00:00"]
+    west, east = (cells(ends, type="timestamp", timezone=zone) for zone in ("America/Los_Angeles", "Asia/Tokyo"))
+    assert west[0] == (datetime.max, None) and east[0] == (datetime(9999, 12, 31, 14, 59, 59), None)
+    assert east[1] == (datetime.min, None) and west[1][0] and west[1][0] > datetime.min
+
+
+PLACES = ["Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Casablanca"]
+
+
+@given(st.lists(st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31))), st.sampled_from(PLACES))
+def test_places_tell_the_time_as_python_does(clocks: list[datetime], place: str) -> None:
+    found = cells([clock.isoformat(" ", "microseconds") for clock in clocks], type="timestamp", timezone=place)
+    told = [clock.replace(tzinfo=ZoneInfo(place)).astimezone(UTC).replace(tzinfo=None) for clock in clocks]
+    assert found == [(moment, None) for moment in told]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_change_of_the_clocks_is_told_as_python_does(place: str) -> None:
+    """Quarters of an hour around each change since 2000."""
+    zone, day = ZoneInfo(place), timedelta(days=1)
+    days = [datetime(2000, 1, 1) + day * number for number in range(366 * 45)]
+    changing = [at for at in days if at.replace(tzinfo=zone).utcoffset() != (at + day).replace(tzinfo=zone).utcoffset()]
+    assert changing or place == "Asia/Kathmandu"
+    clocks = [at + timedelta(minutes=15) * number for at in changing for number in range(96)]
+    found = cells([clock.isoformat() for clock in clocks] or [None], type="timestamp", timezone=place)
+    wanted = [(clock.replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None), None) for clock in clocks]
+    assert found == (wanted or [(None, None)])
 
 
 @settings(max_examples=200, deadline=None)

@@ -132,7 +132,7 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     # validate makes
     words = [column for column in project.tables[name].columns if kind_of(project.tables[name], column) == "word"]
     counted = (words, project.tables[name].health.period)
-    found = fingerprint(code("validate"), reading["type"], contract, counted, *parts)
+    found = fingerprint(code("validate"), reading["type"], reading.get("timezone"), contract, counted, *parts)
     covered = sorted((item for item in landed if item.concerns(table)), key=lambda item: (item.batch, item.name))
     prints = []
     for number, batch in groupby(covered, key=lambda item: item.batch):

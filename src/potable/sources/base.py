@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
+from pydantic import field_validator, model_validator
 
 from potable import headings
 from potable.declarations import Declaration
@@ -23,7 +24,7 @@ from potable.errors import DataError, EnvironmentFailure
 from potable.sources.names import NOTHING_KNOWN, Naming, words
 from potable.sources.onwards import State
 from potable.store.objects import Store
-from potable.tables import Table
+from potable.tables import Table, is_timezone, require_timezone
 
 T = TypeVar("T", bound=Table)
 
@@ -194,8 +195,25 @@ class Source(Declaration, Generic[T]):
     """What the system is, for people."""
     owner: str = ""
     """Team that answers for its data."""
+    timezone: str | None = None
+    """Time zone of timestamps that are told without an offset, such as `Europe/Berlin`; UTC by default. A column may
+    say otherwise."""
     tables: dict[str, T]
     """Contract of each table."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clocks(cls, given: Any) -> Any:
+        """The source's time zone in every column of timestamps that has none."""
+        zone = given.get("timezone") if isinstance(given, Mapping) else None
+        if not isinstance(zone, str) or not is_timezone(zone) or not isinstance(given.get("tables"), Mapping):
+            return given
+        return {**given, "tables": {name: _with_clock(table, zone) for name, table in given["tables"].items()}}
+
+    @field_validator("timezone")
+    @classmethod
+    def _a_place(cls, value: str | None) -> str | None:
+        return require_timezone(value)
 
     snapshot: ClassVar[bool] = False
     """Whether `arrivals` always lists everything there is, so that names it no longer lists are gone."""
@@ -315,6 +333,19 @@ class Source(Declaration, Generic[T]):
         It must depend on the object alone. Objects of one table that differ in it are drift.
         """
         return frozenset()
+
+
+def _with_clock(table: Any, zone: str) -> Any:
+    """A table as declared, whose timestamps are told by the clocks of `zone` where they do not say otherwise."""
+    if not isinstance(table, Mapping) or not isinstance(table.get("columns"), Mapping):
+        return table
+    columns = {
+        name: {"timezone": zone, **column}
+        if isinstance(column, Mapping) and column.get("type") == "timestamp"
+        else column
+        for name, column in table["columns"].items()
+    }
+    return {**table, "columns": columns}
 
 
 @cache

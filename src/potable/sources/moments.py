@@ -2,7 +2,8 @@
 
 A form is a strptime format over `%Y %y %m %b %d %H %M %S %f %z`; numbers need no leading zero. `%f` is an
 optional fraction with its point or comma, `%z` an optional offset (none means UTC). A day that does not
-exist, or a moment outside the years 1 to 9999, is no moment.
+exist, or a moment outside the years 1 to 9999, is no moment. Where a place is given whose clocks a system goes by, a
+moment without an offset is one of that place.
 
 Entry: `moments`.
 """
@@ -10,8 +11,10 @@ Entry: `moments`.
 from __future__ import annotations
 
 import re
-from functools import cache
+from datetime import datetime, timedelta
+from functools import cache, lru_cache
 from typing import TypeAlias
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -42,24 +45,58 @@ _FIRST, _LAST = (
     np.datetime64("9999-12-31T23:59:59.999999", "us").astype(np.int64),
 )
 _WIDEST_ZONE = 18 * 60
+_DAY = 24 * 60 * 60 * 1_000_000
+_TIME = datetime.max - datetime.min
 
 
-def moments(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType) -> pa.Array:
+def moments(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType, place: str | None = None) -> pa.Array:
     """`text` (cleaned) as dates or timestamps; what fits no form is null.
 
     Args:
         text: one moment each, or null.
         formats: declared forms, tried in order before ISO 8601.
         kind: `date32` or `timestamp[us]`.
+        place: time zone of timestamps without an offset, such as `Europe/Berlin`; UTC by default.
     """
-    if not formats and (quick := _iso(text, kind)) is not None:
+    if not formats and (quick := _iso(text, kind, place)) is not None:
         return quick
     # most moments stand many times, and a form costs as much as many look-ups
     coded = text.dictionary_encode()
-    return pc.take(_by_forms(coded.dictionary, formats, kind), coded.indices)
+    return pc.take(_by_forms(coded.dictionary, formats, kind, place), coded.indices)
 
 
-def _by_forms(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType) -> pa.Array:
+def in_utc(clocks: pa.Array, place: str) -> pa.Array:
+    """What clocks of a place showed (timestamp[us]) as UTC, from the first to the last moment of the years 1 to 9999.
+
+    An hour that comes twice is the first of the two, and one that is skipped counts on from the one before (PEP 495).
+    """
+    showed: Numbers = pc.fill_null(clocks.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+    days, day_of = np.unique(showed // _DAY, return_inverse=True)
+    begins, ends = (
+        np.array([_offset(place, day) for day in some.tolist()], dtype=np.int64) for some in (days, days + 1)
+    )
+    ahead = begins[day_of]
+    # nearly all days have one offset from their beginning to the next
+    for row in np.flatnonzero((begins != ends)[day_of]).tolist():
+        ahead[row] = _ahead(place, datetime.min + timedelta(microseconds=int(showed[row] - _FIRST)))
+    # the last moment stands for the end of time, also west of Greenwich
+    moments = pa.array(np.clip(showed - ahead, _FIRST, _LAST)).cast(pa.timestamp("us"))
+    return pc.if_else(pc.is_valid(clocks), moments, pa.scalar(None, moments.type))
+
+
+@lru_cache(maxsize=1 << 16)
+def _offset(place: str, day: int) -> int:
+    """How far clocks of a place are ahead of UTC when a day begins, counted from 1970, in microseconds."""
+    since = timedelta(days=day, microseconds=-int(_FIRST))
+    return _ahead(place, datetime.max if since > _TIME else datetime.min + since)
+
+
+def _ahead(place: str, clock: datetime) -> int:
+    offset = clock.replace(tzinfo=ZoneInfo(place)).utcoffset()
+    return (offset or timedelta()) // timedelta(microseconds=1)
+
+
+def _by_forms(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType, place: str | None) -> pa.Array:
     """`text` by the first of its forms that fits."""
     whole_days = pa.types.is_date(kind)
     found = pa.nulls(len(text), pa.timestamp("us"))
@@ -68,11 +105,11 @@ def _by_forms(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType)
         if not pc.any(left).as_py():
             break
         rows = pc.indices_nonzero(left)
-        found = pc.replace_with_mask(found, left, _by_form(pc.take(text, rows), form))
+        found = pc.replace_with_mask(found, left, _by_form(pc.take(text, rows), form, place))
     return found.cast(kind, safe=False) if whole_days else found
 
 
-def _iso(text: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
+def _iso(text: pa.StringArray, kind: pa.DataType, place: str | None) -> pa.Array | None:
     """All of `text` at once, where Arrow's reader takes it; its forms are among ours."""
     # it reads texts with a zone or texts without; of zones the one that most systems write
     zoned = pa.types.is_timestamp(kind) and pc.all(pc.ends_with(text, "Z")).as_py()
@@ -81,10 +118,12 @@ def _iso(text: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
     except pa.ArrowInvalid:
         return None
     earliest = pc.min(found.cast(pa.timestamp("us")).cast(pa.int64())).as_py()
-    return found if earliest is None or earliest >= _FIRST else None
+    if earliest is not None and earliest < _FIRST:
+        return None
+    return in_utc(found, place) if place and not zoned else found
 
 
-def _by_form(text: pa.StringArray, form: str) -> pa.Array:
+def _by_form(text: pa.StringArray, form: str, place: str | None) -> pa.Array:
     parts = pc.extract_regex(text, _regex(form))
     names = {field.name for field in parts.type}
 
@@ -104,7 +143,11 @@ def _by_form(text: pa.StringArray, form: str) -> pa.Array:
         micros, exists = micros - offset, exists & known
     exists &= (micros >= _FIRST) & (micros <= _LAST)
     exists &= pc.is_valid(parts).to_numpy(zero_copy_only=False)
-    return pa.array(micros, mask=~exists).cast(pa.timestamp("us"))
+    found = pa.array(micros, mask=~exists).cast(pa.timestamp("us"))
+    if not place:
+        return found
+    told = pc.not_equal(pc.fill_null(pc.struct_field(parts, "zone"), ""), "") if "zone" in names else False
+    return pc.if_else(told, found, in_utc(found, place))
 
 
 def _same(length: int, value: int) -> Numbers:

@@ -303,7 +303,8 @@ def _since(table: RestTable, reading: Reading | None) -> dict[str, str]:
 def _met(table: RestTable, page: JsonPage, reading: Reading) -> tuple[int, ...]:
     """Ordinals of the records of a page that were landed before."""
     assert table.incremental
-    declared = table.columns[table.incremental.column]
+    # the service is asked in its own time
+    declared = table.columns[table.incremental.column].model_copy(update={"timezone": None})
     texts = clean(declared, page.columns[table.incremental.column])
     new = reading.new(convert(declared, texts), page.record)
     return tuple(sorted(set(range(1, page.records + 1)) - {number + 1 for number in new}))

@@ -203,7 +203,7 @@ def convert(column: Column, text: Texts) -> pa.Array:
         case "string":
             return text
         case "date" | "timestamp":
-            return moments(text, column.formats, column.arrow)
+            return moments(text, column.formats, column.arrow, column.timezone)
         case "boolean":
             return _booleans(text)
     if (quick := _plain_numbers(text, column.arrow)) is not None:
