@@ -72,6 +72,18 @@ def test_types_keys_and_categories_are_suggested(project: Path) -> None:
     assert found["Cost Centre"]["type"] == "string"
 
 
+@pytest.mark.parametrize("text", ["2024-01-31 10:00", "2024-01-31T10:00:00.5", "31.01.2024 10:00:00"])
+@pytest.mark.parametrize("offset", ["", "Z", "+01:00", "-0500", " +01"])
+def test_moments_without_an_offset_are_asked_about(project: Path, text: str, offset: str) -> None:
+    rows = "".join(f"E{number},{text}{offset}\n" for number in range(30))
+    (project / "dumps" / "a.csv").write_text("EmpNo,seen at\n" + rows)
+    said = discover(project).stdout
+    assert ("# timezone: `seen_at`: no offset" in said) == (not offset)
+    path = project / "sources" / "pay.yaml"
+    path.write_text(path.read_text() + "timezone: Asia/Kolkata\n")
+    assert "no offset" not in discover(project).stdout
+
+
 def test_nothing_is_ever_suggested_as_harmless(project: Path) -> None:
     text = discover(project).stdout
     assert "category: none" not in text and "category: decide" in text

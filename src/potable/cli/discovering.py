@@ -149,7 +149,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         if around in found:
             columns, records, key = _placed(explored, table, found[around][0], root, rows)
         why = f"what tells `{around}` apart, and the place in its list"
-        found[table] = drafted(columns, records, promised[table], words=words, own=(key, why))
+        found[table] = drafted(columns, records, promised[table], words=words, own=(key, why), clocks=source.timezone)
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from potable.privacy.categories import FREE_TEXT, is_direct
 from potable.privacy.classify import Guess, classified
@@ -30,6 +31,7 @@ def drafted(
     *,
     words: bool,
     own: tuple[Sequence[str], str] = ((), ""),
+    clocks: str | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Facts about a table, and the lines of its contract.
 
@@ -39,6 +41,7 @@ def drafted(
         promised: what its system says of its columns, by path.
         words: whether the words of small sets are quoted, where the column is no identifier and no text.
         own: what tells its records apart by where they lie, and why.
+        clocks: the time zone that is declared.
     """
     columns = {name: path for name, path in columns.items() if name in rows.schema.names}
     texts = {name: rows[name].combine_chunks() for name in columns}
@@ -55,11 +58,21 @@ def drafted(
         lines += ["# key: which column tells who a record is about? without one its records belong to nobody"]
     if dated:
         lines += [f"# time: when it happened, known: when it became known; of {', '.join(dated)}"]
+    local = [name for name in dated if hints[name].type == "timestamp" and _without_offset(texts[name])]
+    if local and not clocks:
+        shown = "`, `".join(local)
+        lines += [f"# timezone: `{shown}`: no offset; taken for UTC, unless the source has `timezone: Europe/Berlin`"]
     open_words = [name for name, guess in guesses.items() if words and quotable(guess)]
     if checks := list(_checks(hints, open_words)):
         lines += ["checks:", *(f"  - {check}" for check in checks)]
     facts = {name: _fact(path, hints[name], guesses[name]) for name, path in columns.items()}
     return {"rows": rows.num_rows, "columns": facts, "unique": unique}, lines
+
+
+def _without_offset(texts: pa.StringArray) -> bool:
+    """Whether some of `texts` tell a time of day, and none its distance from UTC."""
+    offset = pc.any(pc.match_substring_regex(texts, r":\d{2}.*(Z|UTC|[+-]\d{2}(:?\d{2})?)$"))
+    return bool(pc.any(pc.match_substring(texts, ":")).as_py() and not offset.as_py())
 
 
 def _fact(path: str, hint: Suggestion, guess: Guess) -> dict[str, Any]:
