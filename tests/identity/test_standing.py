@@ -269,6 +269,18 @@ def test_a_ledger_that_went_on_without_the_step_is_held_to_all_records(registry:
     assert layered.read == set() and layered.counts["split"] == 1
 
 
+@pytest.mark.long_on_spark
+def test_a_chain_that_grows_too_long_is_held_back_until_it_is_cut(registry: Registry) -> None:
+    links = [(f"C{number + more}", f"c{number}@x", None) for number in range(12) for more in (0, 1)]
+    then, now = also(FIRST, people=links[:18]), also(also(FIRST, people=links[:18]), people=links[18:])
+    before = registry.whole(then)
+    layered = held(registry, before, then, now)
+    assert (before.counts["crowded"], layered.counts["crowded"]) == (0, 1)
+    assert {row["subject"] for row in layered.ledger if not row["rostered"]} >= {layered.owners["emp_no:C1"]}
+    cut = held(registry, layered, now, also(FIRST, people=links[:10]))
+    assert cut.counts["crowded"] == 0 and {row["value"] for row in cut.ledger if row["rostered"]} >= {"C0", "C5"}
+
+
 few = st.one_of(st.none(), st.integers(0, 5).map(str))
 rows = {
     "people": st.tuples(few, few, few),

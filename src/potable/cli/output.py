@@ -272,7 +272,7 @@ def _label(record: RunRecord) -> str:
 
 def _people(record: RunRecord) -> str:
     """How many people the keys make, where a key may have joined several who are not one."""
-    named = [(key, text) for key, text in view.IDENTITY.items() if key in ("several", "merged", "split")]
+    named = [(key, text) for key, text in view.IDENTITY.items() if key in ("several", "crowded", "merged", "split")]
     told = [f"{human_count(count)} {text}" for key, text in named if (count := record.identity.get(key, 0))]
     return f"{human_count(record.identity['rostered'])}, {', '.join(told)}" if told else ""
 

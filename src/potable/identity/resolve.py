@@ -3,13 +3,14 @@
 The ledger is a log in the vault: each entry names files of (namespace, value, subject, rostered). A
 person met before keeps their subject id, also when new keys join; a new person gets a random one. When
 records turn out to be one person, the older id stays; when a person turns out to be two, the one that
-holds the smallest key keeps it. Both are counted and listed by subject id, never by key. Where an earlier step
-is stood on, only people whom new or gone records may be about are found anew.
+holds the smallest key keeps it. Both are counted and listed by subject id, never by key. Whom a chain of keys gives
+more numbers of a roster than anybody has is several people, and on no roster until that is looked into. Where an
+earlier step is stood on, only people whom new or gone records may be about are found anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -41,8 +42,8 @@ class Resolved:
     outputs: Mapping[str, Output]
     """`keys`, the ledger; for those that stand on this: `shared`, and `records/<table>` of each table."""
     counts: Mapping[str, int]
-    """keys, people, rostered, several (have more than one of a roster's first keys), new, merged, split, shared_keys
-    (placeholders that do not link); none where the ledger stands."""
+    """keys, people, rostered, several (have more than one of a roster's first keys), crowded (too many to be one),
+    new, merged, split, shared_keys (placeholders that do not link); none where the ledger stands."""
 
 
 def resolve(
@@ -76,7 +77,7 @@ def resolve(
             keys, counts = _beside(found, known, tables.values(), standing, engine, directory)
             return Resolved({**outputs, **_STAND, "keys": keys}, counts)
     nodes, labels, none = _graph(tables, records, engine, directory)
-    fresh, counts = _owned(nodes, labels, known, engine, f"{directory}/scratch")
+    fresh, counts = _owned(nodes, labels, known, _first_keys(tables.values()), engine, f"{directory}/scratch")
     others = known.anti_join(labels, "node").select(KEYS.names)
     parts, keys = _written(fresh.union(others), engine, directory)
     counts = {**_people(keys, tables.values(), engine), **counts, "shared_keys": sum(part.rows for part in none)}
@@ -84,13 +85,14 @@ def resolve(
 
 
 def _beside(
-    found: Near, known: ir.Table, tables: Iterable[Table], standing: Standing, engine: Engine, directory: str
+    found: Near, known: ir.Table, tables: Collection[Table], standing: Standing, engine: Engine, directory: str
 ) -> tuple[Output, dict[str, int]]:
     """The ledger with the keys of people who were looked at again, and its counts; none where it stands.
 
     Where keys only came, they are a file beside those that stand.
     """
-    fresh, counts = _owned(found.nodes, found.labels, found.known, engine, f"{directory}/scratch")
+    first, scratch = _first_keys(tables), f"{directory}/scratch"
+    fresh, counts = _owned(found.nodes, found.labels, found.known, first, engine, scratch)
     fresh = kept(engine, fresh, f"{directory}/scratch/fresh")
     came = fresh.anti_join(found.known, KEYS.names)
     number = _number(engine, came)
@@ -118,29 +120,36 @@ def _people(keys: ir.Table, tables: Iterable[Table], engine: Engine) -> dict[str
     total = keys.agg(
         keys=keys.count(), people=keys.subject.nunique(), rostered=keys.subject.nunique(where=keys.rostered)
     )
-    several = _number(engine, _several(keys, tables))
-    return {**{name: int(count) for name, count in scalars(engine, total).items()}, "several": several}
+    numbers = keys.filter(keys.namespace.isin(_first_keys(tables))).group_by("namespace", "subject")
+    theirs = numbers.agg(numbers=ibis._.count(), rostered=ibis._.rostered.any())
+    several = theirs.filter(theirs.rostered, theirs.numbers > 1)
+    crowded = theirs.filter(~theirs.rostered, theirs.numbers > MAX_LINKS)
+    told = {
+        name: _number(engine, found.select("subject").distinct())
+        for name, found in (("several", several), ("crowded", crowded))
+    }
+    return {**{name: int(count) for name, count in scalars(engine, total).items()}, **told}
 
 
 def _number(engine: Engine, relation: ir.Table) -> int:
     return int(scalars(engine, relation.agg(n=relation.count()))["n"])
 
 
-def _several(keys: ir.Table, tables: Iterable[Table]) -> ir.Table:
-    """(subject) of those who have several keys of a namespace in which a roster has one for everybody."""
-    first = {next(iter(table.keys.values())) for table in tables if table.roster and table.keys}
-    theirs = keys.filter(keys.rostered, keys.namespace.isin(sorted(first))) if first else keys.limit(0)
-    counted = theirs.group_by("namespace", "subject").agg(numbers=theirs.count())
-    return counted.filter(counted.numbers > 1).select("subject").distinct()
+def _first_keys(tables: Iterable[Table]) -> list[str]:
+    """Namespaces in which a roster has a key for everybody."""
+    return sorted({next(iter(table.keys.values())) for table in tables if table.roster and table.keys})
 
 
 def _owned(
-    nodes: ir.Table, labels: ir.Table, known: ir.Table, engine: Engine, scratch: str
+    nodes: ir.Table, labels: ir.Table, known: ir.Table, first: Sequence[str], engine: Engine, scratch: str
 ) -> tuple[ir.Table, dict[str, int]]:
     """The ledger's rows of the keys that have a label, and counts of new, merged and split people."""
     assigned, counts = _assigned(labels, known, engine, scratch)
-    rostered = labels.inner_join(nodes.filter(nodes.rostered), "node").select("label").distinct()
-    rostered = rostered.mutate(rostered=ibis.literal(True))
+    listed = labels.inner_join(nodes.filter(nodes.rostered), "node")
+    listed = listed.mutate(namespace=listed.node.substr(0, listed.node.find(":")))
+    numbers = listed.filter(listed.namespace.isin(first)).group_by("label", "namespace").agg(n=ibis._.count())
+    crowded = numbers.filter(numbers.n > MAX_LINKS).select("label").distinct()
+    rostered = listed.select("label").distinct().anti_join(crowded, "label").mutate(rostered=ibis.literal(True))
     named = labels.inner_join(assigned, "label").left_join(rostered, "label")
     colon = named.node.find(":")
     fresh = named.select(

@@ -30,6 +30,7 @@ IDENTITY: Mapping[str, str] = {
     "people": "people behind them",
     "rostered": "known to a roster",
     "several": "with several numbers of a roster",
+    "crowded": "held back, with more numbers than one has",
     "new": "met for the first time",
     "merged": "joined with another",
     "split": "found to be two",
