@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from potable.errors import EnvironmentFailure
 from potable.sources.places import Folder, is_data
 
 
@@ -45,9 +48,47 @@ def test_a_folder_gives_what_a_glob_of_paths_finds(exports: Path, pattern: str) 
             assert file.stamp == f"{path.stat().st_size}-{path.stat().st_mtime_ns}"
 
 
-def test_folders_that_may_not_be_listed_hold_nothing(exports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(path: Path) -> list[str]:
-        raise PermissionError(13, "no")
+@pytest.mark.parametrize("pattern", ["*.csv", "2024/*.csv", "*/*.csv", "20*/deep/*/*.csv", "**/*.csv", "2024/**/c.csv"])
+@pytest.mark.parametrize("failure", [PermissionError(13, "no"), OSError(116, "stale"), OSError(5, "broken")])
+def test_a_folder_that_cannot_be_listed_is_an_error(
+    exports: Path, pattern: str, failure: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds would count as gone."""
+    deepest = {"*.csv": "", "2024/*.csv": "2024", "*/*.csv": "2024", "20*/deep/*/*.csv": "2024/deep/deeper"}
+    where = exports / deepest.get(pattern, "2024/deep")
 
-    monkeypatch.setattr(os, "listdir", refused)
-    assert Folder(exports.parent, "exports").files("*.csv") == []
+    def refusing(lister: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def listed(path: Any) -> Any:
+            if Path(path) == where:
+                raise failure
+            return lister(path)
+
+        return listed
+
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    with pytest.raises(EnvironmentFailure, match="cannot be read") as raised:
+        Folder(exports.parent, "exports").files(pattern)
+    assert raised.value.code == "E001" and str(where) not in str(raised.value).replace(f"`{exports}`", "")
+
+
+@pytest.mark.parametrize("pattern", ["20*/*.csv", "*/*.csv", "*/deep*/*.csv", "none/**/*.csv"])
+def test_folders_a_glob_does_not_lead_into_may_be_closed(
+    tmp_path: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("lost+found", "2024/a/b"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "2024/x.csv").write_bytes(b"1")
+
+    def refusing(lister: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def listed(path: Any) -> Any:
+            if Path(path) in (tmp_path / "lost+found", tmp_path / "2024/a/b"):
+                raise PermissionError(13, "no")
+            return lister(path)
+
+        return listed
+
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    found = [file.name for file in Folder(tmp_path.parent, tmp_path.name).files(pattern)]
+    assert found == (["2024/x.csv"] if pattern.endswith("0*/*.csv") or pattern == "*/*.csv" else [])

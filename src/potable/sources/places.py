@@ -31,6 +31,8 @@ BLOCK = 8 << 20
 """Bytes asked for at once of an object that is read by ranges."""
 Fetch = Callable[[int, int], bytes]
 """Gives the bytes of an object from one place up to another."""
+_LOST = "lost+found"
+"""Where file systems keep pieces they have found, for their keepers alone."""
 _KEPT = 6
 """Blocks kept of an archive, whose members are read side by side."""
 
@@ -79,8 +81,14 @@ class Folder:
         self._prefix = self.shown.rstrip(os.sep) + os.sep
 
     def files(self, pattern: str | None) -> list[File]:
-        """The files that match, in any order."""
-        return [file for file in map(self._file, self._paths(pattern or self._default)) if file]
+        """The files that match, in any order.
+
+        Raises:
+            EnvironmentFailure: E001, a folder that may hold some cannot be read: what it holds would count as gone.
+        """
+        wanted = pattern or self._default
+        self._require_readable(wanted.split("/"))
+        return [file for file in map(self._file, self._paths(wanted)) if file]
 
     def exists(self) -> bool:
         """Whether it is a folder."""
@@ -93,12 +101,44 @@ class Folder:
             yield from (str(path) for path in self._folder.glob(pattern) if is_data(path.name))
             return
         for folder in self._folder.glob(above) if above else [self._folder]:
+            if folder.name == _LOST:
+                continue
             try:
                 names = os.listdir(folder)  # noqa: PTH208
-            except (FileNotFoundError, NotADirectoryError, PermissionError):
+            except (FileNotFoundError, NotADirectoryError):
                 continue
+            except OSError as failure:
+                raise self._unlisted(failure) from None
             start = str(folder).rstrip(os.sep) + os.sep
             yield from (start + name for name in fnmatch.filter(names, last) if is_data(name))
+
+    def _require_readable(self, parts: list[str]) -> None:
+        """Look into the folders a glob leads through, of which `Path.glob` leaves out what it may not read."""
+        if not any(glob.has_magic(part) for part in parts[:-1]) and "**" not in parts:
+            return
+        above = parts[: parts.index("**")] if "**" in parts else parts[:-1]
+
+        def refuse(failure: OSError) -> None:
+            if not isinstance(failure, FileNotFoundError | NotADirectoryError):
+                raise self._unlisted(failure) from None
+
+        for folder, below, _ in os.walk(self._folder, onerror=refuse):
+            depth = len(Path(folder).parts) - len(self._folder.parts)
+            if depth < len(above):
+                below[:] = fnmatch.filter(below, above[depth])
+            elif "**" not in parts:
+                below.clear()
+            below[:] = [name for name in below if name != _LOST]
+
+    def _unlisted(self, failure: OSError) -> EnvironmentFailure:
+        return EnvironmentFailure(
+            f"a folder at or below `{self.shown}` cannot be read ({type(failure).__name__})",
+            "E001",
+            hint="may the user of this run list all folders there, and are they mounted?",
+            state="nothing was landed from this source; the last version stays current",
+            next="potable run",
+            retryable=True,
+        )
 
     def _file(self, path: str) -> File | None:
         """One of what may be hundreds of thousands; None for folders and links that lead nowhere."""
