@@ -7,27 +7,22 @@ only of columns that are declared harmless. Entry: `judge`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
 
 from potable import divergence
 from potable.contracts.counted import Profile as Profile
+from potable.contracts.distributions import CHANCE, drifted, judged
 from potable.contracts.findings import Finding as Finding
-from potable.contracts.findings import State
 from potable.contracts.periods import PER_YEAR, SEASON, at, named, of_day, place, year_before
-from potable.contracts.profile import ROWS, edge, kind_of
-from potable.contracts.results import common, declared_words, is_open, unmasked
+from potable.contracts.profile import ROWS
+from potable.contracts.results import is_open
 from potable.contracts.trend import FEWEST, off_trend
-from potable.health import Check, Health, Period, Rise, Severity
+from potable.health import Check, Health, Period, Rise
 from potable.quantities import Duration
 from potable.tables import Table
 
-CHANCE = 0.001
-"""A change that is this likely without any change is none, however large it is."""
-_SHOWN = 12
-"""Words or ranges a finding may show."""
 _PERIODS = 36
 _MONTH_DAYS = 30.44
 
@@ -93,7 +88,7 @@ def _fresh(table: Table, profile: Profile, moment: Moment) -> Finding:
     age, most = (moment.today - newest).days, _days(Duration.parse(bound.at_most))
     shown = column is None or is_open(table, column)
     old = f"is {age:,} day{'s' * (age != 1)} old" if shown else f"is {'older' if age > most else 'no older'} than that"
-    state = _state(age > most, bound.severity)
+    state = judged(age > most, bound.severity)
     return Finding(
         "freshness", state, f"The {what} {old}; at most {bound.at_most}.", value=age if shown else None, bound=most
     )
@@ -128,7 +123,7 @@ def _volume(table: Table, profile: Profile, moment: Moment) -> Finding:
     drawn = list(passed.items())[-_PERIODS:] if shown else []
     return Finding(
         "volume",
-        _state(abs(trend.distance) > bound.at_most, bound.severity),
+        judged(abs(trend.distance) > bound.at_most, bound.severity),
         f"{what} has {rows}: {far}.",
         value=round(trend.distance, 3),
         bound=bound.at_most,
@@ -173,7 +168,7 @@ def _compared(table: Table, profile: Profile, moment: Moment) -> Iterator[Findin
         if before is None:
             yield Finding("drift", "open", words, column)
         else:
-            yield from _drifted(table, column, (now, before), moment.shared)
+            yield from drifted(table, column, (now, before), moment.shared)
 
 
 def _pair(declared: Health, profile: Profile, moment: Moment) -> tuple[Profile, Profile | None, str]:
@@ -228,86 +223,8 @@ def rise(check: Check, bound: Rise, now: tuple[int, int], before: tuple[int, int
     chance = divergence.chi_square(*([some, rows - some] for some, rows in (now, before))).chance
     risen = shares[0] - shares[1]
     told = f"{shares[0]:.1%} {what}, {shares[1]:.1%} before; at most {bound.at_most} more."
-    state = _state(risen > bound.share and chance < CHANCE, bound.severity)
+    state = judged(risen > bound.share and chance < CHANCE, bound.severity)
     return Finding(check, state, told, value=round(risen, 6), bound=bound.share, chance=chance)
-
-
-def _drifted(table: Table, column: str, pair: tuple[Profile, Profile], shared: int) -> Iterator[Finding]:
-    bounds = table.health.drift[column]
-    now, before = (part.values(column) for part in pair)
-    if not now or not before:
-        yield Finding("drift", "open", "Not judged: one side has no value.", column)
-        return
-    ordered = kind_of(table, column) != "word"
-    cells = sorted({*now, *before})
-    counts = [now.get(cell, 0) for cell in cells], [before.get(cell, 0) for cell in cells]
-    drawn = _drawn(table, column, (cells, *counts), shared) if is_open(table, column) else {}
-    for measure, bound in bounds.bounds.items():
-        if measure == "psi":
-            found = divergence.psi(*(divergence.grouped(*counts) if ordered else counts))
-        else:
-            found = (divergence.kolmogorov_smirnov if measure == "ks" else divergence.chi_square)(*counts)
-        drifts = found.effect >= bound and found.chance < CHANCE
-        told = f"{_NAMES[measure]} {found.effect:.3f}, below {bound:g} wanted{_by_chance(found, bound)}."
-        yield Finding(
-            "drift",
-            _state(drifts, bounds.severity),
-            told,
-            column,
-            measure,
-            round(found.effect, 6),
-            bound,
-            found.chance,
-            **drawn,
-        )
-
-
-_NAMES: Mapping[str, str] = {"psi": "PSI", "ks": "Kolmogorov-Smirnov distance", "chi_square": "Cramér's V"}
-
-
-def _by_chance(found: divergence.Measured, bound: float) -> str:
-    if found.effect < bound or found.chance < CHANCE:
-        return ""
-    return f"; so few rows differ as much by chance (p = {found.chance:.2g})"
-
-
-def _drawn(table: Table, column: str, found: tuple[Sequence[Any], list[int], list[int]], shared: int) -> dict[str, Any]:
-    """Shares of the words or ranges of a harmless column, before and now; the rarest together."""
-    cells, *counts = found
-    totals = [sum(each) for each in counts]
-    if kind_of(table, column) == "word":
-        own = declared_words(table, column)
-        rows = sorted(zip(*found, strict=True), key=lambda row: (-row[1] - row[2], row[0]))
-        kept = [
-            (word if common(a + b, sum(totals), shared) else str(unmasked(word, own)), a, b)
-            for word, a, b in rows[:_SHOWN]
-        ]
-        if rows[_SHOWN:]:
-            kept.append(("others", sum(row[1] for row in rows[_SHOWN:]), sum(row[2] for row in rows[_SHOWN:])))
-    else:
-        names = [edge(cell) if kind_of(table, column) == "number" else cell for cell in cells]
-        kept = _ranges(names, (counts[0], counts[1]))
-    return {
-        "cells": [row[0] for row in kept],
-        "now": [row[1] / totals[0] for row in kept],
-        "before": [row[2] / totals[1] for row in kept],
-    }
-
-
-def _ranges(names: Sequence[Any], counts: tuple[list[int], list[int]]) -> list[tuple[str, int, int]]:
-    """Neighbouring bins joined to ranges of about equally many rows of both, named by where they begin."""
-    total, passed = sum(counts[0]) + sum(counts[1]), 0
-    out: list[tuple[str, int, int]] = []
-    for name, a, b in zip(names, *counts, strict=True):
-        if not out or passed * _SHOWN >= len(out) * total:
-            out.append((f"from {name:,g}" if isinstance(name, float) else f"from {name}", 0, 0))
-        out[-1] = (out[-1][0], out[-1][1] + a, out[-1][2] + b)
-        passed += a + b
-    return out
-
-
-def _state(bad: bool, severity: Severity) -> State:
-    return severity if bad else "ok"
 
 
 def _days(span: Duration) -> float:
