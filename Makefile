@@ -22,7 +22,7 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 # tests start many interpreters, which would compile Potable anew each time
 test test-long: export PYTHONDONTWRITEBYTECODE =
 
-test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(VENV)/.gcs $(AIRFLOW)/.ready  ## all tests but the longest
+test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.snowflake $(AIRFLOW)/.ready  ## all tests but the longest
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12 -m "not long and not airbyte"
 
 test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs on Google and S3, YARN, Kubernetes and under more faults, real connectors
@@ -49,6 +49,7 @@ lock:  ## renew the lock files (needs uv)
 	$(COMPILE) requirements-airflow.in -o requirements-airflow.lock
 	$(COMPILE) tests/sources/airbyte.in -o tests/sources/airbyte.lock
 	$(COMPILE) tests/sources/singer.in -o tests/sources/singer.lock
+	$(COMPILE) tests/sources/fakesnow.in -o tests/sources/fakesnow.lock
 
 clean:
 	rm -rf $(VENV) $(AIRFLOW) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -111,6 +112,12 @@ $(VENV)/.gcs: $(READY) tests/store/gcs/go.mod tests/store/gcs/main.go
 	@rm -rf $(VENV)/gcs
 	@cd tests/store/gcs && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $(abspath $(VENV))/gcs/server . \
 	  && touch $(abspath $(VENV))/.gcs || true
+
+# what stands for Snowflake in the tests; without its network the tests that need it say so and are skipped
+$(VENV)/.snowflake: $(READY) tests/sources/fakesnow.lock
+	@rm -rf $(VENV)/snowflake
+	@$(PYTHON) -m venv $(VENV)/snowflake && $(VENV)/snowflake/bin/python $(INSTALL) --require-hashes \
+	  -r tests/sources/fakesnow.lock && touch $@ || true
 
 # real connectors, each kind in an environment of its own; without them the tests that need them say so and are skipped
 $(VENV)/.airbyte: $(READY) tests/sources/airbyte.lock tests/sources/singer.lock
