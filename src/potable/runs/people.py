@@ -53,6 +53,8 @@ def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
     listed = done.manifest(step, attempt).files
     files = {output: [asdict(file) for file in each] for output, each in listed.items()}
     what = {"counts": done.counts, "files": files, "facts": done.facts}
+    if earlier:
+        shop.require_standing(step, earlier.fingerprint)
     log.append({"fingerprint": step.fingerprint, **what}, parent=number)
     return done
 
