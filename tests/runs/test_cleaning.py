@@ -22,7 +22,7 @@ from potable.cli import quarantine, showing
 from potable.cli.reporting import report_of
 from potable.datasets.version import current, history, removed
 from potable.project import Project, load
-from potable.runs import cleaning, people, since
+from potable.runs import cleaning, people, perform, since
 from potable.runs.cleaning import Cleaning
 from potable.runs.garbage import ZONES
 from potable.runs.needed import files_in, files_of, store_of
@@ -290,6 +290,9 @@ def test_versions_stay_unless_somebody_says_how_many(shop: Shop) -> None:
     notes = removed(shop.lake.open, "customer_churn")
     assert sorted(notes) == [version.number for version in versions[:-2]]
     assert notes[1]["why"] == "to make room" and notes[1]["who"] and notes[1]["at"]
+    told, text = showing.shown(shop.project(), None, 0)
+    assert [note["version"] for note in told["removed"]] == sorted(notes)
+    assert f"version 1: its files were removed on {notes[1]['at'][:10]} by {notes[1]['who']}" in text
     # of another day there is one version, which stays
     assert shop.file(dataset=f"customer_churn@{DAYS[0]}")
     assert not shop.found(keep=2).garbage.items and not shop.found().garbage.items
@@ -493,6 +496,35 @@ def test_the_ledger_never_names_what_was_removed_meanwhile(shop: Shop, monkeypat
     shop.publish()
 
 
+def test_a_run_killed_between_ledger_and_manifest_goes_on_after_a_cleaning(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = (shop.root / "sources/crm.yaml").read_text(encoding="utf-8")
+    fewer = re.sub("key: email, ", "", keys)
+    (shop.root / "sources/crm.yaml").write_text(fewer, encoding="utf-8")
+    shop.publish()
+    (shop.root / "sources/crm.yaml").write_text(keys, encoding="utf-8")
+    shop.tickets("c", 9200)
+    twin = shop.copy(shop.root.parent / "twin")
+    commit = perform.commit
+
+    def dying(store: Store, folder: str, manifest: Manifest) -> Manifest:
+        if folder.startswith("vault/subjects"):
+            raise KeyboardInterrupt
+        return commit(store, folder, manifest)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(perform, "commit", dying)
+        shop.run()
+    # whoever cleans has other contracts just now
+    (shop.root / "sources/crm.yaml").write_text(fewer, encoding="utf-8")
+    shop.clean()
+    (shop.root / "sources/crm.yaml").write_text(keys, encoding="utf-8")
+    shop.publish()
+    twin.publish()
+    assert len(shop.file().splitlines()) == len(twin.file().splitlines())
+
+
 def steps(shop: Shop) -> Any:
     project, lake = shop.project(), shop.lake
     return later_steps(project, landed_now(project, lake), key_name(existing_key(lake.vault)))
@@ -629,17 +661,19 @@ def test_a_lake_in_a_bucket_is_cleaned_alike(lived: Shop, any_store: str, tmp_pa
     same(far, near)
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.xdist_group("spark")
-def test_steps_made_on_spark_are_kept_and_removed_alike(lived: Shop, tmp_path: Path) -> None:
+def test_a_lake_is_cleaned_alike_whatever_engine_ran_on_it(lived: Shop, tmp_path: Path) -> None:
     require_spark()
-    shop = lived.copy(tmp_path / "shop")
+    shop, twin = lived.copy(tmp_path / "shop"), lived.copy(tmp_path / "twin")
     shop.edit(("potable.yaml", "memory: 1GB"), "engine: spark\nmemory: 1GB")
-    twin = shop.copy(tmp_path / "twin")
     shop.clean()
     for each in (shop, twin):
         each.edit(FEATURE, "count() in 1mo")
         each.tickets("c", 9200)
     same(shop, twin)
     shop.clean()
+    assert not twin.found().garbage.elsewhere
+    shop.edit(("potable.yaml", "engine: spark"), "engine: duckdb")
     assert shop.run().outcome == "nothing new"

@@ -109,11 +109,12 @@ def _text(facts: dict[str, Any], older_than: str) -> str:
     ]
     if younger := facts["younger"]["files"]:
         size = human_bytes(facts["younger"]["bytes"])
-        parts.append(f"{plural(younger, 'file')} that nothing needs stay: younger than {older_than}, {size}")
+        stay = "stays" if younger == 1 else "stay"
+        parts.append(f"{plural(younger, 'file')} that nothing needs {stay}: younger than {older_than}, {size}")
     if others := facts["of_other_lakes"]:
-        parts.append(f"{plural(len(others), 'step')} of the vault stay: made from no table of this lake")
+        parts.append(f"of the vault stays what was made from tables of another lake: {plural(len(others), 'step')}")
     if not rows:
-        parts.append("nothing to remove")
+        parts.append(f"nothing to remove; what runs of the last {older_than} made or used stays")
     elif facts["removed"]:
         parts.append(f"removed {total}")
     else:

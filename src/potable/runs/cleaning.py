@@ -123,9 +123,10 @@ def _datasets(lake: Lake) -> list[str]:
     return sorted({path.split("/")[1] for path in lake.open.list("datasets") if path.split("/")[2] == "log"})
 
 
-def _versions(lake: Lake, own: set[str], keep: int | None) -> tuple[list[str], list[Old]]:
-    """Folders of the versions whose files are kept, and the others."""
-    kept, old = [], []
+def _versions(lake: Lake, own: set[str], keep: int | None) -> tuple[dict[str, list[str]], list[Old]]:
+    """The versions whose files are kept, by their folders, and the others."""
+    kept: dict[str, list[str]] = {}
+    old = []
     for dataset in _datasets(lake):
         versions, gone = history(lake.versions(dataset)), removed(lake.open, dataset)
         first = len(versions) - keep if keep and dataset in own else 0
@@ -134,7 +135,7 @@ def _versions(lake: Lake, own: set[str], keep: int | None) -> tuple[list[str], l
             if version.number <= first or version.number in gone:
                 old.append(Old(dataset, version.number, folder))
             else:
-                kept.append(folder)
+                kept[folder] = list(version.files.values())
     return kept, old
 
 

@@ -106,14 +106,18 @@ class Look:
         young = (_placed(item.path) for zone in self.listed.values() for item in zone if self._is_young(item))
         return {place.part for place in young if place}
 
-    def garbage(self, published: Collection[str]) -> Garbage:
-        """What of it may go."""
+    def garbage(self, published: Mapping[str, Collection[str]]) -> Garbage:
+        """What of it may go.
+
+        Args:
+            published: files of the versions that are kept, by the folder of the step that published them.
+        """
         young = {place.step for item, place in self._firsts.values() if self._is_young(item)}
         needed = self.needs.steps([*published, *(step for step in young if not step.startswith("known/"))])
         elsewhere = {step for step in self._done("vault") if step not in needed and not self._is_ours(step)}
         stay = needed | young | elsewhere
         stay |= {step for step in self._done("known") if self._is_used(step, needed, elsewhere)}
-        named = self._named(stay)
+        named = self._named(stay).union(*published.values())
         items: list[Item] = []
         waiting: list[Stored] = []
         for zone in ZONES:

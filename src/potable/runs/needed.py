@@ -62,7 +62,9 @@ class Needs:
         """Folders of all steps that are needed, with those in `young` and what they were made from."""
         roots = [*self._next(), *self._recorded(), *self._compared(), *young]
         if ledger := self.ledger:
-            roots.append(step_folder("vault", "subjects", ledger["fingerprint"]))
+            # a run may have been killed before the step of its last entry was done, and goes on there
+            prints = (ledger["fingerprint"], ledger["facts"].get("stands_on"))
+            roots += [step_folder("vault", "subjects", each) for each in prints if each]
         found: set[str] = set()
         seen: set[str] = set()
         while roots:

@@ -111,13 +111,18 @@ class Workshop:
         """Which subject each key belongs to."""
         return self.read("resolve", "subjects", "keys", KEYS)
 
+    def stands(self, step: Step, fingerprint: str) -> bool:
+        """Whether the step that `step` stands on is there; on none it can always stand."""
+        folder = step_folder(step.zone, step.name, fingerprint)
+        return not fingerprint or find(step.store(self.lake), folder) is not None
+
     def require_standing(self, step: Step, fingerprint: str) -> None:
         """Nothing, where the step that `step` stands on is there; its files may be named only then.
 
         Raises:
             EnvironmentFailure: E005, it was removed meanwhile.
         """
-        if fingerprint and find(step.store(self.lake), step_folder(step.zone, step.name, fingerprint)) is None:
+        if not self.stands(step, fingerprint):
             raise EnvironmentFailure(
                 f"what `{step.label}` stands on was removed while it was made",
                 "E005",
