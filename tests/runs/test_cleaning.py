@@ -209,6 +209,23 @@ def test_what_nothing_needs_goes_and_the_next_run_does_what_it_would_have_done(s
     assert shop.run(full_refresh=True).exit_code == 0
 
 
+def test_where_a_file_of_long_ago_changes_validate_stands_on_a_step_before_it(begun: Shop, tmp_path: Path) -> None:
+    shop = begun.copy(tmp_path / "shop")
+    for number in range(1, 10):
+        shop.tickets(str(number), 9000 + number)
+        for verb in ("ingest", "validate"):
+            assert shop.run(only=verb).exit_code == 0
+        shop.clean()
+    kept = [path for path in shop.lake.restricted.list("validated/desk.tickets") if path.endswith("manifest.json")]
+    assert 4 <= len(kept) <= 6
+    for number in (9, 5, 2):
+        (shop.root / "data" / f"tickets-{number}.ndjson").write_text("")
+        shop.run(only="ingest")
+        (step,) = [step for step in shop.run(only="validate").steps if step.step == "validate desk.tickets"]
+        assert step.layered
+    shop.publish()
+
+
 def test_a_second_cleaning_finds_nothing(shop: Shop) -> None:
     shop.clean()
     again = shop.found()

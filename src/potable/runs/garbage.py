@@ -113,7 +113,8 @@ class Look:
             published: files of the versions that are kept, by the folder of the step that published them.
         """
         young = {place.step for item, place in self._firsts.values() if self._is_young(item)}
-        needed = self.needs.steps([*published, *(step for step in young if not step.startswith("known/"))])
+        done = {place.step for path, (_, place) in self._firsts.items() if path.endswith("/manifest.json")}
+        needed = self.needs.steps([*published, *(step for step in young if not step.startswith("known/"))], done)
         elsewhere = {step for step in self._done("vault") if step not in needed and not self._is_ours(step)}
         stay = needed | young | elsewhere
         stay |= {step for step in self._done("known") if self._is_used(step, needed, elsewhere)}

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 from potable.datasets.version import history
@@ -58,9 +57,13 @@ class Needs:
     """Datasets that other projects published in this lake."""
     _manifests: dict[str, Manifest | None] = field(default_factory=dict)
 
-    def steps(self, young: Iterable[str]) -> set[str]:
-        """Folders of all steps that are needed, with those in `young` and what they were made from."""
-        roots = [*self._next(), *self._recorded(), *self._compared(), *young]
+    def steps(self, young: Iterable[str], there: Collection[str]) -> set[str]:
+        """Folders of all steps that are needed, with those in `young` and what they were made from.
+
+        Args:
+            there: the finished steps that there are.
+        """
+        roots = [*self._next(there), *self._recorded(), *self._compared(), *young]
         if ledger := self.ledger:
             # a run may have been killed before the step of its last entry was done, and goes on there
             prints = (ledger["fingerprint"], ledger["facts"].get("stands_on"))
@@ -99,16 +102,29 @@ class Needs:
         landed = landed_now(self.projects[0], self.lake)
         return [step for project in self.projects for step in later_steps(project, landed, key)]
 
-    def _next(self) -> Iterator[str]:
+    def _next(self, there: Collection[str]) -> Iterator[str]:
         """What the next run finds done, or would stand on."""
         for step in self._steps:
             yield step.folder
-            if not self.manifest(step.folder):
-                earlier = (step_folder(step.zone, step.name, each) for _, each in step.earlier)
-                yield from islice(filter(self.manifest, earlier), 1)
+            yield from self._before(step, there)
             entry = Log(step.store(self.lake), step.made).last()[1] if step.rules else None
             if entry:
                 yield step_folder(step.zone, step.name, entry["fingerprint"])
+
+    def _before(self, step: Step, there: Collection[str]) -> Iterator[str]:
+        """Of validate the newest that is there, and some before it, ever farther apart.
+
+        A run stands on one of these where a file of long ago changed. They are kept where they cost a manifest and a
+        profile, for their rows are those of the newest.
+        """
+        prints = [step.fingerprint, *(each for _, each in step.earlier)]
+        folders = [step_folder(step.zone, step.name, each) for each in prints]
+        found = {place: made for place, each in enumerate(folders) if each in there and (made := self.manifest(each))}
+        if found:
+            newest = min(found)
+            rows = set(_rows_of(found[newest]))
+            beside = {place.bit_length(): place for place, made in found.items() if set(_rows_of(made)) <= rows}
+            yield from {folders[place] for place in (newest, *beside.values())}
 
     @cached_property
     def _runs(self) -> list[Mapping[str, Any]]:
@@ -194,6 +210,10 @@ def files_of(manifest: Manifest) -> Iterator[str]:
     yield from (file["path"] for file in manifest.facts.get("files", {}).values())
     if nobody := manifest.facts.get("nobody"):
         yield nobody
+
+
+def _rows_of(manifest: Manifest) -> Iterator[str]:
+    yield from (file.path for output, files in manifest.files.items() if output != "profile" for file in files)
 
 
 def files_in(entry: Mapping[str, Any]) -> Iterator[str]:
