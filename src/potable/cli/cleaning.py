@@ -17,6 +17,7 @@ from potable.runs.cleaning import Cleaning
 
 _MONTH = 31
 """Days of a month of an age; the longest, for what is kept too long harms nobody."""
+_NOT_KEPT = "versions that are not kept"
 _SCRATCH = "left by processes that were killed"
 
 
@@ -76,9 +77,11 @@ def _projects(load: Callable[[date | None], Project]) -> list[Project]:
 def _facts(found: Cleaning, *, removed: bool) -> dict[str, Any]:
     files: Counter[tuple[str, str]] = Counter()
     sizes: Counter[tuple[str, str]] = Counter()
+    old = {version.folder for version in found.versions}
     for item in found.garbage.items:
-        files[item.zone, item.why] += 1
-        sizes[item.zone, item.why] += item.bytes
+        why = _NOT_KEPT if "/".join(item.path.split("/")[:3]) in old else item.why
+        files[item.zone, why] += 1
+        sizes[item.zone, why] += item.bytes
     for left in found.scratch:
         files["scratch", _SCRATCH] += len(left.files)
         sizes["scratch", _SCRATCH] += sum(file.bytes for file in left.files)

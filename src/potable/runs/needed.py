@@ -65,9 +65,11 @@ class Needs:
         """
         roots = [*self._next(there), *self._recorded(), *self._compared(), *young]
         if ledger := self.ledger:
-            # a run may have been killed before the step of its last entry was done, and goes on there
-            prints = (ledger["fingerprint"], ledger["facts"].get("stands_on"))
-            roots += [step_folder("vault", "subjects", each) for each in prints if each]
+            newest, stands_on = ledger["fingerprint"], ledger["facts"].get("stands_on")
+            roots.append(step_folder("vault", "subjects", newest))
+            # a run was killed before the step of the entry was done, and goes on there
+            if stands_on and not self.manifest(roots[-1]):
+                roots.append(step_folder("vault", "subjects", stands_on))
         found: set[str] = set()
         seen: set[str] = set()
         while roots:
