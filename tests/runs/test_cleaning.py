@@ -366,6 +366,28 @@ def test_quarantine_profile_report_and_show_still_work(shop: Shop) -> None:
     assert quarantine.listed(shop.project(), "desk.tickets")[0][0]["current"]
 
 
+@pytest.mark.parametrize("against", ["previous", "version 1"])
+def test_health_compares_with_what_it_would_have_compared_with(begun: Shop, tmp_path: Path, against: str) -> None:
+    shop = begun.copy(tmp_path / "shop")
+    health = f"health: {{missing: 1%, against: {against}}}"
+    shop.edit(("sources/desk.yaml", "unique: .ticket_id."), f"unique: [ticket_id]\n    {health}")
+    file = shop.root / "data/tickets.ndjson"
+    for count in (60, 120):
+        shop.publish()
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        emptied = [line | {"hours_to_close": None} for line in lines[:count]] + lines[count:]
+        file.write_text("".join(json.dumps(line) + "\n" for line in emptied), encoding="utf-8")
+    shop.publish()
+    twin = shop.copy(tmp_path / "twin")
+    shop.clean()
+    # the same batch under another contract has the same one before it
+    for each in (shop, twin):
+        each.edit(CHECK, "max_value: 4000")
+    same(shop, twin)
+    (found,) = [table.health for table in shop.run().tables if table.table == "desk.tickets"]
+    assert found and not any("Not judged" in finding.told for finding in found)
+
+
 def test_what_a_check_stopped_can_still_be_looked_at(shop: Shop) -> None:
     shop.edit(CHECK, "max_value: 1, severity: stop")
     assert shop.run().error["code"] == "D001"
