@@ -209,6 +209,25 @@ def test_what_nothing_needs_goes_and_the_next_run_does_what_it_would_have_done(s
     assert shop.run(full_refresh=True).exit_code == 0
 
 
+def test_what_is_taken_up_again_stands_on_what_was_made_then(shop: Shop, tmp_path: Path) -> None:
+    """Features of before the last run, on data of that run: their last step is stood on, and what it was made from."""
+    shop.edit(FEATURE, "count() in 2mo")
+    shop.publish()
+    shop.edit(FEATURE, "count() in 3mo")
+    for number in (1, 2):
+        shop.tickets(str(number), 9200 + 100 * number)
+        shop.publish()
+    shop.edit(FEATURE, "count() in 2mo")
+    twin = shop.copy(tmp_path / "twin")
+    shop.clean()
+    same(shop, twin)
+    assert any(step.step == "build customer_churn" and step.layered for step in shop.run().steps)
+    for number in (3, 4):
+        shop.tickets(str(number), 9200 + 100 * number)
+        shop.publish()
+        assert not shop.clean().garbage.elsewhere
+
+
 def test_where_a_file_of_long_ago_changes_validate_stands_on_a_step_before_it(begun: Shop, tmp_path: Path) -> None:
     shop = begun.copy(tmp_path / "shop")
     for number in range(1, 10):
@@ -673,7 +692,7 @@ def test_cleaned_or_not_every_run_does_the_same(begun: Shop, operations: list[tu
             held = [quarantine.listed(shop.project(), None) for shop in (cleaned, never)]
             assert held[0] == held[1]
             if cleans:
-                cleaned.clean()
+                assert not cleaned.clean().garbage.elsewhere
 
 
 @pytest.mark.parametrize(
