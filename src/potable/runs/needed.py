@@ -161,14 +161,18 @@ class Needs:
     def _compared(self) -> Iterator[str]:
         """The steps whose profiles health compares the next with."""
         for project in self.projects:
-            versions = history(self.lake.versions(project.dataset)) if project.agreed.features else []
             for name, table in project.tables.items():
-                for version in versions if table.health.version else ():
-                    if version.number == table.health.version:
-                        used = self._of_run(version.run)
-                        yield from (each.folder for each in used if each.label == f"validate {name}")
-                if table.health.declared and not table.health.version:
+                if table.health.version:
+                    yield from self._of_version(project, name, table.health.version)
+                elif table.health.declared:
                     yield from self._batch_before(name)
+
+    def _of_version(self, project: Project, name: str, number: int) -> Iterator[str]:
+        """The step of a table that a version was made from."""
+        versions = history(self.lake.versions(project.dataset)) if project.agreed.features else []
+        for version in versions:
+            if version.number == number:
+                yield from (used.folder for used in self._of_run(version.run) if used.label == f"validate {name}")
 
     def _batch_before(self, name: str) -> Iterator[str]:
         """The last step of a table before its newest batch."""
