@@ -65,7 +65,7 @@ class Vault:
 
     def kept(self, fingerprint: str) -> Manifest:
         """What is kept for a list."""
-        manifest = find(self.shop.lake.vault, known._folder(fingerprint))
+        manifest = find(self.shop.lake.vault, known.place(fingerprint))
         assert manifest
         return manifest
 
@@ -187,4 +187,4 @@ def test_other_code_keeps_its_own(vault: Vault, monkeypatch: pytest.MonkeyPatch)
     vault.collected("a", ANNA)
     vault.found()
     monkeypatch.setattr(known, "code", lambda verb: "other")
-    assert not find(vault.shop.lake.vault, known._folder("a"))
+    assert not find(vault.shop.lake.vault, known.place("a"))

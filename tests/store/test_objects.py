@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,32 @@ def test_what_is_put_is_got_listed_and_measured(tmp_path: Path) -> None:
         store.part("b/2", 8, 4)
     store.delete(["b/2"])
     assert store.list("b") == ["b/1"]
+
+
+def test_what_is_stored_has_its_size_and_age_and_can_be_removed_twice(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    begun = datetime.now(UTC) - timedelta(seconds=2)
+    store.put("zone/table/step/attempt/rows/part", [b"12345"])
+    store.put("zone/table/step/manifest.json", [b"{}"])
+    # what a killed upload leaves, which no listing of a store shows
+    (tmp_path / "zone/table/step/files#1").write_bytes(b"123")
+    found = store.stored("zone")
+    assert [(item.path, item.bytes) for item in found] == [
+        ("zone/table/step/attempt/rows/part", 5),
+        ("zone/table/step/files#1", 3),
+        ("zone/table/step/manifest.json", 2),
+    ]
+    assert all(begun <= item.modified <= datetime.now(UTC) for item in found)
+    assert store.stored("nothing") == []
+    (tmp_path / "zone/table/step/other").mkdir()
+    gone = [item.path for item in found]
+    for _ in range(2):
+        store.delete(gone)
+        store.prune(gone, above=2)
+    assert [path.name for path in (tmp_path / "zone/table/step").iterdir()] == ["other"]
+    (tmp_path / "zone/table/step/other").rmdir()
+    store.prune(gone, above=2)
+    assert [path.name for path in (tmp_path / "zone").rglob("*")] == ["table"]
 
 
 @pytest.mark.parametrize("name", ["a b", "ü/é", "50%", "it's", 'say "no"', "[x]?*", "a#b"])
@@ -179,6 +206,8 @@ def test_a_bucket_does_what_a_folder_does(any_store: str) -> None:
         store.part("b/2", 8, 4)
     assert (store.put("c", [b"x" * BIG, b"y" * BIG]), store.size("c")) == (2 * BIG, 2 * BIG)
     assert store.part("c", BIG - 1, 2) == b"xy"
+    assert {item.path: item.bytes for item in store.stored("b")} == {path: store.size(path) for path in store.list("b")}
+    store.delete(["b/2", "c"])
     store.delete(["b/2", "c"])
     assert store.list("") == ["a"]
     with pytest.raises(FileNotFoundError):

@@ -249,7 +249,7 @@ def doctor(settings: Settings, output: str) -> None:
         sys.exit(3)
 
 
-for group in (groups.source, groups.contract, groups.state, groups.quarantine, groups.airflow):
+for group in (groups.source, groups.contract, groups.state, groups.quarantine, groups.airflow, groups.gc):
     cli.add_command(group)
 
 

@@ -1,4 +1,4 @@
-"""Groups of commands about one thing: sources, how far they were read, what is held back, Airflow.
+"""Groups of commands about one thing: sources, how far they were read, what is held back, Airflow; and cleaning.
 
 Each command is a few lines; what it does lives in the file of its group's name.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -247,3 +248,28 @@ def generate(settings: Settings, file: Path | None, compare: bool, output: str) 
     show_result(output, facts, text)
     if not fresh:
         sys.exit(PENDING)
+
+
+@click.command()
+@click.option("--delete", is_flag=True, help="Remove it; without this, only tell what would go.")
+@click.option("--older-than", default="7d", show_default=True, metavar="AGE", help="Only what is older: 7d, 2w, 1mo.")
+@click.option(
+    "--keep-versions",
+    "keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Keep the files of the newest N versions of the dataset, and of each DATASET@DATE; all by default.",
+)
+@click.option("--reason", "why", default="", help="Why, for the audit log.")
+@output_option
+@click.pass_obj
+def gc(settings: Settings, /, output: str, **asked: Any) -> None:
+    """Tell what nothing in the lake needs any more, by zone, and remove it with --delete.
+
+    What a next run would find done or stand on stays, and so does what runs used within that age. Raw objects, keys,
+    the ledger, records of runs and the audit log are never touched.
+    """
+    from potable.cli.cleaning import cleaned
+
+    facts, text = cleaned(lambda day: settings.project(offline="sources", as_of=day), **asked)
+    show_result(output, facts, text)

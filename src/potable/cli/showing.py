@@ -13,7 +13,7 @@ from potable.contracts.health import Profile
 from potable.contracts.periods import FORM, written
 from potable.contracts.profile import kind_of, quantiles
 from potable.contracts.results import common, declared_words, is_open, unmasked
-from potable.datasets.version import current
+from potable.datasets.version import current, removed
 from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
 from potable.project import Project
 from potable.report.numbers import plain, plural, share
@@ -54,6 +54,7 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
     names = few(version.columns)
     preview = table([[_short(row[column]) for column in names] for row in first], names)
     more = f"… and {len(version.columns) - _COLUMNS} more columns" if len(version.columns) > _COLUMNS else ""
+    gone = removed(lake.open, name)
     facts = {
         "dataset": name,
         "version": version.number,
@@ -63,9 +64,14 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
         "sha256": dict(version.sha256),
         "lineage": dict(version.lineage),
         "first_rows": first,
+        "removed": [{"version": number, **note} for number, note in gone.items()],
     }
     where = [f"{kind:<8} {place}" for kind, place in places.items()]
-    return facts, "\n".join([head, "", preview, more, "", *where])
+    lost = [
+        f"version {number}: its files were removed on {note['at'][:10]} by {note['who']}"
+        for number, note in gone.items()
+    ]
+    return facts, "\n".join([head, "", preview, more, "", *where, *lost])
 
 
 def few(columns: Sequence[str]) -> list[str]:

@@ -1,16 +1,20 @@
 """Versions of a dataset: a log of numbered commits, each written once and put-if-absent.
 
 A version names everything it was made from by hash. `publish` is the only verb that moves a name: the
-newest entry of the log is the current version.
+newest entry of the log is the current version. Where the files of an old one were removed, its entry stays,
+and a note beside the log says when and by whom.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from potable.store.log import Log
+from potable.store.manifest import canonical
+from potable.store.objects import Store
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,25 @@ def commit(log: Log, version: Version, note: Callable[[Version], None]) -> tuple
     del data["number"]
     number = log.append({**data, "parent": number}, parent=number)
     return _version(data, number), True
+
+
+def note_removed(store: Store, dataset: str, number: int, note: Mapping[str, str]) -> None:
+    """Write down that the files of a version are removed: `at`, `who`, `why`; the first note counts.
+
+    Args:
+        dataset: its name, of another day with that day.
+    """
+    store.put_new(f"{_removals(dataset)}/{number:08d}.json", canonical(note))
+
+
+def removed(store: Store, dataset: str) -> dict[int, dict[str, str]]:
+    """The notes about versions whose files were removed, by number."""
+    paths = store.list(_removals(dataset))
+    return {int(path.rsplit("/", 1)[1].removesuffix(".json")): json.loads(store.get(path)) for path in paths}
+
+
+def _removals(dataset: str) -> str:
+    return f"datasets/{dataset}/removed"
 
 
 def _version(entry: Mapping[str, Any], number: int) -> Version:

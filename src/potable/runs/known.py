@@ -26,7 +26,7 @@ def digests(shop: Workshop, step: Step) -> ir.Table:
         DataError: D005, a step is proved, and those that are kept are not what comes out.
     """
     named = shop.manifest("protect", "identifiers")
-    stored = find(shop.lake.vault, _folder(named.fingerprint))
+    stored = find(shop.lake.vault, place(named.fingerprint))
     if not step.proves:
         rows = _kept(shop, stored) if stored else _rows(shop, _made(shop, named))
         if rows is not None:
@@ -44,7 +44,8 @@ def digests(shop: Workshop, step: Step) -> ir.Table:
     return anew
 
 
-def _folder(identifiers: str) -> str:
+def place(identifiers: str) -> str:
+    """Folder of those of the identifiers that a step with this fingerprint collected, below the vault."""
     return step_folder("known", code("publish"), identifiers)
 
 
@@ -69,11 +70,11 @@ def _made(shop: Workshop, named: Manifest) -> Manifest:
     engine, vault = shop.engine, shop.lake.vault
     # identifiers stand on earlier ones only where none of these went
     earlier = since.found(shop.lake, "vault", "identifiers", named.facts["stands_on"] or "none")
-    stored = find(vault, _folder(earlier.fingerprint)) if earlier else None
+    stored = find(vault, place(earlier.fingerprint)) if earlier else None
     if stored and _kept(shop, stored) is None:
         stored = None
     new = since.beyond(shop, earlier, named) if earlier and stored else since.identified(shop, named)
-    folder = _folder(named.fingerprint)
+    folder = place(named.fingerprint)
     attempt = attempt_folder(folder)
     parts = engine.write(sought.digests(new, engine), vault.locate(f"{attempt}/rows"))
     files = [File(f"{attempt}/rows/{part.path}", part.rows, part.bytes) for part in parts if part.rows]

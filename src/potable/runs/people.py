@@ -34,7 +34,7 @@ def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
         return _resolved_again(shop, step, attempt)
     log = Log(shop.lake.vault, "ledger")
     number, entry = log.last()
-    if entry and entry["fingerprint"] == step.fingerprint:
+    if entry and entry["fingerprint"] == step.fingerprint and shop.stands(step, entry["facts"].get("stands_on", "")):
         # a run was killed between the ledger's entry and the step's manifest
         resumed = {output: [File(**file) for file in listed] for output, listed in entry["files"].items()}
         return Made({}, entry["counts"], entry["facts"], standing=resumed)
@@ -53,6 +53,8 @@ def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
     listed = done.manifest(step, attempt).files
     files = {output: [asdict(file) for file in each] for output, each in listed.items()}
     what = {"counts": done.counts, "files": files, "facts": done.facts}
+    if earlier:
+        shop.require_standing(step, earlier.fingerprint)
     log.append({"fingerprint": step.fingerprint, **what}, parent=number)
     return done
 

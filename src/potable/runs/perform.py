@@ -134,7 +134,9 @@ def perform(running: Running, step: Step, *, make: bool, again: bool) -> None:
 
 def _made(shop: Workshop, step: Step) -> Manifest:
     """Make a step, and commit it unless another run was first."""
-    return commit(step.store(shop.lake), step.folder, _attempted(shop, step))
+    made = _attempted(shop, step)
+    shop.require_standing(step, made.facts.get("stands_on", ""))
+    return commit(step.store(shop.lake), step.folder, made)
 
 
 def _attempted(shop: Workshop, step: Step) -> Manifest:

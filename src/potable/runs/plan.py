@@ -70,6 +70,11 @@ class Step:
         """Folder of its output below the zone's root."""
         return step_folder(self.zone, self.name, self.fingerprint)
 
+    @property
+    def made(self) -> str:
+        """Folder of the log of those that were made by the same rules."""
+        return f"{self.zone}/{self.name}/made/{self.rules}"
+
     def store(self, lake: Lake) -> Store:
         """The store its output lies in."""
         return {"validated": lake.restricted, "vault": lake.vault}.get(self.zone, lake.open)

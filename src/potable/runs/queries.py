@@ -20,11 +20,16 @@ from potable.store.objects import Store
 _FOLDER = "compiled"
 
 
+def place() -> str:
+    """Where those of this code lie, below the restricted root."""
+    versions = [version(package) for package in ("ibis-framework", "sqlglot")]
+    return f"{_FOLDER}/{fingerprint(versions, [code(verb) for verb in VERBS])}.json"
+
+
 @contextmanager
 def carried(store: Store) -> Iterator[None]:
     """Take in what earlier runs compiled, and leave what this one added."""
-    versions = [version(package) for package in ("ibis-framework", "sqlglot")]
-    path = f"{_FOLDER}/{fingerprint(versions, [code(verb) for verb in VERBS])}.json"
+    path = place()
     with suppress(EnvironmentFailure, ValueError, TypeError):
         if data := store.get_if_present(path):
             compiled.take_in(data)

@@ -297,4 +297,4 @@ def count(engine: Engine, relation: ir.Table) -> int:
 
 
 def _log(lake: Lake, step: Step) -> Log:
-    return Log(step.store(lake), f"{step.zone}/{step.name}/made/{step.rules}")
+    return Log(step.store(lake), step.made)

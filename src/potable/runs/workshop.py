@@ -17,12 +17,13 @@ from potable.contracts.deletions import deleted_schema
 from potable.contracts.health import Finding
 from potable.contracts.validate import quarantine_schema, validated_schema
 from potable.engines.base import Engine, Part
+from potable.errors import EnvironmentFailure
 from potable.identity.resolve import KEYS
 from potable.project import Project
 from potable.runs.plan import Step
 from potable.sources.base import Landed
-from potable.store.layout import Lake
-from potable.store.manifest import File, Manifest
+from potable.store.layout import Lake, step_folder
+from potable.store.manifest import File, Manifest, find
 from potable.tables import Table
 
 
@@ -109,3 +110,24 @@ class Workshop:
     def keys(self) -> ir.Table:
         """Which subject each key belongs to."""
         return self.read("resolve", "subjects", "keys", KEYS)
+
+    def stands(self, step: Step, fingerprint: str) -> bool:
+        """Whether the step that `step` stands on is there; on none it can always stand."""
+        folder = step_folder(step.zone, step.name, fingerprint)
+        return not fingerprint or find(step.store(self.lake), folder) is not None
+
+    def require_standing(self, step: Step, fingerprint: str) -> None:
+        """Nothing, where the step that `step` stands on is there; its files may be named only then.
+
+        Raises:
+            EnvironmentFailure: E005, it was removed meanwhile.
+        """
+        if not self.stands(step, fingerprint):
+            raise EnvironmentFailure(
+                f"what `{step.label}` stands on was removed while it was made",
+                "E005",
+                hint="`potable gc` keeps what runs of the last days used, and this was not used for longer",
+                state="nothing of this step is kept; the last version stays current",
+                next="potable run",
+                retryable=True,
+            )

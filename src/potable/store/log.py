@@ -37,7 +37,7 @@ class Log:
         if not self._seen:
             paths = self._store.list(self._folder)
             self._seen = _number(paths[-1]) if paths else 0
-        # entries are never removed, so the newest stands where the last one stood or right behind
+        # the newest is never removed while a log is in use, so it stands where the last one stood or right behind
         while self._store.size(self._path(self._seen + 1)) is not None:
             self._seen += 1
         return (self._seen, json.loads(self._store.get(self._path(self._seen)))) if self._seen else (0, None)

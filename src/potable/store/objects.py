@@ -8,9 +8,12 @@ and Azure differ only in the URL.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urlsplit
 
@@ -25,8 +28,20 @@ if TYPE_CHECKING:
 
 _PARTS = 4
 """Parts of 10 MiB of one object on their way at a time."""
+_TOGETHER = 1000
+"""Objects that are removed with one request, where a store can."""
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 """How S3 and Azure call that there is none."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object as a listing tells it."""
+
+    path: str
+    bytes: int
+    modified: datetime
+    """When it was written, by the clock of the store."""
 
 
 class Store:
@@ -139,11 +154,45 @@ class Store:
             found = [str(item["path"]) for chunk in obstore.list(self._store, prefix or None) for item in chunk]
         return sorted(found)
 
+    def stored(self, prefix: str) -> Sequence[Stored]:
+        """What lies below `prefix`, sorted by path; of a folder also what a killed write left."""
+        with self._reporting(prefix, there=False):
+            found = [*_walked(self._root, self._root / prefix)] if self._root else [*self._told(prefix)]
+        return sorted(found, key=lambda item: item.path)
+
+    def _told(self, prefix: str) -> Iterator[Stored]:
+        for chunk in obstore.list(self._store, prefix or None):
+            for item in chunk:
+                yield Stored(str(item["path"]), int(item["size"]), item["last_modified"])
+
     def delete(self, paths: Iterable[str]) -> None:
-        """Remove objects; only for scratch and attempts that no manifest names."""
-        for path in paths:
-            with self._reporting(path):
-                obstore.delete(self._store, path)
+        """Remove objects, of which some may be gone; only what no manifest names that stays."""
+        chosen = list(paths)
+        for first in range(0, len(chosen), _TOGETHER):
+            some = chosen[first : first + _TOGETHER]
+            with self._reporting(some[0]):
+                if self._root:
+                    for path in some:
+                        (self._root / path).unlink(missing_ok=True)
+                    continue
+                try:
+                    obstore.delete(self._store, some)
+                except FileNotFoundError:
+                    for path in some:
+                        with suppress(FileNotFoundError):
+                            obstore.delete(self._store, path)
+
+    def prune(self, paths: Iterable[str], *, above: int) -> None:
+        """Take away the folders that `paths` lay in where nothing is left in them; a bucket has none.
+
+        Args:
+            above: how many of a path's first folders stay.
+        """
+        if self._root:
+            folders = {parent for path in paths for parent in list(PurePosixPath(path).parents)[: -above - 1]}
+            for folder in sorted(folders, key=lambda each: len(each.parts), reverse=True):
+                with suppress(OSError):
+                    (self._root / folder).rmdir()
 
     @contextmanager
     def _reporting(self, path: str, *, there: bool = True) -> Iterator[None]:
@@ -196,6 +245,16 @@ class _Reader(io.RawIOBase):
         data = self._inner.read(len(view))
         view[: len(data)] = data
         return len(data)
+
+
+def _walked(root: Path, folder: Path) -> Iterator[Stored]:
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            # what a run writes may be renamed or removed meanwhile
+            with suppress(FileNotFoundError):
+                about = path.lstat()
+                moment = datetime.fromtimestamp(about.st_mtime, UTC)
+                yield Stored(path.relative_to(root).as_posix(), about.st_size, moment)
 
 
 def _kind(failure: Exception) -> str:
