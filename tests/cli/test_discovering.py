@@ -430,6 +430,15 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
         (["2020-01-31T10:00:00", "2020-02-01 11:30"], "timestamp", ""),
         (["12345678901234567890"], "string", ""),
         (["a", "1"], "string", ""),
+        (["31.01.20", "01.02.20"], "date", "%d.%m.%y"),
+        (["01/31/2020 11:05 PM", "02/01/2020 12:00 AM"], "timestamp", "%m/%d/%Y %I:%M %p"),
+        (["1580466030123"] * 30, "timestamp", "unix_ms"),
+        (["9780306406157"] * 30, "integer", ""),
+        (["$1,234.50", "($12.00)", None], "decimal(12,2)", "accounting"),
+        (["1,234.50"], "decimal(12,2)", "accounting"),
+        (["12 €", "-5 €"], "decimal(12,0)", "accounting"),
+        (["089 123 456", "030 654 321"], "string", ""),
+        (["(1)", "(2)"], "string", ""),
         ([None, ""], "string", ""),
     ],
 )
@@ -455,11 +464,34 @@ def test_numbers_with_a_comma_before_their_fraction_are_numbers(values: list[str
     assert convert(Column(type=found.type, decimal=","), pa.array(values)).null_count == values.count(None)
 
 
-@pytest.mark.parametrize("values", [["1,234", "999"], ["1,234,567"], ["1,234.50"], ["12,3.5"], ["1,5", "a,b"]])
+@pytest.mark.parametrize("values", [["1,234", "999"], ["1,234,567"], ["1,234 €"], ["12,3.5"], ["1,5", "a,b"]])
 def test_a_comma_that_may_stand_between_thousands_is_left_to_people(values: list[str]) -> None:
     found = suggested(pa.array(values))
     assert (found.type, found.decimal) == ("string", ".")
-    assert ("before a fraction (`decimal`) or between thousands?" in found.evidence) == (values[0] == "1,234")
+    asked = "before a fraction (`decimal`) or between thousands (`format: accounting`)?"
+    assert (asked in found.evidence) == (values[0] == "1,234")
+
+
+def test_amounts_with_a_currency_are_read_by_the_sign_before_their_cents(project: Path) -> None:
+    rows = "".join(
+        f"E{n};{'(' if n % 3 else ''}1.{n:03d},50 €{')' if n % 3 else ''};CHF {n}'000.05\n" for n in range(10, 40)
+    )
+    (project / "dumps" / "a.csv").write_text("EmpNo;gross;fee\n" + rows, encoding="utf-8")
+    found = columns(project)
+    kinds = [(found[name]["type"], found[name]["format"], found[name]["decimal"]) for name in ("gross", "fee")]
+    assert kinds == [("decimal(12,2)", "accounting", ","), ("decimal(12,2)", "accounting", ".")]
+    assert "format: accounting" in discover(project).stdout
+
+
+def test_letters_with_accents_stay_in_names() -> None:
+    paths = ["Rückgabe", "Straße/Nr", "İsim", "Görüşme", "e\u0301cole", "Łódź"]
+    assert list(_columns(paths)) == ["ruckgabe", "strasse_nr", "isim", "gorusme", "ecole", "lodz"]
+
+
+def test_a_truth_value_names_nobody(project: Path) -> None:
+    rows = "".join(f"E{n};{n % 2 == 0}\n" for n in range(30))
+    (project / "dumps" / "a.csv").write_text("EmpNo;mobile\n" + rows)
+    assert columns(project)["mobile"]["category"] == ""
 
 
 numbers = st.decimals(-(10**9), 10**9, places=2).map(lambda number: f"{number:,}".translate(str.maketrans(",.", ".,")))
@@ -547,6 +579,12 @@ def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:
         ("rating", "user.performance"),
         ("temp_no", ""),
         ("card_number", "user.financial.credit_card"),
+        ("rufname", "user.name.first"),
+        ("maiden_name", "user.name.last"),
+        ("geburtsname", "user.name.last"),
+        ("geburtsdatum", "user.demographic.date_of_birth"),
+        ("geschlecht", "user.demographic.gender"),
+        ("strasse", "user.contact.address.street"),
     ],
 )
 def test_a_name_is_guessed_by_its_words_and_of_firms_and_things_nothing(name: str, category: str) -> None:

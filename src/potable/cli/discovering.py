@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -265,11 +266,18 @@ def _offered(seen: Mapping[str, Preview]) -> dict[str, dict[str, str]]:
     return {table: _columns(item.seen or ()) for table, item in seen.items()}
 
 
+_LETTERS = str.maketrans(
+    {"ß": "ss", "ı": "i", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "æ": "ae", "Æ": "Ae"}
+)
+"""Letters that are none of ASCII with an accent."""
+
+
 def _columns(paths: Iterable[str]) -> dict[str, str]:
     """Names for paths, in snake_case, each once and in their order."""
     names: dict[str, str] = {}
     for path in paths:
-        words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", path)
+        plain = "".join(sign for sign in unicodedata.normalize("NFKD", path) if not unicodedata.combining(sign))
+        words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain.translate(_LETTERS))
         name = re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_").lower() or ("value" if path == "." else "column")
         name, number = name if name[0].isalpha() else f"c_{name}", 2
         while name in names:

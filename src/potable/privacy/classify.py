@@ -32,16 +32,16 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     ),
     (r"passport", "user.government_id.passport_number", ""),
     (r"((^|_)emp(loyee)?|staff|person(nel)?|worker)_?(no|nr|num(ber)?|id|code)(_|$)", "", "emp_no"),
-    (r"first_?name|given_?name|vorname", "user.name.first", ""),
-    (r"(last|sur|family)_?name|nachname", "user.name.last", ""),
+    (r"first_?name|given_?name|preferred_?name|nick_?name|vorname|rufname|spitzname", "user.name.first", ""),
+    (r"(last|sur|family|maiden|birth)_?name|nachname|geburtsname|madchenname|familienname", "user.name.last", ""),
     (r"(^|_)(full_?)?name$|reviewer|manager", "user.name", ""),
     (r"(^|_)ip(_?addr(ess)?)?(_|$)", "user.device.ip_address", ""),
     (r"post_?code|(^|_)zip|postal|plz", "user.contact.address.postal_code", ""),
     (r"(^|_)(city|town)(_|$)", "user.contact.address.city", ""),
     (r"country", "user.contact.address.country", ""),
-    (r"street|(^|_)address", "user.contact.address.street", ""),
-    (r"birth|(^|_)dob(_|$)", "user.demographic.date_of_birth", ""),
-    (r"gender|(^|_)sex(_|$)", "user.demographic.gender", ""),
+    (r"street|stra(ss|sz)e|(^|_)address|anschrift", "user.contact.address.street", ""),
+    (r"birth|(^|_)dob(_|$)|geburts|(^|_)geboren", "user.demographic.date_of_birth", ""),
+    (r"gender|(^|_)sex(_|$)|geschlecht", "user.demographic.gender", ""),
     (r"marital", "user.demographic.marital_status", ""),
     (r"(credit|debit)_?card|(^|_)card_(no|nr|num(ber)?)(_|$)", "user.financial.credit_card", ""),
     (r"iban|bank_?account|account_(no|number)", "user.financial.bank_account", ""),
@@ -94,6 +94,10 @@ class Guess:
     def may_be_key(self) -> bool:
         """Whether it may tell records apart: texts do not, and what names a person does by chance."""
         return bool(self.key) or not (self.category == FREE_TEXT or is_direct(self.category))
+
+    def of(self, kind: str) -> Guess:
+        """The guess for a column of a type: a truth value (`mobile: true`) names nobody."""
+        return Guess() if kind == "boolean" and is_direct(self.category) else self
 
 
 def classified(name: str, values: pa.StringArray) -> Guess:
