@@ -200,7 +200,7 @@ def convert(column: Column, text: Texts) -> pa.Array:
         return _levels(text, tuple(column.levels))
     if column.format == ACCOUNTING:
         text = _accounted(text, column.decimal)
-    elif column.decimal == ",":
+    elif column.decimal == "," and column.type != "string":
         text = _pointed(text)
     match column.type:
         case "string":
