@@ -55,6 +55,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
 """Pattern of a column's name (snake_case), category, and the subject-key namespace its values are."""
 _FORMS = {
     "email": ("user.contact.email", "email"),
+    "written_email": ("user.contact.email", ""),
     "iban": ("user.financial.bank_account", ""),
     "card": ("user.financial.credit_card", ""),
     "phone": ("user.contact.phone_number", ""),
