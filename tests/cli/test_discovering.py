@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 from sqlite3 import connect
@@ -289,6 +290,35 @@ def test_elements_that_repeat_become_tables_of_their_own(project: Path) -> None:
     found = preview(one_source(project, "xml"), base=project, rows=1000)
     assert (found["slips"].rows.num_rows, found["deduction"].rows.num_rows) == (40, 39)
     assert all(item.rows[UNPARSED].null_count == item.rows.num_rows for item in found.values())
+
+
+def test_what_stands_around_records_is_told_where_nothing_of_it_tells_anything_apart(project: Path) -> None:
+    part = "<part code='C{n}'><try nr='1'><mark>{n}</mark></try><try nr='2'><mark>2</mark></try></part>"
+    one = "<one ref='R{n}'><parts>{parts}</parts></one>"
+    ones = [one.format(n=n % 9, parts="".join(part.format(n=k) for k in range(3))) for n in range(40)]
+    (project / "x.xml").write_text("<all>" + "".join(ones) + "</all>")
+    (project / "sources" / "xml.yaml").write_text(
+        "source: xml\ntype: xml\npath: x.xml\ntables: {ones: {record: /all/one}}\n"
+    )
+    told = discover(project, source="xml").stdout
+    assert "# path: of `ones` around it, where that helps: `../../@ref`" in told
+    assert "# path: of `part` around it, where that helps: `../@code`" in told
+    (project / "x.xml").write_text((project / "x.xml").read_text().replace(" ref=", " student_no="))
+    told = discover(project, source="xml").stdout
+    assert 'student_no: {path: "../../@student_no", type: string, required: true, key: student_no}' in told
+
+
+def test_a_file_of_another_kind_in_an_archive_is_told_how_to_be_left_out(project: Path) -> None:
+    with zipfile.ZipFile(project / "x.zip", "w") as archive:
+        archive.writestr("README.txt", "what this is")
+        archive.writestr("data.xml", "<all><one><no>1</no></one></all>")
+    kept = "source: xml\ntype: xml\npath: x.zip\ntables: {ones: {record: /all/one}}\n"
+    (project / "sources" / "xml.yaml").write_text(kept)
+    with pytest.raises(DataError, match="cannot be read") as refused:
+        discover(project, source="xml")
+    assert '`members: "*.xml"`, say, chooses which files of an archive are read' in refused.value.hint
+    (project / "sources" / "xml.yaml").write_text(kept.replace("/all/one}", '/all/one, members: "*.xml"}'))
+    assert "no: {type: " in discover(project, source="xml").stdout
 
 
 def test_a_table_in_which_nobody_can_be_known_is_told(project: Path) -> None:
@@ -590,6 +620,25 @@ def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:
 def test_a_name_is_guessed_by_its_words_and_of_firms_and_things_nothing(name: str, category: str) -> None:
     found = classified(name, pa.array(["x", "y"]))
     assert (found.category, found.key) == (category, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("customer_no", "customer_no"),
+        ("kundennummer", "customer_no"),
+        ("matrikelnummer", "student_no"),
+        ("matrikel", "student_no"),
+        ("student_id", "student_no"),
+        ("patient_id", "patient_no"),
+        ("mitgliedsnummer", "member_no"),
+        ("student_name", ""),
+        ("client_notes", ""),
+        ("members", ""),
+    ],
+)
+def test_numbers_of_people_are_keys_by_their_names(name: str, key: str) -> None:
+    assert classified(name, pa.array(["x", "y"])).key == key
 
 
 def test_an_address_of_a_firm_links_nobody() -> None:

@@ -151,6 +151,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
             columns, records, key = _placed(explored, table, found[around][0], root, rows)
         why = f"what tells `{around}` apart, and the place in its list"
         found[table] = drafted(columns, records, promised[table], words=words, own=(key, why), clocks=source.timezone)
+        found[table][1].extend(_around(explored, table, columns, found))
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
@@ -161,6 +162,15 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         many = "more than one column has this name" if source.fixed_columns else _REPEATS
         found[table][1].append(f"# {many}: {', '.join(paths)}")
     return found
+
+
+def _around(explored: _Explored, table: str, columns: Mapping[str, str], found: Found) -> Iterator[str]:
+    """What can be taken of the record around those of a table, where nothing was."""
+    around, way = explored.source.around(table)
+    taken = any(path.startswith(way) for path in columns.values())
+    if around in found and not taken:
+        paths = ", ".join(f"`{way}{fact['path']}`" for fact in found[around][0]["columns"].values())
+        yield f"# path: of `{around}` around it, where that helps: {paths}"
 
 
 def _unread(rows: pa.Table) -> Iterator[str]:
