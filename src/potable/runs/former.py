@@ -29,11 +29,10 @@ from potable.tables import Table
 def latest(shop: Workshop, step: Step) -> Manifest | None:
     """The step of `protect identifiers` that this one goes on from, by whatever rules it was made.
 
-    The step is noted as the newest one; one that is proved goes on from where it did.
+    The step is noted as the newest one. One that is proved goes on from itself, for what came before may be cleaned up.
     """
     if step.proves:
-        done = since.found(shop.lake, "vault", "identifiers", step.proves)
-        return since.found(shop.lake, "vault", "identifiers", (done and done.facts.get("after")) or "none")
+        return since.found(shop.lake, "vault", "identifiers", step.proves)
     log = Log(shop.lake.vault, "vault/identifiers/collected")
     number, _ = log.last()
     known = (entry["fingerprint"] for entry in reversed(log.entries()) if entry["fingerprint"] != step.fingerprint)

@@ -44,7 +44,7 @@ def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
     stands = beside is not None and beside == known and sum(part.rows for part in gone) == beside.rows(FORMER)
     if beside and stands and not parts:
         shop.lake.vault.delete(shop.lake.vault.list(f"{attempt}/{FORMER}"))
-        return Made({}, beside.counts, _facts(shop, beside.facts["forms"], beside, known), standing=beside.files)
+        return Made({}, beside.counts, _facts(shop, beside.facts["forms"], beside), standing=beside.files)
     everything = now
     if gone:
         everything = now.union(shop.engine.read([f"{place}/{FORMER}/{part.path}" for part in gone], roster.schema()))
@@ -61,7 +61,7 @@ def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
         new = came if stands else roster.lacking(everything, since.called(shop, before))
     shape = saving.save(shop.engine.stream(forms.forms(new, shop.engine)), total, write, index)
     stays = beside or (index and before and not _went(shop, before, now))
-    facts = _facts(shop, shape, before if stays else None, known)
+    facts = _facts(shop, shape, before if stays else None)
     return Made(files, {"rows": count}, facts, standing={"rows": beside.files["rows"]} if beside else {})
 
 
@@ -70,14 +70,13 @@ def _went(shop: Workshop, before: Manifest, now: ir.Table) -> int:
     return since.count(shop.engine, roster.lacking(since.identified(shop, before), now))
 
 
-def _facts(shop: Workshop, shape: object, earlier: Manifest | None, known: Manifest | None) -> dict[str, object]:
+def _facts(shop: Workshop, shape: object, earlier: Manifest | None) -> dict[str, object]:
     return {
         "forms": shape,
         "stands_on": earlier.fingerprint if earlier else "",
         "declared": _declared(shop),
         "validated": {name: shop.manifest("validate", name).fingerprint for name in shop.project.tables},
         "resolved": shop.manifest("resolve", "subjects").fingerprint,
-        "after": known.fingerprint if known else "",
         "naming": former.naming(shop.project.tables),
     }
 
