@@ -50,7 +50,9 @@ def test_a_pattern_has_exactly_one_group_and_is_re2(pattern: str) -> None:
         column(extract=pattern)
 
 
-@pytest.mark.parametrize("form", ["%d.%m", "%Q-%Y", "%Y-%m-%d %p", "%Y %Y", "", "%Y%"])
+@pytest.mark.parametrize(
+    "form", ["%d.%m", "%Q-%Y", "%Y-%m-%d %p", "%Y-%m-%d %I:%M", "%Y %H %p", "unix", "%Y %Y", "", "%Y%"]
+)
 def test_a_format_that_cannot_be_read_is_refused(form: str) -> None:
     with pytest.raises(ValidationError, match="a format has a year"):
         column(type="date", format=[form])
@@ -60,6 +62,11 @@ def test_a_format_that_cannot_be_read_is_refused(form: str) -> None:
     "keys",
     [
         {"type": "string", "format": "%Y"},
+        {"type": "string", "format": "accounting"},
+        {"type": "boolean", "format": "accounting"},
+        {"type": "integer", "format": "unix_s"},
+        {"type": "integer", "format": "%Y"},
+        {"type": "integer", "format": ["accounting", "accounting"]},
         {"type": "integer", "levels": ["1", "2"]},
         {"levels": ["Low", "LOW"]},
     ],

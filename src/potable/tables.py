@@ -44,8 +44,12 @@ BUCKET = "_bucket"
 """Bucket of the subject; protected tables are partitioned by it."""
 
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
-_DIRECTIVES = frozenset("YymbdHMSfz")
+_DIRECTIVES = frozenset("YymbdHIpMSfz")
 """Directives a `format` may use, each once."""
+UNIX: Mapping[str, int] = {"unix_s": 1_000_000, "unix_ms": 1_000, "unix_us": 1}
+"""Formats of moments that count from 1970, with the microseconds of one step."""
+ACCOUNTING = "accounting"
+"""Format of numbers as accounts are written: currency signs, thousands apart, negative in parentheses."""
 _MARK = re.compile(r"(?P<column>[^=]+?)\s*(?:=\s*(?P<word>\S.*?)\s*)?")
 _PLAIN: Mapping[str, pa.DataType] = {
     "string": pa.string(),
@@ -73,7 +77,9 @@ class Column(Declaration):
     type: str = "string"
     """string, integer, decimal(p,s), float, boolean, date or timestamp."""
     format: str | list[str] = Field(default_factory=list)
-    """strptime formats of a date or timestamp beside ISO 8601, tried in order."""
+    """strptime formats of a date or timestamp beside ISO 8601, tried in order; `unix_s`, `unix_ms` and `unix_us` count
+    from 1970. Of a number `accounting`: with or without a currency and signs between thousands (`1,234.50`; with
+    `decimal: ","` `1.234,50`), negative with a minus before or behind or in parentheses (`(12.00 €)`)."""
     timezone: str | None = None
     """Time zone of a timestamp that is told without an offset, such as `Europe/Berlin`; that of the source by default,
     or UTC. It becomes UTC; an hour that comes twice is the first of the two."""
@@ -121,11 +127,17 @@ class Column(Declaration):
     @classmethod
     def _known_directives(cls, value: str | list[str]) -> str | list[str]:
         for form in [value] if isinstance(value, str) else value:
+            if form in UNIX or value == ACCOUNTING:
+                continue
             used = re.findall(r"%(.?)", form)
             if not {"Y", "y"} & set(used) or len(used) != len(set(used)) or set(used) - _DIRECTIVES:
                 raise ValueError(
-                    "a format has a year and, each once, of " + " ".join(f"%{d}" for d in sorted(_DIRECTIVES))
+                    "a format has a year and, each once, of "
+                    + " ".join(f"%{d}" for d in sorted(_DIRECTIVES))
+                    + f"; or it is {', '.join(UNIX)}, or of a number {ACCOUNTING}"
                 )
+            if ("I" in used) != ("p" in used) or {"I", "H"} <= set(used):
+                raise ValueError("a format has a year, and of the hour `%H`, or `%I` with `%p`")
         return value
 
     @field_validator("timezone")
@@ -135,11 +147,12 @@ class Column(Declaration):
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
-        if self.format and self.type not in ("date", "timestamp"):
-            raise ValueError("`format` is for dates and timestamps")
+        number = self.type not in ("string", "boolean", "date", "timestamp")
+        if self.format and (not number if self.format == ACCOUNTING else self.type not in ("date", "timestamp")):
+            raise ValueError(f"`format` is for dates and timestamps, `{ACCOUNTING}` for numbers")
         if self.timezone and self.type != "timestamp":
             raise ValueError("`timezone` is for timestamps")
-        if self.decimal == "," and (self.type in ("string", "boolean", "date", "timestamp")):
+        if self.decimal == "," and not number:
             raise ValueError("`decimal` is for numbers")
         if self.levels and self.type != "string":
             raise ValueError("`levels` are words, so the type is string")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 from sqlite3 import connect
@@ -291,6 +292,35 @@ def test_elements_that_repeat_become_tables_of_their_own(project: Path) -> None:
     assert all(item.rows[UNPARSED].null_count == item.rows.num_rows for item in found.values())
 
 
+def test_what_stands_around_records_is_told_where_nothing_of_it_tells_anything_apart(project: Path) -> None:
+    part = "<part code='C{n}'><try nr='1'><mark>{n}</mark></try><try nr='2'><mark>2</mark></try></part>"
+    one = "<one ref='R{n}'><parts>{parts}</parts></one>"
+    ones = [one.format(n=n % 9, parts="".join(part.format(n=k) for k in range(3))) for n in range(40)]
+    (project / "x.xml").write_text("<all>" + "".join(ones) + "</all>")
+    (project / "sources" / "xml.yaml").write_text(
+        "source: xml\ntype: xml\npath: x.xml\ntables: {ones: {record: /all/one}}\n"
+    )
+    told = discover(project, source="xml").stdout
+    assert "# path: of `ones` around it, where that helps: `../../@ref`" in told
+    assert "# path: of `part` around it, where that helps: `../@code`" in told
+    (project / "x.xml").write_text((project / "x.xml").read_text().replace(" ref=", " student_no="))
+    told = discover(project, source="xml").stdout
+    assert 'student_no: {path: "../../@student_no", type: string, required: true, key: student_no}' in told
+
+
+def test_a_file_of_another_kind_in_an_archive_is_told_how_to_be_left_out(project: Path) -> None:
+    with zipfile.ZipFile(project / "x.zip", "w") as archive:
+        archive.writestr("README.txt", "what this is")
+        archive.writestr("data.xml", "<all><one><no>1</no></one></all>")
+    kept = "source: xml\ntype: xml\npath: x.zip\ntables: {ones: {record: /all/one}}\n"
+    (project / "sources" / "xml.yaml").write_text(kept)
+    with pytest.raises(DataError, match="cannot be read") as refused:
+        discover(project, source="xml")
+    assert '`members: "*.xml"`, say, chooses which files of an archive are read' in refused.value.hint
+    (project / "sources" / "xml.yaml").write_text(kept.replace("/all/one}", '/all/one, members: "*.xml"}'))
+    assert "no: {type: " in discover(project, source="xml").stdout
+
+
 def test_a_table_in_which_nobody_can_be_known_is_told(project: Path) -> None:
     assert "# key:" not in discover(project).stdout
     (project / "dumps" / "a.csv").write_text("Ref,gross\nA-1,5\n")
@@ -430,6 +460,15 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
         (["2020-01-31T10:00:00", "2020-02-01 11:30"], "timestamp", ""),
         (["12345678901234567890"], "string", ""),
         (["a", "1"], "string", ""),
+        (["31.01.20", "01.02.20"], "date", "%d.%m.%y"),
+        (["01/31/2020 11:05 PM", "02/01/2020 12:00 AM"], "timestamp", "%m/%d/%Y %I:%M %p"),
+        (["1580466030123"] * 30, "timestamp", "unix_ms"),
+        (["9780306406157"] * 30, "integer", ""),
+        (["$1,234.50", "($12.00)", None], "decimal(12,2)", "accounting"),
+        (["1,234.50"], "decimal(12,2)", "accounting"),
+        (["12 €", "-5 €"], "decimal(12,0)", "accounting"),
+        (["089 123 456", "030 654 321"], "string", ""),
+        (["(1)", "(2)"], "string", ""),
         ([None, ""], "string", ""),
     ],
 )
@@ -455,11 +494,34 @@ def test_numbers_with_a_comma_before_their_fraction_are_numbers(values: list[str
     assert convert(Column(type=found.type, decimal=","), pa.array(values)).null_count == values.count(None)
 
 
-@pytest.mark.parametrize("values", [["1,234", "999"], ["1,234,567"], ["1,234.50"], ["12,3.5"], ["1,5", "a,b"]])
+@pytest.mark.parametrize("values", [["1,234", "999"], ["1,234,567"], ["1,234 €"], ["12,3.5"], ["1,5", "a,b"]])
 def test_a_comma_that_may_stand_between_thousands_is_left_to_people(values: list[str]) -> None:
     found = suggested(pa.array(values))
     assert (found.type, found.decimal) == ("string", ".")
-    assert ("before a fraction (`decimal`) or between thousands?" in found.evidence) == (values[0] == "1,234")
+    asked = "before a fraction (`decimal`) or between thousands (`format: accounting`)?"
+    assert (asked in found.evidence) == (values[0] == "1,234")
+
+
+def test_amounts_with_a_currency_are_read_by_the_sign_before_their_cents(project: Path) -> None:
+    rows = "".join(
+        f"E{n};{'(' if n % 3 else ''}1.{n:03d},50 €{')' if n % 3 else ''};CHF {n}'000.05\n" for n in range(10, 40)
+    )
+    (project / "dumps" / "a.csv").write_text("EmpNo;gross;fee\n" + rows, encoding="utf-8")
+    found = columns(project)
+    kinds = [(found[name]["type"], found[name]["format"], found[name]["decimal"]) for name in ("gross", "fee")]
+    assert kinds == [("decimal(12,2)", "accounting", ","), ("decimal(12,2)", "accounting", ".")]
+    assert "format: accounting" in discover(project).stdout
+
+
+def test_letters_with_accents_stay_in_names() -> None:
+    paths = ["Rückgabe", "Straße/Nr", "İsim", "Görüşme", "e\u0301cole", "Łódź"]
+    assert list(_columns(paths)) == ["ruckgabe", "strasse_nr", "isim", "gorusme", "ecole", "lodz"]
+
+
+def test_a_truth_value_names_nobody(project: Path) -> None:
+    rows = "".join(f"E{n};{n % 2 == 0}\n" for n in range(30))
+    (project / "dumps" / "a.csv").write_text("EmpNo;mobile\n" + rows)
+    assert columns(project)["mobile"]["category"] == ""
 
 
 numbers = st.decimals(-(10**9), 10**9, places=2).map(lambda number: f"{number:,}".translate(str.maketrans(",.", ".,")))
@@ -547,11 +609,36 @@ def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:
         ("rating", "user.performance"),
         ("temp_no", ""),
         ("card_number", "user.financial.credit_card"),
+        ("rufname", "user.name.first"),
+        ("maiden_name", "user.name.last"),
+        ("geburtsname", "user.name.last"),
+        ("geburtsdatum", "user.demographic.date_of_birth"),
+        ("geschlecht", "user.demographic.gender"),
+        ("strasse", "user.contact.address.street"),
     ],
 )
 def test_a_name_is_guessed_by_its_words_and_of_firms_and_things_nothing(name: str, category: str) -> None:
     found = classified(name, pa.array(["x", "y"]))
     assert (found.category, found.key) == (category, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("customer_no", "customer_no"),
+        ("kundennummer", "customer_no"),
+        ("matrikelnummer", "student_no"),
+        ("matrikel", "student_no"),
+        ("student_id", "student_no"),
+        ("patient_id", "patient_no"),
+        ("mitgliedsnummer", "member_no"),
+        ("student_name", ""),
+        ("client_notes", ""),
+        ("members", ""),
+    ],
+)
+def test_numbers_of_people_are_keys_by_their_names(name: str, key: str) -> None:
+    assert classified(name, pa.array(["x", "y"])).key == key
 
 
 def test_an_address_of_a_firm_links_nobody() -> None:

@@ -15,6 +15,10 @@ from potable.privacy.folding import plain
 
 FOUND = {
     "email": ["anna.mueller+x@corp.co.uk", "<a@b.example>", "ANNA@CORP"],
+    "written_email": [
+        "anna.mueller (at) corp.example", "anna[at]corp.co.uk", "ANNA {at} corp (dot) example", "a_b(at)uni(punkt)example",
+        "anna [ät] corp-x.example", "anna(@)corp.example",
+    ],
     "phone": [
         "+49 (0) 151 12 34 567", "0151/1234567", "(212) 555-0123", "212.555.0123", "+91-9876543210", "98765-43210",
         "09876543210", "(07701) 234567", "+44 (0)7701234567", "0049 151 1234567", "01.02.2019 0151 1234567",
@@ -36,7 +40,7 @@ CHANCE = [
     "on 01.02.2019 10:00", "2019-03-01T10:00:00", "01-02-2019 - 03-04-2020", "1,234,567.00", "1.234.567,00 EUR",
     "2018-2019", "30000-60000", ">=100000", "12:30:45", "version 1.2", "0.123456789", "5 units @ 10", "E123456",
     "2341 2341 2347", "4111 1111 1111 1112", "666-12-3456", "219-00-9999", "QQ123456C", "GB123456C", "86095742710",
-    "ABCXK1234F", "300.1.2.3", "12 of the 30 days",
+    "ABCXK1234F", "300.1.2.3", "look (at) this", "hours (at 3.5)", "open (at) night. Then", "(dot)", "12 of the 30 days",
 ]  # fmt: skip
 
 

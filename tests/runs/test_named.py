@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,8 @@ class Office:
 
     root: Path
     shop: Workshop
+    ever: set[str] = field(default_factory=set)
+    """What anybody was called on any day."""
 
     def land(self, files: Files) -> None:
         """Files as they are now; those not among them are gone."""
@@ -99,6 +101,9 @@ class Office:
         assert self.run(again=True) == (resolved, named)
         step, _ = self.shop.done["protect", "identifiers"]
         assert self.told(named) == self.told(self.whole(step))
+        self.ever |= self.values(named)
+        called = collect(self.shop.engine, since.called(self.shop, named))
+        assert set(called["value"].to_pylist()) == self.ever
         return resolved, named
 
     def whole(self, step: Step) -> Manifest:
@@ -217,6 +222,7 @@ def test_a_contract_that_says_another_thing_of_a_column_makes_the_identifiers_wh
     office.day(FIRST)
     changed = SOURCE.replace("someone_else: true, category: user.contact.email", "category: none")
     office.shop.project = project_of(tmp_path / "changed", changed)
+    office.ever.remove("boss@x.example")
     resolved, named = office.day(FIRST)
     assert "boss@x.example" not in office.values(named) and named.facts["stands_on"] == ""
     # who is who does not depend on it, but its rows were made anew, and hold the same people

@@ -139,6 +139,15 @@ def test_numbers_beside_texts_with_a_comma_are_themselves(embedded: Engine, tmp_
     assert found.hint.type.endswith(",3)") and found.distinct == 4
 
 
+@pytest.mark.parametrize("form", ["accounting", ""])
+def test_what_is_declared_with_a_comma_is_profiled_as_it_is_read(embedded: Engine, tmp_path: Path, form: str) -> None:
+    pay = Column(type="decimal(12,2)", decimal=",", format=form or [], category="none")
+    cells = ["1.234,50 €", "(3,25 €)"] if form else ["1.234,50", "-3,25"]
+    texts = {"pay": pa.array(cells * 20)}
+    found = seen(embedded, Table(columns={"pay": pay}), texts, str(tmp_path), fresh=False).columns["pay"]
+    assert (found.distinct, float(found.least), float(found.most)) == (2, -3.25, 1234.5)
+
+
 @pytest.mark.parametrize("repeated", [False, True])
 def test_a_small_key_of_several_columns_is_found(embedded: Engine, tmp_path: Path, repeated: bool) -> None:
     pairs = [(f"E{n % 10:03}", f"2024-01-{n // 10 + 1:02}") for n in range(60)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -150,6 +151,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
             columns, records, key = _placed(explored, table, found[around][0], root, rows)
         why = f"what tells `{around}` apart, and the place in its list"
         found[table] = drafted(columns, records, promised[table], words=words, own=(key, why), clocks=source.timezone)
+        found[table][1].extend(_around(explored, table, columns, found))
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
@@ -160,6 +162,15 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         many = "more than one column has this name" if source.fixed_columns else _REPEATS
         found[table][1].append(f"# {many}: {', '.join(paths)}")
     return found
+
+
+def _around(explored: _Explored, table: str, columns: Mapping[str, str], found: Found) -> Iterator[str]:
+    """What can be taken of the record around those of a table, where nothing was."""
+    around, way = explored.source.around(table)
+    taken = any(path.startswith(way) for path in columns.values())
+    if around in found and not taken:
+        paths = ", ".join(f"`{way}{fact['path']}`" for fact in found[around][0]["columns"].values())
+        yield f"# path: of `{around}` around it, where that helps: {paths}"
 
 
 def _unread(rows: pa.Table) -> Iterator[str]:
@@ -265,11 +276,18 @@ def _offered(seen: Mapping[str, Preview]) -> dict[str, dict[str, str]]:
     return {table: _columns(item.seen or ()) for table, item in seen.items()}
 
 
+_LETTERS = str.maketrans(
+    {"ß": "ss", "ı": "i", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "æ": "ae", "Æ": "Ae"}
+)
+"""Letters that are none of ASCII with an accent."""
+
+
 def _columns(paths: Iterable[str]) -> dict[str, str]:
     """Names for paths, in snake_case, each once and in their order."""
     names: dict[str, str] = {}
     for path in paths:
-        words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", path)
+        plain = "".join(sign for sign in unicodedata.normalize("NFKD", path) if not unicodedata.combining(sign))
+        words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain.translate(_LETTERS))
         name = re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_").lower() or ("value" if path == "." else "column")
         name, number = name if name[0].isalpha() else f"c_{name}", 2
         while name in names:

@@ -46,7 +46,8 @@ def drafted(
     columns = {name: path for name, path in columns.items() if name in rows.schema.names}
     texts = {name: rows[name].combine_chunks() for name in columns}
     hints = _hints(texts, {name: promised.get(path, ()) for name, path in columns.items()})
-    guesses = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
+    found = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
+    guesses = {name: guess.of(hints[name].type) for name, guess in found.items()}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
     declared = _declared_key(columns, promised), "the key of the table in its database"
     seen = _key(texts, hints, guesses, dated), f"tells all {rows.num_rows:,} records apart"

@@ -223,7 +223,8 @@ class _Parser:
         sign = -1 if self._accept("-") else 1
         literal = self._primary()
         if not isinstance(literal, Literal) or (sign < 0 and type(literal.value) not in (int, Decimal)):
-            raise FeatureSyntaxError("only a literal may stand here", at)
+            allowed = "a number, `true`, `false`, `null`, or a text 'in quotes'"
+            raise FeatureSyntaxError("only a literal may stand here", at, allowed)
         return Literal(literal.value * -1, at) if sign < 0 else literal  # type: ignore[operator]
 
     # expressions, loosest binding first

@@ -32,16 +32,20 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     ),
     (r"passport", "user.government_id.passport_number", ""),
     (r"((^|_)emp(loyee)?|staff|person(nel)?|worker)_?(no|nr|num(ber)?|id|code)(_|$)", "", "emp_no"),
-    (r"first_?name|given_?name|vorname", "user.name.first", ""),
-    (r"(last|sur|family)_?name|nachname", "user.name.last", ""),
+    (r"(customer|client|kunden?)_?(no|nr|num(ber|mer)?|id)(_|$)", "", "customer_no"),
+    (r"((student|matriculation)_?(no|nr|num(ber)?|id)|matrikel(_?(no|nr|nummer))?)(_|$)", "", "student_no"),
+    (r"patient(en)?_?(no|nr|num(ber|mer)?|id)(_|$)", "", "patient_no"),
+    (r"(member|mitglieds?)_?(no|nr|num(ber|mer)?|id)(_|$)", "", "member_no"),
+    (r"first_?name|given_?name|preferred_?name|nick_?name|vorname|rufname|spitzname", "user.name.first", ""),
+    (r"(last|sur|family|maiden|birth)_?name|nachname|geburtsname|madchenname|familienname", "user.name.last", ""),
     (r"(^|_)(full_?)?name$|reviewer|manager", "user.name", ""),
     (r"(^|_)ip(_?addr(ess)?)?(_|$)", "user.device.ip_address", ""),
     (r"post_?code|(^|_)zip|postal|plz", "user.contact.address.postal_code", ""),
     (r"(^|_)(city|town)(_|$)", "user.contact.address.city", ""),
     (r"country", "user.contact.address.country", ""),
-    (r"street|(^|_)address", "user.contact.address.street", ""),
-    (r"birth|(^|_)dob(_|$)", "user.demographic.date_of_birth", ""),
-    (r"gender|(^|_)sex(_|$)", "user.demographic.gender", ""),
+    (r"street|stra(ss|sz)e|(^|_)address|anschrift", "user.contact.address.street", ""),
+    (r"birth|(^|_)dob(_|$)|geburts|(^|_)geboren", "user.demographic.date_of_birth", ""),
+    (r"gender|(^|_)sex(_|$)|geschlecht", "user.demographic.gender", ""),
     (r"marital", "user.demographic.marital_status", ""),
     (r"(credit|debit)_?card|(^|_)card_(no|nr|num(ber)?)(_|$)", "user.financial.credit_card", ""),
     (r"iban|bank_?account|account_(no|number)", "user.financial.bank_account", ""),
@@ -55,6 +59,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
 """Pattern of a column's name (snake_case), category, and the subject-key namespace its values are."""
 _FORMS = {
     "email": ("user.contact.email", "email"),
+    "written_email": ("user.contact.email", ""),
     "iban": ("user.financial.bank_account", ""),
     "card": ("user.financial.credit_card", ""),
     "phone": ("user.contact.phone_number", ""),
@@ -94,6 +99,10 @@ class Guess:
     def may_be_key(self) -> bool:
         """Whether it may tell records apart: texts do not, and what names a person does by chance."""
         return bool(self.key) or not (self.category == FREE_TEXT or is_direct(self.category))
+
+    def of(self, kind: str) -> Guess:
+        """The guess for a column of a type: a truth value (`mobile: true`) names nobody."""
+        return Guess() if kind == "boolean" and is_direct(self.category) else self
 
 
 def classified(name: str, values: pa.StringArray) -> Guess:

@@ -69,6 +69,9 @@ _STRASSE = "stra(?:ß|ss)e|str[.]|gasse|weg|allee|platz|ring|damm|ufer"
 _I = re.IGNORECASE
 _DIGIT = "0123456789"
 
+_AT, _DOT = r"[(\[{] ?(?:at|ät|@) ?[)\]}]", r"[(\[{] ?(?:dot|punkt|\.) ?[)\]}]"
+"""Signs of an address as those write them who hide it from programs: `anna (at) corp (dot) example`."""
+
 PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "email",
@@ -77,6 +80,13 @@ PATTERNS: tuple[Pattern, ...] = (
         Around("@", r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@[^\W_][\w-]*(?:\.[\w-]+)*"),
         _whole(_lettered_domain),
         (1, "@"),
+    ),
+    Pattern(
+        "written_email",
+        "EMAIL",
+        rf"(?i){_AT}",
+        re.compile(rf"(?<![\w.%+-])[\w.%+-]+ ?{_AT} ?[^\W_][\w-]*(?:(?:\.| ?{_DOT} ?)[\w-]+)+", _I),
+        holds=(1, "([{"),
     ),
     Pattern(
         "url",

@@ -19,8 +19,9 @@ from potable.identity.match import normalise
 from potable.identity.resolve import KEYS
 from potable.privacy import forms, roster, saving
 from potable.privacy.roster import SUBJECT_ID
-from potable.runs import since
+from potable.runs import former, since
 from potable.runs.plan import Step
+from potable.runs.since import FORMER
 from potable.runs.workshop import Made, Workshop, fates
 from potable.store.manifest import Manifest, fingerprint
 
@@ -33,25 +34,40 @@ def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
     if found is None:
         rows = {name: shop.records(name) for name in shop.project.tables}
         found = roster.identifiers(shop.project.tables, rows, shop.keys(), normalise=normalise)
-    place = shop.lake.vault.locate(f"{attempt}/rows")
-    parts = [part for part in shop.engine.write(found, place) if part.rows] if found is not None else []
-    if beside and not parts:
+    place = shop.lake.vault.locate(attempt)
+    parts = [part for part in shop.engine.write(found, f"{place}/rows") if part.rows] if found is not None else []
+    known = former.latest(shop, step)
+    came = shop.engine.read([f"{place}/rows/{part.path}" for part in parts], roster.schema())
+    now = came.union(since.identified(shop, beside)) if beside else came
+    gone = former.written(shop, known, now, f"{place}/{FORMER}")
+    # what stands are all identifiers of the step that this one goes on from, former ones too
+    stands = beside is not None and beside == known and sum(part.rows for part in gone) == beside.rows(FORMER)
+    if beside and stands and not parts:
+        shop.lake.vault.delete(shop.lake.vault.list(f"{attempt}/{FORMER}"))
         return Made({}, beside.counts, _facts(shop, beside.facts["forms"], beside), standing=beside.files)
+    everything = now
+    if gone:
+        everything = now.union(shop.engine.read([f"{place}/{FORMER}/{part.path}" for part in gone], roster.schema()))
     count = sum(part.rows for part in parts) + (beside.rows() if beside else 0)
-    files: dict[str, list[Part]] = {"rows": parts}
+    total = count + sum(part.rows for part in gone)
+    files: dict[str, list[Part]] = {"rows": parts, FORMER: gone}
 
     def write(name: str, chunks: Iterable[bytes]) -> None:
         files[name] = [Part("digests", 0, shop.lake.vault.put(f"{attempt}/{name}/digests", chunks))]
 
-    new = shop.engine.read([f"{place}/{part.path}" for part in parts], roster.schema())
-    index = since.index_to_stand_on(shop, before, None if beside else new, count) if before else None
-    if before and index and not beside:
-        new = roster.lacking(new, since.identified(shop, before))
-    elif beside and not index:
-        new = new.union(since.identified(shop, beside))
-    shape = saving.save(shop.engine.stream(forms.forms(new, shop.engine)), count, write, index)
-    facts = _facts(shop, shape, before if beside or index else None)
+    index = since.index_to_stand_on(shop, before, None if stands else everything, total) if before else None
+    new = everything
+    if before and index:
+        new = came if stands else roster.lacking(everything, since.called(shop, before))
+    shape = saving.save(shop.engine.stream(forms.forms(new, shop.engine)), total, write, index)
+    stays = beside or (index and before and not _went(shop, before, now))
+    facts = _facts(shop, shape, before if stays else None)
     return Made(files, {"rows": count}, facts, standing={"rows": beside.files["rows"]} if beside else {})
+
+
+def _went(shop: Workshop, before: Manifest, now: ir.Table) -> int:
+    """How many of the identifiers of an earlier step there are no more."""
+    return since.count(shop.engine, roster.lacking(since.identified(shop, before), now))
 
 
 def _facts(shop: Workshop, shape: object, earlier: Manifest | None) -> dict[str, object]:
@@ -61,6 +77,7 @@ def _facts(shop: Workshop, shape: object, earlier: Manifest | None) -> dict[str,
         "declared": _declared(shop),
         "validated": {name: shop.manifest("validate", name).fingerprint for name in shop.project.tables},
         "resolved": shop.manifest("resolve", "subjects").fingerprint,
+        "naming": former.naming(shop.project.tables),
     }
 
 

@@ -217,7 +217,7 @@ def _profiled(rows: ir.Table, name: str, found: Mapping[str, int], engine: Engin
         for mark in (_FORM, _ALONE)
     )
     guess = guessed(name, filled=found["filled"], forms=alone, held=forms, characters=found["characters"])
-    made = Profiled(hint, nearly, guess, forms, found["filled"], distinct)
+    made = Profiled(hint, nearly, guess.of(hint.type), forms, found["filled"], distinct)
     if column.type().is_string():
         few = _counted(rows, name, FEW, engine) if distinct <= FEW else {}
         shared = bool(few) and min(few.values()) >= SHARED

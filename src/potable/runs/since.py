@@ -32,6 +32,8 @@ from potable.store.layout import Lake, step_folder
 from potable.store.log import Log
 from potable.store.manifest import Manifest, find
 
+FORMER = "former"
+"""Output of `protect identifiers`: what people were called before, and are no more."""
 _MOST = 0.5
 """Share of the protected rows whose files must still be there, for the subjects of others to be looked for."""
 
@@ -100,13 +102,13 @@ def index_to_stand_on(shop: Workshop, before: Manifest, known: ir.Table | None, 
 
     Args:
         before: the earlier `protect identifiers`.
-        known: the identifiers that there are now; None where they are known to have only come.
+        known: the identifiers that there are now, former ones too; None where they are known to have only come.
         rows: how many.
     """
     (beginnings,) = before.files["beginnings"]
     if beginnings.bytes != saving.bytes_of(rows):
         return None
-    if known is not None and count(shop.engine, roster.lacking(identified(shop, before), known)):
+    if known is not None and count(shop.engine, roster.lacking(called(shop, before), known)):
         return None
     return index_of(shop, before)
 
@@ -114,6 +116,13 @@ def index_to_stand_on(shop: Workshop, before: Manifest, known: ir.Table | None, 
 def identified(shop: Workshop, manifest: Manifest) -> ir.Table:
     """The identifiers that a step collected."""
     return shop.engine.read(manifest.paths(shop.lake.vault), roster.schema())
+
+
+def called(shop: Workshop, manifest: Manifest) -> ir.Table:
+    """The identifiers of which a step made the index: those that it collected, and former ones."""
+    former = manifest.paths(shop.lake.vault, FORMER) if manifest.files.get(FORMER) else []
+    rows = identified(shop, manifest)
+    return rows.union(shop.engine.read(former, roster.schema())) if former else rows
 
 
 def beyond(shop: Workshop, before: Manifest, now: Manifest) -> ir.Table:
@@ -274,7 +283,10 @@ def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Chan
 
 
 def _differing(shop: Workshop, before: Manifest, now: Manifest) -> ir.Table:
-    """(subject, kind, value) of the identifiers that came or went between two steps."""
+    """(subject, kind, value) of the identifiers that came or went between the indexes of two steps."""
+    if before.files.get(FORMER) or now.files.get(FORMER):
+        then, today = called(shop, before), called(shop, now)
+        return roster.lacking(then, today).union(roster.lacking(today, then))
     came = beyond(shop, before, now)
     return came if _stands(shop, before, now) else beyond(shop, now, before).union(came)
 

@@ -1,9 +1,9 @@
 """Texts to dates and timestamps: ISO 8601 the fast way, declared forms one by one, all in UTC.
 
-A form is a strptime format over `%Y %y %m %b %d %H %M %S %f %z`; numbers need no leading zero. `%f` is an
-optional fraction with its point or comma, `%z` an optional offset (none means UTC). A day that does not
-exist, or a moment outside the years 1 to 9999, is no moment. Where a place is given whose clocks a system goes by, a
-moment without an offset is one of that place.
+A form is a strptime format over `%Y %y %m %b %d %H %I %p %M %S %f %z`; numbers need no leading zero. `%f` is an
+optional fraction with its point or comma, `%z` an optional offset (none means UTC). Or it says in what a number
+counts from 1970 (`unix_ms`). A day that does not exist, or a moment outside the years 1 to 9999, is no moment. Where a
+place is given whose clocks a system goes by, a moment without an offset is one of that place.
 
 Entry: `moments`.
 """
@@ -20,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.tables import UNIX
+
 Numbers: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 _ISO_DATE = ("%Y-%m-%d",)
@@ -34,6 +36,8 @@ _DIRECTIVES = {
     "%b": r"(?P<name>[A-Za-z]{3})",
     "%d": r"(?P<day>\d{1,2})",
     "%H": r"(?P<hour>\d{1,2})",
+    "%I": r"(?P<half>\d{1,2})",
+    "%p": r"(?P<noon>[AaPp])\.?[Mm]\.?",
     "%M": r"(?P<minute>\d{1,2})",
     "%S": r"(?P<second>\d{1,2})",
     "%f": r"(?:[.,](?P<fraction>\d{1,9}))?",
@@ -124,6 +128,9 @@ def _iso(text: pa.StringArray, kind: pa.DataType, place: str | None) -> pa.Array
 
 
 def _by_form(text: pa.StringArray, form: str, place: str | None) -> pa.Array:
+    if form in UNIX:
+        # 1970 began everywhere at once
+        return _since_1970(text, UNIX[form])
     parts = pc.extract_regex(text, _regex(form))
     names = {field.name for field in parts.type}
 
@@ -134,6 +141,9 @@ def _by_form(text: pa.StringArray, form: str, place: str | None) -> pa.Array:
     month = _month_names(parts) if "name" in names else numbers("month", 1)
     days, exists = _days(year, month, numbers("day", 1))
     hour, minute, second = numbers("hour", 0), numbers("minute", 0), numbers("second", 0)
+    if "half" in names:
+        half = numbers("half", 0)
+        hour, exists = half % 12 + 12 * _afternoon(parts), exists & (half >= 1) & (half <= 12)
     micros = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000
     if "fraction" in names:
         micros += _fractions(parts)
@@ -148,6 +158,23 @@ def _by_form(text: pa.StringArray, form: str, place: str | None) -> pa.Array:
         return found
     told = pc.not_equal(pc.fill_null(pc.struct_field(parts, "zone"), ""), "") if "zone" in names else False
     return pc.if_else(told, found, in_utc(found, place))
+
+
+def _since_1970(text: pa.StringArray, step: int) -> pa.Array:
+    """Numbers, of whole or broken steps of so many microseconds, as moments; parts of a microsecond are cut off."""
+    # so many digits and no more, that all fits into 64 bits
+    parts = pc.extract_regex(text, rf"^(?P<minus>-?)(?P<whole>\d{{1,{19 - len(str(step))}}})(?:\.(?P<fraction>\d+))?$")
+    micros = _numbers(pc.struct_field(parts, "whole"), 0) * step + _fractions(parts) * step // 1_000_000
+    minus = pc.fill_null(pc.equal(pc.struct_field(parts, "minus"), "-"), False).to_numpy(zero_copy_only=False)
+    micros = np.where(minus, -micros, micros)
+    exists = (micros >= _FIRST) & (micros <= _LAST) & pc.is_valid(parts).to_numpy(zero_copy_only=False)
+    return pa.array(micros, mask=~exists).cast(pa.timestamp("us"))
+
+
+def _afternoon(parts: pa.StructArray) -> Numbers:
+    noon = pc.fill_null(pc.equal(pc.utf8_lower(pc.struct_field(parts, "noon")), "p"), False)
+    later: Numbers = noon.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return later
 
 
 def _same(length: int, value: int) -> Numbers:
@@ -204,5 +231,5 @@ def _minutes(zone: str) -> int:
 
 @cache
 def _regex(form: str) -> str:
-    pieces = re.split(r"(%[YymbdHMSfz])", re.sub(r"[.,]%f", "%f", form))
+    pieces = re.split(r"(%[YymbdHIpMSfz])", re.sub(r"[.,]%f", "%f", form))
     return "^" + "".join(_DIRECTIVES.get(piece) or re.escape(piece) for piece in pieces) + "$"

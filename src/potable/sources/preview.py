@@ -97,6 +97,8 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
         # it says what becomes of a landed object
         if failure.hint == EXPORT_AGAIN:
             failure.hint = "is it damaged, or is something else said of it in the source's file than it is?"
+            if ".zip/" in arrival.name.lower():
+                failure.hint += ' `members: "*.xml"`, say, chooses which files of an archive are read'
         failure.state, failure.next = "nothing was landed", f"potable source preview {source.source}"
         raise
     except OSError as failure:

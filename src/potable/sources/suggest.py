@@ -12,18 +12,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.sources.amounts import amounts
 from potable.sources.databases.base import NOT_NULL
 from potable.sources.typed import clean, convert
-from potable.tables import Column
+from potable.tables import ACCOUNTING, Column
 
 _FORMATS = (
-    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d %b %Y", "%d-%b-%Y"),
-    *("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%Y%m%d"),
+    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d %b %Y", "%d-%b-%Y", "%Y/%m/%d"),
+    *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y"),
+    *("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%Y%m%d"),
 )
 """Forms of dates beside ISO 8601, those that start with the day first."""
 FEW, SHARED = 20, 20
@@ -33,12 +35,19 @@ ENOUGH = 20
 _DAYS = ("date", "%Y%m%d")
 _DAY = r"^(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$"
 """Days without signs between; they are whole numbers too, but few whole numbers look so."""
+_EPOCH = ("timestamp", "unix_ms")
+_MILLISECONDS = r"^1[0-9]{12}$"
+"""Milliseconds since 1970, from 2001 to 2033."""
+_AMOUNTS = {decimal: f"{ACCOUNTING} {decimal}" for decimal in ".,"}
+"""Amounts by the sign before their fraction, as counts of them are named."""
+_MONEY = r"\p{Sc}|[A-Z]{3}|[.,][0-9]{1,2}([^0-9]|$)"
+"""A currency, or cents."""
 _FIT = 0.98
 """Share of the values a type must fit."""
 _DECIMAL = "decimal"
 _CANDIDATES = (
     *((kind, "") for kind in ("integer", _DECIMAL, "float", "boolean", "date", "timestamp")),
-    *(("timestamp" if "%H" in form else "date", form) for form in _FORMATS),
+    *(("timestamp" if "%M" in form else "date", form) for form in _FORMATS),
 )
 """Types that are tried, the narrowest first, with the form of dates."""
 _WHOLE = r"^[+-]?0*(?P<d>[0-9]+)"
@@ -61,6 +70,9 @@ _MOST = "most "
 """How the names of counts begin that are the most of any value."""
 
 
+_Sign: TypeAlias = Literal[".", ","]
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """What a column may be declared as."""
@@ -68,7 +80,7 @@ class Suggestion:
     type: str
     format: str = ""
     """strptime form of a date or timestamp that is not ISO 8601."""
-    decimal: Literal[".", ","] = "."
+    decimal: _Sign = "."
     """Sign before the fraction of a number."""
     required: bool = False
     words: tuple[str, ...] = ()
@@ -120,6 +132,7 @@ def tally(texts: pa.StringArray) -> dict[str, int]:
         "filled": len(values),
         "numbered": _matching(values, r"^(0[0-9]+|[0-9]{16,}|[+][0-9]{7,})$"),
         "days": _matching(values, _DAY),
+        "milliseconds": _matching(values, _MILLISECONDS),
         "exponent": _matching(values, "[eE]"),
         "negative": _matching(values, "^-"),
         f"{_MOST}scale": _longest(values, r"\.(?P<d>[0-9]+)$"),
@@ -134,6 +147,20 @@ def tally(texts: pa.StringArray) -> dict[str, int]:
         column = Column(type="decimal(38,6)" if kind == _DECIMAL else kind, format=form or [])
         counts[f"misfits {kind} {form}"] = convert(column, values).null_count
     counts[f"misfits {_COMMA}"] = convert(Column(type="float", decimal=","), values).null_count
+    return counts | _amounts(values)
+
+
+def _amounts(values: pa.StringArray) -> dict[str, int]:
+    """Counts of texts that may be amounts."""
+    counts = {"money": _matching(values, _MONEY), "marked": _matching(values, "[.,]")}
+    for decimal, name in _AMOUNTS.items():
+        found = amounts(values, decimal) if counts["money"] else pa.nulls(len(values), pa.string())
+        counts |= {
+            f"misfits {name}": found.null_count,
+            f"negative {name}": _matching(found, "^-"),
+            f"{_MOST}scale {name}": _longest(found, r"\.(?P<d>[0-9]+)$"),
+            f"{_MOST}whole {name}": _longest(found, r"^-?(?P<d>[0-9]+)"),
+        }
     return counts
 
 
@@ -157,14 +184,15 @@ def concluded(found: Mapping[str, int], *, distinct: int, least: float = _FIT) -
     evidence = f"{filled:,} of {rows:,} filled, {_distinct(filled, distinct)}"
     if not filled:
         return Suggestion("string", evidence="no value was seen")
-    kind, form, misfits = _type(found, least)
+    kind, form, decimal, misfits = _type(found, least)
     evidence += f", {misfits:,} no {kind}" if misfits else ""
     if kind == "string" and found["commas"] and found[f"misfits {_COMMA}"] <= filled * (1 - least):
-        evidence += ", numbers with a comma: before a fraction (`decimal`) or between thousands?"
+        evidence += (
+            f", numbers with a comma: before a fraction (`decimal`) or between thousands (`format: {ACCOUNTING}`)?"
+        )
     number = kind == "integer" or kind.startswith(("decimal", "float"))
-    nonnegative = number and filled >= ENOUGH and not found["negative"]
-    decimal: Literal[".", ","] = "," if form == "," else "."
-    form = "" if form == "," else form
+    negative = found[f"negative {_AMOUNTS[decimal]}" if form == ACCOUNTING else "negative"]
+    nonnegative = number and filled >= ENOUGH and not negative
     return Suggestion(kind, form, decimal, filled == rows >= ENOUGH, at_least_zero=nonnegative, evidence=evidence)
 
 
@@ -192,21 +220,40 @@ def keys(columns: Mapping[str, pa.StringArray], keyed: Sequence[str], dated: Seq
     return ()
 
 
-def _type(found: Mapping[str, int], least: float) -> tuple[str, str, int]:
-    """The narrowest type that the values fit, the form of dates, and how many values do not fit."""
+def _type(found: Mapping[str, int], least: float) -> tuple[str, str, _Sign, int]:
+    """The narrowest type that the values fit, the form of dates or amounts, the decimal sign, and how many misfit."""
     if found["numbered"]:
-        return "string", "", 0
+        return "string", "", ".", 0
+    filled = found["filled"]
+    spare, enough = filled * (1 - least), max(ENOUGH, filled * least)
     scale, whole = found[f"{_MOST}scale"], found[f"{_MOST}whole"]
     decimal = 0 < scale <= 6 and not found["exponent"]
     misfits = {each: found[f"misfits {each[0]} {each[1]}"] for each in _CANDIDATES if decimal or each[0] != _DECIMAL}
-    days = found["days"] >= max(ENOUGH, found["filled"] * least)
-    kind, form = _DAYS if days else min(misfits, key=misfits.__getitem__)
+    if found["milliseconds"] >= enough:
+        return *_EPOCH, ".", filled - found["milliseconds"]
+    kind, form = _DAYS if found["days"] >= enough else min(misfits, key=misfits.__getitem__)
     missed = misfits[kind, form]
-    if found["fractions"] and found[f"misfits {_COMMA}"] <= min(missed, found["filled"] * (1 - least)):
-        return _with_comma(found), ",", found[f"misfits {_COMMA}"]
-    if missed > found["filled"] * (1 - least):
-        return "string", "", 0
-    return (f"decimal({max(12, scale + max(10, whole))},{scale})" if kind == _DECIMAL else kind), form, missed
+    if found["fractions"] and found[f"misfits {_COMMA}"] <= min(missed, spare):
+        return _with_comma(found), "", ",", found[f"misfits {_COMMA}"]
+    if missed <= spare:
+        return (_digits(scale, whole) if kind == _DECIMAL else kind), form, ".", missed
+    if sign := _sign(found, spare):
+        name = _AMOUNTS[sign]
+        return (
+            _digits(found[f"{_MOST}scale {name}"], found[f"{_MOST}whole {name}"]),
+            ACCOUNTING,
+            sign,
+            found[f"misfits {name}"],
+        )
+    return "string", "", ".", 0
+
+
+def _sign(found: Mapping[str, int], spare: float) -> _Sign | None:
+    """The sign before the fraction of amounts, where there are any and only one can be meant."""
+    point, comma = (found[f"misfits {name}"] <= spare for name in _AMOUNTS.values())
+    if found["money"] * 2 < found["filled"] or not (point or comma) or (point and comma and found["marked"]):
+        return None
+    return "." if point else ","
 
 
 def _with_comma(found: Mapping[str, int]) -> str:
@@ -214,7 +261,12 @@ def _with_comma(found: Mapping[str, int]) -> str:
     scale, whole = found[f"{_MOST}fraction"], found[f"{_MOST}grouped"]
     if found["exponent"] or scale > 6 or whole > 18:
         return "float"
-    return f"decimal({max(12, scale + max(10, whole))},{scale})" if scale else "integer"
+    return _digits(scale, whole) if scale else "integer"
+
+
+def _digits(scale: int, whole: int) -> str:
+    """A decimal of so many places and room for somewhat more digits before the point."""
+    return f"decimal({max(12, scale + max(10, whole))},{scale})"
 
 
 def _matching(values: pa.StringArray, pattern: str) -> int:

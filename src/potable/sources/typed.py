@@ -17,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.sources.amounts import amounts
 from potable.sources.cells import Cells, Texts
 from potable.sources.moments import moments
-from potable.tables import MISTYPED, OBJECT, PARSING, ROW, UNPARSED, Column, Table
+from potable.tables import ACCOUNTING, MISTYPED, OBJECT, PARSING, ROW, UNPARSED, Column, Table
 
 _INTEGER = r"^[+-]?0*\d{1,18}$"
 _FLOAT = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
@@ -197,7 +198,9 @@ def convert(column: Column, text: Texts) -> pa.Array:
     """`text` (cleaned) as the column's type; what does not fit is null."""
     if column.levels:
         return _levels(text, tuple(column.levels))
-    if column.decimal == ",":
+    if column.format == ACCOUNTING:
+        text = _accounted(text, column.decimal)
+    elif column.decimal == "," and column.type != "string":
         text = _pointed(text)
     match column.type:
         case "string":
@@ -242,6 +245,13 @@ def _pointed(text: Texts) -> Texts:
     """Numbers with a decimal comma as numbers with a point; what is none of them is null."""
     text = _fitting(text, _COMMA)
     return pc.replace_substring(pc.replace_substring(text, ".", ""), ",", ".")
+
+
+def _accounted(text: Texts, decimal: str) -> Texts:
+    """Amounts as numbers with a point; each distinct text once, since most stand many times."""
+    coded = text.dictionary_encode()
+    found = amounts(coded.dictionary, decimal)
+    return pc.take(found, coded.indices)
 
 
 def _fitting(text: Texts, form: str) -> Texts:

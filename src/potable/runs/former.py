@@ -1,0 +1,85 @@
+"""What people were called before: identifiers that an earlier run collected and no record has any more.
+
+Who marries, moves to another address or is struck off a list that is written anew still stands by the old name in old
+texts, and a text that was redacted yesterday must not show it tomorrow. So what `protect identifiers` once collected is
+searched for in texts ever after. It belongs to the vault, like the ledger of subjects, and is continued from step to
+step. Where a contract says of a column that it names nobody, or takes its values otherwise, identifiers of that kind
+start anew, and what it calls a placeholder is no identifier.
+
+Entry: `latest`, `written`, `naming`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import ibis.expr.types as ir
+
+from potable.engines.base import Part
+from potable.errors import EnvironmentFailure
+from potable.privacy import roster
+from potable.runs import since
+from potable.runs.plan import Step
+from potable.runs.workshop import Workshop
+from potable.store.log import Log
+from potable.store.manifest import Manifest
+from potable.tables import Table
+
+
+def latest(shop: Workshop, step: Step) -> Manifest | None:
+    """The step of `protect identifiers` that this one goes on from, by whatever rules it was made.
+
+    The step is noted as the newest one. One that is proved goes on from itself, for what came before may be cleaned up.
+    """
+    if step.proves:
+        return since.found(shop.lake, "vault", "identifiers", step.proves)
+    log = Log(shop.lake.vault, "vault/identifiers/collected")
+    number, _ = log.last()
+    known = (entry["fingerprint"] for entry in reversed(log.entries()) if entry["fingerprint"] != step.fingerprint)
+    # of a run that was killed there is a note, and no step
+    found = next(filter(None, (since.found(shop.lake, "vault", "identifiers", each) for each in known)), None)
+    try:
+        log.append({"fingerprint": step.fingerprint}, parent=number)
+    except EnvironmentFailure as failure:
+        # another run collects at the same time; either can be gone on from
+        if failure.code != "E005":
+            raise
+    return found
+
+
+def written(shop: Workshop, known: Manifest | None, now: ir.Table, folder: str) -> list[Part]:
+    """Files in `folder` of the identifiers that there are no more.
+
+    Args:
+        known: the step that this one goes on from.
+        now: all identifiers that there are.
+    """
+    if known is None:
+        return []
+    tables = shop.project.tables
+    gone = roster.beyond(since.called(shop, known), now)
+    if kinds := _otherwise(known.facts.get("naming", {}), tables):
+        gone = gone.filter(gone.kind.notin(kinds))
+    if nothing := sorted(
+        {value for table in tables.values() for of in table.columns.values() for value in of.null_values}
+    ):
+        gone = gone.filter(gone.value.notin(nothing))
+    return [part for part in shop.engine.write(gone, folder) if part.rows]
+
+
+def naming(tables: Mapping[str, Table]) -> dict[str, list[str | None]]:
+    """What each column that names somebody holds: the kind, and how it is taken from the source's value."""
+    kinds = {
+        f"{name}.{column}": (roster.kind_of(of.declared_category or ""), of.extract)
+        for name, table in tables.items()
+        for column, of in table.columns.items()
+    }
+    return {column: [kind, extract] for column, (kind, extract) in kinds.items() if kind}
+
+
+def _otherwise(then: Mapping[str, Sequence[str | None]], tables: Mapping[str, Table]) -> list[str]:
+    """Kinds of identifiers of which a column that is still there holds something else than it did."""
+    there = {f"{name}.{column}" for name, table in tables.items() for column in table.columns}
+    today = naming(tables)
+    changed = [told[0] for column, told in then.items() if column in there and told != today.get(column)]
+    return sorted({kind for kind in changed if kind})

@@ -1,0 +1,132 @@
+"""Who is called otherwise from one day to the next stands by the old name in old texts, which show it neither then nor later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from tests.conftest import ENGINES
+
+from potable.cli.app import cli
+
+POLICY = """
+purposes: [x]
+legal_basis: consent
+retention: 1y
+rules:
+  user.name: {protect: drop}
+  user.unique_id: {protect: drop}
+  user.contact: {protect: drop}
+  free_text: {protect: redact, publish: never}
+  none: {protect: keep, publish: allow}
+"""
+FEATURES = """
+dataset: d
+subject: student
+rows: {from: hr.stays, during: [since, until], as_of: {at: 2024-03-01}}
+label: {noted: any() in next 1mo from hr.notes}
+features: {hr.notes: {notes: count()}}
+"""
+SOURCE = """
+source: hr
+type: csv
+path: d
+tables:
+  people:
+    files: people.csv
+    roster: student
+    columns:
+      no: {required: true, key: student_no}
+      name: {category: user.name.last}
+      home: {category: user.contact.address.street}
+  stays:
+    files: people.csv
+    time: since
+    coverage: [2023-01-01, 2024-12-31]
+    drift: {new_column: allow}
+    columns:
+      no: {required: true, key: student_no}
+      since: {type: date, required: true, category: none}
+      until: {type: date, category: none}
+  notes:
+    files: notes.csv
+    time: day
+    coverage: [2023-01-01, 2024-12-31]
+    columns:
+      no: {required: true, key: student_no}
+      day: {type: date, required: true, category: none}
+      text: {category: free_text}
+"""
+PEOPLE = [["S1", "Zwetschke", "Am Anger 5"], ["S2", "Quitte", "Im Winkel 7"], ["S3", "Mispel", "Im Feld 9"]]
+NOTES = [["S1", "2024-01-05", "Frau Zwetschke wohnt Am Anger 5"], ["S2", "2024-01-06", "Herr Quitte ist da"]]
+
+
+class Office:
+    def __init__(self, root: Path, engine: str = "duckdb") -> None:
+        self.root = root
+        (root / "sources").mkdir(parents=True)
+        (root / "d").mkdir()
+        (root / "potable.yaml").write_text(f"project: office\nengine: {engine}\n")
+        for name, text in (("privacy", POLICY), ("features", FEATURES), ("sources/hr", SOURCE)):
+            (root / f"{name}.yaml").write_text(text)
+
+    def day(self, people: list[list[str]], notes: list[list[str]], *options: str) -> list[str]:
+        """A run; the texts of the newest step of protect."""
+        rows = [",".join(["no,name,home,since,until"])] + [",".join([*row, "2023-02-01", ""]) for row in people]
+        (self.root / "d" / "people.csv").write_text("\n".join(rows) + "\n")
+        (self.root / "d" / "notes.csv").write_text("\n".join(["no,day,text", *map(",".join, notes)]) + "\n")
+        told = CliRunner().invoke(cli, ["-C", str(self.root), "run", *options], catch_exceptions=False)
+        assert told.exit_code == 0, told.output
+        stored = self.root / "lake/open/protected/hr.notes"
+        newest = max(stored.rglob("*.parquet"), key=lambda path: path.stat().st_mtime_ns).parents[1]
+        found = [pq.read_table(path, partitioning=None)["text"].to_pylist() for path in newest.rglob("*.parquet")]
+        return sorted(text for texts in found for text in texts)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_name_that_was_changed_in_place_is_shown_in_no_text(tmp_path: Path, engine: str) -> None:
+    office = Office(tmp_path / "office", engine)
+    redacted = ["Frau [NAME] wohnt [ADDRESS]", "Herr [NAME] ist da"]
+    assert office.day(PEOPLE, NOTES) == redacted
+    people = [["S1", "Neumann", "Ringweg 1"], ["S2", "Quitte", "Im Winkel 7"], PEOPLE[2]]
+    notes = [*NOTES, ["S1", "2024-02-01", "Zwetschke heisst jetzt Neumann"]]
+    assert office.day(people, notes) == [*redacted, "[NAME] heisst jetzt [NAME]"]
+    # of who is struck off the list no record is protected, but others tell of him
+    told = [*notes, ["S1", "2024-02-02", "Zwetschke ging"], ["S3", "2024-02-03", "sah Im Winkel 7 niemand"]]
+    after = office.day([people[0], people[2]], told)
+    assert after == sorted(
+        ["Frau [NAME] wohnt [ADDRESS]", "[NAME] heisst jetzt [NAME]", "[NAME] ging", "sah [ADDRESS] niemand"]
+    )
+    assert office.day([people[0], people[2]], told, "--full-refresh") == after
+
+
+def test_other_rules_of_protect_forget_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(tmp_path / "office")
+    office.day(PEOPLE, NOTES)
+    from potable.runs import plan
+
+    monkeypatch.setattr(plan, "code", lambda package, known=plan.code: known(package) + "-newer")
+    people = [["S1", "Neumann", "Ringweg 1"], *PEOPLE[1:]]
+    assert office.day(people, NOTES) == ["Frau [NAME] wohnt [ADDRESS]", "Herr [NAME] ist da"]
+
+
+def test_what_a_contract_calls_no_name_any_more_is_none(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    office.day(PEOPLE, NOTES)
+    people = [["S1", "Neumann", "Ringweg 1"], *PEOPLE[1:]]
+    office.day(people, NOTES)
+
+    def says(column: str) -> list[str]:
+        (office.root / "sources" / "hr.yaml").write_text(SOURCE.replace("name: {category: user.name.last}", column))
+        return office.day(people, NOTES)
+
+    there = "Herr [NAME] ist da"
+    assert says("name: {category: user.name.last, null_values: [Mispel]}") == ["Frau [NAME] wohnt [ADDRESS]", there]
+    assert says("name: {category: user.name.last, null_values: [Zwetschke]}") == [
+        "Frau Zwetschke wohnt [ADDRESS]",
+        there,
+    ]
+    # what is no name now was none before
+    assert says("name: {category: none}") == ["Frau Zwetschke wohnt [ADDRESS]", "Herr Quitte ist da"]
