@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,6 +11,8 @@ from click.testing import CliRunner
 from tests.conftest import ENGINES
 
 from potable.cli.app import cli
+from potable.project import load
+from potable.runs import cleaning
 
 POLICY = """
 purposes: [x]
@@ -110,6 +113,25 @@ def test_other_rules_of_protect_forget_nothing(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(plan, "code", lambda package, known=plan.code: known(package) + "-newer")
     people = [["S1", "Neumann", "Ringweg 1"], *PEOPLE[1:]]
     assert office.day(people, NOTES) == ["Frau [NAME] wohnt [ADDRESS]", "Herr [NAME] ist da"]
+
+
+def test_a_cleaning_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where the code is another one and no record of a run tells what was used."""
+    from potable.runs import plan
+
+    office = Office(tmp_path / "office")
+    office.day(PEOPLE, NOTES)
+    people = [["S1", "Neumann", "Ringweg 1"], *PEOPLE[1:]]
+    office.day(people, NOTES)
+    for number in (1, 2):
+        monkeypatch.setattr(plan, "code", lambda package, known=plan.code: known(package) + "-newer")
+        for record in (office.root / "lake/open/runs").iterdir():
+            record.unlink()
+        project = load(office.root)
+        found = cleaning.found([project], datetime.now(UTC) + timedelta(days=1), None)
+        cleaning.clean(found, "to make room")
+        told = [*NOTES, ["S1", f"2024-02-0{number}", f"Zwetschke {number}"]]
+        assert office.day([*people, [f"S{number + 3}", "Birne", "Weg 1"]], told)[-1] == f"[NAME] {number}"
 
 
 def test_what_a_contract_calls_no_name_any_more_is_none(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ searched for in texts ever after. It belongs to the vault, like the ledger of su
 step. Where a contract says of a column that it names nobody, or takes its values otherwise, identifiers of that kind
 start anew, and what it calls a placeholder is no identifier.
 
-Entry: `latest`, `written`, `naming`.
+Entry: `latest`, `written`, `naming`, `noted`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,15 @@ from potable.privacy import roster
 from potable.runs import since
 from potable.runs.plan import Step
 from potable.runs.workshop import Workshop
+from potable.store.layout import Lake
 from potable.store.log import Log
 from potable.store.manifest import Manifest
 from potable.tables import Table
+
+
+def noted(lake: Lake) -> Log:
+    """The steps of `protect identifiers`, one after the other, by whatever rules they were made."""
+    return Log(lake.vault, "vault/identifiers/collected")
 
 
 def latest(shop: Workshop, step: Step) -> Manifest | None:
@@ -33,7 +39,7 @@ def latest(shop: Workshop, step: Step) -> Manifest | None:
     """
     if step.proves:
         return since.found(shop.lake, "vault", "identifiers", step.proves)
-    log = Log(shop.lake.vault, "vault/identifiers/collected")
+    log = noted(shop.lake)
     number, _ = log.last()
     known = (entry["fingerprint"] for entry in reversed(log.entries()) if entry["fingerprint"] != step.fingerprint)
     # of a run that was killed there is a note, and no step

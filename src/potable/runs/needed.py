@@ -16,7 +16,7 @@ from typing import Any
 
 from potable.datasets.version import history
 from potable.project import Project
-from potable.runs import known
+from potable.runs import former, known
 from potable.runs.plan import Step, later_steps
 from potable.runs.runner import landed_now
 from potable.runs.vault import existing_key, key_name
@@ -63,7 +63,7 @@ class Needs:
         Args:
             there: the finished steps that there are.
         """
-        roots = [*self._next(there), *self._recorded(), *self._compared(), *young]
+        roots = [*self._next(there), *self._recorded(), *self._compared(), *self._called(), *young]
         if ledger := self.ledger:
             newest, stands_on = ledger["fingerprint"], ledger["facts"].get("stands_on")
             roots.append(step_folder("vault", "subjects", newest))
@@ -127,6 +127,14 @@ class Needs:
             rows = set(_rows_of(found[newest]))
             beside = {place.bit_length(): place for place, made in found.items() if set(_rows_of(made)) <= rows}
             yield from {folders[place] for place in (newest, *beside.values())}
+
+    def _called(self) -> Iterator[str]:
+        """The step from which the next one learns what people were called before."""
+        for entry in reversed(former.noted(self.lake).entries()):
+            folder = step_folder("vault", "identifiers", entry["fingerprint"])
+            if self.manifest(folder):
+                yield folder
+                return
 
     @cached_property
     def _runs(self) -> list[Mapping[str, Any]]:
