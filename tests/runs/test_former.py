@@ -115,6 +115,20 @@ def test_other_rules_of_protect_forget_nothing(tmp_path: Path, monkeypatch: pyte
     assert office.day(people, NOTES) == ["Frau [NAME] wohnt [ADDRESS]", "Herr [NAME] ist da"]
 
 
+def test_projects_that_share_a_vault_know_their_own_people_only(tmp_path: Path) -> None:
+    """What the tables of one hold is not what the other has lost."""
+    shared = tmp_path / "vault"
+    offices = [Office(tmp_path / name) for name in ("one", "two")]
+    for number, office in enumerate(offices):
+        (office.root / "potable.yaml").write_text(f"project: office {number}\nvault: {shared}\n")
+    assert offices[0].day(PEOPLE, NOTES)[0] == "Frau [NAME] wohnt [ADDRESS]"
+    others = [["T77", "Birne", "Weg 1"]]
+    assert (
+        offices[1].day(others, [["T77", "2024-01-05", "Zwetschke wohnt Am Anger 5"]])[0] == "Zwetschke wohnt Am Anger 5"
+    )
+    assert offices[0].day([["S1", "Neumann", "Ringweg 1"], *PEOPLE[1:]], NOTES)[0] == "Frau [NAME] wohnt [ADDRESS]"
+
+
 def test_a_cleaning_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither where the code is another one and no record of a run tells what was used."""
     from potable.runs import plan

@@ -30,6 +30,16 @@ def test_an_empty_log_has_no_last_entry(tmp_path: Path) -> None:
     assert (log.last(), log.entries()) == ((0, None), [])
 
 
+def test_entries_come_newest_first_as_far_as_they_go_back(tmp_path: Path) -> None:
+    log = Log(Store(str(tmp_path)), "log")
+    assert list(log.newest()) == []
+    for number in range(4):
+        log.append({"number": number}, parent=number)
+    assert [entry["number"] for entry in log.newest()] == [3, 2, 1, 0]
+    (tmp_path / "log/00000002.json").unlink()
+    assert [entry["number"] for entry in log.newest()] == [3, 2]
+
+
 def test_entries_come_back_oldest_first(tmp_path: Path) -> None:
     log = Log(Store(str(tmp_path)), "log")
     for parent in range(12):

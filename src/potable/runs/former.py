@@ -11,7 +11,7 @@ Entry: `latest`, `written`, `naming`, `noted`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import ibis.expr.types as ir
 
@@ -23,13 +23,16 @@ from potable.runs.plan import Step
 from potable.runs.workshop import Workshop
 from potable.store.layout import Lake
 from potable.store.log import Log
-from potable.store.manifest import Manifest
+from potable.store.manifest import Manifest, fingerprint
 from potable.tables import Table
 
+_NOTED = "vault/identifiers/collected"
 
-def noted(lake: Lake) -> Log:
-    """The steps of `protect identifiers`, one after the other, by whatever rules they were made."""
-    return Log(lake.vault, "vault/identifiers/collected")
+
+def noted(lake: Lake) -> Iterator[Log]:
+    """The steps of `protect identifiers` of each project, one after the other, by whatever rules they were made."""
+    folders = {path.rpartition("/")[0] for path in lake.vault.list(_NOTED)}
+    return (Log(lake.vault, folder) for folder in sorted(folders))
 
 
 def latest(shop: Workshop, step: Step) -> Manifest | None:
@@ -39,9 +42,10 @@ def latest(shop: Workshop, step: Step) -> Manifest | None:
     """
     if step.proves:
         return since.found(shop.lake, "vault", "identifiers", step.proves)
-    log = noted(shop.lake)
+    # projects that share a vault have tables of their own
+    log = Log(shop.lake.vault, f"{_NOTED}/{fingerprint(shop.project.platform.project)}")
     number, _ = log.last()
-    known = (entry["fingerprint"] for entry in reversed(log.entries()) if entry["fingerprint"] != step.fingerprint)
+    known = (entry["fingerprint"] for entry in log.newest() if entry["fingerprint"] != step.fingerprint)
     # of a run that was killed there is a note, and no step
     found = next(filter(None, (since.found(shop.lake, "vault", "identifiers", each) for each in known)), None)
     try:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from potable.datasets.version import history
@@ -129,12 +130,10 @@ class Needs:
             yield from {folders[place] for place in (newest, *beside.values())}
 
     def _called(self) -> Iterator[str]:
-        """The step from which the next one learns what people were called before."""
-        for entry in reversed(former.noted(self.lake).entries()):
-            folder = step_folder("vault", "identifiers", entry["fingerprint"])
-            if self.manifest(folder):
-                yield folder
-                return
+        """The step of each project from which its next one learns what people were called before."""
+        for log in former.noted(self.lake):
+            folders = (step_folder("vault", "identifiers", entry["fingerprint"]) for entry in log.newest())
+            yield from islice(filter(self.manifest, folders), 1)
 
     @cached_property
     def _runs(self) -> list[Mapping[str, Any]]:

@@ -32,6 +32,15 @@ class Log:
         for path in self._store.list(self._folder):
             yield _number(path), self._store.get(path)
 
+    def newest(self) -> Iterator[dict[str, Any]]:
+        """All entries, newest first; none is read before it is asked for."""
+        number, entry = self.last()
+        while entry is not None:
+            yield entry
+            number -= 1
+            data = self._store.get_if_present(self._path(number))
+            entry = json.loads(data) if data else None
+
     def last(self) -> tuple[int, dict[str, Any] | None]:
         """Number and content of the newest entry; (0, None) for an empty log."""
         if not self._seen:
