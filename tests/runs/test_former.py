@@ -13,6 +13,8 @@ from tests.conftest import ENGINES
 from potable.cli.app import cli
 from potable.project import load
 from potable.runs import cleaning
+from potable.runs.since import FORMER
+from potable.store.manifest import Manifest
 
 POLICY = """
 purposes: [x]
@@ -113,6 +115,29 @@ def test_other_rules_of_protect_forget_nothing(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(plan, "code", lambda package, known=plan.code: known(package) + "-newer")
     people = [["S1", "Neumann", "Ringweg 1"], *PEOPLE[1:]]
     assert office.day(people, NOTES) == ["Frau [NAME] wohnt [ADDRESS]", "Herr [NAME] ist da"]
+
+
+def test_former_names_stand_beside_those_that_came(tmp_path: Path) -> None:
+    """What was lost once is written down once, and is taken back where somebody is called so again."""
+    office = Office(tmp_path / "office")
+    office.day(PEOPLE, NOTES)
+    people = [["S1", "Neumann", "Ringweg 1"], *PEOPLE[1:]]
+    vault = office.root / "vault/vault/identifiers"
+    office.day(people, NOTES)
+    lost = set(vault.rglob("former/*.parquet"))
+    assert lost
+    for number in (1, 2):
+        people = [*people, [f"S{number + 5}", f"Birne{'e' * number}", f"Weg {number}0"]]
+        assert (
+            office.day(people, [*NOTES, ["S1", f"2024-02-0{number}", f"Zwetschke {number}"]])[-1] == f"[NAME] {number}"
+        )
+        assert set(vault.rglob("former/*.parquet")) == lost
+    again = [["S1", "Zwetschke", "Ringweg 1"], *people[1:]]
+    assert office.day(again, NOTES) == ["Frau [NAME] wohnt [ADDRESS]", "Herr [NAME] ist da"]
+    newest = max(vault.rglob("manifest.json"), key=lambda path: path.stat().st_mtime_ns)
+    made = Manifest.from_bytes(newest.read_bytes())
+    found = [row for path in made.files[FORMER] for row in pq.read_table(office.root / "vault" / path.path).to_pylist()]
+    assert {row["value"] for row in found} == {"Am Anger 5", "Neumann"}
 
 
 def test_projects_that_share_a_vault_know_their_own_people_only(tmp_path: Path) -> None:

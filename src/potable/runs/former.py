@@ -57,17 +57,19 @@ def latest(shop: Workshop, step: Step) -> Manifest | None:
     return found
 
 
-def written(shop: Workshop, known: Manifest | None, now: ir.Table, folder: str) -> list[Part]:
+def written(shop: Workshop, known: Manifest | None, now: ir.Table, folder: str, *, stands: bool) -> list[Part]:
     """Files in `folder` of the identifiers that there are no more.
 
     Args:
         known: the step that this one goes on from.
-        now: all identifiers that there are.
+        now: all identifiers that there are; where those of `known` stand, the ones that came.
+        folder: absolute and new.
+        stands: whether all identifiers of `known` are there.
     """
-    if known is None:
+    if known is None or (stands and not known.rows(since.FORMER)):
         return []
     tables = shop.project.tables
-    gone = roster.beyond(since.called(shop, known), now)
+    gone = roster.beyond(since.lost(shop, known) if stands else since.called(shop, known), now)
     if kinds := _otherwise(known.facts.get("naming", {}), tables):
         gone = gone.filter(gone.kind.notin(kinds))
     if nothing := sorted(

@@ -23,7 +23,7 @@ from potable.runs import former, since
 from potable.runs.plan import Step
 from potable.runs.since import FORMER
 from potable.runs.workshop import Made, Workshop, fates
-from potable.store.manifest import Manifest, fingerprint
+from potable.store.manifest import File, Manifest, fingerprint
 
 
 def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
@@ -36,33 +36,61 @@ def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
         found = roster.identifiers(shop.project.tables, rows, shop.keys(), normalise=normalise)
     place = shop.lake.vault.locate(attempt)
     parts = [part for part in shop.engine.write(found, f"{place}/rows") if part.rows] if found is not None else []
-    known = former.latest(shop, step)
     came = shop.engine.read([f"{place}/rows/{part.path}" for part in parts], roster.schema())
     now = came.union(since.identified(shop, beside)) if beside else came
-    gone = former.written(shop, known, now, f"{place}/{FORMER}")
-    # what stands are all identifiers of the step that this one goes on from, former ones too
-    stands = beside is not None and beside == known and sum(part.rows for part in gone) == beside.rows(FORMER)
-    if beside and stands and not parts:
-        shop.lake.vault.delete(shop.lake.vault.list(f"{attempt}/{FORMER}"))
+    lost = _lost(shop, step, beside, came, now, f"{attempt}/{FORMER}")
+    if beside and lost.stands and not parts:
         return Made({}, beside.counts, _facts(shop, beside.facts["forms"], beside), standing=beside.files)
-    everything = now
-    if gone:
-        everything = now.union(shop.engine.read([f"{place}/{FORMER}/{part.path}" for part in gone], roster.schema()))
+    everything = now.union(lost.rows) if lost.rows is not None else now
     count = sum(part.rows for part in parts) + (beside.rows() if beside else 0)
-    total = count + sum(part.rows for part in gone)
-    files: dict[str, list[Part]] = {"rows": parts, FORMER: gone}
+    total = count + lost.count
+    files: dict[str, list[Part]] = {"rows": parts, FORMER: lost.parts}
+    standing = {"rows": beside.files["rows"], FORMER: lost.files} if beside else {}
 
     def write(name: str, chunks: Iterable[bytes]) -> None:
         files[name] = [Part("digests", 0, shop.lake.vault.put(f"{attempt}/{name}/digests", chunks))]
 
-    index = since.index_to_stand_on(shop, before, None if stands else everything, total) if before else None
+    index = since.index_to_stand_on(shop, before, None if lost.stands else everything, total) if before else None
     new = everything
     if before and index:
-        new = came if stands else roster.lacking(everything, since.called(shop, before))
+        new = came if lost.stands else roster.lacking(everything, since.called(shop, before))
     shape = saving.save(shop.engine.stream(forms.forms(new, shop.engine)), total, write, index)
     stays = beside or (index and before and not _went(shop, before, now))
     facts = _facts(shop, shape, before if stays else None)
-    return Made(files, {"rows": count}, facts, standing={"rows": beside.files["rows"]} if beside else {})
+    return Made(files, {"rows": count}, facts, standing=standing)
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """The identifiers that no record has any more."""
+
+    parts: list[Part]
+    """Those that are written down now."""
+    files: Sequence[File] = ()
+    """Those that are the same as before."""
+    rows: ir.Table | None = None
+    """All of them; None for none."""
+    stands: bool = False
+    """Whether they are the same, beside identifiers all of which stand."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(part.rows for part in self.parts) + sum(file.rows for file in self.files)
+
+
+def _lost(shop: Workshop, step: Step, beside: Manifest | None, came: ir.Table, now: ir.Table, folder: str) -> _Lost:
+    """What people were called before; `beside` what stands, those that `came` are all there are `now`."""
+    known, store = former.latest(shop, step), shop.lake.vault
+    stands = beside is not None and beside == known
+    parts = former.written(shop, known, came if stands else now, store.locate(folder), stands=stands)
+    # none that stands is lost, so where there are as many as before they are the same
+    if beside and stands and sum(part.rows for part in parts) == beside.rows(FORMER):
+        store.delete(store.list(folder))
+        rows = since.lost(shop, beside) if beside.rows(FORMER) else None
+        return _Lost([], beside.files.get(FORMER, ()), rows, stands=True)
+    paths = [store.locate(f"{folder}/{part.path}") for part in parts]
+    return _Lost(parts, rows=shop.engine.read(paths, roster.schema()) if paths else None)
 
 
 def _went(shop: Workshop, before: Manifest, now: ir.Table) -> int:

@@ -118,11 +118,15 @@ def identified(shop: Workshop, manifest: Manifest) -> ir.Table:
     return shop.engine.read(manifest.paths(shop.lake.vault), roster.schema())
 
 
+def lost(shop: Workshop, manifest: Manifest) -> ir.Table:
+    """The former identifiers that a step knew."""
+    return shop.engine.read(manifest.paths(shop.lake.vault, FORMER), roster.schema())
+
+
 def called(shop: Workshop, manifest: Manifest) -> ir.Table:
     """The identifiers of which a step made the index: those that it collected, and former ones."""
-    former = manifest.paths(shop.lake.vault, FORMER) if manifest.files.get(FORMER) else []
     rows = identified(shop, manifest)
-    return rows.union(shop.engine.read(former, roster.schema())) if former else rows
+    return rows.union(lost(shop, manifest)) if manifest.rows(FORMER) else rows
 
 
 def beyond(shop: Workshop, before: Manifest, now: Manifest) -> ir.Table:
@@ -284,7 +288,7 @@ def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Chan
 
 def _differing(shop: Workshop, before: Manifest, now: Manifest) -> ir.Table:
     """(subject, kind, value) of the identifiers that came or went between the indexes of two steps."""
-    if before.files.get(FORMER) or now.files.get(FORMER):
+    if before.paths(shop.lake.vault, FORMER) != now.paths(shop.lake.vault, FORMER):
         then, today = called(shop, before), called(shop, now)
         return roster.lacking(then, today).union(roster.lacking(today, then))
     came = beyond(shop, before, now)
