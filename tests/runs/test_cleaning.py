@@ -124,7 +124,8 @@ def whole(lake: Lake, *, clean: bool = True) -> None:
     if clean:
         nobody = tuple(f"{place}/" for m in manifests for place in files_of(m) if place.startswith("quarantine/nobody"))
         rest = set(there) - named - set(firsts)
-        rest = {path for path in rest if "/made/" not in path and "/log/" not in path and "/removed/" not in path}
+        logs = ("/made/", "/log/", "/removed/", "/collected/")
+        rest = {path for path in rest if not any(each in path for each in logs)}
         rest = {path for path in rest if not path.startswith(("compiled/", *nobody))}
         assert not rest, sorted(rest)[:5]
 
