@@ -27,7 +27,7 @@ KEYS = pa.schema(
 )
 """The ledger: which subject a key belongs to, and whether a roster knows that person."""
 SHARED = pa.schema([("node", pa.string())])
-"""Keys that do not link."""
+"""Keys that do not link: they are nobody's, so the ledger has none of them."""
 MOST_PIECES = 30
 """Files of a ledger beside which no more are put: then it is written whole."""
 _KEY = ["namespace", "value"]
@@ -78,8 +78,10 @@ def resolve(
             return Resolved({**outputs, **_STAND, "keys": keys}, counts)
     nodes, labels, none = _graph(tables, records, engine, directory)
     fresh, counts = _owned(nodes, labels, known, _first_keys(tables.values()), engine, f"{directory}/scratch")
-    others = known.anti_join(labels, "node").select(KEYS.names)
-    parts, keys = _written(fresh.union(others), engine, directory)
+    others = known.anti_join(labels, "node")
+    if none:
+        others = others.anti_join(_shared(none, engine, directory), "node")
+    parts, keys = _written(fresh.union(others.select(KEYS.names)), engine, directory)
     counts = {**_people(keys, tables.values(), engine), **counts, "shared_keys": sum(part.rows for part in none)}
     return Resolved({**outputs, "keys": Output(parts), "shared": Output(none)}, counts)
 
@@ -164,7 +166,7 @@ def _owned(
 def _graph(
     tables: Mapping[str, Table], records: Mapping[str, Records], engine: Engine, directory: str
 ) -> tuple[ir.Table, ir.Table, Sequence[Part]]:
-    """(node, rostered) of all keys, (node, label) of the people they make, and the keys that do not link."""
+    """(node, rostered) of the keys that link, (node, label) of the people they make, and the keys that do not."""
     scratch = f"{directory}/scratch"
     found = [
         (each.now, list(tables[name].keys.values()), tables[name].roster is not None) for name, each in records.items()
@@ -175,13 +177,19 @@ def _graph(
     if (scalars(engine, nodes.agg(most=nodes.links.max()))["most"] or 0) > MAX_LINKS:
         many = nodes.filter(nodes.links > MAX_LINKS).select("node")
         none = [part for part in engine.write(shared(linked, many), f"{directory}/shared") if part.rows]
-        those = engine.read([f"{directory}/shared/{part.path}" for part in none], SHARED)
-        linked = [without(each, those) for each in linked] if none else linked
+        if none:
+            those = _shared(none, engine, directory)
+            linked = [without(each, those) for each in linked]
+            nodes = nodes.anti_join(those, "node")
     edges = edges_of(linked)
     if edges is None:
         return nodes, nodes.select("node", label="node"), none
     labels = components(nodes, edges, engine, f"{scratch}/people")
     return nodes, kept(engine, labels, f"{scratch}/labels"), none
+
+
+def _shared(none: Sequence[Part], engine: Engine, directory: str) -> ir.Table:
+    return engine.read([f"{directory}/shared/{part.path}" for part in none], SHARED)
 
 
 def _assigned(labels: ir.Table, known: ir.Table, engine: Engine, scratch: str) -> tuple[ir.Table, dict[str, int]]:

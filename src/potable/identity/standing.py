@@ -143,8 +143,8 @@ def near(
     """
     changed = nodes_in(each for found in records.values() for each in found.changed)
     if all(found.went is None for found in records.values()):
-        # beside more records, what does not link will not, and who is on a roster stays there
-        changed = changed.anti_join(standing.shared.semi_join(known.filter(known.rostered), "node"), "node")
+        # beside more records, what does not link will not
+        changed = changed.anti_join(standing.shared, "node")
     changed = kept(engine, changed, f"{scratch}/changed")
     subjects = known.semi_join(changed, "node").select("subject").distinct()
     # a key that is in no record any more still holds on to its person
