@@ -92,6 +92,10 @@ class Column(Declaration):
     `someone_else`, names another one who has such a key, and links nobody."""
     someone_else: bool = False
     """The value names somebody else than the person the record is about (a reviewer, a manager)."""
+    reissued: bool | tuple[str, str] = False
+    """Keys of this namespace may be given to somebody else later (an e-mail address, a telephone number), so none joins
+    people. Where several people had one, records are about who had it at their `time`: by the columns named here, first
+    and last day (none: still), as `[valid_from, valid_to]`; with `true`, about nobody."""
     category: str | None = None
     """Privacy category; a key without one is `user.unique_id`, any other column without one stops the plan."""
     static: bool = False
@@ -105,6 +109,11 @@ class Column(Declaration):
     number to JSON, a database or a workbook is that number, whatever is declared."""
     on_error: Literal["quarantine", "null"] = "quarantine"
     """What a value that is mistyped or fails its check does: the record goes, or only this cell."""
+
+    @property
+    def period(self) -> tuple[str, str] | None:
+        """The columns with the first and the last day on which the key was its person's, where any tell."""
+        return self.reissued if isinstance(self.reissued, tuple) else None
 
     @field_validator("type")
     @classmethod
@@ -152,6 +161,8 @@ class Column(Declaration):
             raise ValueError(f"`format` is for dates and timestamps, `{ACCOUNTING}` for numbers")
         if self.timezone and self.type != "timestamp":
             raise ValueError("`timezone` is for timestamps")
+        if self.reissued and (not self.key or self.someone_else):
+            raise ValueError("`reissued` is for a `key` of the person the record is about")
         if self.decimal == "," and not number:
             raise ValueError("`decimal` is for numbers")
         if self.levels and self.type != "string":
@@ -344,6 +355,14 @@ class Table(Declaration):
         return self
 
     @model_validator(mode="after")
+    def _periods_fit(self) -> Self:
+        for name, column in self.columns.items():
+            for day in column.period or ():
+                if day not in self.columns or self.columns[day].type not in ("date", "timestamp"):
+                    raise ValueError(f"`{name}`: `reissued` names `{day}`, which is no date or timestamp of the table")
+        return self
+
+    @model_validator(mode="after")
     def _health_fits(self) -> Self:
         accepted = [expected.column for expected in self.health.accepted if expected.column]
         for name in [*self.health.drift, *accepted]:
@@ -387,6 +406,11 @@ class Table(Declaration):
     def keys(self) -> dict[str, str]:
         """Columns whose keys say whom a record is about, with their namespaces."""
         return {name: column.key for name, column in self.columns.items() if column.key and not column.someone_else}
+
+    @property
+    def reissued(self) -> dict[str, tuple[str, str] | None]:
+        """Those of the `keys` that may be given to somebody else, with the columns that say from when to when."""
+        return {name: self.columns[name].period for name in self.keys if self.columns[name].reissued}
 
     @property
     def apart(self) -> dict[str, str]:

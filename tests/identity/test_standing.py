@@ -20,6 +20,7 @@ from tests.conftest import examples
 from potable.contracts.validate import validated_schema
 from potable.engines.base import Engine, collect
 from potable.identity.match import records_schema
+from potable.identity.reissued import HELD
 from potable.identity.resolve import KEYS, MOST_PIECES, SHARED, Resolved, resolve
 from potable.identity.standing import Standing
 from potable.tables import Table
@@ -59,31 +60,31 @@ class Done:
 class Registry:
     """Resolves one day after the other, on an engine and in a folder."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine, self.folder, self.numbers = engine, folder, count()
+    def __init__(self, engine: Engine, folder: Path, tables: Mapping[str, Table] = TABLES) -> None:
+        self.engine, self.folder, self.tables, self.numbers = engine, folder, tables, count()
 
     def whole(self, day: Day, before: Done | None = None) -> Done:
-        rows = {name: self.rows(name, day.get(name, ())) for name in TABLES}
+        rows = {name: self.rows(name, day.get(name, ())) for name in self.tables}
         return self._done(rows, before, None)
 
     def layered(self, day: Day, before: Done, then: Day, *, current: bool = True, pieces: int = 1) -> Done:
         """A day beside an earlier one: files that came to a table whose files are all there, else all."""
         rows, beside = {}, set()
-        for name in TABLES:
+        for name in self.tables:
             old, new = list(then.get(name, ())), list(day.get(name, ()))
             if new[: len(old)] == old:
                 beside.add(name)
                 new = new[len(old) :]
             if new or name not in beside:
                 rows[name] = self.rows(name, new)
-        records = {name: before.files[f"records/{name}"] for name in TABLES}
+        records = {name: before.files[f"records/{name}"] for name in self.tables}
         standing = Standing(records, self.engine.read(before.files["shared"], SHARED), beside, current, pieces)
         return self._done(rows, before, standing)
 
     def rows(self, name: str, files: Sequence[Sequence[Row]]) -> ir.Table:
-        schema = validated_schema(TABLES[name])
+        schema = validated_schema(self.tables[name])
         data = [
-            {"_object": "f", "_row": number, **dict(zip(TABLES[name].columns, row, strict=True))}
+            {"_object": "f", "_row": number, **dict(zip(self.tables[name].columns, row, strict=True))}
             for number, row in enumerate(row for file in files for row in file)
         ]
         return self.read(data, schema)
@@ -94,7 +95,7 @@ class Registry:
         return self.engine.read([str(path)], schema)
 
     def records(self, done: Done, name: str) -> list[tuple[Any, ...]]:
-        schema = records_schema(list(TABLES[name].keys))
+        schema = records_schema(self.tables[name])
         found = collect(self.engine, self.engine.read(done.files[f"records/{name}"], schema))
         return sorted((tuple(row.values()) for row in found.to_pylist()), key=repr)
 
@@ -102,10 +103,13 @@ class Registry:
         found = collect(self.engine, self.engine.read(done.files["shared"], SHARED))
         return sorted(found.column(0).to_pylist())
 
+    def held(self, done: Done) -> list[dict[str, Any]]:
+        return collect(self.engine, self.engine.read(done.files["held"], HELD)).to_pylist()
+
     def _done(self, rows: Mapping[str, ir.Table], before: Done | None, standing: Standing | None) -> Done:
         place = self.folder / f"made-{next(self.numbers)}"
         ledger = self.read(before.ledger if before else [], KEYS)
-        made = resolve(TABLES, rows, ledger, engine=self.engine, directory=str(place), standing=standing)
+        made = resolve(self.tables, rows, ledger, engine=self.engine, directory=str(place), standing=standing)
         files = {
             name: [
                 *(before.files[name] if before and output.stands else ()),
@@ -119,13 +123,25 @@ class Registry:
 
 
 def told(done: Done, before: Done) -> dict[str, Any]:
-    """Everything two ways to resolve must agree in; who is new has a random id, and is named by the smallest key."""
+    """Everything two ways to resolve must agree in."""
+    names = named(done, before)
+    rows = [(row["namespace"], row["value"], names[row["subject"]], row["rostered"]) for row in done.ledger]
+    return {"ledger": sorted(rows), "counts": dict(done.counts)}
+
+
+def named(done: Done, before: Done) -> dict[str, str]:
+    """Subjects by what they are called here: who is new has a random id, and is named by the smallest key."""
     known = set(before.owners.values())
     first: dict[str, str] = {}
     for key, subject in sorted(done.owners.items()):
         first.setdefault(subject, subject if subject in known else f"new {key}")
-    rows = [(row["namespace"], row["value"], first[row["subject"]], row["rostered"]) for row in done.ledger]
-    return {"ledger": sorted(rows), "counts": dict(done.counts)}
+    return first
+
+
+def spans(registry: Registry, done: Done, before: Done) -> list[tuple[Any, ...]]:
+    """Whose reissued keys were when."""
+    names = named(done, before)
+    return sorted(tuple({**row, "subject": names[row["subject"]]}.values()) for row in registry.held(done))
 
 
 def agreed(registry: Registry, then: Day, now: Day, *, current: bool = True) -> tuple[Done, Done]:
@@ -138,7 +154,8 @@ def held(registry: Registry, before: Done, then: Day, now: Day, *, current: bool
     layered, whole = registry.layered(now, before, then, current=current), registry.whole(now, before)
     assert told(layered, before) == told(whole, before)
     assert registry.shared(layered) == registry.shared(whole)
-    for name in TABLES:
+    assert spans(registry, layered, before) == spans(registry, whole, before)
+    for name in registry.tables:
         assert registry.records(layered, name) == registry.records(whole, name)
     return layered
 

@@ -216,6 +216,19 @@ def test_identifiers_of_two_people_that_become_one_are_one_persons(office: Offic
 
 
 @pytest.mark.long_on_spark
+def test_a_key_that_many_had_and_only_some_have_is_theirs_again(office: Office) -> None:
+    many = [f"U{number},none@x.example,," for number in range(12)]
+    files = {**FIRST, "people2": many[:1], "people3": many[1:], "reviews2": [",NONE@x.example,,1"]}
+    resolved, named = office.day(files)
+    assert resolved.counts["shared_keys"] == 1
+    assert (None, "email", "NONE@x.example") in {row[:3] for row in office.names(named)}
+    resolved, named = office.day({**files, "people3": [row.replace("none@x.example", "") for row in many[1:]]})
+    assert resolved.counts["shared_keys"] == 0
+    owner = office.subject(resolved, "none@x.example")
+    assert (owner, "email", "NONE@x.example") in {row[:3] for row in office.names(named)}
+
+
+@pytest.mark.long_on_spark
 def test_a_contract_that_says_another_thing_of_a_column_makes_the_identifiers_whole(
     office: Office, tmp_path: Path
 ) -> None:

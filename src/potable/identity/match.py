@@ -14,8 +14,9 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from potable.engines.base import Engine, union_all
+from potable.engines.base import Engine, kept, union_all
 from potable.engines.casing import lower
+from potable.tables import Table
 
 MAX_LINKS = 10
 """Different values of one namespace a key may stand beside before it stops linking."""
@@ -34,38 +35,82 @@ def normalise(namespace: str, value: ir.StringValue) -> ir.StringValue:
     return (lower(text) if namespace == "email" else text).nullif("")
 
 
-def keyed(rows: ir.Table, keys: dict[str, str]) -> ir.Table:
-    """The keys of each record (columns to namespaces) as nodes, `namespace:value`; every combination once."""
+def keyed(rows: ir.Table, table: Table) -> ir.Table:
+    """The keys of each record as nodes, `namespace:value`, and when they were its; every combination once."""
+    keys, periods = table.keys, _periods(table)
     # few distinct people stand behind many records
-    rows = rows.select(*keys).distinct()
+    rows = rows.select(*dict.fromkeys([*keys, *(day for days in periods.values() for day in days)])).distinct()
     nodes = [ibis.literal(f"{namespace}:") + normalise(namespace, rows[column]) for column, namespace in keys.items()]
-    return rows.select(**{f"_{place}": node for place, node in enumerate(nodes)}).distinct()
+    found: dict[str, ir.Value] = {f"_{place}": node for place, node in enumerate(nodes)}
+    for place, (first, last) in periods.items():
+        found |= {since_of(place): _begun(rows[first]), until_of(place): _over(rows[last])}
+    return rows.select(**found).distinct()
 
 
-def records_schema(keys: Sequence[str]) -> pa.Schema:
-    """Schema of the `keyed` records of a table with keys of these namespaces."""
-    return pa.schema([(f"_{place}", pa.string()) for place in range(len(keys))])
+def records_schema(table: Table) -> pa.Schema:
+    """Schema of the `keyed` records of a table."""
+    nodes = [(f"_{place}", pa.string()) for place in range(len(table.keys))]
+    moment = pa.timestamp("us")
+    days = [(name, moment) for place in _periods(table) for name in (since_of(place), until_of(place))]
+    return pa.schema([*nodes, *days])
+
+
+def since_of(place: int) -> str:
+    """The column of `keyed` records with the moment from which on the key at a place was its person's."""
+    return f"since_{place}"
+
+
+def until_of(place: int) -> str:
+    """The column of `keyed` records with the moment from which on it was not any more."""
+    return f"until_{place}"
+
+
+def nodes_among(columns: Iterable[str]) -> list[str]:
+    """The columns of `keyed` records that hold nodes."""
+    return [name for name in columns if name.startswith("_")]
+
+
+def _periods(table: Table) -> dict[int, tuple[str, str]]:
+    """By the place of a key, the columns with the first and the last day on which it was its person's."""
+    dated = {list(table.keys).index(name): days for name, days in table.reissued.items()}
+    return {place: days for place, days in dated.items() if days}
+
+
+def _begun(day: ir.Value) -> ir.Value:
+    return ibis.coalesce(day.cast("timestamp(6)"), _moment("0001-01-01"))
+
+
+def _over(day: ir.Value) -> ir.Value:
+    moment = day.cast("timestamp(6)")
+    if day.type().is_date():
+        moment = moment + ibis.interval(days=1)
+    return ibis.coalesce(ibis.least(moment, _moment("9999-12-31")), _moment("9999-12-31"))
+
+
+def _moment(day: str) -> ir.Value:
+    return ibis.timestamp(f"{day} 00:00:00").cast("timestamp(6)")
 
 
 def lacking(records: ir.Table, other: ir.Table) -> ir.Table:
     """Those `keyed` records that `other` lacks."""
     # nulls never meet in a join
-    names = {f"is{name}": name for name in records.columns}
+    names = {f"is{name}": name for name in nodes_among(records.columns)}
     one, two = (
         rows.mutate(**{at: rows[name].fill_null("") for at, name in names.items()}) for rows in (records, other)
     )
-    return one.anti_join(two, list(names)).select(*names.values())
+    days = [name for name in records.columns if name not in names.values()]
+    return one.anti_join(two, [*names, *days]).select(*records.columns)
 
 
 def holding(records: ir.Table, nodes: ir.Table) -> ir.Table:
     """Those `keyed` records that hold one of `nodes`."""
-    found = [records.semi_join(nodes, [(name, "node")]) for name in records.columns]
+    found = [records.semi_join(nodes, [(name, "node")]) for name in nodes_among(records.columns)]
     return union_all(found).distinct() if len(found) > 1 else found[0]
 
 
 def nodes_in(tables: Iterable[ir.Table]) -> ir.Table:
     """(node) of all keys in `keyed` records, each once."""
-    every = union_all(records.select(node=records[name]) for records in tables for name in records.columns)
+    every = union_all(records.select(node=records[name]) for records in tables for name in nodes_among(records.columns))
     return every.filter(every.node.notnull()).distinct()
 
 
@@ -78,7 +123,7 @@ def nodes_of(tables: Iterable[tuple[ir.Table, Sequence[str], bool]]) -> ir.Table
     found = [
         records.select(node=records[name], rostered=ibis.literal(rostered), links=_most(namespaces, place))
         for records, namespaces, rostered in tables
-        for place, name in enumerate(records.columns)
+        for place, name in enumerate(nodes_among(records.columns))
     ]
     every = union_all(found).filter(ibis._.node.notnull())
     return every.group_by("node").agg(rostered=every.rostered.any(), links=every.links.sum())
@@ -99,8 +144,8 @@ def shared(tables: Sequence[ir.Table], many: ir.Table) -> ir.Table:
     found = [
         records.select(a=records[one], b=records[other]).semi_join(many, [("a", "node")])
         for records in tables
-        for one in records.columns
-        for other in records.columns
+        for one in nodes_among(records.columns)
+        for other in nodes_among(records.columns)
         if one != other
     ]
     pairs = union_all(found).filter(ibis._.b.notnull(), ibis._.a != ibis._.b).distinct()
@@ -110,18 +155,19 @@ def shared(tables: Sequence[ir.Table], many: ir.Table) -> ir.Table:
 
 def without(records: ir.Table, nodes: ir.Table) -> ir.Table:
     """`keyed` records, null in the place of `nodes`."""
-    names = records.columns
+    names, columns = nodes_among(records.columns), records.columns
     for name in names:
         gone = nodes.select(**{f"gone{name}": nodes.node})
         records = records.left_join(gone, [(name, f"gone{name}")])
-    return records.select(**{name: ibis.ifelse(ibis._[f"gone{name}"].isnull(), ibis._[name], None) for name in names})
+    left = {name: ibis.ifelse(ibis._[f"gone{name}"].isnull(), ibis._[name], None) for name in names}
+    return records.mutate(**left).select(*columns)
 
 
 def edges_of(tables: Sequence[ir.Table]) -> ir.Table | None:
     """What links the keys of each of `keyed` records, as (a, b) with a < b; None where no table has two keys."""
     pairs = []
     for records in tables:
-        first, *others = records.columns
+        first, *others = nodes_among(records.columns)
         # each key to the first before it: as many as make the record one
         before = records[first]
         for name in others:
@@ -130,6 +176,14 @@ def edges_of(tables: Sequence[ir.Table]) -> ir.Table | None:
     if not pairs:
         return None
     return union_all(pairs).filter(ibis._.a.notnull(), ibis._.b.notnull(), ibis._.a != ibis._.b).distinct()
+
+
+def labelled(nodes: ir.Table, records: Sequence[ir.Table], engine: Engine, scratch: str) -> ir.Table:
+    """(node, label) of `nodes`: the people that `keyed` records make of them; `scratch` is for intermediate files."""
+    edges = edges_of(records)
+    if edges is None:
+        return nodes.select("node", label="node")
+    return kept(engine, components(nodes, edges, engine, f"{scratch}/people"), f"{scratch}/labels")
 
 
 def components(nodes: ir.Table, edges: ir.Table, engine: Engine, directory: str) -> ir.Table:

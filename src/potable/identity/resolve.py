@@ -11,14 +11,16 @@ earlier step is stood on, only people whom new or gone records may be about are 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable.engines.base import Engine, Part, kept, scalars
-from potable.identity.match import MAX_LINKS, components, edges_of, nodes_of, shared, without
+from potable.identity import reissued
+from potable.identity.match import MAX_LINKS, labelled, nodes_of, shared, without
+from potable.identity.reissued import Linked
 from potable.identity.standing import Near, Output, Records, Standing, differing, near
 from potable.tables import Table
 
@@ -31,7 +33,7 @@ SHARED = pa.schema([("node", pa.string())])
 MOST_PIECES = 30
 """Files of a ledger beside which no more are put: then it is written whole."""
 _KEY = ["namespace", "value"]
-_STAND = {name: Output((), stands=True) for name in ("keys", "shared")}
+_STAND = {name: Output((), stands=True) for name in ("keys", "shared", "held")}
 _SUBJECTS = pa.schema([("label", pa.string()), ("subject", pa.string())])
 
 
@@ -40,10 +42,11 @@ class Resolved:
     """What `resolve` found."""
 
     outputs: Mapping[str, Output]
-    """`keys`, the ledger; for those that stand on this: `shared`, and `records/<table>` of each table."""
+    """`keys`, the ledger, and `held` (`reissued.HELD`); for those that stand on this: `shared`, and
+    `records/<table>` of each table."""
     counts: Mapping[str, int]
     """keys, people, rostered, several (have more than one of a roster's first keys), crowded (too many to be one),
-    new, merged, split, shared_keys (placeholders that do not link); none where the ledger stands."""
+    new, merged, split, shared_keys (that do not link); none where the ledger stands."""
 
 
 def resolve(
@@ -76,14 +79,16 @@ def resolve(
         if found := near(tables, records, known, standing=standing, engine=engine, scratch=at):
             keys, counts = _beside(found, known, tables.values(), standing, engine, directory)
             return Resolved({**outputs, **_STAND, "keys": keys}, counts)
-    nodes, labels, none = _graph(tables, records, engine, directory)
-    fresh, counts = _owned(nodes, labels, known, _first_keys(tables.values()), engine, f"{directory}/scratch")
+    graph = _graph(tables, records, engine, directory)
+    none, labels = graph.none, graph.labels
+    fresh, counts = _owned(graph.nodes, labels, known, _first_keys(tables.values()), engine, f"{directory}/scratch")
     others = known.anti_join(labels, "node")
     if none:
         others = others.anti_join(_shared(none, engine, directory), "node")
     parts, keys = _written(fresh.union(others.select(KEYS.names)), engine, directory)
+    spans = reissued.held(graph.linked, graph.lent, keys, engine, f"{directory}/held") if graph.lent is not None else ()
     counts = {**_people(keys, tables.values(), engine), **counts, "shared_keys": sum(part.rows for part in none)}
-    return Resolved({**outputs, "keys": Output(parts), "shared": Output(none)}, counts)
+    return Resolved({**outputs, "keys": Output(parts), "shared": Output(none), "held": Output(spans)}, counts)
 
 
 def _beside(
@@ -163,29 +168,53 @@ def _owned(
     return fresh, counts
 
 
-def _graph(
-    tables: Mapping[str, Table], records: Mapping[str, Records], engine: Engine, directory: str
-) -> tuple[ir.Table, ir.Table, Sequence[Part]]:
-    """(node, rostered) of the keys that link, (node, label) of the people they make, and the keys that do not."""
+@dataclass(frozen=True)
+class _Graph:
+    """Keys and people of all records."""
+
+    nodes: ir.Table
+    """(node, rostered) of the keys that link."""
+    labels: ir.Table
+    """(node, label) of the people they make."""
+    none: Sequence[Part]
+    """Files of the keys that do not link."""
+    linked: Sequence[Linked]
+    """Records of several keys, but for placeholders."""
+    lent: ir.Table | None
+    """(node) of the keys that do not link because they are reissued; None where there can be none."""
+
+
+def _graph(tables: Mapping[str, Table], records: Mapping[str, Records], engine: Engine, directory: str) -> _Graph:
     scratch = f"{directory}/scratch"
     found = [
         (each.now, list(tables[name].keys.values()), tables[name].roster is not None) for name, each in records.items()
     ]
     nodes = kept(engine, nodes_of(found), f"{scratch}/nodes")
-    linked = [each.now for each in records.values() if len(each.now.columns) > 1]
-    none: Sequence[Part] = ()
+    linked = [Linked(each.now, tables[name]) for name, each in records.items() if len(tables[name].keys) > 1]
+    none: list[Part] = []
+
+    def linking(those: ir.Table, place: str) -> tuple[ir.Table, list[Linked]]:
+        """Keys and records without `those`, which do not link."""
+        parts = [part for part in engine.write(those, f"{directory}/shared/{place}") if part.rows]
+        none.extend(replace(part, path=f"{place}/{part.path}") for part in parts)
+        if not parts:
+            return nodes, linked
+        those = engine.read([f"{directory}/shared/{place}/{part.path}" for part in parts], SHARED)
+        left = [Linked(without(each.records, those), each.table) for each in linked]
+        return nodes.anti_join(those, "node"), left
+
     if (scalars(engine, nodes.agg(most=nodes.links.max()))["most"] or 0) > MAX_LINKS:
         many = nodes.filter(nodes.links > MAX_LINKS).select("node")
-        none = [part for part in engine.write(shared(linked, many), f"{directory}/shared") if part.rows]
-        if none:
-            those = _shared(none, engine, directory)
-            linked = [without(each, those) for each in linked]
-            nodes = nodes.anti_join(those, "node")
-    edges = edges_of(linked)
-    if edges is None:
-        return nodes, nodes.select("node", label="node"), none
-    labels = components(nodes, edges, engine, f"{scratch}/people")
-    return nodes, kept(engine, labels, f"{scratch}/labels"), none
+        nodes, linked = linking(shared([each.records for each in linked], many), "placeholders")
+    lent, left = None, linked
+    if among := reissued.namespaces(tables.values()):
+        labels = labelled(nodes, reissued.lasting(linked, among), engine, f"{scratch}/lasting")
+        lent = reissued.several(labels, linked, among)
+    if lent is not None:
+        lent = kept(engine, lent, f"{scratch}/lent")
+        nodes, left = linking(lent, "reissued")
+    labels = labelled(nodes, [each.records for each in left], engine, f"{scratch}/whole")
+    return _Graph(nodes, labels, none, linked, lent)
 
 
 def _shared(none: Sequence[Part], engine: Engine, directory: str) -> ir.Table:

@@ -16,10 +16,9 @@ import ibis.expr.types as ir
 from potable.engines.base import Engine, Part, kept, scalars
 from potable.identity.match import (
     MAX_LINKS,
-    components,
-    edges_of,
     holding,
     keyed,
+    labelled,
     lacking,
     nodes_in,
     nodes_of,
@@ -27,6 +26,7 @@ from potable.identity.match import (
     shared,
     without,
 )
+from potable.identity.reissued import Linked, lasting, namespaces, several
 from potable.tables import Table
 
 
@@ -94,7 +94,7 @@ def differing(
         directory: of this attempt.
         standing: what there was.
     """
-    schema = records_schema(list(table.keys.values()))
+    schema = records_schema(table)
     place, scratch = f"records/{name}", f"{directory}/scratch/records/{name}"
 
     def written(records: ir.Table, output: str) -> tuple[list[Part], ir.Table]:
@@ -103,12 +103,12 @@ def differing(
 
     if standing is None:
         assert rows is not None
-        parts, now = written(keyed(rows, table.keys), place)
+        parts, now = written(keyed(rows, table), place)
         return Records(now, Output(parts))
     before = engine.read(standing.records[name], schema)
     if rows is None:
         return Records(before, Output((), stands=True))
-    found = kept(engine, keyed(rows, table.keys), f"{scratch}/found")
+    found = kept(engine, keyed(rows, table), f"{scratch}/found")
     gone: list[Part] = []
     if name not in standing.beside:
         gone, went = written(lacking(before, found), f"scratch/records/{name}/went")
@@ -131,7 +131,8 @@ def near(
 ) -> Near | None:
     """The people to look at again; None where these have to be all.
 
-    They have to where a key began or ended to link.
+    They have to where a key began or ended to link, or stands beside somebody who may be another one of those that a
+    reissued one is of.
 
     Args:
         tables: contracts.
@@ -157,16 +158,26 @@ def near(
     }
     found = nodes_of((each, list(tables[name].keys.values()), bool(tables[name].roster)) for name, each in few.items())
     nodes = kept(engine, found.semi_join(whose, "node"), f"{scratch}/nodes")
-    linked = [each for each in few.values() if len(each.columns) > 1]
+    linked = [Linked(each, tables[name]) for name, each in few.items() if len(tables[name].keys) > 1]
     many = nodes.filter(nodes.links > MAX_LINKS).select("node")
-    if linked and _any(engine, many) and _any(engine, shared(linked, many)):
+    if linked and _any(engine, many) and _any(engine, shared([each.records for each in linked], many)):
+        return None
+    among = namespaces(tables.values())
+    if among and linked and _any(engine, _lent(linked, standing.shared, among)):
         return None
     # what does not link stands in records of many, of whom only some are looked at
-    edges = edges_of([without(each, standing.shared) for each in linked])
-    if edges is None:
-        return Near(nodes, nodes.select("node", label="node"), theirs)
-    labels = components(nodes, edges, engine, f"{scratch}/people")
-    return Near(nodes, kept(engine, labels, f"{scratch}/labels"), theirs)
+    linked = [Linked(without(each.records, standing.shared), each.table) for each in linked]
+    if among:
+        lent = several(labelled(nodes, lasting(linked, among), engine, f"{scratch}/lasting"), linked, among)
+        if lent is not None and _any(engine, lent):
+            return None
+    return Near(nodes, labelled(nodes, [each.records for each in linked], engine, f"{scratch}/whole"), theirs)
+
+
+def _lent(linked: Sequence[Linked], none: ir.Table, among: Collection[str]) -> ir.Table:
+    """(node) of the keys of several people that stand in the records."""
+    theirs = none.filter(none.node.split(":")[0].isin(sorted(among)))
+    return nodes_in(each.records for each in linked).semi_join(theirs, "node")
 
 
 def _any(engine: Engine, relation: ir.Table) -> bool:

@@ -29,7 +29,7 @@ from potable.privacy.index import Index
 from potable.privacy.policy import Policy, Rule
 from potable.privacy.redact import Redactor
 from potable.privacy.residue import require_no_residue
-from potable.privacy.roster import SUBJECT_ID, Normalise, with_subject
+from potable.privacy.roster import SUBJECT_ID, Held, Normalise, with_subject
 from potable.privacy.standing import Standing, stays, touched
 from potable.tables import BUCKET, KNOWN, OBJECT, ORIGIN, ROW, SUBJECT, TIME, WHICH, Table
 
@@ -59,6 +59,8 @@ class People:
     """The forms of all `identifiers`."""
     normalise: Normalise
     """The identity slice's form of a key."""
+    held: Held | None = None
+    """Keys that were given to somebody else; None for none."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,7 @@ def addressed(rows: ir.Table, contract: Contract, people: People) -> ir.Table:
 def _with_person(rows: ir.Table, contract: Contract, people: People, *, which: bool = False) -> ir.Table:
     """Rows with `_subject_id`, null for nobody a roster knows; `which` as `with_subject` takes it."""
     rostered = people.keys.filter(people.keys.rostered)
-    return with_subject(rows, contract.table, rostered, normalise=people.normalise, which=which)
+    return with_subject(rows, contract.table, rostered, normalise=people.normalise, held=people.held, which=which)
 
 
 def _owned(rows: ir.Table, contract: Contract, people: People) -> ir.Table:

@@ -111,11 +111,18 @@ def _telling(known: ir.Table) -> ir.BooleanValue:
 
 
 def with_subject(
-    rows: ir.Table, table: Table, keys: ir.Table, *, normalise: Normalise, which: bool = False
+    rows: ir.Table,
+    table: Table,
+    keys: ir.Table,
+    *,
+    normalise: Normalise,
+    held: Held | None = None,
+    which: bool = False,
 ) -> ir.Table:
     """`rows`, which can be read repeatedly, with the subject of their first known key, as `_subject_id`, or null.
 
     Args:
+        held: keys that are not known by themselves, but by the row's time.
         which: also say by which of the subject's keys rows are told apart, as `_which`: rows of one subject have the
             same number where the keys in `Table.apart` are the same.
     """
@@ -136,11 +143,57 @@ def with_subject(
         found = found.inner_join(known, normalise(namespace, found[written]) == known["_value"]).drop("_value")
         joined = joined.left_join(found, joined[column].cast("string") == found[written])
         subjects.append(ibis._[subject])
+    for index, (column, namespace) in enumerate(table.keys.items()):
+        if held and table.time and namespace in held.namespaces:
+            at = held.at(rows, column, table.time, normalise, namespace, f"_held_{index}")
+            same = [
+                joined[column].cast("string") == at[f"_held_{index}"],
+                joined[table.time] == at[f"_at_held_{index}"],
+            ]
+            joined = joined.left_join(at, same)
+            subjects.append(ibis._[f"{SUBJECT_ID}_held_{index}"])
+            if column in apart:
+                told = joined[f"_number_{index}"].fill_null(joined[f"_number_held_{index}"])
+                joined = joined.mutate(**{f"_number_{index}": told})
     marks: dict[str, ir.Value] = {SUBJECT_ID: ibis.coalesce(*subjects)}
     if numbers:
         first, *others = (joined[number].fill_null(0) for number in numbers)
         marks[WHICH] = reduce(lambda told, other: told * _MOST_KEYS + other, others, first)
     return joined.mutate(**marks).select(*rows.columns, *marks)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Keys that were given to somebody else: whose they were is told by the time."""
+
+    rows: ir.Table
+    """(namespace, value, subject, number, since, until); `number` tells a subject's keys of a namespace apart."""
+    namespaces: frozenset[str]
+
+    def at(self, rows: ir.Table, column: str, time: str, normalise: Normalise, namespace: str, name: str) -> ir.Table:
+        """Whose the keys in a column of `rows` were at their times: of several the one who had got it last.
+
+        Returns:
+            (<name>, _at<name>, _subject_id<name>, _number<name>): the text, the time, and whose it was then.
+        """
+        import ibis
+
+        keys = self.rows.filter(self.rows.namespace == namespace)
+        written = rows.select(_written=rows[column].cast("string")).distinct()
+        lent = written.inner_join(
+            keys.select("value", "subject", "number", "since", "until"),
+            normalise(namespace, written["_written"]) == keys.value,
+        )
+        asked = rows.select(_text=rows[column].cast("string"), _at=rows[time]).distinct()
+        moment = asked["_at"].cast("timestamp(6)")
+        met = asked.inner_join(lent, [asked["_text"] == lent["_written"], moment >= lent.since, moment < lent.until])
+        latest = met.since.max().over(group_by=[met["_text"], met["_at"]])
+        newest = met.mutate(_latest=latest).filter(ibis._["_latest"] == ibis._.since)
+        whose = newest.group_by(["_text", "_at"]).agg(
+            owners=ibis._.subject.nunique(), subject=ibis._.subject.min(), number=ibis._.number.min()
+        )
+        names = {name: "_text", f"_at{name}": "_at", f"{SUBJECT_ID}{name}": "subject", f"_number{name}": "number"}
+        return whose.filter(whose.owners == 1).select(**names)
 
 
 def numbered(keys: ir.Table) -> ir.Table:

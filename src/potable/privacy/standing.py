@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from potable.engines.base import Engine, Part, collect, scalars, union_all
 from potable.privacy.mentions import Changed, Mentions
-from potable.privacy.roster import SUBJECT_ID, Normalise, numbered, with_subject
+from potable.privacy.roster import SUBJECT_ID, Held, Normalise, numbered, with_subject
 from potable.tables import BUCKET, OBJECT, ORIGIN, ROW, SUBJECT, Table
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Standing:
     """(subject) of those whom `renamed` belong to."""
     scratch: str
     """Folder for intermediate files, absolute and new."""
+    held: Held | None = None
+    """Keys that were given to somebody else, as it was told whose they were; None for none."""
     came: bool = True
     """Whether rows may have come beside them."""
 
@@ -110,7 +112,7 @@ def touched(
         engine: runs it.
     """
     keys = standing.keys.filter(standing.keys.rostered)
-    named = with_subject(standing.rows, table, keys, normalise=normalise)
+    named = with_subject(standing.rows, table, keys, normalise=normalise, held=standing.held)
     found = [*_moved_rows(standing, table, normalise), *_renamed_rows(keys, standing, table, texts, normalise, engine)]
     if not found:
         return None
@@ -171,7 +173,8 @@ def _renamed_rows(
         return []
     # whom the other rows are about does not matter, for of their people no form changed
     theirs = keys.semi_join(standing.owners, "subject")
-    told = with_subject(standing.rows, table, theirs, normalise=normalise).select(*texts, SUBJECT_ID, OBJECT, ROW)
+    told = with_subject(standing.rows, table, theirs, normalise=normalise, held=standing.held)
+    told = told.select(*texts, SUBJECT_ID, OBJECT, ROW)
     search = Mentions(tuple(texts), SUBJECT_ID, (OBJECT, ROW), standing.renamed)
     return [engine.map_batches(told, search, ORIGIN)]
 

@@ -72,6 +72,7 @@ def _people(shop: Workshop) -> People:
         identifiers=shop.read("protect", "identifiers", "rows", roster.schema()),
         index=since.index_of(shop, shop.manifest("protect", "identifiers")),
         normalise=normalise,
+        held=shop.held(),
     )
 
 

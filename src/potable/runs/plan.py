@@ -159,9 +159,10 @@ def _references(project: Project, steps: Sequence[Step]) -> list[Step]:
 
 
 def _resolve(project: Project, prints: Mapping[str, str]) -> Step:
-    inputs = {name: (table.keys, table.roster, prints[name]) for name, table in project.tables.items() if table.keys}
+    tables = {name: table for name, table in project.tables.items() if table.keys}
+    inputs = {name: (table.keys, table.reissued, table.roster, prints[name]) for name, table in tables.items()}
     # in their order, in which records of keys are kept
-    keys = {name: (list(table.keys.items()), table.roster) for name, table in project.tables.items() if table.keys}
+    keys = {name: (list(table.keys.items()), table.reissued, table.roster) for name, table in tables.items()}
     rules = fingerprint(code("resolve"), keys)
     return Step("resolve", "subjects", fingerprint(code("resolve"), inputs), "vault", rules=rules)
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import ibis.expr.types as ir
 
 from potable.contracts.validate import validated_schema
-from potable.engines.base import Engine, Part, scalars
+from potable.engines.base import Engine, Part, scalars, union_all
 from potable.errors import EnvironmentFailure
 from potable.features import standing as built_before
 from potable.features.spine import Funnel
+from potable.identity.reissued import HELD
 from potable.identity.resolve import KEYS
 from potable.privacy import forms, pseudonyms, roster, saving
 from potable.privacy.between import Between
@@ -218,6 +219,7 @@ def layer(shop: Workshop, step: Step) -> Layer | None:
         renamed=changed.names,
         owners=changed.owners,
         scratch=str(shop.scratch / "protect" / step.name),
+        held=shop.held(subjects),
         came=bool(new - old),
     )
     anything = standing.came or changed.keys is not None or changed.names is not None
@@ -267,7 +269,9 @@ def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Chan
     if ledgers and apart:
         # by which of their keys somebody's records are told apart, all of their keys decide
         ledgers = shop.engine.read(subjects.paths(shop.lake.vault, "keys"), KEYS), shop.keys()
-    keys, moves = _kept(shop.engine, moved(*ledgers, apart), folder / "keys") if ledgers else (None, 0)
+    differing = [moved(*ledgers, apart)] if ledgers else []
+    differing += _lent_otherwise(shop, subjects)
+    keys, moves = _kept(shop.engine, union_all(differing).distinct(), folder / "keys") if differing else (None, 0)
     collected = shop.manifest("protect", "identifiers")
     between = Between(index_of(shop, identifiers), index_of(shop, collected))
     differing = _differing(shop, identifiers, collected)
@@ -284,6 +288,17 @@ def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Chan
     index = Index(str(folder / "forms"), str(folder / "beginnings"), shape)
     told = shop.engine.stream(changed.select("subject", "kind", "value"))
     return Changes(keys if moves else None, Changed.of(index, told, names), changed.select("subject").distinct())
+
+
+def _lent_otherwise(shop: Workshop, before: Manifest) -> list[ir.Table]:
+    """(namespace, value) of the keys of several people that were somebody else's at some time, by an earlier step."""
+    now, vault = shop.manifest("resolve", "subjects"), shop.lake.vault
+    old, new = (made.paths(vault, "held") for made in (before, now))
+    if old == new:
+        return []
+    one, two = (shop.engine.read(files, HELD) for files in (old, new))
+    changed = one.anti_join(two, HELD.names).union(two.view().anti_join(one.view(), HELD.names))
+    return [changed.select("namespace", "value").distinct()]
 
 
 def _differing(shop: Workshop, before: Manifest, now: Manifest) -> ir.Table:

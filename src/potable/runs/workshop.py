@@ -18,7 +18,9 @@ from potable.contracts.health import Finding
 from potable.contracts.validate import quarantine_schema, validated_schema
 from potable.engines.base import Engine, Part
 from potable.errors import EnvironmentFailure
+from potable.identity.reissued import HELD, namespaces
 from potable.identity.resolve import KEYS
+from potable.privacy.roster import Held
 from potable.project import Project
 from potable.runs.plan import Step
 from potable.sources.base import Landed
@@ -110,6 +112,14 @@ class Workshop:
     def keys(self) -> ir.Table:
         """Which subject each key belongs to."""
         return self.read("resolve", "subjects", "keys", KEYS)
+
+    def held(self, subjects: Manifest | None = None) -> Held | None:
+        """Whose keys were that were given to somebody else, as a step of resolve tells, this run's by default."""
+        told = subjects or self.manifest("resolve", "subjects")
+        spaces = namespaces(self.project.tables.values())
+        if not spaces or not told.files.get("held"):
+            return None
+        return Held(self.engine.read(told.paths(self.lake.vault, "held"), HELD), spaces)
 
     def stands(self, step: Step, fingerprint: str) -> bool:
         """Whether the step that `step` stands on is there; on none it can always stand."""
