@@ -83,7 +83,9 @@ def _histograms(rows: ir.Table, spans: Mapping[str, tuple[float, float]], engine
     counted = []
     for name, (low, _) in spans.items():
         slot = ((rows[name].cast("float64") - low) / widths[name]).floor().cast("int64")
-        slots = rows.select(column=ibis.literal(name), slot=ibis.least(slot, BINS - 1)).filter(ibis._.slot.notnull())
+        # the least of a null and a number is the number
+        slots = rows.select(slot=slot).filter(ibis._.slot.notnull())
+        slots = slots.select(column=ibis.literal(name), slot=ibis.least(slots.slot, BINS - 1))
         counted.append(slots.group_by(["column", "slot"]).agg(n=ibis._.count()))
     bins = {name: [round(low + widths[name] * edge, 6) for edge in range(BINS + 1)] for name, (low, _) in spans.items()}
     drawn: _Drawn = {name: (list(edges), [0] * BINS) for name, edges in bins.items()}
