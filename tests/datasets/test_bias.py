@@ -85,6 +85,12 @@ def test_features_are_compared_by_share_and_by_cumulated_share(engine: Engine, t
     assert states == {"attrition": "ok", "score": "warn", "remote": "ok", "pay": "ok"}
 
 
+def test_a_value_that_is_lacking_is_none_of_the_greatest(engine: Engine, tmp_path: Path) -> None:
+    columns = {**people(50, 50, 50, 50), "score": [None] * 90 + [0.0] * 10 + [9.0] * 90 + [0.0] * 10}
+    found = {each.column: each for each in judged(engine, tmp_path, columns)}
+    assert found["score"].difference == pytest.approx(0.9)
+
+
 def example(folder: Path, bias: str) -> Project:
     """The attrition example with other groups."""
     shutil.copytree(EXAMPLE, folder)

@@ -171,6 +171,28 @@ def test_a_mapped_relation_can_be_mapped_again(pair: Engine) -> None:
     assert scalars(pair, second.agg(rows=second.count())) == {"rows": 2000}
 
 
+def test_what_joins_or_groups_is_mapped_too_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    engine = opened("duckdb", tmp_path / "scratch")
+    try:
+        rows = numbered(engine, tmp_path, 40_000)
+        even = rows.filter(rows.n % 2 == 0)
+        pairs = rows.inner_join(even.view(), "n").select("n").distinct()
+        made = collect(engine, engine.map_batches(pairs, fn.squared, fn.SQUARES))
+        assert sorted(made["n"].to_pylist()) == list(range(0, 40_000, 2))
+        first = next(iter(engine.stream(engine.map_batches(pairs, fn.squared, fn.SQUARES))))
+        assert first.num_rows
+        shared = engine.map_items([5, 0, 5], fn.count_to, fn.NUMBERS)
+        again = engine.map_batches(shared.distinct(), fn.squared, fn.SQUARES)
+        assert sum(part.rows for part in engine.write(again, str(tmp_path / "again"))) == 5
+        assert not list((tmp_path / "scratch").rglob("*.parquet"))
+        with pytest.raises(DataError) as caught:
+            failing = engine.map_items(range(6), fn.data_error, fn.NUMBERS).distinct()
+            collect(engine, engine.map_batches(failing, fn.squared, fn.SQUARES))
+        assert caught.value.code == "D007"
+    finally:
+        engine.close()
+
+
 def test_a_one_shot_relation_is_consumed_once_and_never_quietly_empty(pair: Engine, tmp_path: Path) -> None:
     relation = pair.map_items([5, 5], fn.count_to, fn.NUMBERS)
     assert sum(part.rows for part in pair.write(relation, str(tmp_path / "once"))) == 10

@@ -9,6 +9,7 @@ from tests.features.world import World, employed, fact, left, plan_of, protected
 
 from potable.errors import DataError
 from potable.features.spine import number_of
+from potable.tables import KNOWN
 
 DRAWN = "{pick: random_month_end, between: [2020-01-01, 2023-12-31], seed: 7}"
 MANY = {
@@ -111,6 +112,10 @@ def test_employments_are_seen_as_known_then(world: World) -> None:
         employed("starts", "2024-06-30"),
         # hired, but recorded too late
         employed("unknown", "2024-01-01", None, "2024-08-01"),
+        # nobody knows since when these are known: never seen
+        {**employed("undated", "2020-01-01"), KNOWN: None},
+        employed("stays", "2020-01-01"),
+        {**employed("stays", "2020-01-01", "2021-05-31"), KNOWN: None},
         # came back: tenure of the running employment, first tenure of the first
         employed("back", "2010-01-31", "2015-01-31", "2015-02-01"),
         employed("back", "2022-06-30"),
@@ -121,9 +126,9 @@ def test_employments_are_seen_as_known_then(world: World) -> None:
     }
     built = world.build(plan_of(world.path, features), {"hrms.employment": employments})
     rows = world.rows(built)
-    assert set(rows) == {"late", "today", "back"}
+    assert set(rows) == {"late", "today", "back", "stays"}
     assert (rows["back"]["years"], rows["back"]["first"], rows["back"]["days"]) == (2, 173, 731)
-    assert (built.funnel.seen, built.funnel.employed) == (6, 3)
+    assert (built.funnel.seen, built.funnel.employed) == (8, 4)
 
 
 def test_conditions_on_rows_use_tenure_and_columns(world: World) -> None:

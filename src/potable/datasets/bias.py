@@ -123,8 +123,9 @@ def _cell(column: ir.Value, item: Distribution) -> ir.StringValue | None:
         return None
     low, high = float(item.bins[0]), float(item.bins[-1])
     slot = ((column.cast("float64") - low) / ((high - low) / BINS or 1.0)).floor().cast("int64")
-    # two digits, so that texts sort as numbers
-    return ibis.greatest(ibis.least(slot, BINS - 1), 0).cast("string").lpad(2, "0")
+    # two digits, so that texts sort as numbers; the least of a null and a number is the number
+    bin_of = ibis.greatest(ibis.least(slot, BINS - 1), 0).cast("string").lpad(2, "0")
+    return ibis.ifelse(slot.isnull(), ibis.null("string"), bin_of)
 
 
 def _of_label(compared: _Compared, groups: Groups) -> Disparity:

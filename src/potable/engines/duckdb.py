@@ -44,6 +44,9 @@ SLICE_ROWS = 4_096
 
 They are read so, for a slice of a larger batch takes the whole of it along to the worker.
 """
+_PARQUET = f"FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT {DICTIONARY_VALUES}"
+_HEAVY = (ops.JoinChain, ops.Aggregate, ops.Distinct, ops.Sort, ops.WindowFunction, ops.Intersection, ops.Difference)
+"""What holds rows until it has seen others."""
 _KINDS = ("Binder Error", "Conversion Error", "Invalid Input Error", "Out of Range Error", "Parser Error")
 
 
@@ -120,7 +123,7 @@ class DuckDBEngine:
         return self._registered(self._pool.stream(items, function, schema), schema)
 
     def map_batches(self, relation: ibis.Table, function: BatchFunction, schema: pa.Schema) -> ibis.Table:
-        return self.map_items(self._batches(relation, SLICE_ROWS), OneBatch(function), schema)
+        return self.map_items(self._apart(relation), OneBatch(function), schema)
 
     def write(
         self, relation: ibis.Table, directory: str, *, partition_by: str | None = None, order_by: Sequence[str] = ()
@@ -129,7 +132,7 @@ class DuckDBEngine:
         self._reach(directory)
         ordered = relation.order_by(list(order_by)) if order_by else relation
         query = compiled.sql(self._ibis, ordered)
-        options = f"FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT {DICTIONARY_VALUES}"
+        options = _PARQUET
         target = f"{directory}/part-0.parquet"
         if partition_by:
             target, options = directory, f"{options}, PARTITION_BY ({_identifier(partition_by)}), OVERWRITE_OR_IGNORE"
@@ -160,13 +163,18 @@ class DuckDBEngine:
         return self._batches(relation, BATCH_ROWS)
 
     def _batches(self, relation: ibis.Table, rows: int) -> Iterator[pa.RecordBatch]:
-        schema = relation.schema().to_pyarrow()
+        return self._queried(compiled.sql(self._ibis, relation), relation.schema().to_pyarrow(), rows)
+
+    def _queried(self, query: str, schema: pa.Schema, rows: int, into: str = "") -> Iterator[pa.RecordBatch]:
+        """Batches of a query; computed into the file `into` before the first of them, where that is given."""
         cursor = self._connection.cursor()
         try:
-            query = compiled.sql(self._ibis, relation)
             # what is registered belongs to one connection, and a cursor is another
             for name in [name for name in self._readers if f'"{name}"' in query]:
                 cursor.register(name, self._readers.pop(name))
+            if into:
+                self._guarded(query, lambda: cursor.execute(f"COPY ({query}) TO {_quoted(into)} ({_PARQUET})"))
+                query = f"SELECT * FROM read_parquet({_quoted(into)})"
             reader = self._guarded(query, lambda: cursor.sql(query).to_arrow_reader(rows))
             while (batch := self._guarded(query, lambda: next(reader, None))) is not None:
                 yield batch.cast(schema)
@@ -177,6 +185,21 @@ class DuckDBEngine:
         self._pool.close()
         self._ibis.disconnect()
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _apart(self, relation: ibis.Table) -> Iterator[pa.RecordBatch]:
+        """Batches of a relation for the workers; one that joins or groups is computed before the first of them.
+
+        What it holds meanwhile would be short of memory beside the query that takes what the workers make of it.
+        """
+        if not relation.op().find(_HEAVY):
+            yield from self._batches(relation, SLICE_ROWS)
+            return
+        file = self._scratch / f"{self._name()}.parquet"
+        try:
+            query = compiled.sql(self._ibis, relation)
+            yield from self._queried(query, relation.schema().to_pyarrow(), SLICE_ROWS, into=str(file))
+        finally:
+            file.unlink(missing_ok=True)
 
     def _reach(self, path: str) -> None:
         """Let the connection read and write where `path` lies."""

@@ -87,10 +87,12 @@ def versions(rows: ir.Table, table: Table) -> ir.Table:
     """Each version of each employment with the moments between which it was the newest visible one.
 
     A version is visible after it happened and was known (`_from`), and stays the newest visible one until
-    a newer version is visible too (`_until`).
+    a newer version is visible too (`_until`). One that lacks either moment is never visible.
     """
     order = newest_first(rows, KNOWN, TIME, _order(table) or "")
-    seen = ibis.greatest(rows[TIME], rows[KNOWN])
+    # the greatest of a moment and none is the moment
+    dated = rows[TIME].notnull() & rows[KNOWN].notnull()
+    seen = ibis.ifelse(dated, ibis.greatest(rows[TIME], rows[KNOWN]), ibis.null("timestamp(6)"))
     newer = ibis.window(
         preceding=(None, 1), group_by=[rows[name] for name in (SUBJECT, *_told_apart(table))], order_by=order
     )

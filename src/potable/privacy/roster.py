@@ -62,7 +62,12 @@ def kind_of(category: str) -> str | None:
 
 
 def identifiers(
-    tables: Mapping[str, Table], rows: Mapping[str, Sequence[ir.Table]], keys: ir.Table, *, normalise: Normalise
+    tables: Mapping[str, Table],
+    rows: Mapping[str, Sequence[ir.Table]],
+    keys: ir.Table,
+    *,
+    normalise: Normalise,
+    step: Callable[[ir.Table, str], ir.Table] = lambda relation, name: relation,
 ) -> ir.Table | None:
     """Every identifier in `rows`, once, as `schema` says; None if no table has any.
 
@@ -71,6 +76,7 @@ def identifiers(
         rows: by name, relations with the contract's columns (validated, quarantined, as many as there are).
         keys: (namespace, value, subject, rostered).
         normalise: the identity slice's.
+        step: computes what is given by itself, under a name; in one query every table would take memory at once.
     """
     alike: dict[_Layout, list[ir.Table]] = {}
     for name, table in tables.items():
@@ -81,7 +87,10 @@ def identifiers(
         if relations:
             found.setdefault(layout.namespaces, []).append(_named_in(relations, layout, normalise))
     # one join for all tables with the same keys: each holds all keys of its namespace
-    parts = [_identified(union_all(named), namespaces, keys) for namespaces, named in found.items()]
+    parts = [
+        step(_identified(union_all(named), namespaces, keys), f"part-{number}")
+        for number, (namespaces, named) in enumerate(found.items())
+    ]
     if not parts:
         return None
     # told here once, because every table that is protected asks

@@ -33,7 +33,14 @@ def collect_identifiers(shop: Workshop, step: Step, attempt: str) -> Made:
     beside = before if found is not None else None
     if found is None:
         rows = {name: shop.records(name) for name in shop.project.tables}
-        found = roster.identifiers(shop.project.tables, rows, shop.keys(), normalise=normalise)
+        folder = shop.scratch / "named" / "whole"
+        found = roster.identifiers(
+            shop.project.tables,
+            rows,
+            shop.keys(),
+            normalise=normalise,
+            step=lambda relation, name: kept(shop.engine, relation, str(folder / name)),
+        )
     place = shop.lake.vault.locate(attempt)
     parts = [part for part in shop.engine.write(found, f"{place}/rows") if part.rows] if found is not None else []
     came = shop.engine.read([f"{place}/rows/{part.path}" for part in parts], roster.schema())
