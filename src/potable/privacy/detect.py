@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from potable.privacy import checksums
-from potable.privacy.folding import Span, plain
+from potable.privacy.folding import UNITS, Span, plain
 from potable.privacy.searches import Around, Form, From
 
 if TYPE_CHECKING:
@@ -218,6 +218,9 @@ card number by chance. One without a letter may be anything."""
 
 
 _SHORTEST_DRAWN = 32
+_LETTERS = re.compile(f"[{UNITS}]")
+_APART = "\u3001"
+"""A comma of those scripts."""
 
 
 def candidates(texts: pa.Array, patterns: Sequence[Pattern] = PATTERNS) -> dict[int, list[Pattern]]:
@@ -257,6 +260,18 @@ def _counted(texts: pa.StringArray, signs: str) -> npt.NDArray[np.intp]:
 
 def spans(text: str, patterns: Sequence[Pattern] = PATTERNS) -> Iterator[tuple[Span, Pattern]]:
     """Where the identifiers of `patterns` stand in a plain text."""
+    # where words have no blanks between them, a number or an address begins in the midst of letters
+    apart = text if text.isascii() else _LETTERS.sub(_APART, text)
+    if apart is text or apart == text:
+        yield from _spans(text, patterns)
+    elif found := list(_spans(apart, patterns)):
+        yield from found
+    else:
+        # an address may have such letters itself
+        yield from _spans(text, patterns)
+
+
+def _spans(text: str, patterns: Sequence[Pattern]) -> Iterator[tuple[Span, Pattern]]:
     for pattern in patterns:
         search, position = pattern.form.search, 0
         while match := search(text, position):
