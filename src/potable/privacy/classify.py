@@ -57,13 +57,14 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"ethnic|(^|_)race$", "user.demographic.race_ethnicity", ""),
 )
 """Pattern of a column's name (snake_case), category, and the subject-key namespace its values are."""
+_NATIONAL = ("aadhaar", "pan", "ssn", "nino", "steuer_id", "resident_id", "resident_number", "thai_id", "emirates_id", "snils")
 _FORMS = {
     "email": ("user.contact.email", "email"),
     "written_email": ("user.contact.email", ""),
     "iban": ("user.financial.bank_account", ""),
     "card": ("user.financial.credit_card", ""),
     "phone": ("user.contact.phone_number", ""),
-    **dict.fromkeys(("aadhaar", "pan", "ssn", "nino", "steuer_id"), ("user.government_id", "national_id")),
+    **dict.fromkeys(_NATIONAL, ("user.government_id", "national_id")),
 }
 """By kind of a proved form: category and key namespace."""
 
