@@ -641,6 +641,19 @@ def test_numbers_of_people_are_keys_by_their_names(name: str, key: str) -> None:
     assert classified(name, pa.array(["x", "y"])).key == key
 
 
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [("note_id", ""), ("noted_on", ""), ("comment_lang", ""), ("denoted", ""), ("note", "free_text"), ("notes", "free_text")],
+)
+def test_what_tells_about_a_text_is_none(name: str, category: str) -> None:
+    assert classified(name, pa.array(["x", "y"])).category == category
+
+
+def test_a_day_or_a_number_is_no_text() -> None:
+    assert classified("note", pa.array(["2024-01-01"])).of("date").category == ""
+    assert classified("note", pa.array(["x"])).of("string").category == "free_text"
+
+
 def test_an_address_of_a_firm_links_nobody() -> None:
     mails = pa.array(["a@b.org", "c@d.org"])
     assert classified("email", mails).key == classified("company_email", mails).key == "email"

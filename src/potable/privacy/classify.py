@@ -51,7 +51,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"iban|bank_?account|account_(no|number)", "user.financial.bank_account", ""),
     (r"salary|gross|(^|_)(net|pay)(_(amount|usd|eur))?$|wage|bonus|income|compensation", "user.financial.salary", ""),
     (r"(^|_)ratings?(_|$)|performance|appraisal", "user.performance", ""),
-    (r"comment|remark|note|feedback|free_?text|description|(^|_)(text|message|body|subject)$", "free_text", ""),
+    (r"comment|remark|(^|_)notes?(_|$)|feedback|free_?text|description|(^|_)(text|message|body|subject)$", "free_text", ""),
     (r"diagnos|disabilit|health|sick", "user.health_and_medical", ""),
     (r"religio", "user.demographic.religious_belief", ""),
     (r"ethnic|(^|_)race$", "user.demographic.race_ethnicity", ""),
@@ -83,6 +83,8 @@ _THING = (
 """Names of columns that name something else than a person."""
 _ABOUT = r"_(type|kind|status|flag|format|verified|currency)$"
 """Ends of names that tell about a value and do not hold it."""
+_OF_TEXT = r"_(id|no|nr|num(ber)?|on|at|by|date|time|count|lang(uage)?|code)$"
+"""The same, of texts."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,9 @@ class Guess:
         return bool(self.key) or not (self.category == FREE_TEXT or is_direct(self.category))
 
     def of(self, kind: str) -> Guess:
-        """The guess for a column of a type: a truth value (`mobile: true`) names nobody."""
-        return Guess() if kind == "boolean" and is_direct(self.category) else self
+        """The guess for a column of a type: a truth value (`mobile: true`) names nobody, and only a text is one."""
+        none = (kind == "boolean" and is_direct(self.category)) or (kind != "string" and self.category == FREE_TEXT)
+        return Guess() if none else self
 
 
 def classified(name: str, values: pa.StringArray) -> Guess:
@@ -134,7 +137,7 @@ def guessed(name: str, *, filled: int, forms: Mapping[str, int], held: Mapping[s
         if characters / filled >= _LONG:
             return Guess("free_text", why=f"{characters / filled:.0f} characters on average")
     for pattern, category, key in () if re.search(f"{_ABOUT}|{_FIRM}|{_THING}", name) else _NAMES:
-        if re.search(pattern, name):
+        if re.search(pattern, name) and not (category == FREE_TEXT and re.search(_OF_TEXT, name)):
             return Guess(category, key, "its name")
     return Guess()
 
