@@ -83,8 +83,9 @@ _THING = (
 """Names of columns that name something else than a person."""
 _ABOUT = r"_(type|kind|status|flag|format|verified|currency)$"
 """Ends of names that tell about a value and do not hold it."""
-_OF_TEXT = r"_(id|no|nr|num(ber)?|on|at|by|date|time|count|lang(uage)?|code)$"
-"""The same, of texts."""
+_OF = r"_(id|no|nr|num(ber)?|on|at|by|date|time|count|lang(uage)?|code)$"
+_TOLD_ABOUT = frozenset({FREE_TEXT, "user.financial.salary"})
+"""The same, of what is told in such categories."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def guessed(name: str, *, filled: int, forms: Mapping[str, int], held: Mapping[s
         if characters / filled >= _LONG:
             return Guess("free_text", why=f"{characters / filled:.0f} characters on average")
     for pattern, category, key in () if re.search(f"{_ABOUT}|{_FIRM}|{_THING}", name) else _NAMES:
-        if re.search(pattern, name) and not (category == FREE_TEXT and re.search(_OF_TEXT, name)):
+        if re.search(pattern, name) and not (category in _TOLD_ABOUT and re.search(_OF, name)):
             return Guess(category, key, "its name")
     return Guess()
 

@@ -16,6 +16,8 @@ from collections import Counter
 from typing import BinaryIO
 
 _CHUNK = 1 << 20
+_MEANT = {"utf-8": "utf-8-sig", "gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949", "shift_jis": "cp932"}
+"""Encodings and those that are written under their name, which have more signs: many of names (WHATWG Encoding)."""
 _ASCII = bytes(range(128))
 _ROW = -1
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -41,7 +43,7 @@ def normal(encoding: str) -> str:
     """
     codec = codecs.lookup(encoding)
     "".encode(codec.name)
-    return "utf-8-sig" if codec.name == "utf-8" else codec.name
+    return _MEANT.get(codec.name, codec.name)
 
 
 def declared(encoding: str) -> str:
