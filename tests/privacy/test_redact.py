@@ -154,6 +154,19 @@ def test_a_full_name_without_blanks_is_found_in_its_parts(text, expected):
 
 
 @pytest.mark.parametrize(
+    ("address", "text", "expected"),
+    [
+        ("רחוב הרצל 101", "גר ברחוב הרצל 101 עם", "גר [ADDRESS] עם"),
+        ("شارع الشيخ زايد 7", "يسكن بشارع الشيخ زايد ٧", "يسكن [ADDRESS]"),
+        ("123/87 ถนนสุขุมวิท", "อยู่ที่123/87 ถนนสุขุมวิทครับ", "อยู่ที่[ADDRESS]ครับ"),
+        ("北京市建国路5号", "住在北京市建国路５号。", "住在[ADDRESS]。"),
+    ],
+)
+def test_an_address_is_found_as_its_script_writes_it(address, text, expected):
+    assert redact(text, own=(("address", address),), everybody=()) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("工号E0012345负责", "工号[ID]负责"),

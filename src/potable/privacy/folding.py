@@ -213,4 +213,7 @@ def _joined(text: str, position: int) -> bool:
         return False
     if not after or continues(after[0]):
         return True
+    while not before and position > 1:
+        position -= 1
+        before = _FOLD[ord(text[position - 1])]
     return not (unit(after[0]) or (before and unit(before[-1])))

@@ -71,7 +71,7 @@ def inflected(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
         if text.isascii():
             continue
-        yield from _behind_prepositions(text)
+        yield from behind_prepositions(text)
         yield from _before_cases(text)
         yield from _titled(text)
         for letters, cases in ((_CYRILLIC, _CASES), (_GREEK, _GREEK_CASES)):
@@ -102,7 +102,8 @@ def _letters(word: str) -> list[str]:
     return letters
 
 
-def _behind_prepositions(text: str) -> Iterator[str]:
+def behind_prepositions(text: str) -> Iterator[str]:
+    """A folded name or address as one with what is written together with it in front of it."""
     for letters, before in _BEFORE.items():
         if letters.match(text):
             yield from (word + text for word in before)

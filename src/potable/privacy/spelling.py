@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from potable.privacy.digests import Kind
 from potable.privacy.folding import fold, plain, words
-from potable.privacy.inflection import cut, inflected, is_full
+from potable.privacy.inflection import behind_prepositions, cut, inflected, is_full
 
 MARK_OF = {"name": "NAME", "full_name": "NAME", "email": "EMAIL", "phone": "PHONE", "address": "ADDRESS", "id": "ID"}
 """Mark by kind of identifier."""
@@ -51,6 +51,8 @@ def spellings(kind: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     own = _names(value, full=kind == "full_name") if kind in ("name", "full_name") else phrases
     if kind in ("name", "full_name") and not value.isascii():
         own, phrases = (_filled(*texts, *inflected(texts)) for texts in (own, phrases))
+    elif kind == "address" and not value.isascii():
+        own = phrases = _filled(*phrases, *(form for text in phrases for form in behind_prepositions(text)))
     return phrases if _telling(kind, value) else (), own
 
 
