@@ -643,7 +643,15 @@ def test_numbers_of_people_are_keys_by_their_names(name: str, key: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "category"),
-    [("note_id", ""), ("noted_on", ""), ("comment_lang", ""), ("denoted", ""), ("bonus_id", ""), ("note", "free_text"), ("notes", "free_text")],
+    [
+        ("note_id", ""),
+        ("noted_on", ""),
+        ("comment_lang", ""),
+        ("denoted", ""),
+        ("bonus_id", ""),
+        ("note", "free_text"),
+        ("notes", "free_text"),
+    ],
 )
 def test_what_tells_about_a_text_is_none(name: str, category: str) -> None:
     assert classified(name, pa.array(["x", "y"])).category == category

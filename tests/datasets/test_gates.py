@@ -95,9 +95,7 @@ def test_an_identifier_of_anybody_is_found_in_any_row(scan):
 ABROAD = ["王小明", "김민수", "สมชาย ใจดี", "ヤマダ タロウ"]
 
 
-@pytest.mark.parametrize(
-    "text", ["昨天王小明说", "김민수씨는", "พบสมชายใจดีที่", "ﾔﾏﾀﾞﾀﾛｳさん", "工号E100234", "王 小明"]
-)
+@pytest.mark.parametrize("text", ["昨天王小明说", "김민수씨는", "พบสมชายใจดีที่", "ﾔﾏﾀﾞﾀﾛｳさん", "工号E100234", "王 小明"])
 def test_a_name_or_number_is_found_amid_letters_that_have_no_blanks(scan, text):
     people = [(*person[:2], name, "", *person[4:]) for person, name in zip(PEOPLE, ABROAD, strict=True)]
     found = scan({"text": ["x", text, "x", "x"]}, people=people).findings

@@ -6,7 +6,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.oracles.test_forms import words_of
 
 from potable.privacy import forms, spelled

@@ -119,7 +119,9 @@ SCRIPTS = {
 }
 
 
-@pytest.mark.parametrize(("name", "text", "expected"), [(name, *pair) for name, some in SCRIPTS.items() for pair in some])
+@pytest.mark.parametrize(
+    ("name", "text", "expected"), [(name, *pair) for name, some in SCRIPTS.items() for pair in some]
+)
 def test_a_name_is_found_as_its_script_and_language_write_it(name, text, expected):
     first, last = name.rsplit(" ", 1)
     columns = (("name", first), ("name", last), ("full_name", name), ("full_name", f"{last} {first}"))

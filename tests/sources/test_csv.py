@@ -157,7 +157,9 @@ def test_a_mixture_of_encodings_is_not_guessed(tmp_path: Path) -> None:
         ("พบสมชายใจดี", "cp874"),
     ],
 )
-def test_an_encoding_of_elsewhere_is_not_taken_for_that_of_western_europe(tmp_path: Path, text: str, encoding: str) -> None:
+def test_an_encoding_of_elsewhere_is_not_taken_for_that_of_western_europe(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
     data = f"a,b\n1,{text}\n".encode(encoding)
     assert "declare its `encoding`" in refusal(source(), blob(tmp_path, data))
     assert read(tmp_path, data, encoding=encoding)[0] == (1, "1", text)
@@ -165,7 +167,14 @@ def test_an_encoding_of_elsewhere_is_not_taken_for_that_of_western_europe(tmp_pa
 
 @pytest.mark.parametrize(
     "text",
-    ["Größe, Äußerung, Übergrößen", "hääyöaie päätös söörömöö", "“validé” à l’été…", "Það er gott að vinna hér, þýðing á íslensku, ánægður með fólkið", "Ø", "ÄÖÜ x é"],
+    [
+        "Größe, Äußerung, Übergrößen",
+        "hääyöaie päätös söörömöö",
+        "“validé” à l’été…",
+        "Það er gott að vinna hér, þýðing á íslensku, ánægður með fólkið",
+        "Ø",
+        "ÄÖÜ x é",
+    ],
 )
 def test_letters_of_western_europe_are_read_undeclared(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, f'a,b\n1,"{text} é è"\n'.encode("cp1252"))[0] == (1, "1", f"{text} é è")

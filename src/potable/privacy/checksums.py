@@ -2,8 +2,8 @@
 
 Each function takes the number as found, punctuation included, and says whether it could have been issued.
 Sources: Verhoeff 1969 (Aadhaar), Luhn 1960 / ISO 7812 (cards), ISO 13616 and ISO 7064 MOD 97-10 (IBAN),
-ISO 7064 MOD 11,10 (Steuer-ID), SSA's and HMRC's prefix rules (SSN, NINO), GB 11643 / ISO 7064 MOD 11-2 (China), the Thai and the Russian rule for the
-numbers of citizens and insured, Luhn for the Emirates'.
+ISO 7064 MOD 11,10 (Steuer-ID), SSA's and HMRC's prefix rules (SSN, NINO), GB 11643 / ISO 7064 MOD 11-2 (China), the
+rules for citizens of Thailand and for Russia's SNILS.
 """
 
 from __future__ import annotations

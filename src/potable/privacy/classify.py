@@ -51,13 +51,28 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"iban|bank_?account|account_(no|number)", "user.financial.bank_account", ""),
     (r"salary|gross|(^|_)(net|pay)(_(amount|usd|eur))?$|wage|bonus|income|compensation", "user.financial.salary", ""),
     (r"(^|_)ratings?(_|$)|performance|appraisal", "user.performance", ""),
-    (r"comment|remark|(^|_)notes?(_|$)|feedback|free_?text|description|(^|_)(text|message|body|subject)$", "free_text", ""),
+    (
+        r"comment|remark|(^|_)notes?(_|$)|feedback|free_?text|description|(^|_)(text|message|body|subject)$",
+        "free_text",
+        "",
+    ),
     (r"diagnos|disabilit|health|sick", "user.health_and_medical", ""),
     (r"religio", "user.demographic.religious_belief", ""),
     (r"ethnic|(^|_)race$", "user.demographic.race_ethnicity", ""),
 )
 """Pattern of a column's name (snake_case), category, and the subject-key namespace its values are."""
-_NATIONAL = ("aadhaar", "pan", "ssn", "nino", "steuer_id", "resident_id", "resident_number", "thai_id", "emirates_id", "snils")
+_NATIONAL = (
+    "aadhaar",
+    "pan",
+    "ssn",
+    "nino",
+    "steuer_id",
+    "resident_id",
+    "resident_number",
+    "thai_id",
+    "emirates_id",
+    "snils",
+)
 _FORMS = {
     "email": ("user.contact.email", "email"),
     "written_email": ("user.contact.email", ""),

@@ -1,8 +1,8 @@
 """How an identifier may be spelled in a text, after folding: what the redactor and the scans look for.
 
 A name also stands alone, in parts, without its hyphen, with its umlauts written out or left out, in the forms of its
-language (`inflection`); an id without its separators; a telephone number with or without country and area code. Kinds are those of the roster
-(`potable.privacy.roster`): name, full_name, email, phone, address, id.
+language (`inflection`); an id without its separators; a telephone number with or without country and area code. Kinds
+are those of the roster (`potable.privacy.roster`): name, full_name, email, phone, address, id.
 """
 
 from __future__ import annotations
@@ -141,7 +141,11 @@ def _phrases(value: str) -> tuple[str, ...]:
         texts: Iterable[str] = (value,)
     else:
         # what is written together with a joiner that nobody sees is also written apart
-        texts = (value, value.replace("\u200c", " "), _UMLAUT.sub(lambda match: _UMLAUTS.get(match.group(), match.group()[0] + "e"), value))
+        texts = (
+            value,
+            value.replace("\u200c", " "),
+            _UMLAUT.sub(lambda match: _UMLAUTS.get(match.group(), match.group()[0] + "e"), value),
+        )
     return tuple(dict.fromkeys(phrase for text in texts for phrase in _written(text)))
 
 

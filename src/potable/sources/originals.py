@@ -14,7 +14,8 @@ from potable.errors import DataError
 from potable.sources.base import Blob
 from potable.sources.encodings import as_written
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.wellformed import Malformed, deeper, feed, new_parser, readable
+from potable.sources.wellformed import Malformed, deeper, feed, new_parser
+from potable.sources.xmlencodings import readable
 
 _PIECE = 1 << 16
 _DAMAGED = "the file is cut short or damaged"

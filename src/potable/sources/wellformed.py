@@ -17,6 +17,7 @@ from xml.parsers import expat
 
 from potable.sources.bounds import DEEPEST, LONGEST, TOO_DEEP, TOO_LONG, Bounds
 from potable.sources.encodings import UTF16, Utf8, normal
+from potable.sources.xmlencodings import readable
 
 REPEATED = "a record repeats an element the contract takes a single value from"
 ENTITY = "it uses entities of its own, which are refused"
@@ -29,8 +30,6 @@ _FIRST_RECORDS = 100
 _FIRST_BYTES = 16 << 20
 _MOST_LEAVES = 10_000
 _LONGEST_HEAD = 1 << 20
-_DECLARED = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)""")
-_BYTES = bytes(range(256))
 _AFTER_ROOT = rb"\s*>\s*(?:<!--.*?-->\s*|<\?.*?\?>\s*)*\Z"
 
 
@@ -317,48 +316,6 @@ def deeper(path: list[str], name: str) -> None:
     path.append(local(name))
     if len(path) > DEEPEST:
         raise Malformed(TOO_DEEP)
-
-
-def readable(stream: BinaryIO) -> tuple[BinaryIO, str | None]:
-    """A document as expat can read it: one in an encoding of several bytes comes as UTF-8, beside that encoding's name."""
-    try:
-        start = stream.read(_PIECE)
-    except BaseException:
-        stream.close()
-        raise
-    whole = _Begun(start, stream)
-    declared = _DECLARED.match(start)
-    try:
-        name = normal(declared[1].decode()) if declared else ""
-        if not name or name.startswith("utf") or len(_BYTES.decode(name, "replace")) == len(_BYTES):
-            return whole, None
-    except LookupError:
-        return whole, None
-    return Utf8(whole, name), name
-
-
-class _Begun(io.RawIOBase):
-    """A stream of which the start was read."""
-
-    def __init__(self, start: bytes, stream: BinaryIO) -> None:
-        self._start, self._stream = start, stream
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes: of the start first."""
-        if size < 0:
-            piece, self._start = self._start, b""
-            return piece + self._stream.read()
-        piece, self._start = self._start[:size], self._start[size:]
-        return piece or self._stream.read(size)
-
-    def close(self) -> None:
-        """Close the stream below too."""
-        self._stream.close()
-        super().close()
 
 
 def new_parser(encoding: str | None = None) -> expat.XMLParserType:

@@ -15,7 +15,8 @@ from xml.parsers import expat
 
 import httpx
 
-from potable.sources.wellformed import local, readable
+from potable.sources.wellformed import local
+from potable.sources.xmlencodings import readable
 
 
 @dataclass(frozen=True)
