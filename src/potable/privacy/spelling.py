@@ -26,6 +26,8 @@ PARTICLES = frozenset(_PARTICLES.split())
 """Words inside names that mean nothing alone."""
 _UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "å": "aa", "Å": "Aa"}
 _UMLAUT = re.compile("[äöüÄÖÜåÅ]|[aouAOU]\u0308")
+_JOINER = "\u200c"
+"""Nobody sees it, and what it joins is also written apart."""
 _JOINT = re.compile(r"[^\w\s]|_")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9-]*(\.[A-Za-z0-9-]+)*")
 PHONE_TAIL = 9
@@ -140,12 +142,9 @@ def _phrases(value: str) -> tuple[str, ...]:
     if value.isascii():
         texts: Iterable[str] = (value,)
     else:
-        # what is written together with a joiner that nobody sees is also written apart
-        texts = (
-            value,
-            value.replace("\u200c", " "),
-            _UMLAUT.sub(lambda match: _UMLAUTS.get(match.group(), match.group()[0] + "e"), value),
-        )
+        texts = (value, _UMLAUT.sub(lambda match: _UMLAUTS.get(match.group(), match.group()[0] + "e"), value))
+        if _JOINER in value:
+            texts = (*texts, value.replace(_JOINER, " "))
     return tuple(dict.fromkeys(phrase for text in texts for phrase in _written(text)))
 
 
