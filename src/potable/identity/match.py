@@ -26,7 +26,7 @@ MAX_LINKS = 10
 def normalise(namespace: str, value: ir.StringValue) -> ir.StringValue:
     """`value` in the one form keys of `namespace` are compared in; empty becomes null.
 
-    E-mails are lower-cased, `*_id` and `*_no` namespaces upper-cased without separators and with digits in ASCII, others
+    E-mails are lower-cased, `*_id` and `*_no` namespaces upper-cased without separators, their digits in ASCII, others
     trimmed.
     """
     if namespace.endswith(("_id", "_no")):
