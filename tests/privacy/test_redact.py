@@ -49,6 +49,7 @@ def redact(text: str | None, own=ANNA, everybody=EVERYBODY) -> str | None:
         ("call 0151/1234567, 0151.12.34.567", "call [PHONE], [PHONE]"),
         ("my 151 12345 67", "my [PHONE]"),
         ("I am E0012345 or e 001 2345 or 12345", "I am [ID] or [ID] or [ID]"),
+        ("no. 0012345, رقم ٠٠١٢٣٤٥", "no. [ID], رقم [ID]"),
         ("2341-2341-2346", "[ID]"),
         ("lives at 12, HAUPTSTRASSE now", "lives at [ADDRESS] now"),
     ],

@@ -112,6 +112,8 @@ def _hiragana(char: str) -> str:
 
 
 _APART = (" ", BARRIER)
+_MOST_MARKS = 4
+"""Marks on a letter that are looked past."""
 _UNEVEN: set[str] = set()
 """Characters met so far that fold to none or several."""
 _PLAIN = _Plain()
@@ -213,7 +215,9 @@ def _joined(text: str, position: int) -> bool:
         return False
     if not after or continues(after[0]):
         return True
-    while not before and position > 1:
+    # a mark belongs to the letter it stands on
+    marked = position - _MOST_MARKS
+    while not before and position > max(1, marked):
         position -= 1
         before = _FOLD[ord(text[position - 1])]
     return not (unit(after[0]) or (before and unit(before[-1])))

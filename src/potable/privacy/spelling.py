@@ -48,7 +48,10 @@ def spellings(kind: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return (), (tail,) if tail else _filled("".join(words(value)))
     if kind == "id":
         text = "".join(words(value))
-        return _filled(text) if _coded(text) else (), _filled(text, _digits(value))
+        digits = _digits(value)
+        # with its zeros, as E0012345 is read out, and without
+        zeros = "".join(filter(str.isdigit, plain(value))) if digits else ""
+        return _filled(text) if _coded(text) else (), _filled(text, digits, zeros)
     phrases = _phrases(value)
     own = _names(value, full=kind == "full_name") if kind in ("name", "full_name") else phrases
     if kind in ("name", "full_name") and not value.isascii():
