@@ -641,6 +641,43 @@ def test_numbers_of_people_are_keys_by_their_names(name: str, key: str) -> None:
     assert classified(name, pa.array(["x", "y"])).key == key
 
 
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        ("note_id", ""),
+        ("noted_on", ""),
+        ("comment_lang", ""),
+        ("denoted", ""),
+        ("bonus_id", ""),
+        ("note", "free_text"),
+        ("notes", "free_text"),
+    ],
+)
+def test_what_tells_about_a_text_is_none(name: str, category: str) -> None:
+    assert classified(name, pa.array(["x", "y"])).category == category
+
+
+def test_a_day_or_a_number_is_no_text() -> None:
+    assert classified("note", pa.array(["2024-01-01"])).of("date").category == ""
+    assert classified("note", pa.array(["x"])).of("string").category == "free_text"
+
+
+@pytest.mark.parametrize(
+    ("headings", "names"),
+    [
+        (["工号", "姓名", "电子邮箱", "備註", "邮箱2"], ["emp_no", "full_name", "email", "note", "2"]),
+        (["社員番号", "氏名", "ﾌﾘｶﾞﾅ"], ["emp_no", "full_name", "kana_name"]),
+        (["사번", "성명", "전화번호"], ["emp_no", "full_name", "phone"]),
+        (["رقم الموظف", "الاسم"], ["emp_no", "full_name"]),
+        (["Табельный номер", "ФИО", "Фамилия"], ["emp_no", "full_name", "last_name"]),
+    ],
+)
+def test_headings_of_other_scripts_have_the_names_of_what_they_are(headings, names) -> None:
+    found = _columns(headings)
+    assert list(found.values()) == headings
+    assert [name.removeprefix("c_") for name in found] == names
+
+
 def test_an_address_of_a_firm_links_nobody() -> None:
     mails = pa.array(["a@b.org", "c@d.org"])
     assert classified("email", mails).key == classified("company_email", mails).key == "email"

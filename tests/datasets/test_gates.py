@@ -35,7 +35,7 @@ def scan(engine, tmp_path: Path):
             for kind, value in (
                 ("name", first),
                 ("name", last),
-                ("full_name", f"{first} {last}"),
+                ("full_name", f"{first} {last}".strip()),
                 ("id", number),
                 ("email", mail),
                 ("phone", phone),
@@ -90,6 +90,21 @@ def test_an_identifier_of_anybody_is_found_in_any_row(scan):
     for index, (_, kind) in enumerate(IDENTIFIERS):
         assert Finding(f"note_{index}", kind, 2) in found
     assert {finding.column for finding in found} == set(columns)
+
+
+ABROAD = ["王小明", "김민수", "สมชาย ใจดี", "ヤマダ タロウ"]
+
+
+@pytest.mark.parametrize("text", ["昨天王小明说", "김민수씨는", "พบสมชายใจดีที่", "ﾔﾏﾀﾞﾀﾛｳさん", "工号E100234", "王 小明"])
+def test_a_name_or_number_is_found_amid_letters_that_have_no_blanks(scan, text):
+    people = [(*person[:2], name, "", *person[4:]) for person, name in zip(PEOPLE, ABROAD, strict=True)]
+    found = scan({"text": ["x", text, "x", "x"]}, people=people).findings
+    assert {finding.column for finding in found} == {"text"}
+
+
+def test_two_letters_amid_others_that_are_a_name_too_are_chance(scan):
+    people = [(*PEOPLE[0][:2], "高", "峰", *PEOPLE[0][4:]), *PEOPLE[1:]]
+    assert scan({"season": ["高峰期", "安全部", "高峰期", None]}, people=people).findings == ()
 
 
 def test_a_word_is_found_where_it_names_the_person_of_the_row(scan):

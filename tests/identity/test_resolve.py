@@ -265,6 +265,12 @@ def test_keys_are_compared_in_one_form(engine: Engine, tmp_path: Path) -> None:
         ("national_id", "12 34-5x", "12345X"),
         ("badge", " Mixed ", "Mixed"),
         ("emp_no", " - ", None),
+        ("emp_no", "研-001", "研001"),
+        ("emp_no", "а-12 б", "А12Б"),
+        ("emp_no", "ＡＰ－００１", "AP001"),
+        ("emp_no", "e\u200b١٢٣ ४५", "E12345"),
+        ("emp_no", "straße-1", "STRAẞE1"),
+        ("national_id", "กข 123", "กข123"),
     ]
     names = [f"key_{index}" for index in range(len(cases))]
     rows = stored(engine, tmp_path, pa.table({name: [text] for name, (_, text, _) in zip(names, cases, strict=True)}))

@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from tests.privacy.known import index
 
 from potable.privacy.digests import Kind, people
-from potable.privacy.folding import folded, plain
+from potable.privacy.folding import UNITS, continues, folded, plain
 from potable.privacy.spelling import forms_of
 
 PEOPLE = ("a", "b", None)
-PIECES = ("anna", "lee", "annas", "Lena", "o'hara", "müller", "E12345", "e123456", "12345", "678", "9", "7 ", "ß", "s")
+PIECES = (
+    *("anna", "lee", "annas", "Lena", "o'hara", "müller", "E12345", "e123456", "12345", "678", "9", "7 ", "ß", "s"),
+    *("王", "小明", "김", "민수", "สมศักดิ์", "ดี", "タロ", "ﾛｳ", "さん", "씨", "王小明"),
+)
+_LETTER = re.compile(f"[{UNITS}]")
 VALUES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map(" ".join)
 KINDS = st.sampled_from(["name", "full_name", "email", "phone", "id", "address"])
 IDENTIFIERS = st.lists(st.tuples(st.sampled_from(PEOPLE), KINDS, VALUES), max_size=6)
@@ -28,16 +32,41 @@ def _edge(compact: str, starts: set[int], at: int) -> bool:
     return at in starts or at == len(compact) or compact[at - 1].isdigit() != compact[at].isdigit()
 
 
+def _amid(blanks: str, first: int, size: int) -> bool:
+    """Whether a run of letters of a script without blanks has others of it at one of its sides, and no blank between."""
+    places = [at for at, char in enumerate(blanks) if char != " "][first : first + size]
+    sides = ((places[0] - 1, places[0]), (places[-1], places[-1] + 1))
+    return any(_LETTER.match(blanks[left]) and _LETTER.match(blanks[right]) for left, right in sides)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a folded text; letters of a script without blanks are words."""
+    found = list[str]()
+    for word in text.split():
+        before = ""
+        for char in word:
+            if found and before and (continues(char) or not (_LETTER.match(char) or _LETTER.match(before))):
+                found[-1] += char
+            else:
+                found.append(char)
+            before = char
+    return found
+
+
 def _runs(text: str, kind: Kind, form: str) -> set[tuple[str, int]]:
     """What a form is in a text: (letters and digits, how many stand before them)."""
-    view = " " + " ".join(folded(text).split()) + " "
+    blanks = " " + " ".join(folded(text).split()) + " "
+    view, form = " " + " ".join(words_of(blanks)) + " ", " ".join(words_of(form))
     compact = view.replace(" ", "")
     starts = {len(view[: at + 1].replace(" ", "")) for at, char in enumerate(view) if char == " "}
     found = set()
     if kind.words:
         for match in re.finditer(f"(?= {form}s? )", view):
-            found.add((form.replace(" ", ""), len(view[: match.start()].replace(" ", ""))))
+            first = len(view[: match.start()].replace(" ", ""))
+            if " " in form or not _amid(blanks, first, len(form)):
+                found.add((form.replace(" ", ""), first))
     else:
+        form = form.replace(" ", "")
         for match in re.finditer(f"(?={form})", compact):
             first, last = match.start(), match.start() + len(form)
             if kind is Kind.OWN_NUMBER:

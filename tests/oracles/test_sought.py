@@ -37,7 +37,8 @@ def texts(kind: str, value: str) -> set[str]:
 def telling(kind: str, value: str) -> bool:
     whole = "".join(words(value))
     if kind in NAMES:
-        return len(words(value)) > 1
+        full = re.compile("[\u4e00-\u9fff\u3400-\u4dbf々]{2,}|[\u1100-\u11ff]{6,}|[\U00020000-\U0003ffff]{2,}")
+        return len(words(value)) > 1 or (kind == "full_name" and any(map(full.fullmatch, words(value))))
     if whole.isdigit():
         return len(whole) >= 9
     return "@" in value or (len(whole) >= 6 and re.search(r"\d", whole) is not None)

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.oracles.test_forms import words_of
 
 from potable.privacy import forms, spelled
 from potable.privacy.digests import BEGINNING, MARK_BITS, MARKS, Kind, digests, people, person
@@ -24,6 +25,11 @@ NAMES = [
     "X",
     "de",
     "M.G. Road",
+    "王小明",
+    "김 민수",
+    "สมศักดิ์",
+    "やまだﾀﾛｳ",
+    "Ли Юлия",
 ]
 OTHERS = [
     "E0012345",
@@ -48,7 +54,7 @@ def _batch(identifiers) -> pa.RecordBatch:
 
 
 def _form(subject: str | None, mark: str, table: Kind, text: str) -> tuple[int, ...]:
-    parts = text.split() if table.words else list(text)
+    parts = words_of(text) if table.words else list(text)
     begun = parts[: BEGINS[table]]
 
     def digest(number: int, pieces: list[str]) -> int:

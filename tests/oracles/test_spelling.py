@@ -36,14 +36,15 @@ def phrases(value: str) -> set[str]:
 
 
 def expected(kind: str, value: str) -> set[tuple[Kind, str]]:
-    words, digits = folded(value), "".join(char for char in value if char.isdigit()).lstrip("0")
+    zeros = "".join(char for char in value if char.isdigit())
+    words, digits = folded(value), zeros.lstrip("0")
     whole, enough = "".join(words), len(digits) >= 5
     code = len(whole) >= 6 and any(char.isdigit() for char in whole)
     if kind == "phone":
         found = {digits[-9:]} if enough else {whole} - {""}
         return {(Kind.OWN_NUMBER if text.isdigit() else Kind.OWN_ID, text) for text in found}
     if kind == "id":
-        own = {whole, digits} if enough else {whole}
+        own = {whole, digits, zeros} if enough else {whole}
         return {(Kind.OWN_ID, text) for text in own - {""}} | ({(Kind.ANYONES_ID, whole)} if code else set())
     own, telling = phrases(value), len(words) > 1
     if kind == "email":

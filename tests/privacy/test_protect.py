@@ -153,6 +153,29 @@ def test_identifiers_in_a_column_declared_harmless_are_refused_without_their_val
     assert not any(company.folder.glob("out-*"))
 
 
+def named(company, first, last, levels):
+    people = [[*row[:-1], level] for row, level in zip(company.data["hr.people"], levels, strict=True)]
+    people[0][1:3] = first, last
+    company.data = {**company.data, "hr.people": people}
+
+
+@pytest.mark.long_on_spark
+@pytest.mark.parametrize(
+    ("level", "kinds"), [("下周由王小明负责", "full_name"), ("王小明", "full_name"), ("工号E100002负责", "id")]
+)
+def test_identifiers_amid_letters_without_blanks_are_refused(company, level, kinds):
+    named(company, "小明", "王", ["x", level, "x"])
+    with pytest.raises(PrivacyRefusal) as caught:
+        company.protect("hr.people")
+    assert caught.value.given == f"level: {kinds}"
+
+
+def test_two_letters_amid_others_that_are_a_name_too_refuse_nothing(company):
+    named(company, "峰", "高", ["高峰期", "高峰期", "旅游高峰"])
+    _, rows = company.protect("hr.people")
+    assert {row["level"] for row in rows} == {"高峰期", "旅游高峰"}
+
+
 @pytest.mark.long_on_spark
 @pytest.mark.parametrize("value", ["reports to Anna Müller", "anna.mueller@corp.example", "E100002"])
 def test_what_only_rows_about_nobody_hold_refuses_nothing_and_stays_restricted(company, value):

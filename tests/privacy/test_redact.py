@@ -49,6 +49,7 @@ def redact(text: str | None, own=ANNA, everybody=EVERYBODY) -> str | None:
         ("call 0151/1234567, 0151.12.34.567", "call [PHONE], [PHONE]"),
         ("my 151 12345 67", "my [PHONE]"),
         ("I am E0012345 or e 001 2345 or 12345", "I am [ID] or [ID] or [ID]"),
+        ("no. 0012345, رقم ٠٠١٢٣٤٥", "no. [ID], رقم [ID]"),
         ("2341-2341-2346", "[ID]"),
         ("lives at 12, HAUPTSTRASSE now", "lives at [ADDRESS] now"),
     ],
@@ -85,6 +86,101 @@ def test_a_name_in_arabic_is_found_with_what_is_written_as_one_with_it(text, exp
 def test_a_name_in_hindi_is_found_with_an_honorific_written_as_one_with_it(text, expected):
     own = (("name", "प्रिया"), ("name", "शर्मा"), ("full_name", "प्रिया शर्मा"))
     assert redact(text, own=own, everybody=()) == expected
+
+
+SCRIPTS = {
+    "王 小明": [
+        ("王小明在会议上表现良好，小明说王经理很好。", "[NAME]在会议上表现良好，[NAME]说[NAME]很好。"),
+        ("国王大概说，小王 王", "国王大概说，[NAME]"),
+        ("王·小明。他是王\u200b小\u00a0明", "[NAME]。他是[NAME]"),
+    ],
+    "歐陽 娜娜": [("歐陽小姐說娜娜來了", "[NAME]小姐說[NAME]來了")],
+    "髙橋 一郎": [("高橋一郎部長と一郎さん", "[NAME]部長と[NAME]さん"), ("高い橋", "高い橋")],
+    "林 健": [("林さんが森林を健康に。林健は林君", "[NAME]が森林を健康に。[NAME]は[NAME]")],
+    "ヤマダ ガク": [("ﾔﾏﾀﾞ ｶﾞｸとやまだがくさん", "[NAME]と[NAME]さん"), ("カク", "カク")],
+    "김 민수": [
+        ("김민수가 왔다. 김민수씨는 민수에게", "[NAME]가 왔다. [NAME]씨는 [NAME]에게"),
+        (unicodedata.normalize("NFD", "김민수가"), unicodedata.normalize("NFD", "[NAME]가")),
+        ("김 과장과 김과장, 김치", "[NAME]과 [NAME], 김치"),
+    ],
+    "สมชาย ใจดี": [("คุณสมชายทำงาน พบสมชายใจดีที่นี่", "คุณ[NAME]ทำงาน พบ[NAME]ที่นี่"), ("ขายดี", "ขายดี")],
+    "דוד כהן": [("לדוד ולכהן, שדוד", "[NAME], [NAME]"), ("דודים", "דודים")],
+    "عبد الله العلي": [("محمد وعبد\u0640الله ثم والعلي", "محمد [NAME] ثم [NAME]")],
+    "علی\u200cرضا محمدی": [("علی رضا، علیرضا", "[NAME]، [NAME]")],
+    "Иван Сергеевич Петров": [
+        ("с Иваном Петровым, Ивану Сергеевичу, у Петрова", "с [NAME], [NAME], у [NAME]"),
+        ("Иванова", "Иванова"),
+    ],
+    "Мария Достоевская": [("Марии Достоевской, Марию", "[NAME], [NAME]")],
+    "Андрей Илья": [("Андрея, Андрею, Ильи, Ильёй", "[NAME], [NAME], [NAME], [NAME]")],
+    "Γιώργος Παππάς": [("τον Γιώργο, του Παππά και ΓΙΩΡΓΟΥ", "τον [NAME], του [NAME] και [NAME]")],
+    "முருகன் செல்வம்": [("முருகனுக்கு, செல்வத்திடம்", "[NAME], [NAME]")],
+    "রহিম উদ্দিন": [("রহিমের কাজ, উদ্দিনকে", "[NAME] কাজ, [NAME]")],
+    "İbrahim Işık": [("IBRAHIM ışık'ın", "[NAME]'ın")],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"), [(name, *pair) for name, some in SCRIPTS.items() for pair in some]
+)
+def test_a_name_is_found_as_its_script_and_language_write_it(name, text, expected):
+    first, last = name.rsplit(" ", 1)
+    columns = (("name", first), ("name", last), ("full_name", name), ("full_name", f"{last} {first}"))
+    assert redact(text, own=columns, everybody=()) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("王小明", "昨天王小明说，小明", "昨天[NAME]说，小明"),
+        ("李明", "给李明", "给[NAME]"),
+        ("김민수", "담당자김민수입니다, 민수", "담당자[NAME]입니다, 민수"),
+        ("이상", "이상하다", "이상하다"),
+        ("สมชาย ใจดี", "พบสมชายใจดีที่นี่ สมชาย", "พบ[NAME]ที่นี่ สมชาย"),
+        ("Иван Петров", "с Иваном Петровым, Петрову", "с [NAME], Петрову"),
+        ("דוד כהן", "לדוד כהן, לכהן", "[NAME], לכהן"),
+    ],
+)
+def test_anyones_full_name_goes_from_texts_of_any_script(name, text, expected):
+    assert redact(text, own=(), everybody=(("full_name", name),)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("王小明表现好，小明说王先生", "[NAME]表现好，[NAME]说[NAME]"),
+        ("国王大", "国王大"),
+    ],
+)
+def test_a_full_name_without_blanks_is_found_in_its_parts(text, expected):
+    assert redact(text, own=(("full_name", "王小明"),), everybody=()) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "text", "expected"),
+    [
+        ("רחוב הרצל 101", "גר ברחוב הרצל 101 עם", "גר [ADDRESS] עם"),
+        ("شارع الشيخ زايد 7", "يسكن بشارع الشيخ زايد ٧", "يسكن [ADDRESS]"),
+        ("123/87 ถนนสุขุมวิท", "อยู่ที่123/87 ถนนสุขุมวิทครับ", "อยู่ที่[ADDRESS]ครับ"),
+        ("北京市建国路5号", "住在北京市建国路５号。", "住在[ADDRESS]。"),
+    ],
+)
+def test_an_address_is_found_as_its_script_writes_it(address, text, expected):
+    assert redact(text, own=(("address", address),), everybody=()) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("工号E0012345负责", "工号[ID]负责"),
+        ("電話は090-1234-5678まで", "電話は[PHONE]まで"),
+        ("邮箱zhang@corp.example请联系", "邮箱[EMAIL]请联系"),
+        ("写信给张@公司.example。", "[EMAIL]。"),
+        ("전화 010-1234-5678로", "전화 [PHONE]로"),
+    ],
+)
+def test_numbers_and_addresses_stand_amid_letters_without_blanks(text, expected):
+    assert redact(text, everybody=()) == expected
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,44 @@ def test_a_mixture_of_encodings_is_not_guessed(tmp_path: Path) -> None:
     assert read(tmp_path, data, encoding="cp1252")[1] == (2, "é", "2")
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Говорил с Иваном вчера", "cp1251"),
+        ("Говорил с Иваном вчера", "koi8-r"),
+        ("דיברתי עם דוד אתמול", "cp1255"),
+        ("تحدثت مع محمد أمس", "cp1256"),
+        ("Μίλησα με τον Γιώργο χθες", "cp1253"),
+        ("İbrahim Işık'ın toplantısı Ayşe Yağmur ile", "cp1254"),
+        ("山田さんと話した", "shift_jis"),
+        ("김민수가 왔다", "euc-kr"),
+        ("张伟在会议上", "gb18030"),
+        ("พบสมชายใจดี", "cp874"),
+    ],
+)
+def test_an_encoding_of_elsewhere_is_not_taken_for_that_of_western_europe(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    data = f"a,b\n1,{text}\n".encode(encoding)
+    assert "declare its `encoding`" in refusal(source(), blob(tmp_path, data))
+    assert read(tmp_path, data, encoding=encoding)[0] == (1, "1", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Größe, Äußerung, Übergrößen",
+        "hääyöaie päätös söörömöö",
+        "“validé” à l’été…",
+        "Það er gott að vinna hér, þýðing á íslensku, ánægður með fólkið",
+        "Ø",
+        "ÄÖÜ x é",
+    ],
+)
+def test_letters_of_western_europe_are_read_undeclared(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, f'a,b\n1,"{text} é è"\n'.encode("cp1252"))[0] == (1, "1", f"{text} é è")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "ascii"])
 def test_a_declared_encoding_is_kept_to(tmp_path: Path, encoding: str) -> None:
     filler = b"".join(b"x,%d\n" % n for n in range(500_000))

@@ -148,6 +148,26 @@ def test_declared_encodings_are_read(tmp_path: Path, encoding: str) -> None:
     assert read(tmp_path, document.encode(encoding)) == [text]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "written", "text"),
+    [
+        ("GB2312", "gb18030", "张伟和朱镕基"),
+        ("gb18030", "gb18030", "王小明"),
+        ("Shift_JIS", "cp932", "髙橋さん"),
+        ("EUC-KR", "cp949", "김민수가"),
+        ("Big5", "big5", "歐陽小姐"),
+        ("windows-1256", "cp1256", "محمد"),
+        ("koi8-r", "koi8-r", "Иванов"),
+    ],
+)
+def test_national_encodings_are_read(tmp_path: Path, encoding: str, written: str, text: str) -> None:
+    slips = "".join(f"<payslip><empNo>{text}{number}</empNo></payslip>" for number in range(3_000))
+    document = (f'<?xml version="1.0" encoding="{encoding}"?>\n' + payroll(slips)).encode(written)
+    assert read(tmp_path, document) == [f"{text}{number}" for number in range(3_000)]
+    second = source({"no": {"path": "empNo"}}).record("t", blob(tmp_path, document), 2_000)
+    assert second == f"<payslip><empNo>{text}1999</empNo></payslip>".encode(written)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_byte_order_marks_are_enough(tmp_path: Path, encoding: str) -> None:
     assert read(tmp_path, payroll("<payslip><empNo>é</empNo></payslip>").encode(encoding)) == ["é"]

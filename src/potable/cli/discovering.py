@@ -28,6 +28,7 @@ from potable.cli.reading import paging, reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
 from potable.cli.sources import known_source, tables_named
+from potable.cli.translated import translated
 from potable.declarations import Document, own_variables, read
 from potable.errors import DataError, ProjectError
 from potable.project import connector
@@ -286,7 +287,9 @@ def _columns(paths: Iterable[str]) -> dict[str, str]:
     """Names for paths, in snake_case, each once and in their order."""
     names: dict[str, str] = {}
     for path in paths:
-        plain = "".join(sign for sign in unicodedata.normalize("NFKD", path) if not unicodedata.combining(sign))
+        plain = "".join(
+            sign for sign in unicodedata.normalize("NFKD", translated(path)) if not unicodedata.combining(sign)
+        )
         words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain.translate(_LETTERS))
         name = re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_").lower() or ("value" if path == "." else "column")
         name, number = name if name[0].isalpha() else f"c_{name}", 2

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from potable.datasets.sought import LONG_NUMBER, WORD, digested, digests, folded, tail
+from potable.datasets.sought import LONG_NUMBER, UNBROKEN, WORD, amid, digested, digests, folded, tail
 from potable.engines.base import Engine, by_column, collect, kept, scalars
 from potable.errors import PrivacyRefusal
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Patterns = Callable[["pa.Array"], Mapping[str, int]]
 """Texts to how many of them hold an identifier of some form, by kind."""
 
-_RUN = re.compile(r"[^\W\d_]+|\d+")
+_RUN = re.compile(rf"[{UNBROKEN}]+|[^\W\d_{UNBROKEN}]+|\d+")
 _LONGEST = 12
 """Words and numbers of the longest identifier searched for."""
 _SEVERAL = 3
@@ -247,7 +247,8 @@ def _runs(text: str, cut: re.Pattern[str]) -> set[str]:
         for end in range(start + 1, min(start + _LONGEST, len(parts)) + 1)
     }
     tails = {tail(run.lstrip("0")) for run in runs if run.isdigit() and LONG_NUMBER <= len(run) <= 15}
-    return runs | tails
+    unbroken = set[str]() if text.isascii() else amid("".join(parts))
+    return runs | tails | unbroken
 
 
 def _lifted(engine: Engine, table: pa.Table) -> ir.Table:

@@ -26,6 +26,13 @@ LONG_NUMBER = 9
 _LONG_CODE = 6
 _MOST_DIGITS = 18
 _NO_DIGIT = re.compile("[^0-9]+")
+_HAN, _KOREAN = "\u3005\u3400-\u9fff\U00020000-\U0003ffff", "\u1100-\u11ff"
+UNBROKEN = f"{_HAN}{_KOREAN}\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff"
+"""Letters of scripts that have no blanks between words, or write particles as one with them; Korean is decomposed."""
+_UNBROKEN = re.compile(f"[{UNBROKEN}]+")
+_FULL_NAME = re.compile(f"[{_HAN}]{{2,}}|[{_KOREAN}]{{6,}}")
+_AMID, _AMID_KOREAN, _LONGEST_AMID = 3, 6, 24
+"""Letters that are no name by chance amid others of such a script, and those of the longest."""
 _DIGIT = re.compile(r"\d")
 _UMLAUT = re.compile("[äöü]|[aou]\u0308")
 _BARE = str.maketrans("äöü", "aou")
@@ -149,9 +156,21 @@ def _texts(kind: str, value: str, parts: Sequence[str]) -> set[str]:
     return texts - {""}
 
 
+def amid(word: str) -> set[str]:
+    """What names may stand in a folded word that has others before or behind it without a blank."""
+    found = set[str]()
+    for match in _UNBROKEN.finditer(word):
+        letters = match.group()
+        least = _AMID_KOREAN if "\u1100" <= letters[0] <= "\u11ff" else _AMID
+        for start in range(len(letters)):
+            ends = range(start + least, min(start + _LONGEST_AMID, len(letters)) + 1)
+            found.update(letters[start:end] for end in ends)
+    return found
+
+
 def _telling(kind: str, value: str, parts: Sequence[str]) -> bool:
     if kind in _NAMES:
-        return len(parts) > 1
+        return len(parts) > 1 or (kind == "full_name" and any(map(_FULL_NAME.fullmatch, parts)))
     text = "".join(parts)
     return _unlike(value, text, numeric=text.isdigit(), digits=_DIGIT.search(text) is not None)
 

@@ -7,15 +7,17 @@ placeholder, not an identifier.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable.engines.base import Engine, kept, union_all
-from potable.engines.casing import lower
+from potable.engines.casing import lower, upper
 from potable.tables import Table
 
 MAX_LINKS = 10
@@ -25,14 +27,27 @@ MAX_LINKS = 10
 def normalise(namespace: str, value: ir.StringValue) -> ir.StringValue:
     """`value` in the one form keys of `namespace` are compared in; empty becomes null.
 
-    E-mails are lower-cased, `*_id` and `*_no` namespaces upper-cased without separators, others trimmed.
+    E-mails are lower-cased, `*_id` and `*_no` namespaces upper-cased without separators, their digits in ASCII, others
+    trimmed.
     """
     if namespace.endswith(("_id", "_no")):
         # blanks are separators too, and to strip them first is dearer than all the rest
         # of the letters that are left all engines have the same capitals
-        return value.re_replace("[^A-Za-z0-9]", "").upper().nullif("")
+        usual = value.re_replace("[^A-Za-z0-9]", "").upper()
+        signs = r"[^\p{L}\p{M}\p{N}]"
+        other = upper(value.translate(*_digits()).re_replace(signs, ""))
+        return ibis.ifelse(value.re_search(r"[^\x00-\x7f]"), other, usual).nullif("")
     text = value.strip()
     return (lower(text) if namespace == "email" else text).nullif("")
+
+
+@cache
+def _digits() -> tuple[str, str]:
+    """Digits of all scripts and letters in full width, and those of ASCII in their place."""
+    pairs = {char: str(unicodedata.decimal(char)) for char in map(chr, range(128, 1 << 16)) if char.isdecimal()}
+    wide = filter(str.isalpha, map(chr, range(0xFF21, 0xFF5B)))
+    pairs |= {char: unicodedata.normalize("NFKC", char) for char in wide}
+    return "".join(pairs), "".join(pairs.values())
 
 
 def keyed(rows: ir.Table, table: Table) -> ir.Table:

@@ -2,13 +2,15 @@
 
 Each function takes the number as found, punctuation included, and says whether it could have been issued.
 Sources: Verhoeff 1969 (Aadhaar), Luhn 1960 / ISO 7812 (cards), ISO 13616 and ISO 7064 MOD 97-10 (IBAN),
-ISO 7064 MOD 11,10 (Steuer-ID), SSA's and HMRC's prefix rules (SSN, NINO).
+ISO 7064 MOD 11,10 (Steuer-ID), SSA's and HMRC's prefix rules (SSN, NINO), GB 11643 / ISO 7064 MOD 11-2 (China), the
+rules for citizens of Thailand and for Russia's SNILS.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import date
 
 _PUNCTUATION = re.compile(r"[^0-9A-Za-z]")
 _D5 = [
@@ -120,6 +122,30 @@ def steuer_id(text: str) -> bool:
     for digit in digits[:10]:
         product = (((int(digit) + product) % 10 or 10) * 2) % 11
     return (11 - product) % 10 == int(digits[10])
+
+
+def resident_id(text: str) -> bool:
+    """Whether it is a Chinese resident's number: a day of birth in its midst, MOD 11-2."""
+    try:
+        date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
+    except ValueError:
+        return False
+    total = sum(int(digit) * (1 << 17 - place) for place, digit in enumerate(text[:17]))
+    return "10X98765432"[total % 11] == text[17].upper()
+
+
+def thai_id(text: str) -> bool:
+    """Whether it is a Thai citizen's number: the last of thirteen digits checks the others."""
+    digits = compact(text)
+    total = sum(int(digit) * (13 - place) for place, digit in enumerate(digits[:12]))
+    return (11 - total % 11) % 10 == int(digits[12])
+
+
+def snils(text: str) -> bool:
+    """Whether it is a number of Russia's pension insurance: the last two of eleven digits check the others."""
+    digits = compact(text)
+    total = sum(int(digit) * (9 - place) for place, digit in enumerate(digits[:9]))
+    return total % 101 % 100 == int(digits[9:])
 
 
 def ip_address(text: str) -> bool:

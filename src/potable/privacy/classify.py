@@ -51,19 +51,35 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"iban|bank_?account|account_(no|number)", "user.financial.bank_account", ""),
     (r"salary|gross|(^|_)(net|pay)(_(amount|usd|eur))?$|wage|bonus|income|compensation", "user.financial.salary", ""),
     (r"(^|_)ratings?(_|$)|performance|appraisal", "user.performance", ""),
-    (r"comment|remark|note|feedback|free_?text|description|(^|_)(text|message|body|subject)$", "free_text", ""),
+    (
+        r"comment|remark|(^|_)notes?(_|$)|feedback|free_?text|description|(^|_)(text|message|body|subject)$",
+        "free_text",
+        "",
+    ),
     (r"diagnos|disabilit|health|sick", "user.health_and_medical", ""),
     (r"religio", "user.demographic.religious_belief", ""),
     (r"ethnic|(^|_)race$", "user.demographic.race_ethnicity", ""),
 )
 """Pattern of a column's name (snake_case), category, and the subject-key namespace its values are."""
+_NATIONAL = (
+    "aadhaar",
+    "pan",
+    "ssn",
+    "nino",
+    "steuer_id",
+    "resident_id",
+    "resident_number",
+    "thai_id",
+    "emirates_id",
+    "snils",
+)
 _FORMS = {
     "email": ("user.contact.email", "email"),
     "written_email": ("user.contact.email", ""),
     "iban": ("user.financial.bank_account", ""),
     "card": ("user.financial.credit_card", ""),
     "phone": ("user.contact.phone_number", ""),
-    **dict.fromkeys(("aadhaar", "pan", "ssn", "nino", "steuer_id"), ("user.government_id", "national_id")),
+    **dict.fromkeys(_NATIONAL, ("user.government_id", "national_id")),
 }
 """By kind of a proved form: category and key namespace."""
 
@@ -82,6 +98,9 @@ _THING = (
 """Names of columns that name something else than a person."""
 _ABOUT = r"_(type|kind|status|flag|format|verified|currency)$"
 """Ends of names that tell about a value and do not hold it."""
+_OF = r"_(id|no|nr|num(ber)?|on|at|by|date|time|count|lang(uage)?|code)$"
+_TOLD_ABOUT = frozenset({FREE_TEXT, "user.financial.salary"})
+"""The same, of what is told in such categories."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +120,9 @@ class Guess:
         return bool(self.key) or not (self.category == FREE_TEXT or is_direct(self.category))
 
     def of(self, kind: str) -> Guess:
-        """The guess for a column of a type: a truth value (`mobile: true`) names nobody."""
-        return Guess() if kind == "boolean" and is_direct(self.category) else self
+        """The guess for a column of a type: a truth value (`mobile: true`) names nobody, and only a text is one."""
+        none = (kind == "boolean" and is_direct(self.category)) or (kind != "string" and self.category == FREE_TEXT)
+        return Guess() if none else self
 
 
 def classified(name: str, values: pa.StringArray) -> Guess:
@@ -133,7 +153,7 @@ def guessed(name: str, *, filled: int, forms: Mapping[str, int], held: Mapping[s
         if characters / filled >= _LONG:
             return Guess("free_text", why=f"{characters / filled:.0f} characters on average")
     for pattern, category, key in () if re.search(f"{_ABOUT}|{_FIRM}|{_THING}", name) else _NAMES:
-        if re.search(pattern, name):
+        if re.search(pattern, name) and not (category in _TOLD_ABOUT and re.search(_OF, name)):
             return Guess(category, key, "its name")
     return Guess()
 

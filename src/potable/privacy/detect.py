@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from potable.privacy import checksums
-from potable.privacy.folding import Span, plain
+from potable.privacy.folding import FIRST_UNIT, UNITS, Span, plain
 from potable.privacy.searches import Around, Form, From
 
 if TYPE_CHECKING:
@@ -159,6 +159,45 @@ PATTERNS: tuple[Pattern, ...] = (
         (11, _DIGIT),
     ),
     Pattern(
+        "resident_id",
+        "ID",
+        "[1-9][0-9]{5}(18|19|20)[0-9]{9}",
+        re.compile(r"[1-9](?<![0-9].)[0-9]{16}[0-9xX](?![0-9a-zA-Z])"),
+        _whole(checksums.resident_id),
+        (12, _DIGIT),
+    ),
+    Pattern(
+        "resident_number",
+        "ID",
+        "[0-9]{6} ?- ?[1-8][0-9]{6}",
+        re.compile(r"[0-9](?<![0-9-].)[0-9](?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]) ?- ?[1-8][0-9]{6}(?![0-9-])"),
+        holds=(12, _DIGIT),
+    ),
+    Pattern(
+        "thai_id",
+        "ID",
+        "[1-8]([ -])[0-9]{4}[ -][0-9]{5}[ -][0-9]{2}[ -][0-9]",
+        re.compile(r"[1-8](?<![0-9-].)([ -])[0-9]{4}\1[0-9]{5}\1[0-9]{2}\1[0-9](?![0-9-])"),
+        _whole(checksums.thai_id),
+        (12, _DIGIT),
+    ),
+    Pattern(
+        "emirates_id",
+        "ID",
+        "784[ -]?(19|20)[0-9]{2}[ -]?[0-9]{7}[ -]?[0-9]",
+        re.compile(r"7(?<![0-9].)84([ -]?)(?:19|20)[0-9]{2}\1[0-9]{7}\1[0-9](?![0-9])"),
+        _whole(checksums.luhn),
+        (12, _DIGIT),
+    ),
+    Pattern(
+        "snils",
+        "ID",
+        "[0-9]{3}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}",
+        re.compile(r"[0-9](?<![0-9-].)[0-9]{2}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}(?![0-9-])"),
+        _whole(checksums.snils),
+        (11, _DIGIT),
+    ),
+    Pattern(
         "passport",
         "ID",
         "(?i)passport|reisepass",
@@ -176,7 +215,10 @@ PATTERNS: tuple[Pattern, ...] = (
             r"(?:(?<!\w)(?:[+]|00)[1-9](?:[ ()./-]{0,3}[0-9]){6,13}(?![0-9])"
             rf"|(?<!\w)(?<![0-9][.,/-]){_DATE}(?!0[.][0-9])[(]?0(?:[ ()./-]{{0,3}}[0-9]){{8,11}}(?![0-9])"
             r"|(?<!\w)(?<![0-9][.,-])(?:1[-. ])?[(]?[2-9][0-9]{2}[)]?[-. ]{0,2}[2-9][0-9]{2}[-. ][0-9]{4}(?![0-9])"
-            r"|(?<![\w+])(?<![0-9][.,-])[6-9][0-9]{4}[ -]?[0-9]{5}(?![0-9]|[.,][0-9]))",
+            r"|(?<![\w+])(?<![0-9][.,-])[6-9][0-9]{4}[ -]?[0-9]{5}(?![0-9]|[.,][0-9])"
+            r"|1[3-9](?<![\w+]..)(?<![0-9][.,-]..)[0-9](?:[0-9]{8}|(?:[ -][0-9]{4}){2})(?![0-9]|[.,][0-9])"
+            r"|8(?=[ (9-])(?<![\w+].)(?<![0-9][.,-].)[ -]?[(]?9[0-9]{2}[)]?[ -]?[0-9]{3}(?:[ -]?[0-9]{2}){2}"
+            r"(?![0-9]|[.,-][0-9]))",
         ),
         holds=(7, _DIGIT),
     ),
@@ -218,6 +260,10 @@ card number by chance. One without a letter may be anything."""
 
 
 _SHORTEST_DRAWN = 32
+_LETTERS = re.compile(f"[{UNITS}]")
+_BEYOND = re.compile(f"[{chr(FIRST_UNIT)}-\U0010ffff]")
+_APART = "\u3001"
+"""A comma of those scripts."""
 
 
 def candidates(texts: pa.Array, patterns: Sequence[Pattern] = PATTERNS) -> dict[int, list[Pattern]]:
@@ -257,6 +303,18 @@ def _counted(texts: pa.StringArray, signs: str) -> npt.NDArray[np.intp]:
 
 def spans(text: str, patterns: Sequence[Pattern] = PATTERNS) -> Iterator[tuple[Span, Pattern]]:
     """Where the identifiers of `patterns` stand in a plain text."""
+    # where words have no blanks between them, a number or an address begins in the midst of letters
+    apart = text if text.isascii() or not _BEYOND.search(text) else _LETTERS.sub(_APART, text)
+    if apart == text:
+        yield from _spans(text, patterns)
+    elif found := list(_spans(apart, patterns)):
+        yield from found
+    else:
+        # an address may have such letters itself
+        yield from _spans(text, patterns)
+
+
+def _spans(text: str, patterns: Sequence[Pattern]) -> Iterator[tuple[Span, Pattern]]:
     for pattern in patterns:
         search, position = pattern.form.search, 0
         while match := search(text, position):

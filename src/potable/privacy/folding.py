@@ -10,6 +10,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 BARRIER = "\x00"
 """Stands for what is masked already; no match crosses it."""
@@ -23,7 +29,35 @@ _INVISIBLE = re.compile(
 _ODD = re.compile("[\u0080-\u00bf\u0250-\U0010ffff]")
 _UNDECOMPOSED = {"ø": "o", "đ": "d", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ħ": "h"}
 # Arabic letters that one writes for the other, and those of Persian and Urdu
-_UNDECOMPOSED |= {"ى": "ي", "ی": "ي", "ے": "ي", "ک": "ك", "ة": "ه", "ہ": "ه", "ھ": "ه"}
+_UNDECOMPOSED |= {"ى": "ي", "ی": "ي", "ے": "ي", "ک": "ك", "ة": "ه", "ہ": "ه", "ھ": "ه", "ـ": ""}
+# kanji of names in an older form, as registers have them
+_UNDECOMPOSED |= dict(zip("髙﨑邊邉齋齊斎澤濱嶋冨櫻廣國眞惠龍瀨", "高崎辺辺斉斉斉沢浜島富桜広国真恵竜瀬", strict=True))
+_KATAKANA, _TO_HIRAGANA = range(0x30A1, 0x30F7), 0x60
+_TONES = (107, 122)
+"""Combining classes of the marks that Thai and Lao may leave out."""
+
+_UNITS = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1100, 0x11FF),  # Korean, decomposed
+    (0x1780, 0x17FF),  # Khmer
+    (0x3005, 0x3007),
+    (0x3040, 0x312F),  # kana
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),  # Han
+    (0x4E00, 0x9FFF),
+    (0xAC00, 0xD7FB),  # Korean
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+"""Letters of scripts that write words without blanks, or particles as one with them: each is a word of its own."""
+_WITH_MARKS = 7
+"""How many of these have marks."""
+FIRST_UNIT, _LAST_UNIT = _UNITS[0][0], _UNITS[-1][1]
+_VOWELS = range(0x1160, 0x1200)
+"""Of Korean, decomposed: what follows the first consonant of a syllable."""
+UNITS = "".join(f"{chr(first)}-{chr(last)}" for first, last in _UNITS)
+"""The same in the brackets of a regular expression."""
 
 Span = tuple[int, int]
 """Start and end offset in a plain text."""
@@ -60,13 +94,26 @@ class _Fold(dict[int, str]):
 
     def _folded(self, char: str) -> str:
         parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).casefold())
-        if all(unicodedata.category(part) in ("Mn", "Me", "Cf") for part in parts):
-            return ""
-        kept = [_UNDECOMPOSED.get(part, part) for part in parts if part.isalnum() or unicodedata.category(part) == "Mc"]
-        return "".join(kept) or " "
+        kept = "".join(_UNDECOMPOSED.get(part, part) for part in map(_hiragana, parts) if _said(part))
+        if kept or all(part == "ـ" or unicodedata.category(part) in ("Mn", "Me", "Cf") for part in parts):
+            return kept
+        return " "
+
+
+def _said(char: str) -> bool:
+    """Whether a decomposed character is one of a word; accents are not, but vowels of scripts without blanks are."""
+    kind = unicodedata.category(char)
+    vowel = kind == "Mn" and unit(char) and unicodedata.combining(char) not in _TONES
+    return char.isalnum() or kind == "Mc" or vowel
+
+
+def _hiragana(char: str) -> str:
+    return chr(ord(char) - _TO_HIRAGANA) if ord(char) in _KATAKANA else char
 
 
 _APART = (" ", BARRIER)
+_MOST_MARKS = 4
+"""Marks on a letter that are looked past."""
 _UNEVEN: set[str] = set()
 """Characters met so far that fold to none or several."""
 _PLAIN = _Plain()
@@ -101,6 +148,31 @@ def words(text: str) -> list[str]:
 def folded(text: str) -> str:
     """A plain text as letters and digits in lower case without accents, everything else a blank."""
     return text.translate(_FOLD)
+
+
+def unit(char: str) -> bool:
+    """Whether a letter belongs to a script without blanks between words."""
+    code = ord(char)
+    return code >= FIRST_UNIT and any(first <= code <= last for first, last in _UNITS)
+
+
+def continues(char: str) -> bool:
+    """Whether a folded letter of such a script belongs to the one before it."""
+    code = ord(char)
+    return code >= FIRST_UNIT and (code in _VOWELS or (unit(char) and unicodedata.category(char) in ("Mn", "Mc")))
+
+
+@lru_cache(maxsize=1)
+def units() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """By code of a character, whether it is a `unit`, and whether it `continues` one; the last stands for all above."""
+    import numpy as np
+
+    known, continued = (np.zeros(_LAST_UNIT + 2, np.bool_) for _ in range(2))
+    for first, last in _UNITS:
+        known[first : last + 1] = True
+    marks = [code for first, last in _UNITS[:_WITH_MARKS] for code in range(first, last + 1) if continues(chr(code))]
+    continued[marks] = True
+    return known, continued
 
 
 class Offsets:
@@ -138,4 +210,14 @@ def whole_words(text: str, span: Span) -> Span:
 
 def _joined(text: str, position: int) -> bool:
     """Whether a word runs on over `position`."""
-    return _FOLD[ord(text[position - 1])] not in _APART and _FOLD[ord(text[position])] not in _APART
+    before, after = _FOLD[ord(text[position - 1])], _FOLD[ord(text[position])]
+    if before in _APART or after in _APART:
+        return False
+    if not after or continues(after[0]):
+        return True
+    # a mark belongs to the letter it stands on
+    marked = position - _MOST_MARKS
+    while not before and position > max(1, marked):
+        position -= 1
+        before = _FOLD[ord(text[position - 1])]
+    return not (unit(after[0]) or (before and unit(before[-1])))

@@ -70,6 +70,7 @@ class Index:
         kinds, starts, ends, wanted = map(np.concatenate, zip(*runs, strict=True))
         marks = opened.marks(wanted)
         found = (marks >= 0).nonzero()[0]
+        found = found[~line.by_chance(starts[found], ends[found], 1)]
         return Hits(line, line.text_of(starts[found]), kinds[found], marks[found], starts[found], ends[found])
 
     def holds(self, digests: npt.NDArray[np.int64]) -> Flags:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from potable.privacy.folding import ASCII, folded
+from potable.privacy.folding import ASCII, FIRST_UNIT, folded, units
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +54,10 @@ class Line:
         """Whether a word starts at a character; the end counts as one."""
         if size:
             np.not_equal(self.at[1:], self.at[:-1] + 1, out=self.starts[1:size])
+        self._parted: Flags | None = None
+        """Which characters are of a script without blanks; None where there are none."""
+        if chars.dtype != np.uint8 and size and chars.max() >= FIRST_UNIT:
+            self._part(chars)
         self.digits: Flags = (chars >= _ZERO) & (chars <= _NINE)
         self.edges: Flags = self.starts.copy()
         """Where words, or letters and digits, meet."""
@@ -70,6 +74,32 @@ class Line:
 
     def __len__(self) -> int:
         return len(self.at)
+
+    def _part(self, chars: npt.NDArray[np.uint32]) -> None:
+        """Where there are no blanks between words, let each character be one."""
+        import numpy as np
+
+        known, continued = units()
+        codes = np.minimum(chars, len(known) - 1)
+        self._parted = parted = np.append(known[codes], False)
+        self._blanks = self.starts.copy()
+        after = np.append(False, parted[:-2]) & ~continued[codes]
+        self.starts[:-1] |= after | (parted[:-1] & ~continued[codes])
+
+    def by_chance(self, starts: Places, ends: Places, most: int) -> Flags:
+        """Which runs are of up to `most` letters of a script without blanks, and begin or end amid others of it: they
+        need be no word."""
+        import numpy as np
+
+        if self._parted is None:
+            return np.zeros(len(starts), np.bool_)
+        amid = ~self._blanks[:-1] & self._parted[:-1]
+        amid[1:] &= self._parted[:-2]
+        amid = np.append(amid, False)
+        words = np.append(np.cumsum(self.starts[:-1]), np.iinfo(np.int64).max)
+        few = words[ends - 1] - words[starts] < most
+        chance: Flags = few & self._parted[starts] & (amid[starts] | amid[ends])
+        return chance
 
     @cached_property
     def words(self) -> tuple[Places, Places]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from potable.engines.base import Engine, by_column, collect, union_all
 from potable.errors import PrivacyRefusal
 from potable.privacy import detect
+from potable.privacy.folding import UNITS
 from potable.privacy.index import Index
 from potable.privacy.redact import named_in
 from potable.privacy.roster import SUBJECT_ID, canonical
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
-_SEVERAL_WORDS = r"\S\s+\S"
+_SEVERAL_WORDS = rf"\S\s+\S|[{UNITS}]{{2}}"
 
 
 class _Known(Protocol):

@@ -233,7 +233,7 @@ def _of_numbers(values: list[str], rows: Places, phone: Flags) -> Iterator[Spell
     (first, last), (start, end) = whole.ends(), digits.ends()
     chars, some = last - first, end > start
     numeric = end - start == chars
-    start = np.minimum(_behind_zeros(numerals, start), end)
+    zeros, start = start, np.minimum(_behind_zeros(numerals, start), end)
     enough, phone = end - start >= LEAST_OWN_DIGITS, phone[rows]
 
     def entire(table: Kind, chosen: Flags) -> Spelled:
@@ -249,6 +249,8 @@ def _of_numbers(values: list[str], rows: Places, phone: Flags) -> Iterator[Spell
     yield entire(Kind.ANYONES_ID, ~phone & (chars >= LEAST_DIGITS) & some)
     yield entire(Kind.OWN_ID, ~phone)
     yield number(Kind.OWN_ID, ~phone & (end - start < chars), len(joined))
+    padded = (~phone & enough & ~numeric & (zeros < start)).nonzero()[0]
+    yield digits.runs(Kind.OWN_ID, padded, zeros[padded], end[padded])
 
 
 def _behind_zeros(numerals: bytes, places: Places) -> Places:

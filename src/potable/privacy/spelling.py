@@ -1,9 +1,8 @@
 """How an identifier may be spelled in a text, after folding: what the redactor and the scans look for.
 
-A name also stands alone, in parts, without its hyphen, with its umlauts written out or left out, with a word of
-Arabic before it or an honorific of Hindi behind it that are written as one with it; an id without its separators;
-a telephone number with or without country and area code. Kinds are those of the roster
-(`potable.privacy.roster`): name, full_name, email, phone, address, id.
+A name also stands alone, in parts, without its hyphen, with its umlauts written out or left out, in the forms of its
+language (`inflection`); an id without its separators; a telephone number with or without country and area code. Kinds
+are those of the roster (`potable.privacy.roster`): name, full_name, email, phone, address, id.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from functools import lru_cache
 
 from potable.privacy.digests import Kind
 from potable.privacy.folding import fold, plain, words
+from potable.privacy.inflection import behind_prepositions, cut, inflected, is_full
 
 MARK_OF = {"name": "NAME", "full_name": "NAME", "email": "EMAIL", "phone": "PHONE", "address": "ADDRESS", "id": "ID"}
 """Mark by kind of identifier."""
@@ -26,12 +26,9 @@ PARTICLES = frozenset(_PARTICLES.split())
 """Words inside names that mean nothing alone."""
 _UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "å": "aa", "Å": "Aa"}
 _UMLAUT = re.compile("[äöüÄÖÜåÅ]|[aouAOU]\u0308")
+_JOINER = "\u200c"
+"""Nobody sees it, and what it joins is also written apart."""
 _JOINT = re.compile(r"[^\w\s]|_")
-_ARABIC, _DEVANAGARI = re.compile("[\u0620-\u064a]"), re.compile("[\u0904-\u0963]$")
-_BEFORE = ("و", "ف", "ب", "ك", "ل", "وب", "وك", "ول")
-"""And, so, with, as, for, and two of them."""
-_ARTICLE, _FOR_THE = "ال", ("لل", "ولل")
-_HONORIFIC = fold("जी")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9-]*(\.[A-Za-z0-9-]+)*")
 PHONE_TAIL = 9
 LEAST_OWN_DIGITS = 5
@@ -51,11 +48,16 @@ def spellings(kind: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return (), (tail,) if tail else _filled("".join(words(value)))
     if kind == "id":
         text = "".join(words(value))
-        return _filled(text) if _coded(text) else (), _filled(text, _digits(value))
+        digits = _digits(value)
+        # with its zeros, as E0012345 is read out, and without
+        zeros = "".join(filter(str.isdigit, plain(value))) if digits else ""
+        return _filled(text) if _coded(text) else (), _filled(text, digits, zeros)
     phrases = _phrases(value)
-    own = _names(value) if kind in ("name", "full_name") else phrases
+    own = _names(value, full=kind == "full_name") if kind in ("name", "full_name") else phrases
     if kind in ("name", "full_name") and not value.isascii():
-        own, phrases = (_filled(*texts, *_attached(texts)) for texts in (own, phrases))
+        own, phrases = (_filled(*texts, *inflected(texts)) for texts in (own, phrases))
+    elif kind == "address" and not value.isascii():
+        own = phrases = _filled(*phrases, *(form for text in phrases for form in behind_prepositions(text)))
     return phrases if _telling(kind, value) else (), own
 
 
@@ -80,7 +82,8 @@ def _telling(kind: str, value: str) -> bool:
     if kind == "email":
         return strange_email(value) and len(words(value)) > 1
     if kind in ("name", "full_name", "address"):
-        return len(words(value)) > 1
+        parts = words(value)
+        return len(parts) > 1 or (kind == "full_name" and any(map(is_full, parts)))
     return _coded("".join(words(value)))
 
 
@@ -125,23 +128,14 @@ def _digits(value: str) -> str:
     return digits if len(digits) >= LEAST_OWN_DIGITS else ""
 
 
-def _attached(texts: Iterable[str]) -> Iterator[str]:
-    """Folded names as one with what is written together with them."""
-    for text in texts:
-        if _ARABIC.match(text):
-            yield from (before + text for before in _BEFORE)
-            if text.startswith(_ARTICLE):
-                yield from (before + text.removeprefix(_ARTICLE) for before in _FOR_THE)
-        if _DEVANAGARI.search(text):
-            yield text + _HONORIFIC
-
-
-def _names(value: str) -> tuple[str, ...]:
+def _names(value: str, *, full: bool) -> tuple[str, ...]:
     """A name, its parts, and all their spellings."""
     found: dict[str, None] = {}
     for phrase in _phrases(value):
         parts = phrase.split()
         found |= dict.fromkeys([phrase, *(part for part in parts if len(part) > 1 and part not in PARTICLES)])
+        if full and len(parts) == 1:
+            found |= dict.fromkeys(cut(phrase))
     return tuple(found)
 
 
@@ -152,6 +146,8 @@ def _phrases(value: str) -> tuple[str, ...]:
         texts: Iterable[str] = (value,)
     else:
         texts = (value, _UMLAUT.sub(lambda match: _UMLAUTS.get(match.group(), match.group()[0] + "e"), value))
+        if _JOINER in value:
+            texts = (*texts, value.replace(_JOINER, " "))
     return tuple(dict.fromkeys(phrase for text in texts for phrase in _written(text)))
 
 

@@ -1,6 +1,7 @@
 """CSV dumps as they really come: any delimiter, several encodings, quoted newlines, renamed columns.
 
-Delimiter and encoding are declared or found per file (`dialect`). Rows with the wrong number of fields keep their
+Delimiter and encoding are declared or found per file (`dialect`); found are UTF-8, UTF-16 by its mark and Windows-1252,
+all others are declared. Rows with the wrong number of fields keep their
 place and their text and go to quarantine; they are never dropped. Empty lines are not records.
 """
 

@@ -110,7 +110,7 @@ def encoding_of(declared: str, blob: Blob) -> str:
     try:
         return found(decompressed(blob))
     except Ambiguous:
-        why = "some of its bytes are UTF-8 and others are not; declare its `encoding`"
+        why = "its bytes are not UTF-8 and not of Western Europe throughout; declare its `encoding`: gb18030, cp1251 …"
         raise unreadable(blob, why) from None
     except DAMAGE as failure:
         raise unreadable(blob, f"it is damaged ({type(failure).__name__})") from None

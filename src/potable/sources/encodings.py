@@ -1,7 +1,8 @@
 """Bytes as files really hold them, to UTF-8: encodings declared or found, byte order marks, odd bytes.
 
 Found means: ASCII or UTF-8 where all bytes are valid, UTF-16 where a byte order mark says so, Windows-1252 where no
-UTF-8 sequence speaks against it, and otherwise an error that asks for a declaration, never a guess.
+UTF-8 sequence speaks against it and its letters stand as languages of Western Europe have them, and otherwise an error
+that asks for a declaration, never a guess.
 
 Entry: `declared`, `found` and `Utf8`; `as_written` is the way back.
 """
@@ -10,15 +11,28 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
+from collections import Counter
 from typing import BinaryIO
 
 _CHUNK = 1 << 20
+_MEANT = {"utf-8": "utf-8-sig", "gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949", "shift_jis": "cp932"}
+"""Encodings and those that are written under their name, which have more signs: many of names (WHATWG Encoding)."""
+_ASCII = bytes(range(128))
+_ROW = -1
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """Byte order marks of UTF-16."""
 
 
+_BESIDE = re.compile(rb"[\x80-\xff]{3,}")
+"""In Western Europe hardly a word has three letters with accents in a row; elsewhere whole words are of such bytes."""
+_TURKISH = b"\xd0\xdd\xde\xf0\xfd\xfe"
+"""Letters of Iceland, in whose place Turkish has others (ğ, ı, ş)."""
+_MANY, _SEVERAL = 0.55, 3
+
+
 class Ambiguous(ValueError):
-    """Some bytes speak for UTF-8 and others against it."""
+    """Some bytes speak for an encoding and others against it."""
 
 
 def normal(encoding: str) -> str:
@@ -29,7 +43,7 @@ def normal(encoding: str) -> str:
     """
     codec = codecs.lookup(encoding)
     "".encode(codec.name)
-    return "utf-8-sig" if codec.name == "utf-8" else codec.name
+    return _MEANT.get(codec.name, codec.name)
 
 
 def declared(encoding: str) -> str:
@@ -41,17 +55,17 @@ def declared(encoding: str) -> str:
     try:
         return encoding if encoding == "auto" else normal(encoding)
     except LookupError:
-        raise ValueError("not an encoding; examples: utf-8, cp1252, iso-8859-15, utf-16, cp037, auto") from None
+        raise ValueError("not an encoding; examples: utf-8, cp1252, gb18030, shift_jis, utf-16, cp037, auto") from None
 
 
 def found(stream: BinaryIO) -> str:
     """The encoding of the text in `stream`, which is read to its end and closed.
 
     Raises:
-        Ambiguous: it is neither UTF-8 nor Windows-1252 throughout.
+        Ambiguous: it is neither UTF-8 nor Windows-1252 throughout, or surely another of the encodings of one byte.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    valid, multibyte, first = True, False, True
+    valid, multibyte, first, odd = True, False, True, Counter[int]()
     with stream:
         while chunk := stream.read(_CHUNK):
             if first and chunk.startswith(UTF16):
@@ -62,11 +76,22 @@ def found(stream: BinaryIO) -> str:
             multibyte = multibyte or not (chunk.isascii() or chunk.decode("utf-8", "ignore").isascii())
             if multibyte and not valid:
                 raise Ambiguous
+            if not valid:
+                odd.update(chunk.translate(None, _ASCII))
+                odd[_ROW] += sum(map(len, _BESIDE.findall(chunk)))
     if valid and _decodes(decoder, b"", final=True):
         return "utf-8-sig" if multibyte else "ascii"
-    if multibyte:
+    if multibyte or _from_elsewhere(odd):
         raise Ambiguous
     return "cp1252"
+
+
+def _from_elsewhere(odd: Counter[int]) -> bool:
+    """Whether bytes, by how many there are and stand in a row, are no letters of Western Europe."""
+    row = odd.pop(_ROW, 0)
+    turkish = [odd[byte] for byte in _TURKISH if byte in odd]
+    several = len(turkish) >= _SEVERAL and sum(turkish) > _MANY * odd.total()
+    return several or 2 * row > odd.total()
 
 
 def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:

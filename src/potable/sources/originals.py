@@ -12,10 +12,13 @@ from typing import BinaryIO
 
 from potable.errors import DataError
 from potable.sources.base import Blob
+from potable.sources.encodings import as_written
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.wellformed import Malformed, deeper, feed, new_parser
+from potable.sources.xmlencodings import readable
 
 _PIECE = 1 << 16
+_DAMAGED = "the file is cut short or damaged"
 LARGEST = 64 << 20
 """Bytes a record may have to be shown."""
 
@@ -52,7 +55,11 @@ def xml_record(blob: Blob, stream: BinaryIO, record: str, ordinal: int) -> bytes
     Raises:
         DataError: D007, there are fewer, the document is not well-formed up to there, or the record is too large.
     """
-    search = _Search(record, ordinal)
+    try:
+        stream, wide = readable(stream)
+    except DAMAGE:
+        raise unreadable(blob, _DAMAGED) from None
+    search = _Search(record, ordinal, wide)
     window, offset = bytearray(), 0
     try:
         with stream:
@@ -64,28 +71,29 @@ def xml_record(blob: Blob, stream: BinaryIO, record: str, ordinal: int) -> bytes
                 offset = keep
                 if len(window) > LARGEST + len(piece):
                     raise Malformed(f"record {ordinal} is larger than {LARGEST >> 20} MiB")
-    except (Malformed, *DAMAGE) as failure:
+    except (Malformed, UnicodeDecodeError, *DAMAGE) as failure:
         # what is wrong behind the record does not matter
         if search.last < 0:
-            why = failure.why if isinstance(failure, Malformed) else "the packed file is cut short or damaged"
+            why = failure.why if isinstance(failure, Malformed) else _DAMAGED
             raise unreadable(blob, why) from None
     if search.last < 0:
         raise missing(blob, ordinal)
     if search.last - search.first > LARGEST:
         raise unreadable(blob, f"record {ordinal} is larger than {LARGEST >> 20} MiB")
-    return search.cut(bytes(window[search.first - offset :]))
+    found = search.cut(bytes(window[search.first - offset :]))
+    return as_written(found, wide, b"") if wide else found
 
 
 class _Search:
     """Looks for the n-th record; where it starts and where its end tag stands are offsets in bytes."""
 
-    def __init__(self, record: str, ordinal: int) -> None:
+    def __init__(self, record: str, ordinal: int, wide: str | None) -> None:
         self.first = self.last = -1
         self._record = record
         self._left = ordinal
         self._path: list[str] = []
         self._empty = True
-        self.parser = new_parser()
+        self.parser = new_parser(wide and "utf-8")
         self.parser.StartElementHandler, self.parser.EndElementHandler = self._start, self._end
         self.parser.CharacterDataHandler = self._text
 

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 from xml.parsers import expat
 
 from potable.sources.bounds import DEEPEST, LONGEST, TOO_DEEP, TOO_LONG, Bounds
-from potable.sources.encodings import UTF16, Utf8
+from potable.sources.encodings import UTF16, Utf8, normal
+from potable.sources.xmlencodings import readable
 
 REPEATED = "a record repeats an element the contract takes a single value from"
 ENTITY = "it uses entities of its own, which are refused"
@@ -86,7 +87,8 @@ def head(stream: BinaryIO) -> Head:
         values = {local(key): value for key, value in attributes.items() if not key.startswith("xmlns")}
         found.append(Head(name, values, encoding, doctype))
 
-    parser = new_parser()
+    stream, wide = readable(stream)
+    parser = new_parser(wide and "utf-8")
     parser.XmlDeclHandler, parser.StartDoctypeDeclHandler = declaration, document_type
     parser.StartElementHandler = root
     with stream:
@@ -125,7 +127,8 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
                 raise Malformed(REPEATED)
             seen.add(here)
 
-    parser = new_parser()
+    stream, wide = readable(stream)
+    parser = new_parser(wide and "utf-8")
     if single:
         parser.StartElementHandler = start
         parser.EndElementHandler = lambda name: path.pop()
@@ -229,7 +232,7 @@ class Watched(io.RawIOBase):
             bounds: what the document may not pass.
         """
         self._bounds = bounds
-        self._stream = stream if head.encoding.lower() in ("utf-8", "us-ascii") else Utf8(stream, head.encoding)
+        self._stream = stream if head.encoding.lower() in ("utf-8", "us-ascii") else Utf8(stream, normal(head.encoding))
         self._doubtful = head.doctype
         self._end = re.compile(rb"</" + re.escape(head.root.encode()) + _AFTER_ROOT, re.DOTALL)
         self.roots = 0
@@ -296,7 +299,8 @@ def bounded(stream: BinaryIO) -> None:
         Malformed: it is nested too deeply, or not well-formed.
     """
     path: list[str] = []
-    parser = new_parser()
+    stream, wide = readable(stream)
+    parser = new_parser(wide and "utf-8")
     parser.StartElementHandler = lambda name, attributes: deeper(path, name)
     parser.EndElementHandler = lambda name: path.pop()
     for _ in _whole(parser, stream):

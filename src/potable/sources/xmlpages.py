@@ -7,6 +7,7 @@ Entry: `XmlPage.read`.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -15,6 +16,7 @@ from xml.parsers import expat
 import httpx
 
 from potable.sources.wellformed import local
+from potable.sources.xmlencodings import readable
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,14 @@ class XmlPage:
             ValueError: it is not well-formed, or another document.
         """
         reading = _Reading(record, frozenset(wanted))
-        parser = expat.ParserCreate()
+        parts, wide = readable(io.BytesIO(body))
+        parser = expat.ParserCreate(wide and "utf-8")
         parser.EntityDeclHandler = parser.SkippedEntityHandler = _refuse_entity
         parser.StartElementHandler, parser.EndElementHandler = reading.start, reading.end
         parser.CharacterDataHandler, parser.buffer_text = reading.text, True
         try:
-            parser.Parse(body, True)
-        except (expat.ExpatError, LookupError) as failure:
+            parser.Parse(parts.read() if wide else body, True)
+        except (expat.ExpatError, LookupError, UnicodeDecodeError) as failure:
             raise ValueError(f"the page is not well-formed XML ({type(failure).__name__})") from None
         root = record.split("/")[1]
         if reading.root != root:
