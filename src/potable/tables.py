@@ -1,6 +1,6 @@
 """What a table promises: the declarations that every later room reads.
 
-`Column` and `Table` are the shared nouns of the contracts in `sources/*.yaml`: types, keys, privacy
+`Table` and its `Column`s (`columns`) are the shared nouns of the contracts in `sources/*.yaml`: types, keys, privacy
 categories, and the two times of each fact. They live below the slices because validate, resolve,
 protect and build all read them. How a table is fetched belongs to `potable.sources`, what its checks
 mean to `potable.contracts`.
@@ -9,14 +9,13 @@ mean to `potable.contracts`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
+from potable.columns import Column as Column
 from potable.declarations import Declaration
 from potable.health import Health
 from potable.quantities import Duration as Duration
@@ -43,23 +42,7 @@ WHICH = "_which"
 BUCKET = "_bucket"
 """Bucket of the subject; protected tables are partitioned by it."""
 
-_DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
-_DIRECTIVES = frozenset("YymbdHIpMSfz")
-"""Directives a `format` may use, each once."""
-UNIX: Mapping[str, int] = {"unix_s": 1_000_000, "unix_ms": 1_000, "unix_us": 1}
-"""Formats of moments that count from 1970, with the microseconds of one step."""
-ACCOUNTING = "accounting"
-"""Format of numbers as accounts are written: currency signs, thousands apart, negative in parentheses."""
 _MARK = re.compile(r"(?P<column>[^=]+?)\s*(?:=\s*(?P<word>\S.*?)\s*)?")
-_PLAIN: Mapping[str, pa.DataType] = {
-    "string": pa.string(),
-    "integer": pa.int64(),
-    "float": pa.float64(),
-    "boolean": pa.bool_(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us"),
-}
-
 
 ORIGIN = pa.schema([(OBJECT, pa.string()), (ROW, pa.int64())])
 """Columns that say where a record came from."""
@@ -67,130 +50,6 @@ PARSING = pa.schema([*ORIGIN, (UNPARSED, pa.string()), (MISTYPED, pa.string())])
 """Columns every parsed table has beside its own."""
 LANDED = pa.schema([*PARSING, (BATCH, pa.int64())])
 """Columns a parsed table has beside its own when it is judged."""
-
-
-class Column(Declaration):
-    """One column of a contract."""
-
-    path: str | list[str] = Field(default_factory=list)
-    """Name or path in the source; several when it was renamed over the years. The column's own name by default."""
-    type: str = "string"
-    """string, integer, decimal(p,s), float, boolean, date or timestamp."""
-    format: str | list[str] = Field(default_factory=list)
-    """strptime formats of a date or timestamp beside ISO 8601, tried in order; `unix_s`, `unix_ms` and `unix_us` count
-    from 1970. Of a number `accounting`: with or without a currency and signs between thousands (`1,234.50`; with
-    `decimal: ","` `1.234,50`), negative with a minus before or behind or in parentheses (`(12.00 €)`)."""
-    timezone: str | None = None
-    """Time zone of a timestamp that is told without an offset, such as `Europe/Berlin`; that of the source by default,
-    or UTC. It becomes UTC; an hour that comes twice is the first of the two."""
-    extract: str | None = None
-    """RE2 pattern with one group, the value, searched in the text found (in a file name, say)."""
-    required: bool = False
-    """A record without a value is quarantined."""
-    key: str | None = None
-    """Subject-key namespace (emp_no, email, national_id …): the value tells who the record is about, or, with
-    `someone_else`, names another one who has such a key, and links nobody."""
-    someone_else: bool = False
-    """The value names somebody else than the person the record is about (a reviewer, a manager)."""
-    reissued: bool | tuple[str, str] = False
-    """Keys of this namespace may be given to somebody else later (an e-mail address, a telephone number), so none joins
-    people. Where several people had one, records are about who had it at their `time`: by the columns named here, first
-    and last day (none: still), as `[valid_from, valid_to]`; with `true`, about nobody."""
-    category: str | None = None
-    """Privacy category; a key without one is `user.unique_id`, any other column without one stops the plan."""
-    static: bool = False
-    """In a table without history: the value never changes, so today's value was true at any as-of date."""
-    levels: list[str] = Field(default_factory=list)
-    """The ordered words this column may hold, lowest first."""
-    null_values: list[str] = Field(default_factory=list)
-    """Placeholders that mean "no value"."""
-    decimal: Literal[".", ","] = "."
-    """Sign before the fraction of a number written as text; with `,` a point groups thousands (`1.234,50`). What is a
-    number to JSON, a database or a workbook is that number, whatever is declared."""
-    on_error: Literal["quarantine", "null"] = "quarantine"
-    """What a value that is mistyped or fails its check does: the record goes, or only this cell."""
-
-    @property
-    def period(self) -> tuple[str, str] | None:
-        """The columns with the first and the last day on which the key was its person's, where any tell."""
-        return self.reissued if isinstance(self.reissued, tuple) else None
-
-    @field_validator("type")
-    @classmethod
-    def _known_type(cls, value: str) -> str:
-        match = _DECIMAL.fullmatch(value)
-        if value not in _PLAIN and not match:
-            raise ValueError(f"unknown type; allowed: {', '.join(_PLAIN)}, decimal(p,s)")
-        if match and not (1 <= int(match[1]) <= 38 and int(match[2]) <= int(match[1])):
-            raise ValueError("decimal(p,s) has 1 to 38 digits, of which s stand behind the point")
-        return value
-
-    @field_validator("extract")
-    @classmethod
-    def _one_group(cls, value: str | None) -> str | None:
-        if value is not None and (value.count("(") != 1 or value.count("(?") or not is_re2(value)):
-            raise ValueError("an RE2 pattern with exactly one group, the value: `payroll_(.*)[.]xml`")
-        return value
-
-    @field_validator("format")
-    @classmethod
-    def _known_directives(cls, value: str | list[str]) -> str | list[str]:
-        for form in [value] if isinstance(value, str) else value:
-            if form in UNIX or value == ACCOUNTING:
-                continue
-            used = re.findall(r"%(.?)", form)
-            if not {"Y", "y"} & set(used) or len(used) != len(set(used)) or set(used) - _DIRECTIVES:
-                raise ValueError(
-                    "a format has a year and, each once, of "
-                    + " ".join(f"%{d}" for d in sorted(_DIRECTIVES))
-                    + f"; or it is {', '.join(UNIX)}, or of a number {ACCOUNTING}"
-                )
-            if ("I" in used) != ("p" in used) or {"I", "H"} <= set(used):
-                raise ValueError("a format has a year, and of the hour `%H`, or `%I` with `%p`")
-        return value
-
-    @field_validator("timezone")
-    @classmethod
-    def _a_place(cls, value: str | None) -> str | None:
-        return require_timezone(value)
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> Self:
-        number = self.type not in ("string", "boolean", "date", "timestamp")
-        if self.format and (not number if self.format == ACCOUNTING else self.type not in ("date", "timestamp")):
-            raise ValueError(f"`format` is for dates and timestamps, `{ACCOUNTING}` for numbers")
-        if self.timezone and self.type != "timestamp":
-            raise ValueError("`timezone` is for timestamps")
-        if self.reissued and (not self.key or self.someone_else):
-            raise ValueError("`reissued` is for a `key` of the person the record is about")
-        if self.decimal == "," and not number:
-            raise ValueError("`decimal` is for numbers")
-        if self.levels and self.type != "string":
-            raise ValueError("`levels` are words, so the type is string")
-        if len({level.strip().lower() for level in self.levels}) != len(self.levels):
-            raise ValueError("two `levels` are the same word")
-        return self
-
-    @property
-    def arrow(self) -> pa.DataType:
-        """The Arrow type of the parsed value."""
-        match = _DECIMAL.fullmatch(self.type)
-        return pa.decimal128(int(match[1]), int(match[2])) if match else _PLAIN[self.type]
-
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """All declared formats, in order."""
-        return (self.format,) if isinstance(self.format, str) else tuple(self.format)
-
-    def paths(self, name: str) -> tuple[str, ...]:
-        """All names this column may have in the source, in order of preference."""
-        given = (self.path,) if isinstance(self.path, str) else tuple(self.path)
-        return given or (name,)
-
-    @property
-    def declared_category(self) -> str | None:
-        """The category, with the default of key columns applied."""
-        return self.category or ("user.unique_id" if self.key else None)
 
 
 class QuarantinePolicy(Declaration):
@@ -426,34 +285,3 @@ class Table(Declaration):
     def schema(self) -> pa.Schema:
         """Arrow schema of the typed columns."""
         return pa.schema([(name, column.arrow) for name, column in self.columns.items()])
-
-
-def is_timezone(name: str) -> bool:
-    """Whether this machine knows a time zone of that name."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
-
-
-def require_timezone(name: str | None) -> str | None:
-    """`name`, where this machine knows such a time zone.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if name is not None and not is_timezone(name):
-        raise ValueError("a time zone such as `Europe/Berlin`, of those this machine has (else `pip install tzdata`)")
-    return name
-
-
-def is_re2(pattern: str) -> bool:
-    """Whether the engines can read `pattern`."""
-    import pyarrow.compute as pc
-
-    try:
-        pc.match_substring_regex(pa.array([""]), pattern)
-    except pa.ArrowInvalid:
-        return False
-    return True

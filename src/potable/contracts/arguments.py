@@ -15,11 +15,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from potable.columns import is_re2
 from potable.contracts.fitting import family, fit
 from potable.contracts.rowwise import like_regex
 from potable.contracts.vocabulary import EXPECTATIONS, Argument, Expectation
 from potable.errors import MissingExtra, did_you_mean
-from potable.tables import Column, Table, is_re2
+from potable.tables import Column, Table
 
 OTHER_TABLE = "other_table_name"
 _WAYS = ("nearest", "linear", "lower", "higher", "midpoint")

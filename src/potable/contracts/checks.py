@@ -14,6 +14,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from potable.columns import is_re2
 from potable.contracts import conditions, rowwise
 from potable.contracts.arguments import Wrong, named_columns, wrong
 from potable.contracts.custom import Custom
@@ -22,7 +23,7 @@ from potable.contracts.values import JUDGES
 from potable.contracts.vocabulary import COMMON, EXPECTATIONS, LEFT_OUT, NO_CONDITION, NULLS, Expectation
 from potable.declarations import Document
 from potable.errors import MissingExtra, Place, PotableError, ProjectError, did_you_mean
-from potable.tables import Limit, Table, is_re2
+from potable.tables import Limit, Table
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from potable.store.manifest import code_version, fingerprint
 from potable.store.objects import Store
 
 _ROOT = Path(__file__).parent.parent
-_SHARED = (_ROOT / "tables.py", _ROOT / "engines")
+_SHARED = (_ROOT / "columns.py", _ROOT / "quantities.py", _ROOT / "tables.py", _ROOT / "engines")
 _CODE: Mapping[Verb, tuple[Path, ...]] = {
     "ingest": (_ROOT / "sources",),
     "validate": (_ROOT / "sources", _ROOT / "contracts", _ROOT / "headings.py"),

@@ -19,12 +19,13 @@ import pyarrow as pa
 from pydantic import field_validator, model_validator
 
 from potable import headings
+from potable.columns import is_timezone, require_timezone
 from potable.declarations import Declaration
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources.names import NOTHING_KNOWN, Naming, words
 from potable.sources.onwards import State
 from potable.store.objects import Store
-from potable.tables import Table, is_timezone, require_timezone
+from potable.tables import Table
 
 T = TypeVar("T", bound=Table)
 

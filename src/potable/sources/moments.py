@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from potable.tables import UNIX
+from potable.columns import UNIX
 
 Numbers: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 

@@ -17,10 +17,11 @@ from typing import Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.columns import ACCOUNTING
 from potable.sources.amounts import amounts
 from potable.sources.databases.base import NOT_NULL
 from potable.sources.typed import clean, convert
-from potable.tables import ACCOUNTING, Column
+from potable.tables import Column
 
 _FORMATS = (
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d %b %Y", "%d-%b-%Y", "%Y/%m/%d"),

@@ -17,10 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.columns import ACCOUNTING
 from potable.sources.amounts import amounts
 from potable.sources.cells import Cells, Texts
 from potable.sources.moments import moments
-from potable.tables import ACCOUNTING, MISTYPED, OBJECT, PARSING, ROW, UNPARSED, Column, Table
+from potable.tables import MISTYPED, OBJECT, PARSING, ROW, UNPARSED, Column, Table
 
 _INTEGER = r"^[+-]?0*\d{1,18}$"
 _FLOAT = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
