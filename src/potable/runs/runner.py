@@ -140,7 +140,7 @@ def _keep(lake: Lake, record: RunRecord) -> None:
 def landed_now(project: Project, lake: Lake, sources: Collection[str] | None = None) -> dict[str, tuple[Any, ...]]:
     """What the raw zone holds of each source (or of some), without looking at the sources."""
     wanted = [name for name in project.sources if sources is None or name in sources]
-    return {name: tuple(current(lake.batches(name)).objects.values()) for name in wanted}
+    return {name: current(lake.batches(name)).landed for name in wanted}
 
 
 def _execute(running: Running, options: Options) -> None:
