@@ -147,3 +147,12 @@ def test_a_number_that_becomes_known_gives_the_bytes_of_a_fresh_lake(
     assert grown == published(fresh, FIRST | SECOND)[1]
     rows = sorted(line.split(",")[2:5] for line in grown.decode().splitlines()[1:])
     assert rows == [["2", "300", "200"], ["4", "10", "4"], ["4", "100", "40"]]
+
+
+def test_a_version_tells_what_it_was_made_from_alike_when_verbs_run_one_by_one(tmp_path: Path) -> None:
+    root = made(tmp_path / "grown")
+    published(root, FIRST)
+    # the file that comes later has the smaller name
+    published(root, {"calls-0.csv": SECOND["calls-2.csv"].replace("4930999990", "4930888888").replace("-01,", "-05,")})
+    record = run(load(root), Options(only="publish", full_refresh=True), lambda event: None)
+    assert record.exit_code == 0, record.error

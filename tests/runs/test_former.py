@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -78,15 +79,27 @@ class Office:
             (root / f"{name}.yaml").write_text(text)
 
     def day(self, people: list[list[str]], notes: list[list[str]], *options: str) -> list[str]:
-        """A run; the texts of the newest step of protect."""
+        """A run; the texts it shows."""
         rows = [",".join(["no,name,home,since,until"])] + [",".join([*row, "2023-02-01", ""]) for row in people]
         (self.root / "d" / "people.csv").write_text("\n".join(rows) + "\n")
         (self.root / "d" / "notes.csv").write_text("\n".join(["no,day,text", *map(",".join, notes)]) + "\n")
         told = CliRunner().invoke(cli, ["-C", str(self.root), "run", *options], catch_exceptions=False)
         assert told.exit_code == 0, told.output
-        stored = self.root / "lake/open/protected/hr.notes"
-        newest = max(stored.rglob("*.parquet"), key=lambda path: path.stat().st_mtime_ns).parents[1]
-        found = [pq.read_table(path, partitioning=None)["text"].to_pylist() for path in newest.rglob("*.parquet")]
+        return self.shown()
+
+    def fingerprints(self) -> set[str]:
+        """Of the steps that collected identifiers."""
+        return {path.parent.name for path in (self.root / "vault/vault/identifiers").glob("*/manifest.json")}
+
+    def shown(self) -> list[str]:
+        """The texts of the step of protect that the newest run made or found."""
+        opened = self.root / "lake/open"
+        steps = json.loads(max((opened / "runs").glob("*.json")).read_text())["steps"]
+        (step,) = (each["fingerprint"] for each in steps if each["step"] == "protect hr.notes")
+        made = Manifest.from_bytes((opened / "protected/hr.notes" / step / "manifest.json").read_bytes())
+        found = [
+            pq.read_table(opened / file.path, partitioning=None)["text"].to_pylist() for file in made.files["rows"]
+        ]
         return sorted(text for texts in found for text in texts)
 
 
@@ -191,3 +204,19 @@ def test_what_a_contract_calls_no_name_any_more_is_none(tmp_path: Path) -> None:
     ]
     # what is no name now was none before
     assert says("name: {category: none}") == ["Frau Zwetschke wohnt [ADDRESS]", "Herr Quitte ist da"]
+
+
+def test_where_everything_is_as_it_was_before_a_name_became_known_it_stays_hidden(tmp_path: Path) -> None:
+    """The step of those days is there, and knows less than what was collected since."""
+    office = Office(tmp_path / "office")
+    shown = ["Frau [NAME] wohnt [ADDRESS]", "Herr Quitte ist da"]
+    stays = [*PEOPLE[::2], ["S2", "", ""]]
+    assert office.day(stays, NOTES) == shown
+    hidden = [shown[0], "Herr [NAME] ist da"]
+    assert office.day(PEOPLE, NOTES) == hidden
+    assert office.day(stays, NOTES) == hidden
+    # and is made once
+    fingerprints = office.fingerprints()
+    assert office.day(PEOPLE, NOTES) == office.day(stays, NOTES) == hidden
+    assert office.fingerprints() == fingerprints
+    assert office.day(stays, NOTES, "--full-refresh") == hidden

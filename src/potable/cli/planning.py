@@ -17,6 +17,7 @@ from potable.privacy import flow
 from potable.project import Project
 from potable.report.numbers import human_bytes, human_count, human_seconds, plural
 from potable.runs import estimate as estimating
+from potable.runs import former
 from potable.runs.estimate import Estimate, Machine, Span, Work
 from potable.runs.measured import Observed, is_full, observed, part_of, shipped
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps
@@ -63,7 +64,8 @@ def planned(project: Project) -> Planned:
         after = "validate, resolve" if project.unwritten else "everything after"
         rows.append((after, "runs", f"not landed yet: {', '.join(missing)}"))
     else:
-        for step in later_steps(project, landed, key_name(existing_key(lake.vault))):
+        key = key_name(existing_key(lake.vault))
+        for step in later_steps(project, landed, key, former.knowing(lake, project)):
             done = _is_done(lake, step)
             if project.unwritten and not (done or pending):
                 next_run = f"potable run --only {step.verb}"

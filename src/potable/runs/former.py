@@ -6,18 +6,22 @@ searched for in texts ever after. It belongs to the vault, like the ledger of su
 step. Where a contract says of a column that it names nobody, or takes its values otherwise, identifiers of that kind
 start anew, and what it calls a placeholder is no identifier.
 
-Entry: `latest`, `written`, `naming`, `noted`.
+Where all is again as it was before more was collected, the step of those days does not count: one of its own goes on
+from the newest.
+
+Entry: `knowing`, `latest`, `written`, `naming`, `noted`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import ibis.expr.types as ir
 
 from potable.engines.base import Part
 from potable.errors import EnvironmentFailure
 from potable.privacy import roster
+from potable.project import Project
 from potable.runs import since
 from potable.runs.plan import Step
 from potable.runs.workshop import Workshop
@@ -35,6 +39,39 @@ def noted(lake: Lake) -> Iterator[Log]:
     return (Log(lake.vault, folder) for folder in sorted(folders))
 
 
+def knowing(lake: Lake, project: Project) -> Callable[[str], str]:
+    """Which step collects what a fingerprint says, and knows all that was collected before: that one, or another.
+
+    It is another where that one was made before the newest of those that collected something new in this lake. A lake
+    that is new goes by all lakes of its project.
+    """
+    log = _log(lake, project)
+    learnt, since_then = _learnt(log.newest(), _of(lake))
+    if not learnt:
+        learnt, since_then = _learnt(log.newest())
+
+    def known(collected: str) -> str:
+        if not learnt or collected in since_then or not since.found(lake, "vault", "identifiers", collected):
+            return since_then.get(collected, collected)
+        return fingerprint(collected, learnt)
+
+    return known
+
+
+def _learnt(notes: Iterator[Mapping[str, str]], lake: str = "") -> tuple[str, dict[str, str]]:
+    """The newest step of a lake (or any) that collected something new, "" for none, and those that know what it does.
+
+    These are told by what they collect.
+    """
+    knowing: dict[str, str] = {}
+    for note in notes:
+        step = note["fingerprint"]
+        knowing.setdefault(note.get("again", step), step)
+        if "again" not in note and lake in ("", note.get("lake", lake)):
+            return step, knowing
+    return "", knowing
+
+
 def latest(shop: Workshop, step: Step) -> Manifest | None:
     """The step of `protect identifiers` that this one goes on from, by whatever rules it was made.
 
@@ -42,14 +79,14 @@ def latest(shop: Workshop, step: Step) -> Manifest | None:
     """
     if step.proves:
         return since.found(shop.lake, "vault", "identifiers", step.proves)
-    # projects that share a vault have tables of their own
-    log = Log(shop.lake.vault, f"{_NOTED}/{fingerprint(shop.project.platform.project)}")
+    log = _log(shop.lake, shop.project)
     number, _ = log.last()
     known = (entry["fingerprint"] for entry in log.newest() if entry["fingerprint"] != step.fingerprint)
     # of a run that was killed there is a note, and no step
     found = next(filter(None, (since.found(shop.lake, "vault", "identifiers", each) for each in known)), None)
     try:
-        log.append({"fingerprint": step.fingerprint}, parent=number)
+        again = {"again": step.again} if step.again else {}
+        log.append({"fingerprint": step.fingerprint, "lake": _of(shop.lake), **again}, parent=number)
     except EnvironmentFailure as failure:
         # another run collects at the same time; either can be gone on from
         if failure.code != "E005":
@@ -95,3 +132,13 @@ def _otherwise(then: Mapping[str, Sequence[str | None]], tables: Mapping[str, Ta
     today = naming(tables)
     changed = [told[0] for column, told in then.items() if column in there and told != today.get(column)]
     return sorted({kind for kind in changed if kind})
+
+
+def _log(lake: Lake, project: Project) -> Log:
+    """The notes of a project; those that share a vault have tables of their own."""
+    return Log(lake.vault, f"{_NOTED}/{fingerprint(project.platform.project)}")
+
+
+def _of(lake: Lake) -> str:
+    """What tells a lake from others that share its vault."""
+    return fingerprint(lake.restricted.locate(""))

@@ -103,7 +103,11 @@ class Needs:
     def _steps(self) -> list[Step]:
         key = key_name(existing_key(self.lake.vault))
         landed = landed_now(self.projects[0], self.lake)
-        return [step for project in self.projects for step in later_steps(project, landed, key)]
+        return [
+            step
+            for project in self.projects
+            for step in later_steps(project, landed, key, former.knowing(self.lake, project))
+        ]
 
     def _next(self, there: Collection[str]) -> Iterator[str]:
         """What the next run finds done, or would stand on."""

@@ -124,7 +124,7 @@ def publish_dataset(shop: Workshop, step: Step, attempt: str) -> Made:
         engine=shop.engine,
         scratch=shop.scratch / "publish",
     )
-    lineage = lineage_of(shop, step)
+    lineage = _lineage(shop, step)
     facts = _card_facts(shop, made, lineage)
     files = made.stored(shop.lake.open, f"{step.folder}/files", facts)
     counts = {"rows_in": shop.manifest("build", step.name).rows(), "rows": made.rows, "suppressed": made.suppressed}
@@ -166,6 +166,12 @@ def _groups(project: Project) -> Groups | None:
         severity=bias.severity,
         least=anonymity.k if anonymity else 1,
     )
+
+
+def _lineage(shop: Workshop, step: Step) -> Mapping[str, str]:
+    """What the dataset is made from; one that is proved, from what it was made."""
+    done = since.found(shop.lake, step.zone, step.name, step.proves) if step.proves else None
+    return done.facts["lineage"] if done else lineage_of(shop, step)
 
 
 def lineage_of(shop: Workshop, step: Step) -> dict[str, str]:

@@ -7,7 +7,7 @@ machine nor the clock changes it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -59,6 +59,8 @@ class Step:
     rules can be built on."""
     proves: str = ""
     """Fingerprint of the finished step that must come out, where it is made whole beside that."""
+    again: str = ""
+    """Of `protect identifiers`, where everything is again as it was before more became known: its fingerprint then."""
 
     @property
     def label(self) -> str:
@@ -103,12 +105,18 @@ def validate_steps(
     return [*steps, *_references(project, steps)] if tables is None else steps
 
 
-def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: str) -> list[Step]:
+def later_steps(
+    project: Project,
+    landed: Mapping[str, Sequence[Landed]],
+    key: str,
+    knowing: Callable[[str], str] = lambda collected: collected,
+) -> list[Step]:
     """Everything after ingest, in order, for what is landed now; up to resolve while files are not written.
 
     Args:
         landed: current raw objects by source.
         key: fingerprint of the vault's pseudonym key (never the key).
+        knowing: the fingerprint of the step that collects what this one says, and knows what was collected since.
     """
     tables = project.tables
     validate = validate_steps(project, landed)
@@ -116,7 +124,7 @@ def later_steps(project: Project, landed: Mapping[str, Sequence[Landed]], key: s
     resolve = _resolve(project, prints)
     if project.unwritten:
         return [*validate, resolve]
-    roster = _roster(project, prints, resolve)
+    roster = _roster(project, prints, resolve, knowing)
     domain = (project.features.dataset, project.policy.epoch, key)
     subjects = _pseudonyms(domain, resolve)
     protect = [_protect(project, name, prints[name], (roster, subjects), domain) for name in tables]
@@ -167,13 +175,15 @@ def _resolve(project: Project, prints: Mapping[str, str]) -> Step:
     return Step("resolve", "subjects", fingerprint(code("resolve"), inputs), "vault", rules=rules)
 
 
-def _roster(project: Project, prints: Mapping[str, str], resolve: Step) -> Step:
+def _roster(project: Project, prints: Mapping[str, str], resolve: Step, knowing: Callable[[str], str]) -> Step:
     categories = {
         name: {column: declared.declared_category for column, declared in table.columns.items()}
         for name, table in project.tables.items()
     }
     found = fingerprint(code("protect"), categories, prints, resolve.fingerprint)
-    return Step("protect", "identifiers", found, "vault", rules=fingerprint(code("protect")))
+    known = knowing(found)
+    again = found if known != found else ""
+    return Step("protect", "identifiers", known, "vault", rules=fingerprint(code("protect")), again=again)
 
 
 def _pseudonyms(domain: Sequence[object], resolve: Step) -> Step:

@@ -78,7 +78,7 @@ class Record:
 def held(project: Project, name: str) -> Held | None:
     """What is held back of table `name`; None when it was never validated."""
     lake, source = project.lake(), name.split(".", 1)[0]
-    landed = tuple(current(lake.batches(source)).objects.values())
+    landed = current(lake.batches(source)).landed
     (step,) = validate_steps(project, {source: landed}, [name])
     found = find(lake.restricted, step.folder)
     halted = None if found else lake.restricted.get_if_present(stopped_path(step))

@@ -30,7 +30,7 @@ from potable.engines.base import Engine
 from potable.engines.freed import imports_kept, keep_little
 from potable.errors import DataError, EnvironmentFailure, PotableError, raise_all
 from potable.project import Project
-from potable.runs import checkup, opened, restricted
+from potable.runs import checkup, former, opened, restricted
 from potable.runs.landing import land_all, validate_early
 from potable.runs.matched import require_matched
 from potable.runs.memory import PeakMemory
@@ -140,7 +140,7 @@ def _keep(lake: Lake, record: RunRecord) -> None:
 def landed_now(project: Project, lake: Lake, sources: Collection[str] | None = None) -> dict[str, tuple[Any, ...]]:
     """What the raw zone holds of each source (or of some), without looking at the sources."""
     wanted = [name for name in project.sources if sources is None or name in sources]
-    return {name: tuple(current(lake.batches(name)).objects.values()) for name in wanted}
+    return {name: current(lake.batches(name)).landed for name in wanted}
 
 
 def _execute(running: Running, options: Options) -> None:
@@ -217,7 +217,7 @@ def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[S
     if options.last == "validate":
         return validate_steps(shop.project, shop.landed, wanted.tables if wanted.partial else None)
     last = VERBS.index(options.last)
-    steps = later_steps(shop.project, shop.landed, key_name(shop.key))
+    steps = later_steps(shop.project, shop.landed, key_name(shop.key), former.knowing(shop.lake, shop.project))
     return [step for step in steps if VERBS.index(step.verb) <= last and wanted.takes(step)]
 
 

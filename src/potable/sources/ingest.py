@@ -127,6 +127,11 @@ class Raw:
     former: Mapping[tuple[str, Any], int]
     """The batch that objects came with which have since changed or gone, by name and content."""
 
+    @property
+    def landed(self) -> tuple[Landed, ...]:
+        """Everything current, in the order of names, as `ingest` gives it."""
+        return tuple(self.objects[name] for name in sorted(self.objects))
+
 
 def current(log: Log, *, until: int | None = None) -> Raw:
     """What the raw zone holds after the newest batch, or after batch `until`."""
