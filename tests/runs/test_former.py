@@ -103,6 +103,7 @@ class Office:
         return sorted(text for texts in found for text in texts)
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_name_that_was_changed_in_place_is_shown_in_no_text(tmp_path: Path, engine: str) -> None:
     office = Office(tmp_path / "office", engine)
