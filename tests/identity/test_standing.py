@@ -183,6 +183,7 @@ def test_nothing_is_read_and_the_ledger_stands_where_the_same_people_come_again(
     assert layered.read == {"slips"} and layered.files == before.files
 
 
+@pytest.mark.long_on_spark
 def test_the_ledger_stands_where_records_came_that_tell_nothing_new(registry: Registry) -> None:
     before, layered = agreed(registry, FIRST, also(FIRST, courses=[("bob@x",)], people=[("E2", None, "bob@home")]))
     assert layered.files["keys"] == before.files["keys"]
@@ -196,6 +197,7 @@ def test_somebody_new_is_found_beside_those_who_stand(registry: Registry) -> Non
     assert set(before.files["records/people"]) < set(layered.files["records/people"])
 
 
+@pytest.mark.long_on_spark
 def test_keys_that_came_are_a_file_beside_those_that_stand(registry: Registry) -> None:
     now = also(FIRST, people=[("E4", "eve@x", None), ("E1", None, "ann@home")])
     before, layered = agreed(registry, FIRST, now)
@@ -204,6 +206,7 @@ def test_keys_that_came_are_a_file_beside_those_that_stand(registry: Registry) -
     assert sum(part.rows for part in layered.made.outputs["keys"].parts) == 3
 
 
+@pytest.mark.long_on_spark
 def test_a_ledger_of_many_files_is_written_whole(registry: Registry) -> None:
     now = also(FIRST, people=[("E4", "eve@x", None)])
     before = registry.whole(FIRST)

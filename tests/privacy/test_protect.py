@@ -103,6 +103,7 @@ def test_rows_are_partitioned_by_the_bucket_of_their_subject(company):
         ("landed", dt.datetime(2021, 1, 1)),
     ],
 )
+@pytest.mark.long_on_spark
 def test_known_is_a_column_a_calendar_lag_or_when_it_landed(company, known, expected):
     company.declared = copy.deepcopy(company.declared)
     company.declared["hr.reviews"]["known"] = known

@@ -177,11 +177,13 @@ def test_only_new_rows_are_protected_when_nobody_changed(office: Office) -> None
     assert "[NAME] again" in found
 
 
+@pytest.mark.long_on_spark
 def test_where_no_row_came_all_stand_and_nobody_is_looked_up(office: Office) -> None:
     made, _ = agreed(office, FIRST, replace(FIRST, people=[*FIRST.people, (*WILL[:3], "low@home")]))
     assert not made.rows and sum(part.rows for part in made.standing) == 4
 
 
+@pytest.mark.long_on_spark
 def test_the_name_of_somebody_new_in_an_old_column_that_is_kept_is_refused(office: Office) -> None:
     person = ("E100004", "Boris", "Raman", None)
     before = replace(FIRST, reviews=[*FIRST.reviews, (ANNA[0], None, "fine", "Boris Raman")])
@@ -219,6 +221,7 @@ def test_a_new_address_of_somebody_is_found_in_an_old_text_of_another(office: Of
     assert "ask [EMAIL], she said" in found
 
 
+@pytest.mark.long_on_spark
 def test_a_name_that_comes_in_another_spelling_touches_no_row(office: Office) -> None:
     now = replace(FIRST, people=[*FIRST.people, ("E100001", "ANNA", "muller", "anna@corp.example")])
     made, found = agreed(office, FIRST, now)
@@ -233,6 +236,7 @@ def test_two_people_become_one(office: Office) -> None:
     assert made.rows_out == 4 and "call W. [NAME]" in found
 
 
+@pytest.mark.long_on_spark
 def test_rows_are_told_apart_by_a_key_that_somebody_got_since(office: Office) -> None:
     person = ("E100000", "Anna", "Müller", None)
     two = owned(ANNA, WILL) | {("emp_no", "E100000"): ("sE100001", True)}

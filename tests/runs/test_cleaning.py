@@ -724,6 +724,7 @@ def test_a_lake_in_a_bucket_is_cleaned_alike(lived: Shop, any_store: str, tmp_pa
     same(far, near)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.xdist_group("spark")

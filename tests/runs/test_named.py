@@ -158,6 +158,7 @@ FIRST: Files = {
 }
 
 
+@pytest.mark.long_on_spark
 def test_records_of_known_people_leave_all_files_as_they_are(office: Office) -> None:
     before = office.day(FIRST)
     after = office.day({**FIRST, "reviews2": ["E2,BOB@x.example,,1"], "people2": ["E1,ann@x.example,Ann,Lee"]})
@@ -208,6 +209,7 @@ def test_keys_that_came_one_day_after_the_other_are_found_beside_those_that_stan
     assert {"Dan Ash", "Cat Orr"} <= office.values(named)
 
 
+@pytest.mark.long_on_spark
 def test_identifiers_of_two_people_that_become_one_are_one_persons(office: Office) -> None:
     office.day(FIRST)
     resolved, named = office.day({**FIRST, "reviews2": ["E1,bob@x.example,,2"]})

@@ -93,7 +93,7 @@ def misbehave(fault, config):
         case "unknown":
             say({"type": VALUE})
         case "silent":
-            time.sleep(60)
+            time.sleep(10)
         case "endless":
             while True:
                 say({"type": "LOG", "log": {"level": "INFO", "message": VALUE}})
