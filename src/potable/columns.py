@@ -75,6 +75,14 @@ class Column(Declaration):
         """The columns with the first and the last day on which the key was its person's, where any tell."""
         return self.reissued if isinstance(self.reissued, tuple) else None
 
+    @field_validator("reissued", mode="before")
+    @classmethod
+    def _true_or_two_columns(cls, value: object) -> object:
+        two = isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(name, str) for name in value)
+        if not (two or isinstance(value, bool)):
+            raise ValueError("`true`, or the columns of the first and the last day: `[valid_from, valid_to]`")
+        return value
+
     @field_validator("type")
     @classmethod
     def _known_type(cls, value: str) -> str:

@@ -215,6 +215,9 @@ class Table(Declaration):
 
     @model_validator(mode="after")
     def _periods_fit(self) -> Self:
+        if self.reissued and len(self.reissued) == len(self.keys):
+            name = next(iter(self.reissued))
+            raise ValueError(f"`{name}` is `reissued`, so a lasting `key` of the same table has to say whose it was")
         for name, column in self.columns.items():
             for day in column.period or ():
                 if day not in self.columns or self.columns[day].type not in ("date", "timestamp"):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.conftest import examples
-from tests.identity.test_standing import Day, Done, Registry, held
+from tests.identity.test_standing import Day, Done, Registry, held, histories
 
 from potable.engines.base import Engine
 from potable.tables import Table
@@ -100,6 +100,10 @@ def test_whom_no_roster_lists_holds_nothing(registry: Registry) -> None:
     [
         ({"reissued": True}, "`reissued` is for a `key`"),
         ({"key": "email", "someone_else": True, "reissued": True}, "`reissued` is for a `key`"),
+        *(
+            ({"key": "email", "reissued": given}, "`true`, or the columns of the first and the last day")
+            for given in ("maybe", [], ["since"], ["since", "since", "since"], {"from": "since"}, ["since", 1])
+        ),
         ({"key": "email", "reissued": ["since", "till"]}, "`email`: `reissued` names `till`"),
         ({"key": "email", "reissued": ["since", "emp_no"]}, "`email`: `reissued` names `emp_no`"),
     ],
@@ -109,30 +113,20 @@ def test_what_cannot_be_reissued_is_refused(column: dict[str, Any], told: str) -
         Table.model_validate({"columns": {"email": column, "emp_no": {"key": "emp_no"}, "since": DAY}})
 
 
+def test_a_table_without_a_lasting_key_cannot_tell_whose_one_was() -> None:
+    with pytest.raises(ValidationError, match="a lasting `key` of the same table"):
+        Table.model_validate({"columns": {"email": {"key": "email", "reissued": True}, "day": DAY}})
+
+
 few = st.one_of(st.none(), st.integers(0, 4).map(str))
 days = st.one_of(st.none(), st.integers(0, 3).map(lambda day: FIRST_DAY + timedelta(days=day)))
 rows = {"people": st.tuples(few, few), "addresses": st.tuples(few, few, days, days), "courses": st.tuples(few, few)}
 
 
-@st.composite
-def histories(draw: st.DrawFn) -> list[Day]:
-    """Three days; files come, and now and then one of a table goes."""
-    found: list[Day] = []
-    for _ in range(3):
-        day = {name: list(files) for name, files in found[-1].items()} if found else {name: [] for name in TABLES}
-        for name, row in rows.items():
-            if draw(st.integers(0, 3)) == 0:
-                day[name] = list(draw(st.permutations(day[name])))[1:]
-            if draw(st.booleans()):
-                day[name].append(draw(st.lists(row, min_size=1, max_size=4)))
-        found.append(day)
-    return found
-
-
 @pytest.mark.long_on_spark
 def test_people_are_those_of_lasting_keys_whatever_comes_and_goes(engine: Engine, tmp_path: Path) -> None:
     @settings(max_examples=examples(engine, 15), deadline=None)
-    @given(days=histories(), currents=st.tuples(*[st.sampled_from([True, True, True, False])] * 2))
+    @given(days=histories(rows), currents=st.tuples(*[st.sampled_from([True, True, True, False])] * 2))
     def holds(days: Sequence[Day], currents: Iterable[bool]) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
             registry = Registry(engine, Path(folder), TABLES)

@@ -310,11 +310,11 @@ rows = {
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Day]:
+def histories(draw: st.DrawFn, rows: Mapping[str, st.SearchStrategy[Any]]) -> list[Day]:
     """Three days; files come, and now and then some of a table go or are written again."""
     days: list[Day] = []
     for _ in range(3):
-        day = {name: list(files) for name, files in days[-1].items()} if days else {name: [] for name in TABLES}
+        day = {name: list(files) for name, files in days[-1].items()} if days else {name: [] for name in rows}
         for name, row in rows.items():
             if draw(st.integers(0, 3)) == 0:
                 day[name] = list(draw(st.permutations(day[name])))[1:]
@@ -333,7 +333,7 @@ def test_standing_and_whole_agree_whatever_comes_and_goes(
         monkeypatch.setattr(f"potable.identity.{module}.MAX_LINKS", 2)
 
     @settings(max_examples=examples(engine, 12), deadline=None)
-    @given(days=histories(), currents=st.tuples(*[st.sampled_from([True, True, True, False])] * 2))
+    @given(days=histories(rows), currents=st.tuples(*[st.sampled_from([True, True, True, False])] * 2))
     def holds(days: Sequence[Day], currents: Iterable[bool]) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
             registry = Registry(engine, Path(folder))
