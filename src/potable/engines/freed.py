@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 
-
 _ARENA_MAX = -8
 """`M_ARENA_MAX` of glibc's malloc.h."""
 
