@@ -36,7 +36,7 @@ def decode(data: bytes) -> Any:
     """The value in `data`, numbers as `Number`.
 
     Raises:
-        Refused: it is nested more than `DEEPEST` deep, an object in it has a key twice, or NaN or Infinity stands in it.
+        Refused: it is nested more than `DEEPEST` deep, an object in it has a key twice, or NaN or Infinity is in it.
         ValueError: it is not JSON in UTF-8.
     """
     if deep(data):
