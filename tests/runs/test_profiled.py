@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from tests.conftest import open_engine
 from tests.runs.conftest import EXAMPLE
+from tests.sources.objects import blob, parsed, values
 
 from potable.cli.app import cli
 from potable.cli.suggesting import Asked, lines, suggestions
@@ -28,6 +31,7 @@ from potable.engines.base import Engine
 from potable.runs.profiled import Profile, as_texts, looked
 from potable.sources.cells import apart
 from potable.sources.groups import schema as landed_schema
+from potable.sources.rest import RestSource
 from potable.sources.typed import typed
 from potable.tables import BATCH, Column, Table
 
@@ -146,6 +150,18 @@ def test_what_is_declared_with_a_comma_is_profiled_as_it_is_read(embedded: Engin
     texts = {"pay": pa.array(cells * 20)}
     found = seen(embedded, Table(columns={"pay": pay}), texts, str(tmp_path), fresh=False).columns["pay"]
     assert (found.distinct, float(found.least), float(found.most)) == (2, -3.25, 1234.5)
+
+
+def test_answers_in_xml_are_read_as_texts(tmp_path: Path) -> None:
+    fee = {"path": ".", "type": "decimal(12,2)", "decimal": ","}
+    columns = {"day": {"path": "../day", "type": "date", "format": "%d.%m.%Y"}, "fee": fee}
+    table = {"endpoint": "/x", "record": "/list/visit/call", "columns": columns, "time": "day"}
+    given = {"source": "s", "type": "rest", "url": "http://x", "tables": {"t": table}}
+    source = RestSource.model_validate(given)
+    texts = source.model_copy(update={"tables": {"t": as_texts(source.tables["t"])}})
+    page = blob(tmp_path, b"<list><visit><day>31.01.2024</day><call>7,50</call></visit></list>", "t-000001.xml")
+    assert values(parsed(texts, page), "day", "fee") == [("31.01.2024", "7,50")]
+    assert values(parsed(source, page), "day", "fee") == [(date(2024, 1, 31), Decimal("7.50"))]
 
 
 @pytest.mark.parametrize("repeated", [False, True])

@@ -64,6 +64,11 @@ class JsonPage(ABC):
         """The texts of each column looked for, record by record; null where one is no object."""
 
     @property
+    def listed(self) -> Mapping[str, int]:
+        """Number of its records, which nothing stands around."""
+        return {"": self.records}
+
+    @property
     def odd(self) -> Mapping[int, Any]:
         """Its records that are no objects, by ordinal."""
         return {}
