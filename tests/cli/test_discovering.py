@@ -391,6 +391,19 @@ def test_an_endpoint_without_declared_pages_is_asked_about() -> None:
     assert paging(Table.model_validate({"columns": {"a": {}}})) == []
 
 
+@pytest.mark.parametrize(("letters", "left_out"), [(60, 58), (19, 0)])
+def test_names_before_a_colon_are_no_labels(project: Path, letters: int, left_out: int) -> None:
+    (project / "mail").mkdir()
+    for n in range(letters):
+        ward = "Ward: surgery\n" if n < 2 else f"Smith{n}, Anna: pain\n"
+        (project / "mail" / f"b{n}.eml").write_text(f"Subject: leaving\n\nEmployee number: E{n}\n{ward}I go.\n")
+    (project / "sources" / "mail.yaml").write_text("source: mail\ntype: email\npath: mail\n")
+    told = discover(project, "--write", source="mail")
+    text = (project / "sources" / "mail.yaml").read_text()
+    assert ("Smith" in text, f"{left_out} labels" in text) == (not left_out, bool(left_out)), told.stdout
+    assert "path: Employee number" in text and "path: Ward" in text
+
+
 def test_records_that_cannot_be_read_are_counted_with_their_reason(project: Path) -> None:
     with (project / "dumps" / "a.csv").open("a") as file:
         file.write("a,b\n" * 2)
