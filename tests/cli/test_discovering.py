@@ -590,6 +590,14 @@ def test_a_moment_alone_is_a_key_only_where_nothing_else_is() -> None:
     assert keys({"said_at": moments}, [], ["said_at"]) == ("said_at",)
 
 
+def test_a_moment_alone_is_not_declared_as_a_key(project: Path) -> None:
+    rows = "".join(f"E{n % 7},2024-01-01 10:00:{n:02d}\n" for n in range(50))
+    (project / "dumps" / "a.csv").write_text("EmpNo,said_at\n" + rows)
+    told = discover(project).stdout
+    assert "    # unique: [said_at]  # tells all 50 records apart, as a moment does by chance\n" in told
+    assert "    unique:" not in told
+
+
 def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:
     assert classified("number", pa.array(["a@b.org", "c@d.org"])).category == "user.contact.email"
     assert classified("email_status", pa.array(["sent", "lost"])).category == ""
