@@ -24,6 +24,7 @@ from tests.sources.objects import SECRET, blob, landed_rows, refusal, values
 from tests.sources.web import Answer, Server
 
 from potable.cli import state as cli_state
+from potable.cli.discovering import discovered
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources import streams
 from potable.sources.ingest import Ingested, Landing, current, ingest, rewind
@@ -804,3 +805,14 @@ def test_settings_the_client_does_not_take_are_told(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_found_when_the_project_is_read(source: Any, table: Any, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         declared("x", "t", source=source, **table)
+
+
+def test_a_first_contract_tells_what_messages_have_beside_their_values(mock: Brokers, tmp_path: Path) -> None:
+    mock.send("discovered", *((f"k{n}".encode(), json.dumps({"id": n // 2}).encode()) for n in range(30)))
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "potable.yaml").write_text("project: p\n")
+    declared = f"source: s\ntype: kafka\nbrokers: {mock.at}\ntables:\n  t: {{topic: discovered}}\n"
+    (tmp_path / "sources" / "s.yaml").write_text(declared)
+    facts, told = discovered(tmp_path, "s", rows=100, write=False, words=False)
+    assert list(facts["t"]["columns"]) == ["id"] and "unique:" not in told
+    assert "# path: also `@key`, `@timestamp`" in told and "`@partition` and `@offset`, which tell all" in told

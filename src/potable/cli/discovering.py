@@ -156,6 +156,8 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         why = f"what tells `{around}` apart, and the place in its list"
         found[table] = drafted(columns, records, promised[table], words=words, own=(key, why), clocks=source.timezone)
         found[table][1].extend(_around(explored, table, columns, found))
+        if source.beside:
+            found[table][1].append(f"# path: also {source.beside}")
         if chance:
             found[table][1].append(
                 f"# left out: {len(chance)} labels that almost no record has; names before a colon are none"

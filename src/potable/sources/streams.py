@@ -40,6 +40,11 @@ _FIRST_RECORDS = 100
 _FRAMED = 5
 """Bytes before a value that names its schema: a zero and the number of the schema."""
 _WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+BESIDE = (
+    "`@key`, `@timestamp`, `@header.NAME`, `@partition` and `@offset`, which tell all messages apart, and `@deleted`, true"
+    " where a message has no value and its key may be gone (`deleted`)"
+)
+"""What is told of messages when a first contract is written."""
 Decode = Callable[[bytes], Any]
 Schemas = Callable[[str, int], list[str] | None]
 """Texts of a schema of a form and those it refers to, these first; None for one nobody knows."""
