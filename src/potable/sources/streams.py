@@ -41,8 +41,8 @@ _FRAMED = 5
 """Bytes before a value that names its schema: a zero and the number of the schema."""
 _WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 BESIDE = (
-    "`@key`, `@timestamp`, `@header.NAME`, `@partition` and `@offset`, which tell all messages apart, and `@deleted`, true"
-    " where a message has no value and its key may be gone (`deleted`)"
+    "`@key`, `@timestamp`, `@header.NAME`, `@partition` and `@offset`, which tell all messages apart, and `@deleted`,"
+    " true where a message has no value and its key may be gone (`deleted`)"
 )
 """What is told of messages when a first contract is written."""
 Decode = Callable[[bytes], Any]
