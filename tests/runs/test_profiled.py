@@ -204,6 +204,17 @@ def test_bounds_leave_headroom(one: Any, other: Any, shown: bool) -> None:
     assert len(str(found["max_value"]).strip("-0")) <= 1
 
 
+def test_numbers_that_count_have_no_upper_bound(embedded: Engine, tmp_path: Path) -> None:
+    names = ("visit", "place", "call_id", "offset", "age")
+    columns = {name: {"type": "integer", "category": "none"} for name in names}
+    columns["offset"]["path"] = "@offset"
+    table = Table.model_validate({"columns": columns, "unique": ["visit", "place"]})
+    texts = {name: pa.array([str(n // 2) for n in range(60)]) for name in names}
+    made = body(table, seen(embedded, table, texts, str(tmp_path), fresh=False), Asked())
+    bounded = [check["expect_column_values_to_be_between"] for check in made["checks"]]
+    assert {each["column"]: "max_value" in each for each in bounded} == {name: name == "age" for name in names}
+
+
 @pytest.fixture(scope="module")
 def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of its own with one landed table that keeps its contract nearly."""
