@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from tests.sources import connector_of
+from tests.sources.web import Server
 
 from potable.cli.app import cli
 from potable.cli.discovering import _columns
@@ -290,6 +291,21 @@ def test_elements_that_repeat_become_tables_of_their_own(project: Path) -> None:
     found = preview(one_source(project, "xml"), base=project, rows=1000)
     assert (found["slips"].rows.num_rows, found["deduction"].rows.num_rows) == (40, 39)
     assert all(item.rows[UNPARSED].null_count == item.rows.num_rows for item in found.values())
+
+
+def test_elements_that_repeat_behind_an_endpoint_become_tables_of_their_own(project: Path, server: Server) -> None:
+    visits = "".join(f'<visit id="{n}"><call>{n % 3}</call><call>1</call></visit>' for n in range(30))
+    server.answers = [(200, {}, f"<list>{visits}</list>".encode())]
+    (project / "sources" / "api.yaml").write_text(
+        f"source: api\ntype: rest\nurl: {server.url}\ntables:\n"
+        "  visits: {endpoint: /a, record: /list/visit, pagination: none}\n"
+        "  other: {endpoint: /b, record: /list/visit, pagination: none}\n"
+    )
+    found = json.loads(discover(project, "-o", "json", source="api").stdout)
+    for child in ("call", "other_call"):
+        paths = {name: fact["path"] for name, fact in found[child]["columns"].items()}
+        assert paths == {"id": "../@id", "place": "#", "value": "."}
+    assert found["call"]["unique"] == ["id", "place"] and found["visits"]["unique"] == ["id"]
 
 
 def test_what_stands_around_records_is_told_where_nothing_of_it_tells_anything_apart(project: Path) -> None:

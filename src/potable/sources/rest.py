@@ -237,6 +237,20 @@ class RestSource(Source[RestTable]):
         records = (page.original(number) for number in range(page.records) if number + 1 not in page.odd)
         return leaves(islice(records, _FIRST_RECORDS)) if page.records > len(page.odd) else None
 
+    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
+        """Of answers in XML, elements that repeat in a record."""
+        return self._of_endpoint(table).children(table, blob) if self.tables[table].record else {}
+
+    def around(self, table: str) -> tuple[str, str]:
+        """Of answers in XML, the table whose records its records lie in."""
+        return self._of_endpoint(table).around(table) if self.tables[table].record else ("", "")
+
+    def _of_endpoint(self, table: str) -> XmlSource:
+        """The tables in XML of the endpoint that `table` is of, as if their pages were files."""
+        asked = self.tables[table].endpoint
+        found = {name: each for name, each in self.tables.items() if each.record and each.endpoint == asked}
+        return _as_xml(self.source, found)
+
     @property
     def _xml(self) -> XmlSource:
         """The tables in XML, as if their pages were files."""
