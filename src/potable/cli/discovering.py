@@ -196,8 +196,8 @@ def _unread(rows: pa.Table) -> Iterator[str]:
     """What of the records could not be read although every column is a text, by reason."""
     reasons = Counter(reason for told in rows[MISTYPED].drop_null().to_pylist() for reason in told.split(","))
     for reason, records in reasons.items():
-        why = reason.removeprefix("@record")
-        yield f"# {records:,} of {rows.num_rows:,} records cannot be read{why}"
+        why = reason.removeprefix("@record").removeprefix(": ")
+        yield f"# {records:,} of {rows.num_rows:,} records cannot be read{': ' if why else ''}{why}"
 
 
 def _placed(
