@@ -204,6 +204,14 @@ def test_bounds_leave_headroom(one: Any, other: Any, shown: bool) -> None:
     assert len(str(found["max_value"]).strip("-0")) <= 1
 
 
+def test_what_is_set_to_null_where_it_cannot_be_read_is_not_required(embedded: Engine, tmp_path: Path) -> None:
+    born = {"type": "date", "category": "none"}
+    table = Table.model_validate({"columns": {"born": {**born, "on_error": "null"}, "hired": born}})
+    texts = {name: pa.array(["1980-02-01"] * 40 + ["0000-00-00"]) for name in table.columns}
+    made = body(table, seen(embedded, table, texts, str(tmp_path), fresh=False), Asked())
+    assert made["columns"] == {"hired": {"required": True}}
+
+
 def test_numbers_that_count_have_no_upper_bound(embedded: Engine, tmp_path: Path) -> None:
     names = ("visit", "place", "call_id", "offset", "age")
     columns = {name: {"type": "integer", "category": "none"} for name in names}

@@ -114,7 +114,9 @@ def _column(name: str, column: Column, seen: Profiled, asked: Asked) -> _Line | 
         parts |= _type(seen.hint)
         if seen.nearly.type != seen.hint.type:
             why.append(f"nearly {seen.nearly.type}: {seen.nearly.evidence.rpartition(', ')[2]}")
-    if seen.hint.required and (asked.fresh or not column.required):
+    # where a cell that cannot be read becomes none, records without one are meant to stay
+    spared = column.on_error == "null" and not asked.fresh
+    if seen.hint.required and not spared and (asked.fresh or not column.required):
         parts["required"] = "true"
     if asked.fresh or column.declared_category is None:
         parts |= {key: value for key, value in (("key", seen.guess.key), ("category", seen.guess.category)) if value}
