@@ -21,7 +21,10 @@ def test_no_name_of_a_person_alone_is_familiar() -> None:
     assert PEOPLE & DOUBTFUL and not PEOPLE & CERTAIN
 
 
-@pytest.mark.parametrize("text", ["Cost Center", "costCenter", "hire_date", "EMPNO", "Unit Price", "Personalkosten"])
+@pytest.mark.parametrize(
+    "text",
+    ["Cost Center", "costCenter", "hire_date", "EMPNO", "Unit Price", "Personalkosten", "@id", "price/@currency"],
+)
 def test_headings_are_familiar(text: str) -> None:
     assert tells_nobody(text)
 

@@ -99,13 +99,15 @@ class Outcome(Declaration):
     """Columns whose cell is set to null while the row stays."""
     gives: dict[str, Any] = Field(default_factory=dict)
     """What columns hold then, typed."""
+    deleted: bool = False
+    """Whether it is gone: it marks a deletion, or another row of the test does so of its key."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("say what must happen: `passes`, or `quarantined`, `nulled` or `gives`")
-        if self.quarantined and (self.nulled or self.gives):
-            raise ValueError("a row that is quarantined gives nothing")
+            raise ValueError("say what must happen: `passes`, or `quarantined`, `nulled`, `gives` or `deleted`")
+        if sum(map(bool, (self.quarantined, self.deleted, self.nulled or self.gives))) > 1:
+            raise ValueError("a row that is quarantined or deleted gives nothing, and is not both")
         return self
 
 

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from tests.sources import connector_of
+from tests.sources.web import Server
 
 from potable.cli.app import cli
 from potable.cli.discovering import _columns
@@ -292,6 +293,21 @@ def test_elements_that_repeat_become_tables_of_their_own(project: Path) -> None:
     assert all(item.rows[UNPARSED].null_count == item.rows.num_rows for item in found.values())
 
 
+def test_elements_that_repeat_behind_an_endpoint_become_tables_of_their_own(project: Path, server: Server) -> None:
+    visits = "".join(f'<visit id="{n}"><call>{n % 3}</call><call>1</call></visit>' for n in range(30))
+    server.answers = [(200, {}, f"<list>{visits}</list>".encode())]
+    (project / "sources" / "api.yaml").write_text(
+        f"source: api\ntype: rest\nurl: {server.url}\ntables:\n"
+        "  visits: {endpoint: /a, record: /list/visit, pagination: none}\n"
+        "  other: {endpoint: /b, record: /list/visit, pagination: none}\n"
+    )
+    found = json.loads(discover(project, "-o", "json", source="api").stdout)
+    for child in ("call", "other_call"):
+        paths = {name: fact["path"] for name, fact in found[child]["columns"].items()}
+        assert paths == {"id": "../@id", "place": "#", "value": "."}
+    assert found["call"]["unique"] == ["id", "place"] and found["visits"]["unique"] == ["id"]
+
+
 def test_what_stands_around_records_is_told_where_nothing_of_it_tells_anything_apart(project: Path) -> None:
     part = "<part code='C{n}'><try nr='1'><mark>{n}</mark></try><try nr='2'><mark>2</mark></try></part>"
     one = "<one ref='R{n}'><parts>{parts}</parts></one>"
@@ -389,6 +405,19 @@ def test_an_endpoint_without_declared_pages_is_asked_about() -> None:
     assert ["are these all records?" in line for line in paging(RestTable.model_validate(declared))] == [True]
     assert paging(RestTable.model_validate({**declared, "pagination": "none"})) == []
     assert paging(Table.model_validate({"columns": {"a": {}}})) == []
+
+
+@pytest.mark.parametrize(("letters", "left_out"), [(60, 58), (19, 0)])
+def test_names_before_a_colon_are_no_labels(project: Path, letters: int, left_out: int) -> None:
+    (project / "mail").mkdir()
+    for n in range(letters):
+        ward = "Ward: surgery\n" if n < 2 else f"Smith{n}, Anna: pain\n"
+        (project / "mail" / f"b{n}.eml").write_text(f"Subject: leaving\n\nEmployee number: E{n}\n{ward}I go.\n")
+    (project / "sources" / "mail.yaml").write_text("source: mail\ntype: email\npath: mail\n")
+    told = discover(project, "--write", source="mail")
+    text = (project / "sources" / "mail.yaml").read_text()
+    assert ("Smith" in text, f"{left_out} labels" in text) == (not left_out, bool(left_out)), told.stdout
+    assert "path: Employee number" in text and "path: Ward" in text
 
 
 def test_records_that_cannot_be_read_are_counted_with_their_reason(project: Path) -> None:
@@ -575,6 +604,14 @@ def test_a_moment_alone_is_a_key_only_where_nothing_else_is() -> None:
     numbers = pa.array([str(n) for n in range(50)])
     assert keys({"said_at": moments, "id": numbers}, [], ["said_at"]) == ("id",)
     assert keys({"said_at": moments}, [], ["said_at"]) == ("said_at",)
+
+
+def test_a_moment_alone_is_not_declared_as_a_key(project: Path) -> None:
+    rows = "".join(f"E{n % 7},2024-01-01 10:00:{n:02d}\n" for n in range(50))
+    (project / "dumps" / "a.csv").write_text("EmpNo,said_at\n" + rows)
+    told = discover(project).stdout
+    assert "    # unique: [said_at]  # tells all 50 records apart, as a moment does by chance\n" in told
+    assert "    unique:" not in told
 
 
 def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:

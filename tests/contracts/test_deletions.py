@@ -141,37 +141,45 @@ def naive(batches: Sequence[Batch]) -> Outcome:
     ]
     marks = [record for record in records if record[5] and record[3] is not None]
     out: Outcome = {"rows": [], "quarantine": [], "deleted": []}
-    met: set[tuple[str, int | None]] = set()
+    met: dict[tuple[str, int | None], tuple[Any, ...]] = {}
     for number, name, row, key, day, gone, bad in records:
         place = (name, row, key or "")
         if gone:
             lost = (*place, "deletion_without_key;")
             out["quarantine"] += [lost] if key is None else []
             out["deleted"] += [] if key is None else [(*place, "tombstone", number)]
-        elif bad or (key is not None and (key, day) in met):
-            out["quarantine"].append((*place, "missing:pay;" if bad else "duplicate;"))
+            continue
+        if bad:
+            out["quarantine"].append((*place, "missing:pay;"))
+            continue
+        here = (number, name, row)
+        same = [
+            (batch, at, line)
+            for batch, at, line, marked, when, _, _ in marks
+            if marked == key and (when is None or day is None or when == day)
+        ]
+        if key is not None:
+            before = met.get((key, day))
+            met[key, day] = here
+            if before is not None and not any(before < mark < here for mark in same):
+                out["quarantine"].append((*place, "duplicate;"))
+                continue
+        since = [(max(mark[0], number), "ended") for mark in same if mark > here]
+        since += [
+            (max(batch, number), "deleted")
+            for batch, at, line, marked, when, _, _ in marks
+            if marked == key and (batch, at, line) not in same and when > day
+        ]
+        since += [
+            (batch.number, "deleted")
+            for batch in batches
+            if batch.keys is not None and key is not None and batch.number >= number and key not in batch.keys
+        ]
+        if since:
+            first = min(batch for batch, _ in since)
+            out["deleted"].append((*place, "ended" if (first, "ended") in since else "deleted", first))
         else:
-            if key is not None:
-                met.add((key, day))
-            since = [
-                max(batch, number)
-                for batch, at, line, marked, when, _, _ in marks
-                if marked == key
-                and (
-                    (batch, at, line) > (number, name, row)
-                    if when is None or day is None or when == day
-                    else when > day
-                )
-            ]
-            since += [
-                batch.number
-                for batch in batches
-                if batch.keys is not None and key is not None and batch.number >= number and key not in batch.keys
-            ]
-            if since:
-                out["deleted"].append((*place, "deleted", min(since)))
-            else:
-                out["rows"].append(place)
+            out["rows"].append(place)
     return {output: sorted(rows) for output, rows in out.items()}
 
 
@@ -212,6 +220,23 @@ def test_a_marked_record_takes_its_earlier_versions_with_it_and_a_later_one_stay
     assert (made.rows_in, made.rows_out, made.rows_quarantined, made.rows_deleted) == (3, 1, 0, 2)
     table.judge([Batch(3, [[("a", 3, False, False)]])])
     assert table.outcome()["rows"] == [("file-1-0", 2, "b"), ("file-3-0", 1, "a")]
+
+
+@pytest.mark.parametrize("cuts", [[5], [1, 4], [2, 3], [1, 1, 1, 2]])
+def test_what_comes_again_after_its_deletion_with_its_old_time_is_there(
+    engine: Engine, tmp_path: Path, cuts: list[int]
+) -> None:
+    told = [[("a", 1, False, False)], [("a", None, True, True)], [("a", 1, False, False)], [("a", 1, False, False)]]
+    batches = [Batch(number, [rows]) for number, rows in enumerate([*told, [("b", 1, False, False)]], 1)]
+    table = Layers(engine, tmp_path)
+    for cut in cuts:
+        table.judge(batches[:cut])
+        batches = batches[cut:]
+    assert table.outcome() == {
+        "rows": [("file-3-0", 1, "a"), ("file-5-0", 1, "b")],
+        "quarantine": [("file-4-0", 1, "a", "duplicate;")],
+        "deleted": [("file-1-0", 1, "a", "ended", 2), ("file-2-0", 1, "a", "tombstone", 2)],
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.features.world import LOOSE, TABLES, World, employed, fact, left, plan_of, table
+from tests.features.world import LOOSE, PEOPLE, TABLES, World, at, employed, fact, left, plan_of, table
 
 from potable.engines.base import Engine
 from potable.errors import DataError, ProjectError
 from potable.features.plan import FeaturePlan
+from potable.tables import Column, Table
 
 HIRED = employed("ann", "2016-01-01")
 
@@ -377,6 +378,35 @@ def test_static_columns_that_disagree_are_an_error(world: World) -> None:
     plan = plan_of(world.path, {"hrms.people": {"gender": "value(gender)"}})
     with pytest.raises(DataError, match="D004"):
         built(world, plan, {"hrms.people": people, "hrms.employment": [HIRED]})
+
+
+ROSTER = {**PEOPLE.model_dump(exclude_unset=True), "columns": {**PEOPLE.columns, "changed": Column(type="timestamp")}}
+
+
+def described(world: World, people: list[dict[str, Any]], **keys: Any) -> str | None:
+    """Ann's gender, by a roster without history that has these records of her."""
+    tables = {**TABLES, "hrms.people": Table.model_validate({**ROSTER, **keys})}
+    plan = plan_of(world.path, {"hrms.people": {"gender": "value(gender)"}}, tables=tables)
+    told = [{"_subject": "ann", "_known": each.get("changed"), **each} for each in people]
+    rows = {"hrms.people": told, "hrms.employment": [HIRED]}
+    return world.rows(world.build(plan, rows, tables=tables))["ann"]["gender"]
+
+
+def test_without_history_the_record_that_was_known_last_counts(world: World) -> None:
+    people = [
+        {"changed": at(f"2024-0{month}-01"), "gender": gender} for month, gender in ((2, "f"), (5, "m"), (3, "x"))
+    ]
+    assert described(world, people, known="changed") == "m"
+    assert described(world, people[::-1], known="changed", order="birth_date") == "m"
+
+
+def test_without_history_records_that_no_order_tells_apart_are_an_error(world: World) -> None:
+    people = [{"changed": at("2024-02-01"), "birth_date": date(1984, 7, 1), "gender": gender} for gender in ("f", "m")]
+    for keys in ({"known": "changed"}, {"order": "birth_date"}, {"known": "changed", "order": "birth_date"}):
+        with pytest.raises(DataError, match="D004"):
+            described(world, people, **keys)
+    people[1]["birth_date"] = date(1985, 7, 1)
+    assert described(world, people, known="changed", order="birth_date") == "m"
 
 
 @pytest.mark.long_on_spark

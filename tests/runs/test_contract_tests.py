@@ -194,6 +194,29 @@ def test_a_column_that_was_filled_wrongly_is_named(local: Engine, made: Callable
     assert test.failures[0].hint.startswith("the row leaves out code:")
 
 
+GONE = """\
+- {name: who is gone takes what was, rows: [{code: code-A}, {code: code-B}, {code: code-A, gone: true}], expect: [{deleted: true}, passes, {deleted: true}]}
+- {name: the same key elsewhere, rows: [{code: code-A}, {code: code-A}], expect: [passes, {quarantined: [duplicate]}]}
+- {name: what comes again is there, rows: [{code: code-A}, {code: code-A, gone: true}, {code: code-A}], expect: [{deleted: true}, {deleted: true}, passes]}
+- {name: whose, rows: [{code: null, gone: true}], expect: {quarantined: [deletion_without_key]}}
+- {name: wrongly gone, rows: [{code: code-C}], expect: {deleted: true}}
+- {name: wrongly there, rows: [{code: code-D, gone: true}]}
+"""
+
+
+def test_what_is_deleted_is_told(engine: Engine, made: Callable[..., Project]) -> None:
+    deleting = "      gone: {type: boolean, category: none}\n    deleted: gone\n    known: at\n    unique: [code]\n"
+    contract = "".join(
+        line for line in CONTRACT.splitlines(keepends=True) if not re.search("unique|paid|quarantine", line)
+    ).replace("    checks:\n", f"{deleting}    checks:\n")
+    found = ran(made(GONE, contract), engine)
+    told = {name: (error.given, error.allowed) for name, test in found.items() for error in test.failures}
+    assert told == {
+        "wrongly gone": ("row 1 passes", "row 1 is deleted"),
+        "wrongly there": ("row 1 is deleted", "row 1 passes"),
+    }
+
+
 def test_everything_wrong_with_a_test_is_found_when_the_project_is_read(made: Callable[..., Project]) -> None:
     tests = """\
 - {name: a, rows: [{payed: 1}]}
@@ -203,13 +226,14 @@ def test_everything_wrong_with_a_test_is_found_when_the_project_is_read(made: Ca
 - {name: e, rows: [{}], expect: {nulled: [paid]}}
 - {name: f, rows: [{}], expect: {gives: {hours: "7"}}}
 - {name: g, rows: [{}], stopped: [expect_table_row_count_to_equal]}
+- {name: h, rows: [{}], expect: {deleted: true}}
 """
     with pytest.raises(ProjectErrors) as caught:
         made(tests)
     found = caught.value.errors
-    assert [error.code for error in found] == ["P021"] * 7
+    assert [error.code for error in found] == ["P021"] * 8
     assert [error.place and error.place.line for error in found] == [
-        CONTRACT.count("\n") + line for line in range(1, 8)
+        CONTRACT.count("\n") + line for line in range(1, 9)
     ]
     assert "did you mean `paid`?" in found[0].hint and "did you mean `be_between:paid`?" in found[3].hint
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from tests.conftest import open_engine
 from tests.runs.conftest import EXAMPLE
+from tests.sources.objects import blob, parsed, values
 
 from potable.cli.app import cli
 from potable.cli.suggesting import Asked, lines, suggestions
@@ -28,6 +31,7 @@ from potable.engines.base import Engine
 from potable.runs.profiled import Profile, as_texts, looked
 from potable.sources.cells import apart
 from potable.sources.groups import schema as landed_schema
+from potable.sources.rest import RestSource
 from potable.sources.typed import typed
 from potable.tables import BATCH, Column, Table
 
@@ -148,6 +152,18 @@ def test_what_is_declared_with_a_comma_is_profiled_as_it_is_read(embedded: Engin
     assert (found.distinct, float(found.least), float(found.most)) == (2, -3.25, 1234.5)
 
 
+def test_answers_in_xml_are_read_as_texts(tmp_path: Path) -> None:
+    fee = {"path": ".", "type": "decimal(12,2)", "decimal": ","}
+    columns = {"day": {"path": "../day", "type": "date", "format": "%d.%m.%Y"}, "fee": fee}
+    table = {"endpoint": "/x", "record": "/list/visit/call", "columns": columns, "time": "day"}
+    given = {"source": "s", "type": "rest", "url": "http://x", "tables": {"t": table}}
+    source = RestSource.model_validate(given)
+    texts = source.model_copy(update={"tables": {"t": as_texts(source.tables["t"])}})
+    page = blob(tmp_path, b"<list><visit><day>31.01.2024</day><call>7,50</call></visit></list>", "t-000001.xml")
+    assert values(parsed(texts, page), "day", "fee") == [("31.01.2024", "7,50")]
+    assert values(parsed(source, page), "day", "fee") == [(date(2024, 1, 31), Decimal("7.50"))]
+
+
 @pytest.mark.parametrize("repeated", [False, True])
 def test_a_small_key_of_several_columns_is_found(embedded: Engine, tmp_path: Path, repeated: bool) -> None:
     pairs = [(f"E{n % 10:03}", f"2024-01-{n // 10 + 1:02}") for n in range(60)]
@@ -186,6 +202,25 @@ def test_bounds_leave_headroom(one: Any, other: Any, shown: bool) -> None:
     found = bounds(least, most, shown=shown)
     assert found["min_value"] <= least and most <= found["max_value"]
     assert len(str(found["max_value"]).strip("-0")) <= 1
+
+
+def test_what_is_set_to_null_where_it_cannot_be_read_is_not_required(embedded: Engine, tmp_path: Path) -> None:
+    born = {"type": "date", "category": "none"}
+    table = Table.model_validate({"columns": {"born": {**born, "on_error": "null"}, "hired": born}})
+    texts = {name: pa.array(["1980-02-01"] * 40 + ["0000-00-00"]) for name in table.columns}
+    made = body(table, seen(embedded, table, texts, str(tmp_path), fresh=False), Asked())
+    assert made["columns"] == {"hired": {"required": True}}
+
+
+def test_numbers_that_count_have_no_upper_bound(embedded: Engine, tmp_path: Path) -> None:
+    names = ("visit", "place", "call_id", "offset", "age")
+    columns = {name: {"type": "integer", "category": "none"} for name in names}
+    columns["offset"]["path"] = "@offset"
+    table = Table.model_validate({"columns": columns, "unique": ["visit", "place"]})
+    texts = {name: pa.array([str(n // 2) for n in range(60)]) for name in names}
+    made = body(table, seen(embedded, table, texts, str(tmp_path), fresh=False), Asked())
+    bounded = [check["expect_column_values_to_be_between"] for check in made["checks"]]
+    assert {each["column"]: "max_value" in each for each in bounded} == {name: name == "age" for name in names}
 
 
 @pytest.fixture(scope="module")

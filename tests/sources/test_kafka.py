@@ -24,6 +24,7 @@ from tests.sources.objects import SECRET, blob, landed_rows, refusal, values
 from tests.sources.web import Answer, Server
 
 from potable.cli import state as cli_state
+from potable.cli.discovering import discovered
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources import streams
 from potable.sources.ingest import Ingested, Landing, current, ingest, rewind
@@ -231,7 +232,11 @@ def test_messages_that_cannot_be_read_keep_their_place(mock: Brokers, world: Cal
     made.ingest()
     rows = made.rows()
     assert values(rows, "_row", "id") == [(1, 1), *[(row, None) for row in range(2, 9)], (9, 2), (10, 3)]
-    kept = [json.loads(json.loads(row["_unparsed"])["@record"]) for row in rows if row["_mistyped"] == "@record"]
+    kept = [json.loads(json.loads(row["_unparsed"])["@record"]) for row in rows if row["_mistyped"]]
+    assert [row["_mistyped"] for row in rows if row["_mistyped"]] == [
+        f"@record: {why}"
+        for why in ("not JSON", "not JSON", "no object", "no object", "not JSON", "not JSON", "not JSON")
+    ]
     assert [(line["offset"], line["value"]) for line in kept][:2] == [(1, "{"), (2, {"base64": "//4="})]
     assert len(kept) == 7
     (arrival,) = made.source.arrivals(Path())
@@ -483,7 +488,10 @@ def test_avro_is_read_with_the_schemas_that_landed_beside_it(
     read = [row for row in rows if row["_mistyped"] is None]
     assert values(read, "_row", "id", "mail") == [(1, 1, "a@x"), (8, 2, None), (9, 3, "c@x"), (10, None, None)]
     assert (read[1]["day"], read[1]["pay"]) == (more["day"], more["pay"])
-    assert values([row for row in rows if row["_mistyped"] == "@record"], "_row") == [2, 3, 4, 5, 6, 7]
+    assert values([row for row in rows if row["_mistyped"]], "_row") == [2, 3, 4, 5, 6, 7]
+    assert {row["_mistyped"].removeprefix("@record: ") for row in rows if row["_mistyped"]} == {
+        "names no schema", "of a schema the registry does not have", "not what its schema says"
+    }  # fmt: skip
 
 
 def compiled(path: str, query: Any) -> Answer:
@@ -543,7 +551,7 @@ def test_protobuf_is_read_with_the_schemas_that_landed_beside_it(
         (11, None, None, None, None, None),
     ]
     assert str(read[0]["pay"]) == "12.00" and read[2]["pay"] is None
-    assert values([row for row in rows if row["_mistyped"] == "@record"], "_row") == [2, 3, 4, 5, 6, 7, 8]
+    assert values([row for row in rows if row["_mistyped"]], "_row") == [2, 3, 4, 5, 6, 7, 8]
 
 
 TEXTS = {
@@ -804,3 +812,14 @@ def test_settings_the_client_does_not_take_are_told(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_found_when_the_project_is_read(source: Any, table: Any, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         declared("x", "t", source=source, **table)
+
+
+def test_a_first_contract_tells_what_messages_have_beside_their_values(mock: Brokers, tmp_path: Path) -> None:
+    mock.send("discovered", *((f"k{n}".encode(), json.dumps({"id": n // 2}).encode()) for n in range(30)))
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "potable.yaml").write_text("project: p\n")
+    declared = f"source: s\ntype: kafka\nbrokers: {mock.at}\ntables:\n  t: {{topic: discovered}}\n"
+    (tmp_path / "sources" / "s.yaml").write_text(declared)
+    facts, told = discovered(tmp_path, "s", rows=100, write=False, words=False)
+    assert list(facts["t"]["columns"]) == ["id"] and "unique:" not in told
+    assert "# path: also `@key`, `@timestamp`" in told and "`@partition` and `@offset`, which tell all" in told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -217,6 +217,64 @@ def test_xml_pages_are_counted(server: Server) -> None:
     server.answers = [xml("a", "b"), xml("c"), xml()]
     made = source(server.url, **{"how": None, **XML, "pagination": {"page": "p"}})
     assert len(list(made.arrivals(Path()))) == 3
+
+
+VISITS = [3, 0, 0, 0, 1, 2, 0, 4]
+"""Calls of each visit."""
+
+
+def visits(calls: Sequence[int], cap: int = 2) -> Callable[[str, dict[str, list[str]]], Answer]:
+    """A server of visits with their calls, `cap` visits a page."""
+
+    def handle(path: str, query: dict[str, list[str]]) -> Answer:
+        first = (int(query["p"][0]) - 1) * cap
+        told = [(number, calls[number]) for number in range(first, min(first + cap, len(calls)))]
+        inside = "".join(f'<visit id="{number}">{"<call/>" * count}</visit>' for number, count in told)
+        return 200, {}, f'<list total="{len(calls)}">{inside}</list>'.encode()
+
+    return handle
+
+
+CALLS = {"how": None, "record": "/list/visit/call", "columns": {"visit": {"path": "../@id"}, "place": {"path": "#"}}}
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"total": "/list/@total"}, {"size": 2, "short_page": True}, {"size": 2, "total": "/list/@total"}]
+)
+@pytest.mark.parametrize("calls", [VISITS, VISITS[:7], [0] * 9, [0, 0, 1], [2], [], [1] * 8])
+def test_children_are_read_to_the_end_of_what_pages_count(
+    server: Server, how: dict[str, Any], calls: list[int]
+) -> None:
+    server.handle = visits(calls)
+    made = source(server.url, **{**CALLS, "pagination": {"page": "p", **how}})
+    bodies = [arrival.open().read() for arrival in made.arrivals(Path())]
+    assert sum(body.count(b"<call/>") for body in bodies) == sum(calls)
+
+
+def test_children_whose_pages_are_missing_are_noticed(server: Server) -> None:
+    whole, server.handle = visits(VISITS), None
+    server.handle = lambda path, query: whole(path, query) if query["p"] != ["4"] else (200, {}, b'<list total="8"/>')
+    made = source(server.url, **{**CALLS, "pagination": {"page": "p", "total": "/list/@total"}})
+    assert "counts 8 records" in refused(made).problem
+
+
+def test_children_are_not_asked_for_by_offset(server: Server) -> None:
+    server.handle = visits(VISITS)
+    failure = refused(source(server.url, **{**CALLS, "pagination": {"offset": "p", "start": 1}}))
+    assert "counts its records or `visit`" in failure.problem and not failure.retryable
+
+
+def test_children_of_a_server_that_heeds_no_number_are_given_up(server: Server) -> None:
+    server.answers = [(200, {}, b'<list total="8"><visit id="1"/><visit id="2"/></list>')]
+    assert "gave up" in refused(source(server.url, **{**CALLS, "pagination": {"page": "p"}})).problem
+
+
+def test_prefixes_of_xml_are_optional(server: Server, tmp_path: Path) -> None:
+    server.answers = [xml("a", "b")]
+    keys = {**XML, "record": "/n:list/n:item", "pagination": {"page": "p", "total": "/n:list/n:total"}}
+    [arrival] = source(server.url, **{"how": None, **keys}).arrivals(tmp_path)
+    made = source(server.url, **{"how": None, **keys})
+    assert values(parsed(made, blob(tmp_path, arrival.open().read(), arrival.name)), "id") == [1, 2]
 
 
 @pytest.mark.parametrize("body", [b"<other/>", b'<!DOCTYPE l [<!ENTITY e "x">]><list>&e;</list>', b'{"data": []}', b""])

@@ -233,6 +233,8 @@ def test_a_page_without_its_list_is_told_with_its_endpoint_and_what_helps(server
     assert failure.hint == 'the page itself is a list: `records: ""`'
     server.answers = [(200, {}, b'{"items": []}')]
     assert refused(source(server.url)).hint == "`records` leads to the list in a page"
+    server.answers = [(200, {}, b'{"data": [{"id": 1, "parts": [{"no": 2}]}]}')]
+    assert "lists inside records" in refused(source(server.url, records="data.parts")).hint
 
 
 def test_an_empty_page_has_no_rows(tmp_path: Path) -> None:

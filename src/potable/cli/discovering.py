@@ -35,6 +35,7 @@ from potable.project import connector
 from potable.projectfiles import own_variables, read
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
+from potable.sources.suggest import ENOUGH
 from potable.tables import MISTYPED, Table
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
@@ -148,12 +149,20 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     promised = {table: source.promised(table, root) for table in explored.seen}
     for table, item in explored.seen.items():
         columns, records, key = explored.columns[table], item.readable, tuple[str, ...]()
+        chance = _by_chance(columns, records) if source.loose_labels else set()
+        columns = {name: path for name, path in columns.items() if name not in chance}
         around, _ = source.around(table)
         if around in found:
             columns, records, key = _placed(explored, table, found[around][0], root, rows)
         why = f"what tells `{around}` apart, and the place in its list"
         found[table] = drafted(columns, records, promised[table], words=words, own=(key, why), clocks=source.timezone)
         found[table][1].extend(_around(explored, table, columns, found))
+        if source.beside:
+            found[table][1].append(f"# path: also {source.beside}")
+        if chance:
+            found[table][1].append(
+                f"# left out: {len(chance)} labels that almost no record has; names before a colon are none"
+            )
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
@@ -164,6 +173,15 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         many = "more than one column has this name" if source.fixed_columns else _REPEATS
         found[table][1].append(f"# {many}: {', '.join(paths)}")
     return found
+
+
+def _by_chance(columns: Mapping[str, str], records: pa.Table) -> set[str]:
+    """Columns of labels that fewer than two records have, or one in fifty: `Smith, Anna: …` in a letter is no label."""
+    if records.num_rows < ENOUGH:
+        return set()
+    least = max(2, records.num_rows / 50)
+    labels = [name for name, path in columns.items() if not path.startswith("@") and name in records.schema.names]
+    return {name for name in labels if records.num_rows - records[name].null_count < least}
 
 
 def _around(explored: _Explored, table: str, columns: Mapping[str, str], found: Found) -> Iterator[str]:
@@ -179,7 +197,8 @@ def _unread(rows: pa.Table) -> Iterator[str]:
     """What of the records could not be read although every column is a text, by reason."""
     reasons = Counter(reason for told in rows[MISTYPED].drop_null().to_pylist() for reason in told.split(","))
     for reason, records in reasons.items():
-        yield f"# {records:,} of {rows.num_rows:,} records cannot be read: {reason.removeprefix('@record: ')}"
+        why = reason.removeprefix("@record").removeprefix(": ")
+        yield f"# {records:,} of {rows.num_rows:,} records cannot be read{': ' if why else ''}{why}"
 
 
 def _placed(

@@ -52,9 +52,12 @@ def drafted(
     declared = _declared_key(columns, promised), "the key of the table in its database"
     seen = _key(texts, hints, guesses, dated), f"tells all {rows.num_rows:,} records apart"
     unique, why = next((found for found in (declared, own) if found[0]), seen)
+    chance = unique if (unique, why) == seen and set(unique) <= set(dated) else ()
+    unique = () if chance else unique
     lines = ["columns:"]
     lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
     lines += [f"unique: [{', '.join(unique)}]  # {why}"] if unique else []
+    lines += [f"# unique: [{', '.join(chance)}]  # {why}, as a moment does by chance"] if chance else []
     if not any(guess.key for guess in guesses.values()):
         lines += ["# key: which column tells who a record is about? without one its records belong to nobody"]
     if dated:

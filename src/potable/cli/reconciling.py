@@ -45,4 +45,6 @@ def reconciled(project: Project, name: str) -> tuple[dict[str, Any], str]:
     listed = table(rows, ["month", "in the source", "landed", "not landed", "gone from the source"])
     run = project.next_run
     ending = f"what was recorded since the last run is landed by `{run}`; all else by `{run} --full-refresh`"
+    if getattr(project.tables[name], "incremental", None):
+        ending += ",\nafter which of records that were changed only what the source has now counts"
     return facts, f"{whole}\n{listed}\n{ending}"

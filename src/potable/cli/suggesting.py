@@ -21,7 +21,7 @@ from potable.project import Project
 from potable.report.numbers import plural
 from potable.runs.profiled import Profile, Profiled, profile
 from potable.runs.quarantined import reading
-from potable.sources.suggest import ENOUGH, Suggestion
+from potable.sources.suggest import ENOUGH, Suggestion, numbers_records
 from potable.tables import Column, Table
 
 _BETWEEN = "expect_column_values_to_be_between"
@@ -96,7 +96,7 @@ def suggestions(table: Table, checks: Sequence[Check], seen: Profile, asked: Ask
     for name, column in table.columns.items():
         if line := _column(name, column, seen.columns[name], asked):
             columns.append(line)
-        promises += _checks(name, column, seen.columns[name], known, asked)
+        promises += _checks(name, table, seen.columns[name], known, asked)
     told = f"tells all {seen.rows:,} records apart"
     unique = _Line(f"[{', '.join(map(quoted, seen.unique))}]", told) if seen.unique else None
     return Suggestions(columns, unique, promises, [*_against(table, seen), *_against_checks(seen)])
@@ -114,7 +114,9 @@ def _column(name: str, column: Column, seen: Profiled, asked: Asked) -> _Line | 
         parts |= _type(seen.hint)
         if seen.nearly.type != seen.hint.type:
             why.append(f"nearly {seen.nearly.type}: {seen.nearly.evidence.rpartition(', ')[2]}")
-    if seen.hint.required and (asked.fresh or not column.required):
+    # where a cell that cannot be read becomes none, records without one are meant to stay
+    spared = column.on_error == "null" and not asked.fresh
+    if seen.hint.required and not spared and (asked.fresh or not column.required):
         parts["required"] = "true"
     if asked.fresh or column.declared_category is None:
         parts |= {key: value for key, value in (("key", seen.guess.key), ("category", seen.guess.category)) if value}
@@ -130,14 +132,14 @@ def _type(hint: Suggestion) -> dict[str, str]:
     return {"type": quoted(hint.type), **form, **({"decimal": '","'} if hint.decimal == "," else {})}
 
 
-def _checks(name: str, column: Column, seen: Profiled, known: Sequence[Check], asked: Asked) -> Iterator[_Line]:
+def _checks(name: str, table: Table, seen: Profiled, known: Sequence[Check], asked: Asked) -> Iterator[_Line]:
     """Checks of a column that there are none of yet."""
+    column = table.columns[name]
     has = {check.expectation for check in known if check.columns == (name,)}
     shown = column.declared_category == "none"
     if seen.least is not None and _BETWEEN not in has:
         found = bounds(seen.least, seen.most, shown=shown)
-        if isinstance(seen.least, int) and seen.distinct == seen.filled:
-            # numbers that count records have no upper bound
+        if isinstance(seen.least, int) and (seen.distinct == seen.filled or _counts(name, table)):
             found.pop("max_value", None)
         ends = f"{seen.least} to {seen.most}" if shown else "as many digits as the values have"
         if found:
@@ -152,6 +154,12 @@ def _checks(name: str, column: Column, seen: Profiled, known: Sequence[Check], a
     elif form := _form(seen):
         some = ", ".join(f"{shape} ({count:,})" for shape, count in [*seen.shapes.items()][:3])
         yield _check(_REGEX, name, {"regex": form}, f"shapes {some}")
+
+
+def _counts(name: str, table: Table) -> bool:
+    """Whether a column counts records or their places, of which tomorrow there are more than today."""
+    places = {"@offset", "@partition", "#"}.intersection(table.columns[name].paths(name))
+    return bool(places) or name in table.unique or numbers_records(name)
 
 
 def _form(seen: Profiled) -> str:

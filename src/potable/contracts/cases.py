@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from potable.contracts.checks import Check
+from potable.contracts.deletions import NO_KEY
 from potable.contracts.fitting import fit
 from potable.contracts.masks import rules_of
 from potable.declarations import Document
@@ -75,21 +76,28 @@ def _wrong(test: ContractTest, table: Table, checks: Sequence[Check]) -> Iterato
         if not isinstance(outcome, Outcome):
             continue
         at: tuple[str | int, ...] = ("expect", index) if isinstance(test.expect, list) else ("expect",)
-        for reason in outcome.quarantined:
-            if reason not in reasons:
-                hint = did_you_mean(reason, reasons) or f"reasons of this table: {', '.join(reasons)}"
-                yield (*at, "quarantined"), f"no row of the table is quarantined for `{reason}`", hint
-        for column in outcome.nulled:
-            if column not in table.columns or table.columns[column].on_error != "null":
-                hint = did_you_mean(column, table.columns) if column not in table.columns else "it lacks `on_error`"
-                yield (*at, "nulled"), f"`{column}` is no column whose cells are set to null", hint
-        gives = wrong_cells(outcome.gives, table, typed=True)
-        yield from ((((*at, "gives", *key)), problem, hint) for key, problem, hint in gives)
+        yield from (((*at, *key), problem, hint) for key, problem, hint in _wrong_outcome(outcome, table, reasons))
     stops = _stops(checks, table)
     for each in test.stopped or ():
         if each not in stops:
             hint = did_you_mean(each, stops) or f"checks of this table: {', '.join(stops)}"
             yield ("stopped",), f"nothing of the table stops a run by the name `{each}`", hint
+
+
+def _wrong_outcome(outcome: Outcome, table: Table, reasons: Sequence[str]) -> Iterator[Problem]:
+    """Key below the outcome, problem and hint of everything that can never become of a row."""
+    for reason in outcome.quarantined:
+        if reason not in reasons:
+            hint = did_you_mean(reason, reasons) or f"reasons of this table: {', '.join(reasons)}"
+            yield ("quarantined",), f"no row of the table is quarantined for `{reason}`", hint
+    for column in outcome.nulled:
+        if column not in table.columns or table.columns[column].on_error != "null":
+            hint = did_you_mean(column, table.columns) if column not in table.columns else "it lacks `on_error`"
+            yield ("nulled",), f"`{column}` is no column whose cells are set to null", hint
+    if outcome.deleted and not table.deletion:
+        yield ("deleted",), "no row of the table is deleted by another", "its source declares no `deleted`"
+    gives = wrong_cells(outcome.gives, table, typed=True)
+    yield from ((("gives", *key), problem, hint) for key, problem, hint in gives)
 
 
 def wrong_cells(row: Mapping[str, Any], table: Table, *, typed: bool = False) -> Iterator[Problem]:
@@ -112,7 +120,8 @@ def _reasons(table: Table, checks: Sequence[Check]) -> list[str]:
     """Why a row may be quarantined, as tests name it."""
     found = [rule.reason for rule in rules_of(table, checks) if rule.costs_row and rule.reason != "mistyped"]
     mistyped = [f"mistyped:{name}" for name, column in table.columns.items() if column.on_error == "quarantine"]
-    return [*dict.fromkeys([*found, *mistyped]), *(["duplicate"] if table.unique else [])]
+    of_keys = [*(["duplicate"] if table.unique else []), *([NO_KEY] if table.deletion else [])]
+    return [*dict.fromkeys([*found, *mistyped]), *of_keys]
 
 
 def _stops(checks: Sequence[Check], table: Table) -> list[str]:

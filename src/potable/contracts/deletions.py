@@ -24,11 +24,14 @@ from potable.tables import BATCH, OBJECT, ORIGIN, ROW, Table
 
 REASONS = "_reasons"
 """Why a row is not among those that stay: of quarantined ones the names of checks, separated by semicolons."""
-TOMBSTONE, DELETED = "tombstone", "deleted"
-"""Reasons of deleted rows: it marks a deletion, or it is what was deleted."""
+TOMBSTONE, DELETED, ENDED = "tombstone", "deleted", "ended"
+"""Reasons of deleted rows: it marks a deletion, or it is what was deleted; `ended` where the mark landed after it, so
+that a record of its key and time that comes again later repeats nothing."""
 NO_KEY = "deletion_without_key"
 """Reason of a tombstone in the quarantine: nobody knows what it deletes."""
-_BY, _SINCE, _LISTED = "_by", "_since", "_listed"
+_BY, _SINCE, _ENDED, _LISTED = "_by", "_since", "_ended", "_listed"
+LIFE = "_life"
+"""How many deletions of a record's key and time landed before it."""
 
 
 def deleted_schema(table: Table) -> pa.Schema:
@@ -60,6 +63,37 @@ def told_apart(staged: ir.Table, table: Table, engine: Engine) -> tuple[ir.Table
     keyless = found.count(where=~has_key(table, found))
     counts = scalars(engine, found.agg(**{TOMBSTONE: found.count(), NO_KEY: keyless}))
     return staged.filter(~mark), found if counts[TOMBSTONE] else None, counts
+
+
+def with_lives(table: Table, good: ir.Table, tombstones: ir.Table | None) -> ir.Table:
+    """Rows of `keyed` with `LIFE`: what was deleted and comes again with its old time is no duplicate of itself."""
+    if tombstones is None:
+        return good
+    both = good.inner_join(_marks(table, tombstones, place_of(tombstones)), list(table.unique))
+    before = both.filter(_same_time(both) & (both["_t_place"] < both[PLACE]))
+    lives = before.group_by(OBJECT, ROW).agg(**{LIFE: before.count()})
+    joined = good.left_join(lives, [OBJECT, ROW])
+    return joined.select(*good.columns, **{LIFE: joined[LIFE].fill_null(0)}).view()
+
+
+def still_met(table: Table, deleted: ir.Table) -> ir.Table:
+    """Deleted rows that a record of the same key and known time repeats, for no deletion lies between them."""
+    rows = with_known_key(table, deleted.filter(deleted[REASONS] == DELETED))
+    both = rows.select(*table.unique, KNOWN_KEY, OBJECT, ROW, BATCH).inner_join(
+        _marks(table, deleted.filter(deleted[REASONS] == TOMBSTONE), ibis.literal("")), list(table.unique)
+    )
+    return rows.anti_join(both.filter(_same_time(both) & (both["_t_batch"] > both[BATCH])), [OBJECT, ROW])
+
+
+def _marks(table: Table, tombstones: ir.Table, place: ir.Value) -> ir.Table:
+    """Keys, known times and places of rows that mark a deletion."""
+    rows = with_known_key(table, tombstones.filter(has_key(table, tombstones))).mutate(**{PLACE: place})
+    return rows.select(*table.unique, _t_known=rows[KNOWN_KEY], _t_place=rows[PLACE], _t_batch=rows[BATCH])
+
+
+def _same_time(both: ir.Table) -> ir.BooleanValue:
+    """Whether a record and a mark became known at equal or unknown times, so that their places decide."""
+    return (both[KNOWN_KEY] == "") | (both["_t_known"] == "") | (both[KNOWN_KEY] == both["_t_known"])
 
 
 @dataclass(frozen=True)
@@ -101,7 +135,7 @@ class Deletions:
             rows: keys, `KNOWN_KEY`, `PLACE`, `BATCH` and origin of new rows that would stay.
             stood: validated rows that stand.
         """
-        before = self._marks(self.before.filter(self.before[REASONS] == TOMBSTONE), ibis.literal(""))
+        before = _marks(self.table, self.before.filter(self.before[REASONS] == TOMBSTONE), ibis.literal(""))
         marks = self._new_marks
         new = kept(self._gone(rows, [before, *marks]), f"{folder}/new", engine)
         old = None
@@ -131,17 +165,13 @@ class Deletions:
 
     def _with_reason(self, rows: ir.Table, gone: ir.Table) -> ir.Table:
         both = rows.inner_join(gone, [OBJECT, ROW])
-        marks = {BATCH: both[_SINCE], REASONS: ibis.literal(DELETED)}
+        marks = {BATCH: both[_SINCE], REASONS: ibis.ifelse(both[_ENDED], ENDED, DELETED)}
         return both.mutate(**marks).select(deleted_schema(self.table).names)
 
     @property
     def _new_marks(self) -> list[ir.Table]:
         new = self.tombstones
-        return [] if new is None else [self._marks(new.filter(has_key(self.table, new)), place_of(new))]
-
-    def _marks(self, tombstones: ir.Table, place: ir.Value) -> ir.Table:
-        rows = with_known_key(self.table, tombstones).mutate(**{PLACE: place})
-        return rows.select(*self.table.unique, _t_known=rows[KNOWN_KEY], _t_place=rows[PLACE], _t_batch=rows[BATCH])
+        return [] if new is None else [_marks(self.table, new, place_of(new))]
 
     def _gone(self, rows: ir.Table, marks: Sequence[ir.Table]) -> ir.Table:
         rows = rows.select(*self.table.unique, KNOWN_KEY, PLACE, BATCH, OBJECT, ROW)
@@ -150,15 +180,18 @@ class Deletions:
             found.append(self._unlisted(rows, self.listed))
         every = _all(found)
         assert every is not None
-        return every.group_by(OBJECT, ROW).agg(**{_SINCE: every[_BY].min()})
+        # the first deletion counts, of those of one batch one that landed after the row
+        first = every.group_by(OBJECT, ROW).agg(_first=(every[_BY] * 2 + (~every[_ENDED]).cast("int64")).min())
+        odd = first["_first"] % 2
+        since = ((first["_first"] - odd) / 2).cast("int64")
+        return first.select(OBJECT, ROW, **{_SINCE: since, _ENDED: odd == 0})
 
     def _marked_later(self, rows: ir.Table, marks: ir.Table) -> ir.Table:
         both = rows.inner_join(marks, list(self.table.unique))
-        known, mark = both[KNOWN_KEY], both["_t_known"]
-        same = (known == "") | (mark == "") | (known == mark)
-        later = ibis.ifelse(same, both["_t_place"] > both[PLACE], mark > known)
+        later = ibis.ifelse(_same_time(both), both["_t_place"] > both[PLACE], both["_t_known"] > both[KNOWN_KEY])
         found = both.filter(later)
-        return found.select(OBJECT, ROW, **{_BY: ibis.greatest(found["_t_batch"], found[BATCH])})
+        by = ibis.greatest(found["_t_batch"], found[BATCH])
+        return found.select(OBJECT, ROW, **{_ENDED: _same_time(found), _BY: by})
 
     def _unlisted(self, rows: ir.Table, listed: ir.Table) -> ir.Table:
         keys = list(self.table.unique)
@@ -167,7 +200,7 @@ class Deletions:
         pairs = whole.inner_join(lists, whole[BATCH] <= lists[_LISTED])
         there = listed.select(*keys, **{_LISTED: listed[BATCH]})
         lacking = pairs.anti_join(there, [*keys, _LISTED])
-        return lacking.select(OBJECT, ROW, **{_BY: lacking[_LISTED]})
+        return lacking.select(OBJECT, ROW, **{_ENDED: ibis.literal(False), _BY: lacking[_LISTED]})
 
 
 def _all(relations: Sequence[ir.Table]) -> ir.Table | None:

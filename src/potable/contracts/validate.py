@@ -23,13 +23,15 @@ import pyarrow as pa
 from potable.contracts import judging, profile
 from potable.contracts.checks import Check
 from potable.contracts.deletions import (
-    DELETED,
+    LIFE,
     NO_KEY,
     REASONS,
     TOMBSTONE,
     Deletions,
     deleted_schema,
+    still_met,
     told_apart,
+    with_lives,
 )
 from potable.contracts.keyed import KNOWN_KEY, duplicates, keyed, with_known_key
 from potable.contracts.masks import Rule, masked, reason_counts, rules_of, staged_schema
@@ -181,8 +183,8 @@ def validate(
     own = profile.added_up(portions, list(counts)) | marks
     bad = judging.marked(staged, rules, own, f"{places.rows}/staged/marked", engine)
     own |= judging.failures(bad, rules, own, engine)
-    good = keyed(table, staged, rules) if table.unique else None
-    doubled = duplicates(good, _keys(job), places.rows, engine) if good is not None else None
+    good = with_lives(table, keyed(table, staged, rules), tombstones) if table.unique else None
+    doubled = duplicates(good, _keys(job, good), places.rows, engine) if good is not None else None
     if doubled:
         own[_DUPLICATES] = doubled[1]
     totals = Counter(standing.totals) + Counter(own)
@@ -252,16 +254,17 @@ def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], ta
     return replace(made, results=[result for _, result in found], stopped=names, told=told, split_off=split_off)
 
 
-def _keys(job: _Job) -> ir.Table | None:
-    """Keys of the rows that stand or stood, read column by column; None when there are no such rows."""
+def _keys(job: _Job, good: ir.Table) -> ir.Table | None:
+    """What `good` rows are compared by, of rows that stand or stood; None when there are no such rows."""
     table, standing, engine = job.contract.table, job.standing, job.engine
     names = [name for name in table.columns if name in (*table.unique, table.known_column)]
     schema = pa.schema([table.schema.field(name) for name in names])
     found = [engine.read(standing.files, schema)] if standing.files else []
     if standing.deleted_files:
         deleted = engine.read(standing.deleted_files, deleted_schema(table))
-        found.append(deleted.filter(deleted[REASONS] == DELETED).select(names))
-    keys = [with_known_key(table, rows).select(*table.unique, KNOWN_KEY) for rows in found]
+        found.append(still_met(table, deleted).select(names))
+    life = {LIFE: ibis.literal(0, "int64")} if LIFE in good.columns else {}
+    keys = [with_known_key(table, rows).select(*table.unique, KNOWN_KEY, **life) for rows in found]
     return None if not keys else keys[0] if len(keys) == 1 else ibis.union(*keys)
 
 

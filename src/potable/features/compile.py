@@ -80,7 +80,8 @@ class _Query:
 
     @property
     def _has_order(self) -> bool:
-        return self.task.table.time is not None or self.task.order is not None
+        table = self.task.table
+        return bool(table.time or table.known_column or self.task.order)
 
     def compiled(self, met: ir.Table) -> Compiled:
         rows = self._calculated(self._corrected(met))
@@ -102,12 +103,14 @@ class _Query:
             self._where_column(feature, rows, columns)
             self._value_column(feature, rows, columns)
         carried = [NUMBER, TWINS, *bounds(self.task).values()]
-        times = self._times(rows) if self.task.table.time else {}
+        times = self._times(rows)
         if self.task.order:
             columns["_order"] = rows[self.task.order]
         return rows.select(*carried, CUT, MOMENT, **times, **columns)
 
     def _times(self, rows: ir.Table) -> dict[str, Any]:
+        if self.task.table.time is None:
+            return {KNOWN: rows[KNOWN]} if self.task.table.known_column else {}
         happened, as_of = rows[TIME].cast("date"), rows[MOMENT].cast("date")
         wanted = {feature.recipe.aggregate for feature in self.task.computed}
         times: dict[str, Any] = {TIME: rows[TIME], KNOWN: rows[KNOWN]}
@@ -266,7 +269,7 @@ class _Query:
         ordered = _ordered(feature) and self.task.table.time is not None
         ends = self._ends(feature, rows) if ordered else None
         by_order = chosen if ends is None else None
-        if feature.recipe.aggregate == "value" and self.task.order:
+        if feature.recipe.aggregate == "value" and self._has_order:
             by_order = chosen & (rows[f"{self._rank(feature)}n"] == 1)
         day = rows["_day"] if "_day" in rows.columns else ibis.literal(0)
         months = feature.recipe.aggregate == "months_since"
@@ -303,7 +306,7 @@ class _Query:
             chosen = rows[self._chosen_name(feature)]
             return (column.min(where=chosen) != column.max(where=chosen)).fill_null(False)
         assert recipe.aggregate is not None
-        reads = AGGREGATES[recipe.aggregate].at
+        reads = AGGREGATES[recipe.aggregate].at or ("newest" if recipe.aggregate == "value" else None)
         newest, oldest = self._ends(feature, rows)
         places = {"newest": [newest], "oldest": [oldest], "ends": [newest, oldest]}.get(reads or "", [])
         open_ = [differing(column, self._equals_of(feature, rows, place, place)) for place in places]

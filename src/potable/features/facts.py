@@ -72,7 +72,8 @@ class TableTask:
 def protected_schema(table: Table, columns: Sequence[str]) -> pa.Schema:
     """Schema of the part of a protected table that is read for `columns`."""
     moment_type = pa.timestamp("us")
-    times = [(TIME, moment_type), (KNOWN, moment_type)] if table.time else []
+    kept = [TIME, KNOWN] if table.time else [KNOWN] if table.known_column else []
+    times = [(name, moment_type) for name in kept]
     which = [(WHICH, pa.int64())] if table.apart else []
     needed = {*columns, *(identity(table) if table.time else ())}
     fields = [(name, table.columns[name].arrow) for name in table.columns if name in needed]

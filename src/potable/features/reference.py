@@ -31,7 +31,9 @@ RULES: Mapping[str, str] = {
     "division": "by zero gives null",
     "several labels": "all are columns; the last one declared may not be null, and is the one that balance, groups and"
     " card tell of",
-    "current-state tables": "a table without `time` shows today's values: only columns declared `static` are allowed",
+    "current-state tables": "a table without `time` shows today's values: only columns declared `static` are allowed;"
+    " of several records of a person the one `known` last counts, then the declared `order`; without either they must"
+    " agree",
     "several employments": "of those that run at the as-of date and for which `rows.where` holds, tenure is that of the"
     " one that began last",
     "rows": "one row per eligible subject, checked in every build",

@@ -262,13 +262,14 @@ def _value(column: ir.Value, contract: Contract, name: str) -> ir.Value:
 
 
 def _times(rows: ir.Table, contract: Contract) -> tuple[ir.Value, ir.Value]:
-    """When the fact of each row happened and became known; both null in a table without time."""
+    """When the fact of each row happened and became known; without `time` only a column says the latter."""
     import ibis
 
     table = contract.table
     absent = ibis.null("timestamp(6)")
     if table.time is None:
-        return absent, absent
+        known = table.known_column
+        return absent, rows[known].cast("timestamp(6)") if known else absent
     time = rows[table.time].cast("timestamp(6)")
     if table.known == "landed":
         return time, contract.landed(rows).cast("timestamp(6)") if contract.landed else absent

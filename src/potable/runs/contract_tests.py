@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable.contracts.cases import QUARANTINE_LIMIT, filled, outcomes
-from potable.contracts.deletions import REASONS
+from potable.contracts.deletions import REASONS, deleted_schema
 from potable.contracts.fitting import fit
 from potable.contracts.validate import (
     Contract,
@@ -40,11 +40,14 @@ class _Found:
 
     quarantined: frozenset[str] = frozenset()
     nulled: frozenset[str] = frozenset()
+    deleted: bool = False
     cells: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def told(self) -> str:
         """In words, without a value."""
+        if self.deleted:
+            return "is deleted"
         if self.quarantined:
             return f"is quarantined for {', '.join(sorted(self.quarantined))}"
         return f"stays with {', '.join(sorted(self.nulled))} set to null" if self.nulled else "passes"
@@ -80,7 +83,8 @@ class _Judge:
     def all(self) -> list[_Judged]:
         """Every test judged: those that ask what stops alone, the others in one pass.
 
-        Checks judge rows by themselves, so rows of other tests change nothing but which is the first of its key.
+        Checks judge rows by themselves, so rows of other tests change nothing but which is the first of its key, and
+        which are deleted.
         """
         tests = self.contract.table.tests
         shared = [test for test in tests if test.stopped is None]
@@ -88,7 +92,8 @@ class _Judge:
         judged = []
         for test in tests:
             found = [next(together) for _ in test.rows] if test.stopped is None else []
-            alone = test.stopped is not None or any("duplicate" in row.quarantined for row in found)
+            met = any(row.deleted or "duplicate" in row.quarantined for row in found)
+            alone = test.stopped is not None or met
             stops = test.stopped is not None
             judged.append(self.judged(test.rows, stops=stops) if alone else _Judged(found, frozenset()))
         return judged
@@ -139,6 +144,8 @@ def _became(made: Validated, table: Table, places: Places, engine: Engine) -> di
         row[ROW]: _Found(nulled=nulled.get(row[ROW], frozenset()), cells=row)
         for row in rows(made.rows, f"{places.rows}/rows", validated_schema(table))
     }
+    for row in rows(made.deleted, f"{places.quarantine}/deleted", deleted_schema(table)):
+        found[row[ROW]] = _Found(deleted=True)
     for row in rows(made.quarantine, f"{places.quarantine}/quarantine", kept):
         found[row[ROW]] = _Found(quarantined=frozenset(_reasons(row[REASONS])))
     return found
@@ -162,8 +169,8 @@ def _missed(
     wanted: Outcome, found: _Found, table: Table, number: int, given: Mapping[str, Any]
 ) -> tuple[str, str, str] | None:
     """What was found, what was wanted and a hint, where a row did not become what it must; else None."""
-    must = _Found(frozenset(wanted.quarantined), frozenset(wanted.nulled))
-    if must.quarantined != found.quarantined or must.nulled != found.nulled:
+    must = _Found(frozenset(wanted.quarantined), frozenset(wanted.nulled), wanted.deleted)
+    if (must.quarantined, must.nulled, must.deleted) != (found.quarantined, found.nulled, found.deleted):
         return f"row {number} {found.told}", f"row {number} {must.told}", _hint(found, table, given)
     for name, value in wanted.gives.items():
         column = table.columns[name]

@@ -224,6 +224,10 @@ class Source(Declaration, Generic[T]):
     """Whether the connector makes up the names of objects, of tables and counts, so that they tell nobody."""
     fixed_columns: ClassVar[bool] = False
     """Whether every object has every column, so that one that lacks a column has drifted."""
+    loose_labels: ClassVar[bool] = False
+    """Whether anything in a text may look like the label of a value, so that one that few records have is none."""
+    beside: ClassVar[str] = ""
+    """What columns may take beside what is seen in its records, for whoever writes a contract."""
     for_landing: ClassVar[frozenset[str]] = frozenset()
     """Keys that only landing reads: where the system is, and what lets one in. Other verbs run without what they
     refer to, so they must change nothing else."""

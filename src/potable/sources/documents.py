@@ -54,6 +54,7 @@ D = TypeVar("D", bound=DocumentTable)
 class DocumentSource(FileSource[D]):
     """A folder of documents of one kind."""
 
+    loose_labels: ClassVar[bool] = True
     offered: ClassVar[tuple[str, ...]] = ("@text",)
     """Paths that whoever writes a contract should know of, beside the labels."""
 

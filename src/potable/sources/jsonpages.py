@@ -64,6 +64,11 @@ class JsonPage(ABC):
         """The texts of each column looked for, record by record; null where one is no object."""
 
     @property
+    def listed(self) -> Mapping[str, int]:
+        """Number of its records, which nothing stands around."""
+        return {"": self.records}
+
+    @property
     def odd(self) -> Mapping[int, Any]:
         """Its records that are no objects, by ordinal."""
         return {}
@@ -92,13 +97,21 @@ class _Exact(JsonPage):
         self._value, self._sight = read_json(body, Number if sight.told else str), sight
         listed = self.at(sight.records)
         if not isinstance(listed, list):
-            alone = isinstance(self._value, list)
-            raise Astray(
-                f"a page has no list at `{sight.records}`" if sight.records else "a page is no list",
-                'the page itself is a list: `records: ""`' if alone else "`records` leads to the list in a page",
-            )
+            where = f"a page has no list at `{sight.records}`" if sight.records else "a page is no list"
+            raise Astray(where, self._what_to_say(sight.records))
         super().__init__(body, headers, len(listed))
         self._listed = listed
+
+    def _what_to_say(self, records: str) -> str:
+        """What to declare in place of `records`, which leads to no list."""
+        value = self._value
+        if isinstance(value, list):
+            return 'the page itself is a list: `records: ""`'
+        for part in steps(records):
+            value = value.get(part) if isinstance(value, dict) else None
+            if isinstance(value, list):
+                return "of lists inside records an endpoint makes no table: a column with the `path` has one as JSON"
+        return "`records` leads to the list in a page"
 
     @property
     def columns(self) -> dict[str, Cells]:

@@ -49,6 +49,7 @@ class KafkaSource(Source[KafkaTable]):
     snapshot: ClassVar[bool] = True
     names_objects: ClassVar[bool] = True
     forgets: ClassVar[bool] = True
+    beside: ClassVar[str] = streams.BESIDE
 
     @model_validator(mode="after")
     def _schemas_can_be_had(self) -> Self:

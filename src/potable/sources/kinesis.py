@@ -78,6 +78,7 @@ class KinesisSource(Source[KinesisTable]):
     snapshot: ClassVar[bool] = True
     names_objects: ClassVar[bool] = True
     forgets: ClassVar[bool] = True
+    beside: ClassVar[str] = streams.BESIDE
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """What every stream got since the last time, in objects of consecutive records of one shard."""

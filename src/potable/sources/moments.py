@@ -203,7 +203,7 @@ def _days(year: Numbers, month: Numbers, day: Numbers) -> tuple[Numbers, np.ndar
     real_month = np.minimum(np.maximum(month, 1), 12)
     start = ((year - 1970) * 12 + real_month - 1).astype("datetime64[M]")
     first = start.astype("datetime64[D]").astype(np.int64)
-    length = (start + 1).astype("datetime64[D]").astype(np.int64) - first
+    length = (start + np.timedelta64(1, "M")).astype("datetime64[D]").astype(np.int64) - first
     return first + day - 1, (year >= 1) & (month == real_month) & (day >= 1) & (day <= length)
 
 

@@ -202,7 +202,7 @@ class Reading:
         if self._newest is None:
             return np.iinfo(np.int64).min
         day = np.datetime64(self._newest, "us").astype("datetime64[D]")
-        return _micros((day - self._overlap - 1).astype("datetime64[us]"))
+        return _micros((day - np.timedelta64(self._overlap + 1, "D")).astype("datetime64[us]"))
 
 
 def now() -> datetime:

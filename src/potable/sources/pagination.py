@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol
 
@@ -51,6 +51,10 @@ class Page(Protocol):
     def records(self) -> int:
         """Number of its records."""
 
+    @property
+    def listed(self) -> Mapping[str, int]:
+        """How many there are of its records, last, and of each element around them, by path."""
+
     def at(self, path: str) -> Any:
         """The value at a path of the page."""
 
@@ -64,10 +68,27 @@ class Got:
 
     pages: int = 0
     records: int = 0
+    listed: dict[str, int] = field(default_factory=dict)
+    """Of all pages what each lists."""
+    several: set[str] = field(default_factory=set)
+    """What stood more than once in a page."""
     counted: int = 0
     """The most records the server said there are."""
     seen: set[bytes] = field(default_factory=set)
     """Digests of the URLs and pages met."""
+
+    def add(self, page: Page) -> None:
+        """One page more."""
+        self.pages, self.records = self.pages + 1, self.records + page.records
+        for path, number in page.listed.items():
+            self.listed[path] = self.listed.get(path, 0) + number
+            self.several |= {path} if number > 1 else set()
+
+    @property
+    def units(self) -> dict[str, int]:
+        """What the server may count: elements of which several stand around records in a page, then the records."""
+        *around, records = self.listed
+        return {path: self.listed[path] for path in (*(path for path in around if path in self.several), records)}
 
 
 class Cursor(Declaration):
@@ -144,9 +165,12 @@ class Counted(Declaration):
     def ended(self, page: Page, got: Got) -> bool:
         """Whether this was the last page."""
         count = self._count(page, got)
-        over = page.records == 0 or (count is not None and got.records >= count)
-        over = over or (self.short_page and self.size is not None and page.records < self.size)
-        if over and got.records < got.counted:
+        # of children not even a page without any is the last, while it lists what they are children of
+        units = [*got.units.values()]
+        over = _bare(page) or (count is not None and units[0] >= count)
+        over = over or (self.short_page and self.size is not None and max(page.listed.values()) < self.size)
+        missing = got.counted not in units if self.total and units[1:] else got.records < got.counted
+        if over and missing:
             raise Astray(
                 f"the server counts {got.counted:,} records at `{self.total}` and gave {got.records:,}: "
                 "the list changed while it was read, or pages are missing"
@@ -190,6 +214,13 @@ class Offset(Counted):
         return self.sized(url).copy_set_param(self.offset, self.start)
 
     def following(self, first: httpx.URL, here: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
+        if len(got.units) > 1:
+            raise Astray(
+                f"the server counts its records or `{next(iter(got.units)).rpartition('/')[2]}` around them, and"
+                f" `{self.offset}` does not say which",
+                "ask by page numbers, a cursor or links, if the server has them",
+                retryable=False,
+            )
         # by what was given, not by what was asked for: servers cap the size of a page
         return None if self.ended(page, got) else first.copy_set_param(self.offset, self.start + got.records)
 
@@ -242,7 +273,7 @@ def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
     def new(page: Page) -> None:
         nonlocal told
         told = _digest(page.content())
-        if page.records and told in got.seen:
+        if not _bare(page) and told in got.seen:
             raise ValueError("the server gives a page again that it gave before")
 
     while True:
@@ -251,8 +282,8 @@ def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
         got.seen.add(asked)
         page = fetch(here, new)
         got.seen.add(told)
-        got.pages, got.records = got.pages + 1, got.records + page.records
-        empty = 0 if page.records else empty + 1
+        got.add(page)
+        empty = empty + 1 if _bare(page) else 0
         if empty > _EMPTY_PAGES:
             raise Astray(f"the server gives more than {_EMPTY_PAGES:,} pages without records in a row")
         following = None if how == "none" else how.following(first, here, page, got)
@@ -260,6 +291,11 @@ def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
         if following is None:
             return
         here = following
+
+
+def _bare(page: Page) -> bool:
+    """Whether a page has no records, nor several elements that might have some."""
+    return not page.records and max(page.listed.values()) <= 1
 
 
 def _joined(here: httpx.URL, target: str) -> httpx.URL:

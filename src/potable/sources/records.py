@@ -117,14 +117,20 @@ def leaves(records: Iterable[Any], signs: str = "") -> KeysView[str]:
     return dict.fromkeys(path for form in forms for path in _paths(form, "", signs)).keys()
 
 
-def unread(table: Table, names: Sequence[str], ordinals: Sequence[int], originals: Sequence[str]) -> pa.RecordBatch:
-    """Rows for records that cannot be read: their place, and what stands there as `@record`, for quarantine."""
+def unread(
+    table: Table, names: Sequence[str], ordinals: Sequence[int], originals: Sequence[str], why: Sequence[str] = ()
+) -> pa.RecordBatch:
+    """Rows for records that cannot be read: their place, and what stands there as `@record`, for quarantine.
+
+    Args:
+        why: what is wrong with each, in a few words without a comma that quote nothing of it.
+    """
     length = len(ordinals)
     columns: dict[str, pa.Array] = {field.name: pa.nulls(length, field.type) for field in schema(table)}
     columns[OBJECT] = pa.array(names, pa.string())
     columns[ROW] = pa.array(ordinals, pa.int64())
     columns[UNPARSED] = texts([json.dumps({"@record": text}) for text in originals])
-    columns[MISTYPED] = pa.repeat("@record", length)
+    columns[MISTYPED] = texts([f"@record: {each}" for each in why]) if why else pa.repeat("@record", length)
     return pa.record_batch(columns, schema=schema(table))
 
 

@@ -32,7 +32,7 @@ from potable.sources.xmlpages import XmlPage
 from potable.tables import OBJECT, ROW
 
 if TYPE_CHECKING:
-    from potable.sources.xml import XmlSource
+    from potable.sources.xml import XmlSource, XmlTable
 
 _FIRST_RECORDS = 100
 _BATCH_ROWS = 16_384
@@ -93,7 +93,7 @@ class RestTable(IncrementalTable):
             raise ValueError("give `records` for JSON or `record` for XML, not both")
         if self.incremental is not None:
             raise ValueError("`incremental` needs answers in JSON")
-        _as_xml("", {"table": self})
+        _xml_files()[1].model_validate({"columns": self.columns, "record": self.record})
         return self
 
     @model_validator(mode="after")
@@ -237,6 +237,20 @@ class RestSource(Source[RestTable]):
         records = (page.original(number) for number in range(page.records) if number + 1 not in page.odd)
         return leaves(islice(records, _FIRST_RECORDS)) if page.records > len(page.odd) else None
 
+    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
+        """Of answers in XML, elements that repeat in a record."""
+        return self._of_endpoint(table).children(table, blob) if self.tables[table].record else {}
+
+    def around(self, table: str) -> tuple[str, str]:
+        """Of answers in XML, the table whose records its records lie in."""
+        return self._of_endpoint(table).around(table) if self.tables[table].record else ("", "")
+
+    def _of_endpoint(self, table: str) -> XmlSource:
+        """The tables in XML of the endpoint that `table` is of, as if their pages were files."""
+        asked = self.tables[table].endpoint
+        found = {name: each for name, each in self.tables.items() if each.record and each.endpoint == asked}
+        return _as_xml(self.source, found)
+
     @property
     def _xml(self) -> XmlSource:
         """The tables in XML, as if their pages were files."""
@@ -255,19 +269,25 @@ def below_the_source(endpoint: str) -> str:
 
 
 def _as_xml(source: str, tables: Mapping[str, RestTable]) -> XmlSource:
-    """A source of XML files with these tables.
+    """A source of XML files with these tables, as they are: their columns may be read as texts.
 
     Raises:
-        ValueError: a path is none of XML.
         MissingExtra: the reader of XML is not installed.
     """
+    files, table_of_files = _xml_files()
+    as_files = {
+        name: table_of_files.model_construct(columns=table.columns, record=table.record or "")
+        for name, table in tables.items()
+    }
+    return files.model_construct(source=source, type="xml", path="", tables=as_files)
+
+
+def _xml_files() -> tuple[type[XmlSource], type[XmlTable]]:
     try:
-        from potable.sources.xml import XmlSource
+        from potable.sources.xml import XmlSource, XmlTable
     except ModuleNotFoundError as absent:
         raise MissingExtra(absent.name or "xml2arrow", "xml") from None
-    own = {"endpoint", "records", "params", "pagination", "incremental"}
-    as_files = {name: table.model_dump(exclude=own, exclude_unset=True) for name, table in tables.items()}
-    return XmlSource.model_validate({"source": source, "type": "xml", "path": "", "tables": as_files})
+    return XmlSource, XmlTable
 
 
 def _texts(blob: Blob, page: JsonPage) -> pa.RecordBatch:

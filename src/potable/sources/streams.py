@@ -40,6 +40,11 @@ _FIRST_RECORDS = 100
 _FRAMED = 5
 """Bytes before a value that names its schema: a zero and the number of the schema."""
 _WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+BESIDE = (
+    "`@key`, `@timestamp`, `@header.NAME`, `@partition` and `@offset`, which tell all messages apart, and `@deleted`,"
+    " true where a message has no value and its key may be gone (`deleted`)"
+)
+"""What is told of messages when a first contract is written."""
 Decode = Callable[[bytes], Any]
 Schemas = Callable[[str, int], list[str] | None]
 """Texts of a schema of a form and those it refers to, these first; None for one nobody knows."""
@@ -185,7 +190,8 @@ def parse(table: StreamTable, blob: Blob) -> Iterator[pa.RecordBatch]:
             yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
         if bad := [row for row in part if row.record is None]:
             originals = [row.message.line() for row in bad]
-            yield unread(table, [blob.name] * len(bad), [row.ordinal for row in bad], originals)
+            places = [row.ordinal for row in bad]
+            yield unread(table, [blob.name] * len(bad), places, originals, [row.why for row in bad])
 
 
 def record(blob: Blob, ordinal: int) -> bytes:
@@ -214,6 +220,12 @@ class _Row:
     record: dict[str, Any] | None
     """The value; None where it cannot be read, nothing in it where there is none."""
     key: Any
+    why: str = ""
+    """What is wrong with a message that cannot be read."""
+
+
+class _Unread(ValueError):
+    """A key or value that cannot be read; the text is a few words that quote nothing of it."""
 
 
 def _decoded(table: StreamTable, blob: Blob) -> Iterator[_Row]:
@@ -229,11 +241,14 @@ def _decoded(table: StreamTable, blob: Blob) -> Iterator[_Row]:
             continue
         try:
             record = {} if message.value is None else _value(table.value, message.value, decoders, number)
+            if not isinstance(record, dict):
+                raise _Unread("no object")
             text = message.key is None or table.key == "text"
             key = None if text else _value(table.key, message.key or b"", decoders, number)
-        except ValueError:
-            record, key = None, None
-        yield _Row(ordinal, message, record if isinstance(record, dict) else None, key)
+        except _Unread as failure:
+            yield _Row(ordinal, message, None, None, str(failure))
+        else:
+            yield _Row(ordinal, message, record, key)
 
 
 def _lines(blob: Blob) -> Iterator[Message | dict[str, Any]]:
@@ -267,16 +282,19 @@ def _value(form: str, data: bytes, decoders: Mapping[Known, Decode | None], numb
     """What a key or value says, numbers as `number`.
 
     Raises:
-        ValueError: it cannot be read.
+        _Unread: it cannot be read.
     """
-    if form == "json":
-        # producers that use a registry put the number of the schema before the JSON too
-        return read_json(data if schema_number(data) is None else data[_FRAMED:], number)
     schema = schema_number(data)
-    decode = decoders.get((form, schema)) if schema is not None else None
-    if decode is None:
-        raise ValueError("no schema is known for it")
-    return decode(data[_FRAMED:])
+    decode = None if schema is None else decoders.get((form, schema))
+    try:
+        if form == "json":
+            # producers that use a registry put the number of the schema before the JSON too
+            return read_json(data if schema is None else data[_FRAMED:], number)
+        if decode is not None:
+            return decode(data[_FRAMED:])
+    except ValueError:
+        raise _Unread("not JSON" if form == "json" else "not what its schema says") from None
+    raise _Unread("names no schema" if schema is None else "of a schema the registry does not have")
 
 
 def _decoder(form: str, definitions: list[str] | None, number: type[str]) -> Decode | None:

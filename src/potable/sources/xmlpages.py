@@ -8,6 +8,7 @@ Entry: `XmlPage.read`.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -25,7 +26,8 @@ class XmlPage:
 
     body: bytes = field(repr=False)
     headers: httpx.Headers = field(repr=False)
-    records: int
+    listed: Mapping[str, int]
+    """How many elements there are of each kind on the way to its records, by path; the records last."""
     values: Mapping[str, str] = field(repr=False)
     """Texts of the elements and attributes asked for, by path from the root."""
 
@@ -40,7 +42,8 @@ class XmlPage:
         Raises:
             ValueError: it is not well-formed, or another document.
         """
-        reading = _Reading(record, frozenset(wanted))
+        record = _plain(record)
+        reading = _Reading(record, frozenset(map(_plain, wanted)))
         parts, wide = readable(io.BytesIO(body))
         parser = expat.ParserCreate(wide and "utf-8")
         parser.EntityDeclHandler = parser.SkippedEntityHandler = _refuse_entity
@@ -53,11 +56,16 @@ class XmlPage:
         root = record.split("/")[1]
         if reading.root != root:
             raise ValueError(f"the page's root element is not `{root}`")
-        return cls(body, headers, reading.records, {path: text.strip() for path, text in reading.values.items()})
+        return cls(body, headers, reading.listed, {path: text.strip() for path, text in reading.values.items()})
+
+    @property
+    def records(self) -> int:
+        """Number of its records."""
+        return [*self.listed.values()][-1]
 
     def at(self, path: str) -> Any:
         """The text at a path that was asked for; None where there is none."""
-        return self.values.get(path)
+        return self.values.get(_plain(path))
 
     def content(self) -> bytes:
         """The page as received."""
@@ -68,16 +76,19 @@ class _Reading:
     """What is met of a document; paths are of local names, and the first of equal ones counts."""
 
     def __init__(self, record: str, wanted: frozenset[str]) -> None:
-        self.records, self.root = 0, ""
+        self.root = ""
+        steps = record.split("/")
+        self.listed = {"/".join(steps[:depth]): 0 for depth in (*range(3, len(steps)), len(steps))}
         self.values: dict[str, str] = {}
-        self._record, self._wanted = record, wanted
+        self._wanted = wanted
         self._path = ""
         self._done: set[str] = set()
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         self._path += f"/{local(name)}"
         self.root = self.root or local(name)
-        self.records += self._path == self._record
+        if self._path in self.listed:
+            self.listed[self._path] += 1
         for key, value in attributes.items():
             if (path := f"{self._path}/@{local(key)}") in self._wanted:
                 self.values.setdefault(path, value)
@@ -90,6 +101,11 @@ class _Reading:
         if self._path in self._wanted:
             self._done.add(self._path)
         self._path = self._path.rpartition("/")[0]
+
+
+def _plain(path: str) -> str:
+    """A path without prefixes."""
+    return re.sub(r"(?<=[/@])[^/@:]+:", "", path)
 
 
 def _refuse_entity(*declaration: object) -> None:
