@@ -149,14 +149,14 @@ def _attempted(shop: Workshop, step: Step) -> Manifest:
     except BaseException as failure:
         # what was refused may be what must not lie in an open root
         try:
-            store.delete(store.list(attempt))
+            store.clear(attempt)
         except PotableError:
             if isinstance(failure, PotableError):
                 failure.hint += f" What it wrote could not be removed: {store.locate(attempt)}"
         raise
     give_back()
     for output in _SCRATCH_OUTPUTS:
-        store.delete(store.list(f"{attempt}/{output}"))
+        store.clear(f"{attempt}/{output}")
     return made.manifest(step, attempt)
 
 
@@ -176,7 +176,7 @@ def _prove(shop: Workshop, step: Step, manifest: Manifest) -> None:
         folders = [beside.folder.replace(beside.zone, zone, 1) for zone in zones]
         for store in (beside.store(shop.lake), shop.lake.restricted):
             for folder in folders:
-                store.delete(store.list(folder))
+                store.clear(folder)
     if _result(found) != _result(manifest):
         raise DataError(
             f"`{step.label}` made again gave another result",

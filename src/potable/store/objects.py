@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -181,6 +182,14 @@ class Store:
                     for path in some:
                         with suppress(FileNotFoundError):
                             obstore.delete(self._store, path)
+
+    def clear(self, folder: str) -> None:
+        """Remove everything below `folder` and the folder, which nobody else may be writing to."""
+        if not self._root:
+            self.delete(self.list(folder))
+            return
+        with self._reporting(folder, there=False), suppress(FileNotFoundError):
+            shutil.rmtree(self._root / folder)
 
     def prune(self, paths: Iterable[str], *, above: int) -> None:
         """Take away the folders that `paths` lay in where nothing is left in them; a bucket has none.
