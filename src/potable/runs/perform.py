@@ -22,6 +22,7 @@ from potable.runs.plan import REFERENCES, Step
 from potable.runs.record import Event, Listener, State, StepRecord, Verb
 from potable.runs.workshop import Made, Workshop
 from potable.store.layout import attempt_folder
+from potable.store.log import in_turn
 from potable.store.manifest import Manifest, canonical, commit, find
 
 _MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
@@ -134,7 +135,8 @@ def perform(running: Running, step: Step, *, make: bool, again: bool) -> None:
 
 def _made(shop: Workshop, step: Step) -> Manifest:
     """Make a step, and commit it unless another run was first."""
-    made = _attempted(shop, step)
+    # the ledger that another run wrote meanwhile is gone on with, or taken over
+    made = in_turn(lambda: _attempted(shop, step)) if step.verb == "resolve" else _attempted(shop, step)
     shop.require_standing(step, made.facts.get("stands_on", ""))
     return commit(step.store(shop.lake), step.folder, made)
 
