@@ -255,6 +255,7 @@ for group in (groups.source, groups.contract, groups.state, groups.quarantine, g
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: runs the command and turns every failure into our error form and exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         cli.main(args=arguments, prog_name="potable", standalone_mode=False)
     except click.exceptions.Abort:
@@ -264,24 +265,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         failure.show()
         sys.exit(2)
     except PotableError as failure:
-        _report(failure)
+        _report(failure, given)
         sys.exit(failure.exit_code)
     except BrokenPipeError:
         os._exit(0)
     except Exception as failure:
-        _report_bug(failure)
+        _report_bug(failure, given)
         sys.exit(BUG)
 
 
-def _report(failure: PotableError) -> None:
-    asked = [*sys.argv, ""]
-    as_json = any(pair in (("-o", "json"), ("--output", "json")) for pair in pairwise(asked))
-    if as_json:
+def _report(failure: PotableError, given: Sequence[str]) -> None:
+    asked = {*given, *map(" ".join, pairwise(given))}
+    if asked & {"-o json", "-ojson", "--output json", "--output=json"}:
         click.echo(json.dumps(failure.record(), indent=2, ensure_ascii=False, default=str))
     click.echo(failure.text(), err=True)
 
 
-def _report_bug(failure: Exception) -> None:
+def _report_bug(failure: Exception, given: Sequence[str]) -> None:
     """Our bug: where it happened, without the message, which might quote data."""
     where = traceback.extract_tb(failure.__traceback__)
     own = [frame for frame in where if f"{os.sep}potable{os.sep}" in frame.filename] or where
@@ -292,6 +292,6 @@ def _report_bug(failure: Exception) -> None:
         state="the last version stays current",
         next="potable run",
     )
-    click.echo(bug.text(), err=True)
+    _report(bug, given)
     if os.environ.get("POTABLE_TRACEBACK"):
         traceback.print_exception(failure)
