@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -222,7 +222,7 @@ def test_identifiers_of_a_column_declared_harmless_never_reach_the_open_root(
     before = set(lake.list("protected/hrms.people"))
     published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: none")
     # as if the process were killed before it could take away what it wrote
-    monkeypatch.setattr(Store, "delete", lambda self, paths: None)
+    monkeypatch.setattr(Store, "clear", lambda self, folder: None)
     assert "`hrms.people` keeps identifiers in `phone`" in refused(published, "G001", 4)
     assert before and set(lake.list("protected/hrms.people")) == before
 
@@ -230,15 +230,15 @@ def test_identifiers_of_a_column_declared_harmless_never_reach_the_open_root(
 def test_what_a_refused_step_wrote_is_named_where_it_cannot_be_removed(
     published: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no(store: Store, paths: Iterable[str]) -> None:
-        if any("protected/" in path for path in paths):
+    def no(store: Store, folder: str) -> None:
+        if folder.startswith("protected/"):
             raise EnvironmentFailure("no", "E004")
 
     def multiplied(name: str, rows_in: int, *others: int) -> None:
         raise DataError("rows in do not equal rows out plus rows quarantined", "D003")
 
     published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: user.contact")
-    monkeypatch.setattr(Store, "delete", no)
+    monkeypatch.setattr(Store, "clear", no)
     monkeypatch.setattr("potable.privacy.protect._require_all", multiplied)
     told = refused(published, "D003", 1)
     assert "could not be removed: " in told and "open/protected/exit_interviews.interviews/" in told
