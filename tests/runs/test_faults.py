@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -264,6 +264,23 @@ def test_a_full_disk(finished: Finished, tmp_path: Path) -> None:
     assert "error[E004]" in done.stderr and "Traceback" not in done.stderr
     assert bench.run(only="ingest").outcome == "done"
     assert landed(bench) == landed(finished[0])
+
+
+def test_a_page_that_cannot_be_written_hides_no_failure(published: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Store.put
+
+    def put(store: Store, path: str, chunks: Iterable[bytes]) -> int:
+        if path.endswith(".html"):
+            raise EnvironmentFailure("no space", "E004", hint="full?", next="potable doctor")
+        return real(store, path, chunks)
+
+    monkeypatch.setattr(Store, "put", put)
+    published.edit("sources/lms.yaml", "max_value: 400}", "max_value: 4, mostly: 0.99}")
+    told = refused(published, "D001", 1)
+    assert told.index("error[D001]") < told.index("error[E004]") and "only its page is missing" in told
+    assert "failed in validate lms.trainings" in told and "report " not in told
+    published.edit("sources/lms.yaml", "max_value: 4, mostly: 0.99}", "max_value: 400}")
+    assert "only its page is missing" in refused(published, "E004", 3)
 
 
 def test_a_store_that_fails_at_the_very_end_does_not_deny_what_was_published(finished: Finished) -> None:

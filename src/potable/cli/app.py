@@ -21,7 +21,7 @@ import click
 import potable
 from potable.cli import groups
 from potable.cli.settings import PENDING, Commands, Settings, output_option, show_result, show_text
-from potable.errors import PotableError
+from potable.errors import EnvironmentFailure, PotableError
 
 NOTHING_NEW, INTERRUPTED, BUG = 99, 130, 70
 
@@ -151,9 +151,16 @@ def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked
     project = settings.project(offline=False if lands else "sources", as_of=as_of.date() if as_of else None)
     with Progress() as progress:
         record = execute(project, options, progress)
-    page = write_report(project, record)
+    page = ""
     if record.error:
         show_text(record.error["text"] + "\n", err=True)
+    try:
+        page = write_report(project, record)
+    except EnvironmentFailure as failure:
+        # what stopped the run matters more, and its exit code
+        if not record.error:
+            raise
+        show_text(failure.text() + "\n", err=True)
     if output == "line":
         click.echo(json.dumps(line(record)))
     else:
