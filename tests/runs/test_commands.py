@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,17 @@ def test_doctor_finds_a_healthy_project_healthy_and_a_broken_source_broken(
     monkeypatch.setenv("LMS_TOKEN", "wr0ng-one")
     code, out, _ = call("doctor")
     assert code == 3 and "source lms" in out and "wr0ng-one" not in out
+
+
+def test_doctor_looks_whether_scratch_can_be_written(call: Call, published: Bench) -> None:
+    scratch = published.root / ".potable"
+    shutil.rmtree(scratch, ignore_errors=True)
+    assert "scratch" in call("doctor")[1] and not scratch.exists()
+    scratch.write_text("in the way")
+    code, out, _ = call("doctor")
+    assert code == 3 and re.search(
+        r"^scratch +bad +bad: it cannot be written \(NotADirectoryError\)", out, re.MULTILINE
+    )
 
 
 def test_init_makes_a_project_that_needs_only_its_variables(call: Call, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from potable import estate
 from potable.cli.app import main
 from potable.cli.reporting import write_report
 from potable.errors import DataError, EnvironmentFailure
+from potable.runs import perform
 from potable.runs.record import RunRecord
 from potable.runs.runner import _keep
 from potable.store.objects import Store
@@ -281,6 +282,19 @@ def test_a_page_that_cannot_be_written_hides_no_failure(published: Bench, monkey
     assert "failed in validate lms.trainings" in told and "report " not in told
     published.edit("sources/lms.yaml", "max_value: 4, mostly: 0.99}", "max_value: 400}")
     assert "only its page is missing" in refused(published, "E004", 3)
+
+
+def test_whoever_fails_without_knowing_the_step_is_told_with_its_state(
+    published: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise EnvironmentFailure("the engine could not read or write its files", "E004")
+
+    monkeypatch.setitem(perform._MAKERS, ("build", ""), broken)
+    published.edit("features.yaml", "embargo: 30d", "embargo: 31d")
+    told = refused(published, "E004", 3)
+    assert "state:   nothing of this step is kept; the last version stays current" in told
+    assert f"next:    potable -C {published.root} doctor" in told
 
 
 def test_a_store_that_fails_at_the_very_end_does_not_deny_what_was_published(finished: Finished) -> None:

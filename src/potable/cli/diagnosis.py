@@ -6,6 +6,7 @@ import importlib.util
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -39,6 +40,7 @@ def diagnose(project: Project) -> tuple[list[dict[str, str]], str, bool]:
 def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
     yield "python", "ok", sys.version.split()[0]
     yield _memory(project)
+    yield _attempt("scratch", partial(_scratch, project))
     for source in project.sources.values():
         package = _NEEDED.get(source.type)
         if package and importlib.util.find_spec(package) is None:
@@ -53,6 +55,17 @@ def _memory(project: Project) -> tuple[str, str, str]:
     wanted, there = memory_bytes(project.platform.memory), psutil.virtual_memory().available
     detail = f"{human_bytes(wanted)} allowed, {human_bytes(there)} available"
     return "memory", "ok" if wanted <= there else "bad", detail
+
+
+def _scratch(project: Project) -> str:
+    place = project.root / project.platform.scratch
+    # a run makes what is missing
+    place = next(each for each in (place, *place.parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            return f"writable{_free(str(place))}"
+    except OSError as failure:
+        return f"bad: it cannot be written ({type(failure).__name__})"
 
 
 def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:

@@ -205,7 +205,11 @@ def failing(running: Running, step: Step) -> Iterator[None]:
     begun, mark = time.monotonic(), running.watched.mark()
     try:
         yield
-    except PotableError:
+    except PotableError as failure:
+        # who raised it may know nothing of steps, as an engine
+        failure.state = failure.state or "nothing of this step is kept; the last version stays current"
+        if isinstance(failure, EnvironmentFailure):
+            failure.next = failure.next or "potable doctor"
         seconds, held = round(time.monotonic() - begun, 3), running.watched.since(mark)
         running.add(step, StepRecord(step.verb, step.label, "failed", step.fingerprint, seconds=seconds, memory=held))
         raise
