@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.store.breaking import Break, Breaking, breaking
 
 from potable.errors import EnvironmentFailure
 from potable.store.objects import Store, _kind
@@ -260,6 +261,41 @@ def test_of_two_writers_to_a_bucket_one_wins(any_store: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         won = list(pool.map(lambda mark: Store(f"{any_store}/race").put_new("log/1", mark), [b"a", b"b", b"c", b"d"]))
     assert sorted(won) == [False, False, False, True]
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Breaking]:
+    """A bucket `lake` whose connections break."""
+    with breaking() as made:
+        for name, value in {
+            "AWS_ENDPOINT_URL": made.url,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+@pytest.mark.parametrize("breaks", [["before"], ["after"], ["before", "before", "after"]])
+def test_what_is_written_once_is_so_where_a_connection_breaks(broken: Breaking, breaks: list[Break]) -> None:
+    store = Store("s3://lake")
+    broken.breaks = [*breaks]
+    assert store.put_new("log/1", b"ours")
+    assert broken.objects == {"/lake/log/1": b"ours"}
+    broken.breaks = [*breaks]
+    assert not store.put_new("log/1", b"another one's")
+    assert not store.put_new("log/1", b"ours")
+    assert broken.objects == {"/lake/log/1": b"ours"}
+
+
+def test_connections_that_always_break_are_given_up(broken: Breaking) -> None:
+    broken.breaks = ["before"] * 99
+    with pytest.raises(EnvironmentFailure) as caught:
+        Store("s3://lake").put_new("log/1", b"ours")
+    assert (caught.value.code, caught.value.retryable, broken.objects) == ("E004", True, {})
+    assert broken.puts == 4
 
 
 def test_an_object_of_a_bucket_that_is_given_up_is_not_there(any_store: str) -> None:

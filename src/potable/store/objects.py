@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import LocalStore, from_url
 
 from potable.errors import EnvironmentFailure
@@ -31,6 +32,8 @@ _PARTS = 4
 """Parts of 10 MiB of one object on their way at a time."""
 _TOGETHER = 1000
 """Objects that are removed with one request, where a store can."""
+_PAUSES = (0.1, 0.4, 1.6)
+"""Seconds until a write under a condition that failed is tried again."""
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 """How S3 and Azure call that there is none."""
 
@@ -73,12 +76,21 @@ class Store:
 
     def put_new(self, path: str, data: bytes) -> bool:
         """Write `data` unless `path` exists; False if it does (the other writer won)."""
+        tried = 0
         with self._reporting(path, there=False):
-            try:
-                obstore.put(self._store, path, data, mode="create")
-            except AlreadyExistsError:
-                return False
-        return True
+            while True:
+                try:
+                    obstore.put(self._store, path, data, mode="create")
+                    return True
+                except AlreadyExistsError:
+                    # it may be ours, of an attempt whose answer was lost
+                    return tried > 0 and self.get_if_present(path) == data
+                except GenericError:
+                    # where a connection broke, obstore does not try a write under a condition again
+                    if self._root or tried == len(_PAUSES):
+                        raise
+                time.sleep(_PAUSES[tried])
+                tried += 1
 
     def put(self, path: str, chunks: Iterable[bytes]) -> int:
         """Write `chunks` as one object that appears whole or not at all; returns its bytes.
