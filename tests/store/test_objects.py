@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from obstore.exceptions import GenericError
 from tests.store.breaking import Break, Breaking, breaking
 
 from potable.errors import EnvironmentFailure
@@ -201,6 +202,19 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("told", ["Read-only file system (os error 30)", "permission: os error 30"])
 def test_a_read_only_file_system_is_called_so(told: str) -> None:
     assert _kind(OSError(told)) == "the file system is read-only"
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ("status code: 400: <Error><Code>ExpiredToken</Code><Message>m</Message></Error>", "ExpiredToken"),
+        ("lacked permission: <Error><Code>InvalidAccessKeyId</Code>", "permission denied (InvalidAccessKeyId)"),
+        ("after 10 retries - HTTP error: error sending request", "no answer"),
+        ("<Code>a person's name</Code>", "GenericError"),
+    ],
+)
+def test_why_a_store_refuses_is_told_by_its_own_code(told: str, kind: str) -> None:
+    assert _kind(GenericError(told)) == kind
 
 
 def test_a_private_folder_is_its_owners_only(tmp_path: Path) -> None:

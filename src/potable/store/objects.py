@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +35,8 @@ _TOGETHER = 1000
 """Objects that are removed with one request, where a store can."""
 _PAUSES = (0.1, 0.4, 1.6)
 """Seconds until a write under a condition that failed is tried again."""
+_CODE = re.compile("<Code>([A-Za-z]{1,60})</Code>")
+"""How object stores say what is wrong."""
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 """How S3 and Azure call that there is none."""
 
@@ -279,7 +282,7 @@ def _walked(root: Path, folder: Path) -> Iterator[Stored]:
 
 
 def _kind(failure: Exception) -> str:
-    text = str(failure).lower()
+    text, code = str(failure).lower(), _CODE.search(str(failure))
     for sign, kind in {
         "no space": "no space left on the device",
         "os error 28": "no space left on the device",
@@ -287,7 +290,8 @@ def _kind(failure: Exception) -> str:
         "os error 30": "the file system is read-only",
         "file too large": "the file would be too large",
         "permission": "permission denied",
+        "error sending request": "no answer",
     }.items():
         if sign in text:
-            return kind
-    return type(failure).__name__
+            return f"{kind} ({code[1]})" if code else kind
+    return code[1] if code else type(failure).__name__
