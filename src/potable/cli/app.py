@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -263,11 +266,37 @@ for group in (groups.source, groups.contract, groups.state, groups.quarantine, g
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: runs the command and turns every failure into our error form and exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    with _stoppable() as stopped:
+        _main(given, stopped)
+
+
+@contextmanager
+def _stoppable() -> Iterator[list[int]]:
+    """Ctrl-C and the signal by which machines end processes interrupt what is done; those that came."""
+    came: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    mine = threading.current_thread() is threading.main_thread()
+    before = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)} if mine else {}
+    # whoever starts a process in the background may have it ignore them
+    before = {sign: handler for sign, handler in before.items() if handler != signal.SIG_IGN}
+    for sign in before:
+        signal.signal(sign, stop)
     try:
-        cli.main(args=arguments, prog_name="potable", standalone_mode=False)
+        yield came
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+
+
+def _main(given: Sequence[str], stopped: Sequence[int]) -> None:
+    try:
+        cli.main(args=given, prog_name="potable", standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("interrupted; finished steps are kept, `potable run` continues", err=True)
-        sys.exit(INTERRUPTED)
+        _interrupted()
     except click.ClickException as failure:
         failure.show()
         sys.exit(2)
@@ -277,8 +306,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os._exit(0)
     except Exception as failure:
+        # an engine that is interrupted may say so in its own way
+        if stopped:
+            _interrupted()
         _report_bug(failure, given)
         sys.exit(BUG)
+
+
+def _interrupted() -> NoReturn:
+    click.echo("interrupted; finished steps are kept, `potable run` continues", err=True)
+    sys.exit(INTERRUPTED)
 
 
 def _report(failure: PotableError, given: Sequence[str]) -> None:
