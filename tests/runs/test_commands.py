@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -126,6 +127,16 @@ def test_doctor_looks_whether_scratch_can_be_written(call: Call, published: Benc
     assert code == 3 and re.search(
         r"^scratch +bad +bad: it cannot be written \(NotADirectoryError\)", out, re.MULTILINE
     )
+
+
+def test_doctor_looks_at_the_folders_of_a_root_too(
+    call: Call, published: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shut, access = published.root / "lake/open/audit", os.access
+    # whoever runs tests may be allowed everything
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != shut and access(path, mode))
+    code, out, _ = call("doctor")
+    assert code == 3 and re.search(r"^root open +bad +bad: `audit` cannot be read and written", out, re.MULTILINE)
 
 
 def test_init_makes_a_project_that_needs_only_its_variables(call: Call, tmp_path: Path) -> None:

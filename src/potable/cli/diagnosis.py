@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import secrets
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -79,9 +81,18 @@ def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:
             store.delete([probe])
             if second:
                 return "bad: put-if-absent overwrites here, so two runs could harm each other"
+            if shut := _shut(store.locate("")):
+                return f"bad: `{shut}` cannot be read and written"
             return f"writable, put-if-absent holds{_free(store.locate(''))}"
 
         yield name, write
+
+
+def _shut(place: str) -> str:
+    """A folder of a local root that we may not use, though we may the root."""
+    folders = sorted(Path(place).iterdir()) if "://" not in place else []
+    may = os.R_OK | os.W_OK | os.X_OK
+    return next((each.name for each in folders if each.is_dir() and not os.access(each, may)), "")
 
 
 def _free(place: str) -> str:
