@@ -9,8 +9,9 @@ from typing import Literal
 import pytest
 from pydantic import Field, field_validator
 
-from potable.declarations import Declaration, Document, overlay, read
+from potable.declarations import Declaration, Document, overlay
 from potable.errors import PotableError, ProjectError, ProjectErrors
+from potable.projectfiles import read
 
 SECRET = "hunter2-swordfish"
 

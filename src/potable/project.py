@@ -31,7 +31,7 @@ from potable.contracts.cases import wrong_cells, wrong_tests
 from potable.contracts.checks import Check, parse
 from potable.contracts.custom import Custom, classes
 from potable.contracts.suites import Suite, read_suite
-from potable.declarations import Document, overlay, own_variables, read
+from potable.declarations import Document, overlay
 from potable.deployment import Platform
 from potable.errors import Place, PotableError, ProjectError, ProjectErrors, raise_all
 from potable.features.cases import wrong_tests as wrong_feature_tests
@@ -42,6 +42,7 @@ from potable.privacy import flow
 from potable.privacy.operators import OPERATORS, PROTECTING
 from potable.privacy.policy import Policy
 from potable.privacy.policy import check as check_policy
+from potable.projectfiles import own_variables, read
 from potable.sources.base import Source
 from potable.store.layout import Lake
 from potable.tables import Table

@@ -11,8 +11,8 @@ import pytest
 
 from potable import plugins
 from potable.cli.app import cli
-from potable.declarations import read
 from potable.errors import CODES
+from potable.projectfiles import read
 
 ROOT = Path(__file__).parents[2]
 

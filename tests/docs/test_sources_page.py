@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from potable import plugins
-from potable.declarations import read
+from potable.projectfiles import read
 
 PAGES = ("apis-and-streams", "remote-files", "connectors")
 FILES = [

@@ -131,6 +131,11 @@ engine.close()
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "any_store",
+    ["object_store", *(pytest.param(name, marks=pytest.mark.long) for name in ("azure_store", "google_store"))],
+    indirect=True,
+)
 def test_folders_of_stores_do_what_local_ones_do(tmp_path: Path, any_store: str) -> None:
     scheme = any_store.partition("://")[0]
     conf = {**QUICK, "spark.jars": require_s3a()} if scheme == "s3" else QUICK

@@ -11,13 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from potable.declarations import Document, read
+from potable.declarations import Document
 from potable.engines.base import Engine
 from potable.features.build import Built, build
 from potable.features.check import check
 from potable.features.declaration import FeatureSet
 from potable.features.plan import FeaturePlan
 from potable.privacy.operators import OPERATORS
+from potable.projectfiles import read
 from potable.tables import KNOWN, SUBJECT, TIME, WHICH, Table
 
 Row = Mapping[str, Any]

@@ -171,6 +171,7 @@ def test_who_has_more_numbers_than_one_person_is_held_back(first: Told) -> None:
     assert not any(row["rostered"] for row in chained(first))
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize(("numbers", "held"), [(MAX_LINKS, 0), (MAX_LINKS + 1, 1)])
 def test_as_many_numbers_as_a_key_may_stand_beside_are_one_person(
     engine: Engine, tmp_path: Path, numbers: int, held: int

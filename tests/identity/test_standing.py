@@ -215,6 +215,7 @@ def test_a_ledger_of_many_files_is_written_whole(registry: Registry) -> None:
     assert set(layered.files["keys"]).isdisjoint(before.files["keys"])
 
 
+@pytest.mark.long_on_spark
 def test_a_key_that_a_roster_knows_now_does_not_stand(registry: Registry) -> None:
     before, layered = agreed(registry, FIRST, also(FIRST, people=[("E4", "dan@y", None)]))
     assert before.owners["email:dan@y"] == layered.owners["emp_no:E4"]

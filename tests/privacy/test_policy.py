@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from potable.declarations import read
 from potable.errors import ProjectErrors
 from potable.privacy.categories import CATEGORIES, DIRECT_IDENTIFIERS, INDIRECT, is_direct
 from potable.privacy.policy import Policy, check
+from potable.projectfiles import read
 from potable.tables import Table
 
 POLICY = """

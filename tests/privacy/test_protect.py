@@ -96,10 +96,10 @@ def test_rows_are_partitioned_by_the_bucket_of_their_subject(company):
     ("known", "expected"),
     [
         ("+1mo", dt.datetime(2020, 2, 29)),
-        pytest.param("+1q", dt.datetime(2020, 4, 30), marks=pytest.mark.long_on_spark),
+        ("+1q", dt.datetime(2020, 4, 30)),
         ("+10d", dt.datetime(2020, 2, 10)),
         ("reviewed", dt.datetime(2020, 1, 31)),
-        pytest.param(None, dt.datetime(2020, 1, 31), marks=pytest.mark.long_on_spark),
+        (None, dt.datetime(2020, 1, 31)),
         ("landed", dt.datetime(2021, 1, 1)),
     ],
 )

@@ -213,6 +213,7 @@ def test_a_row_of_nobody_finds_its_person(office: Office) -> None:
     assert "not yet here, [NAME]" in found and "[NAME] and [NAME] did well" in found
 
 
+@pytest.mark.long_on_spark
 def test_a_new_address_of_somebody_is_found_in_an_old_text_of_another(office: Office) -> None:
     # no form that anybody's address has, so that only the roster tells
     before = replace(FIRST, reviews=[*FIRST.reviews, review(ANNA, "ask low@home, she said")])

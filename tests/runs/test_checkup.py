@@ -17,7 +17,7 @@ from potable.datasets.version import Version, commit
 from potable.engines.base import Engine
 from potable.errors import DataError
 from potable.project import Project
-from potable.runs.checkup import check_up, read_profile
+from potable.runs.checkup import check_up, newest_profile, read_profile
 from potable.runs.plan import validate_steps
 from potable.store.manifest import canonical
 
@@ -185,6 +185,15 @@ def test_profiles_of_layers_are_one_file_in_the_restricted_root(clinic: Clinic) 
     distinct = clinic.notes.shop.distinct["notes.notes"]
     assert distinct["day"] == 2
     assert distinct["emp_no"] == pytest.approx(180, rel=0.05)
+
+
+def test_a_table_can_be_looked_at_after_a_run_that_failed_later(clinic: Clinic) -> None:
+    lake = clinic.notes.shop.lake
+    assert newest_profile(lake, "notes.notes") is None
+    clinic.notes.land(a=LOW)
+    clinic.run("failed")
+    found = newest_profile(lake, "notes.notes")
+    assert found and found.rows == 90
 
 
 def test_one_batch_for_all_months_is_judged_by_its_months(clinic: Clinic) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,7 @@ def test_a_damaged_line_costs_exactly_itself(tmp_path: Path, line: str, many: in
 
 WHYS = {
     '{"a":1,"b":': "not well-formed JSON",
+    '{"a":NaN}': "not well-formed JSON: `NaN` is no number of it",
     '{"a":1,"b":2,"a":1}': "the key `a` twice",
     '{"Priya":1,"Priya":2}': "a key twice",
     '{"x":{"y":1,"y":2}}': "the key `y` twice",
@@ -178,7 +180,6 @@ def test_half_a_character_is_replaced(tmp_path: Path) -> None:
     "data",
     [
         f'[{{"a":1}},{{"a":"{SECRET}"',
-        '[{"a":1},{"a":NaN}]',
         '[{"a":1},]',
         '[{"a":1}{"a":2}]',
         '[{"a":1}] x',
@@ -187,10 +188,19 @@ def test_half_a_character_is_replaced(tmp_path: Path) -> None:
         "[" * 100_000,
         '[{"a":1},{"a":"\udcff"}]',
     ],
-    ids=["cut", "NaN", "comma", "no comma", "more", "bracket", "deep head", "deep list", "not utf-8"],
+    ids=["cut", "comma", "no comma", "more", "bracket", "deep head", "deep list", "not utf-8"],
 )
 def test_a_damaged_document_is_refused(tmp_path: Path, data: str) -> None:
     refusal(source(format="document"), blob(tmp_path, data.encode("utf-8", "surrogateescape")))
+
+
+@pytest.mark.parametrize("many", [3, 300], ids=["few", "many"])
+def test_a_word_that_is_no_number_costs_a_document_its_record(tmp_path: Path, many: int) -> None:
+    """As Python writes what is no number."""
+    numbers = [*[1.5] * many, math.nan, *[2.5] * many, -math.inf]
+    rows = parsed(source(format="document"), blob(tmp_path, json.dumps([{"a": number} for number in numbers]).encode()))
+    assert [row["a"] for row in rows if not row["_mistyped"]] == ["1.5"] * many + ["2.5"] * many
+    assert [row["_row"] for row in rows if row["_mistyped"]] == [many + 1, 2 * many + 2]
 
 
 def test_a_refusal_says_after_which_record(tmp_path: Path) -> None:

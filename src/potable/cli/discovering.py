@@ -29,9 +29,10 @@ from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
 from potable.cli.sources import known_source, tables_named
 from potable.cli.translated import translated
-from potable.declarations import Document, own_variables, read
+from potable.declarations import Document
 from potable.errors import DataError, ProjectError
 from potable.project import connector
+from potable.projectfiles import own_variables, read
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
 from potable.tables import MISTYPED, Table

@@ -20,13 +20,13 @@ from potable import plugins
 from potable.contracts.arguments import TYPES
 from potable.contracts.custom import Custom, classes
 from potable.contracts.vocabulary import EXPECTATIONS, NO_CONDITION, Argument, Expectation
-from potable.declarations import own_variables, read
 from potable.deployment import Platform
 from potable.errors import MissingExtra, PotableError
 from potable.features.declaration import FeatureSet
 from potable.privacy.categories import CATEGORIES
 from potable.privacy.operators import OPERATORS
 from potable.privacy.policy import Policy
+from potable.projectfiles import own_variables, read
 
 FOLDER = ".schemas"
 """Where a project keeps them, for editors only."""

@@ -75,7 +75,7 @@ def maximum(whole: Whole, a: Arguments) -> Finding:
 def mean(whole: Whole, a: Arguments) -> Finding:
     """The mean is within bounds."""
     count, summed = exact.total(whole.column(a["column"]), whole.engine)
-    return _bounded(float(summed / count) if count else None, a)
+    return _bounded(exact.as_float(summed / count) if count else None, a)
 
 
 def median(whole: Whole, a: Arguments) -> Finding:
@@ -89,8 +89,9 @@ def stdev(whole: Whole, a: Arguments) -> Finding:
 
 
 def total(whole: Whole, a: Arguments) -> Finding:
-    """The sum is within bounds; of no values it is zero."""
-    return _bounded(exact.total(whole.column(a["column"]), whole.engine)[1], a)
+    """The sum is within bounds; of no values it is zero. Of floats it is the float nearest to it."""
+    _, summed = exact.total(whole.column(a["column"]), whole.engine)
+    return _bounded(exact.as_float(summed) if pa.types.is_floating(whole.kind(a["column"])) else summed, a)
 
 
 def unique_count(whole: Whole, a: Arguments) -> Finding:
@@ -281,7 +282,9 @@ def _comparable(given: Any, beside: Any) -> Any:
         return given
     if isinstance(beside, date | datetime):
         return fit(pa.timestamp("us"), given).value
-    if isinstance(given, Fraction) or isinstance(beside, float):
+    if isinstance(given, Fraction):
+        return given
+    if isinstance(beside, float):
         return Fraction(given) if math.isfinite(given) else given
     # beside an exact number a bound is the number that is written, not the binary one nearest to it
     return Fraction(Decimal(str(given)))

@@ -1,7 +1,7 @@
 """Numbers of a column that come out the same on any engine, in any order: sums, spread, ranks, counts.
 
-Integers and decimals are summed exactly; floats are summed as if without rounding (`math.fsum`), so that the
-order in which rows arrive changes nothing. One division or root comes last. Memory is bounded by batches.
+Integers, decimals and floats are summed exactly, so that the order in which rows arrive changes nothing. One division
+or root comes last. Memory is bounded by batches. What is more than a float can hold, or made of what is, is infinite.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,6 +25,12 @@ from potable.engines.base import Engine, collect, scalars
 _VALUE, _COUNT = "value", "n"
 _MOST_DIGITS = 37
 """Digits a number may have so that its square fits into the widest decimal."""
+_LEAST, _EXPONENTS = -1073, 2098
+"""The exponent of the smallest float, as `frexp` has it, and how many there are."""
+_BITS, _HALF = 53, 26
+"""Bits of a float's mantissa, and those of its lower part."""
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -35,19 +43,49 @@ class Moments:
     """None below two values."""
 
 
-def total(values: ir.Column, engine: Engine) -> tuple[int, Fraction]:
+class Sum:
+    """The sum of floats, as exact as if they had no end.
+
+    A float is a whole number times a power of two: they are added up by power, each in two parts, so that no part has
+    more bits than a float or the counter that takes them (of 2^36 floats).
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._parts = np.zeros((2, _EXPONENTS), np.int64)
+        self._infinite = 0.0
+
+    def add(self, numbers: Floats) -> None:
+        """Add some."""
+        self.count += len(numbers)
+        finite = np.isfinite(numbers)
+        if not finite.all():
+            self._infinite += sum(numbers[~finite].tolist())
+            numbers = numbers[finite]
+        mantissas, exponents = np.frexp(numbers)
+        whole = np.ldexp(mantissas, _BITS).astype(np.int64)
+        for part, values in enumerate((whole & ((1 << _HALF) - 1), whole >> _HALF)):
+            found = np.bincount(exponents - _LEAST, values, _EXPONENTS)
+            self._parts[part] += found.astype(np.int64)
+
+    @property
+    def value(self) -> Fraction | float:
+        """The sum; a float where one was infinite."""
+        if self._infinite:
+            return self._infinite
+        low, high = self._parts.tolist()
+        places = np.flatnonzero(self._parts.any(0)).tolist()
+        scaled = sum((low[place] + (high[place] << _HALF)) << place for place in places)
+        return Fraction(scaled, 1 << (_BITS - _LEAST))
+
+
+def total(values: ir.Column, engine: Engine) -> tuple[int, Fraction | float]:
     """How many values there are, and their exact sum."""
     if values.type().is_floating():
-        count = 0
-
-        def counted() -> Iterator[float]:
-            nonlocal count
-            for number in _numbers(values, engine):
-                count += 1
-                yield number
-
-        found = math.fsum(counted())
-        return count, Fraction(found) if math.isfinite(found) else Fraction(0)
+        found = Sum()
+        for numbers in _floats(values, engine):
+            found.add(numbers)
+        return found.count, found.value
     scale = values.type().scale if values.type().is_decimal() else 0
     wide = _named(values.cast(ibis.dtype(pa.decimal128(38, scale or 0))))
     row = scalars(engine, wide.agg(n=wide[_VALUE].count(), s=wide[_VALUE].sum()))
@@ -59,12 +97,15 @@ def moments(values: ir.Column, engine: Engine) -> Moments:
     count, summed = total(values, engine)
     if not count:
         return Moments(0, None, None)
-    mean = float(summed / count)
+    mean = as_float(summed / count)
     if count < 2:
         return Moments(count, mean, None)
-    if values.type().is_floating():
-        squares = math.fsum((number - mean) ** 2 for number in _numbers(values, engine))
-        return Moments(count, mean, math.sqrt(squares / (count - 1)))
+    if isinstance(summed, float) or values.type().is_floating():
+        squares = Sum()
+        with np.errstate(over="ignore", invalid="ignore"):
+            for numbers in _floats(values, engine):
+                squares.add((numbers - mean) ** 2)
+        return Moments(count, mean, math.sqrt(as_float(squares.value / (count - 1))))
     spread = _squares(values, engine) - summed * summed / count
     return Moments(count, mean, math.sqrt(spread / (count - 1)))
 
@@ -116,8 +157,16 @@ def median(values: ir.Column, engine: Engine) -> Any:
 def plain(value: Any) -> Any:
     """A number as people and JSON write it: a whole decimal stays exact, others become floats."""
     if isinstance(value, Fraction):
-        return int(value) if value.denominator == 1 else float(value)
+        return int(value) if value.denominator == 1 else as_float(value)
     return value
+
+
+def as_float(value: Fraction | float) -> float:
+    """The float nearest to a number; infinite where it is more than any."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _between(low: Any, high: Any, place: float, way: str) -> Any:
@@ -138,9 +187,9 @@ def _named(values: ir.Column) -> ir.Table:
     return values.name(_VALUE).as_table()
 
 
-def _numbers(values: ir.Column, engine: Engine) -> Iterator[float]:
+def _floats(values: ir.Column, engine: Engine) -> Iterator[Floats]:
     for batch in engine.stream(_named(values)):
-        yield from batch.column(0).drop_null().to_pylist()
+        yield batch.column(0).drop_null().to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
 
 
 def _squares(values: ir.Column, engine: Engine) -> Fraction:

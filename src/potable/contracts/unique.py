@@ -7,6 +7,7 @@ nothing is held per key.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -70,7 +71,7 @@ def z_scores(whole: Whole, a: Arguments, batches: Mapping[str, int]) -> Counted:
     """No value is `threshold` sample standard deviations or more from the mean."""
     column = whole.column(a["column"])
     found = exact.moments(column, whole.engine)
-    if not found.deviation:
+    if not found.deviation or math.isnan(found.deviation):
         return _counted(whole, a, 0)
     score = (column.cast("float64") - found.mean) / found.deviation
     limit = float(a["threshold"])
@@ -89,7 +90,7 @@ def outliers(whole: Whole, a: Arguments, batches: Mapping[str, int]) -> Counted:
         reach = multiplier * (float(high) - float(low))
         return _filtered(whole, a, (value < float(low) - reach) | (value > float(high) + reach))
     found = exact.moments(column, whole.engine)
-    if found.deviation is None:
+    if found.deviation is None or math.isnan(found.deviation):
         return _counted(whole, a, 0)
     reach = multiplier * found.deviation
     return _filtered(whole, a, (value - found.mean).abs() >= reach if reach > 0 else value != found.mean)

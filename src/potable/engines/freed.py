@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pyarrow as pa
 
+_ARENA_MAX = -8
+"""`M_ARENA_MAX` of glibc's malloc.h."""
+
 
 def keep_little() -> None:
-    """Let Arrow take its memory from the C library: its own pool keeps several times of what a process ever holds."""
+    """Let Arrow take its memory from the C library, and that from few places.
+
+    Arrow's own pool keeps several times of what a process ever holds. glibc has an arena for each of the first
+    threads, and what one has freed no other can use.
+    """
     pa.set_memory_pool(pa.system_memory_pool())
+    options = _library("mallopt")
+    if options is not None:
+        options(_ARENA_MAX, 1)
 
 
 @contextmanager
@@ -30,6 +42,11 @@ def give_back() -> None:
     # what a step leaves behind is young; to walk all that was ever imported takes longer than most steps
     gc.collect(1)
     pa.default_memory_pool().release_unused()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = _library("malloc_trim")
     if trim is not None:
         trim(0)
+
+
+def _library(name: str) -> Any:
+    """A function of glibc; none where another C library is."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

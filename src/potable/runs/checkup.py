@@ -116,23 +116,29 @@ def _landed(lake: Lake, name: str, profile: Profile) -> date | None:
 
 
 def newest_profile(lake: Lake, name: str) -> Profile | None:
-    """The profile of a table as the newest run that did not fail knew it."""
-    return Earlier(lake, "").profile(Step("validate", name, zone="validated"))
+    """The profile of a table as the newest run that judged it left it, whatever became of that run."""
+    return Earlier(lake, "", failed=True).profile(Step("validate", name, zone="validated"))
 
 
 class Earlier:
     """What earlier runs knew of tables, read when it is asked for."""
 
-    def __init__(self, lake: Lake, run: str) -> None:
+    def __init__(self, lake: Lake, run: str, *, failed: bool = False) -> None:
+        """Look back from a run; with `failed` also at runs that failed, whose tables may not be what they should."""
         self._lake = lake
         self._run = run
+        self._failed = failed
 
     @cached_property
     def _runs(self) -> list[dict[str, Any]]:
-        """Records of the newest runs before this one that did not fail, newest first."""
+        """Records of the newest runs before this one, newest first."""
         paths = [path for path in self._lake.open.list("runs") if path.endswith(".json")]
         records = (json.loads(self._lake.open.get(path)) for path in reversed(paths[-_RECENT:]))
-        return [record for record in records if record["run"] != self._run and record["outcome"] != "failed"]
+        return [
+            record
+            for record in records
+            if record["run"] != self._run and (self._failed or record["outcome"] != "failed")
+        ]
 
     def profile(self, step: Step, batch: int | None = None) -> Profile | None:
         """The newest profile of the table, or the newest from before a batch was landed."""

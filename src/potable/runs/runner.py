@@ -88,6 +88,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
         project.require_written(f"`{options.last}`")
     started, begun = datetime.now(UTC), time.monotonic()
     name = run_name(started)
+    keep_little()
     memory = memory_bytes(project.platform.memory)
     lake = project.lake()
     failure: PotableError | None = None
@@ -225,7 +226,6 @@ def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[S
 def _workshop(project: Project, lake: Lake, memory: int, name: str) -> Iterator[Workshop]:
     scratch = project.root / project.platform.scratch
     scratch.mkdir(parents=True, exist_ok=True)
-    keep_little()
     engine: Engine = plugins.load("engines", project.platform.engine)(
         memory=memory, threads=project.platform.threads, scratch=scratch, **project.platform.engine_options()
     )

@@ -22,7 +22,7 @@ DEEPEST = 64
 
 
 class Refused(ValueError):
-    """Well-formed, perhaps, but not to be read: too deep, or with a key that stands twice."""
+    """Well-formed, perhaps, but not to be read: too deep, with a key that stands twice or a word that is no number."""
 
     def __init__(self, why: str, key: str | None = None) -> None:
         super().__init__(why)
@@ -36,7 +36,7 @@ def decode(data: bytes) -> Any:
     """The value in `data`, numbers as `Number`.
 
     Raises:
-        Refused: it is nested more than `DEEPEST` deep, or an object in it has a key twice.
+        Refused: it is nested more than `DEEPEST` deep, an object in it has a key twice, or NaN or Infinity is in it.
         ValueError: it is not JSON in UTF-8.
     """
     if deep(data):
@@ -104,7 +104,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    raise Refused(f"not well-formed JSON: `{name}` is no number of it")
 
 
 def _table(*signs: tuple[str, int]) -> np.ndarray:
