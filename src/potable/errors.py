@@ -52,6 +52,7 @@ CODES: dict[str, str] = {
     "D020": "A test of a contract or of features does not hold.",
     "E001": "A source cannot be reached or refused the request.",
     "E002": "A source file is missing.",
+    "E003": "A store of secrets cannot be reached, or refuses.",
     "E004": "The disk or object store refused a write.",
     "E005": "Another run changed the lake at the same time.",
     "E006": "An optional dependency is not installed.",
@@ -210,6 +211,9 @@ def raise_all(errors: Sequence[PotableError]) -> None:
     if len(errors) == 1:
         raise errors[0]
     if errors:
+        if all(isinstance(error, EnvironmentFailure) for error in errors):
+            # what is away is away for all that is asked of it
+            raise errors[0]
         broken = [error for error in errors if isinstance(error, DataError)]
         raise DataErrors(broken) if len(broken) == len(errors) else ProjectErrors(errors)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import potable
 from potable.cli.app import main
 from potable.errors import ProjectError, ProjectErrors
 from potable.project import load
@@ -128,6 +131,56 @@ def test_a_source_may_wait_for_one_file_or_for_none(call: Call, root: Path) -> N
     assert '"${env:PAYROLL_EXPORTS}/payroll_{{ ds[:7] }}.xml.gz"' in found
     assert '{"select": "exit_interviews", "files": "${env:EXIT_INTERVIEWS}"}' in found
     assert '"select": "reviews"' not in found
+
+
+@pytest.mark.parametrize(
+    "path", ["s3://corp/reviews/*.csv", "GS://corp/reviews", "${vault:kv/paths#reviews}", "${file:path}/x"]
+)
+def test_files_where_airflow_cannot_look_are_not_waited_for(call: Call, root: Path, path: str) -> None:
+    source = root / "sources" / "reviews.yaml"
+    source.write_text(source.read_text(encoding="utf-8").replace("${env:REVIEW_DUMPS}", path), encoding="utf-8")
+    from potable.airflow.generate import dag_file
+
+    assert call()[0] == 0
+    assert '"select": "reviews"' not in text(root) and '"select": "payroll"' in text(root)
+    # who says so is right
+    declare(root, "wait_for: {reviews: null}")
+    assert call("--check")[0] == 0
+    settings = root / "potable.yaml"
+    settings.write_text(
+        settings.read_text(encoding="utf-8").replace("reviews: null", "reviews: x.csv"), encoding="utf-8"
+    )
+    with pytest.raises(ProjectError, match="`reviews`, whose files are not where Airflow can look"):
+        dag_file(load(root, offline=True), root / "dags" / "attrition.py")
+
+
+def test_the_file_to_wait_for_lies_below_the_folder_of_a_glob(call: Call, root: Path) -> None:
+    source = root / "sources" / "payroll.yaml"
+    glob = source.read_text(encoding="utf-8").replace("${env:PAYROLL_EXPORTS}", "${env:PAYROLL_EXPORTS}/20*/*.xml.gz")
+    source.write_text(glob, encoding="utf-8")
+    declare(root, "wait_for: {payroll: done.flag}")
+    call()
+    assert '"${env:PAYROLL_EXPORTS}/done.flag"' in text(root)
+
+
+LOOKED = """
+import sys
+from potable.airflow import SourceArrival
+print([SourceArrival(task_id="t", files=files, project=sys.argv[1]).poke({}) for files in sys.argv[2:]])
+"""
+
+
+def test_a_source_is_waited_for_where_it_lies(airflow_python: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my exports"
+    folder.mkdir()
+    (folder / "a.csv").write_text("1")
+    (tmp_path / ".env").write_text(f"HERE={folder}\nFAR=s3://corp/exports\n")
+    asked = ["my exports/*.csv", "my exports/*.xml", "${env:HERE}", "${env:FAR}/*.csv", folder.as_uri(), "s3://corp/x"]
+    command = [airflow_python, "-c", LOOKED, str(tmp_path), *asked]
+    ours = str(Path(potable.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": ours, "AIRFLOW_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["[True, False, True, True, True, True]"], done.stderr
 
 
 def test_a_source_that_is_no_files_cannot_be_waited_for(root: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from potable.cli.app import cli
+from potable.cli.app import cli, main
 from potable.cli.settings import Settings, show_text
 from potable.errors import PotableError
 
@@ -43,6 +44,31 @@ def test_texts_and_errors_are_told_so(tmp_path: Path, capsys: pytest.CaptureFixt
     with pytest.raises(PotableError) as caught:
         cli.main(["-C", str(tmp_path), "check"], standalone_mode=False)
     assert caught.value.next == "potable init DIRECTORY"
+
+
+@pytest.mark.parametrize(("option", "value"), [("--env", "NAME"), ("-C", "DIR")])
+def test_where_folder_and_environment_stand_is_told(option: str, value: str) -> None:
+    with pytest.raises(click.UsageError, match=f"{option} goes before the command: potable {option} {value} run"):
+        cli.main(["run", option, "prod"], standalone_mode=False)
+
+
+@pytest.mark.parametrize("asked", [["-o", "json"], ["-ojson"], ["--output", "json"], ["--output=json"]])
+def test_whoever_asks_for_json_gets_errors_in_it_too(
+    asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["-C", str(tmp_path), "check", *asked])
+    said = capsys.readouterr()
+    assert (ended.value.code, json.loads(said.out)["code"]) == (2, "P001") and said.err.startswith("error[P001]")
+
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr("potable.project.load", bug)
+    with pytest.raises(SystemExit) as ended:
+        main(["-C", str(tmp_path), "check", *asked])
+    said = capsys.readouterr()
+    assert (ended.value.code, json.loads(said.out)["code"]) == (70, "X001") and "secret" not in said.out + said.err
 
 
 def test_commands_inside_hints_have_them_too(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +116,27 @@ def test_doctor_finds_a_healthy_project_healthy_and_a_broken_source_broken(
     monkeypatch.setenv("LMS_TOKEN", "wr0ng-one")
     code, out, _ = call("doctor")
     assert code == 3 and "source lms" in out and "wr0ng-one" not in out
+
+
+def test_doctor_looks_whether_scratch_can_be_written(call: Call, published: Bench) -> None:
+    scratch = published.root / ".potable"
+    shutil.rmtree(scratch, ignore_errors=True)
+    assert "scratch" in call("doctor")[1] and not scratch.exists()
+    scratch.write_text("in the way")
+    code, out, _ = call("doctor")
+    assert code == 3 and re.search(
+        r"^scratch +bad +bad: it cannot be written \(NotADirectoryError\)", out, re.MULTILINE
+    )
+
+
+def test_doctor_looks_at_the_folders_of_a_root_too(
+    call: Call, published: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shut, access = published.root / "lake/open/audit", os.access
+    # whoever runs tests may be allowed everything
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != shut and access(path, mode))
+    code, out, _ = call("doctor")
+    assert code == 3 and re.search(r"^root open +bad +bad: `audit` cannot be read and written", out, re.MULTILINE)
 
 
 def test_init_makes_a_project_that_needs_only_its_variables(call: Call, tmp_path: Path) -> None:

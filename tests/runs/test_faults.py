@@ -24,6 +24,7 @@ from potable import estate
 from potable.cli.app import main
 from potable.cli.reporting import write_report
 from potable.errors import DataError, EnvironmentFailure
+from potable.runs import perform
 from potable.runs.record import RunRecord
 from potable.runs.runner import _keep
 from potable.store.objects import Store
@@ -222,7 +223,7 @@ def test_identifiers_of_a_column_declared_harmless_never_reach_the_open_root(
     before = set(lake.list("protected/hrms.people"))
     published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: none")
     # as if the process were killed before it could take away what it wrote
-    monkeypatch.setattr(Store, "delete", lambda self, paths: None)
+    monkeypatch.setattr(Store, "clear", lambda self, folder: None)
     assert "`hrms.people` keeps identifiers in `phone`" in refused(published, "G001", 4)
     assert before and set(lake.list("protected/hrms.people")) == before
 
@@ -230,15 +231,15 @@ def test_identifiers_of_a_column_declared_harmless_never_reach_the_open_root(
 def test_what_a_refused_step_wrote_is_named_where_it_cannot_be_removed(
     published: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no(store: Store, paths: Iterable[str]) -> None:
-        if any("protected/" in path for path in paths):
+    def no(store: Store, folder: str) -> None:
+        if folder.startswith("protected/"):
             raise EnvironmentFailure("no", "E004")
 
     def multiplied(name: str, rows_in: int, *others: int) -> None:
         raise DataError("rows in do not equal rows out plus rows quarantined", "D003")
 
     published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: user.contact")
-    monkeypatch.setattr(Store, "delete", no)
+    monkeypatch.setattr(Store, "clear", no)
     monkeypatch.setattr("potable.privacy.protect._require_all", multiplied)
     told = refused(published, "D003", 1)
     assert "could not be removed: " in told and "open/protected/exit_interviews.interviews/" in told
@@ -264,6 +265,36 @@ def test_a_full_disk(finished: Finished, tmp_path: Path) -> None:
     assert "error[E004]" in done.stderr and "Traceback" not in done.stderr
     assert bench.run(only="ingest").outcome == "done"
     assert landed(bench) == landed(finished[0])
+
+
+def test_a_page_that_cannot_be_written_hides_no_failure(published: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Store.put
+
+    def put(store: Store, path: str, chunks: Iterable[bytes]) -> int:
+        if path.endswith(".html"):
+            raise EnvironmentFailure("no space", "E004", hint="full?", next="potable doctor")
+        return real(store, path, chunks)
+
+    monkeypatch.setattr(Store, "put", put)
+    published.edit("sources/lms.yaml", "max_value: 400}", "max_value: 4, mostly: 0.99}")
+    told = refused(published, "D001", 1)
+    assert told.index("error[D001]") < told.index("error[E004]") and "only its page is missing" in told
+    assert "failed in validate lms.trainings" in told and "report " not in told
+    published.edit("sources/lms.yaml", "max_value: 4, mostly: 0.99}", "max_value: 400}")
+    assert "only its page is missing" in refused(published, "E004", 3)
+
+
+def test_whoever_fails_without_knowing_the_step_is_told_with_its_state(
+    published: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise EnvironmentFailure("the engine could not read or write its files", "E004")
+
+    monkeypatch.setitem(perform._MAKERS, ("build", ""), broken)
+    published.edit("features.yaml", "embargo: 30d", "embargo: 31d")
+    told = refused(published, "E004", 3)
+    assert "state:   nothing of this step is kept; the last version stays current" in told
+    assert f"next:    potable -C {published.root} doctor" in told
 
 
 def test_a_store_that_fails_at_the_very_end_does_not_deny_what_was_published(finished: Finished) -> None:

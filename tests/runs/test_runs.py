@@ -154,9 +154,8 @@ def test_two_runs_at_once_on_one_lake_agree(company: Company, tmp_path: Path) ->
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)
     ]
     codes = [(process.wait(), process.communicate()[1].decode()) for process in both]
-    # the one that loses a race for a numbered entry says so and can simply be run again
-    assert {code for code, _ in codes} <= {0, 3}, codes
-    assert all("E005" in text for code, text in codes if code == 3)
+    # the one that loses a race for a numbered entry goes on with what the other wrote
+    assert {code for code, _ in codes} == {0}, codes
     assert bench.run().exit_code == 0
     assert bench.version.number == 1
     assert len(set(bench.table()["employee_id"].to_pylist())) == bench.version.rows

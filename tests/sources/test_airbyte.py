@@ -21,8 +21,9 @@ from potable.cli import state as cli_state
 from potable.errors import EnvironmentFailure
 from potable.sources import extracts
 from potable.sources.airbyte import AirbyteSource
-from potable.sources.ingest import current, rewind
+from potable.sources.ingest import current, ingest, rewind
 from potable.sources.preview import preview
+from potable.sources.storing import SMALL
 from potable.store.objects import Store
 
 KEY = "k3y-canary"
@@ -206,6 +207,29 @@ def test_a_landing_that_fails_ends_the_program(world: World, monkeypatch: pytest
     monkeypatch.setattr(extracts, "_RECORDS", 1)
     monkeypatch.setattr(Store, "put_new", full)
     assert refused(world, source(world, {"fault": "silent", "position": "middle"})).code == "E004"
+
+
+@pytest.mark.parametrize("fails", ["store", "run"])
+def test_a_program_that_says_no_more_is_ended_when_nobody_wants_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def full(*_: object) -> bool:
+        raise EnvironmentFailure("the disk is full", "E004")
+
+    def progress(objects: int, size: int) -> None:
+        if fails == "run":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(extracts, "_RECORDS", 1)
+    if fails == "store":
+        monkeypatch.setattr(Store, "put_new", full)
+    # too much to be kept for a pack
+    silent = source(world, {"fault": "silent", "position": "middle", "text": os.urandom(SMALL).hex()}, timeout=5)
+    # had anybody waited for the program, it would be what failed
+    with pytest.raises((EnvironmentFailure, KeyboardInterrupt)) as caught:
+        ingest(silent, world.landing(), base=world.folder, threads=2, progress=progress)
+    assert getattr(caught.value, "code", "run") == {"store": "E004", "run": "run"}[fails]
+    assert world.landing().log.last() == (0, None) and not [*world.temporary.iterdir()]
 
 
 def test_what_is_told_of_a_state(world: World) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from potable.errors import EnvironmentFailure
-from potable.store.log import AuditLog, Log
+from potable.store.log import AuditLog, Log, in_turn
 from potable.store.objects import Store
 
 
@@ -46,6 +46,38 @@ def test_entries_come_back_oldest_first(tmp_path: Path) -> None:
         assert log.append({"n": parent + 1}, parent=parent) == parent + 1
     assert [entry["n"] for entry in log.entries()] == list(range(1, 13))
     assert log.last() == (12, {"n": 12})
+
+
+@pytest.mark.parametrize(("faster", "tried"), [(0, 1), (1, 2), (4, 5), (9, 5)])
+def test_who_was_not_first_tries_again_a_few_times(tmp_path: Path, faster: int, tried: int) -> None:
+    ours, theirs = (Log(Store(str(tmp_path)), "log") for _ in range(2))
+    turns: list[int] = []
+
+    def write() -> int:
+        number, _ = ours.last()
+        turns.append(number)
+        if len(turns) <= faster:
+            theirs.append({"by": "them"}, parent=number)
+        return ours.append({"by": "us"}, parent=number)
+
+    if faster < tried:
+        assert in_turn(write) == faster + 1
+    else:
+        with pytest.raises(EnvironmentFailure, match="first"):
+            in_turn(write)
+    assert turns == [*range(tried)]
+
+
+def test_what_others_did_not_do_is_not_tried_again() -> None:
+    turns: list[int] = []
+
+    def write() -> None:
+        turns.append(1)
+        raise EnvironmentFailure("the disk is full", "E004")
+
+    with pytest.raises(EnvironmentFailure, match="full"):
+        in_turn(write)
+    assert turns == [1]
 
 
 def test_the_second_writer_of_a_number_is_told_and_changes_nothing(tmp_path: Path) -> None:

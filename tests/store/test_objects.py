@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from obstore.exceptions import GenericError
+from tests.store.breaking import Break, Breaking, breaking
 
 from potable.errors import EnvironmentFailure
 from potable.store.objects import Store, _kind
@@ -81,6 +83,23 @@ def test_what_is_stored_has_its_size_and_age_and_can_be_removed_twice(tmp_path: 
     (tmp_path / "zone/table/step/other").rmdir()
     store.prune(gone, above=2)
     assert [path.name for path in (tmp_path / "zone").rglob("*")] == ["table"]
+
+
+def test_what_is_cleared_is_gone_with_its_folders(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    for name in ("step/attempt/staged/part", "step/attempt/rows/part"):
+        store.put(name, [b"1"])
+    # engines make folders for what has no rows, and a killed upload leaves what no listing of a store shows
+    (tmp_path / "step/attempt/staged/none").mkdir()
+    (tmp_path / "step/attempt/staged/part#1").write_bytes(b"1")
+    for _ in range(2):
+        store.clear("step/attempt/staged")
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
+        "step",
+        "step/attempt",
+        "step/attempt/rows",
+        "step/attempt/rows/part",
+    ]
 
 
 @pytest.mark.parametrize("name", ["a b", "ü/é", "50%", "it's", 'say "no"', "[x]?*", "a#b"])
@@ -185,6 +204,19 @@ def test_a_read_only_file_system_is_called_so(told: str) -> None:
     assert _kind(OSError(told)) == "the file system is read-only"
 
 
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ("status code: 400: <Error><Code>ExpiredToken</Code><Message>m</Message></Error>", "ExpiredToken"),
+        ("lacked permission: <Error><Code>InvalidAccessKeyId</Code>", "permission denied (InvalidAccessKeyId)"),
+        ("after 10 retries - HTTP error: error sending request", "no answer"),
+        ("<Code>a person's name</Code>", "GenericError"),
+    ],
+)
+def test_why_a_store_refuses_is_told_by_its_own_code(told: str, kind: str) -> None:
+    assert _kind(GenericError(told)) == kind
+
+
 def test_a_private_folder_is_its_owners_only(tmp_path: Path) -> None:
     Store(str(tmp_path / "lake" / "vault"), private=True).put_new("keys/k.json", b"{}")
     assert (tmp_path / "lake" / "vault").stat().st_mode & 0o077 == 0
@@ -207,8 +239,10 @@ def test_a_bucket_does_what_a_folder_does(any_store: str) -> None:
     assert (store.put("c", [b"x" * BIG, b"y" * BIG]), store.size("c")) == (2 * BIG, 2 * BIG)
     assert store.part("c", BIG - 1, 2) == b"xy"
     assert {item.path: item.bytes for item in store.stored("b")} == {path: store.size(path) for path in store.list("b")}
-    store.delete(["b/2", "c"])
-    store.delete(["b/2", "c"])
+    for _ in range(2):
+        store.clear("b")
+    for _ in range(2):
+        store.delete(["b/2", "c"])
     assert store.list("") == ["a"]
     with pytest.raises(FileNotFoundError):
         store.get("b/2")
@@ -241,6 +275,41 @@ def test_of_two_writers_to_a_bucket_one_wins(any_store: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         won = list(pool.map(lambda mark: Store(f"{any_store}/race").put_new("log/1", mark), [b"a", b"b", b"c", b"d"]))
     assert sorted(won) == [False, False, False, True]
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Breaking]:
+    """A bucket `lake` whose connections break."""
+    with breaking() as made:
+        for name, value in {
+            "AWS_ENDPOINT_URL": made.url,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+@pytest.mark.parametrize("breaks", [["before"], ["after"], ["before", "before", "after"]])
+def test_what_is_written_once_is_so_where_a_connection_breaks(broken: Breaking, breaks: list[Break]) -> None:
+    store = Store("s3://lake")
+    broken.breaks = [*breaks]
+    assert store.put_new("log/1", b"ours")
+    assert broken.objects == {"/lake/log/1": b"ours"}
+    broken.breaks = [*breaks]
+    assert not store.put_new("log/1", b"another one's")
+    assert not store.put_new("log/1", b"ours")
+    assert broken.objects == {"/lake/log/1": b"ours"}
+
+
+def test_connections_that_always_break_are_given_up(broken: Breaking) -> None:
+    broken.breaks = ["before"] * 99
+    with pytest.raises(EnvironmentFailure) as caught:
+        Store("s3://lake").put_new("log/1", b"ours")
+    assert (caught.value.code, caught.value.retryable, broken.objects) == ("E004", True, {})
+    assert broken.puts == 4
 
 
 def test_an_object_of_a_bucket_that_is_given_up_is_not_there(any_store: str) -> None:

@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from airflow.providers.standard.triggers.file import FileTrigger
 from airflow.sdk import BaseSensorOperator
@@ -14,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 
 class SourceArrival(BaseSensorOperator):
-    """Waits until a file of a source is there.
+    """Waits until a file of a source is there; for what lies in a bucket or behind a server nobody waits.
 
     `${env:NAME}` in `files` means what it means in the project: the worker's environment, or the project's .env.
     """
@@ -29,6 +30,8 @@ class SourceArrival(BaseSensorOperator):
 
     def poke(self, context: Any) -> bool:
         """Whether a file is there now; a folder counts when a file is in it."""
+        if "://" in self.place():
+            return True
         place = Path(self.place())
         found = Path(place.anchor).glob(str(place.relative_to(place.anchor)))
         return any(path.is_file() or any(inner.is_file() for inner in path.rglob("*")) for path in found)
@@ -43,13 +46,15 @@ class SourceArrival(BaseSensorOperator):
         """The triggerer saw a file."""
 
     def place(self) -> str:
-        """The absolute path or glob to look for."""
+        """The absolute path or glob to look for, or a URL."""
         known, found = self.variables(), self.files
         for reference, name in re.findall(r"(\$\{env:([^}]+)\})", found):
             if name not in known:
                 raise AirflowFailException(f"the variable {name} is set neither here nor in the project's .env")
             found = found.replace(reference, known[name])
-        return str(Path(self.project, Path(found).expanduser()))
+        if found.startswith("file://"):
+            found = unquote(urlsplit(found).path)
+        return found if "://" in found else str(Path(self.project, Path(found).expanduser()))
 
     def variables(self) -> dict[str, str]:
         """The project's .env below the environment of this process."""

@@ -7,8 +7,11 @@ The operator and its functions are copied from this package's own files, so that
 from __future__ import annotations
 
 import ast
+import glob
 import json
+import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from potable.sources.files import FileSource
 
 _HERE = Path(__file__).parent
 _WIDTH = 100
+_ELSEWHERE = re.compile(r"^(?!file:)[a-z0-9]+://|\$\{(?!env:)", re.IGNORECASE)
+"""A path at which Airflow cannot look for files: a bucket, a server, or a place that only Potable can look up."""
 _CLASSES = {"bash": "BashRun", "python": "PythonRun", "virtualenv": "VirtualenvRun", "kubernetes": "KubernetesRun"}
 _NEEDED = {
     "datetime": {"datetime", "timedelta"},
@@ -148,21 +153,29 @@ def _owners(project: Project) -> str:
 
 
 def _arrivals(project: Project) -> list[dict[str, str]]:
-    """What to wait for, by source; sources that are no files have nothing to watch."""
+    """What to wait for, by source; sources that are no files, or whose files lie elsewhere, have nothing to watch."""
     wanted = project.platform.airflow.wait_for
-    files = [name for name, source in project.sources.items() if isinstance(source, FileSource)]
-    for name in wanted:
-        if name not in files:
+    all_files = [name for name, source in project.sources.items() if isinstance(source, FileSource)]
+    # as written: references are looked up where the task runs
+    paths = {name: str(project.documents[name].literal["path"]) for name in all_files}
+    files = [name for name, path in paths.items() if not _ELSEWHERE.search(path)]
+    for name, file in wanted.items():
+        if name not in (files if file else all_files):
             place = project.documents["potable"].place("airflow", "wait_for", name, of_key=True)
-            problem = f"`airflow.wait_for` names `{name}`, which is no source of files"
+            why = "whose files are not where Airflow can look" if name in paths else "which is no source of files"
+            problem = f"`airflow.wait_for` names `{name}`, {why}"
             raise ProjectError(problem, "P040", place=place, allowed=", ".join(files) or "none is declared")
     found = []
     for name in files:
         if wanted.get(name, "any file"):
-            # as written: references are looked up where the task runs
-            folder = str(project.documents[name].literal["path"])
-            found.append({"select": name, "files": f"{folder}/{wanted[name]}" if name in wanted else folder})
+            path = paths[name]
+            found.append({"select": name, "files": f"{_folder(path)}/{wanted[name]}" if name in wanted else path})
     return found
+
+
+def _folder(path: str) -> str:
+    """The folder of a path that may be a glob."""
+    return "/".join(takewhile(lambda part: not glob.has_magic(part), path.split("/")))
 
 
 def _imports(trees: list[ast.Module], *, deadline: bool, files: bool) -> str:

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 import potable
 from potable.cli import groups
 from potable.cli.settings import PENDING, Commands, Settings, output_option, show_result, show_text
-from potable.errors import PotableError
+from potable.errors import EnvironmentFailure, PotableError
 
 NOTHING_NEW, INTERRUPTED, BUG = 99, 130, 70
 
@@ -151,9 +154,16 @@ def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked
     project = settings.project(offline=False if lands else "sources", as_of=as_of.date() if as_of else None)
     with Progress() as progress:
         record = execute(project, options, progress)
-    page = write_report(project, record)
+    page = ""
     if record.error:
         show_text(record.error["text"] + "\n", err=True)
+    try:
+        page = write_report(project, record)
+    except EnvironmentFailure as failure:
+        # what stopped the run matters more, and its exit code
+        if not record.error:
+            raise
+        show_text(failure.text() + "\n", err=True)
     if output == "line":
         click.echo(json.dumps(line(record)))
     else:
@@ -255,33 +265,67 @@ for group in (groups.source, groups.contract, groups.state, groups.quarantine, g
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: runs the command and turns every failure into our error form and exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    with _stoppable() as stopped:
+        _main(given, stopped)
+
+
+@contextmanager
+def _stoppable() -> Iterator[list[int]]:
+    """Ctrl-C and the signal by which machines end processes interrupt what is done; those that came."""
+    came: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    mine = threading.current_thread() is threading.main_thread()
+    before = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)} if mine else {}
+    # whoever starts a process in the background may have it ignore them
+    before = {sign: handler for sign, handler in before.items() if handler != signal.SIG_IGN}
+    for sign in before:
+        signal.signal(sign, stop)
     try:
-        cli.main(args=arguments, prog_name="potable", standalone_mode=False)
+        yield came
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+
+
+def _main(given: Sequence[str], stopped: Sequence[int]) -> None:
+    try:
+        cli.main(args=given, prog_name="potable", standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("interrupted; finished steps are kept, `potable run` continues", err=True)
-        sys.exit(INTERRUPTED)
+        _interrupted()
     except click.ClickException as failure:
         failure.show()
         sys.exit(2)
     except PotableError as failure:
-        _report(failure)
+        _report(failure, given)
         sys.exit(failure.exit_code)
     except BrokenPipeError:
         os._exit(0)
     except Exception as failure:
-        _report_bug(failure)
+        # an engine that is interrupted may say so in its own way
+        if stopped:
+            _interrupted()
+        _report_bug(failure, given)
         sys.exit(BUG)
 
 
-def _report(failure: PotableError) -> None:
-    asked = [*sys.argv, ""]
-    as_json = any(pair in (("-o", "json"), ("--output", "json")) for pair in pairwise(asked))
-    if as_json:
+def _interrupted() -> NoReturn:
+    click.echo("interrupted; finished steps are kept, `potable run` continues", err=True)
+    sys.exit(INTERRUPTED)
+
+
+def _report(failure: PotableError, given: Sequence[str]) -> None:
+    asked = {*given, *map(" ".join, pairwise(given))}
+    if asked & {"-o json", "-ojson", "--output json", "--output=json"}:
         click.echo(json.dumps(failure.record(), indent=2, ensure_ascii=False, default=str))
     click.echo(failure.text(), err=True)
 
 
-def _report_bug(failure: Exception) -> None:
+def _report_bug(failure: Exception, given: Sequence[str]) -> None:
     """Our bug: where it happened, without the message, which might quote data."""
     where = traceback.extract_tb(failure.__traceback__)
     own = [frame for frame in where if f"{os.sep}potable{os.sep}" in frame.filename] or where
@@ -292,6 +336,6 @@ def _report_bug(failure: Exception) -> None:
         state="the last version stays current",
         next="potable run",
     )
-    click.echo(bug.text(), err=True)
+    _report(bug, given)
     if os.environ.get("POTABLE_TRACEBACK"):
         traceback.print_exception(failure)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -39,6 +42,7 @@ def diagnose(project: Project) -> tuple[list[dict[str, str]], str, bool]:
 def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
     yield "python", "ok", sys.version.split()[0]
     yield _memory(project)
+    yield _attempt("scratch", partial(_scratch, project))
     for source in project.sources.values():
         package = _NEEDED.get(source.type)
         if package and importlib.util.find_spec(package) is None:
@@ -55,6 +59,17 @@ def _memory(project: Project) -> tuple[str, str, str]:
     return "memory", "ok" if wanted <= there else "bad", detail
 
 
+def _scratch(project: Project) -> str:
+    place = project.root / project.platform.scratch
+    # a run makes what is missing
+    place = next(each for each in (place, *place.parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            return f"writable{_free(str(place))}"
+    except OSError as failure:
+        return f"bad: it cannot be written ({type(failure).__name__})"
+
+
 def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:
     lake = project.lake()
     for name, store in (("restricted", lake.restricted), ("open", lake.open), ("vault", lake.vault)):
@@ -66,9 +81,18 @@ def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:
             store.delete([probe])
             if second:
                 return "bad: put-if-absent overwrites here, so two runs could harm each other"
+            if shut := _shut(store.locate("")):
+                return f"bad: `{shut}` cannot be read and written"
             return f"writable, put-if-absent holds{_free(store.locate(''))}"
 
         yield name, write
+
+
+def _shut(place: str) -> str:
+    """A folder of a local root that we may not use, though we may the root."""
+    folders = sorted(Path(place).iterdir()) if "://" not in place else []
+    may = os.R_OK | os.W_OK | os.X_OK
+    return next((each.name for each in folders if each.is_dir() and not os.access(each, may)), "")
 
 
 def _free(place: str) -> str:

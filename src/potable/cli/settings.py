@@ -61,6 +61,12 @@ class Commands(click.Group):
         """The command's result."""
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as unknown:
+            own = {name: option.metavar for option in self.params for name in option.opts if option.metavar}
+            if (name := unknown.option_name) in own:
+                where = f"potable {name} {own[name]} {ctx.invoked_subcommand}"
+                raise click.UsageError(f"{name} goes before the command: {where}", ctx) from None
+            raise
         except PotableError as failure:
             for error in failure.errors if isinstance(failure, Several) else (failure,):
                 error.next, error.hint = ctx.obj.called(error.next), ctx.obj.told(error.hint)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from potable.errors import EnvironmentFailure
 from potable.store.log import Log
 from potable.store.manifest import canonical
 from potable.store.objects import Store
@@ -68,7 +69,14 @@ def commit(log: Log, version: Version, note: Callable[[Version], None]) -> tuple
     note(replace(version, number=number + 1))
     data = asdict(version)
     del data["number"]
-    number = log.append({**data, "parent": number}, parent=number)
+    try:
+        number = log.append({**data, "parent": number}, parent=number)
+    except EnvironmentFailure:
+        # of two runs at once that made the same, one published it
+        made = current(log)
+        if made and made.fingerprint == version.fingerprint:
+            return made, False
+        raise
     return _version(data, number), True
 
 

@@ -20,6 +20,7 @@ from potable.runs.perform import Running, failing, perform
 from potable.runs.plan import Step, validate_steps
 from potable.runs.record import State, StepRecord
 from potable.sources.ingest import Landing, ingest
+from potable.store.log import in_turn
 
 _PAUSE = 0.1
 """Seconds from one word on how a landing goes to the next."""
@@ -87,13 +88,16 @@ def _land(running: Running, step: Step, *, fresh: bool) -> None:
 
     landing = Landing(shop.lake.restricted, shop.lake.batches(step.name))
     with failing(running, step):
-        made = ingest(
-            shop.project.sources[step.name],
-            landing,
-            base=shop.project.root,
-            threads=shop.project.platform.threads,
-            progress=progress,
-            fresh=fresh,
+        # what another run landed meanwhile is not landed again
+        made = in_turn(
+            lambda: ingest(
+                shop.project.sources[step.name],
+                landing,
+                base=shop.project.root,
+                threads=shop.project.platform.threads,
+                progress=progress,
+                fresh=fresh,
+            )
         )
     running.changed |= bool(made.new_objects)
     shop.landed[step.name] = made.objects

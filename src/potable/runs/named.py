@@ -93,7 +93,7 @@ def _lost(shop: Workshop, step: Step, beside: Manifest | None, came: ir.Table, n
     parts = former.written(shop, known, came if stands else now, store.locate(folder), stands=stands)
     # none that stands is lost, so where there are as many as before they are the same
     if beside and stands and sum(part.rows for part in parts) == beside.rows(FORMER):
-        store.delete(store.list(folder))
+        store.clear(folder)
         rows = since.lost(shop, beside) if beside.rows(FORMER) else None
         return _Lost([], beside.files.get(FORMER, ()), rows, stands=True)
     paths = [store.locate(f"{folder}/{part.path}") for part in parts]

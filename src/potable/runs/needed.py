@@ -17,7 +17,7 @@ from typing import Any
 
 from potable.datasets.version import history
 from potable.project import Project
-from potable.runs import former, known
+from potable.runs import former, known, ledger
 from potable.runs.plan import Step, later_steps
 from potable.runs.runner import landed_now
 from potable.runs.vault import existing_key, key_name
@@ -65,8 +65,8 @@ class Needs:
             there: the finished steps that there are.
         """
         roots = [*self._next(there), *self._recorded(), *self._compared(), *self._called(), *young]
-        if ledger := self.ledger:
-            newest, stands_on = ledger["fingerprint"], ledger["facts"].get("stands_on")
+        if entry := self.ledger:
+            newest, stands_on = entry["fingerprint"], entry["facts"].get("stands_on")
             roots.append(step_folder("vault", "subjects", newest))
             # a run was killed before the step of the entry was done, and goes on there
             if stands_on and not self.manifest(roots[-1]):
@@ -91,7 +91,7 @@ class Needs:
     @cached_property
     def ledger(self) -> Mapping[str, Any] | None:
         """The entry that says who is who."""
-        return Log(self.lake.vault, "ledger").last()[1]
+        return ledger.newest(ledger.log_of(self.lake.vault))[1]
 
     def manifest(self, folder: str) -> Manifest | None:
         """The manifest of a step, if it is done; read once."""

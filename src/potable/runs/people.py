@@ -17,10 +17,9 @@ from potable.engines.base import Part
 from potable.identity.resolve import KEYS, SHARED, Resolved, resolve
 from potable.identity.standing import Standing
 from potable.privacy import pseudonyms
-from potable.runs import since
+from potable.runs import ledger, since
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
-from potable.store.log import Log
 from potable.store.manifest import File, Manifest
 from potable.tables import Table
 
@@ -32,8 +31,8 @@ def resolve_subjects(shop: Workshop, step: Step, attempt: str) -> Made:
     """`resolve` over all tables with keys, continuing the vault's ledger; of what changed since an earlier step."""
     if step.proves:
         return _resolved_again(shop, step, attempt)
-    log = Log(shop.lake.vault, "ledger")
-    number, entry = log.last()
+    log = ledger.log_of(shop.lake.vault)
+    number, entry = ledger.newest(log)
     if entry and entry["fingerprint"] == step.fingerprint and shop.stands(step, entry["facts"].get("stands_on", "")):
         # a run was killed between the ledger's entry and the step's manifest
         resumed = {output: [File(**file) for file in listed] for output, listed in entry["files"].items()}

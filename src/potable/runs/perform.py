@@ -22,6 +22,7 @@ from potable.runs.plan import REFERENCES, Step
 from potable.runs.record import Event, Listener, State, StepRecord, Verb
 from potable.runs.workshop import Made, Workshop
 from potable.store.layout import attempt_folder
+from potable.store.log import in_turn
 from potable.store.manifest import Manifest, canonical, commit, find
 
 _MAKERS: Mapping[tuple[Verb, str], Callable[[Workshop, Step, str], Made]] = {
@@ -134,7 +135,8 @@ def perform(running: Running, step: Step, *, make: bool, again: bool) -> None:
 
 def _made(shop: Workshop, step: Step) -> Manifest:
     """Make a step, and commit it unless another run was first."""
-    made = _attempted(shop, step)
+    # the ledger that another run wrote meanwhile is gone on with, or taken over
+    made = in_turn(lambda: _attempted(shop, step)) if step.verb == "resolve" else _attempted(shop, step)
     shop.require_standing(step, made.facts.get("stands_on", ""))
     return commit(step.store(shop.lake), step.folder, made)
 
@@ -149,14 +151,14 @@ def _attempted(shop: Workshop, step: Step) -> Manifest:
     except BaseException as failure:
         # what was refused may be what must not lie in an open root
         try:
-            store.delete(store.list(attempt))
+            store.clear(attempt)
         except PotableError:
             if isinstance(failure, PotableError):
                 failure.hint += f" What it wrote could not be removed: {store.locate(attempt)}"
         raise
     give_back()
     for output in _SCRATCH_OUTPUTS:
-        store.delete(store.list(f"{attempt}/{output}"))
+        store.clear(f"{attempt}/{output}")
     return made.manifest(step, attempt)
 
 
@@ -176,7 +178,7 @@ def _prove(shop: Workshop, step: Step, manifest: Manifest) -> None:
         folders = [beside.folder.replace(beside.zone, zone, 1) for zone in zones]
         for store in (beside.store(shop.lake), shop.lake.restricted):
             for folder in folders:
-                store.delete(store.list(folder))
+                store.clear(folder)
     if _result(found) != _result(manifest):
         raise DataError(
             f"`{step.label}` made again gave another result",
@@ -203,7 +205,11 @@ def failing(running: Running, step: Step) -> Iterator[None]:
     begun, mark = time.monotonic(), running.watched.mark()
     try:
         yield
-    except PotableError:
+    except PotableError as failure:
+        # who raised it may know nothing of steps, as an engine
+        failure.state = failure.state or "nothing of this step is kept; the last version stays current"
+        if isinstance(failure, EnvironmentFailure):
+            failure.next = failure.next or "potable doctor"
         seconds, held = round(time.monotonic() - begun, 3), running.watched.since(mark)
         running.add(step, StepRecord(step.verb, step.label, "failed", step.fingerprint, seconds=seconds, memory=held))
         raise

@@ -70,13 +70,13 @@ class AirbyteSource(Source[AirbyteTable], Program):
             files = ["--config", programs.write(folder, "config.json", self.config)]
             if self.manifest:
                 files += ["--manifest-path", programs.write(folder, "manifest.yaml", self._manifest(base))]
-            offered = self._discovered(base, folder, files)
+            offered = self._discovered(base, folder, files, state)
             reading = _Reading(self, offered, state)
             files += ["--catalog", programs.write(folder, "catalog.json", {"streams": reading.catalog})]
             if reading.before:
                 files += ["--state", programs.write(folder, "state.json", reading.before)]
             line = self.line(base, folder, ["read", *files])
-            for received, message in programs.run(self.source, self, line, base=base):
+            for received, message in programs.run(self.source, self, line, base=base, wanted=state.wanted):
                 yield from reading.take(received, message)
             yield from reading.end(state)
 
@@ -103,11 +103,11 @@ class AirbyteSource(Source[AirbyteTable], Program):
                 hint="`manifest` is a path below the project folder",
             ) from None
 
-    def _discovered(self, base: Path, folder: Path, files: list[str]) -> dict[Key, dict[str, Any]]:
+    def _discovered(self, base: Path, folder: Path, files: list[str], state: State) -> dict[Key, dict[str, Any]]:
         """The streams the connector offers."""
         line = self.line(base, folder, ["discover", *files])
         found: Any = None
-        for received, message in programs.run(self.source, self, line, base=base):
+        for received, message in programs.run(self.source, self, line, base=base, wanted=state.wanted):
             _told(self.source, message)
             if message["type"] == "CATALOG":
                 found = at(json.loads(received), "catalog.streams")

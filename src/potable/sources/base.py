@@ -271,7 +271,7 @@ class Source(Declaration, Generic[T]):
         """What the system offers now; relative paths start at `base`, the project folder.
 
         A connector that can be asked for what is new reads on from `state.before` and leaves in `state.after` how
-        far it got. Without a state it reads everything.
+        far it got. Without a state it reads everything. One that waits long calls `state.wanted` meanwhile.
 
         Raises:
             EnvironmentFailure: E001 the system cannot be reached or refuses, E002 a file is missing.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -93,13 +93,30 @@ class Span:
 class Cluster:
     """A connection to the brokers of a source."""
 
-    def __init__(self, source: str, brokers: str, security: Security, *, base: Path, timeout: float) -> None:
+    def __init__(
+        self,
+        source: str,
+        brokers: str,
+        security: Security,
+        *,
+        base: Path,
+        timeout: float,
+        wanted: Callable[[], object] = lambda: None,
+    ) -> None:
         """Prepare to connect.
+
+        Args:
+            source: name of the source, for messages.
+            brokers: addresses to begin with.
+            security: encryption and credentials.
+            base: the project folder.
+            timeout: seconds to wait for brokers that say nothing.
+            wanted: asked meanwhile; raises when nobody wants more.
 
         Raises:
             EnvironmentFailure: E007, the client does not take the settings.
         """
-        self._source, self._timeout = source, timeout
+        self._source, self._timeout, self._wanted = source, timeout, wanted
         self._troubles: list[str] = []
         # the client logs to stderr by default, and a broker's words may be in it
         quiet = logging.Logger("kafka")
@@ -166,6 +183,7 @@ class Cluster:
             except ck.KafkaException as trouble:
                 turn *= 2
                 self._consumer.poll(0)
+                self._wanted()
                 if time.monotonic() > end or set(self._troubles) & set(_REFUSED):
                     self._fail_by(trouble.args[0].name())
 
@@ -185,6 +203,7 @@ class Cluster:
         try:
             while at < span.end:
                 batch = self._batch()
+                self._wanted()
                 if batch:
                     heard = time.monotonic()
                 elif time.monotonic() - heard > self._timeout:

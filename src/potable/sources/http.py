@@ -68,14 +68,29 @@ class Service:
     """An HTTP service: one client, its connections kept, its credentials and its pace."""
 
     def __init__(
-        self, source: str, url: str, auth: Bearer | Basic | ApiKey | OAuth2 | None, *, timeout: float, pace: Pace
+        self,
+        source: str,
+        url: str,
+        auth: Bearer | Basic | ApiKey | OAuth2 | None,
+        *,
+        timeout: float,
+        pace: Pace,
+        wanted: Callable[[], object] = lambda: None,
     ) -> None:
         """Prepare to ask; nothing is sent yet.
+
+        Args:
+            source: name of the source, for messages.
+            url: of the service.
+            auth: credentials.
+            timeout: seconds to wait for an answer.
+            pace: how fast and how often to ask.
+            wanted: asked before it is asked again; raises when nobody wants an answer any more.
 
         Raises:
             EnvironmentFailure: E001, the URL is none or no header can carry the credentials.
         """
-        self._source, self._auth, self._pace, self._timeout = source, auth, pace, timeout
+        self._source, self._auth, self._pace, self._timeout, self._wanted = source, auth, pace, timeout, wanted
         self._token, self._expires, self._next = "", 0.0, 0.0
         # they log every URL, and one may hold a key
         for name in ("httpx", "httpcore"):
@@ -211,6 +226,7 @@ class Service:
                 pause = _wait(tried, asked)
                 if waited + pause > self._pace.patience:
                     break
+                self._wanted()
                 time.sleep(pause)
                 waited += pause
             tried += 1

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from potable.store.log import Log
 from potable.store.objects import Store
 
 Progress = Callable[[int, int], None]
-"""Told of objects and bytes as they are landed."""
+"""Told of objects and bytes as they are landed, and of none now and then while a source is waited for; may raise."""
 _TOGETHER = 32
 """Files that one thread lands in a row."""
 
@@ -81,10 +81,12 @@ def ingest(
     before, number = raw.objects, raw.batch
     state = State({} if fresh and not source.forgets else raw.state, number + 1)
     now: dict[str, Landed] = {}
+    job = _Job(threads, progress)
+    state.wanted = job.wanted
     known = _unstamped(before) if fresh else before
     # what offers them may be a program, which has to end when landing fails
     with closing(cast("Any", source.arrivals(base, state))) as arrivals:
-        for landed in _landed(arrivals, source, landing.store, known, _Job(threads, progress)):
+        for landed in _landed(arrivals, source, landing.store, known, job):
             # what comes back as it once was, is what it was
             if not landed.batch and (batch := raw.former.get((landed.name, _content(landed)))):
                 landed = replace(landed, batch=batch)
@@ -112,6 +114,19 @@ class _Job:
 
     threads: int
     progress: Progress
+    waiting: deque[Future[list[tuple[Landed, bytes | None]]]] = field(default_factory=deque)
+    """Those that are being landed, in the order they came."""
+
+    def look(self) -> None:
+        """Raise what went wrong with those that are being landed."""
+        for each in self.waiting:
+            if each.done():
+                each.result()
+
+    def wanted(self) -> None:
+        """Raise why no more is wanted, while the next is waited for."""
+        self.progress(0, 0)
+        self.look()
 
 
 @dataclass(frozen=True)
@@ -209,7 +224,7 @@ def _landed(
 
     They come out as they came in, so that what is packed together is the same after a run that was killed.
     """
-    waiting: deque[Future[list[tuple[Landed, bytes | None]]]] = deque()
+    waiting = job.waiting
     packs = Packs(store, f"raw/{source.source}/packs")
 
     def land_all(some: list[Arrival]) -> list[tuple[Landed, bytes | None]]:
@@ -227,6 +242,7 @@ def _landed(
                 yield some
                 continue
             waiting.append(pool.submit(land_all, some))
+            job.look()
             if len(waiting) >= 2 * job.threads:
                 yield from oldest()
         while waiting:

@@ -62,9 +62,10 @@ class KafkaSource(Source[KafkaTable]):
         """What every topic got since the last time, in objects of consecutive messages of one partition."""
         state = state or State()
         with ExitStack() as open_:
-            cluster = open_.enter_context(
-                Cluster(self.source, self.brokers, self.security, base=base, timeout=self.timeout)
+            cluster = Cluster(
+                self.source, self.brokers, self.security, base=base, timeout=self.timeout, wanted=state.wanted
             )
+            open_.enter_context(cluster)
             schemas: Schemas | None = None
             if self.registry:
                 registry = Registry(self.source, self.registry, timeout=self.timeout)

@@ -42,6 +42,8 @@ class State:
 
     moved: bool = False
     """Whether the reading got further although nothing was landed, which has to be remembered too."""
+    wanted: Callable[[], object] = lambda: None
+    """To be called now and then while the system is waited for; raises when nobody wants what would come."""
 
     @property
     def resumed(self) -> frozenset[str]:

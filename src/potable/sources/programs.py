@@ -17,7 +17,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from potable.sources.records import read_json
 _PIECE = 1 << 16
 _LONGEST = 64 << 20
 """Bytes a line may have."""
+_TURN = 0.5
+"""Seconds of waiting between two looks whether anybody still wants what comes."""
 _GRACE = 5.0
 """Seconds between asking a program to end and ending it."""
 _FOLDER = "potable-connector-"
@@ -108,7 +110,13 @@ def write(folder: Path, name: str, value: Any) -> str:
     return str(path)
 
 
-def run(source: str, program: Program, line: Sequence[str], *, base: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+Wanted = Callable[[], object]
+"""Raises when nobody wants more."""
+
+
+def run(
+    source: str, program: Program, line: Sequence[str], *, base: Path, wanted: Wanted
+) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """The messages a program says until it ends well, as received and read.
 
     Args:
@@ -116,15 +124,16 @@ def run(source: str, program: Program, line: Sequence[str], *, base: Path) -> It
         program: what is declared of it.
         line: its whole command line.
         base: the folder it runs in.
+        wanted: asked while it says nothing, too.
 
     Raises:
         EnvironmentFailure: E001, as `lines` does, or it says what is no JSON object with a type.
     """
-    for received in lines(source, program, line, base=base):
+    for received in lines(source, program, line, base=base, wanted=wanted):
         yield received, _read(source, received)
 
 
-def lines(source: str, program: Program, line: Sequence[str], *, base: Path) -> Iterator[bytes]:
+def lines(source: str, program: Program, line: Sequence[str], *, base: Path, wanted: Wanted) -> Iterator[bytes]:
     """The lines a program says until it ends well; it is ended when nobody wants more.
 
     Raises:
@@ -144,7 +153,7 @@ def lines(source: str, program: Program, line: Sequence[str], *, base: Path) -> 
         raise failed(source, f"the program cannot be started ({type(trouble).__name__})", retryable=False) from None
     with process:
         try:
-            yield from _Watch(source, process, program).lines()
+            yield from _Watch(source, process, program, wanted).lines()
             _check(source, process.wait())
         finally:
             _end(process)
@@ -153,9 +162,10 @@ def lines(source: str, program: Program, line: Sequence[str], *, base: Path) -> 
 class _Watch:
     """Reads what a program says, with an eye on the clock; its words for people are read and let go."""
 
-    def __init__(self, source: str, process: subprocess.Popen[bytes], program: Program) -> None:
-        self._source, self._process, self._program = source, process, program
-        self._until = time.monotonic() + program.longest
+    def __init__(self, source: str, process: subprocess.Popen[bytes], program: Program, wanted: Wanted) -> None:
+        self._source, self._process, self._program, self._wanted = source, process, program, wanted
+        self._heard = time.monotonic()
+        self._until = self._heard + program.longest
 
     def lines(self) -> Iterator[bytes]:
         """Its lines, each without its end; the last one needs none where it is whole."""
@@ -182,7 +192,8 @@ class _Watch:
             selector.register(self._process.stdout, selectors.EVENT_READ, True)
             selector.register(self._process.stderr, selectors.EVENT_READ, False)
             while selector.get_map():
-                ready = selector.select(max(0.0, min(self._program.timeout, self._until - time.monotonic())))
+                ready = selector.select(min(_TURN, self._program.timeout))
+                self._wanted()
                 self._in_time(bool(ready))
                 for key, _ in ready:
                     piece = os.read(key.fd, _PIECE)
@@ -192,9 +203,12 @@ class _Watch:
                         yield piece
 
     def _in_time(self, said: bool) -> None:
-        if time.monotonic() >= self._until:
+        now = time.monotonic()
+        if now >= self._until:
             raise failed(self._source, f"the program does not end: it ran {self._program.longest:g} s")
-        if not said:
+        if said:
+            self._heard = now
+        elif now - self._heard >= self._program.timeout:
             raise failed(self._source, f"the program says nothing for {self._program.timeout:g} s")
 
 

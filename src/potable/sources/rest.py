@@ -138,7 +138,9 @@ class RestSource(Source[RestTable]):
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """Pages of every table as received: all, or those with records since the last time."""
         state = state or State()
-        with Service(self.source, self.url, self.auth, timeout=self.timeout, pace=self.pace) as service:
+        with Service(
+            self.source, self.url, self.auth, timeout=self.timeout, pace=self.pace, wanted=state.wanted
+        ) as service:
             for name, table in self.tables.items():
                 reading = _reading(table, state.before.get(name))
                 onwards = reading is not None and reading.since is not None

@@ -53,12 +53,13 @@ class SingerSource(Source[SingerTable], Program):
             files = ["--config", programs.write(folder, "config.json", self.config)]
             if self.selection != "none":
                 line = self.line(base, folder, [*files, "--discover"])
-                reading.select(b"\n".join(programs.lines(self.source, self, line, base=base)))
+                reading.select(b"\n".join(programs.lines(self.source, self, line, base=base, wanted=state.wanted)))
                 chosen = {"streams": reading.catalog}
                 files += [f"--{self.selection}", programs.write(folder, "catalog.json", chosen)]
             if before := reading.before():
                 files += ["--state", programs.write(folder, "state.json", before)]
-            for received, message in programs.run(self.source, self, self.line(base, folder, files), base=base):
+            line = self.line(base, folder, files)
+            for received, message in programs.run(self.source, self, line, base=base, wanted=state.wanted):
                 yield from reading.take(received, message)
             yield from reading.end(state)
 

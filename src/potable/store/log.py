@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from potable.errors import EnvironmentFailure
 from potable.store.manifest import canonical
 from potable.store.objects import Store
+
+T = TypeVar("T")
+_TURNS = 5
+"""How often something is tried while others write."""
 
 
 class Log:
@@ -70,6 +74,21 @@ class Log:
 
     def _path(self, number: int) -> str:
         return f"{self._folder}/{number:08d}.json"
+
+
+def in_turn(write: Callable[[], T]) -> T:
+    """What `write` comes to; where another run wrote an entry first, that is read and `write` done again, a few times.
+
+    Raises:
+        EnvironmentFailure: E005, others were faster every time.
+    """
+    for _ in range(_TURNS - 1):
+        try:
+            return write()
+        except EnvironmentFailure as failure:
+            if failure.code != "E005":
+                raise
+    return write()
 
 
 class AuditLog:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import shutil
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import LocalStore, from_url
 
 from potable.errors import EnvironmentFailure
@@ -30,6 +33,10 @@ _PARTS = 4
 """Parts of 10 MiB of one object on their way at a time."""
 _TOGETHER = 1000
 """Objects that are removed with one request, where a store can."""
+_PAUSES = (0.1, 0.4, 1.6)
+"""Seconds until a write under a condition that failed is tried again."""
+_CODE = re.compile("<Code>([A-Za-z]{1,60})</Code>")
+"""How object stores say what is wrong."""
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 """How S3 and Azure call that there is none."""
 
@@ -72,12 +79,21 @@ class Store:
 
     def put_new(self, path: str, data: bytes) -> bool:
         """Write `data` unless `path` exists; False if it does (the other writer won)."""
+        tried = 0
         with self._reporting(path, there=False):
-            try:
-                obstore.put(self._store, path, data, mode="create")
-            except AlreadyExistsError:
-                return False
-        return True
+            while True:
+                try:
+                    obstore.put(self._store, path, data, mode="create")
+                    return True
+                except AlreadyExistsError:
+                    # it may be ours, of an attempt whose answer was lost
+                    return tried > 0 and self.get_if_present(path) == data
+                except GenericError:
+                    # where a connection broke, obstore does not try a write under a condition again
+                    if self._root or tried == len(_PAUSES):
+                        raise
+                time.sleep(_PAUSES[tried])
+                tried += 1
 
     def put(self, path: str, chunks: Iterable[bytes]) -> int:
         """Write `chunks` as one object that appears whole or not at all; returns its bytes.
@@ -182,6 +198,14 @@ class Store:
                         with suppress(FileNotFoundError):
                             obstore.delete(self._store, path)
 
+    def clear(self, folder: str) -> None:
+        """Remove everything below `folder` and the folder, which nobody else may be writing to."""
+        if not self._root:
+            self.delete(self.list(folder))
+            return
+        with self._reporting(folder, there=False), suppress(FileNotFoundError):
+            shutil.rmtree(self._root / folder)
+
     def prune(self, paths: Iterable[str], *, above: int) -> None:
         """Take away the folders that `paths` lay in where nothing is left in them; a bucket has none.
 
@@ -258,7 +282,7 @@ def _walked(root: Path, folder: Path) -> Iterator[Stored]:
 
 
 def _kind(failure: Exception) -> str:
-    text = str(failure).lower()
+    text, code = str(failure).lower(), _CODE.search(str(failure))
     for sign, kind in {
         "no space": "no space left on the device",
         "os error 28": "no space left on the device",
@@ -266,7 +290,8 @@ def _kind(failure: Exception) -> str:
         "os error 30": "the file system is read-only",
         "file too large": "the file would be too large",
         "permission": "permission denied",
+        "error sending request": "no answer",
     }.items():
         if sign in text:
-            return kind
-    return type(failure).__name__
+            return f"{kind} ({code[1]})" if code else kind
+    return code[1] if code else type(failure).__name__

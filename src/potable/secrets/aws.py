@@ -1,0 +1,73 @@
+"""`${aws:NAME}` or `${aws:NAME#KEY}`: a secret of AWS Secrets Manager, or a key of one that is a JSON object.
+
+Region and credentials are those of the machine: `AWS_REGION`, `AWS_ACCESS_KEY_ID` …, a profile, or a role.
+
+Entry: `secret`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from potable.errors import EnvironmentFailure, ProjectError
+
+_PATIENCE = 10
+"""Seconds to wait for an answer."""
+_ABSENT = ("ResourceNotFoundException", "InvalidParameterException", "ValidationException", "InvalidRequestException")
+_PASSING = ("Throttling", "TooManyRequests", "InternalService", "ServiceUnavailable", "RequestTimeout")
+
+
+def secret(reference: str) -> str:
+    """The secret that `NAME` or `NAME#KEY` names.
+
+    Raises:
+        ProjectError: P006, there is no such secret or key.
+        EnvironmentFailure: E003, the service cannot be reached or refuses.
+    """
+    name, _, key = reference.partition("#")
+    config = Config(connect_timeout=_PATIENCE, read_timeout=_PATIENCE, retries={"mode": "standard"})
+    region = os.environ.get("AWS_REGION") or None
+    try:
+        client = boto3.session.Session().client("secretsmanager", region_name=region, config=config)
+        found = client.get_secret_value(SecretId=name).get("SecretString", "")
+    except ClientError as refused:
+        code = str(refused.response.get("Error", {}).get("Code", ""))
+        if code in _ABSENT:
+            raise _wrong(reference, "names no secret that is there") from None
+        raise _refused(name, code, passing=code.startswith(_PASSING)) from None
+    except (BotoCoreError, ValueError) as trouble:
+        raise _refused(name, type(trouble).__name__, passing=True) from None
+    return _value(reference, found, key) if key else str(found)
+
+
+def _value(reference: str, found: str, key: str) -> str:
+    try:
+        values = json.loads(found)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict) or key not in values:
+        raise _wrong(reference, "names no key of a secret that is there")
+    value = values[key]
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _wrong(reference: str, why: str) -> ProjectError:
+    return ProjectError(
+        f"`${{aws:{reference}}}` {why}", "P006", hint="`aws secretsmanager list-secrets` tells the names there are"
+    )
+
+
+def _refused(name: str, why: str, *, passing: bool) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"AWS Secrets Manager does not give `{name}`: {why}",
+        "E003",
+        hint="are region and credentials of this machine right, and may they `secretsmanager:GetSecretValue`?",
+        state="nothing ran; the last version stays current",
+        next="potable check",
+        retryable=passing,
+    )

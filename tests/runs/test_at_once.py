@@ -1,0 +1,77 @@
+"""Runs at once on one lake: what another run wrote meanwhile is gone on with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.runs.test_cleaning import EXAMPLE, Shop
+
+from potable.runs import landing, people
+from potable.store.log import Log
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    made = Shop(shutil.copytree(EXAMPLE, tmp_path / "shop"))
+    made.edit(("potable.yaml", "memory: 1GB"), "memory: 1GB\nthreads: 1")
+    return made
+
+
+def meanwhile(patched: pytest.MonkeyPatch, module: Any, name: str, act: Callable[[], object]) -> None:
+    """Let something happen just before a run comes to write what `name` gives, once."""
+    real = getattr(module, name)
+
+    def late(*given: Any, **options: Any) -> Any:
+        made = real(*given, **options)
+        if getattr(module, name) is late:
+            patched.setattr(module, name, real)
+            act()
+        return made
+
+    patched.setattr(module, name, late)
+
+
+def entries(shop: Shop) -> int:
+    return Log(shop.lake.vault, "ledger").last()[0]
+
+
+def test_a_ledger_that_another_run_wrote_is_taken_over(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    meanwhile(monkeypatch, people, "resolve", shop.publish)
+    shop.publish()
+    assert (entries(shop), len([*(shop.root / "lake/open/datasets/customer_churn/log").iterdir()])) == (1, 1)
+
+
+def test_a_ledger_that_another_project_wrote_is_gone_on_with(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = shop.copy(shop.root.parent / "other")
+    other.edit(("potable.yaml", "vault: vault"), f"vault: {shop.root / 'vault'}")
+    other.tickets("new", 9000)
+    other.edit(("sources/desk.yaml", "tickets.ndjson"), "tickets*.ndjson")
+    meanwhile(monkeypatch, people, "resolve", other.publish)
+    shop.publish()
+    assert entries(shop) == 2
+    assert shop.run().outcome == "nothing new"
+
+
+def test_a_batch_that_another_run_wrote_is_not_landed_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = landing.ingest
+
+    def late(*given: Any, **options: Any) -> Any:
+        monkeypatch.setattr(landing, "ingest", real)
+        log, append = given[1].log, given[1].log.append
+
+        def appended(entry: dict[str, Any], *, parent: int) -> int:
+            shop.run(only="ingest")
+            return int(append(entry, parent=parent))
+
+        monkeypatch.setattr(log, "append", appended)
+        return real(*given, **options)
+
+    monkeypatch.setattr(landing, "ingest", late)
+    record = shop.run(only="ingest")
+    assert (record.exit_code, record.error) == (0, {})
+    batches = [len([*log.iterdir()]) for log in (shop.root / "lake/restricted/raw").glob("*/batches")]
+    assert batches == [1] * len(shop.project().sources)
