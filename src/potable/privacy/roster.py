@@ -67,7 +67,7 @@ def identifiers(
     keys: ir.Table,
     *,
     normalise: Normalise,
-    step: Callable[[ir.Table, str], ir.Table] = lambda relation, name: relation,
+    step: Callable[[ir.Table, str], ir.Table] | None = None,
 ) -> ir.Table | None:
     """Every identifier in `rows`, once, as `schema` says; None if no table has any.
 
@@ -76,7 +76,8 @@ def identifiers(
         rows: by name, relations with the contract's columns (validated, quarantined, as many as there are).
         keys: (namespace, value, subject, rostered).
         normalise: the identity slice's.
-        step: computes what is given by itself, under a name; in one query every table would take memory at once.
+        step: computes what is given by itself, under a name: in one query every table, and every kind of identifier,
+            would take memory at once. None where they are few.
     """
     alike: dict[_Layout, list[ir.Table]] = {}
     for name, table in tables.items():
@@ -87,14 +88,17 @@ def identifiers(
         if relations:
             found.setdefault(layout.namespaces, []).append(_named_in(relations, layout, normalise))
     # one join for all tables with the same keys: each holds all keys of its namespace
-    parts = [
-        step(_identified(union_all(named), namespaces, keys), f"part-{number}")
-        for number, (namespaces, named) in enumerate(found.items())
-    ]
+    parts = [_identified(union_all(named), namespaces, keys) for namespaces, named in found.items()]
     if not parts:
         return None
+    if step:
+        parts = [step(part, f"part-{number}") for number, part in enumerate(parts)]
+        kinds = sorted({kind for layout in alike for kind, _ in layout.values})
+        of_kinds = (union_all(part.filter(part.kind == kind) for part in parts) for kind in kinds)
+        once = union_all([step(same.distinct(), kind) for kind, same in zip(kinds, of_kinds, strict=True)])
+    else:
+        once = union_all(parts).distinct()
     # told here once, because every table that is protected asks
-    once = union_all(parts).distinct()
     known = once.mutate(canonical=canonical(once.value))
     return known.mutate(telling=_telling(known))
 
