@@ -97,10 +97,13 @@ class Folder:
     def _paths(self, pattern: str) -> Iterator[str]:
         """The data files among what `Path.glob` finds, which would make a path of every name in a folder."""
         above, _, last = pattern.rpartition("/")
+        if last == "**":
+            # Python before 3.13 finds folders only
+            above, last = pattern, "*"
         if "**" in last or not glob.has_magic(last):
-            yield from (str(path) for path in self._folder.glob(pattern) if is_data(path.name))
+            yield from (str(path) for path in dict.fromkeys(self._folder.glob(pattern)) if is_data(path.name))
             return
-        for folder in self._folder.glob(above) if above else [self._folder]:
+        for folder in self._folders(above):
             if folder.name == _LOST:
                 continue
             try:
@@ -111,6 +114,18 @@ class Folder:
                 raise self._unlisted(failure) from None
             start = str(folder).rstrip(os.sep) + os.sep
             yield from (start + name for name in fnmatch.filter(names, last) if is_data(name))
+
+    def _folders(self, above: str) -> list[Path]:
+        """The folders that a glob leads to, each once."""
+        if not above:
+            return [self._folder]
+        found = dict.fromkeys(self._folder.glob(f"{above}/"))
+        start, _, last = above.rpartition("/")
+        if last != "**":
+            return list(found)
+        # `**` follows no links, and since Python 3.13 it finds them
+        roots = set(self._folder.glob(start)) if start else {self._folder}
+        return [folder for folder in found if folder in roots or not folder.is_symlink()]
 
     def _require_readable(self, parts: list[str]) -> None:
         """Look into the folders a glob leads through, of which `Path.glob` leaves out what it may not read."""
