@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -29,6 +30,14 @@ type: singer
 command: [{python}, tap.py]
 tables: {{t: {{stream: u, columns: {{a: {{category: none}}}}}}}}
 """
+
+
+@pytest.fixture(autouse=True)
+def _heard() -> Iterator[None]:
+    """What a shell starts in the background hears no Ctrl-C, and nor does what that starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("sign", SIGNALS)

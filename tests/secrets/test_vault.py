@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.sources.web import RESET, Answer, Server
 
-from potable.declarations import read
 from potable.errors import EnvironmentFailure, PotableError, ProjectError
+from potable.projectfiles import read
 from potable.secrets import vault
 
 TOKEN, SECRET = "hvs.t0ken-canary", "s3cret-canary"
