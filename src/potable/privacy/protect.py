@@ -217,8 +217,7 @@ def protect(
         marks = _added(standing.marks, _marks(engine.read(new, contract.schema()), texts, engine))
     else:
         marks = _marks(done, texts, engine)
-    actions = _actions(contract, marks)
-    return Protected(contract.name, tuple(written), tuple(split_off), *counts, actions, scanned, left)
+    return Protected(contract.name, tuple(written), tuple(split_off), *counts, _actions(contract, marks), scanned, left)
 
 
 def addressed(rows: ir.Table, contract: Contract, people: People) -> ir.Table:

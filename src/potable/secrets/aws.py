@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from potable.errors import EnvironmentFailure, ProjectError
+from potable.secrets import of_key, refused
 
 _PATIENCE = 10
 """Seconds to wait for an answer."""
@@ -35,8 +36,8 @@ def secret(reference: str) -> str:
     try:
         client = boto3.session.Session().client("secretsmanager", region_name=region, config=config)
         found = client.get_secret_value(SecretId=name).get("SecretString", "")
-    except ClientError as refused:
-        code = str(refused.response.get("Error", {}).get("Code", ""))
+    except ClientError as failure:
+        code = str(failure.response.get("Error", {}).get("Code", ""))
         if code in _ABSENT:
             raise _wrong(reference, "names no secret that is there") from None
         raise _refused(name, code, passing=code.startswith(_PASSING)) from None
@@ -50,10 +51,10 @@ def _value(reference: str, found: str, key: str) -> str:
         values = json.loads(found)
     except ValueError:
         values = None
-    if not isinstance(values, dict) or key not in values:
+    value = of_key(values, key)
+    if value is None:
         raise _wrong(reference, "names no key of a secret that is there")
-    value = values[key]
-    return value if isinstance(value, str) else json.dumps(value)
+    return value
 
 
 def _wrong(reference: str, why: str) -> ProjectError:
@@ -63,11 +64,8 @@ def _wrong(reference: str, why: str) -> ProjectError:
 
 
 def _refused(name: str, why: str, *, passing: bool) -> EnvironmentFailure:
-    return EnvironmentFailure(
+    return refused(
         f"AWS Secrets Manager does not give `{name}`: {why}",
-        "E003",
-        hint="are region and credentials of this machine right, and may they `secretsmanager:GetSecretValue`?",
-        state="nothing ran; the last version stays current",
-        next="potable check",
-        retryable=passing,
+        "are region and credentials of this machine right, and may they `secretsmanager:GetSecretValue`?",
+        passing=passing,
     )

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from potable.errors import EnvironmentFailure, ProjectError
+from potable.secrets import of_key, refused
 
 _PATIENCE = 10.0
 """Seconds to wait for an answer."""
@@ -39,11 +40,10 @@ def secret(reference: str) -> str:
     rest = rest.removeprefix("data/")
     found = _asked(f"v1/{quote(mount)}/data/{quote(rest)}", path)
     data = found.get("data")
-    values = data.get("data") if isinstance(data, dict) else None
-    if not isinstance(values, dict) or key not in values:
+    value = of_key(data.get("data") if isinstance(data, dict) else None, key)
+    if value is None:
         raise _wrong(reference, "names no key of a secret that is there")
-    value = values[key]
-    return value if isinstance(value, str) else json.dumps(value)
+    return value
 
 
 def _asked(address: str, path: str) -> dict[str, Any]:
@@ -59,11 +59,11 @@ def _asked(address: str, path: str) -> dict[str, Any]:
         context = ssl.create_default_context(cafile=os.environ.get("VAULT_CACERT"))
         with urllib.request.urlopen(request, timeout=_PATIENCE, context=context) as answer:
             found = json.loads(answer.read())
-    except urllib.error.HTTPError as refused:
-        refused.close()
-        if refused.code == 404:
+    except urllib.error.HTTPError as failure:
+        failure.close()
+        if failure.code == 404:
             return {}
-        raise _refused(path, f"HTTP {refused.code}", passing=refused.code == 429 or refused.code >= 500) from None
+        raise _refused(path, f"HTTP {failure.code}", passing=failure.code == 429 or failure.code >= 500) from None
     except (OSError, http.client.HTTPException, ValueError) as trouble:
         why = getattr(trouble, "reason", trouble)
         raise _refused(path, f"no answer ({type(why).__name__})", passing=True) from None
@@ -90,11 +90,8 @@ def _wrong(reference: str, why: str) -> ProjectError:
 
 
 def _refused(path: str, why: str, *, passing: bool) -> EnvironmentFailure:
-    return EnvironmentFailure(
+    return refused(
         f"Vault does not give `{path}`: {why}",
-        "E003",
-        hint="is `VAULT_ADDR` right, is Vault unsealed, and may the token of `VAULT_TOKEN` still read it?",
-        state="nothing ran; the last version stays current",
-        next="potable check",
-        retryable=passing,
+        "is `VAULT_ADDR` right, is Vault unsealed, and may the token of `VAULT_TOKEN` still read it?",
+        passing=passing,
     )
