@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import pytest
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration, Document, overlay
 from potable.errors import PotableError, ProjectError, ProjectErrors
@@ -19,6 +19,12 @@ SECRET = "hunter2-swordfish"
 class Inner(Declaration):
     gross: int = 0
     label: str = ""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.gross < 0:
+            raise ValueError("nobody pays to work")
+        return self
 
 
 class Model(Declaration):
@@ -95,6 +101,7 @@ def test_unknown_keys_inside_mappings_are_suggested_too(tmp_path: Path) -> None:
     [
         ("3", "`forms`: Input should be 'all' or a mapping or a valid list"),
         ("{gross: x}", "`forms.gross`: Input should be a valid integer"),
+        ("{gross: -1}", "`forms`: nobody pays to work"),
         ("{gros: 1}", "unknown key `gros`"),
         ("[{gross: 1}, {gross: x}]", "`forms.1.gross`: Input should be a valid integer"),
     ],

@@ -88,6 +88,9 @@ class Document:
         for before, found in forms.items():
             deepest = max(len(self._own_path(error)) for error in found)
             found = [error for error in found if len(self._own_path(error)) == deepest]
+            # a mapping whose keys all fit is of the form that says what else is wrong with it
+            own = [each for each in found if each["type"] == "value_error" and isinstance(each["input"], dict)]
+            found = own or found
             if deepest > len(before) or len(found) == 1:
                 yield from found
             else:
