@@ -23,7 +23,7 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 test test-long: export PYTHONDONTWRITEBYTECODE =
 
 test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.snowflake $(AIRFLOW)/.ready  ## all tests but the longest
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 12 -m "not long and not airbyte"
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal --durations 12 -m "not long and not airbyte"
 
 test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs on Google and S3, YARN, Kubernetes and under more faults, real connectors
 	@$(BIN)/python -m pytest -q --durations 12 -m "long or airbyte"

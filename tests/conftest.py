@@ -10,6 +10,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -73,18 +74,23 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two halves for two workers, each begins with its dearest: the finished run's tests, Spark's and Airflow's.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A portion for each worker, which begins with its dearest: the finished run's tests, Spark's, Airflow's and brokers'.
 
-    So a company is made and run by one worker and the engine's Spark started by the other; whoever is done first
-    takes tests from the end of the other's half, which are the quick ones, so both end at the same time.
+    So a company is made and run by one worker, the engine's Spark is started by another and Airflow by a third; whoever
+    is done first takes tests from the end of another's portion, which are the quick ones, so all end at the same time.
     """
     whole = [item for item in items if _shares_a_run(item)]
-    heavy = [item for item in items if not _shares_a_run(item) and _marked(item, "spark", "airflow", "broker", "slow")]
-    dear = {*whole, *heavy}
-    rest = [item for item in items if item not in dear]
-    cut = max(0, len(items) // 2 - len(whole))
-    items[:] = [*_slow_first(whole), *rest[:cut], *_slow_first(heavy), *rest[cut:]]
+    spark = [item for item in items if not _shares_a_run(item) and _marked(item, "spark")]
+    dear = {*whole, *spark}
+    servers = [item for item in items if item not in dear and _marked(item, "airflow", "broker", "slow")]
+    dear.update(servers)
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    first = [whole, spark, servers] if workers > 2 else [whole, [*spark, *servers]]
+    rest = iter([item for item in items if item not in dear])
+    size = len(items) // max(workers, len(first))
+    portions = [[*_slow_first(group), *islice(rest, max(0, size - len(group)))] for group in first]
+    items[:] = [*(item for portion in portions for item in portion), *rest]
 
 
 def _shares_a_run(item: pytest.Item) -> bool:

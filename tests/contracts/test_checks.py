@@ -116,6 +116,7 @@ def test_a_suite_outside_the_project_is_refused(tmp_path: Path) -> None:
         notes_project(tmp_path / "project", source)
 
 
+@pytest.mark.long_on_spark
 def test_values_judged_by_python_go_with_keys_that_repeat(engine: Engine, tmp_path: Path) -> None:
     check = {"expect_column_values_to_match_regex": {"column": "currency", "regex": "^I(?!X)"}}
     rows = [*paid("1", "2"), {**GOOD, "emp_no": "E0"}, {**GOOD, "emp_no": "E9", "currency": "IXX"}]

@@ -219,6 +219,7 @@ def test_a_class_that_judges_a_value_by_the_others_is_refused(
     assert refused.value.place and str(refused.value.place).startswith("expectations.py:")
 
 
+@pytest.mark.long_on_spark
 def test_an_error_of_a_class_names_its_line_and_no_value(
     engine: Engine, customs: dict[str, Custom], tmp_path: Path
 ) -> None:

@@ -223,6 +223,7 @@ def test_a_marked_record_takes_its_earlier_versions_with_it_and_a_later_one_stay
 
 
 @pytest.mark.parametrize("cuts", [[5], [1, 4], [2, 3], [1, 1, 1, 2]])
+@pytest.mark.long_on_spark
 def test_what_comes_again_after_its_deletion_with_its_old_time_is_there(
     engine: Engine, tmp_path: Path, cuts: list[int]
 ) -> None:

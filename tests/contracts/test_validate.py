@@ -274,6 +274,7 @@ def test_a_row_count_out_of_bounds_stops_the_run(engine: Engine, tmp_path: Path)
     assert made.stopped == ["expect_table_row_count_to_be_between()"]
 
 
+@pytest.mark.long_on_spark
 def test_more_checks_than_bits_in_a_word(engine: Engine, tmp_path: Path) -> None:
     checks = [{"expect_column_values_to_be_between": {"column": "gross", "max_value": 100 + i}} for i in range(130)]
     made = judge(engine, tmp_path, payslips(checks=checks), [GOOD, {**GOOD, "emp_no": "E2", "gross": "164.5"}])

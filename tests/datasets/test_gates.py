@@ -61,6 +61,7 @@ def scan(engine, tmp_path: Path):
     return run
 
 
+@pytest.mark.long_on_spark
 def test_bands_ratings_and_small_numbers_are_no_findings(scan):
     found = scan()
     assert found.findings == ()
@@ -96,12 +97,14 @@ ABROAD = ["王小明", "김민수", "สมชาย ใจดี", "ヤマダ �
 
 
 @pytest.mark.parametrize("text", ["昨天王小明说", "김민수씨는", "พบสมชายใจดีที่", "ﾔﾏﾀﾞﾀﾛｳさん", "工号E100234", "王 小明"])
+@pytest.mark.long_on_spark
 def test_a_name_or_number_is_found_amid_letters_that_have_no_blanks(scan, text):
     people = [(*person[:2], name, "", *person[4:]) for person, name in zip(PEOPLE, ABROAD, strict=True)]
     found = scan({"text": ["x", text, "x", "x"]}, people=people).findings
     assert {finding.column for finding in found} == {"text"}
 
 
+@pytest.mark.long_on_spark
 def test_two_letters_amid_others_that_are_a_name_too_are_chance(scan):
     people = [(*PEOPLE[0][:2], "高", "峰", *PEOPLE[0][4:]), *PEOPLE[1:]]
     assert scan({"season": ["高峰期", "安全部", "高峰期", None]}, people=people).findings == ()
@@ -112,15 +115,18 @@ def test_a_word_is_found_where_it_names_the_person_of_the_row(scan):
     assert found.findings == (Finding("greeting", "name", 3),)
 
 
+@pytest.mark.long_on_spark
 def test_the_employee_number_as_a_number_is_found(scan):
     found = scan({"code": [100234, 100777, 5, None]})
     assert found.findings == (Finding("code", "number", 2),)
 
 
+@pytest.mark.long_on_spark
 def test_a_number_that_is_somebody_elses_by_chance_is_not(scan):
     assert scan({"code": [100777, 100778, 100234, 5]}).findings == ()
 
 
+@pytest.mark.long_on_spark
 def test_one_day_count_that_is_its_own_person_s_number_is_chance(scan):
     assert scan({"code": [100234, 6, 5, 4]}).findings == ()
     assert scan({"code": [100234, None, None, None]}).findings == (Finding("code", "number", 1),)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from potable.datasets.profile import AT_ONCE, BINS, profile
 from potable.engines.base import Engine
 
 
+@pytest.mark.long_on_spark
 def test_every_column_of_many_is_told(engine: Engine, tmp_path: Path) -> None:
     numbers = {f"n{index}": [index * row for row in range(40)] + [None] for index in range(AT_ONCE + 3)}
     words = {f"w{index}": [f"{index}-{row % 2}" for row in range(40)] + [None] for index in range(AT_ONCE + 3)}

@@ -39,6 +39,7 @@ def test_the_rows_told_as_emptied_are_all_that_were(engine: Engine, tmp_path: Pa
     assert (made.suppressed, made.k) == (8, 7)  # c joins a, one row was empty before
 
 
+@pytest.mark.long_on_spark
 def test_a_dataset_smaller_than_k_is_not_told_to_suppress_what_it_did(engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(PrivacyRefusal, match="only 25-anonymous") as caught:
         published(engine, tmp_path, k=26)

@@ -77,6 +77,7 @@ def test_what_results_depend_on_cannot_be_set(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_the_last_engine_to_close_ends_spark_and_a_new_one_starts_it_again(tmp_path: Path) -> None:
     work = """
 import psutil

@@ -31,6 +31,7 @@ def plan(world: World, label: str) -> Any:
         ("any() in next 12mo from hrms.exits", None),
     ],
 )
+@pytest.mark.long_on_spark
 def test_rows_with_an_event_in_the_gap_are_counted(world: World, label: str, gaps: int | None) -> None:
     made = world.build(plan(world, label), rows(), buckets=2)
     assert made.gaps == ({} if gaps is None else {"left": gaps})

@@ -119,6 +119,7 @@ def test_windows_are_half_open_and_step_by_calendar_months(world: World) -> None
 
 
 @pytest.mark.parametrize("months_first", [True, False])
+@pytest.mark.long_on_spark
 def test_thirty_days_beside_a_month_stay_thirty_days(world: World, months_first: bool) -> None:
     facts = [fact("ann", day, n=n) for day, n in (("2024-02-29", 1), ("2024-04-30", 2), ("2023-06-01", 4))]
     # the cut is 31 May: 90 days before it is 2 March, 30 days 1 May, 360 days 6 June
@@ -180,6 +181,7 @@ def test_rows_still_tied_that_differ_are_an_error(world: World) -> None:
     assert "such as `order: fact_id`" in failure.value.hint
 
 
+@pytest.mark.long_on_spark
 def test_of_several_tables_with_open_values_the_first_is_told_and_no_other(world: World) -> None:
     told = {
         "hr.facts": {"x": "latest(n)", "y": "first(n)", "z": "sum(n)"},
@@ -210,6 +212,7 @@ def test_ties_that_do_not_matter_are_no_error(row: dict[str, Any]) -> None:
     assert list(row.values()) == [5, 7, 20, 5, 13]
 
 
+@pytest.mark.long_on_spark
 def test_versions_known_at_the_same_time_that_differ_are_an_error(world: World) -> None:
     facts = [fact("ann", "2024-01-01", n=n, fact_id=1, turn=1) for n in (1, 2)]
     with pytest.raises(DataError, match="D004") as failure:
@@ -400,6 +403,7 @@ def test_without_history_the_record_that_was_known_last_counts(world: World) -> 
     assert described(world, people[::-1], known="changed", order="birth_date") == "m"
 
 
+@pytest.mark.long_on_spark
 def test_without_history_records_that_no_order_tells_apart_are_an_error(world: World) -> None:
     people = [{"changed": at("2024-02-01"), "birth_date": date(1984, 7, 1), "gender": gender} for gender in ("f", "m")]
     for keys in ({"known": "changed"}, {"order": "birth_date"}, {"known": "changed", "order": "birth_date"}):

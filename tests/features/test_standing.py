@@ -156,6 +156,7 @@ def test_a_label_sees_what_features_do_not(days: Days) -> None:
     assert made.labels["left"]["true"] == sum(row["left"] is True for row in rows.values()) + 1
 
 
+@pytest.mark.long_on_spark
 def test_people_come_and_go(days: Days) -> None:
     gone = days.rows["hrms.employment"][3][SUBJECT]
     rows = {name: [row for row in table if row[SUBJECT] != gone] for name, table in days.rows.items()}

@@ -137,6 +137,7 @@ def test_records_that_share_a_key_are_one_person(first: Told) -> None:
     assert first.subject("emp_no", "E1") != first.subject("emp_no", "E2")
 
 
+@pytest.mark.long_on_spark
 def test_case_blanks_and_separators_do_not_part_people(first: Told) -> None:
     lee = first.subject("emp_no", "L1")
     held = {(row["namespace"], row["value"]) for row in first.keys if row["subject"] == lee}

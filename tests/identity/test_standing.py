@@ -190,6 +190,7 @@ def test_the_ledger_stands_where_records_came_that_tell_nothing_new(registry: Re
     assert set(before.files["records/courses"]) < set(layered.files["records/courses"])
 
 
+@pytest.mark.long_on_spark
 def test_somebody_new_is_found_beside_those_who_stand(registry: Registry) -> None:
     before, layered = agreed(registry, FIRST, also(FIRST, people=[("E4", "eve@x", None)]))
     assert layered.read == {"people"} and layered.counts["new"] == 1

@@ -63,6 +63,7 @@ def test_a_row_falls_back_to_its_next_key_and_nobody_s_rows_are_split_off(compan
 
 
 @pytest.mark.parametrize("unique", [["employee", "reviewed"], ["employee", "mail", "reviewed"]])
+@pytest.mark.long_on_spark
 def test_rows_of_one_person_say_by_which_of_several_keys_they_are_told_apart(company, unique):
     day, mail = dt.date(2020, 1, 31), "anna.mueller@corp.example"
     company.declared = copy.deepcopy(company.declared)
@@ -142,6 +143,7 @@ def test_a_key_that_leads_to_two_people_is_noticed(company):
         pytest.param("level", ["x", "see E 100-002", "x"], "id", marks=pytest.mark.long_on_spark),
     ],
 )
+@pytest.mark.long_on_spark
 def test_identifiers_in_a_column_declared_harmless_are_refused_without_their_value(company, column, values, kinds):
     people = company.data["hr.people"]
     changed = [[*row[:-1], value] for row, value in zip(people, values, strict=True)]

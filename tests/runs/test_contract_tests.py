@@ -204,6 +204,7 @@ GONE = """\
 """
 
 
+@pytest.mark.long_on_spark
 def test_what_is_deleted_is_told(engine: Engine, made: Callable[..., Project]) -> None:
     deleting = "      gone: {type: boolean, category: none}\n    deleted: gone\n    known: at\n    unique: [code]\n"
     contract = "".join(

@@ -122,6 +122,7 @@ texts = st.text("aäöü Eb-1234567890@.", min_size=1, max_size=16)
 people = st.tuples(st.sampled_from([None, "s1", "s2"]), st.sampled_from(["name", "full_name", "id", "phone"]), texts)
 
 
+@pytest.mark.long_on_spark
 def test_layers_give_what_making_all_gives(engine: Engine) -> None:
     @settings(max_examples=examples(engine, 25), deadline=None)
     @given(st.lists(people, max_size=6, unique=True), st.lists(people, max_size=6), st.lists(people, max_size=6))

@@ -28,7 +28,9 @@ def copied(vault: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "any_store", ["object_store", "azure_store", pytest.param("google_store", marks=pytest.mark.long)], indirect=True
+    "any_store",
+    ["object_store", *(pytest.param(name, marks=pytest.mark.long) for name in ("azure_store", "google_store"))],
+    indirect=True,
 )
 def test_the_dataset_in_a_bucket_has_the_same_bytes(
     published: Bench, company: Company, any_store: str, tmp_path: Path
