@@ -14,7 +14,17 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from tests.sources import connector_of, test_docx, test_kafka, test_kinesis, test_mail, test_pdf, test_sql, test_xlsx
+from tests.sources import (
+    connector_of,
+    test_docx,
+    test_kafka,
+    test_kinesis,
+    test_mail,
+    test_parquet,
+    test_pdf,
+    test_sql,
+    test_xlsx,
+)
 from tests.sources.objects import SECRET
 from tests.sources.web import Server
 
@@ -79,6 +89,10 @@ def fixed(world: World) -> Case:
 
 def xlsx(world: World) -> Case:
     return world.files("xlsx", *[test_xlsx.saved([tuple(COLUMNS), *rows]) for rows in (PEOPLE, MORE)])
+
+
+def parquet(world: World) -> Case:
+    return world.files("parquet", *[test_parquet.saved(pa.Table.from_pylist(records)) for records in RECORDS])
 
 
 def xml(world: World) -> Case:
@@ -194,7 +208,7 @@ def _said_by(world: World, script: str, kind: str) -> Case:
 
 
 mock = test_kafka.mock
-KINDS = {make.__name__.rstrip("_"): make for make in (csv, json_, fixed, xlsx, xml, docx, pdf, email, text, sql, postgres, rest, kafka, kinesis, airbyte, singer)}  # fmt: skip
+KINDS = {make.__name__.rstrip("_"): make for make in (csv, json_, fixed, xlsx, parquet, xml, docx, pdf, email, text, sql, postgres, rest, kafka, kinesis, airbyte, singer)}  # fmt: skip
 
 
 def test_no_kind_of_source_is_left_out() -> None:

@@ -19,7 +19,7 @@ from potable.sources.ingest import Landing, ingest
 from potable.store.log import Log
 from potable.store.objects import Store
 
-KINDS = ("csv", "docx", "fixed", "json", "mail", "pdf", "plaintext", "rest", "sql", "xlsx", "xml")
+KINDS = ("csv", "docx", "fixed", "json", "mail", "parquet", "pdf", "plaintext", "rest", "sql", "xlsx", "xml")
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(["tests.sources.dying", *(f"potable.sources.{kind}" for kind in KINDS)])
 # once for all: where there is pandas, the first array of a process imports it

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.sources import dying, test_docx, test_mail, test_pdf, test_xlsx
+from tests.sources import dying, test_docx, test_mail, test_parquet, test_pdf, test_xlsx
 from tests.sources.objects import SECRET, landed_blobs, landed_rows
 from tests.sources.web import RESET, Answer, Server
 
@@ -107,6 +107,7 @@ FILES: dict[str, Callable[[str], bytes]] = {
     "json": lambda no: json.dumps({"no": no, "name": "Ama"}).encode(),
     "fixed": lambda no: f"{no}Ama\n".encode(),
     "xlsx": lambda no: test_xlsx.saved([("no", "name"), (no, "Ama")]),
+    "parquet": lambda no: test_parquet.saved({"no": [no], "name": ["Ama"]}),
     "xml": lambda no: f"<all><p><no>{no}</no><name>Ama</name></p></all>".encode(),
     "docx": lambda no: test_docx.package(f"<w:body>{_words(no)}</w:body>"),
     "pdf": lambda no: test_pdf.letter(*_form(no)),
@@ -118,6 +119,7 @@ OTHER: dict[str, Callable[[str], bytes]] = {
     "csv": lambda no: f"more;no\nx;{no}\n".encode(),
     "json": lambda no: json.dumps({"no": no, "more": {"x": 1}}).encode(),
     "xlsx": lambda no: test_xlsx.saved([("more", "no"), ("x", no)]),
+    "parquet": lambda no: test_parquet.saved({"more": [1], "no": [no]}),
     "xml": lambda no: f"<all><p><more/><no>{no}</no></p></all>".encode(),
 }
 """The same record after the source system has changed its columns."""

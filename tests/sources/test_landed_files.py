@@ -10,6 +10,7 @@ from typing import Any
 import openpyxl
 import pytest
 from tests.sources.objects import landed_rows
+from tests.sources.test_parquet import saved
 
 from potable.plugins import load
 from potable.sources.ingest import Landing, ingest
@@ -31,6 +32,7 @@ FILES: dict[str, tuple[bytes, dict[str, Any]]] = {
     "fixed": ("1Zoë2   ".encode("cp037"), {"widths": {"id": 1, "name": 3}, "newlines": False, "encoding": "cp037"}),
     "json": ('{"rows":[{"id":1,"name":"Zoë"},{"id":2}]}'.encode(), {"records": "rows"}),
     "xlsx": (workbook(), {}),
+    "parquet": (saved({"id": [1, 2], "name": ["Zoë", None]}), {}),
 }
 
 

@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from tests.sources import test_csv, test_docx, test_fixed, test_json, test_xlsx, test_xml, test_xml_children
+from tests.sources import (
+    test_csv,
+    test_docx,
+    test_fixed,
+    test_json,
+    test_parquet,
+    test_xlsx,
+    test_xml,
+    test_xml_children,
+)
 from tests.sources.objects import SECRET, blob, parsed
 
 from potable.errors import DataError, EnvironmentFailure, PotableError
@@ -146,6 +155,9 @@ def test_every_row_of_any_csv_has_its_record(
         if keys.get("escape") and record.endswith((b"\\\r", b"\\\n")):
             # an escaped newline is none, but at the end of a file pyarrow takes it for one
             continue
+        if keys.get("quote") != "" and record.count(b'"') % 2 and record is found[-1]:
+            # a quote that is never closed is noticed by their number, beside a stray one it is not
+            continue
         (again,) = parsed(alone, blob(tmp_path_factory.getbasetemp(), b"a,b\n" + record, "one"))
         cells = ("a", "b", "_unparsed", "_mistyped")
         assert [again[name] for name in cells] == [row[name] for name in cells]
@@ -192,6 +204,6 @@ def test_a_row_of_a_workbook_is_shown_as_json(tmp_path: Path) -> None:
 
 def test_an_object_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
     gone = Blob("a.xml", str(tmp_path), "raw/a.xml", False, 0)
-    made = (test_xml, test_docx, test_csv, test_json, test_fixed, test_xlsx)
+    made = (test_xml, test_docx, test_csv, test_json, test_fixed, test_parquet, test_xlsx)
     for source in [module.source() for module in made]:
         assert failure(source, gone, 1).code == "E002"

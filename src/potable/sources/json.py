@@ -9,31 +9,30 @@ being parsed, so it may be larger than memory.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import islice
-from typing import Literal, Self
+from typing import Literal
 
 import pyarrow as pa
-from pydantic import field_validator, model_validator
+from pydantic import field_validator
 
 from potable.sources.base import Blob
 from potable.sources.encodings import normal
-from potable.sources.files import DAMAGE, FileSource, FileTable
-from potable.sources.jsonreading import Damaged, Reading, batch_of, untyped_of
+from potable.sources.files import DAMAGE, FileSource
+from potable.sources.jsonreading import Damaged, Reading, untyped_of
 from potable.sources.jsonrows import SIGNS, Row, leaves, value_at
 from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import Refused
-from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
+from potable.sources.keypaths import dotted, steps
+from potable.sources.nested import NestedTable, around, batch_of, inside
 from potable.sources.originals import missing
 
-_PATH = re.compile(rf"(\.\./)*(#|{KEYS})|\.|@rest|@object", re.DOTALL)
 _FIRST_RECORDS = 100
 _SMALL = 64 << 10
 _BATCH_ROWS = 8192
 
 
-class JsonTable(FileTable):
+class JsonTable(NestedTable):
     """A table in JSON files.
 
     Paths of columns are dotted (`user.email`); a key that has a dot or a slash itself, or begins a path with `@` or
@@ -43,11 +42,6 @@ class JsonTable(FileTable):
     JSON.
     """
 
-    records: str = ""
-    """Dotted path from the document, or from each line, to the records; lists on the way are gone through.
-    Empty where the lines, the elements of the document's list or the document are the records."""
-    optional: bool = False
-    """Whether a document may lack the list, as some systems leave out what is empty; it has no records then."""
     format: Literal["auto", "lines", "document"] = "auto"
     """Whether each line is a JSON value (NDJSON) or the file is one; `auto` tells by the first line."""
     encoding: str = "utf-8"
@@ -60,33 +54,6 @@ class JsonTable(FileTable):
             return normal(value)
         except LookupError:
             raise ValueError("not an encoding; examples: utf-8, cp1252, utf-16") from None
-
-    @field_validator("records")
-    @classmethod
-    def _dotted(cls, value: str) -> str:
-        if value and (not re.fullmatch(KEYS, value, re.DOTALL) or dotted(steps(value), SIGNS) != value):
-            raise ValueError("a dotted path such as `response.items`, or nothing; only a key with a dot is quoted")
-        return value
-
-    @model_validator(mode="after")
-    def _readable_paths(self) -> Self:
-        for name, column in self.columns.items():
-            for path in column.paths(name):
-                if not _PATH.fullmatch(path):
-                    known = '`user.email`, `user."e.mail"`, `../id`, `../#`, `.` or `@rest`'
-                    raise ValueError(f"column `{name}`: `{path}` is not a path such as {known}")
-        require_spelled(self.columns, SIGNS)
-        return self
-
-    @property
-    def steps(self) -> tuple[str, ...]:
-        """The keys `records` leads through."""
-        return steps(self.records)
-
-    @property
-    def paths(self) -> list[str]:
-        """Where the columns take their values from."""
-        return [path for name, column in self.columns.items() for path in column.paths(name) if path != "@object"]
 
     def why(self, failure: ValueError) -> str:
         """Why a record cannot be read; a key is named only where a column is declared by it."""
@@ -140,7 +107,7 @@ class JsonSource(FileSource[JsonTable]):
         """Dotted paths of all values in the first records, as far as no column takes what is around them."""
         contract = self.tables[table]
         declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
-        lists = set(self._inside(table))
+        lists = set(inside(self.tables, table))
         found: dict[str, None] = {}
         rows = self._first(table, blob)
         for row in rows:
@@ -152,12 +119,12 @@ class JsonSource(FileSource[JsonTable]):
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Paths at which the first records have nothing but lists of objects, where no table has these."""
-        inside = set(self._inside(table))
+        known = set(inside(self.tables, table))
         kinds: dict[str, set[bool]] = {}
         for row in self._first(table, blob):
-            for path in leaves(row.value, "", inside):
+            for path in leaves(row.value, "", known):
                 value = value_at(row, path)
-                if value not in (None, []) and path not in inside:
+                if value not in (None, []) and path not in known:
                     objects = type(value) is list and all(type(item) is dict for item in value)
                     kinds.setdefault(path, set()).add(objects)
         way = self.tables[table].steps
@@ -166,18 +133,7 @@ class JsonSource(FileSource[JsonTable]):
 
     def around(self, table: str) -> tuple[str, str]:
         """The table in whose records a list of those of `table` lies."""
-        others = [name for name in self.tables if name != table and self._path_in(name, table)]
-        return max(others, key=lambda name: len(self.tables[name].steps), default=""), "../"
-
-    def _inside(self, table: str) -> Iterator[str]:
-        """Paths in the records of `table` at which those of other tables lie."""
-        return filter(None, (self._path_in(table, name) for name in self.tables))
-
-    def _path_in(self, table: str, other: str) -> str:
-        """Where the records of another table lie in those of `table`; empty where they do not."""
-        mine, inner = self.tables[table], self.tables[other]
-        within = inner.files == mine.files and inner.steps[: len(mine.steps)] == mine.steps
-        return dotted(inner.steps[len(mine.steps) :], SIGNS) if within else ""
+        return around(self.tables, table)
 
     def _first(self, table: str, blob: Blob) -> list[Row]:
         """The first records of an object; none where they cannot be read."""

@@ -22,10 +22,11 @@ from potable.sources.cells import Cells, paths_told, plain
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, decompressed, unreadable
 from potable.sources.jsonquick import Quick
-from potable.sources.jsonrows import Row, below, column_texts, depth_of, rest_texts, ups_of
+from potable.sources.jsonrows import Row, below, depth_of, ups_of
 from potable.sources.jsonshape import Shape, Unlike
 from potable.sources.jsonsplit import LONGEST, Listless, Malformed, filled, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode, whole
+from potable.sources.nested import batch_of
 from potable.sources.typed import typed_at, untyped
 from potable.tables import Column
 
@@ -272,18 +273,6 @@ def _as_told(column: Column, cells: Cells) -> Cells:
 def _records(block: bytes | list[bytes]) -> list[bytes]:
     """The records of a block, or what holds them."""
     return filled(block) if isinstance(block, bytes) else block
-
-
-def batch_of(table: JsonTable, rows: Sequence[Row], names: str | pa.StringArray) -> pa.RecordBatch:
-    """Records as typed rows."""
-    texts = {
-        name: column_texts(rows, declared.paths(name), told=declared.decimal == ",")
-        for name, declared in table.columns.items()
-    }
-    if "@rest" in table.paths:
-        left = rest_texts(rows, table.paths)
-        texts |= {name: left for name, column in table.columns.items() if "@rest" in column.paths(name)}
-    return typed_at(table, texts, names, pa.array([row.number for row in rows], pa.int64()))
 
 
 def untyped_of(table: JsonTable, blob: Blob, damaged: Sequence[Damaged]) -> Iterator[pa.RecordBatch]:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.types as kinds
 
 from potable.errors import EnvironmentFailure
+from potable.sources.arrows import holds_others, is_number, texts_of
 from potable.sources.cells import Texts
 from potable.sources.databases import base as why
 from potable.sources.databases import forms
@@ -76,7 +76,7 @@ class AdbcSession(Session):
                     yield forms.batch(
                         names,
                         (
-                            select.cells(name, _canonical(column), numbers=_is_number(column.type))
+                            select.cells(name, _canonical(column), numbers=is_number(column.type))
                             for name, column in columns
                         ),
                     )
@@ -103,33 +103,8 @@ class AdbcSession(Session):
 
 
 def _canonical(column: pa.Array) -> Texts:
-    kind = column.type
-    if kinds.is_floating(kind):
-        return forms.floats(column)
-    if kinds.is_timestamp(kind):
-        return forms.clock(_in_micros(column).cast(pa.string()), "Z" if kind.tz else "")
-    if kinds.is_time(kind):
-        return forms.clock(column.cast(pa.time64("us"), safe=False).cast(pa.string()))
-    if kinds.is_decimal(kind):
-        return forms.decimals(column)
-    if kinds.is_integer(kind) or kinds.is_boolean(kind) or kinds.is_date(kind) or kinds.is_large_string(kind):
-        return column.cast(pa.string())
-    return column if kinds.is_string(kind) else forms.texts(column.to_pylist())
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind))
-
-
-def _in_micros(moments: pa.Array) -> pa.Array:
-    """In microseconds, if nothing is lost."""
-    kind = moments.type
-    # a moment of another zone is written in UTC
-    zone = "UTC" if kind.tz else None
-    try:
-        return moments.cast(pa.timestamp("us", zone))
-    except pa.ArrowInvalid:
-        return moments.cast(pa.timestamp(kind.unit, zone))
+    # lists and objects are written as by other databases, with blanks
+    return forms.texts(column.to_pylist()) if holds_others(column.type) else texts_of(column)
 
 
 @contextmanager

@@ -1,0 +1,87 @@
+"""Tables of records that may hold others: where their records lie, and which paths lead to values.
+
+What kinds of files have in common whose records are objects with lists in them (JSON, Parquet).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Self
+
+import pyarrow as pa
+from pydantic import field_validator, model_validator
+
+from potable.sources.files import FileTable
+from potable.sources.jsonrows import SIGNS, Row, column_texts, rest_texts
+from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
+from potable.sources.typed import typed_at
+
+_PATH = re.compile(rf"(\.\./)*(#|{KEYS})|\.|@rest|@object", re.DOTALL)
+
+
+class NestedTable(FileTable):
+    """A table whose records may lie in others."""
+
+    records: str = ""
+    """Dotted path from the document, or from each line or row, to the records; lists on the way are gone through.
+    Empty where the lines, the rows, the elements of the document's list or the document are the records."""
+    optional: bool = False
+    """Whether a document or file may lack the list, as some systems leave out what is empty; it has no records then."""
+
+    @field_validator("records")
+    @classmethod
+    def _dotted(cls, value: str) -> str:
+        if value and (not re.fullmatch(KEYS, value, re.DOTALL) or dotted(steps(value), SIGNS) != value):
+            raise ValueError("a dotted path such as `response.items`, or nothing; only a key with a dot is quoted")
+        return value
+
+    @model_validator(mode="after")
+    def _readable_paths(self) -> Self:
+        for name, column in self.columns.items():
+            for path in column.paths(name):
+                if not _PATH.fullmatch(path):
+                    known = '`user.email`, `user."e.mail"`, `../id`, `../#`, `.` or `@rest`'
+                    raise ValueError(f"column `{name}`: `{path}` is not a path such as {known}")
+        require_spelled(self.columns, SIGNS)
+        return self
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The keys `records` leads through."""
+        return steps(self.records)
+
+    @property
+    def paths(self) -> list[str]:
+        """Where the columns take their values from."""
+        return [path for name, column in self.columns.items() for path in column.paths(name) if path != "@object"]
+
+
+def batch_of(table: NestedTable, rows: Sequence[Row], names: str | pa.StringArray) -> pa.RecordBatch:
+    """Records as typed rows."""
+    texts = {
+        name: column_texts(rows, declared.paths(name), told=declared.decimal == ",")
+        for name, declared in table.columns.items()
+    }
+    if "@rest" in table.paths:
+        left = rest_texts(rows, table.paths)
+        texts |= {name: left for name, column in table.columns.items() if "@rest" in column.paths(name)}
+    return typed_at(table, texts, names, pa.array([row.number for row in rows], pa.int64()))
+
+
+def path_in(tables: Mapping[str, NestedTable], table: str, other: str) -> str:
+    """Where the records of another table lie in those of `table`; empty where they do not."""
+    mine, inner = tables[table], tables[other]
+    within = inner.files == mine.files and inner.steps[: len(mine.steps)] == mine.steps
+    return dotted(inner.steps[len(mine.steps) :], SIGNS) if within else ""
+
+
+def inside(tables: Mapping[str, NestedTable], table: str) -> Iterator[str]:
+    """Paths in the records of `table` at which those of other tables lie."""
+    return filter(None, (path_in(tables, table, name) for name in tables))
+
+
+def around(tables: Mapping[str, NestedTable], table: str) -> tuple[str, str]:
+    """The table in whose records a list of those of `table` lies, and what leads there."""
+    others = [name for name in tables if name != table and path_in(tables, name, table)]
+    return max(others, key=lambda name: len(tables[name].steps), default=""), "../"

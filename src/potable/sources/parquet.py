@@ -1,0 +1,268 @@
+"""Parquet files, as data lakes and exports of warehouses hold them: typed values, each as one exact text.
+
+Only columns that a contract names are read, in batches, so that a file may be larger than memory. Values of structs are
+reached by dotted paths, lists of structs become tables of their own, as in JSON files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from typing import ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pyarrow.types as kinds
+
+from potable.sources.arrows import is_list, is_number, texts_of, values_of
+from potable.sources.base import Blob
+from potable.sources.cells import Cells, apart
+from potable.sources.files import DAMAGE, FileSource, unreadable
+from potable.sources.jsonrows import SIGNS, Row, below
+from potable.sources.jsontext import canonical
+from potable.sources.keypaths import dotted, joined, steps
+from potable.sources.nested import NestedTable, around, batch_of, inside
+from potable.sources.originals import missing
+from potable.sources.typed import typed, untyped
+
+_BATCH_ROWS = 8192
+_BUFFER = 1 << 20
+"""Bytes of a column that are read at once."""
+_START, _ENCRYPTED = b"PAR1", b"PARE"
+
+
+class ParquetTable(NestedTable):
+    """A table in Parquet files.
+
+    Columns are found by their names, values of structs by dotted paths (`address.city`); a list or map is one JSON
+    text. Where `records` leads to a list of structs, its elements are the records: `../id` is a value of the row
+    around one, `#` its position in the list from 1, `../#` the ordinal of the row in the file, and `@rest` what no
+    other column took, as JSON. Moments with a time zone are told in UTC; those without are of the `timezone` declared.
+    A float that is no number is the text `nan`, which `null_values: [nan]` makes nothing.
+    """
+
+    binary_as_string: bool = False
+    """Whether bytes are texts in UTF-8, as Impala, Hive and old versions of Spark write them without saying so; bytes
+    are hexadecimal by default."""
+
+    @property
+    def flat(self) -> bool:
+        """Whether every row is a record and every path leads into it."""
+        odd = (path.startswith((".", "#")) or path == "@rest" for path in self.paths)
+        return not self.records and not any(odd)
+
+
+class ParquetSource(FileSource[ParquetTable]):
+    """A folder of Parquet files."""
+
+    fixed_columns: ClassVar[bool] = True
+
+    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches, each of at most 8,192 rows of the file."""
+        contract = self.tables[table]
+        with _reading(blob) as reading:
+            if contract.flat:
+                for batch in reading.batches(_roots(contract)):
+                    yield typed(
+                        contract, _columns(contract, batch), blob.name, first=reading.before + 1, rows=batch.num_rows
+                    )
+                return
+            for rows in _rows(contract, reading):
+                odd = [] if "." in contract.paths else [row for row in rows if type(row.value) is not dict]
+                records = [row for row in rows if type(row.value) is dict] if odd else rows
+                if records:
+                    yield batch_of(contract, records, blob.name)
+                if odd:
+                    texts = [canonical(row.value) for row in odd]
+                    yield untyped(contract, blob.name, [row.number for row in odd], texts, ["no object"] * len(odd))
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The row, or the record inside of one, as JSON."""
+        contract = self.tables[table]
+        whole = contract.model_copy(update={"columns": {}})
+        with _reading(blob) as reading:
+            for rows in _rows(whole, reading, everything=True):
+                if found := next((row for row in rows if row.number == ordinal), None):
+                    return canonical(found.value).encode()
+        raise missing(blob, ordinal)
+
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
+        """Dotted paths of the values of its rows, as far as no column takes what is around them."""
+        contract = self.tables[table]
+        declared = dict.fromkeys(path for name, column in contract.columns.items() for path in column.paths(name))
+        lists = set(inside(self.tables, table))
+        with _reading(blob) as reading:
+            record, outside = _record_type(reading.schema, contract.steps)
+            if record is None:
+                return None
+            there = _leaves(record, "", {*declared, *lists})
+            mine = (path for path in there if path in declared or not (path in lists or "@rest" in declared))
+            beyond = (path for path in declared if path.startswith((".", "#")) and _is_there(path, record, outside))
+            return dict.fromkeys([*mine, *beyond]).keys()
+
+    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
+        """Paths of lists of structs in its rows that no table has."""
+        contract = self.tables[table]
+        known = set(inside(self.tables, table))
+        with _reading(blob) as reading:
+            record, _ = _record_type(reading.schema, contract.steps)
+            lists = [] if record is None else [path for path in _lists(record, "") if path not in known]
+        return {path: {"records": dotted([*contract.steps, *steps(path)], SIGNS)} for path in lists}
+
+    def around(self, table: str) -> tuple[str, str]:
+        """The table in whose rows a list of the records of `table` lies."""
+        return around(self.tables, table)
+
+
+class _Reading:
+    """An open file, and how many of its rows were read."""
+
+    def __init__(self, file: pq.ParquetFile, blob: Blob) -> None:
+        self._file, self.blob = file, blob
+        self.schema: pa.Schema = file.schema_arrow
+        self.before = 0
+        """Rows before the batch that was read last."""
+        self.done = 0
+
+    def batches(self, roots: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        """The rows, with the columns called `roots` (all by default) as far as there are such."""
+        names = self.schema.names if roots is None else [name for name in roots if name in self.schema.names]
+        if twice := next((name for name in names if self.schema.names.count(name) > 1), None):
+            told = f"two of its columns are called `{twice}`" if roots else "two of its columns have one name"
+            raise unreadable(self.blob, told)
+        # a batch without columns would not say how many rows it has
+        for batch in self._file.iter_batches(_BATCH_ROWS, columns=names or self.schema.names[:1], use_threads=False):
+            batch.validate(full=True)
+            self.before, self.done = self.done, self.done + batch.num_rows
+            yield batch
+
+
+@contextmanager
+def _reading(blob: Blob) -> Iterator[_Reading]:
+    """The file, opened.
+
+    Raises:
+        DataError: D007, it is no Parquet file, or damaged.
+    """
+    reading = None
+    try:
+        with blob.open() as stream:
+            start = stream.read(4)
+            if start == _ENCRYPTED:
+                raise unreadable(blob, "it is encrypted")
+            if start != _START:
+                raise unreadable(blob, "it is no Parquet file")
+            # moments of before 1677 are beyond what nanoseconds reach
+            with pq.ParquetFile(
+                pa.PythonFile(stream, "r"), buffer_size=_BUFFER, coerce_int96_timestamp_unit="us"
+            ) as file:
+                reading = _Reading(file, blob)
+                yield reading
+    except (pa.ArrowException, NotImplementedError, *DAMAGE) as failure:
+        row = reading.done if reading else None
+        raise unreadable(blob, f"it is damaged or of a kind not known ({type(failure).__name__})", row=row) from None
+
+
+def _roots(table: ParquetTable) -> list[str]:
+    """Columns of the file that columns of a flat table are found by."""
+    return list(dict.fromkeys(steps(path)[0] for path in table.paths))
+
+
+def _columns(table: ParquetTable, batch: pa.RecordBatch) -> dict[str, Cells]:
+    """The texts of each column of a flat table that is there."""
+    found = {}
+    for name, column in table.columns.items():
+        arrays = [array for path in column.paths(name) if (array := _at(batch, path)) is not None]
+        cells = []
+        for array in arrays:
+            texts: Cells = texts_of(array, binary_as_string=table.binary_as_string)
+            cells.append(apart(texts, pa.repeat(is_number(array.type), len(texts))) if column.decimal == "," else texts)
+        if cells:
+            found[name] = pc.coalesce(*cells) if len(cells) > 1 else cells[0]
+    return found
+
+
+def _at(batch: pa.RecordBatch, path: str) -> pa.Array | None:
+    """The column at a dotted path; None where there is none."""
+    first, *rest = steps(path) if path != "@object" else ("",)
+    if first not in batch.schema.names:
+        return None
+    array = batch.column(first)
+    for step in rest:
+        if not kinds.is_struct(array.type) or array.type.get_field_index(step) < 0:
+            return None
+        array = pc.struct_field(array, [step])
+    return array
+
+
+def _rows(table: ParquetTable, reading: _Reading, *, everything: bool = False) -> Iterator[list[Row]]:
+    """The records of each batch of rows, as in JSON.
+
+    Raises:
+        DataError: D007, the file has no such list.
+    """
+    record, _ = _record_type(reading.schema, table.steps)
+    if record is None:
+        if table.optional:
+            return
+        raise unreadable(reading.blob, f"it has no list at `{table.records}`")
+    wanted = everything or not {"@rest", "."}.isdisjoint(table.paths)
+    inner = [path.rpartition("../")[2] for path in table.paths]
+    roots = [*table.steps[:1], *(steps(path)[0] for path in inner if path not in ("#", "@rest", "."))]
+    numbers: Counter[int] = Counter()
+    for batch in reading.batches(None if wanted else list(dict.fromkeys(roots))):
+        whole = pa.StructArray.from_arrays(batch.columns, names=batch.schema.names)
+        values = values_of(whole, binary_as_string=table.binary_as_string)
+        yield [row for value in values for row in below(value, table.steps, None, numbers)]
+
+
+def _record_type(schema: pa.Schema, way: Sequence[str]) -> tuple[pa.DataType | None, list[pa.DataType]]:
+    """The type of the records that `way` leads to, None where nothing is there; and of those around them."""
+    found: pa.DataType = pa.struct(list(schema))
+    record, outside = found, []
+    for left, step in zip(reversed(range(len(way))), way, strict=True):
+        if not kinds.is_struct(found) or found.get_field_index(step) < 0:
+            return None, []
+        found = found.field(step).type
+        if is_list(found) or not left:
+            outside.append(record)
+            found = record = found.value_type if is_list(found) else found
+    return record, outside
+
+
+def _is_there(path: str, record: pa.DataType, outside: Sequence[pa.DataType]) -> bool:
+    """Whether something stands at a path that does not lead into the record."""
+    ups = path.count("../")
+    if ups > len(outside):
+        return False
+    last = path.rpartition("../")[2]
+    return last in ("#", ".") or _type_at([*outside, record][-1 - ups], last) is not None
+
+
+def _type_at(kind: pa.DataType, path: str) -> pa.DataType | None:
+    for step in steps(path):
+        if not kinds.is_struct(kind) or kind.get_field_index(step) < 0:
+            return None
+        kind = kind.field(step).type
+    return kind
+
+
+def _leaves(kind: pa.DataType, path: str, ends: Set[str]) -> Iterator[str]:
+    """Paths of all values that are no structs, or lie at one of `ends`."""
+    if kinds.is_struct(kind) and path not in ends:
+        for field in kind:
+            yield from _leaves(field.type, joined(path, field.name, SIGNS), ends)
+    elif path:
+        yield path
+
+
+def _lists(kind: pa.DataType, path: str) -> Iterator[str]:
+    """Paths of lists of structs."""
+    for field in kind if kinds.is_struct(kind) else ():
+        here = joined(path, field.name, SIGNS)
+        if is_list(field.type) and kinds.is_struct(field.type.value_type):
+            yield here
+        else:
+            yield from _lists(field.type, here)

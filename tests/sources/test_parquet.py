@@ -1,0 +1,230 @@
+"""Parquet files: every type one exact text, structs by paths, lists as tables; the same rows as from JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from tests.sources.objects import SECRET, blob, parsed, refusal, values
+
+from potable.sources.json import JsonSource
+from potable.sources.parquet import ParquetSource
+
+
+def source(columns: dict[str, Any] | None = None, **keys: Any) -> ParquetSource:
+    table = {"columns": columns or {"a": {}}, **keys}
+    return ParquetSource.model_validate({"source": "s", "type": "parquet", "path": "x", "tables": {"t": table}})
+
+
+def saved(columns: dict[str, Any] | pa.Table, **how: Any) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(columns if isinstance(columns, pa.Table) else pa.table(columns), out, **how)
+    return out.getvalue()
+
+
+def read(folder: Path, array: pa.Array, **keys: Any) -> list[Any]:
+    return values(parsed(source({"a": {}}, **keys), blob(folder, saved({"a": array}))), "a")
+
+
+NOON = datetime(2020, 2, 29, 12, 0, 0, 500)
+CELLS: list[tuple[pa.Array, str]] = [
+    (pa.array([12345]), "12345"),
+    (pa.array([2**64 - 1], pa.uint64()), "18446744073709551615"),
+    (pa.array([1.5], pa.float16()), "1.5"),
+    (pa.array([0.1], pa.float32()), "0.1"),
+    (pa.array([1e20]), "100000000000000000000"),
+    (pa.array([1e-7]), "0.0000001"),
+    (pa.array([float("nan")]), "nan"),
+    (pa.array([Decimal("1.10")], pa.decimal128(12, 2)), "1.10"),
+    (pa.array([Decimal("-0.00000001")], pa.decimal256(60, 8)), "-0.00000001"),
+    (pa.array([True]), "true"),
+    (pa.array(["é "]), "é"),
+    (pa.array(["x"]).dictionary_encode(), "x"),
+    (pa.array(["x"], pa.large_string()), "x"),
+    (pa.array([date(1583, 1, 1)]), "1583-01-01"),
+    (pa.array([NOON], pa.timestamp("us")), "2020-02-29 12:00:00.000500"),
+    (pa.array([NOON], pa.timestamp("ms", "Europe/Berlin")), "2020-02-29 12:00:00+00:00"),
+    (pa.array([time(7, 30)], pa.time32("s")), "07:30:00"),
+    (pa.array([b"\xff\x00"]), "ff00"),
+    (pa.array([b"\xff\x00"], pa.binary(2)), "ff00"),
+    (pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"\x01" * 16], pa.binary(16))), str(UUID(int=int("01" * 16, 16)))),
+    (pa.array([[1, None, 2]]), "[1,null,2]"),
+    (pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int8())), '{"k":1}'),
+    (pa.array([[]], pa.map_(pa.int8(), pa.int8())), "{}"),
+    (pa.array([{"b": Decimal("1.10"), "a": date(2020, 1, 1), "n": float("inf")}], pa.struct({"b": pa.decimal128(9, 2), "a": pa.date32(), "n": pa.float64()})), '{"a":"2020-01-01","b":1.10,"n":"inf"}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("array", "text"), CELLS, ids=[str(array.type) for array, _ in CELLS])
+def test_a_value_is_one_exact_text_and_null_is_nothing(tmp_path: Path, array: pa.Array, text: str) -> None:
+    nulled = pa.concat_arrays([array, pa.nulls(1, array.type)])
+    assert read(tmp_path, nulled) == [text, None]
+
+
+def test_times_of_long_ago_are_right_in_the_old_form_of_spark(tmp_path: Path) -> None:
+    moments = pa.array([datetime(1677, 9, 21, 0, 12, 44), datetime(2020, 1, 1)], pa.timestamp("us"))
+    data = saved({"a": moments}, use_deprecated_int96_timestamps=True)
+    found = values(parsed(source(), blob(tmp_path, data)), "a")
+    assert found == ["1677-09-21 00:12:44", "2020-01-01 00:00:00"]
+
+
+def test_bytes_may_be_texts_that_do_not_say_so(tmp_path: Path) -> None:
+    assert read(tmp_path, pa.array(["é".encode(), None]), binary_as_string=True) == ["é", None]
+    data = saved({"a": pa.array([b"fine", b"\xff" + SECRET.encode()])})
+    assert "cannot be read" in refusal(source(binary_as_string=True), blob(tmp_path, data))
+
+
+def test_a_comma_is_of_texts_and_a_number_stays_what_it_is(tmp_path: Path) -> None:
+    columns = {"a": {"type": "decimal(9,2)", "decimal": ","}}
+    numbers, texts = (
+        values(parsed(source(columns), blob(tmp_path, saved({"a": pa.array(given)}))), "a")
+        for given in ([1234.5], ["1.234,50"])
+    )
+    assert numbers == texts == [Decimal("1234.50")]
+
+
+def test_only_what_is_named_is_read_and_the_first_path_that_has_a_value_counts(tmp_path: Path) -> None:
+    columns = {"a": {"path": ["old", "new.x", "gone", "list.x"]}, "b": {"path": '"a.b"'}, "c": {"path": "@object"}}
+    data = saved({"new": [{"x": 1}, {"x": 2}, None], "old": [None, 9, None], "a.b": [1, 2, 3], "list": [[], [], []]})
+    rows = parsed(source(columns), blob(tmp_path, data))
+    assert values(rows, "_row", "a", "b", "c") == [(1, "1", "1", "object"), (2, "9", "2", "object"), (3, None, "3", "object")]  # fmt: skip
+    assert values(parsed(source({"c": {"path": "@object"}}), blob(tmp_path, data)), "_row") == [1, 2, 3]
+
+
+def test_rows_are_counted_over_all_row_groups(tmp_path: Path) -> None:
+    data = saved({"a": list(range(20_000))}, row_group_size=7_000)
+    rows = parsed(source({"a": {"type": "integer"}}), blob(tmp_path, data))
+    assert values(rows, "_row", "a") == [(number + 1, number) for number in range(20_000)]
+    assert json.loads(source().record("t", blob(tmp_path, data), 14_002)) == {"a": 14_001}
+
+
+def test_a_list_of_structs_is_a_table_of_its_own(tmp_path: Path) -> None:
+    lines = [[{"sku": "x", "n": 1}, {"sku": "y", "n": 2}], None, [], [{"sku": "z", "n": None}, None]]
+    data = saved({"order": [7, 8, 9, 10], "lines": lines, "more": ["m"] * 4})
+    columns = {"order": {"path": "../order"}, "row": {"path": "../#"}, "at": {"path": "#"}, "sku": {}, "rest": {"path": "@rest"}}  # fmt: skip
+    made = source(columns, records="lines")
+    held = blob(tmp_path, data)
+    rows = parsed(made, held)
+    assert values(rows, "order", "row", "at", "sku", "rest") == [
+        ("7", "1", "1", "x", '{"n":1}'),
+        ("7", "1", "2", "y", '{"n":2}'),
+        ("10", "4", "1", "z", '{"n":null}'),
+        (None, None, None, None, None),
+    ]
+    assert rows[-1]["_mistyped"] == "@record: no object" and rows[-1]["_row"] == 4
+    assert json.loads(made.record("t", held, 2)) == {"sku": "y", "n": 2}
+    assert [*(made.observe("t", held) or ())] == ["sku", "../order", "../#", "#"]
+
+
+def test_what_a_file_has_is_told_with_its_lists(tmp_path: Path) -> None:
+    data = saved({"id": [1], "who": [{"mail": "x", "tags": [["a"]]}], "lines": [[{"n": 1, "parts": [{"p": 1}]}]]})
+    held, made = blob(tmp_path, data), source({"id": {}})
+    assert [*(made.observe("t", held) or ())] == ["id", "who.mail", "who.tags", "lines"]
+    assert made.children("t", held) == {"lines": {"records": "lines"}}
+    both = {"t": {"columns": {"id": {}}}, "lines": {"records": "lines", "columns": {"n": {}}}}
+    made = ParquetSource.model_validate({"source": "s", "type": "parquet", "path": "x", "tables": both})
+    assert [*(made.observe("t", held) or ())] == ["id", "who.mail", "who.tags"]
+    assert (made.children("t", held), made.around("lines")) == ({}, ("t", "../"))
+    assert made.children("lines", held) == {"parts": {"records": "lines.parts"}}
+
+
+def test_a_file_without_the_list_is_refused_unless_it_may_be(tmp_path: Path) -> None:
+    held = blob(tmp_path, saved({"a": [1]}))
+    assert "no list at `lines`" in refusal(source(records="lines"), held)
+    assert parsed(source(records="lines", optional=True), held) == []
+    assert source(records="lines").observe("t", held) is None
+
+
+def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
+    whole = saved({"a": [SECRET] * 10_000, "b": [*range(10_000)]}, compression="none", use_dictionary=False)
+    assert "no Parquet file" in refusal(source(), blob(tmp_path, SECRET.encode()))
+    assert "no Parquet file" in refusal(source(), blob(tmp_path, b""))
+    assert "encrypted" in refusal(source(), blob(tmp_path, b"PARE" + whole[4:]))
+    for data in (whole[:-20], whole[: len(whole) // 2], b"PAR1", whole[:4] + b"\xff" * 100 + whole[104:]):
+        assert "damaged" in refusal(source(), blob(tmp_path, data))
+    twice = pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["a", "a"])
+    assert "two of its columns are called `a`" in refusal(source(), blob(tmp_path, saved(twice)))
+    assert values(parsed(source({"b": {}}), blob(tmp_path, whole)), "b")[-1] == "9999"
+
+
+def test_paths_that_lead_nowhere_are_told_before_anything_is_read() -> None:
+    for keys in ({"records": "a/b"}, {"columns": {"a": {"path": "../../@x"}}}):
+        with pytest.raises(ValidationError, match="path"):
+            source(**keys)
+
+
+LEAF = {
+    pa.string(): st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4),
+    pa.int64(): st.integers(-(2**53), 2**53),
+    pa.bool_(): st.booleans(),
+    pa.decimal128(20, 3): st.decimals(-(10**9), 10**9, places=3, allow_nan=False),
+}
+
+
+def kinds(depth: int) -> st.SearchStrategy[pa.DataType]:
+    leaf = st.sampled_from([*LEAF])
+    if not depth:
+        return leaf
+    inner = kinds(depth - 1)
+    structs = st.dictionaries(st.sampled_from(["x", "y", "z.z"]), inner, min_size=1).map(
+        lambda fields: pa.struct([*fields.items()])
+    )
+    return st.one_of(leaf, structs, inner.map(pa.list_))
+
+
+def filled(kind: pa.DataType) -> st.SearchStrategy[Any]:
+    """Values of a type, null too."""
+    if pa.types.is_struct(kind):
+        made: st.SearchStrategy[Any] = st.fixed_dictionaries({field.name: filled(field.type) for field in kind})
+    else:
+        made = st.lists(filled(kind.value_type), max_size=3) if pa.types.is_list(kind) else LEAF[kind]
+    return st.none() | made
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_what_is_in_parquet_is_what_the_same_records_are_in_json(data: st.DataObject) -> None:
+    """Flat tables and tables of lists inside, with paths to everything that is there."""
+    kind = pa.struct({"a": data.draw(kinds(2)), "b": data.draw(kinds(1)), "l": pa.list_(pa.struct({"n": data.draw(kinds(1)), "m": pa.int64()}))})  # fmt: skip
+    rows = data.draw(st.lists(filled(kind).filter(bool), max_size=6))
+    lines = "\n".join(_written(row) for row in rows).encode()
+    file = saved(pa.Table.from_batches([pa.RecordBatch.from_struct_array(pa.array(rows, kind))]), row_group_size=2)
+    paths = ["a", "b", "a.x", "a.y.x", 'a."z.z"', "b.x", "l"]
+    tables = {
+        "rows": {"columns": {f"c{at}": {"path": path} for at, path in enumerate(paths)}},
+        "rest": {"columns": {"ax": {"path": "a.x"}, "rest": {"path": "@rest"}}},
+        "inner": {
+            "records": "l",
+            "optional": True,
+            "columns": {"a": {"path": "../a"}, "at": {"path": "#"}, "row": {"path": "../#"}, "n": {}, "x": {"path": "n.x"}},
+        },
+    }  # fmt: skip
+    made = {"source": "s", "path": "x", "tables": tables}
+    json_ = {**tables, **{name: {**table, "format": "lines"} for name, table in tables.items()}}
+    with tempfile.TemporaryDirectory() as folder:
+        of_parquet, of_json = blob(Path(folder), file, "p"), blob(Path(folder), lines, "j")
+        for name in tables:
+            mine = parsed(ParquetSource.model_validate({**made, "type": "parquet"}), of_parquet, name)
+            theirs = parsed(JsonSource.model_validate({**made, "type": "json", "tables": json_}), of_json, name)
+            assert [{**row, "_object": ""} for row in mine] == [{**row, "_object": ""} for row in theirs]
+
+
+def _written(value: Any) -> str:
+    """JSON with decimals as numbers of three places."""
+    if isinstance(value, Decimal):
+        return format(value.quantize(Decimal("0.001")), "f")
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key)}:{_written(each)}" for key, each in value.items()) + "}"
+    return "[" + ",".join(map(_written, value)) + "]" if isinstance(value, list) else json.dumps(value)
