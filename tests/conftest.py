@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from hypothesis import settings
 from tests.sources.web import Server
 from tests.store import azure, google
 
@@ -35,8 +36,13 @@ QUICK = {
 
 
 def pytest_configure() -> None:
-    """Look for garbage less often: Ibis makes so many small objects that looking takes a fifth of the time."""
+    """Look for garbage less often: Ibis makes so many small objects that looking takes a fifth of the time.
+
+    No test asserts a time, and no property does by itself.
+    """
     gc.set_threshold(50_000, 20, 20)
+    settings.register_profile("potable", deadline=None)
+    settings.load_profile("potable")
 
 
 def open_engine(

@@ -233,8 +233,82 @@ def test_a_page_without_its_list_is_told_with_its_endpoint_and_what_helps(server
     assert failure.hint == 'the page itself is a list: `records: ""`'
     server.answers = [(200, {}, b'{"items": []}')]
     assert refused(source(server.url)).hint == "`records` leads to the list in a page"
-    server.answers = [(200, {}, b'{"data": [{"id": 1, "parts": [{"no": 2}]}]}')]
-    assert "lists inside records" in refused(source(server.url, records="data.parts")).hint
+
+
+ORDERS = [
+    {"id": 7, "at": "2024-01-01T00:00:00Z", "lines": [{"sku": "x", "n": 1.10}, {"sku": "y", "n": 2}]},
+    {"id": 8, "at": "2024-01-02T00:00:00Z"},
+    {"id": 9, "at": "2024-01-03T00:00:00Z", "lines": [{"sku": "z"}, 5]},
+]
+LINES: dict[str, Any] = {"order": {"path": "../id"}, "at": {"path": "../at", "type": "timestamp"}, "no": {"path": "#"}, "sku": {}, "n": {"type": "decimal(9,2)"}}  # fmt: skip
+
+
+def test_lists_inside_records_are_a_table_of_their_own(server: Server, tmp_path: Path) -> None:
+    server.answers = [page(*ORDERS[:2], next_cursor="a"), page(ORDERS[2])]
+    made = source(server.url, LINES, records="data.lines")
+    found = landed(made)
+    rows = [row for name, data in found for row in parsed(made, blob(tmp_path, data, name))]
+    assert values(rows, "_row", "order", "no", "sku") == [(1, "7", "1", "x"), (2, "7", "2", "y"), (1, "9", "1", "z"), (2, None, None, None)]  # fmt: skip
+    assert str(rows[0]["n"]) == "1.10" and rows[-1]["_mistyped"] == "@record: no object"
+    held = blob(tmp_path, found[1][1], found[1][0])
+    assert json.loads(made.record("t", held, 1)) == {"sku": "z"}
+    assert made.observe("t", held) == {"sku", "../id", "../at", "#"}
+
+
+def test_a_page_that_is_a_list_may_have_lists_inside_its_records(server: Server, tmp_path: Path) -> None:
+    for body, rows in ((json.dumps(ORDERS), 4), ("[]", 0), (json.dumps(ORDERS[1:2]), 0)):
+        server.answers = [(200, {}, body.encode())]
+        made = source(server.url, LINES, records="lines", pagination="none")
+        ((name, data),) = landed(made)
+        assert len(parsed(made, blob(tmp_path, data, name))) == rows
+
+
+def test_what_stands_around_the_list_of_a_page_is_taken_too(server: Server, tmp_path: Path) -> None:
+    server.answers = [page({"id": 1}, {"id": 2}, made="2024-05-01")]
+    made = source(server.url, {"id": {}, "made": {"path": "../made"}})
+    ((name, data),) = landed(made)
+    assert values(parsed(made, blob(tmp_path, data, name)), "id", "made") == [("1", "2024-05-01"), ("2", "2024-05-01")]
+
+
+def test_lists_inside_records_are_offered_to_who_writes_a_contract(tmp_path: Path) -> None:
+    held = blob(tmp_path, json.dumps({"data": ORDERS[:2]}).encode())
+    made = source("http://localhost", {"id": {}})
+    assert made.children("t", held) == {"lines": {"records": "data.lines"}}
+    lines = {"t": {"endpoint": "/a", "columns": {"id": {}}}, "lines": {"endpoint": "/a", "records": "data.lines", "columns": {"x": {}}}}  # fmt: skip
+    both = RestSource.model_validate({"source": "s", "type": "rest", "url": "http://localhost", "tables": lines})
+    assert (both.children("t", held), both.around("lines"), both.around("t")[0]) == ({}, ("t", "../"), "")
+    assert both.observe("lines", held) == {"sku", "n"}
+
+
+def test_lists_inside_records_are_read_on_by_what_is_around_them(server: Server, tmp_path: Path) -> None:
+    fresh = {"incremental": {"column": "at", "param": "since", "overlap": "1d"}, "pagination": "none", "known": "at"}
+    made = source(server.url, LINES, records="data.lines", unique=["order", "no"], **fresh)
+    store = Store(str(tmp_path / "lake"))
+    landing = Landing(store, Log(store, "raw/s/batches"))
+    server.answers = [page(*ORDERS)]
+    ingest(made, landing, base=tmp_path)
+    more = {"id": 10, "at": "2024-01-03T00:00:00Z", "lines": [{"sku": "w"}]}
+    # the second comes again within the overlap, and counts once
+    server.answers = [page(*ORDERS[1:], more)]
+    ingest(made, landing, base=tmp_path)
+    assert server.requests[1][1]["since"] == ["2024-01-02T00:00:00Z"]
+    rows = sorted((row["order"] or "", row["sku"] or "") for row in landed_rows(made, landing, "t"))
+    assert rows == [("", ""), ("10", "w"), ("7", "x"), ("7", "y"), ("9", "z")]
+    server.answers = [page(*ORDERS[1:], more)]
+    assert ingest(made, landing, base=tmp_path).new_objects == 0
+
+
+def test_what_cannot_be_read_on_by_or_has_no_keys_is_told(server: Server) -> None:
+    fresh = {"column": "at", "param": "since", "overlap": "1d"}
+    server.answers = [page(*ORDERS)]
+    keys = {"records": "data.lines", "known": "at", "pagination": "none"}
+    own = source(server.url, {"at": {"type": "timestamp"}, "sku": {}}, unique=["sku"], incremental=fresh, **keys)
+    failure = refused(own)
+    assert "inside records, and `at` is not of those" in failure.problem and "../updated_at" in failure.hint
+    with pytest.raises(ValidationError, match="lie in lists inside"):
+        source(server.url, LINES, unique=["order"], incremental={**fresh, "keys": {"every": "1d"}}, **keys)
+    with pytest.raises(ValidationError, match="is not a path"):
+        source(server.url, {"a": {"path": "../"}}, records="data.lines")
 
 
 def test_an_empty_page_has_no_rows(tmp_path: Path) -> None:

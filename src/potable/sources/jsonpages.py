@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import marshal
 from abc import ABC, abstractmethod
+from collections import Counter, deque
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -23,6 +24,7 @@ import pyarrow.compute as pc
 from potable.sources.base import Blob
 from potable.sources.cells import Cells, Number, plain
 from potable.sources.files import unreadable
+from potable.sources.jsonrows import below
 from potable.sources.jsonshape import UNREADABLE, Loose, Unlike, is_utf8
 from potable.sources.keypaths import steps
 from potable.sources.pagination import Astray
@@ -36,15 +38,18 @@ _Text: TypeAlias = bytes | msgspec.Raw
 class Sight:
     """What is looked for in the pages of a list."""
 
-    def __init__(self, records: str, columns: Mapping[str, tuple[str, ...]], told: Collection[str] = ()) -> None:
+    def __init__(
+        self, records: str, columns: Mapping[str, tuple[str, ...]], told: Collection[str] = (), *, outward: bool = False
+    ) -> None:
         """Look for a list.
 
         Args:
             records: dotted path to it; empty where the page is that list.
             columns: paths at which a record may have each column's value, in order of preference.
             told: columns for which numbers are told apart from texts.
+            outward: whether the records surely lie in others.
         """
-        self.records, self.columns, self.told = records, columns, told
+        self.records, self.columns, self.told, self.outward = records, columns, told, outward
         apart = {path for name in told for path in columns[name]}
         try:
             self.loose: Loose | None = Loose((path for paths in columns.values() for path in paths), apart)
@@ -57,6 +62,10 @@ class JsonPage(ABC):
 
     def __init__(self, body: bytes, headers: httpx.Headers, records: int) -> None:
         self.body, self.headers, self.records = body, headers, records
+
+    inside: tuple[str, ...] = ()
+    """Where `Sight.records` leads to a list inside records: what leads there from one. The page's records are then the
+    ones around, and what is looked for is theirs."""
 
     @property
     @abstractmethod
@@ -72,6 +81,18 @@ class JsonPage(ABC):
     def odd(self) -> Mapping[int, Any]:
         """Its records that are no objects, by ordinal."""
         return {}
+
+    def ordinals(self, numbers: Collection[int]) -> tuple[int, ...]:
+        """Ordinals of records by their numbers, or of those in the lists inside of them."""
+        if not self.inside:
+            return tuple(sorted(number + 1 for number in numbers))
+        found: list[int] = []
+        met = Counter[int]()
+        for number in range(self.records):
+            before = met[0]
+            deque(below(read_json(self.record(number)), self.inside, None, met), maxlen=0)
+            found += range(before + 1, met[0] + 1) if number in numbers else ()
+        return tuple(found)
 
     @abstractmethod
     def record(self, number: int) -> bytes:
@@ -95,23 +116,14 @@ class _Exact(JsonPage):
 
     def __init__(self, body: bytes, headers: httpx.Headers, sight: Sight) -> None:
         self._value, self._sight = read_json(body, Number if sight.told else str), sight
-        listed = self.at(sight.records)
+        listed, left = self._found(self._value)
         if not isinstance(listed, list):
             where = f"a page has no list at `{sight.records}`" if sight.records else "a page is no list"
-            raise Astray(where, self._what_to_say(sight.records))
+            root = isinstance(self._value, list)
+            hint = 'the page itself is a list: `records: ""`' if root else "`records` leads to the list in a page"
+            raise Astray(where, hint)
         super().__init__(body, headers, len(listed))
-        self._listed = listed
-
-    def _what_to_say(self, records: str) -> str:
-        """What to declare in place of `records`, which leads to no list."""
-        value = self._value
-        if isinstance(value, list):
-            return 'the page itself is a list: `records: ""`'
-        for part in steps(records):
-            value = value.get(part) if isinstance(value, dict) else None
-            if isinstance(value, list):
-                return "of lists inside records an endpoint makes no table: a column with the `path` has one as JSON"
-        return "`records` leads to the list in a page"
+        self._listed, self.inside = listed, left
 
     @property
     def columns(self) -> dict[str, Cells]:
@@ -138,7 +150,10 @@ class _Exact(JsonPage):
 
     @cached_property
     def _originals(self) -> Any:
-        return at(json.loads(self.body), self._sight.records)
+        return self._found(json.loads(self.body))[0]
+
+    def _found(self, value: Any) -> tuple[Any, tuple[str, ...]]:
+        return _first_list(value, steps(self._sight.records), outward=self._sight.outward)
 
 
 class _Quick(JsonPage):
@@ -197,6 +212,27 @@ class _Quick(JsonPage):
             except msgspec.ValidationError:
                 self._met[way] = {}
         return self._met[way]
+
+
+def _first_list(value: Any, way: tuple[str, ...], *, outward: bool) -> tuple[Any, tuple[str, ...]]:
+    """The first list on the way, or what stands at its end; and the steps left.
+
+    Args:
+        outward: whether what is looked for surely lies in records of that list.
+    """
+    if isinstance(value, list) and way and not outward:
+        # as likely the page is the list of records itself, and nobody said so
+        inner = (item for item in value if isinstance(item, dict))
+        return (
+            (value, way)
+            if any(isinstance(_first_list(item, way, outward=True)[0], list) for item in inner)
+            else (None, ())
+        )
+    for place, step in enumerate(way):
+        if isinstance(value, list):
+            return value, way[place:]
+        value = value.get(step) if isinstance(value, dict) else None
+    return value, ()
 
 
 def received(body: bytes, headers: httpx.Headers, sight: Sight) -> JsonPage:

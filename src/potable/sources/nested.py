@@ -16,6 +16,7 @@ from potable.sources.files import FileTable
 from potable.sources.jsonrows import SIGNS, Row, column_texts, rest_texts
 from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
 from potable.sources.typed import typed_at
+from potable.tables import Column
 
 _PATH = re.compile(rf"(\.\./)*(#|{KEYS})|\.|@rest|@object", re.DOTALL)
 
@@ -38,12 +39,7 @@ class NestedTable(FileTable):
 
     @model_validator(mode="after")
     def _readable_paths(self) -> Self:
-        for name, column in self.columns.items():
-            for path in column.paths(name):
-                if not _PATH.fullmatch(path):
-                    known = '`user.email`, `user."e.mail"`, `../id`, `../#`, `.` or `@rest`'
-                    raise ValueError(f"column `{name}`: `{path}` is not a path such as {known}")
-        require_spelled(self.columns, SIGNS)
+        require_paths(self.columns)
         return self
 
     @property
@@ -55,6 +51,20 @@ class NestedTable(FileTable):
     def paths(self) -> list[str]:
         """Where the columns take their values from."""
         return [path for name, column in self.columns.items() for path in column.paths(name) if path != "@object"]
+
+
+def require_paths(columns: Mapping[str, Column]) -> None:
+    """Refuse columns with paths that cannot lead anywhere.
+
+    Raises:
+        ValueError: a column has one.
+    """
+    for name, column in columns.items():
+        for path in column.paths(name):
+            if not _PATH.fullmatch(path):
+                known = '`user.email`, `user."e.mail"`, `../id`, `../#`, `.` or `@rest`'
+                raise ValueError(f"column `{name}`: `{path}` is not a path such as {known}")
+    require_spelled(columns, SIGNS)
 
 
 def batch_of(table: NestedTable, rows: Sequence[Row], names: str | pa.StringArray) -> pa.RecordBatch:

@@ -10,113 +10,33 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
-from potable.errors import MissingExtra
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.credentials import Auth
 from potable.sources.http import Pace, Service, failure
-from potable.sources.jsonpages import JsonPage, Sight, landed, received
-from potable.sources.keypaths import require_spelled
-from potable.sources.onwards import Incremental, IncrementalTable, Keys, Reading, State, no_keys
+from potable.sources.jsonpages import JsonPage, landed, received
+from potable.sources.onwards import Reading, State, no_keys
 from potable.sources.originals import missing
-from potable.sources.pagination import Astray, Counted, Cursor, Page, Pagination, walk
+from potable.sources.pagination import Astray, Page, walk
 from potable.sources.records import leaves, read_json, unread
+from potable.sources.restfiles import as_json, as_xml
+from potable.sources.resttables import RestTable
 from potable.sources.typed import clean, convert, typed_at
 from potable.sources.xmlpages import XmlPage
 from potable.tables import OBJECT, ROW
 
 if TYPE_CHECKING:
-    from potable.sources.xml import XmlSource, XmlTable
+    from potable.sources.json import JsonSource
+    from potable.sources.xml import XmlSource
 
 _FIRST_RECORDS = 100
 _BATCH_ROWS = 16_384
-
-
-class RestKeys(Keys):
-    """How an endpoint is asked for all keys there are."""
-
-    endpoint: str | None = None
-    """Path below the source's `url` of a shorter list that has the keys; the table's own by default."""
-    params: dict[str, str | int] = Field(default_factory=dict, repr=False)
-    """Query parameters beside those of the table, such as one that asks for the keys alone."""
-
-    @field_validator("endpoint")
-    @classmethod
-    def _below_the_source(cls, value: str | None) -> str | None:
-        return value and below_the_source(value)
-
-
-class RestIncremental(Incremental):
-    """How an endpoint is asked for what is new."""
-
-    param: str
-    """Query parameter that takes the first moment wanted; the server answers with records at or after it."""
-    format: str = "%Y-%m-%dT%H:%M:%SZ"
-    """strftime form of that moment (UTC)."""
-    keys: RestKeys | None = None
-    """Read the keys of all records from time to time, to notice deleted ones; never by default."""
-
-
-class RestTable(IncrementalTable):
-    """A table behind an endpoint."""
-
-    endpoint: str
-    """Path below the source's `url`."""
-    records: str = "data"
-    """Dotted path in a page to its list of records; empty where the page itself is the list."""
-    record: str | None = None
-    """For answers in XML: path of the record element from the root; columns have paths below it, as in XML files."""
-    params: dict[str, str | int] = Field(default_factory=dict, repr=False)
-    """Query parameters of every request."""
-    pagination: Pagination = Cursor()
-    """How pages follow one another: `none`, or by cursor, Link header, link in the page, page number or offset."""
-    incremental: RestIncremental | None = None
-    """Ask only for what was recorded since the last run; for everything every time by default."""
-
-    @field_validator("endpoint")
-    @classmethod
-    def _below_the_source(cls, value: str) -> str:
-        return below_the_source(value)
-
-    @model_validator(mode="after")
-    def _json_or_xml(self) -> Self:
-        if self.record is None:
-            require_spelled(self.columns)
-            return self
-        if "records" in self.model_fields_set:
-            raise ValueError("give `records` for JSON or `record` for XML, not both")
-        if self.incremental is not None:
-            raise ValueError("`incremental` needs answers in JSON")
-        _xml_files()[1].model_validate({"columns": self.columns, "record": self.record})
-        return self
-
-    @model_validator(mode="after")
-    def _whole_lists_of_keys(self) -> Self:
-        keys = self.incremental and self.incremental.keys
-        if keys and isinstance(self.pagination, Counted) and self.pagination.total is None:
-            raise ValueError(
-                "`keys` over numbered pages needs the pagination's `total`: a record deleted meanwhile shifts others,"
-                " and one that is jumped over would count as deleted"
-            )
-        return self
-
-    def sight(self, columns: Iterable[str], *, told: bool = False) -> Sight:
-        """What is looked for in a page in JSON where some columns are wanted; numbers `told` apart where one asks."""
-        wanted = {name: self.columns[name].paths(name) for name in columns}
-        apart = [name for name in wanted if told and self.columns[name].decimal == ","]
-        return Sight(self.records, wanted, apart)
-
-    @property
-    def beside(self) -> list[str]:
-        """Paths of what is read of a page beside its records."""
-        found = (getattr(self.pagination, name, None) for name in ("next", "next_link", "total"))
-        return [path for path in found if path]
 
 
 class RestSource(Source[RestTable]):
@@ -147,16 +67,32 @@ class RestSource(Source[RestTable]):
                 label = f"{name}-{state.batch:06d}" if onwards else name
                 number = 0
                 for page in self._pages(service, table, reading):
-                    met = _met(table, page, reading) if reading and isinstance(page, JsonPage) else ()
+                    met, skip = set[int](), tuple[int, ...]()
+                    if reading and isinstance(page, JsonPage):
+                        met = self._met(table, page, reading)
+                        skip = page.ordinals(met)
                     if onwards and len(met) == page.records:
                         continue
                     number += 1
                     kind = "xml" if table.record else "json"
-                    yield Arrival(f"{label}-{number:06d}.{kind}", (name,), Held(page.body), skip=met)
+                    yield Arrival(f"{label}-{number:06d}.{kind}", (name,), Held(page.body), skip=skip)
                 if reading and reading.keys_due:
                     yield from self._keys(service, name, f"{label}-keys")
                 if reading and (after := reading.state()):
                     state.after[name] = after
+
+    def _met(self, table: RestTable, page: JsonPage, reading: Reading) -> set[int]:
+        """Which records of a page were landed before, from 0; of lists inside records, in which ones they lie."""
+        assert table.incremental
+        column = table.incremental.column
+        if page.inside and not all(path.startswith("../") for path in table.columns[column].paths(column)):
+            why = f"`{table.endpoint}`: what is at `{table.records}` is inside records, and `{column}` is not of those"
+            hint = "give the column that `incremental` reads on by a path such as `../updated_at`"
+            raise failure(self.source, why, retryable=False, hint=hint)
+        # the service is asked in its own time
+        declared = table.columns[column].model_copy(update={"timezone": None})
+        texts = clean(declared, page.columns[column])
+        return {*range(page.records)} - {*reading.new(convert(declared, texts), page.record)}
 
     def _keys(self, service: Service, name: str, label: str) -> Iterator[Arrival]:
         """Pages with the keys of all records."""
@@ -204,7 +140,11 @@ class RestSource(Source[RestTable]):
         """Typed batches of several pages, each as long as a batch may be."""
         contract = self.tables[table]
         if contract.record:
-            yield from self._xml.parse_all(table, blobs)
+            yield from self._as_files(table).parse_all(table, blobs)
+            return
+        if contract.outward:
+            for blob in blobs:
+                yield from self._inside(table, blob)
             return
         # what comes from the object's name is not looked for in it
         sight = contract.sight(
@@ -213,6 +153,9 @@ class RestSource(Source[RestTable]):
         held: list[pa.RecordBatch] = []
         for blob in blobs:
             page = landed(blob, sight)
+            if page.inside:
+                yield from self._inside(table, blob)
+                continue
             if sum(batch.num_rows for batch in held) + page.records > _BATCH_ROWS and held:
                 yield from _typed(contract, held)
                 held = []
@@ -222,74 +165,50 @@ class RestSource(Source[RestTable]):
         if held:
             yield from _typed(contract, held)
 
+    def _inside(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches of one page whose records lie in lists inside others, or look at what is around them."""
+        for batch in self._as_files(table).parse(table, blob):
+            new = ~np.isin(batch.column(ROW).to_numpy(), blob.skip)
+            yield batch if new.all() else batch.filter(pa.array(new))
+
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record as JSON, where a number may be spelled otherwise than in the page (`1.10` as `1.1`), or as XML."""
         if self.tables[table].record:
-            return self._xml.record(table, blob, ordinal)
+            return self._as_files(table).record(table, blob, ordinal)
         page = landed(blob, self.tables[table].sight([]))
+        if page.inside:
+            return self._as_files(table).record(table, blob, ordinal)
         if not 0 < ordinal <= page.records:
             raise missing(blob, ordinal)
         return json.dumps(page.original(ordinal - 1), ensure_ascii=False).encode("utf-8", "replace")
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Paths of all values in the page's first records."""
-        if self.tables[table].record:
-            return self._xml.observe(table, blob)
+        if self.tables[table].record or self.tables[table].outward:
+            return self._as_files(table).observe(table, blob)
         page = landed(blob, self.tables[table].sight([]))
+        if page.inside:
+            return self._as_files(table).observe(table, blob)
         records = (page.original(number) for number in range(page.records) if number + 1 not in page.odd)
         return leaves(islice(records, _FIRST_RECORDS)) if page.records > len(page.odd) else None
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
-        """Of answers in XML, elements that repeat in a record."""
-        return self._of_endpoint(table).children(table, blob) if self.tables[table].record else {}
+        """Lists of objects inside the records, or of answers in XML elements that repeat in one."""
+        return self._as_files(table).children(table, blob)
 
     def around(self, table: str) -> tuple[str, str]:
-        """Of answers in XML, the table whose records its records lie in."""
-        return self._of_endpoint(table).around(table) if self.tables[table].record else ("", "")
+        """The table of the same endpoint whose records its records lie in."""
+        return self._as_files(table).around(table)
 
-    def _of_endpoint(self, table: str) -> XmlSource:
-        """The tables in XML of the endpoint that `table` is of, as if their pages were files."""
-        asked = self.tables[table].endpoint
-        found = {name: each for name, each in self.tables.items() if each.record and each.endpoint == asked}
-        return _as_xml(self.source, found)
-
-    @property
-    def _xml(self) -> XmlSource:
-        """The tables in XML, as if their pages were files."""
-        return _as_xml(self.source, {name: table for name, table in self.tables.items() if table.record})
-
-
-def below_the_source(endpoint: str) -> str:
-    """`endpoint`, if it cannot lead to another server.
-
-    Raises:
-        ValueError: it can.
-    """
-    if "://" in endpoint or endpoint.startswith("//"):
-        raise ValueError("a path below the source's `url`, which is where credentials are sent")
-    return endpoint
-
-
-def _as_xml(source: str, tables: Mapping[str, RestTable]) -> XmlSource:
-    """A source of XML files with these tables, as they are: their columns may be read as texts.
-
-    Raises:
-        MissingExtra: the reader of XML is not installed.
-    """
-    files, table_of_files = _xml_files()
-    as_files = {
-        name: table_of_files.model_construct(columns=table.columns, record=table.record or "")
-        for name, table in tables.items()
-    }
-    return files.model_construct(source=source, type="xml", path="", tables=as_files)
-
-
-def _xml_files() -> tuple[type[XmlSource], type[XmlTable]]:
-    try:
-        from potable.sources.xml import XmlSource, XmlTable
-    except ModuleNotFoundError as absent:
-        raise MissingExtra(absent.name or "xml2arrow", "xml") from None
-    return XmlSource, XmlTable
+    def _as_files(self, table: str) -> XmlSource | JsonSource:
+        """The tables of the endpoint that `table` is of, as if their pages were files."""
+        mine = self.tables[table]
+        alike = {
+            name: each
+            for name, each in self.tables.items()
+            if each.endpoint == mine.endpoint and bool(each.record) == bool(mine.record)
+        }
+        return as_xml(self.source, alike) if mine.record else as_json(self.source, alike)
 
 
 def _texts(blob: Blob, page: JsonPage) -> pa.RecordBatch:
@@ -320,16 +239,6 @@ def _since(table: RestTable, reading: Reading | None) -> dict[str, str]:
     if table.incremental is None or reading is None or reading.since is None:
         return {}
     return {table.incremental.param: reading.since.strftime(table.incremental.format)}
-
-
-def _met(table: RestTable, page: JsonPage, reading: Reading) -> tuple[int, ...]:
-    """Ordinals of the records of a page that were landed before."""
-    assert table.incremental
-    # the service is asked in its own time
-    declared = table.columns[table.incremental.column].model_copy(update={"timezone": None})
-    texts = clean(declared, page.columns[table.incremental.column])
-    new = reading.new(convert(declared, texts), page.record)
-    return tuple(sorted(set(range(1, page.records + 1)) - {number + 1 for number in new}))
 
 
 def _canonical(record: bytes) -> bytes:

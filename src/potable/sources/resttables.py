@@ -1,0 +1,126 @@
+"""What a table behind an endpoint declares: where it is, where its records lie in a page, how it is read on.
+
+Entry: `RestTable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from potable.sources.jsonpages import Sight
+from potable.sources.keypaths import require_spelled
+from potable.sources.nested import require_paths
+from potable.sources.onwards import Incremental, IncrementalTable, Keys
+from potable.sources.pagination import Counted, Cursor, Pagination
+from potable.sources.restfiles import xml_files
+
+
+class RestKeys(Keys):
+    """How an endpoint is asked for all keys there are."""
+
+    endpoint: str | None = None
+    """Path below the source's `url` of a shorter list that has the keys; the table's own by default."""
+    params: dict[str, str | int] = Field(default_factory=dict, repr=False)
+    """Query parameters beside those of the table, such as one that asks for the keys alone."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _below_the_source(cls, value: str | None) -> str | None:
+        return value and below_the_source(value)
+
+
+class RestIncremental(Incremental):
+    """How an endpoint is asked for what is new."""
+
+    param: str
+    """Query parameter that takes the first moment wanted; the server answers with records at or after it."""
+    format: str = "%Y-%m-%dT%H:%M:%SZ"
+    """strftime form of that moment (UTC)."""
+    keys: RestKeys | None = None
+    """Read the keys of all records from time to time, to notice deleted ones; never by default."""
+
+
+class RestTable(IncrementalTable):
+    """A table behind an endpoint."""
+
+    endpoint: str
+    """Path below the source's `url`."""
+    records: str = "data"
+    """Dotted path in a page to its list of records; empty where the page itself is the list. Where it leads on to lists
+    inside the records (`data.lines`), their elements are the records of this table: `../id` is a value of the record
+    around one, `#` its position in the list."""
+    record: str | None = None
+    """For answers in XML: path of the record element from the root; columns have paths below it, as in XML files."""
+    params: dict[str, str | int] = Field(default_factory=dict, repr=False)
+    """Query parameters of every request."""
+    pagination: Pagination = Cursor()
+    """How pages follow one another: `none`, or by cursor, Link header, link in the page, page number or offset."""
+    incremental: RestIncremental | None = None
+    """Ask only for what was recorded since the last run; for everything every time by default."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _below_the_source(cls, value: str) -> str:
+        return below_the_source(value)
+
+    @model_validator(mode="after")
+    def _json_or_xml(self) -> Self:
+        if self.record is None:
+            (require_paths if self.outward else require_spelled)(self.columns)
+            return self
+        if "records" in self.model_fields_set:
+            raise ValueError("give `records` for JSON or `record` for XML, not both")
+        if self.incremental is not None:
+            raise ValueError("`incremental` needs answers in JSON")
+        xml_files()[1].model_validate({"columns": self.columns, "record": self.record})
+        return self
+
+    @model_validator(mode="after")
+    def _whole_lists_of_keys(self) -> Self:
+        keys = self.incremental and self.incremental.keys
+        if keys and isinstance(self.pagination, Counted) and self.pagination.total is None:
+            raise ValueError(
+                "`keys` over numbered pages needs the pagination's `total`: a record deleted meanwhile shifts others,"
+                " and one that is jumped over would count as deleted"
+            )
+        if keys and self.outward:
+            raise ValueError("`keys` are of an endpoint's own records, and these lie in lists inside of them")
+        return self
+
+    @property
+    def outward(self) -> bool:
+        """Whether a column takes what is around a record, as those of lists inside records do."""
+        paths = [path for name, column in self.columns.items() for path in column.paths(name)]
+        return any(path == "#" or path.startswith("../") for path in paths)
+
+    def sight(self, columns: Iterable[str], *, told: bool = False) -> Sight:
+        """What is looked for in a page in JSON where some columns are wanted; numbers `told` apart where one asks."""
+        # of lists inside records, what is looked for at once is of the records around
+        wanted = {name: tuple(_own(path) for path in self.columns[name].paths(name)) for name in columns}
+        apart = [name for name in wanted if told and self.columns[name].decimal == ","]
+        return Sight(self.records, wanted, apart, outward=self.outward)
+
+    @property
+    def beside(self) -> list[str]:
+        """Paths of what is read of a page beside its records."""
+        found = (getattr(self.pagination, name, None) for name in ("next", "next_link", "total"))
+        return [path for path in found if path]
+
+
+def _own(path: str) -> str:
+    """A path as seen from the record it leads into."""
+    return path.rpartition("../")[2]
+
+
+def below_the_source(endpoint: str) -> str:
+    """`endpoint`, if it cannot lead to another server.
+
+    Raises:
+        ValueError: it can.
+    """
+    if "://" in endpoint or endpoint.startswith("//"):
+        raise ValueError("a path below the source's `url`, which is where credentials are sent")
+    return endpoint
