@@ -277,7 +277,7 @@ def test_lists_inside_records_are_offered_to_who_writes_a_contract(tmp_path: Pat
     lines = {"t": {"endpoint": "/a", "columns": {"id": {}}}, "lines": {"endpoint": "/a", "records": "data.lines", "columns": {"x": {}}}}  # fmt: skip
     both = RestSource.model_validate({"source": "s", "type": "rest", "url": "http://localhost", "tables": lines})
     assert (both.children("t", held), both.around("lines"), both.around("t")[0]) == ({}, ("t", "../"), "")
-    assert both.observe("lines", held) == {"sku", "n"}
+    assert (both.observe("lines", held), both.observe("t", held)) == ({"sku", "n"}, {"id", "at"})
 
 
 def test_lists_inside_records_are_read_on_by_what_is_around_them(server: Server, tmp_path: Path) -> None:

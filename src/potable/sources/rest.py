@@ -21,6 +21,7 @@ from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.credentials import Auth
 from potable.sources.http import Pace, Service, failure
 from potable.sources.jsonpages import JsonPage, landed, received
+from potable.sources.nested import inside
 from potable.sources.onwards import Reading, State, no_keys
 from potable.sources.originals import missing
 from potable.sources.pagination import Astray, Page, walk
@@ -183,14 +184,19 @@ class RestSource(Source[RestTable]):
         return json.dumps(page.original(ordinal - 1), ensure_ascii=False).encode("utf-8", "replace")
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
-        """Paths of all values in the page's first records."""
+        """Paths of all values in the page's first records, but of lists that other tables have."""
         if self.tables[table].record or self.tables[table].outward:
             return self._as_files(table).observe(table, blob)
         page = landed(blob, self.tables[table].sight([]))
         if page.inside:
             return self._as_files(table).observe(table, blob)
+        if page.records == len(page.odd):
+            return None
         records = (page.original(number) for number in range(page.records) if number + 1 not in page.odd)
-        return leaves(islice(records, _FIRST_RECORDS)) if page.records > len(page.odd) else None
+        contract = self.tables[table]
+        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
+        of_others = {*inside(as_json(self.source, self._alike(table)).tables, table)} - declared
+        return dict.fromkeys(path for path in leaves(islice(records, _FIRST_RECORDS)) if path not in of_others).keys()
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Lists of objects inside the records, or of answers in XML elements that repeat in one."""
@@ -202,13 +208,16 @@ class RestSource(Source[RestTable]):
 
     def _as_files(self, table: str) -> XmlSource | JsonSource:
         """The tables of the endpoint that `table` is of, as if their pages were files."""
+        alike = self._alike(table)
+        return as_xml(self.source, alike) if self.tables[table].record else as_json(self.source, alike)
+
+    def _alike(self, table: str) -> dict[str, RestTable]:
+        """The tables of the endpoint that `table` is of."""
         mine = self.tables[table]
-        alike = {
-            name: each
-            for name, each in self.tables.items()
-            if each.endpoint == mine.endpoint and bool(each.record) == bool(mine.record)
+        endpoint, is_xml = mine.endpoint, bool(mine.record)
+        return {
+            name: each for name, each in self.tables.items() if (each.endpoint, bool(each.record)) == (endpoint, is_xml)
         }
-        return as_xml(self.source, alike) if mine.record else as_json(self.source, alike)
 
 
 def _texts(blob: Blob, page: JsonPage) -> pa.RecordBatch:
