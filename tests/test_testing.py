@@ -30,7 +30,7 @@ from tests.sources.web import Server
 
 from potable import plugins
 from potable.errors import DataError
-from potable.sources import extracts
+from potable.sources import extracting
 from potable.sources import kinesis as module
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.onwards import State
@@ -197,7 +197,7 @@ def singer(world: World) -> Case:
 
 def _said_by(world: World, script: str, kind: str) -> Case:
     """A program that says the same at the same time, in two objects."""
-    world.use("monkeypatch").setattr(extracts, "_RECORDS", 2)
+    world.use("monkeypatch").setattr(extracting, "_RECORDS", 2)
     columns = {"no": {"path": "id"}, "name": {"path": "name.first"}, "seen": {"path": "updated_at", "type": "date"}}
     config = {"api_key": SECRET, "emitted": 1_700_000_000_000, "text": "Zoé Moreau"}
     made, away = (

@@ -27,7 +27,8 @@ from potable.contracts.validate import (
 )
 from potable.engines.base import Engine, collect
 from potable.sources.groups import schema
-from potable.sources.streams import Chunk, Message, StreamTable, parse
+from potable.sources.messages import Chunk, Message
+from potable.sources.streams import StreamTable, parse
 from potable.sources.typed import typed
 from potable.tables import BATCH, Table
 

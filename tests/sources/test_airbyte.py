@@ -19,7 +19,7 @@ from tests.sources.web import Answer, Server
 
 from potable.cli import state as cli_state
 from potable.errors import EnvironmentFailure
-from potable.sources import extracts
+from potable.sources import extracting
 from potable.sources.airbyte import AirbyteSource
 from potable.sources.ingest import current, ingest, rewind
 from potable.sources.preview import preview
@@ -103,7 +103,7 @@ def test_a_state_can_be_taken_back(world: World) -> None:
 
 
 def test_objects_are_bounded_and_the_same_every_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extracts, "_RECORDS", 3)
+    monkeypatch.setattr(extracting, "_RECORDS", 3)
     done = world.ingest(source(world, {"count": 8}))
     assert [len(world.content(item).splitlines()) for item in done.objects] == [3, 3, 2]
     assert world.ingest(source(world, {"count": 8})).new_objects == 0
@@ -204,7 +204,7 @@ def test_a_landing_that_fails_ends_the_program(world: World, monkeypatch: pytest
     def full(*_: object) -> bool:
         raise EnvironmentFailure("the disk is full", "E004")
 
-    monkeypatch.setattr(extracts, "_RECORDS", 1)
+    monkeypatch.setattr(extracting, "_RECORDS", 1)
     monkeypatch.setattr(Store, "put_new", full)
     assert refused(world, source(world, {"fault": "silent", "position": "middle"})).code == "E004"
 
@@ -220,7 +220,7 @@ def test_a_program_that_says_no_more_is_ended_when_nobody_wants_it(
         if fails == "run":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(extracts, "_RECORDS", 1)
+    monkeypatch.setattr(extracting, "_RECORDS", 1)
     if fails == "store":
         monkeypatch.setattr(Store, "put_new", full)
     # too much to be kept for a pack

@@ -23,10 +23,10 @@ from tests.sources.test_sql import arrivals
 
 from potable.engines.base import Engine, collect
 from potable.plugins import load
-from potable.sources import streams
 from potable.sources.cells import apart, plain
 from potable.sources.groups import grouped, parse_group
 from potable.sources.groups import schema as landed_schema
+from potable.sources.messages import Chunk, Message
 from potable.sources.typed import typed
 from potable.tables import Table
 
@@ -90,9 +90,9 @@ def odd_page(folder: Path, literals: Sequence[str], columns: dict[str, Any]) -> 
 
 def messages(folder: Path, columns: dict[str, Any], found: Sequence[tuple[bytes | None, bytes]], **more: Any) -> Any:
     source = made("kafka", columns, brokers="b:1", topic="t", **more)
-    chunk = streams.Chunk(source.tables["t"], "t", None)
+    chunk = Chunk(source.tables["t"], "t", None)
     for number, (key, value) in enumerate(found):
-        chunk.add(streams.Message("0", number, None, key, value))
+        chunk.add(Message("0", number, None, key, value))
     return parsed(source, blob(folder, chunk.data()))
 
 
@@ -195,11 +195,11 @@ def test_numbers_of_avro_are_themselves(tmp_path: Path) -> None:
     }
     columns = {"v": {"type": "decimal(12,3)", "decimal": ","}, "t": {"path": "v"}}
     source = made("kafka", columns, brokers="b:1", topic="t", value="avro", registry={"url": "http://x"})
-    chunk = streams.Chunk(source.tables["t"], "t", lambda form, number: [json.dumps(schema)])
+    chunk = Chunk(source.tables["t"], "t", lambda form, number: [json.dumps(schema)])
     for number, value in enumerate(("1.125", "1.125,5", 1.125, 1125, Decimal("1.125"), None)):
         sink = io.BytesIO()
         fastavro.schemaless_writer(sink, fastavro.parse_schema(schema), {"v": value})
-        chunk.add(streams.Message("0", number, None, None, b"\0\0\0\0\1" + sink.getvalue()))
+        chunk.add(Message("0", number, None, None, b"\0\0\0\0\1" + sink.getvalue()))
     rows = parsed(source, blob(tmp_path, chunk.data()))
     assert values(rows, "v") == [1125, Decimal("1125.5"), Decimal("1.125"), 1125, Decimal("1.125"), None]
     assert values(rows, "t") == ["1.125", "1.125,5", "1.125", "1125", "1.125", None]

@@ -26,7 +26,7 @@ from tests.sources.web import Answer, Server
 from potable.cli import state as cli_state
 from potable.cli.discovering import discovered
 from potable.errors import DataError, EnvironmentFailure
-from potable.sources import streams
+from potable.sources import messages
 from potable.sources.ingest import Ingested, Landing, current, ingest, rewind
 from potable.store.log import Log
 from potable.store.objects import Store
@@ -166,14 +166,14 @@ def test_what_is_new_lands_once(brokers: Brokers, world: Callable[..., World], t
 def test_objects_are_bounded_and_the_same_from_the_same_messages(
     mock: Brokers, world: Callable[..., World], topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "_MESSAGES", 10)
+    monkeypatch.setattr(messages, "_MESSAGES", 10)
     mock.send(topic, *numbered(*range(25)))
     made = world(mock)
     arrivals = [(item.name[-11:-7], item.open().read()) for item in made.source.arrivals(Path())]
     assert [name for name, _ in arrivals] == ["0000", "0010", "0020"]
     assert [data.count(b"\n") for _, data in arrivals] == [11, 11, 6]
     assert [item.open().read() for item in made.source.arrivals(Path())] == [data for _, data in arrivals]
-    monkeypatch.setattr(streams, "_BYTES", 300)
+    monkeypatch.setattr(messages, "_BYTES", 300)
     assert len(list(made.source.arrivals(Path()))) > 3
 
 
@@ -263,8 +263,8 @@ def test_leaves_of_the_first_values_are_observed(mock: Brokers, world: Callable[
 )
 @settings(max_examples=25, deadline=None)
 def test_a_message_is_read_as_it_was_received(key: bytes, value: bytes, headers: Any, at: int) -> None:
-    message = streams.Message("3", 2**62, at, key, value, headers)
-    assert streams.Message.of(json.loads(message.line())) == message
+    message = messages.Message("3", 2**62, at, key, value, headers)
+    assert messages.Message.of(json.loads(message.line())) == message
     assert "\n" not in message.line()
 
 
@@ -286,12 +286,12 @@ def test_an_object_of_something_else_is_refused(tmp_path: Path, data: bytes) -> 
 CHILD = """
 import sys, time
 from pathlib import Path
-from potable.sources import streams
+from potable.sources import messages
 from potable.sources.ingest import Landing, ingest
 from potable.sources.kafka import KafkaSource
 from potable.store.log import Log
 from potable.store.objects import Store
-streams._MESSAGES = 20
+messages._MESSAGES = 20
 declared, folder, stop = sys.argv[1:]
 seen = 0
 def progress(objects, size):
@@ -773,7 +773,7 @@ def test_name_and_password_are_proven_and_never_shown(
     assert values(made.rows(), "id") == [1]
     told = ""
     for wrong, said in [({"password": f"{SECRET}-old"}, "refuse the credentials"), ({"ca": None}, "_SSL")]:
-        keys = {"brokers": real.sasl, "security": {**security, **wrong}, "timeout": 1}
+        keys = {"brokers": real.sasl, "security": {**security, **wrong}, "timeout": 3}
         failure = world(real, source=keys).refused()
         assert said in failure.problem
         told += failure.text() + json.dumps(failure.record()) + repr(failure.__cause__)

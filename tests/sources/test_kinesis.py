@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from tests.sources.objects import SECRET, landed_rows, values
 
 from potable.errors import EnvironmentFailure
-from potable.sources import streams
 from potable.sources.ingest import Ingested, Landing, current, ingest
 from potable.store.log import Log
 from potable.store.objects import Store
@@ -24,7 +23,7 @@ from potable.store.objects import Store
 boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
 models = pytest.importorskip("moto.kinesis.models", reason="moto is not installed")
 
-from potable.sources import kinesis  # noqa: E402
+from potable.sources import kinesis, messages  # noqa: E402
 from potable.sources.kinesis import KinesisSource, Positions  # noqa: E402
 
 COLUMNS: dict[str, Any] = {"id": {"type": "integer"}, "shard": {"path": "@partition"}, "number": {"path": "@offset"}}
@@ -100,7 +99,7 @@ def keeping(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_new_lands_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "_MESSAGES", 2)
+    monkeypatch.setattr(messages, "_MESSAGES", 2)
     monkeypatch.setattr(kinesis, "_AT_ONCE", 2)
     world.put(1, 2, 3)
     world.put(4, shard=1)

@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Hashable, Iterator, Mapping, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import pyarrow as pa
 from pydantic import Field, model_validator
 
 from potable.errors import EnvironmentFailure, did_you_mean
-from potable.sources import extracts, programs
-from potable.sources.base import Arrival, Blob, Source
-from potable.sources.extracts import ExtractTable, Form, Stream
+from potable.sources import programs
+from potable.sources.base import Arrival
+from potable.sources.extracting import Stream
+from potable.sources.extracts import ExtractSource, ExtractTable, Form, one_way_each
 from potable.sources.onwards import State
 from potable.sources.programs import Program, failed
 from potable.sources.records import at
@@ -32,14 +32,26 @@ Key = tuple[str | None, str]
 """Namespace and name of a stream."""
 
 
+def _moment(said: str) -> str | None:
+    """Milliseconds since 1970 as ISO 8601."""
+    try:
+        return datetime.fromtimestamp(float(said) / 1000, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return said
+
+
 class AirbyteTable(ExtractTable):
     """A table of the records of an Airbyte stream."""
 
     namespace: str | None = None
     """Namespace of the stream, where two have the same name."""
 
+    def of_stream(self, name: str) -> Hashable:
+        """The stream that a table of this `name` is of, with its namespace."""
+        return self.namespace, super().of_stream(name)
 
-class AirbyteSource(Source[AirbyteTable], Program):
+
+class AirbyteSource(ExtractSource[AirbyteTable], Program):
     """An Airbyte connector."""
 
     command: str | list[str] = Field(default=_LOW_CODE, repr=False)
@@ -52,15 +64,13 @@ class AirbyteSource(Source[AirbyteTable], Program):
     """The connector's configuration; secrets by reference. It reaches the program in a private file."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("command", "manifest", "config", "environment"))
-    snapshot: ClassVar[bool] = True
-    names_objects: ClassVar[bool] = True
+    form: ClassVar[Form] = Form(("record", "data"), ("record", "emitted_at"), ("record", "stream"), _moment)
 
     @model_validator(mode="after")
     def _something_to_run(self) -> Self:
         if self.manifest is None and "command" not in self.model_fields_set:
             raise ValueError("give a `command`, or a `manifest`")
-        streams = {name: (table.namespace, table.stream or name) for name, table in self.tables.items()}
-        extracts.one_way_each(self.tables, streams)
+        one_way_each(self.tables)
         return self
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
@@ -79,18 +89,6 @@ class AirbyteSource(Source[AirbyteTable], Program):
             for received, message in programs.run(self.source, self, line, base=base, wanted=state.wanted):
                 yield from reading.take(received, message)
             yield from reading.end(state)
-
-    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
-        """Typed batches of one object."""
-        yield from extracts.parse(_FORM, self.tables[table], blob)
-
-    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
-        """The RECORD message as it landed."""
-        return extracts.record(blob, ordinal)
-
-    def observe(self, table: str, blob: Blob) -> Set[str] | None:
-        """Dotted paths of all values in the first records."""
-        return extracts.observe(_FORM, blob)
 
     def _manifest(self, base: Path) -> bytes:
         try:
@@ -239,14 +237,3 @@ def _configured(source: str, stream: dict[str, Any], tables: Mapping[str, Airbyt
         "cursor_field": cursor if table.sync_mode == "incremental" else [],
         "primary_key": stream.get("source_defined_primary_key") or [],
     }
-
-
-def _moment(said: str) -> str | None:
-    """Milliseconds since 1970 as ISO 8601."""
-    try:
-        return datetime.fromtimestamp(float(said) / 1000, UTC).isoformat(timespec="milliseconds")
-    except (ValueError, OverflowError, OSError):
-        return said
-
-
-_FORM = Form(("record", "data"), ("record", "emitted_at"), ("record", "stream"), _moment)

@@ -21,7 +21,7 @@ from pydantic import SecretStr, model_validator
 
 from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure
-from potable.sources.streams import Message, gone
+from potable.sources.messages import Message, gone
 
 _AT_ONCE = 1000
 """Messages taken from the client at once."""

@@ -1,44 +1,42 @@
-"""Records that a program extracted: how they lie in the raw zone, how they become rows, how far a stream was read.
+"""Records that a program extracted, as rows: each record one, or each element of a list inside of it.
 
 A landed object is a bounded number of RECORD messages of one stream as received, a line each. Airbyte and Singer differ
-in where a message says what (`Form`); how programs are run is `programs`.
+in where a message says what (`Form`). How they are collected is `extracting`, how programs are run `programs`.
 
-Entry: `Stream` collects, `parse` reads.
+Entry: `ExtractSource` for the part connectors have in common.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from potable.sources.base import Arrival, Blob, Held
-from potable.sources.cells import Cells, apart, number_of
+from potable.sources.base import Blob, Source
+from potable.sources.cells import Cells, Number, apart, number_of
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.keypaths import require_spelled
-from potable.sources.onwards import State
+from potable.sources.inner import InnerTable, around, elements, lists_in, seen, texts_at, ways_in
+from potable.sources.jsonrows import SIGNS, Row
+from potable.sources.jsonsplit import Malformed
+from potable.sources.jsontext import canonical
+from potable.sources.keypaths import dotted, steps
 from potable.sources.originals import missing
 from potable.sources.records import column, leaves, read_json, texts, unread
 from potable.sources.typed import typed_at
-from potable.tables import Column, Table
+from potable.tables import Column
 
-_RECORDS = 50_000
-_BYTES = 8 << 20
 _BATCH_ROWS = 16_384
 _FIRST_RECORDS = 100
-_REMEMBERED = 100_000
-"""Records after the last state that are remembered."""
 _OF_MESSAGE = ("@stream", "@emitted_at")
 
 
-class ExtractTable(Table):
+class ExtractTable(InnerTable):
     """A table of the records of a stream."""
 
     stream: str | None = None
@@ -57,7 +55,6 @@ class ExtractTable(Table):
             for path in declared.paths(name):
                 if path.startswith("@") and path not in _OF_MESSAGE:
                     raise ValueError(f"column `{name}`: there are {', '.join(_OF_MESSAGE)}, and paths in the record")
-        require_spelled(self.columns, "@")
         if self.cursor_field and self.sync_mode == "full_refresh":
             raise ValueError("`cursor_field` goes with `sync_mode: incremental`")
         if self.sync_mode == "incremental" and self.known_column is None:
@@ -66,6 +63,10 @@ class ExtractTable(Table):
                 " record that was changed is said again, and counts as a correction by its later known time"
             )
         return self
+
+    def of_stream(self, name: str) -> Hashable:
+        """The stream that a table of this `name` is of."""
+        return self.stream or name
 
     @property
     def cursor(self) -> list[str]:
@@ -88,107 +89,8 @@ class Form:
         return _at(message, self.record)
 
 
-class Stream:
-    """One stream while it is read: an object that is being made, and how far it got."""
-
-    def __init__(self, name: str, tables: Mapping[str, ExtractTable], before: Any, *, batch: int) -> None:
-        """Start to read.
-
-        Args:
-            name: name of the stream.
-            tables: the tables that are made of it, all read in the same way.
-            before: what the last batch left of the first of them.
-            batch: number of the batch that is made.
-        """
-        table = next(iter(tables.values()))
-        self.name, self.tables = name, tuple(tables)
-        self.incremental = table.sync_mode == "incremental"
-        # a table that is new has nothing of what was landed before
-        way = json.dumps([name, table.sync_mode, table.cursor, sorted(tables)])
-        self.origin = hashlib.sha256(way.encode()).hexdigest()[:16]
-        known = before if isinstance(before, Mapping) and before.get("origin") == self.origin else {}
-        self.before: Any = known.get("state") if self.incremental else None
-        """The state it was read to."""
-        self.after: Any = None
-        """The last state it gave."""
-        self.version: str | None = known.get("version")
-        self.replaced = False
-        """Whether all that was landed before is void."""
-        self._seen_before = dict(known.get("seen", {}))
-        self._batch, self._number = batch, 0
-        self._seen: dict[str, int] = {}
-        self._start()
-
-    def _start(self) -> None:
-        self._lines: list[bytes] = []
-        self._skip: list[int] = []
-        self._bytes, self._digest = 0, hashlib.sha256()
-
-    def add(self, line: bytes, record: Any) -> Iterator[Arrival]:
-        """Take a record, as received and read; an object when it is full."""
-        data = json.dumps(record, sort_keys=True).encode()
-        self._digest.update(data + b"\n")
-        self._lines.append(line)
-        self._bytes += len(data)
-        if self.incremental and self._met(hashlib.blake2b(data, digest_size=8).hexdigest()):
-            self._skip.append(len(self._lines))
-        if len(self._lines) >= _RECORDS or self._bytes >= _BYTES:
-            yield from self.flush()
-
-    def flush(self) -> Iterator[Arrival]:
-        """The object, if anything is in it that counts; equal records at other times are no other object."""
-        if len(self._lines) > len(self._skip):
-            self._number += 1
-            onwards = f"{self.tables[0]}-{self._batch:06d}" if self.before is not None else self.tables[0]
-            held = Held(b"\n".join(self._lines) + b"\n")
-            stamp = "" if self.incremental else self._digest.hexdigest()
-            yield Arrival(f"{onwards}-{self._number:06d}.ndjson", self.tables, held, stamp, tuple(self._skip))
-        self._start()
-
-    def forget(self) -> None:
-        """Read it whole, whatever it was read to."""
-        self.before, self.version = None, None
-        self._seen_before.clear()
-
-    def renewed(self) -> None:
-        """What was landed before is to be replaced, so nothing of it counts as landed."""
-        self._seen_before.clear()
-
-    def reached(self, state: Any) -> None:
-        """Note a state: what was said before it will not be said again."""
-        self.after = state
-        self._seen.clear()
-
-    def settle(self, state: State) -> None:
-        """Leave what to go on from; a stream that is read whole, or told no state, leaves nothing."""
-        if not self.incremental or (self.after is None and self.before is None):
-            return
-        left = {
-            "origin": self.origin,
-            "resumed": self.before is not None and not self.replaced,
-            "state": self.before if self.after is None else self.after,
-            "seen": dict(sorted(self._seen.items())),
-            "version": self.version,
-        }
-        state.after |= dict.fromkeys(self.tables, left)
-        state.moved |= left["state"] != self.before
-
-    def _met(self, digest: str) -> bool:
-        """Note a record; whether it was landed before, after the last state there was."""
-        if len(self._seen) < _REMEMBERED:
-            self._seen[digest] = self._seen.get(digest, 0) + 1
-        if self._seen_before.get(digest, 0) > 0:
-            self._seen_before[digest] -= 1
-            return True
-        return False
-
-
-def one_way_each(tables: Mapping[str, ExtractTable], streams: Mapping[str, Hashable]) -> None:
+def one_way_each(tables: Mapping[str, ExtractTable]) -> None:
     """Refuse tables of one stream that are read in two ways.
-
-    Args:
-        tables: the tables by name.
-        streams: the stream of each.
 
     Raises:
         ValueError: two are.
@@ -196,46 +98,119 @@ def one_way_each(tables: Mapping[str, ExtractTable], streams: Mapping[str, Hasha
     ways: dict[Hashable, object] = {}
     for name, table in tables.items():
         way = (table.sync_mode, table.cursor)
-        if ways.setdefault(streams[name], way) != way:
+        if ways.setdefault(table.of_stream(name), way) != way:
             raise ValueError(f"table `{name}` is of the same stream as another one, so both have one `sync_mode`")
 
 
-def parse(form: Form, table: Table, blob: Blob) -> Iterator[pa.RecordBatch]:
-    """Typed batches of a landed object; what is no record comes with its text only.
+E = TypeVar("E", bound=ExtractTable)
+
+
+class ExtractSource(Source[E]):
+    """What sources of extracted records have in common: how landed ones become rows."""
+
+    snapshot: ClassVar[bool] = True
+    names_objects: ClassVar[bool] = True
+    form: ClassVar[Form]
+    """Where its messages say what."""
+
+    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches of one object; what is no record comes with its text only."""
+        yield from _parsed(self.form, self.tables[table], blob)
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The RECORD message as it landed; an element of a list inside of it as JSON."""
+        rows = _rows(self.form, self.tables[table], blob, Number)
+        found = next((row for row in rows if row.ordinal == ordinal), None)
+        if found is None:
+            raise missing(blob, ordinal)
+        return canonical(found.inner.value).encode() if found.inner else found.line
+
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
+        """Dotted paths of all values in the first records, but of lists that other tables have."""
+        contract, of_others = self.tables[table], ways_in(self._ways(table), table)
+        rows = self._first(table, blob)
+        if contract.records:
+            return seen(contract, (row.inner for row in rows if row.inner), of_others).keys() or None
+        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
+        there = leaves([row.record for row in rows], signs="@")
+        return dict.fromkeys(path for path in there if path in declared or path not in of_others).keys() or None
+
+    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
+        """Paths at which the first records have nothing but lists of objects, where no table has these."""
+        found = lists_in([row.record for row in self._first(table, blob)], ways_in(self._ways(table), table))
+        return {path: {"records": dotted([*self.tables[table].steps, *steps(path)], SIGNS)} for path in found}
+
+    def around(self, table: str) -> tuple[str, str]:
+        """The table of the same stream in whose records the list lies of which `table` has the elements."""
+        return around(self._ways(table), table)
+
+    def _first(self, table: str, blob: Blob) -> list[_Row]:
+        """The first records that can be read."""
+        rows = _rows(self.form, self.tables[table], blob)
+        return [row for row in islice(rows, _FIRST_RECORDS) if isinstance(row.record, dict)]
+
+    def _ways(self, table: str) -> dict[str, tuple[str, ...]]:
+        """What leads to the records of each table of the same stream."""
+        return {
+            name: each.steps
+            for name, each in self.tables.items()
+            if each.of_stream(name) == self.tables[table].of_stream(table)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    ordinal: int
+    line: bytes
+    message: Any
+    record: Any
+    inner: Row | None = None
+    """The element of a list inside the record that it is."""
+
+
+def _rows(form: Form, table: ExtractTable, blob: Blob, number: type[str] | None = None) -> Iterator[_Row]:
+    """The records of a table that count: those of messages, or elements of the lists inside of them."""
+    numbers = Counter[int]()
+    number = number or (Number if table.records else number_of(table))
+    for place, (line, message) in enumerate(_messages(blob, number), 1):
+        record = form.data(message)
+        if not table.records:
+            if place not in blob.skip:
+                yield _Row(place, line, message, record)
+            continue
+        if not isinstance(record, dict):
+            # in every table of its stream it counts as one
+            numbers.update(range(len(table.steps) + 1))
+            yield _Row(numbers[0], line, message, None)
+            continue
+        for element in elements(table, record, numbers):
+            if place not in blob.skip:
+                yield _Row(element.number, line, message, element.value, element)
+
+
+def _parsed(form: Form, table: ExtractTable, blob: Blob) -> Iterator[pa.RecordBatch]:
+    """Typed batches of a landed object.
 
     Raises:
-        DataError: D007, it is no object of messages.
+        DataError: D007, it is no object of messages, or a path leads further out than there are records.
     """
-    rows = (
-        (number, *found) for number, found in enumerate(_messages(blob, number_of(table)), 1) if number not in blob.skip
-    )
+
+    def fits(row: _Row) -> bool:
+        return isinstance(row.record, dict) or (row.inner is not None and table.of_values)
+
+    rows = _rows(form, table, blob)
     while part := list(islice(rows, _BATCH_ROWS)):
-        good = [(number, message) for number, _, message in part if isinstance(form.data(message), dict)]
-        if good:
-            numbers, messages = zip(*good, strict=True)
-            found = {name: _cells(form, messages, declared, name) for name, declared in table.columns.items()}
-            yield typed_at(table, found, blob.name, pa.array(numbers, pa.int64()))
-        if bad := [(number, line) for number, line, message in part if not isinstance(form.data(message), dict)]:
-            numbers, lines = zip(*bad, strict=True)
-            yield unread(table, [blob.name] * len(bad), numbers, [line.decode("utf-8", "replace") for line in lines])
-
-
-def record(blob: Blob, ordinal: int) -> bytes:
-    """The line of a message.
-
-    Raises:
-        DataError: D007, there is no such message, or the object is none of messages.
-    """
-    found = next(islice(_messages(blob), ordinal - 1, None), None) if ordinal > 0 else None
-    if found is None:
-        raise missing(blob, ordinal)
-    return found[0]
-
-
-def observe(form: Form, blob: Blob) -> Set[str] | None:
-    """Dotted paths of all values in the first records."""
-    records = (form.data(message) for _, message in islice(_messages(blob), _FIRST_RECORDS))
-    return leaves((item for item in records if isinstance(item, dict)), signs="@") or None
+        if good := [row for row in part if fits(row)]:
+            try:
+                found = {name: _cells(form, good, declared, name) for name, declared in table.columns.items()}
+            except Malformed as failure:
+                raise unreadable(blob, failure.why) from None
+            yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
+        if bad := [row for row in part if not fits(row)]:
+            originals = [
+                canonical(row.inner.value) if row.inner else row.line.decode("utf-8", "replace") for row in bad
+            ]
+            yield unread(table, [blob.name] * len(bad), [row.ordinal for row in bad], originals)
 
 
 def _messages(blob: Blob, number: type[str] = str) -> Iterator[tuple[bytes, Any]]:
@@ -254,17 +229,18 @@ def _messages(blob: Blob, number: type[str] = str) -> Iterator[tuple[bytes, Any]
         raise unreadable(blob, f"not an object of messages ({type(failure).__name__})", row=done) from None
 
 
-def _cells(form: Form, messages: Sequence[Any], declared: Column, name: str) -> Cells:
+def _cells(form: Form, rows: Sequence[_Row], declared: Column, name: str) -> Cells:
     """The texts of a column, from the first of its paths that has one."""
     told = declared.decimal == ","
-    found = [_at_path(form, messages, path, told=told) for path in declared.paths(name)]
+    found = [_at_path(form, rows, path, told=told) for path in declared.paths(name)]
     return pc.coalesce(*found) if found[1:] else found[0]
 
 
-def _at_path(form: Form, messages: Sequence[Any], path: str, *, told: bool) -> Cells:
+def _at_path(form: Form, rows: Sequence[_Row], path: str, *, told: bool) -> Cells:
     if not path.startswith("@"):
-        return column([form.data(message) for message in messages], (path,), told=told)
-    found = _of_message(form, messages, path)
+        inner = [row.inner for row in rows if row.inner]
+        return texts_at(inner, path, told=told) if inner else column([row.record for row in rows], (path,), told=told)
+    found = _of_message(form, [row.message for row in rows], path)
     return apart(found) if told else found
 
 

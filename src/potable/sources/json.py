@@ -19,12 +19,13 @@ from pydantic import field_validator
 from potable.sources.base import Blob
 from potable.sources.encodings import normal
 from potable.sources.files import DAMAGE, FileSource
+from potable.sources.inner import around, lists_in, seen, ways_in
 from potable.sources.jsonreading import Damaged, Reading, untyped_of
-from potable.sources.jsonrows import SIGNS, Row, leaves, value_at
+from potable.sources.jsonrows import SIGNS, Row
 from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import Refused
 from potable.sources.keypaths import dotted, steps
-from potable.sources.nested import NestedTable, around, batch_of, inside
+from potable.sources.nested import NestedTable, batch_of, ways
 from potable.sources.originals import missing
 
 _FIRST_RECORDS = 100
@@ -105,35 +106,21 @@ class JsonSource(FileSource[JsonTable]):
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first records, as far as no column takes what is around them."""
-        contract = self.tables[table]
-        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
-        lists = set(inside(self.tables, table))
-        found: dict[str, None] = {}
         rows = self._first(table, blob)
-        for row in rows:
-            there = leaves(row.value, "", declared | lists)
-            mine = (path for path in there if path in declared or not (path in lists or "@rest" in declared))
-            around = (path for path in declared if path.startswith((".", "#")) and value_at(row, path) is not None)
-            found |= dict.fromkeys([*mine, *around])
-        return found.keys() if rows else None
+        return seen(self.tables[table], rows, self._inside(table)).keys() if rows else None
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Paths at which the first records have nothing but lists of objects, where no table has these."""
-        known = set(inside(self.tables, table))
-        kinds: dict[str, set[bool]] = {}
-        for row in self._first(table, blob):
-            for path in leaves(row.value, "", known):
-                value = value_at(row, path)
-                if value not in (None, []) and path not in known:
-                    objects = type(value) is list and all(type(item) is dict for item in value)
-                    kinds.setdefault(path, set()).add(objects)
-        way = self.tables[table].steps
-        lists = [path for path, objects in kinds.items() if objects == {True}]
-        return {path: {"records": dotted([*way, *steps(path)], SIGNS)} for path in lists}
+        lists = lists_in([row.value for row in self._first(table, blob)], self._inside(table))
+        return {path: {"records": dotted([*self.tables[table].steps, *steps(path)], SIGNS)} for path in lists}
 
     def around(self, table: str) -> tuple[str, str]:
         """The table in whose records a list of those of `table` lies."""
-        return around(self.tables, table)
+        return around(ways(self.tables, table), table)
+
+    def _inside(self, table: str) -> Set[str]:
+        """Paths in the records of `table` at which those of other tables lie."""
+        return ways_in(ways(self.tables, table), table)
 
     def _first(self, table: str, blob: Blob) -> list[Row]:
         """The first records of an object; none where they cannot be read."""

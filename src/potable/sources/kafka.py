@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import pyarrow as pa
 from pydantic import Field, model_validator
 
-from potable.sources import streams
-from potable.sources.base import Arrival, Blob, Held, Source
+from potable.sources.base import Arrival, Held
 from potable.sources.cluster import Cluster, Security, Span
+from potable.sources.messages import Chunk, Schemas, gone
 from potable.sources.onwards import State
 from potable.sources.registry import Registry, SchemaRegistry
-from potable.sources.streams import Chunk, Schemas, StreamTable, gone
+from potable.sources.streams import StreamSource, StreamTable
 
 
 class KafkaTable(StreamTable):
@@ -32,8 +31,13 @@ class KafkaTable(StreamTable):
     topic: str
     """Name of the topic."""
 
+    @property
+    def stream_name(self) -> str:
+        """The topic."""
+        return self.topic
 
-class KafkaSource(Source[KafkaTable]):
+
+class KafkaSource(StreamSource[KafkaTable]):
     """A Kafka cluster, or what speaks its protocol."""
 
     brokers: str = Field(min_length=1)
@@ -47,9 +51,7 @@ class KafkaSource(Source[KafkaTable]):
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("brokers", "security", "registry"))
     snapshot: ClassVar[bool] = True
-    names_objects: ClassVar[bool] = True
     forgets: ClassVar[bool] = True
-    beside: ClassVar[str] = streams.BESIDE
 
     @model_validator(mode="after")
     def _schemas_can_be_had(self) -> Self:
@@ -84,18 +86,6 @@ class KafkaSource(Source[KafkaTable]):
                         label = f"{name}-{state.batch:06d}-{partition:05d}-{found.first:019d}.ndjson"
                         yield Arrival(label, (name,), Held(found.data()))
                 state.after[name] = offsets.state()
-
-    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
-        """Typed batches of one object."""
-        yield from streams.parse(self.tables[table], blob)
-
-    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
-        """The message as it landed: a line of JSON with its place, time, key, headers and value."""
-        return streams.record(blob, ordinal)
-
-    def observe(self, table: str, blob: Blob) -> Set[str] | None:
-        """Dotted paths of all values in the first messages."""
-        return streams.observe(self.tables[table], blob)
 
 
 def _chunks(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn, Self
 
 import boto3
-import pyarrow as pa
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field, SecretStr
 
 from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure
-from potable.sources import streams
-from potable.sources.base import Arrival, Blob, Held, Source
+from potable.sources.base import Arrival, Held
+from potable.sources.messages import Chunk, Message, gone
 from potable.sources.onwards import State
-from potable.sources.streams import Chunk, Message, StreamTable, gone
+from potable.sources.streams import StreamSource, StreamTable
 
 _AT_ONCE = 5000
 _ATTEMPTS = 10
@@ -50,6 +49,11 @@ class KinesisTable(StreamTable):
     key: Literal["text", "json"] = "text"
     """Form of partition keys."""
 
+    @property
+    def stream_name(self) -> str:
+        """The stream."""
+        return self.stream
+
 
 class AccessKey(Declaration):
     """A key of AWS."""
@@ -62,7 +66,7 @@ class AccessKey(Declaration):
     """Token of a temporary key, by reference."""
 
 
-class KinesisSource(Source[KinesisTable]):
+class KinesisSource(StreamSource[KinesisTable]):
     """Kinesis data streams of one account and region."""
 
     region: str
@@ -76,9 +80,7 @@ class KinesisSource(Source[KinesisTable]):
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("region", "endpoint", "access"))
     snapshot: ClassVar[bool] = True
-    names_objects: ClassVar[bool] = True
     forgets: ClassVar[bool] = True
-    beside: ClassVar[str] = streams.BESIDE
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """What every stream got since the last time, in objects of consecutive records of one shard."""
@@ -98,18 +100,6 @@ class KinesisSource(Source[KinesisTable]):
                 state.after[name] = read.state(table.stream)
         except (BotoCoreError, ClientError) as refused:
             _fail(self.source, refused)
-
-    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
-        """Typed batches of one object."""
-        yield from streams.parse(self.tables[table], blob)
-
-    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
-        """The message as it landed: a line of JSON with its place, time, key, headers and value."""
-        return streams.record(blob, ordinal)
-
-    def observe(self, table: str, blob: Blob) -> Set[str] | None:
-        """Dotted paths of all values in the first records."""
-        return streams.observe(self.tables[table], blob)
 
 
 def _client(source: KinesisSource) -> Any:

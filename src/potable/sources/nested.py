@@ -6,7 +6,7 @@ What kinds of files have in common whose records are objects with lists in them 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import pyarrow as pa
@@ -79,19 +79,6 @@ def batch_of(table: NestedTable, rows: Sequence[Row], names: str | pa.StringArra
     return typed_at(table, texts, names, pa.array([row.number for row in rows], pa.int64()))
 
 
-def path_in(tables: Mapping[str, NestedTable], table: str, other: str) -> str:
-    """Where the records of another table lie in those of `table`; empty where they do not."""
-    mine, inner = tables[table], tables[other]
-    within = inner.files == mine.files and inner.steps[: len(mine.steps)] == mine.steps
-    return dotted(inner.steps[len(mine.steps) :], SIGNS) if within else ""
-
-
-def inside(tables: Mapping[str, NestedTable], table: str) -> Iterator[str]:
-    """Paths in the records of `table` at which those of other tables lie."""
-    return filter(None, (path_in(tables, table, name) for name in tables))
-
-
-def around(tables: Mapping[str, NestedTable], table: str) -> tuple[str, str]:
-    """The table in whose records a list of those of `table` lies, and what leads there."""
-    others = [name for name in tables if name != table and path_in(tables, name, table)]
-    return max(others, key=lambda name: len(tables[name].steps), default=""), "../"
+def ways(tables: Mapping[str, NestedTable], table: str) -> dict[str, tuple[str, ...]]:
+    """What leads to the records of each table of the same files as `table`."""
+    return {name: each.steps for name, each in tables.items() if each.files == tables[table].files}

@@ -20,10 +20,11 @@ from potable.sources.arrows import is_list, is_number, texts_of, values_of
 from potable.sources.base import Blob
 from potable.sources.cells import Cells, apart
 from potable.sources.files import DAMAGE, FileSource, unreadable
+from potable.sources.inner import around, ways_in
 from potable.sources.jsonrows import SIGNS, Row, below
 from potable.sources.jsontext import canonical
 from potable.sources.keypaths import dotted, joined, steps
-from potable.sources.nested import NestedTable, around, batch_of, inside
+from potable.sources.nested import NestedTable, batch_of, ways
 from potable.sources.originals import missing
 from potable.sources.typed import typed, untyped
 
@@ -92,7 +93,7 @@ class ParquetSource(FileSource[ParquetTable]):
         """Dotted paths of the values of its rows, as far as no column takes what is around them."""
         contract = self.tables[table]
         declared = dict.fromkeys(path for name, column in contract.columns.items() for path in column.paths(name))
-        lists = set(inside(self.tables, table))
+        lists = ways_in(ways(self.tables, table), table)
         with _reading(blob) as reading:
             record, outside = _record_type(reading.schema, contract.steps)
             if record is None:
@@ -105,7 +106,7 @@ class ParquetSource(FileSource[ParquetTable]):
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Paths of lists of structs in its rows that no table has."""
         contract = self.tables[table]
-        known = set(inside(self.tables, table))
+        known = ways_in(ways(self.tables, table), table)
         with _reading(blob) as reading:
             record, _ = _record_type(reading.schema, contract.steps)
             lists = [] if record is None else [path for path in _lists(record, "") if path not in known]
@@ -113,7 +114,7 @@ class ParquetSource(FileSource[ParquetTable]):
 
     def around(self, table: str) -> tuple[str, str]:
         """The table in whose rows a list of the records of `table` lies."""
-        return around(self.tables, table)
+        return around(ways(self.tables, table), table)
 
 
 class _Reading:

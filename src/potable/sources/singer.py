@@ -8,26 +8,30 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import pyarrow as pa
 from pydantic import Field, model_validator
 
 from potable.errors import did_you_mean
-from potable.sources import extracts, programs
-from potable.sources.base import Arrival, Blob, Source
-from potable.sources.extracts import ExtractTable, Form, Stream
+from potable.sources import programs
+from potable.sources.base import Arrival
+from potable.sources.extracting import Stream
+from potable.sources.extracts import ExtractSource, ExtractTable, Form, one_way_each
 from potable.sources.onwards import State
 from potable.sources.programs import Program, failed
+
+
+def _itself(said: str) -> str | None:
+    return said
 
 
 class SingerTable(ExtractTable):
     """A table of the records of a Singer stream."""
 
 
-class SingerSource(Source[SingerTable], Program):
+class SingerSource(ExtractSource[SingerTable], Program):
     """A Singer tap."""
 
     config: dict[str, Any] = Field(default_factory=dict, repr=False)
@@ -37,12 +41,11 @@ class SingerSource(Source[SingerTable], Program):
     it gives unasked."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("command", "config", "environment"))
-    snapshot: ClassVar[bool] = True
-    names_objects: ClassVar[bool] = True
+    form: ClassVar[Form] = Form(("record",), ("time_extracted",), ("stream",), _itself)
 
     @model_validator(mode="after")
     def _one_way_each(self) -> Self:
-        extracts.one_way_each(self.tables, {name: table.stream or name for name, table in self.tables.items()})
+        one_way_each(self.tables)
         return self
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
@@ -62,18 +65,6 @@ class SingerSource(Source[SingerTable], Program):
             for received, message in programs.run(self.source, self, line, base=base, wanted=state.wanted):
                 yield from reading.take(received, message)
             yield from reading.end(state)
-
-    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
-        """Typed batches of one object."""
-        yield from extracts.parse(_FORM, self.tables[table], blob)
-
-    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
-        """The RECORD message as it landed."""
-        return extracts.record(blob, ordinal)
-
-    def observe(self, table: str, blob: Blob) -> Set[str] | None:
-        """Dotted paths of all values in the first records."""
-        return extracts.observe(_FORM, blob)
 
 
 class _Reading:
@@ -214,10 +205,3 @@ def _select(item: dict[str, Any], table: SingerTable | None) -> None:
             known |= {**chosen, **way} if entry.get("breadcrumb") == [] else chosen
     if isinstance(item.get("schema"), dict):
         item["schema"]["selected"] = table is not None
-
-
-def _itself(said: str) -> str | None:
-    return said
-
-
-_FORM = Form(("record",), ("time_extracted",), ("stream",), _itself)

@@ -1,59 +1,50 @@
-"""Messages of a stream: how they lie in the raw zone, and how they become rows.
+"""Landed messages of a stream as rows: each message one, or each element of a list inside of it.
 
-A landed object holds a bounded number of messages of one partition as JSON lines: a head, then each message
-with its place, time, key, headers and value, exactly as received (text where it is UTF-8, base64 where not),
-and before its first use every schema that is needed to read them. Reading from brokers is not done here.
+How they lie in the raw zone is `messages`; reading from brokers is the business of each connector.
 
-Entry: `Chunk` writes an object, `parse` reads it.
+Entry: `StreamSource` for the part connectors have in common.
 """
 
 from __future__ import annotations
 
-import base64
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from potable.errors import EnvironmentFailure, MissingExtra
-from potable.sources.base import Blob
-from potable.sources.cells import Cells, apart, number_of
+from potable.errors import MissingExtra
+from potable.sources.base import Blob, Source
+from potable.sources.cells import Cells, Number, apart, number_of
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.keypaths import require_spelled
+from potable.sources.inner import InnerTable, around, elements, lists_in, seen, texts_at, ways_in
+from potable.sources.jsonrows import SIGNS, Row
+from potable.sources.jsonsplit import Malformed
+from potable.sources.jsontext import canonical
+from potable.sources.keypaths import dotted, steps
+from potable.sources.messages import FORM, FRAMED, WITH_SCHEMA, Known, Message, schema_number, written
 from potable.sources.originals import missing
 from potable.sources.records import column, leaves, read_json, read_line, texts, unread
 from potable.sources.typed import typed_at
-from potable.tables import Column, Table
+from potable.tables import Column
 
-_FORM = "messages/1"
-"""What the first line of an object says it is."""
-_MESSAGES = 50_000
-_BYTES = 16 << 20
 _BATCH_ROWS = 16_384
 _FIRST_RECORDS = 100
-_FRAMED = 5
-"""Bytes before a value that names its schema: a zero and the number of the schema."""
-_WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 BESIDE = (
     "`@key`, `@timestamp`, `@header.NAME`, `@partition` and `@offset`, which tell all messages apart, and `@deleted`,"
     " true where a message has no value and its key may be gone (`deleted`)"
 )
 """What is told of messages when a first contract is written."""
 Decode = Callable[[bytes], Any]
-Schemas = Callable[[str, int], list[str] | None]
-"""Texts of a schema of a form and those it refers to, these first; None for one nobody knows."""
-Known = tuple[str, int]
-"""A schema: its form and its number."""
-_WITH_SCHEMA = ("avro", "protobuf")
 
 
-class StreamTable(Table):
+class StreamTable(InnerTable):
     """A table of messages."""
 
     columns: dict[str, Column] = Field(min_length=1)
@@ -78,159 +69,133 @@ class StreamTable(Table):
                     raise ValueError(f"column `{name}`: `{path}` is nothing a message has; there are {allowed}")
                 if path.startswith("@key.") and self.key == "text":
                     raise ValueError(f"column `{name}`: `{path}` needs `key: json`, `avro` or `protobuf`")
-        require_spelled(self.columns, "@")
+                if path == "@deleted" and self.records:
+                    raise ValueError(
+                        f"column `{name}`: a message without a value has no lists, so none tells what went"
+                    )
         return self
+
+    @property
+    def stream_name(self) -> str:
+        """The stream whose messages it has."""
+        raise AttributeError(f"{type(self).__name__} does not say of which stream it is")
 
     @property
     def needs_registry(self) -> bool:
         """Whether schemas are needed to read it."""
-        return not {self.value, self.key}.isdisjoint(_WITH_SCHEMA)
+        return not {self.value, self.key}.isdisjoint(WITH_SCHEMA)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message as received."""
-
-    partition: str
-    offset: int
-    timestamp: int | None
-    """Milliseconds since 1970, UTC."""
-    key: bytes | None = field(repr=False)
-    value: bytes | None = field(repr=False)
-    headers: Sequence[tuple[str, bytes | None]] = field(default=(), repr=False)
-
-    def line(self) -> str:
-        """The message as a line of a landed object."""
-        line = {
-            "partition": self.partition,
-            "offset": self.offset,
-            "timestamp": self.timestamp,
-            "key": _written(self.key),
-            "headers": [[name, _written(value)] for name, value in self.headers],
-            "value": _written(self.value),
-        }
-        return _WRITER.encode(line)
-
-    @classmethod
-    def of(cls, line: Mapping[str, Any]) -> Self:
-        """The message a line holds."""
-        headers = [(name, _read(value)) for name, value in line["headers"]]
-        key, value = _read(line["key"]), _read(line["value"])
-        return cls(line["partition"], line["offset"], line["timestamp"], key, value, headers)
+S = TypeVar("S", bound=StreamTable)
 
 
-class Chunk:
-    """An object that is being made of consecutive messages of one partition."""
+class StreamSource(Source[S]):
+    """What sources of messages have in common: how landed ones become rows."""
 
-    def __init__(self, table: StreamTable, stream: str, schemas: Schemas | None) -> None:
-        self._table, self._schemas = table, schemas
-        self._lines = [json.dumps({"potable": _FORM, "stream": stream})]
-        self._known: set[Known] = set()
-        self._bytes = 0
-        self.messages = 0
-        self.first = 0
-        """Offset of the first message."""
+    names_objects: ClassVar[bool] = True
+    beside: ClassVar[str] = BESIDE
 
-    @property
-    def full(self) -> bool:
-        """Whether another object should begin."""
-        return self.messages >= _MESSAGES or self._bytes >= _BYTES
+    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches of one object; messages that cannot be read come with their text only."""
+        yield from parse(self.tables[table], blob)
 
-    def add(self, message: Message) -> None:
-        """Add a message, and what is needed to read it."""
-        if self._schemas:
-            for form, data in ((self._table.key, message.key), (self._table.value, message.value)):
-                if form in _WITH_SCHEMA and (number := schema_number(data)) is not None:
-                    self._add_schema(form, number, self._schemas)
-        self.first = self.first if self.messages else message.offset
-        self.messages += 1
-        line = message.line()
-        self._lines.append(line)
-        self._bytes += len(line)
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The message as it landed: a line of JSON with its place, time, key, headers and value; an element as JSON."""
+        rows = _rows(self.tables[table], blob, Number)
+        found = next((row for row in rows if row.ordinal == ordinal), None)
+        if found is None:
+            raise missing(blob, ordinal)
+        return (canonical(found.inner.value) if found.inner else found.message.line()).encode()
 
-    def _add_schema(self, form: str, number: int, schemas: Schemas) -> None:
-        if (form, number) not in self._known:
-            self._known.add((form, number))
-            line = {"schema": number, "definitions": schemas(form, number)}
-            self._lines.append(json.dumps(line if form == "avro" else {**line, "form": form}))
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
+        """Dotted paths of all values in the first records, but of lists that other tables have."""
+        contract, of_others = self.tables[table], ways_in(self._ways(table), table)
+        rows = [row for row in islice(_rows(contract, blob), _FIRST_RECORDS) if row.record]
+        if not rows:
+            return None
+        if contract.records:
+            return seen(contract, (row.inner for row in rows if row.inner), of_others).keys()
+        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
+        there = leaves([row.record for row in rows if row.record], signs="@")
+        return dict.fromkeys(path for path in there if path in declared or path not in of_others).keys()
 
-    def data(self) -> bytes:
-        """The object's bytes."""
-        return ("\n".join(self._lines) + "\n").encode()
+    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
+        """Paths at which the first records have nothing but lists of objects, where no table has these."""
+        contract = self.tables[table]
+        records = [row.record for row in islice(_rows(contract, blob), _FIRST_RECORDS) if row.record]
+        found = lists_in(records, ways_in(self._ways(table), table))
+        return {path: {"records": dotted([*contract.steps, *steps(path)], SIGNS)} for path in found}
 
+    def around(self, table: str) -> tuple[str, str]:
+        """The table of the same stream in whose records the list lies of which `table` has the elements."""
+        return around(self._ways(table), table)
 
-def schema_number(data: bytes | None) -> int | None:
-    """Number of the schema a value names; None where it names none."""
-    if data is None or len(data) < _FRAMED or data[0]:
-        return None
-    return int.from_bytes(data[1:_FRAMED])
-
-
-def gone(source: str, why: str) -> EnvironmentFailure:
-    """The error for messages that can never be read; `why` names them by their place."""
-    return EnvironmentFailure(
-        f"source `{source}`: {why}",
-        "E009",
-        hint="run more often than the topic forgets; `lost: record` in the table notes what is lost and reads on",
-        state="nothing was landed from this source; what was landed before stays",
-        next="potable state show",
-    )
+    def _ways(self, table: str) -> dict[str, tuple[str, ...]]:
+        """What leads to the records of each table of the same stream."""
+        name = self.tables[table].stream_name
+        return {other: each.steps for other, each in self.tables.items() if each.stream_name == name}
 
 
 def parse(table: StreamTable, blob: Blob) -> Iterator[pa.RecordBatch]:
     """Typed batches of a landed object; messages that cannot be read come with their text only.
 
     Raises:
-        DataError: D007, it is no object of messages.
+        DataError: D007, it is no object of messages, or a path leads further out than there are records.
     """
-    rows = _decoded(table, blob)
+    rows = _rows(table, blob)
     while part := list(islice(rows, _BATCH_ROWS)):
         if good := [row for row in part if row.record is not None]:
-            found = {name: _cells(good, declared, name) for name, declared in table.columns.items()}
+            try:
+                found = {name: _cells(good, declared, name) for name, declared in table.columns.items()}
+            except Malformed as failure:
+                raise unreadable(blob, failure.why) from None
             yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
         if bad := [row for row in part if row.record is None]:
-            originals = [row.message.line() for row in bad]
+            originals = [canonical(row.inner.value) if row.inner else row.message.line() for row in bad]
             places = [row.ordinal for row in bad]
             yield unread(table, [blob.name] * len(bad), places, originals, [row.why for row in bad])
-
-
-def record(blob: Blob, ordinal: int) -> bytes:
-    """The line of a message.
-
-    Raises:
-        DataError: D007, there is no such message, or the object is none of messages.
-    """
-    found = (item for item in _lines(blob) if isinstance(item, Message))
-    message = next(islice(found, ordinal - 1, None), None) if ordinal > 0 else None
-    if message is None:
-        raise missing(blob, ordinal)
-    return message.line().encode()
-
-
-def observe(table: StreamTable, blob: Blob) -> Set[str] | None:
-    """Dotted paths of all values in the first messages."""
-    records = [row.record for row in islice(_decoded(table, blob), _FIRST_RECORDS) if row.record]
-    return leaves(records, signs="@") if records else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     ordinal: int
     message: Message
-    record: dict[str, Any] | None
-    """The value; None where it cannot be read, nothing in it where there is none."""
+    record: Any
+    """The value, an object; None where it cannot be read, nothing in it where there is none."""
     key: Any
     why: str = ""
     """What is wrong with a message that cannot be read."""
+    inner: Row | None = None
+    """The element of a list inside the value that it is."""
 
 
 class _Unread(ValueError):
     """A key or value that cannot be read; the text is a few words that quote nothing of it."""
 
 
-def _decoded(table: StreamTable, blob: Blob) -> Iterator[_Row]:
+def _rows(table: StreamTable, blob: Blob, number: type[str] | None = None) -> Iterator[_Row]:
+    """The records of a table: messages, or elements of the lists inside of them."""
+    rows = _decoded(table, blob, number or (Number if table.records else number_of(table)))
+    return _elements(table, rows) if table.records else rows
+
+
+def _elements(table: StreamTable, rows: Iterator[_Row]) -> Iterator[_Row]:
+    numbers = Counter[int]()
+    for row in rows:
+        if row.record is None:
+            # in every table of its stream it counts as one
+            numbers.update(range(len(table.steps) + 1))
+            yield replace(row, ordinal=numbers[0])
+            continue
+        for element in elements(table, row.record, numbers):
+            fits = isinstance(element.value, dict) or table.of_values
+            record, why = (element.value or {}, "") if fits else (None, "no object")
+            yield _Row(element.number, row.message, record, row.key, why, element)
+
+
+def _decoded(table: StreamTable, blob: Blob, number: type[str]) -> Iterator[_Row]:
     decoders: dict[Known, Decode | None] = {}
-    ordinal, number = 0, number_of(table)
+    ordinal = 0
     for message in _lines(blob):
         if not isinstance(message, Message):
             form = message.get("form", "avro")
@@ -258,7 +223,7 @@ def _lines(blob: Blob) -> Iterator[Message | dict[str, Any]]:
         with blob.open() as stream:
             # a message is bounded by its broker, so a line is
             lines = _split(stream.read)
-            if json.loads(next(lines, b"{}"))["potable"] != _FORM:
+            if json.loads(next(lines, b"{}"))["potable"] != FORM:
                 raise ValueError
             for line in lines:
                 number += 1
@@ -289,9 +254,9 @@ def _value(form: str, data: bytes, decoders: Mapping[Known, Decode | None], numb
     try:
         if form == "json":
             # producers that use a registry put the number of the schema before the JSON too
-            return read_json(data if schema is None else data[_FRAMED:], number)
+            return read_json(data if schema is None else data[FRAMED:], number)
         if decode is not None:
-            return decode(data[_FRAMED:])
+            return decode(data[FRAMED:])
     except ValueError:
         raise _Unread("not JSON" if form == "json" else "not what its schema says") from None
     raise _Unread("names no schema" if schema is None else "of a schema the registry does not have")
@@ -323,7 +288,8 @@ def _at(rows: Sequence[_Row], path: str, *, told: bool) -> Cells:
         keys = [row.key if isinstance(row.key, dict) else {} for row in rows]
         return column(keys, (path.removeprefix("@key."),), told=told)
     if not path.startswith("@"):
-        return column([row.record for row in rows], (path,), told=told)
+        inner = [row.inner for row in rows if row.inner]
+        return texts_at(inner, path, told=told) if inner else column([row.record for row in rows], (path,), told=told)
     found = _meta(rows, path)
     return apart(found) if told else found
 
@@ -344,25 +310,10 @@ def _moment(milliseconds: int | None) -> str | None:
         return str(milliseconds)
 
 
-def _written(data: bytes | None) -> str | dict[str, str] | None:
-    if data is None:
-        return None
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(data).decode()}
-
-
-def _read(written: str | dict[str, str] | None) -> bytes | None:
-    if isinstance(written, dict):
-        return base64.b64decode(written["base64"])
-    return None if written is None else written.encode()
-
-
 def _shown(data: bytes | None) -> str:
     """`data` as a text: its own where it is UTF-8, else base64."""
-    written = _written(data)
-    return written["base64"] if isinstance(written, dict) else written or ""
+    told = written(data)
+    return told["base64"] if isinstance(told, dict) else told or ""
 
 
 _OF_MESSAGE: Mapping[str, Callable[[Message], str | None]] = {

@@ -1,0 +1,123 @@
+"""Lists inside records: their elements as the records of a table of their own.
+
+Entry: `InnerTable` declares one of messages, `elements` finds its records, `texts_at` what stands at a path of each;
+`seen`, `lists_in` and `around` say for every kind of source what a contract may be made of.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, Self
+
+import pyarrow as pa
+from pydantic import model_validator
+
+from potable.sources.cells import Cells, Number, apart
+from potable.sources.jsonrows import SIGNS, Row, below, value_at
+from potable.sources.jsonrows import leaves as leaves_of
+from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
+from potable.sources.records import text_of, texts
+from potable.tables import Table
+
+_PATH = re.compile(rf"(\.\./)*(#|{KEYS})|\.", re.DOTALL)
+
+
+class InnerTable(Table):
+    """A table of records, or of the elements of lists inside of them."""
+
+    records: str = ""
+    """Dotted path to a list inside each record, whose elements are the records of this table then; lists on the way are
+    gone through. `../id` is a value of the record around one, `#` its position in the list, from 1, and `.` the
+    element itself where it is no object. A list that comes again shorter leaves the elements it no longer has."""
+
+    @model_validator(mode="after")
+    def _readable_inner_paths(self) -> Self:
+        if not self.records:
+            require_spelled(self.columns, "@")
+            for name, column in self.columns.items():
+                if any(path.startswith("../") for path in column.paths(name)):
+                    raise ValueError(f"column `{name}`: nothing is around its record, for there are no `records`")
+            return self
+        if not re.fullmatch(KEYS, self.records, re.DOTALL) or dotted(self.steps, SIGNS) != self.records:
+            raise ValueError("`records` is a dotted path such as `order.lines`; only a key with a dot is quoted")
+        for name, column in self.columns.items():
+            for path in column.paths(name):
+                if not path.startswith("@") and not _PATH.fullmatch(path):
+                    raise ValueError(f"column `{name}`: `{path}` is not a path such as `sku`, `../id`, `#` or `.`")
+        require_spelled(self.columns, SIGNS)
+        return self
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The keys `records` leads through."""
+        return steps(self.records)
+
+    @property
+    def of_values(self) -> bool:
+        """Whether elements need not be objects."""
+        return any("." in column.paths(name) for name, column in self.columns.items())
+
+
+def elements(table: InnerTable, record: Any, numbers: Counter[int]) -> Iterator[Row]:
+    """The elements of the lists inside a record, numbered on from `numbers`."""
+    return below(record, table.steps, None, numbers)
+
+
+def texts_at(rows: Sequence[Row], path: str, *, told: bool) -> Cells:
+    """The texts at a path that is seen from elements; numbers `told` apart from them.
+
+    Raises:
+        Malformed: it leads further out than there are records.
+    """
+    values = [value_at(row, path) for row in rows]
+    plain = [value if value is None or type(value) is str else text_of(value) for value in values]
+    found: pa.StringArray = texts(plain)
+    return apart(found, [type(value) is Number for value in values]) if told else found
+
+
+def seen(table: Table, rows: Iterable[Row], inside: Set[str]) -> dict[str, None]:
+    """Paths of what stands in some elements, and of what is declared around them.
+
+    Args:
+        inside: paths at which the elements of other tables lie.
+    """
+    declared = dict.fromkeys(path for name, column in table.columns.items() for path in column.paths(name))
+    found: dict[str, None] = {}
+    for row in rows:
+        there = leaves_of(row.value, "", {*declared, *inside})
+        mine = (path for path in there if path in declared or not (path in inside or "@rest" in declared))
+        found |= dict.fromkeys(mine)
+        out = (path for path in declared if path.startswith((".", "#")) and value_at(row, path) is not None)
+        found |= dict.fromkeys(out)
+    return found
+
+
+def lists_in(records: Iterable[Any], known: Set[str]) -> list[str]:
+    """Paths at which records have nothing but lists of objects, but those that are `known`."""
+    kinds: dict[str, set[bool]] = {}
+    for record in records:
+        row = Row(record, 0, 0)
+        for path in leaves_of(record, "", set(known)):
+            value = value_at(row, path)
+            if value not in (None, []) and path not in known:
+                kinds.setdefault(path, set()).add(type(value) is list and all(type(item) is dict for item in value))
+    return [path for path, objects in kinds.items() if objects == {True}]
+
+
+def ways_in(ways: Mapping[str, tuple[str, ...]], table: str) -> set[str]:
+    """Paths in the records of `table` at which those of other tables lie, by the steps to the records of each."""
+    return {path for name in ways if (path := way_in(ways, table, name))}
+
+
+def way_in(ways: Mapping[str, tuple[str, ...]], table: str, other: str) -> str:
+    """Where the records of another table lie in those of `table`; empty where they do not."""
+    mine, inner = ways[table], ways[other]
+    return dotted(inner[len(mine) :], SIGNS) if inner[: len(mine)] == mine else ""
+
+
+def around(ways: Mapping[str, tuple[str, ...]], table: str) -> tuple[str, str]:
+    """The table in whose records a list of those of `table` lies, and what leads there."""
+    others = [name for name in ways if name != table and way_in(ways, name, table)]
+    return max(others, key=lambda name: len(ways[name]), default=""), "../"
