@@ -98,6 +98,11 @@ def misbehave(fault, config):
             while True:
                 say({"type": "LOG", "log": {"level": "INFO", "message": VALUE}})
                 time.sleep(0.01)
+        case "closed":
+            # nothing will be said any more, and it goes on
+            os.close(1)
+            os.close(2)
+            time.sleep(600)
         case "deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             time.sleep(60)

@@ -160,6 +160,8 @@ def test_a_program_that_never_ends_is_ended(world: World, monkeypatch: pytest.Mo
         "says nothing for 1 s"
         in refused(world, source(world, {"fault": "deaf", "position": "last"}, timeout=1.0)).problem
     )
+    closed = source(world, {"fault": "closed", "position": "last"}, timeout=1.0)
+    assert "says nothing for 1 s" in refused(world, closed).problem
     monkeypatch.setattr("potable.sources.programs._LONGEST", 100_000)
     assert "a line of more than" in refused(world, source(world, {"fault": "long line", "position": "last"})).problem
 

@@ -153,8 +153,9 @@ def lines(source: str, program: Program, line: Sequence[str], *, base: Path, wan
         raise failed(source, f"the program cannot be started ({type(trouble).__name__})", retryable=False) from None
     with process:
         try:
-            yield from _Watch(source, process, program, wanted).lines()
-            _check(source, process.wait())
+            watch = _Watch(source, process, program, wanted)
+            yield from watch.lines()
+            _check(source, watch.ended())
         finally:
             _end(process)
 
@@ -183,8 +184,16 @@ class _Watch:
                 )
         if rest.strip():
             # a program that failed says so better
-            _check(self._source, self._process.wait())
+            _check(self._source, self.ended())
             yield bytes(rest)
+
+    def ended(self) -> int:
+        """Its exit code; one that has closed its outputs may still go on, as long as it may be silent."""
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return self._process.wait(min(_TURN, self._program.timeout))
+            self._wanted()
+            self._in_time(False)
 
     def _pieces(self) -> Iterator[bytes]:
         assert self._process.stdout and self._process.stderr
