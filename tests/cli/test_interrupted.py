@@ -55,7 +55,8 @@ def test_what_an_interrupted_engine_says_is_no_bug(
     before = [signal.getsignal(each) for each in SIGNALS]
     with pytest.raises(SystemExit) as ended:
         main(["-C", str(tmp_path), "check"])
-    assert ended.value.code == 130 and "interrupted; finished steps are kept" in capsys.readouterr().err
+    told = f"interrupted; finished steps are kept, `potable -C {tmp_path} run` continues"
+    assert ended.value.code == 130 and told in capsys.readouterr().err
     assert [signal.getsignal(each) for each in SIGNALS] == before
 
 

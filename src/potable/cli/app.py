@@ -296,7 +296,7 @@ def _main(given: Sequence[str], stopped: Sequence[int]) -> None:
     try:
         cli.main(args=given, prog_name="potable", standalone_mode=False)
     except click.exceptions.Abort:
-        _interrupted()
+        _interrupted(given)
     except click.ClickException as failure:
         failure.show()
         sys.exit(2)
@@ -308,13 +308,15 @@ def _main(given: Sequence[str], stopped: Sequence[int]) -> None:
     except Exception as failure:
         # an engine that is interrupted may say so in its own way
         if stopped:
-            _interrupted()
+            _interrupted(given)
         _report_bug(failure, given)
         sys.exit(BUG)
 
 
-def _interrupted() -> NoReturn:
-    click.echo("interrupted; finished steps are kept, `potable run` continues", err=True)
+def _interrupted(given: Sequence[str]) -> NoReturn:
+    asked = cli.make_context("potable", [*given], resilient_parsing=True).params
+    again = Settings(asked["folder"] or Path(), asked["environment"]).called("potable run")
+    click.echo(f"interrupted; finished steps are kept, `{again}` continues", err=True)
     sys.exit(INTERRUPTED)
 
 
