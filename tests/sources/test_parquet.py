@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
+from potable.sources.arrows import sizes as sizes_of
 from potable.sources.json import JsonSource
 from potable.sources.parquet import ParquetSource
 
@@ -228,3 +229,43 @@ def _written(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ",".join(f"{json.dumps(key)}:{_written(each)}" for key, each in value.items()) + "}"
     return "[" + ",".join(map(_written, value)) + "]" if isinstance(value, list) else json.dumps(value)
+
+
+def test_long_texts_that_are_written_once_take_bounded_memory(tmp_path: Path) -> None:
+    text = "x" * 1_000_000
+    once = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), [text])
+    listed = pa.ListArray.from_arrays(pa.array(range(1001), pa.int32()), once)
+    structs = pa.ListArray.from_arrays(pa.array(range(1001), pa.int32()), pa.StructArray.from_arrays([once], ["v"]))
+    for data in (
+        saved({"a": once, "l": listed, "s": structs}),
+        saved(
+            {"a": [text] * 100, "l": [[text]] * 100, "s": [[{"v": text}]] * 100},
+            use_dictionary=False,
+            compression="zstd",
+        ),
+    ):
+        held = blob(tmp_path, data)
+        assert len(data) < 1_000_000
+        for made in (source({"a": {}}), source({"a": {"path": "l"}}), source({"a": {"path": "v"}}, records="s")):
+            sizes = [(batch.num_rows, batch.nbytes) for batch in made.parse("t", held)]
+            assert sum(rows for rows, _ in sizes) in (100, 1000) and max(size for _, size in sizes) < 80 << 20
+
+
+@given(data=st.data())
+def test_the_size_of_a_value_is_that_of_its_texts(data: st.DataObject) -> None:
+    kind = data.draw(kinds(2))
+    rows = data.draw(st.lists(filled(kind), max_size=5))
+
+    def size(value: Any, kind: pa.DataType) -> int:
+        if value is None and not pa.types.is_struct(kind):
+            return 0 if pa.types.is_list(kind) or pa.types.is_string(kind) else 16
+        if pa.types.is_struct(kind):
+            return sum(size((value or {}).get(field.name), field.type) for field in kind)
+        if pa.types.is_list(kind):
+            return sum(size(item, kind.value_type) for item in value)
+        return len(value.encode()) if pa.types.is_string(kind) else 16
+
+    array = pa.array(rows, kind)
+    assert sizes_of(array).tolist() == [size(value, kind) for value in rows]
+    if pa.types.is_string(kind):
+        assert sizes_of(array.dictionary_encode()).tolist() == [size(value, kind) for value in rows]

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kinds
@@ -20,6 +21,7 @@ from potable.sources.cells import Number, Texts
 from potable.sources.databases import forms
 from potable.sources.jsontext import text
 
+_OF_A_NUMBER = 16
 _NO_NUMBERS = (None, "nan", "inf", "-inf")
 _LISTS = (kinds.is_list, kinds.is_large_list, kinds.is_fixed_size_list, kinds.is_list_view, kinds.is_large_list_view)
 _AS_THEY_ARE = (kinds.is_integer, kinds.is_boolean, kinds.is_date, kinds.is_large_string, kinds.is_string_view)
@@ -86,6 +88,27 @@ def values_of(column: pa.Array, *, binary_as_string: bool = False) -> list[Any]:
     texts = texts_of(column, binary_as_string=binary_as_string).to_pylist()
     # what is no number of JSON stays a text
     return [value if value in _NO_NUMBERS else Number(value) for value in texts] if is_number(kind) else texts
+
+
+def sizes(column: pa.Array) -> Any:
+    """Bytes that each value of a column takes as a text, or those of the texts in it: an array of numpy, int64."""
+    kind = column.type
+    if kinds.is_dictionary(kind):
+        each = sizes(column.dictionary)
+        which = pc.fill_null(column.indices.cast(pa.int64()), len(each)).to_numpy(zero_copy_only=False)
+        return np.append(each, 0)[which]
+    if kinds.is_struct(kind):
+        return np.sum([np.zeros(len(column), np.int64), *map(sizes, column.flatten())], axis=0)
+    if kinds.is_map(kind):
+        column = column.cast(pa.list_(pa.struct([kind.key_field, kind.item_field])))
+    if is_list(column.type):
+        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+        ends = np.cumsum(np.append(0, sizes(pc.list_flatten(column))))
+        edges = ends[np.cumsum(np.append(0, lengths))]
+        return np.diff(edges)
+    if kinds.is_string(kind) or _any(_BINARY, kind) or kinds.is_large_string(kind):
+        return pc.fill_null(pc.binary_length(column), 0).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return np.full(len(column), _OF_A_NUMBER, np.int64)
 
 
 def is_number(kind: pa.DataType) -> bool:

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import ClassVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as kinds
 
-from potable.sources.arrows import is_list, is_number, texts_of, values_of
+from potable.sources.arrows import is_list, is_number, sizes, texts_of, values_of
 from potable.sources.base import Blob
 from potable.sources.cells import Cells, apart
 from potable.sources.files import DAMAGE, FileSource, unreadable
@@ -29,6 +30,9 @@ from potable.sources.originals import missing
 from potable.sources.typed import typed, untyped
 
 _BATCH_ROWS = 8192
+_BATCH_BYTES = 32 << 20
+"""Bytes of values that are worked on at once."""
+_OF_A_NUMBER = 4
 _BUFFER = 1 << 20
 """Bytes of a column that are read at once."""
 _START, _ENCRYPTED = b"PAR1", b"PARE"
@@ -134,10 +138,52 @@ class _Reading:
             told = f"two of its columns are called `{twice}`" if roots else "two of its columns have one name"
             raise unreadable(self.blob, told)
         # a batch without columns would not say how many rows it has
-        for batch in self._file.iter_batches(_BATCH_ROWS, columns=names or self.schema.names[:1], use_threads=False):
-            batch.validate(full=True)
-            self.before, self.done = self.done, self.done + batch.num_rows
-            yield batch
+        names = names or self.schema.names[:1]
+        for read in self._file.iter_batches(self._rows_at_once(names), columns=names, use_threads=False):
+            read.validate(full=True)
+            for batch in _slices(read):
+                self.before, self.done = self.done, self.done + batch.num_rows
+                yield batch
+
+    def _rows_at_once(self, names: Sequence[str]) -> int:
+        """Rows whose values in some columns come to so many bytes that memory is no question, in every row group."""
+        most = 0.0
+        for group in map(self._file.metadata.row_group, range(self._file.metadata.num_row_groups)):
+            columns = map(group.column, range(group.num_columns))
+            size = sum(each.total_uncompressed_size for each in columns if each.path_in_schema.startswith((*names,)))
+            most = max(most, size / max(group.num_rows, 1))
+        return int(min(_BATCH_ROWS, max(1, _BATCH_BYTES // max(most, 1))))
+
+
+def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch in parts that are no larger than one may be, where values that are written once stand in many rows."""
+    if not batch.num_rows:
+        return
+    ends = np.cumsum(sum(map(sizes, batch.columns)))
+    first = 0
+    while first < batch.num_rows:
+        before = ends[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, before + _BATCH_BYTES, "right")))
+        yield batch.slice(first, last - first)
+        first = last
+
+
+def _repeated(metadata: pq.FileMetaData) -> list[str]:
+    """Columns of texts of which every value is written once in a row group, by their paths.
+
+    Read as what they are, they take no more room in memory than in the file, however long the texts.
+    """
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = ([group.column(number) for group in groups] for number in range(metadata.num_columns))
+    return [each[0].path_in_schema for each in chunks if each and all(map(_is_dictionary, each))]
+
+
+def _is_dictionary(chunk: pq.ColumnChunkMetaData) -> bool:
+    """Whether a chunk is a dictionary of texts and hardly more than a number for each value."""
+    if chunk.physical_type != "BYTE_ARRAY" or not chunk.has_dictionary_page:
+        return False
+    dictionary = chunk.data_page_offset - (chunk.dictionary_page_offset or 0)
+    return bool(chunk.total_compressed_size - dictionary <= _OF_A_NUMBER * chunk.num_values)
 
 
 @contextmanager
@@ -156,8 +202,14 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
             if start != _START:
                 raise unreadable(blob, "it is no Parquet file")
             # moments of before 1677 are beyond what nanoseconds reach
+            opened = pa.PythonFile(stream, "r")
+            metadata = pq.read_metadata(opened)
             with pq.ParquetFile(
-                pa.PythonFile(stream, "r"), buffer_size=_BUFFER, coerce_int96_timestamp_unit="us"
+                opened,
+                metadata=metadata,
+                buffer_size=_BUFFER,
+                read_dictionary=_repeated(metadata),
+                coerce_int96_timestamp_unit="us",
             ) as file:
                 reading = _Reading(file, blob)
                 yield reading
