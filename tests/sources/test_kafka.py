@@ -773,7 +773,7 @@ def test_name_and_password_are_proven_and_never_shown(
     assert values(made.rows(), "id") == [1]
     told = ""
     for wrong, said in [({"password": f"{SECRET}-old"}, "refuse the credentials"), ({"ca": None}, "_SSL")]:
-        keys = {"brokers": real.sasl, "security": {**security, **wrong}, "timeout": 3}
+        keys = {"brokers": real.sasl, "security": {**security, **wrong}, "timeout": 5}
         failure = world(real, source=keys).refused()
         assert said in failure.problem
         told += failure.text() + json.dumps(failure.record()) + repr(failure.__cause__)
