@@ -10,8 +10,9 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import ibis
@@ -23,9 +24,10 @@ from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.pool import OneBatch, Pool
 from potable.errors import EnvironmentFailure, PotableError
 
+T = TypeVar("T")
 ENGINE_SHARE = 0.5
 """Most of the memory setting DuckDB may use; the rest is for Python, Arrow and the workers."""
-OWN_BYTES, WORKER_BYTES, LEAST_BYTES = 300 << 20, 250 << 20, 400 << 20
+OWN_BYTES, WORKER_BYTES, LEAST_BYTES = 300 << 20, 250 << 20, 256 << 20
 """What this process takes beside DuckDB, what a worker takes, and what DuckDB cannot do without."""
 BATCH_ROWS = 16_384
 FLUSH_ROWS = 16_384
@@ -94,6 +96,8 @@ class DuckDBEngine:
         self._pool = Pool(threads)
         self._threads = threads
         self._names = 0
+        self._running = 0
+        """Queries at work, and those whose rows are still taken."""
         self._readers: dict[str, pa.RecordBatchReader] = {}
         self._failures: dict[str, BaseException] = {}
         self._schemes: set[str] = set()
@@ -137,27 +141,39 @@ class DuckDBEngine:
         if partition_by:
             target, options = directory, f"{options}, PARTITION_BY ({_identifier(partition_by)}), OVERWRITE_OR_IGNORE"
         copy = f"COPY ({query}) TO {_quoted(target)} ({options})"
-        self._guarded(query, lambda: self._copied(copy, directory))
+
+        def left() -> None:
+            places.clear(directory)
+            places.make(directory)
+
+        once = any(f'"{name}"' in query for name in self._readers)
+        self._guarded(query, lambda: self._saving(partial(self._connection.execute, copy), once=once, again=left))
         made: list[Part] = self._guarded("", lambda: places.parts(directory))
         return made
 
-    def _copied(self, copy: str, directory: str) -> None:
-        """Run a COPY; one that runs out of memory again with one thread, which sorts in much less.
+    def _saving(self, run: Callable[[], T], *, once: bool, again: Callable[[], object] = bool) -> T:
+        """What `run` gives; where it runs out of memory, once more with one thread, which needs much less.
 
-        A sort of about the size of the limit can fail with two threads where a larger one spills.
+        A sort or join of about the size of the limit can fail with two threads where a larger one spills. What can be
+        read `once` only is not read again, and while another query is at work its threads are left alone.
+
+        Args:
+            again: called before the second attempt.
         """
+        self._running += 1
         try:
-            self._connection.execute(copy)
-        except duckdb.OutOfMemoryException:
-            if self._threads == 1 or any(f'"{name}"' in copy for name in self._readers):
+            return run()
+        except (duckdb.Error, pa.ArrowException, OSError) as failure:
+            if self._threads == 1 or once or self._running > 1 or not _is_short_of_memory(failure):
                 raise
-            places.clear(directory)
-            places.make(directory)
+            again()
             self._connection.execute("SET threads = 1")
             try:
-                self._connection.execute(copy)
+                return run()
             finally:
                 self._connection.execute(f"SET threads = {self._threads}")
+        finally:
+            self._running -= 1
 
     def stream(self, relation: ibis.Table, *, small: bool = False) -> Iterator[pa.RecordBatch]:
         return self._batches(relation, BATCH_ROWS)
@@ -170,14 +186,26 @@ class DuckDBEngine:
         cursor = self._connection.cursor()
         try:
             # what is registered belongs to one connection, and a cursor is another
-            for name in [name for name in self._readers if f'"{name}"' in query]:
+            taken = [name for name in self._readers if f'"{name}"' in query]
+            for name in taken:
                 cursor.register(name, self._readers.pop(name))
             if into:
-                self._guarded(query, lambda: cursor.execute(f"COPY ({query}) TO {_quoted(into)} ({_PARQUET})"))
+                copy = f"COPY ({query}) TO {_quoted(into)} ({_PARQUET}, ROW_GROUP_SIZE {SLICE_ROWS})"
+                self._guarded(query, lambda: self._saving(partial(cursor.execute, copy), once=bool(taken)))
                 query = f"SELECT * FROM read_parquet({_quoted(into)})"
-            reader = self._guarded(query, lambda: cursor.sql(query).to_arrow_reader(rows))
-            while (batch := self._guarded(query, lambda: next(reader, None))) is not None:
-                yield batch.cast(schema)
+
+            def begun() -> tuple[Any, pa.RecordBatch | None]:
+                reader = cursor.sql(query).to_arrow_reader(rows)
+                return reader, next(reader, None)
+
+            reader, batch = self._guarded(query, lambda: self._saving(begun, once=bool(taken)))
+            self._running += 1
+            try:
+                while batch is not None:
+                    yield batch.cast(schema)
+                    batch = self._guarded(query, partial(next, reader, None))
+            finally:
+                self._running -= 1
         finally:
             cursor.close()
 
@@ -263,10 +291,14 @@ def _no_glob(path: str) -> str:
     return path if places.scheme_of(path) else re.sub(r"[*?\[]", r"[\g<0>]", path)
 
 
+def _is_short_of_memory(failure: Exception) -> bool:
+    return isinstance(failure, duckdb.OutOfMemoryException) or "Out of Memory Error" in str(failure)
+
+
 def _translated(failure: Exception) -> PotableError:
     """The engine's failures in our form, by their kind."""
     text = str(failure)
-    if isinstance(failure, duckdb.OutOfMemoryException) or "Out of Memory Error" in text:
+    if _is_short_of_memory(failure):
         return EnvironmentFailure(
             "the engine ran out of memory",
             "E007",

@@ -112,7 +112,7 @@ def _matches(texts: ir.Table, identifiers: ir.Table, engine: Engine) -> list[tup
     """(column, kind, telling) of every exact match between the distinct (column, value) and the roster."""
     values = texts.select("column", canonical=canonical(texts.value))
     known = identifiers.filter(identifiers.canonical != "").select("kind", "telling", "canonical")
-    met = values.inner_join(known, "canonical").select("column", "kind", "telling").distinct()
+    met = values.inner_join(_near(known, values), "canonical").select("column", "kind", "telling").distinct()
     found = collect(engine, met.order_by("column", "kind", "telling")).to_pylist()
     return [(row["column"], row["kind"], row["telling"]) for row in found]
 
@@ -124,7 +124,8 @@ def _mostly_own(
     # few distinct values stand in many cells, and hardly any of them is an identifier
     values = _cells(rows, columns).distinct()
     values = values.mutate(canonical=canonical(values.value))
-    known = values.inner_join(people.identifiers.select("subject", "canonical"), "canonical").distinct()
+    near = _near(people.identifiers.select("subject", "canonical"), values)
+    known = values.inner_join(near, "canonical").distinct()
     hits = _cells(owned(), columns, SUBJECT_ID)
     hits = hits.inner_join(known.select("column", "value", "canonical").distinct(), ["column", "value"])
     hits = hits.select("column", SUBJECT_ID, "canonical").distinct()
@@ -133,6 +134,11 @@ def _mostly_own(
     met = hits.left_join(own, [hits[SUBJECT_ID] == own["_owner"], hits.canonical == own["_canonical"]])
     counts = collect(engine, met.group_by("column").agg(all=met.count(), own=met["_owner"].count())).to_pylist()
     return {row["column"] for row in counts if row["own"] * 2 > row["all"]}
+
+
+def _near(identifiers: ir.Table, values: ir.Table) -> ir.Table:
+    """Those `identifiers` that any of the `values` equals: few of many, told while they are read and not held."""
+    return identifiers.semi_join(values.view(), "canonical")
 
 
 def _cells(rows: ir.Table, columns: Sequence[str], *beside: str) -> ir.Table:

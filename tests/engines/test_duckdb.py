@@ -1,0 +1,125 @@
+"""What DuckDB alone does: a query that runs out of memory is run once more with one thread, if it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from tests.engines import functions as fn
+
+from potable.engines.base import collect
+from potable.engines.duckdb import DuckDBEngine
+from potable.errors import EnvironmentFailure
+
+
+class Short:
+    """A connection whose first COPY or streamed query runs out of memory, told in one of the two ways there are."""
+
+    def __init__(self, real: Any, failures: list[Exception], threads: list[int]) -> None:
+        self._real, self._failures, self._threads = real, failures, threads
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def execute(self, query: str) -> Any:
+        if query.startswith("COPY"):
+            self._met()
+        return self._real.execute(query)
+
+    def sql(self, query: str) -> Any:
+        self._met()
+        return self._real.sql(query)
+
+    def cursor(self) -> Short:
+        return Short(self._real.cursor(), self._failures, self._threads)
+
+    def _met(self) -> None:
+        ((now,),) = self._real.execute("SELECT current_setting('threads')").fetchall()
+        self._threads.append(now)
+        if self._failures:
+            raise self._failures.pop()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[DuckDBEngine]:
+    made = DuckDBEngine(memory=1 << 30, threads=2, scratch=tmp_path / "scratch")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def short(engine: DuckDBEngine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+    """Have the next queries fail; gives the threads each attempt had."""
+
+    def made(*failures: Exception) -> list[int]:
+        threads: list[int] = []
+        monkeypatch.setattr(engine, "_connection", Short(engine._connection, [*failures], threads))
+        return threads
+
+    return made
+
+
+MEMORY = [duckdb.OutOfMemoryException("short"), OSError("Out of Memory Error: could not allocate")]
+
+
+def _files(engine: DuckDBEngine, folder: Path) -> Any:
+    parts = engine.write(engine.map_items([10, 20], fn.count_to, fn.NUMBERS), str(folder / "given"))
+    return engine.read([f"{folder}/given/{part.path}" for part in parts], fn.NUMBERS)
+
+
+@pytest.mark.parametrize("failure", MEMORY, ids=["own", "of a stream"])
+def test_a_write_and_a_stream_are_tried_again_with_one_thread(
+    engine: DuckDBEngine, short: Callable[..., list[int]], tmp_path: Path, failure: Exception
+) -> None:
+    rows = _files(engine, tmp_path)
+    expected = sorted(collect(engine, rows).to_pylist(), key=str)
+    threads = short(failure)
+    parts = engine.write(rows, str(tmp_path / "made"))
+    made = engine.read([f"{tmp_path}/made/{part.path}" for part in parts], fn.NUMBERS)
+    assert threads == [2, 1] and len(parts) == 1
+    threads = short(failure)
+    assert sorted(collect(engine, made).to_pylist(), key=str) == expected
+    assert threads == [2, 1]
+    # and the next has two again
+    threads = short()
+    collect(engine, made)
+    assert threads == [2]
+
+
+def test_what_fails_with_one_thread_too_is_told(
+    engine: DuckDBEngine, short: Callable[..., list[int]], tmp_path: Path
+) -> None:
+    rows = _files(engine, tmp_path)
+    for ask in (lambda: engine.write(rows, str(tmp_path / "made")), lambda: collect(engine, rows)):
+        threads = short(*MEMORY)
+        with pytest.raises(EnvironmentFailure, match="ran out of memory"):
+            ask()
+        assert threads == [2, 1]
+
+
+def test_what_can_be_read_once_only_is_not_read_again(
+    engine: DuckDBEngine, short: Callable[..., list[int]], tmp_path: Path
+) -> None:
+    given = engine.map_items([10, 20], fn.count_to, fn.NUMBERS)
+    threads = short(MEMORY[0])
+    with pytest.raises(EnvironmentFailure, match="ran out of memory"):
+        engine.write(given, str(tmp_path / "made"))
+    assert threads == [2]
+
+
+def test_the_threads_of_a_query_that_is_at_work_are_left_alone(
+    engine: DuckDBEngine, short: Callable[..., list[int]], tmp_path: Path
+) -> None:
+    rows = _files(engine, tmp_path)
+    stream = engine.stream(rows)
+    next(stream)
+    threads = short(MEMORY[0])
+    with pytest.raises(EnvironmentFailure, match="ran out of memory"):
+        collect(engine, rows)
+    assert threads == [2]
+    stream.close()
+    threads = short(MEMORY[0])
+    assert collect(engine, rows).num_rows and threads == [2, 1]
