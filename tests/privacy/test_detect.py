@@ -172,3 +172,15 @@ def test_digits_alone_of_the_length_of_a_digest_are_searched():
     assert count(pa.array(["4111111111111111" + " " + "0" * 15])) == {"card": 1}
     assert count(pa.array(["a4111111111111111" + "a" * 14])) == {"card": 1}
     assert count(pa.array(["a4111111111111111" + "a" * 15])) == {}
+
+
+@pytest.mark.parametrize("repeated", ["a-", "é-", "1-a-", "x1 a-", "a" * 99 + "-5 ", "a.b-"])
+def test_the_time_of_a_search_does_not_grow_with_the_square_of_a_hostile_text(repeated):
+    # by the square it would be hours
+    text = repeated * (200_000 // len(repeated)) + " weg 5"
+    assert "address" not in [pattern.kind for _, pattern in spans(text)]
+
+
+def test_a_street_may_have_a_long_name():
+    street = "Freiherr-vom-und-zum-Stein-von-der-Marwitz-Gedächtnis-Straße 12 a"
+    assert [street[slice(*span)] for span, _ in spans(street)] == [street]
