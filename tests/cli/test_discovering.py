@@ -750,7 +750,17 @@ def test_a_program_is_asked_for_a_first_contract_too(project: Path) -> None:
     assert "k3y-canary" not in done.output
 
 
-EVIL = ["${file:/etc/hostname}", "${env:HOME}", "a\nb: evil", "c\x1b]0;d\x07", '"; DROP TABLE x; --', "e\\x", "f\u2028g", "=h|i!j", "{k: [l"]
+EVIL = [
+    "${file:/etc/hostname}",
+    "${env:HOME}",
+    "a\nb: evil",
+    "c\x1b]0;d\x07",
+    '"; DROP TABLE x; --',
+    "e\\x",
+    "f\u2028g",
+    "=h|i!j",
+    "{k: [l",
+]
 
 
 @given(st.lists(st.text(st.characters(blacklist_categories=["Cs"]), max_size=12), max_size=5))
