@@ -19,6 +19,7 @@ FOUND = {
         "anna.mueller (at) corp.example", "anna[at]corp.co.uk", "ANNA {at} corp (dot) example", "a_b(at)uni(punkt)example",
         "anna [ät] corp-x.example", "anna(@)corp.example",
     ],
+    "encoded_email": ["anna.mueller%40corp.example", "mailto:anna%2Emueller%40corp%2Eexample", "?to=anna%40corp.co.uk&x=1"],
     "phone": [
         "+49 (0) 151 12 34 567", "0151/1234567", "(212) 555-0123", "212.555.0123", "+91-9876543210", "98765-43210",
         "09876543210", "(07701) 234567", "+44 (0)7701234567", "13812345678", "138-1234-5678", "138 1234 5678", "8 (912) 345-67-89", "89123456789", "8 912 345 67 89",

@@ -91,6 +91,13 @@ PATTERNS: tuple[Pattern, ...] = (
         holds=(1, "([{"),
     ),
     Pattern(
+        "encoded_email",
+        "EMAIL",
+        "%40",
+        re.compile(r"(?<![\w.%+-])[\w.%+-]{1,200}%40[^\W_](?:[\w-]|%2[Ee]|\.(?=\w))*"),
+        holds=(1, "%"),
+    ),
+    Pattern(
         "url",
         "URL",
         "://[^ ]*@",
