@@ -45,3 +45,9 @@ def test_words_somebody_declared_are_familiar_too() -> None:
 def test_lists_are_apart_and_in_lower_case() -> None:
     assert not CERTAIN & DOUBTFUL
     assert all(word == word.casefold() for word in CERTAIN | DOUBTFUL)
+
+
+@pytest.mark.parametrize("repeated", ["A", "aA", "cost", "Ab"])
+def test_a_book_as_a_heading_takes_no_time_by_its_square(repeated: str) -> None:
+    """By the square it would be hours."""
+    assert not tells_nobody(repeated * (3_000_000 // len(repeated)) + "!")
