@@ -121,7 +121,7 @@ def test_a_vault_that_is_away_is_no_fault_of_the_project(
 def test_a_standby_sends_to_the_active_one(kept: Server) -> None:
     active = kept.handle
 
-    def standby(path: str, query: dict[str, str]) -> Answer:
+    def standby(path: str, query: dict[str, list[str]]) -> Answer:
         there = path.replace("/v1/", "/active/")
         return active(path.replace("/active/", "/v1/"), query) if path == there else (307, {"Location": there}, b"")
 
