@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 from pydantic import ValidationError
 from tests.sources.objects import SECRET
@@ -232,6 +233,21 @@ def test_an_answer_that_is_packed_twice_or_as_nobody_asked_is_refused(server: Se
     server.handle = lambda path, query: (200, {"Content-Encoding": how}, twice)
     failure = refused(source(server.url))
     assert "packed in a way" in failure.problem and not failure.retryable and len(server.heard) == 1
+
+
+def test_a_file_that_was_to_come_in_secret_does_not_come_in_clear() -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        return (
+            httpx.Response(302, headers={"Location": "http://b.example/x"})
+            if request.url.scheme == "https"
+            else httpx.Response(200)
+        )
+
+    made = http.Service("s", "https://a.example", None, timeout=1, pace=http.Pace())
+    made._client = httpx.Client(transport=httpx.MockTransport(handle))
+    with pytest.raises(EnvironmentFailure, match="without TLS") as refused:
+        made.open(made.url, "x", headers={})
+    assert not refused.value.retryable and "b.example" not in refused.value.text()
 
 
 def test_a_packed_page_is_read(server: Server) -> None:

@@ -162,6 +162,10 @@ class Service:
 
         def ask(request: Callable[[], httpx.Request]) -> tuple[int, httpx.Headers, httpx.Response]:
             answer = self._client.send(self._paced(request), stream=True, follow_redirects=follow)
+            if self.url.scheme == "https" != answer.url.scheme:
+                answer.close()
+                why = f"the server sends `{name}` on to an address without TLS"
+                raise failure(self._source, why, retryable=False)
             if answer.status_code not in statuses:
                 answer.close()
             return answer.status_code, answer.headers, answer
