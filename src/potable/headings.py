@@ -12,8 +12,9 @@ from collections.abc import Container, Iterable, Iterator
 
 _RUN = re.compile(r"[^\W\d_]+")
 _HUMP = re.compile(r"[^\W\d_]+?(?=[A-ZÀ-Þ][a-zß-ÿ]|(?<=[a-zß-ÿ])[A-ZÀ-Þ]|$)")
-_TELLING = re.compile(r"[^/]@|\d{5}")
-"""An address, where no attribute's path has its sign (`@id`, `fee/@currency`), or a number longer than a year."""
+_TELLING = re.compile(r"[^/]@|\d{5}|(?:\d\D{0,3}){9}|\d\.\d+\.\d+\.\d")
+"""An address, where no attribute's path has its sign (`@id`, `fee/@currency`), a number longer than a year, in groups
+longer than a date, or of a machine."""
 _HALF = 3
 """Letters of a word that may stand in another without a sign between; of a few, two do."""
 _SHORT = ("id", "no", "nr")
