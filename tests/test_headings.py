@@ -7,6 +7,7 @@ import pytest
 from potable.estate import names
 from potable.headings import CERTAIN, DOUBTFUL, familiar, tells_nobody, words
 
+NUMBERS = ["536-22-8765", "4111 1111 1111 1111", "(0151) 123 4567", "0151/12.34.567", "10.0.0.1"]
 PEOPLE = {
     word.casefold()
     for lists in (names._GIVEN_FEMALE, names._GIVEN_MALE, names._SURNAMES)
@@ -30,7 +31,7 @@ def test_headings_are_familiar(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Mustermann", "Unit Price Mustermann", "office@company", "account 12345", "李雷", "Max"]
+    "text", ["Mustermann", "Unit Price Mustermann", "office@company", "account 12345", "李雷", "Max", *NUMBERS]
 )
 def test_what_is_unknown_may_tell_of_somebody(text: str) -> None:
     assert not tells_nobody(text)
@@ -45,3 +46,9 @@ def test_words_somebody_declared_are_familiar_too() -> None:
 def test_lists_are_apart_and_in_lower_case() -> None:
     assert not CERTAIN & DOUBTFUL
     assert all(word == word.casefold() for word in CERTAIN | DOUBTFUL)
+
+
+@pytest.mark.parametrize("repeated", ["A", "aA", "cost", "Ab"])
+def test_a_book_as_a_heading_takes_no_time_by_its_square(repeated: str) -> None:
+    """By the square it would be hours."""
+    assert not tells_nobody(repeated * (3_000_000 // len(repeated)) + "!")

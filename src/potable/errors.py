@@ -122,7 +122,8 @@ class PotableError(Exception):
             "next": self.next,
         }
         lines += [f"  {name + ':':<8} {value}" for name, value in parts.items() if value]
-        return "\n".join([*lines, f"  {'docs:':<8} {DOCS}#{self.code.lower()}"])
+        # a name from data may hold what a terminal obeys, or lines of its own
+        return "\n".join(map(plain, [*lines, f"  {'docs:':<8} {DOCS}#{self.code.lower()}"]))
 
     def record(self) -> dict[str, object]:
         """The error as JSON-ready data, for `-o json` and run records."""
@@ -197,6 +198,11 @@ class PrivacyRefusal(PotableError):
     """A privacy or leak gate refused; nothing was published."""
 
     exit_code = 4
+
+
+def plain(text: object) -> str:
+    """`text` on one line, with control characters (a terminal obeys them) made visible."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(text))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -12,11 +12,14 @@ from collections.abc import Container, Iterable, Iterator
 
 _RUN = re.compile(r"[^\W\d_]+")
 _HUMP = re.compile(r"[^\W\d_]+?(?=[A-ZÀ-Þ][a-zß-ÿ]|(?<=[a-zß-ÿ])[A-ZÀ-Þ]|$)")
-_TELLING = re.compile(r"[^/]@|\d{5}")
-"""An address, where no attribute's path has its sign (`@id`, `fee/@currency`), or a number longer than a year."""
+_TELLING = re.compile(r"[^/]@|\d{5}|(?:\d\D{0,3}){9}|\d\.\d+\.\d+\.\d")
+"""An address, where no attribute's path has its sign (`@id`, `fee/@currency`), a number longer than a year, in groups
+longer than a date, or of a machine."""
 _HALF = 3
 """Letters of a word that may stand in another without a sign between; of a few, two do."""
 _SHORT = ("id", "no", "nr")
+_LONGEST = 100
+"""Letters in a row of a heading; data may have a book as the name of a column."""
 
 
 def familiar(text: str, own: Container[str] = frozenset()) -> frozenset[str]:
@@ -42,14 +45,15 @@ def words(texts: Iterable[str]) -> frozenset[str]:
 
 
 def _words(run: str) -> Iterator[str]:
-    """The words of a run of letters: `costCenter` has two."""
-    return (word.casefold() for word in _HUMP.findall(run))
+    """The words of a run of letters: `costCenter` has two; of a very long one nobody knows any."""
+    found = _HUMP.findall(run) if len(run) <= _LONGEST else [run]
+    return (word.casefold() for word in found)
 
 
 def _sure(word: str, own: Container[str]) -> bool:
     if word in CERTAIN or word in own:
         return True
-    return any(
+    return len(word) <= _LONGEST and any(
         word[:end] in CERTAIN and word[end:] in CERTAIN and (len(word) - end >= _HALF or word[end:] in _SHORT)
         for end in range(_HALF, len(word) - 1)
     )

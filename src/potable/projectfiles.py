@@ -25,6 +25,8 @@ from potable.errors import Place, PotableError, ProjectError, raise_all
 Resolver = Callable[[str], str]
 
 _REFERENCE = re.compile(r"\$\{(\w+):([^}]+)\}")
+REFERS = "${"
+"""How a reference begins: what data says with it in it must not be written into a project file."""
 _SECRET_VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bxox[baprs]-[\w-]{10,}"
     rf"|\beyJ[\w-]{{10,}}\.[\w-]{{10,}}\.|://[^/\s:@]*:[^/\s@]+@|[?&;\s](?i:{SECRET_NAMES})=[^&;\s]"
@@ -167,7 +169,7 @@ class _Reader:
             return value
         if not isinstance(value, str):
             return value
-        if "${" in literal:
+        if REFERS in literal:
             self._refuse(path, "P005", f"`{name}` holds a `${{` that is not a reference")
             return value
         return _REFERENCE.sub(lambda match: self._lookup(match, path), value)

@@ -748,3 +748,44 @@ def test_a_program_is_asked_for_a_first_contract_too(project: Path) -> None:
         "pay": "decimal(12,1)",
     }
     assert "k3y-canary" not in done.output
+
+
+EVIL = [
+    "${file:/etc/hostname}",
+    "${env:HOME}",
+    "a\nb: evil",
+    "c\x1b]0;d\x07",
+    '"; DROP TABLE x; --',
+    "e\\x",
+    "f\u2028g",
+    "=h|i!j",
+    "{k: [l",
+]
+
+
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs"]), max_size=12), max_size=5))
+def test_any_text_that_is_written_into_a_project_file_is_read_again(texts):
+    line = f"[{', '.join(map(quoted, texts))}]"
+    assert YAML(typ="safe").load(line) == texts and line.isprintable()
+
+
+def test_names_of_a_source_write_nothing_else_into_a_project_file(project: Path) -> None:
+    (project / "dumps" / "a.csv").unlink()
+    record = {name: "v" for name in EVIL} | {"plain": 1, "${env:HOME}s": [{"x": 1}, {"x": 2}]}
+    (project / "dumps" / "a.json").write_text(json.dumps([record, {"plain": 2, "z\nowner: evil": 1}]))
+    (project / "sources" / "pay.yaml").write_text("source: pay\ntype: json\npath: ${env:DUMPS}\n")
+    text = discover(project).stdout
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert "# left out: 3 names that would be read as references here" in text
+    assert discover(project, "--write").exit_code == 0
+    written = YAML(typ="safe").load((project / "sources" / "pay.yaml").read_text())
+    assert set(written) == {"source", "type", "path", "tables"} and set(written["tables"]) == {"pay"}
+    paths = {spec.get("path", name) for name, spec in written["tables"]["pay"]["columns"].items()}
+    assert {path for path in paths if "$" in path} == set() and len(paths) == len(EVIL)
+
+
+def test_words_that_would_be_read_as_references_are_not_suggested(project: Path) -> None:
+    words = ("EUR", "${env:HOME}")
+    rows = [f"E{n:05d},{words[n % 2]}\n" for n in range(60)]
+    (project / "dumps" / "a.csv").write_text("EmpNo,currency\n" + "".join(rows))
+    assert "${env:HOME}" not in discover(project, "--words").stdout

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from potable.cli.app import cli, main
-from potable.cli.settings import Settings, show_text
+from potable.cli.settings import Settings, as_json, show_text
 from potable.errors import PotableError
 
 
@@ -79,3 +79,12 @@ def test_commands_inside_hints_have_them_too(tmp_path: Path) -> None:
     (tmp_path / "p" / "sources" / "s.yaml").write_text("source: s\ntype: csv\npath: x\ntables: {t: {}}\n")
     failure = CliRunner().invoke(cli, ["-C", str(tmp_path / "p"), "check"]).exception
     assert isinstance(failure, PotableError) and f"`potable -C {tmp_path / 'p'} source discover`" in failure.hint
+
+
+def test_what_a_terminal_would_obey_is_never_printed() -> None:
+    name = "a\x1b]0;b\x07\nerror[X001] c\x9b2J\u202ed\u2028é"
+    failure = PotableError(f"`{name}` is wrong", given=name, hint=name)
+    assert all(line.isprintable() for line in failure.text().split("\n")) and failure.text().count("\nerror") == 0
+    shown = as_json({"given": name})
+    assert json.loads(shown) == {"given": name} and "é" in shown
+    assert all(line.isprintable() for line in shown.split("\n"))

@@ -117,3 +117,16 @@ def test_what_to_write_for_a_renamed_column_keeps_the_paths_it_has() -> None:
     with pytest.raises(DataError) as caught:
         refuse("hr.people", contract, [Drift("renamed_column", "mail", 1, "b.csv", 2, "", "EMail, new")])
     assert 'mail: {path: [E-Mail, "#mail", "EMail, new"]}' in caught.value.text()
+
+
+def test_an_error_names_no_more_than_some_of_thousands_of_columns() -> None:
+    many = [Drift("new_column", f"n{number:05d}", 1, "a", 1, "Aa9") for number in range(20_000)]
+    with pytest.raises(DataError) as refused:
+        refuse("hr.people", table(new_column="fail"), many)
+    assert "`n00019` and 19,980 more (first seen in a)" in refused.value.problem and len(refused.value.text()) < 2_000
+
+
+def test_columns_for_every_person_are_seen_in_linear_work() -> None:
+    """By the square this would take hours, and more memory than there is."""
+    every = {f"{number:06d}.json": [f"k{number}"] for number in range(200_000)}
+    assert len(observe(table(), every).new) == 200_000

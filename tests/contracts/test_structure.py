@@ -190,3 +190,11 @@ def test_a_column_that_came_with_another_object_is_no_new_name() -> None:
     table = Table.model_validate({"columns": {"emp_no": {}}})
     drifts = [Drift("new_column", "EmpNo", 1, "c", 3), Drift("missing_column", "emp_no", 1, "b", 2)]
     assert renamed(table, drifts, lambda one, two: 1.0) == drifts
+
+
+def test_a_name_is_looked_for_among_columns_of_thousands_of_people() -> None:
+    """By the square of the columns this would take hours; a name may also be a book."""
+    table = Table.model_validate({"columns": {"emp_no": {}}})
+    new = [Drift("new_column", f"k{number}x{'y' * 9_000}", 1, "b", 2) for number in range(30_000)]
+    drifts = [*new, Drift("missing_column", "emp_no", 1, "b", 2)]
+    assert renamed(table, drifts, lambda one, two: 1.0) == drifts

@@ -94,6 +94,39 @@ for turn in range(2):
     assert told(work, tmp_path).split() == ["True", "False", "[]"] * 2
 
 
+def test_nobody_else_on_the_machine_sees_the_configuration_or_is_let_in(tmp_path: Path) -> None:
+    work = """
+import threading
+import psutil
+
+seen = set()
+def look():
+    for child in psutil.Process().children(recursive=True):
+        try:
+            seen.update(child.cmdline())
+        except psutil.Error:
+            pass
+
+done = threading.Event()
+watching = threading.Thread(target=lambda: [look() for _ in iter(lambda: done.wait(0.02), True)])
+watching.start()
+odd = "s3cr\\\\et = #1: ü"
+engine = opened(conf={"spark.hadoop.fs.s3a.secret.key": odd, "spark.executor.heartbeatInterval": "7s"})
+done.set()
+watching.join()
+context = engine._session.sparkContext
+print(any("SparkSubmit" in each for each in seen), any("s3cr" in each for each in seen))
+print({oct(path.stat().st_mode & 0o777) for path in Path(sys.argv[1]).rglob("spark.conf")})
+print(context.getConf().get("spark.hadoop.fs.s3a.secret.key") == odd)
+print(engine._session._jvm.java.lang.System.getProperty("spark.hadoop.fs.s3a.secret.key") == odd)
+print(engine._session._jvm.org.apache.spark.SparkEnv.get().securityManager().isAuthenticationEnabled())
+print(engine._session._jvm.java.lang.System.getProperty("spark.executor.heartbeatInterval"))
+engine.close()
+"""
+    text = told(work, tmp_path)
+    assert text.split() == ["True", "False", "{'0o600'}", "True", "True", "True", "7s"]
+
+
 def test_a_missing_connector_is_told_before_any_work(tmp_path: Path) -> None:
     from potable.engines import spark_stores
 

@@ -19,6 +19,7 @@ FOUND = {
         "anna.mueller (at) corp.example", "anna[at]corp.co.uk", "ANNA {at} corp (dot) example", "a_b(at)uni(punkt)example",
         "anna [ät] corp-x.example", "anna(@)corp.example",
     ],
+    "encoded_email": ["anna.mueller%40corp.example", "mailto:anna%2Emueller%40corp%2Eexample", "?to=anna%40corp.co.uk&x=1"],
     "phone": [
         "+49 (0) 151 12 34 567", "0151/1234567", "(212) 555-0123", "212.555.0123", "+91-9876543210", "98765-43210",
         "09876543210", "(07701) 234567", "+44 (0)7701234567", "13812345678", "138-1234-5678", "138 1234 5678", "8 (912) 345-67-89", "89123456789", "8 912 345 67 89",
@@ -172,3 +173,15 @@ def test_digits_alone_of_the_length_of_a_digest_are_searched():
     assert count(pa.array(["4111111111111111" + " " + "0" * 15])) == {"card": 1}
     assert count(pa.array(["a4111111111111111" + "a" * 14])) == {"card": 1}
     assert count(pa.array(["a4111111111111111" + "a" * 15])) == {}
+
+
+@pytest.mark.parametrize("repeated", ["a-", "é-", "1-a-", "x1 a-", "a" * 99 + "-5 ", "a.b-"])
+def test_the_time_of_a_search_does_not_grow_with_the_square_of_a_hostile_text(repeated):
+    # by the square it would be hours
+    text = repeated * (200_000 // len(repeated)) + " weg 5"
+    assert "address" not in [pattern.kind for _, pattern in spans(text)]
+
+
+def test_a_street_may_have_a_long_name():
+    street = "Freiherr-vom-und-zum-Stein-von-der-Marwitz-Gedächtnis-Straße 12 a"
+    assert [street[slice(*span)] for span, _ in spans(street)] == [street]

@@ -5,9 +5,12 @@ import unicodedata
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.privacy import known
 
 from potable.privacy import detect
+from potable.privacy.folding import plain, visible
 from potable.privacy.redact import Redactor
 
 ANNA = (
@@ -274,3 +277,40 @@ def test_the_result_does_not_depend_on_the_order_of_the_roster():
     twins = [("name", "Park"), ("address", "Park"), ("id", "Park 12345"), ("full_name", "Park 12345")]
     texts = {redact("Park 12345 at Park", own=tuple(order), everybody=order) for order in (twins, twins[::-1])}
     assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Frau M&uuml;ller, M&#252;ller, M&#xFC;ller und M&amp;uuml;ller", "Frau [NAME], [NAME], [NAME] und [NAME]"),
+        (
+            "D&#39;Souza Priya, D&apos;Souza&nbsp;Priya &lt;x&gt; R&amp;D &nosuch; &",
+            "[NAME], [NAME] &lt;x&gt; R&amp;D &nosuch; &",
+        ),
+        ("anna.mueller&#64;corp.example or joe&commat;else.example", "[EMAIL] or [EMAIL]"),
+        (
+            "see https://x.example/Will%20Young%20review.pdf, 20%20 off",
+            "see https://x.example/[NAME] review.pdf, 20%20 off",
+        ),
+        ("https://x.example/anna-lena%20M%C3%BCller/?to=joe%40else.example", "https://x.example/[EMAIL]"),
+        ("joe.bloggs%40else.example", "[EMAIL]"),
+        ("0\ufe0f\u20e31\ufe0f\u20e35\ufe0f\u20e31\ufe0f\u20e3 123 45 67", "[PHONE]"),
+        ("M\u3164\xfcl\ufe0fl\u034fe\u1160r", "[NAME]"),
+        ("E00\u278a\u2777\u2462\u2463\u2464", "[ID]"),
+        ("4111\u034f 1111\ufe0f 1111 1111", "[ID]"),
+    ],
+)
+def test_what_is_written_for_html_or_links_or_with_what_nobody_sees_is_found(text, expected):
+    assert redact(text) == expected
+
+
+@given(st.text(st.sampled_from("&#;%ampltgu25C3BEx:/.3 1\x00\u200b"), max_size=60))
+def test_a_visible_text_stays_as_it_is(text):
+    """Or places found in it would be others than those that are replaced."""
+    seen = visible(text)
+    assert visible(seen) == seen and len(plain(text)) == len(seen)
+
+
+def test_writings_over_each_other_take_no_time_by_the_square():
+    text = "://" + "%25" * 100_000 + "&amp;" * 100_000 + "uuml; " + "&#3" * 100_000
+    assert visible(visible(text)) == visible(text)

@@ -139,6 +139,24 @@ def test_doctor_looks_at_the_folders_of_a_root_too(
     assert code == 3 and re.search(r"^root open +bad +bad: `audit` cannot be read and written", out, re.MULTILINE)
 
 
+def test_doctor_tells_of_roots_that_everybody_may_look_into(call: Call, published: Bench) -> None:
+    vault = published.root / "vault"
+    vault.chmod(0o755)
+    # where nobody may even come near, nobody looks
+    way = {place: place.stat().st_mode for place in vault.parents if not place.stat().st_mode & 0o001}
+    assert not way or call("doctor")[0] == 0
+    try:
+        for place, mode in way.items():
+            place.chmod(mode | 0o001)
+        code, out, _ = call("doctor")
+        assert code == 3 and re.search(r"^root vault +bad +bad: everybody .*`chmod o-rwx` it", out, re.MULTILINE)
+        vault.chmod(0o750)
+        assert call("doctor")[0] == 0
+    finally:
+        for place, mode in way.items():
+            place.chmod(mode)
+
+
 def test_init_makes_a_project_that_needs_only_its_variables(call: Call, tmp_path: Path) -> None:
     code, out, _ = call("init", "--example", "attrition", str(tmp_path / "new"))
     assert code == 0 and "features.yaml" in out

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+from email.message import Message
 from pathlib import Path
+from urllib.request import Request
 
 import pytest
 from tests.sources.web import RESET, Answer, Server
@@ -113,3 +116,23 @@ def test_a_vault_that_is_away_is_no_fault_of_the_project(
     with pytest.raises(PotableError) as caught:
         read(tmp_path / "f.yaml", root=tmp_path)
     assert caught.value.exit_code == 2 and "error[E003]" in caught.value.text() and "error[P006]" in caught.value.text()
+
+
+def test_a_standby_sends_to_the_active_one(kept: Server) -> None:
+    active = kept.handle
+
+    def standby(path: str, query: dict[str, list[str]]) -> Answer:
+        there = path.replace("/v1/", "/active/")
+        return active(path.replace("/active/", "/v1/"), query) if path == there else (307, {"Location": there}, b"")
+
+    kept.handle = standby
+    assert vault.secret("kv/hr/pay roll#password") == SECRET
+
+
+@pytest.mark.parametrize(
+    ("onto", "followed"), [("https://b.example/v1", True), ("http://a.example/v1", False), ("ftp://a/x", False)]
+)
+def test_a_token_is_sent_nowhere_in_clear_that_was_to_be_sent_in_secret(onto: str, followed: bool) -> None:
+    asked = Request("https://a.example/v1/kv/data/x", headers={"X-Vault-Token": TOKEN})
+    found = vault._Onwards().redirect_request(asked, io.BytesIO(), 307, "", Message(), onto)
+    assert (found is not None) == followed

@@ -343,6 +343,15 @@ def test_a_large_file_needs_little_memory(tmp_path: Path) -> None:
     assert megabytes < 180
 
 
+def test_a_file_of_very_many_columns_needs_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "small.csv").write_bytes(b"a;b;c\n1;2;3\n")
+    (tmp_path / "big.csv").write_bytes(b"a;b;c" + b";" * 100_000 + b"\nx;7;01.02.2020" + b";" * 100_000 + b"\n")
+    done = subprocess.run([sys.executable, "-c", MEMORY, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    rows, megabytes = map(int, done.stdout.split())
+    assert rows == 1 and megabytes < 180
+
+
 def test_columns_and_dialect_of_each_object_are_observed_together(tmp_path: Path) -> None:
     objects = [blob(tmp_path, b"a;b\n1;2\n", "x"), blob(tmp_path, "a,b\né,2\n".encode(), "y")]
     (batch,) = observe_group(pickle.loads(pickle.dumps(source())), "t", objects)

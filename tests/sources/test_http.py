@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import itertools
 import json
 import logging
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 from pydantic import ValidationError
 from tests.sources.objects import SECRET
@@ -222,6 +224,41 @@ def test_requests_keep_their_pace(server: Server, clock: Clock) -> None:
     server.answers = [page(1), page(2), page(3), page()]
     ids(source(server.url, pace={"requests_per_second": 4}))
     assert clock.pauses == pytest.approx([0.25] * 3)
+
+
+@pytest.mark.parametrize("how", ["gzip, gzip", "gzip,deflate", "br", "zstd"])
+def test_an_answer_that_is_packed_twice_or_as_nobody_asked_is_refused(server: Server, how: str) -> None:
+    """A few kilobytes would be gigabytes before anybody could count them."""
+    twice = gzip.compress(gzip.compress(bytes(1 << 20)))
+    server.handle = lambda path, query: (200, {"Content-Encoding": how}, twice)
+    failure = refused(source(server.url))
+    assert "packed in a way" in failure.problem and not failure.retryable and len(server.heard) == 1
+
+
+def test_a_file_that_was_to_come_in_secret_does_not_come_in_clear() -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        return (
+            httpx.Response(302, headers={"Location": "http://b.example/x"})
+            if request.url.scheme == "https"
+            else httpx.Response(200)
+        )
+
+    made = http.Service("s", "https://a.example", None, timeout=1, pace=http.Pace())
+    made._client = httpx.Client(transport=httpx.MockTransport(handle))
+    with pytest.raises(EnvironmentFailure, match="without TLS") as refused:
+        made.open(made.url, "x", headers={})
+    assert not refused.value.retryable and "b.example" not in refused.value.text()
+
+
+def test_a_packed_page_is_read(server: Server) -> None:
+    pages = [page(1), page()]
+
+    def handle(path: str, query: dict[str, list[str]]) -> Answer:
+        assert server.heard[-1]["Accept-Encoding"] == "gzip, deflate"
+        return 200, {"Content-Encoding": "GZip"}, gzip.compress(pages[int(query["p"][0]) - 1][2])
+
+    server.handle = handle
+    assert ids(source(server.url)) == [1]
 
 
 def test_connections_are_kept(server: Server) -> None:

@@ -94,3 +94,38 @@ def test_folders_a_glob_does_not_lead_into_may_be_closed(
         monkeypatch.setattr(os, name, refusing(getattr(os, name)))
     found = [file.name for file in Folder(tmp_path.parent, tmp_path.name).files(pattern)]
     assert found == (["2024/x.csv"] if pattern.endswith("0*/*.csv") or pattern == "*/*.csv" else [])
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> Path:
+    """A folder of exports, and a secret beside it."""
+    for name in ("exports/2024/a.csv", "vault/key.csv", "real/b.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*", "*.csv", "link.csv", "**/*.csv", "*/*.csv", "years/*.csv", "years/key.csv", "y*/**/*.csv"]
+)
+def test_a_link_that_leads_outside_the_folder_is_refused(beside: Path, pattern: str) -> None:
+    """Who may put files there need not be who may read what a run may read."""
+    exports = beside / "exports"
+    if "/" in pattern and not pattern.startswith("**"):
+        (exports / "years").symlink_to("../vault")
+    else:
+        (exports / "link.csv").symlink_to("2024/../../vault/key.csv")
+    with pytest.raises(EnvironmentFailure, match="leads outside") as raised:
+        Folder(beside, "exports").files(pattern)
+    assert raised.value.code == "E001" and "key" not in raised.value.text()
+
+
+def test_links_inside_the_folder_and_declared_ones_are_followed(beside: Path) -> None:
+    exports = beside / "exports"
+    (exports / "..data").symlink_to("2024")
+    (exports / "a.csv").symlink_to("..data/a.csv")
+    (beside / "here").symlink_to("real")
+    (beside / "one.csv").symlink_to("vault/key.csv")
+    found = {name: [file.name for file in Folder(beside, name).files(None)] for name in ("exports", "here", "one.csv")}
+    assert found == {"exports": ["a.csv"], "here": ["b.csv"], "one.csv": ["one.csv"]}
+    assert [file.name for file in Folder(beside, "exports").files("../real/*.csv")] == ["../real/b.csv"]

@@ -380,3 +380,11 @@ def test_sheets_of_one_header_are_not_left_unread_without_a_word(tmp_path: Path)
     assert '`sheet: "*"`' in told.value.hint and "Ann" not in told.value.text()
     assert read(tmp_path, saved(rows, more("b", "a")), sheet=1) == [(1, "x", "y")]
     assert read(tmp_path, saved(rows, more("a", "c"))) == [(1, "x", "y")]
+
+
+@pytest.mark.parametrize("repeated", ["<c ", '<c t="e" ', '<c r="A1" <f ', "<a:c r= "])
+def test_a_hostile_comment_takes_no_time_by_the_square(tmp_path: Path, repeated: str) -> None:
+    """By the square it would be hours."""
+    comment = f"</sheetData><!-- {repeated * (2_000_000 // len(repeated))} -->".encode()
+    data = repacked(GOOD, SHEET, lambda xml: xml.replace(b"</sheetData>", comment))
+    assert "do not say where they stand" in refusal(source(), blob(tmp_path, data))

@@ -23,7 +23,7 @@ import click
 
 import potable
 from potable.cli import groups
-from potable.cli.settings import PENDING, Commands, Settings, output_option, show_result, show_text
+from potable.cli.settings import PENDING, Commands, Settings, as_json, output_option, show_result, show_text
 from potable.errors import EnvironmentFailure, PotableError
 
 NOTHING_NEW, INTERRUPTED, BUG = 99, 130, 70
@@ -323,7 +323,7 @@ def _interrupted(given: Sequence[str]) -> NoReturn:
 def _report(failure: PotableError, given: Sequence[str]) -> None:
     asked = {*given, *map(" ".join, pairwise(given))}
     if asked & {"-o json", "-ojson", "--output json", "--output=json"}:
-        click.echo(json.dumps(failure.record(), indent=2, ensure_ascii=False, default=str))
+        click.echo(as_json(failure.record()))
     click.echo(failure.text(), err=True)
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -74,7 +75,7 @@ def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:
     lake = project.lake()
     for name, store in (("restricted", lake.restricted), ("open", lake.open), ("vault", lake.vault)):
 
-        def write(store: Any = store) -> str:
+        def write(name: str = name, store: Any = store) -> str:
             probe = f".doctor-{secrets.token_hex(4)}"
             store.put_new(probe, b"probe")
             second = store.put_new(probe, b"probe")
@@ -83,6 +84,8 @@ def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:
                 return "bad: put-if-absent overwrites here, so two runs could harm each other"
             if shut := _shut(store.locate("")):
                 return f"bad: `{shut}` cannot be read and written"
+            if name != "open" and _anybodys(store.locate("")):
+                return "bad: everybody on this machine may look into it; `chmod o-rwx` it"
             return f"writable, put-if-absent holds{_free(store.locate(''))}"
 
         yield name, write
@@ -93,6 +96,14 @@ def _shut(place: str) -> str:
     folders = sorted(Path(place).iterdir()) if "://" not in place else []
     may = os.R_OK | os.W_OK | os.X_OK
     return next((each.name for each in folders if each.is_dir() and not os.access(each, may)), "")
+
+
+def _anybodys(place: str) -> bool:
+    """Whether whoever has an account may read what lies in a local root; a run makes it for its owner alone."""
+    if "://" in place:
+        return False
+    way = [place for place in Path(place).resolve().parents if not place.stat().st_mode & stat.S_IXOTH]
+    return not way and Path(place).stat().st_mode & stat.S_IRWXO != 0
 
 
 def _free(place: str) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 from ruamel.yaml import YAML
 
-from potable.cli.drafting import drafted
+from potable.cli.drafting import drafted, writable
 from potable.cli.reading import paging, reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
@@ -33,6 +33,7 @@ from potable.declarations import Document
 from potable.errors import DataError, ProjectError
 from potable.project import connector
 from potable.projectfiles import own_variables, read
+from potable.report.numbers import plain, plural
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
 from potable.sources.suggest import ENOUGH
@@ -125,7 +126,7 @@ def _explored(document: Document, name: str, root: Path, rows: int) -> _Explored
 
 def _nested(document: Document, name: str, seen: Mapping[str, Preview]) -> Document | None:
     """The document with a table for each list of records inside records; None where there is none that is new."""
-    if not any(item.children for item in seen.values()):
+    if not any(writable([path]) for item in seen.values() for path in item.children or ()):
         return None
     declared = document.data.get("tables")
     tables = dict(declared or {name: {}})
@@ -136,6 +137,8 @@ def _nested(document: Document, name: str, seen: Mapping[str, Preview]) -> Docum
             # nothing but lists: a document around its records
             del tables[table], literal[table]
         for path, place in item.children.items():
+            if not writable([path]):
+                continue
             last, whole = (next(iter(_columns([part]))) for part in (re.split("[./]", path)[-1], path))
             child = _free([*([] if last in _ANY else [last]), table, whole, f"{table}_{whole}"], tables)
             for specs, spec in kept:
@@ -169,6 +172,8 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         lines += [*more, *paging(source.tables[table]), *_unread(item.rows)]
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
+        if hidden := [path for path in {*(item.seen or ()), *item.children} if not writable([path])]:
+            lines.append(f"# left out: {plural(len(hidden), 'name')} that would be read as references here")
     for table, paths in explored.left_out.items():
         many = "more than one column has this name" if source.fixed_columns else _REPEATS
         found[table][1].append(f"# {many}: {', '.join(paths)}")
@@ -294,7 +299,7 @@ def _read(
 
 def _offered(seen: Mapping[str, Preview]) -> dict[str, dict[str, str]]:
     """Columns for everything that was seen, by table."""
-    return {table: _columns(item.seen or ()) for table, item in seen.items()}
+    return {table: _columns(path for path in item.seen or () if writable([path])) for table, item in seen.items()}
 
 
 _LETTERS = str.maketrans(
@@ -325,7 +330,8 @@ def _text(document: Document, found: Found) -> str:
     lines = [_yaml(head), "tables:"]
     written = document.literal.get("tables") or {}
     for name in document.data.get("tables") or found:
-        below = [*_yaml(_kept(written.get(name))).splitlines(), *found[name][1]]
+        # a name of the source's stays on its line, also in a comment
+        below = [*_yaml(_kept(written.get(name))).splitlines(), *map(plain, found[name][1])]
         lines += [f"  {name}:", *(f"    {line}" for line in below)]
     return "\n".join(lines) + "\n"
 

@@ -9,7 +9,7 @@ Entry: `drafted`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from potable.privacy.categories import FREE_TEXT, is_direct
 from potable.privacy.classify import Guess, classified
+from potable.projectfiles import REFERS
 from potable.sources.databases.base import KEY
 from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records, suggested
 
@@ -142,9 +143,14 @@ def _checks(hints: Mapping[str, Suggestion], shared: Collection[str]) -> Iterato
     for name, hint in hints.items():
         if hint.at_least_zero:
             yield f"expect_column_values_to_be_between: {{column: {name}, min_value: 0}}"
-        if hint.words and name in shared:
+        if hint.words and name in shared and writable(hint.words):
             words = ", ".join(map(quoted, hint.words))
             yield f"expect_column_values_to_be_in_set: {{column: {name}, value_set: [{words}]}}"
+
+
+def writable(texts: Iterable[str]) -> bool:
+    """Whether texts of a source may stand in a project file: one that reads like a reference would become a secret."""
+    return not any(REFERS in text for text in texts)
 
 
 def quoted(text: str) -> str:
@@ -153,7 +159,14 @@ def quoted(text: str) -> str:
         return text
     if '"' in text and text.isprintable():
         return "'" + text.replace("'", "''") + "'"
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(char: str) -> str:
+    """A character between double quotes."""
+    if char in '"\\':
+        return f"\\{char}"
+    return char if char.isprintable() else f"\\U{ord(char):08x}"
 
 
 _WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")

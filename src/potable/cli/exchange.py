@@ -26,6 +26,7 @@ from potable.contracts.suites import read_suite
 from potable.errors import Place, ProjectError
 from potable.privacy.categories import CATEGORIES
 from potable.project import Project
+from potable.report.numbers import plain
 
 _UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
@@ -106,4 +107,4 @@ def _loaded(file: Path) -> Any:
 
 
 def _told(left: Sequence[str], what: str) -> str:
-    return "".join(f"# {what}: {' '.join(each.split())}\n" for each in left)
+    return "".join(f"# {what}: {plain(' '.join(each.split()))}\n" for each in left)

@@ -23,6 +23,8 @@ PENDING = 5
 _FORMATS = click.Choice(["text", "json"])
 _NEXT = re.compile(r"(\bnext:? +)(potable (?!init\b|-).*)")
 _QUOTED = re.compile(r"(`)(potable (?!init\b|-)[^`]*)(?=`)")
+_OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters that JSON lets pass, and those that turn the direction of a line."""
 
 
 class Settings:
@@ -78,10 +80,16 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("-o", "--output", type=_FORMATS, default="text", help="Form of the result.")(command)
 
 
+def as_json(facts: Any) -> str:
+    """Data as JSON for people and programs, without what a terminal obeys or shows another way round."""
+    text = json.dumps(facts, indent=2, ensure_ascii=False, default=str)
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def show_result(output: str, facts: Any, text: str, *, failed: bool = False) -> None:
     """The command's one result on stdout; a failed run's text goes to stderr."""
     if output == "json":
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
+        click.echo(as_json(facts))
     else:
         show_text(text, err=failed)
 

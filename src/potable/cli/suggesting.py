@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from potable.cli.drafting import quotable, quoted
+from potable.cli.drafting import quotable, quoted, writable
 from potable.cli.testing import selected
 from potable.contracts.checks import Check
 from potable.contracts.ranges import bounds, pattern
@@ -146,7 +146,7 @@ def _checks(name: str, table: Table, seen: Profiled, known: Sequence[Check], ask
             yield _check(_BETWEEN, name, found, f"{ends}, {seen.hint.evidence}")
     if has & {*_PATTERNS} or (column.levels and not asked.fresh):
         return
-    if seen.words and (shown or (asked.words and quotable(seen.guess))):
+    if seen.words and (shown or (asked.words and quotable(seen.guess))) and writable(seen.words):
         counts = ", ".join(f"{count:,}" for count in seen.words.values())
         yield _check(
             _IN_SET, name, {"value_set": list(seen.words)}, f"{plural(len(seen.words), 'word')}, of {counts} records"

@@ -34,8 +34,11 @@ _HINTS = {
 }
 
 
-Counts: TypeAlias = Mapping[str, tuple[int, str, int]]
+Found: TypeAlias = tuple[int, str, int]
 """How many objects, and of these the one that landed first: its name and its batch."""
+Counts: TypeAlias = Mapping[str, Found]
+_TOLD = 20
+"""Columns that one error names; data may have a column for every person."""
 
 
 @dataclass(frozen=True)
@@ -96,18 +99,18 @@ def observe(
     """
     came = batches or {}
     declared = {path.lstrip("/") for name, column in table.columns.items() for path in column.paths(name)}
-    new: Counts = {}
-    missing: Counts = {}
+    new: dict[str, Found] = {}
+    missing: dict[str, Found] = {}
     for name in sorted(observed):
         columns, once = set(observed[name]), (1, name, came.get(name, 0))
-        new = _sum(new, dict.fromkeys(columns - declared, once))
+        _count(new, columns - declared, once)
         for column, contract in table.columns.items():
             virtual = any(path.startswith(("@", "/")) for path in contract.paths(column))
             if not virtual and not columns & set(contract.paths(column)):
-                missing = _sum(missing, {column: once})
-    ways: Counts = {}
+                _count(missing, [column], once)
+    ways: dict[str, Found] = {}
     for name, parts in sorted((dialects or {}).items()):
-        ways = _sum(ways, dict.fromkeys(parts, (1, name, came.get(name, 0))))
+        _count(ways, parts, (1, name, came.get(name, 0)))
     return Seen(len(observed), new, missing, ways)
 
 
@@ -146,15 +149,20 @@ def _unusual(dialects: Counts) -> Counts:
 
 
 def _sum(one: Counts, other: Counts) -> Counts:
-    shared = {
-        name: (
-            one[name][0] + other[name][0],
-            *min(one[name][1:], other[name][1:], key=lambda found: (found[1], found[0])),
-        )
-        for name in one
-        if name in other
-    }
-    return {**one, **other, **shared}
+    counts = {**one}
+    for name, found in other.items():
+        _count(counts, [name], found)
+    return counts
+
+
+def _count(counts: dict[str, Found], names: Iterable[str], found: Found) -> None:
+    """Add what was found of each name."""
+    for name in names:
+        if before := counts.get(name):
+            first = min(before[1:], found[1:], key=lambda one: (one[1], one[0]))
+            counts[name] = (before[0] + found[0], *first)
+        else:
+            counts[name] = found
 
 
 def refuse(name: str, table: Table, drifts: Iterable[Drift]) -> None:
@@ -176,14 +184,16 @@ def _refusal(name: str, table: Table, drifts: Sequence[Drift]) -> DataError:
     """The error of changes of one kind that the same object shows first."""
     change, first, many = drifts[0].change, drifts[0].first, len(drifts) > 1
     what = _WORDS[change] + ("s" if many and change == "new_column" else "")
-    columns = [f"`{drift.column}`" for drift in drifts]
+    more = len(drifts) - _TOLD
+    some = drifts[:_TOLD]
+    columns = [f"`{drift.column}`" for drift in some] + [f"{more:,} more"] * (more > 0)
     column = table.columns.get(drifts[0].column)
     paths = [*column.paths(drifts[0].column), drifts[0].detail] if column else []
     listed = " and ".join(filter(None, [", ".join(columns[:-1]), columns[-1]]))
     return DataError(
         f"`{name}` {what} {listed} (first seen in {first})",
         CHANGED,
-        given="; ".join(f"`{drift.column}`: {like}" if many else like for drift in drifts if (like := _like(drift))),
+        given="; ".join(f"`{drift.column}`: {like}" if many else like for drift in some if (like := _like(drift))),
         allowed=f"drift.{change}: allow | warn | fail, in the contract",
         hint=_HINTS.get(change, "declare the new name as a second `path` of the column, or change the policy").format(
             drift=drifts[0], paths=", ".join(map(_written, paths))

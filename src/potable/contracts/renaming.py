@@ -9,6 +9,7 @@ Entry: `renamed`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -20,6 +21,8 @@ LIKE, HARDLY = 0.6, 0.45
 """Likeness of names that is enough, and that which is where only one column is missing and one new."""
 FITS = 0.95
 """Share of the new column's values that must fit the type."""
+_LONGEST = 100
+"""Characters of a name that are compared; what data calls a column may be a book."""
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 
@@ -37,8 +40,9 @@ def renamed(table: Table, drifts: Sequence[Drift], fit: Callable[[str, str], flo
     )
     found: dict[str, Drift] = {}
     taken: set[str] = set()
+    of_one, of_two = Counter(one.column for _, one, _ in pairs), Counter(two.column for _, _, two in pairs)
     for likeness, one, two in pairs:
-        alone = sum(one in pair for pair in pairs) == sum(two in pair for pair in pairs) == 1
+        alone = of_one[one.column] == of_two[two.column] == 1
         if one.column in found or two.column in taken or likeness < (HARDLY if alone else LIKE):
             continue
         share = fit(one.column, two.column)
@@ -57,7 +61,7 @@ def _likeness(table: Table, declared: str, new: str) -> float:
 
 
 def _alike(one: str, other: str) -> float:
-    first, second = (_WORDS.findall(re.split(r"[/.@]", name)[-1]) for name in (one, other))
+    first, second = (_WORDS.findall(re.split(r"[/.@]", name)[-1][:_LONGEST]) for name in (one, other))
     letters = SequenceMatcher(None, "".join(first).lower(), "".join(second).lower()).ratio()
     short, long = sorted(([word.lower() for word in words] for words in (first, second)), key=len)
     met = [any(word.startswith(short_) or short_.startswith(word) for word in long) for short_ in short]

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shlex
 import shutil
 import socket
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,8 @@ MEANING = {
     "spark.sql.execution.arrow.useLargeVarTypes": "false",
 }
 """What results depend on; no project may set these."""
+_ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f"}
 _JAVA = "-Dsun.jnu.encoding=UTF-8 -Dfile.encoding=UTF-8"
 
 
@@ -215,10 +219,32 @@ def _launched(settings: Settings, folder: Path) -> Any:
         )
     conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, folder).items()))
     conf.set("spark.jars", ",".join(filter(None, (conf.get("spark.jars", ""), spark_files.jar(folder)))))
-    with (folder / "spark.log").open("wb") as log:
-        gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
+    with (folder / "spark.log").open("wb") as log, _unseen(conf, folder):
+        gateway = launch_gateway(None, {"stdout": log, "stderr": log})
     SparkContext._ensure_initialized(gateway=gateway)
     return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+@contextmanager
+def _unseen(conf: SparkConf, folder: Path) -> Iterator[None]:
+    """Spark is told its configuration by a file that only we can read: command lines, anybody on the machine can."""
+    path = folder / "spark.conf"
+    path.touch(0o600)
+    path.write_text("".join(f"{_escaped(key)}={_escaped(value)}\n" for key, value in conf.getAll()), encoding="utf-8")
+    before = os.environ.get(_ARGUMENTS)
+    file = shlex.join(["--properties-file", str(path), "--load-spark-defaults"])
+    os.environ[_ARGUMENTS] = f"{file} {before or 'pyspark-shell'}"
+    try:
+        yield
+    finally:
+        del os.environ[_ARGUMENTS]
+        if before is not None:
+            os.environ[_ARGUMENTS] = before
+
+
+def _escaped(text: str) -> str:
+    """A key or value as files of properties have it."""
+    return re.sub(r"[\\=:#! \n\r\t\f]", lambda found: _ESCAPES.get(found[0], f"\\{found[0]}"), text)
 
 
 def configuration(settings: Settings, folder: Path) -> dict[str, str]:
@@ -242,6 +268,8 @@ def configuration(settings: Settings, folder: Path) -> dict[str, str]:
         heap = max(LEAST_HEAP, int(settings.memory * ENGINE_SHARE))
         ours |= {
             "spark.driver.memory": f"{heap >> 20}m",
+            # Java listens on this machine, and whoever else has an account here could have it run code
+            "spark.authenticate": str(not settings.master.startswith("local-cluster")).lower(),
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
             "spark.local.dir": str(folder),

@@ -76,6 +76,7 @@ _NATIONAL = (
 _FORMS = {
     "email": ("user.contact.email", "email"),
     "written_email": ("user.contact.email", ""),
+    "encoded_email": ("user.contact.email", ""),
     "iban": ("user.financial.bank_account", ""),
     "card": ("user.financial.credit_card", ""),
     "phone": ("user.contact.phone_number", ""),

@@ -66,6 +66,8 @@ _STREET_WORDS = (
     "|row|nagar|marg|salai"
 )
 _STRASSE = "stra(?:ß|ss)e|str[.]|gasse|weg|allee|platz|ring|damm|ufer"
+_WORD = 100
+"""Letters and hyphens that the name of a street has, at most."""
 _I = re.IGNORECASE
 _DIGIT = "0123456789"
 
@@ -87,6 +89,13 @@ PATTERNS: tuple[Pattern, ...] = (
         rf"(?i){_AT}",
         re.compile(rf"(?<![\w.%+-])[\w.%+-]+ ?{_AT} ?[^\W_][\w-]*(?:(?:\.| ?{_DOT} ?)[\w-]+)+", _I),
         holds=(1, "([{"),
+    ),
+    Pattern(
+        "encoded_email",
+        "EMAIL",
+        "%40",
+        re.compile(r"(?<![\w.%+-])[\w.%+-]{1,200}%40[^\W_](?:[\w-]|%2[Ee]|\.(?=\w))*"),
+        holds=(1, "%"),
     ),
     Pattern(
         "url",
@@ -239,8 +248,10 @@ PATTERNS: tuple[Pattern, ...] = (
         f"(?i)[0-9].*\\b({_STREET_WORDS})\\b|(?i)({_STRASSE}) ?[0-9]",
         re.compile(
             rf"\b[0-9]{{1,5}}[a-z]?,? (?:[^\W\d_][\w.'’-]* ){{1,3}}(?i:{_STREET_WORDS})\b"
-            # most words are not followed by a number, which is seen sooner than how they end
-            rf"|\b[^\W\d_](?=[^\s0-9]*+ ?[0-9])[\w-]*(?i:{_STRASSE}) ?[0-9]{{1,4}}(?: ?[a-z])?\b"
+            # most words are not followed by a number, which is seen sooner than how they end; a word has an end, or a
+            # text of hyphens would be searched from each of them
+            rf"|\b[^\W\d_](?=[^\s0-9]{{0,{_WORD + 10}}}+ ?[0-9])[\w-]{{0,{_WORD}}}"
+            rf"(?i:{_STRASSE}) ?[0-9]{{1,4}}(?: ?[a-z])?\b"
         ),
         holds=(1, _DIGIT),
     ),

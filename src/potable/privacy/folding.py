@@ -8,10 +8,12 @@ whatever their spelling.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,12 +22,20 @@ if TYPE_CHECKING:
 BARRIER = "\x00"
 """Stands for what is masked already; no match crosses it."""
 
-# every format character (category Cf): soft hyphen, zero-width space, joiners, direction marks …
+# every format character (category Cf): soft hyphen, zero-width space, joiners, direction marks …; whatever else Unicode
+# shows nothing for (Default_Ignorable_Code_Point: variation selectors, fillers …), and the box of a key on a digit
 _INVISIBLE = re.compile(
-    "[\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064"
-    "\u2066-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
-    "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f]"
+    "[\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\u20e3\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_ENTITY = re.compile("&(?:(?:amp|#38|#[xX]26);)*(#[0-9]{1,7};|#[xX][0-9A-Fa-f]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
+_KEPT_ENTITIES = "<>&"
+"""Signs of HTML that stay written as they are; they part words either way."""
+_LINK = re.compile(r"://\S+")
+_PERCENT = re.compile("%[0-9A-Fa-f]{2}")
+_LAYERS = 3
+"""How often a text may have been written for HTML or as a link, one writing over the other."""
 _ODD = re.compile("[\u0080-\u00bf\u0250-\U0010ffff]")
 _UNDECOMPOSED = {"ø": "o", "đ": "d", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ħ": "h"}
 # Arabic letters that one writes for the other, and those of Persian and Urdu
@@ -70,8 +80,8 @@ class _Plain(dict[int, str]):
         char = chr(code)
         kind = unicodedata.category(char)
         simple = unicodedata.normalize("NFKC", char)
-        if kind == "Nd":
-            found = str(unicodedata.decimal(char))
+        if (digit := unicodedata.digit(char, None)) is not None:
+            found = str(digit)
         elif kind in ("Zs", "Zl", "Zp"):
             found = " " if kind == "Zs" else "\n"
         elif kind == "Pd":
@@ -129,10 +139,36 @@ def plain(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """`text` without invisible format characters and barriers; has the offsets of `plain(text)`."""
+    """`text` without invisible characters and barriers, unescaped; has the offsets of `plain(text)`."""
     if BARRIER in text:
         text = text.replace(BARRIER, " ")
+    text = unescaped(text)
     return text if text.isascii() else _INVISIBLE.sub("", text)
+
+
+def unescaped(text: str) -> str:
+    """`text` as it was before it was written for HTML (`M&uuml;ller`) or into a link (`://M%C3%BCller`); the signs of
+    HTML itself stay."""
+    if "&" not in text and "%" not in text:
+        return text
+    for _ in range(_LAYERS):
+        text, before = _LINK.sub(_followed, _ENTITY.sub(_meant, text)), text
+        if text == before:
+            return text
+    # nobody writes more of them by mistake, and what is left must mean nothing
+    text = _ENTITY.sub(lambda found: found[0] if _meant(found) == found[0] else f" {found[0][1:]}", text)
+    return _LINK.sub(lambda found: found[0].replace("%", " "), text)
+
+
+def _meant(found: re.Match[str]) -> str:
+    """What an entity stands for; itself where that is a sign of HTML, or nothing."""
+    char = html.unescape(f"&{found[1]}")
+    return found[0] if char in _KEPT_ENTITIES or char.startswith("&") else char.replace(BARRIER, " ")
+
+
+def _followed(link: re.Match[str]) -> str:
+    """A link without percent signs that stand for other characters."""
+    return unquote(link[0]).replace(BARRIER, " ") if _PERCENT.search(link[0]) else link[0]
 
 
 def fold(text: str) -> str:

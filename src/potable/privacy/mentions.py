@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from potable.privacy.digests import Kind, people
-from potable.privacy.folding import folded, plain
+from potable.privacy.folding import folded, plain, visible
 from potable.privacy.index import Index
 from potable.privacy.pieces import Pieces
 from potable.privacy.redact import barred, slices
@@ -143,6 +143,7 @@ def _closed(texts: pa.Array) -> bytes:
 
 def _on_one_line(text: str) -> str:
     """A text without ends of lines; what is not ASCII is folded."""
+    text = visible(text)
     # every character is folded by itself
     return (text if text.isascii() else _FOREIGN.sub(_folded, text)).replace(_LINE, " ")
 

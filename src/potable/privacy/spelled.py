@@ -77,6 +77,8 @@ def spelled(kinds: pa.Array, values: pa.Array) -> Iterator[Spelled]:
     coded, texts = kinds.dictionary_encode(), values.to_pylist()
     names, codes = coded.dictionary.to_pylist(), coded.indices.to_numpy()
     plain, shown = (np.fromiter(map(told, texts), np.bool_, len(texts)) for told in (str.isascii, str.isprintable))
+    # what is written for HTML or as a link is not what it looks like
+    shown &= np.fromiter(("&" not in text and "%" not in text for text in texts), np.bool_, len(texts))
 
     def of(*wanted: str) -> Flags:
         known: Flags = np.array([name in wanted for name in names], np.bool_)[codes]

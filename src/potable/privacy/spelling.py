@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from potable.privacy.digests import Kind
-from potable.privacy.folding import fold, plain, words
+from potable.privacy.folding import fold, plain, unescaped, words
 from potable.privacy.inflection import behind_prepositions, cut, inflected, is_full
 
 MARK_OF = {"name": "NAME", "full_name": "NAME", "email": "EMAIL", "phone": "PHONE", "address": "ADDRESS", "id": "ID"}
@@ -42,6 +42,7 @@ def spellings(kind: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     Ids and telephone numbers (`compact`) have neither blanks nor punctuation, all else is words. In a text of
     anybody only forms count that no ordinary word or number has.
     """
+    value = unescaped(value)
     if kind == "phone":
         # what has the usual form is found in any text by detect
         tail = phone_tail(value)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from potable.errors import plain as plain
+
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -63,8 +65,3 @@ def human_time(moment: str) -> str:
     except ValueError:
         return moment
     return f"{parsed.day} {parsed:%B %Y, %H:%M} UTC"
-
-
-def plain(text: object) -> str:
-    """`text` on one line, with control characters (a terminal obeys them) made visible."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(text))

@@ -234,8 +234,11 @@ def _seen(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]
     # most objects have the same columns, and share one set
     shapes: dict[frozenset[str], frozenset[str]] = {}
     for batch in engine.stream(pairs):
+        added: dict[tuple[str, bool], set[str]] = {}
         for name, column, part in zip(*(values.to_pylist() for values in batch.columns), strict=True):
-            found, what = (observed, column) if part is None else (dialects, part)
-            shape = found.get(name, frozenset()) | {what}
+            added.setdefault((name, part is None), set()).add(column if part is None else part)
+        for (name, of_columns), whats in added.items():
+            found = observed if of_columns else dialects
+            shape = found.get(name, frozenset()) | whats
             found[name] = shapes.setdefault(shape, shape)
     return drift.observe(source.tables[table], observed, dialects, {blob.name: blob.batch for blob in blobs})

@@ -57,7 +57,8 @@ def _asked(address: str, path: str) -> dict[str, Any]:
     request = urllib.request.Request(f"{server.rstrip('/')}/{address}", headers=headers)
     try:
         context = ssl.create_default_context(cafile=os.environ.get("VAULT_CACERT"))
-        with urllib.request.urlopen(request, timeout=_PATIENCE, context=context) as answer:
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Onwards())
+        with opener.open(request, timeout=_PATIENCE) as answer:
             found = json.loads(answer.read())
     except urllib.error.HTTPError as failure:
         failure.close()
@@ -68,6 +69,15 @@ def _asked(address: str, path: str) -> dict[str, Any]:
         why = getattr(trouble, "reason", trouble)
         raise _refused(path, f"no answer ({type(why).__name__})", passing=True) from None
     return found if isinstance(found, dict) else {}
+
+
+class _Onwards(urllib.request.HTTPRedirectHandler):
+    """Goes where Vault sends us, as from a standby to the active one, with the token; never where others read it."""
+
+    def redirect_request(self, req: urllib.request.Request, *answer: Any) -> urllib.request.Request | None:
+        """The next request; None where there is none."""
+        secure = req.type != "https" or answer[-1].startswith("https://")
+        return super().redirect_request(req, *answer) if secure else None
 
 
 def _token() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 from typing import ClassVar, Self
 
@@ -99,8 +99,10 @@ class CsvSource(FileSource[CsvTable]):
         last = ""
         try:
             with dialect.records(blob) as stream:
-                for batch in _batches(stream, dialect, ragged):
-                    texts = {name: batch.column(index) for name, index in where.items()}
+                # the last one tells how the file ends
+                wanted = sorted({*where.values(), len(dialect.header) - 1})
+                for batch in _batches(stream, dialect, ragged, wanted):
+                    texts = {name: batch.column(wanted.index(index)) for name, index in where.items()}
                     ordinals = ragged.ordinals(done, batch.num_rows)
                     done += batch.num_rows
                     if batch.num_rows:
@@ -164,7 +166,8 @@ def _columns(table: Table, header: tuple[str, ...], blob: Blob) -> dict[str, int
     return places
 
 
-def _batches(stream: Content, dialect: Dialect, ragged: _Ragged) -> Iterator[pa.RecordBatch]:
+def _batches(stream: Content, dialect: Dialect, ragged: _Ragged, wanted: Sequence[int]) -> Iterator[pa.RecordBatch]:
+    """The columns with these numbers; what a block of any other takes is not small, and data may have thousands."""
     names = [f"c{index}" for index in range(len(dialect.header))]
     try:
         reader = arrow_csv.open_csv(
@@ -179,7 +182,9 @@ def _batches(stream: Content, dialect: Dialect, ragged: _Ragged) -> Iterator[pa.
                 invalid_row_handler=ragged.keep,
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+                include_columns=[names[index] for index in wanted],
+                column_types={names[index]: pa.string() for index in wanted},
+                strings_can_be_null=False,
             ),
         )
     except pa.ArrowInvalid as failure:

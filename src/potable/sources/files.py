@@ -58,7 +58,8 @@ class FileSource(Source[F]):
     path: str = Field(repr=False)
     """Folder or glob; relative paths start at the project folder. Also a folder, glob or object of an object store
     (`s3://bucket/exports/*.csv`, `gs://`, `az://`), or a file or folder behind `https://`. Hidden files and Word's lock
-    files are not data. Of a file named .zip each member is read as a file, named `archive.zip/member.xml`."""
+    files are not data; links that lead out of the folder are refused. Of a file named .zip each member is read as a
+    file, named `archive.zip/member.xml`."""
     storage: dict[str, SecretStr] = Field(default_factory=dict)
     """Settings of the object store, such as `endpoint`, `region`, `access_key_id`, `secret_access_key`, by reference;
     what is not given is taken from the store's own environment variables (`AWS_ENDPOINT_URL` …)."""

@@ -38,6 +38,7 @@ _SLOWEST = 20
 _MARGIN = 30.0
 """Seconds before its end from which a token is not used any more."""
 _HINT = "check `url` and `auth` in the source's file, and that the service is up"
+_PACKED = ("", "identity", "gzip", "deflate")
 _TAKEN = frozenset({200})
 _PASSING = frozenset({408, 425, 429})
 P = TypeVar("P")
@@ -103,7 +104,8 @@ class Service:
                 self._auth = Basic(basic=Login(user=self.url.username, password=self.url.password))
             self.url = self.url.copy_with(userinfo=b"")
             headers(self._auth, "token")
-            self._client = httpx.Client(timeout=timeout, verify=_trust())
+            packed = {"Accept-Encoding": "gzip, deflate"}
+            self._client = httpx.Client(timeout=timeout, verify=_trust(), headers=packed)
         except (httpx.InvalidURL, ValueError):
             why = "`url` is not a URL, or the token holds characters no header can carry"
             raise failure(source, why, retryable=False) from None
@@ -160,6 +162,10 @@ class Service:
 
         def ask(request: Callable[[], httpx.Request]) -> tuple[int, httpx.Headers, httpx.Response]:
             answer = self._client.send(self._paced(request), stream=True, follow_redirects=follow)
+            if self.url.scheme == "https" != answer.url.scheme:
+                answer.close()
+                why = f"the server sends `{name}` on to an address without TLS"
+                raise failure(self._source, why, retryable=False)
             if answer.status_code not in statuses:
                 answer.close()
             return answer.status_code, answer.headers, answer
@@ -257,6 +263,10 @@ class Service:
         body, end = bytearray(), time.monotonic() + _SLOWEST * self._timeout
         response = self._client.send(built, stream=True)
         try:
+            # packed twice, a few bytes are gigabytes before they can be counted
+            if response.headers.get("Content-Encoding", "identity").strip().lower() not in _PACKED:
+                why = "an answer is packed in a way that was not asked for"
+                raise failure(self._source, why, retryable=False)
             for piece in response.iter_bytes():
                 body += piece
                 if len(body) > _LARGEST_PAGE:

@@ -77,6 +77,8 @@ class Folder:
 
     def __init__(self, base: Path, path: str) -> None:
         self._folder, self._default = _split(base, path)
+        # whoever declares a link means where it leads
+        self._trusted = [os.path.realpath(place) for place in (self._folder, base / Path(path).expanduser())]
         self.shown = str(self._folder)
         self._prefix = self.shown.rstrip(os.sep) + os.sep
 
@@ -101,11 +103,15 @@ class Folder:
             # Python before 3.13 finds folders only
             above, last = pattern, "*"
         if "**" in last or not glob.has_magic(last):
-            yield from (str(path) for path in dict.fromkeys(self._folder.glob(pattern)) if is_data(path.name))
+            found = [path for path in dict.fromkeys(self._folder.glob(pattern)) if is_data(path.name)]
+            for folder in {path.parent for path in found}:
+                self._require_inside(str(folder))
+            yield from map(str, found)
             return
         for folder in self._folders(above):
             if folder.name == _LOST:
                 continue
+            self._require_inside(str(folder))
             try:
                 names = os.listdir(folder)  # noqa: PTH208
             except (FileNotFoundError, NotADirectoryError):
@@ -145,6 +151,20 @@ class Folder:
                 below.clear()
             below[:] = [name for name in below if name != _LOST]
 
+    def _require_inside(self, path: str) -> None:
+        """Refuse what a link leads to elsewhere: who may put files here need not be who may read those there."""
+        real, below = os.path.realpath(path), path.removeprefix(self._prefix)
+        # the project itself may lead elsewhere, by `..`
+        straight = os.path.normpath(os.path.join(self._trusted[0], below))  # noqa: PTH118
+        if real != straight and not any(f"{real}{os.sep}".startswith(f"{place}{os.sep}") for place in self._trusted):
+            raise EnvironmentFailure(
+                f"a link at or below `{self.shown}` leads outside that folder",
+                "E001",
+                hint="put the file there instead of the link, or name in `path` the folder that holds both",
+                state="nothing was landed from this source; the last version stays current",
+                next="potable doctor",
+            )
+
     def _unlisted(self, failure: OSError) -> EnvironmentFailure:
         return EnvironmentFailure(
             f"a folder at or below `{self.shown}` cannot be read ({type(failure).__name__})",
@@ -159,7 +179,10 @@ class Folder:
         """One of what may be hundreds of thousands; None for folders and links that lead nowhere."""
         stamp = ""
         try:
-            status = os.stat(path)  # noqa: PTH116
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                status = os.stat(path)  # noqa: PTH116
+                self._require_inside(path)
             stamp = f"{status.st_size}-{status.st_mtime_ns}"
             if not stat.S_ISREG(status.st_mode):
                 return None

@@ -26,11 +26,12 @@ MOST_CELLS = 16_000_000
 _SMALL = 4 << 20
 _CHUNK = 1 << 20
 _LONGEST_ROW = 32 << 20
-_CELL = re.compile(rb'<(?:\w+:)?c\s[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>')
+# no tag holds the beginning of another: without that the search would run on to the end from each of them
+_CELL = re.compile(rb'<(?:\w+:)?c\s[^<>]*?\br="([A-Z]{1,3})(\d{1,7})"[^<>]*>')
 _CELLS = re.compile(rb"<(?:\w+:)?c[\s/>]")
 _ERROR = re.compile(
-    rb'<(?:\w+:)?c\s(?=[^>]*\bt="e")[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>'
-    rb"(?:<(?:\w+:)?f[^>]*?(?:/>|>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>([^<]*)<"
+    rb'<(?:\w+:)?c\s(?=[^<>]*\bt="e")[^<>]*?\br="([A-Z]{1,3})(\d{1,7})"[^<>]*>'
+    rb"(?:<(?:\w+:)?f[^<>]*?(?:/>|>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>([^<]*)<"
 )
 _UTF8 = re.compile(rb"\A(?!<\?xml[^>]*encoding)|encoding=[\"'](?i:utf-?8|us-ascii)[\"']")
 _ROW_END = re.compile(rb"</(?:\w+:)?row\s*>")
@@ -38,8 +39,8 @@ _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationship
 
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
 _UNCALCULATED = re.compile(
-    rb'<(?:\w+:)?c\s(?![^>]*\bt="str")[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>\s*'
-    rb"<(?:\w+:)?f(?:\s[^>]*?)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*"
+    rb'<(?:\w+:)?c\s(?![^<>]*\bt="str")[^<>]*?\br="([A-Z]{1,3})(\d{1,7})"[^<>]*>\s*'
+    rb"<(?:\w+:)?f(?:\s[^<>]*?)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*"
     rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v\s*>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
 )
 """Formulas without a value; one whose value is the empty text says that it is a text."""
