@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.columns import ACCOUNTING
-from potable.sources.amounts import amounts
+from potable.sources.amounts import CODES, amounts
 from potable.sources.databases.base import NOT_NULL
 from potable.sources.typed import clean, convert
 from potable.tables import Column
@@ -41,8 +41,8 @@ _MILLISECONDS = r"^1[0-9]{12}$"
 """Milliseconds since 1970, from 2001 to 2033."""
 _AMOUNTS = {decimal: f"{ACCOUNTING} {decimal}" for decimal in ".,"}
 """Amounts by the sign before their fraction, as counts of them are named."""
-_MONEY = r"\p{Sc}|[A-Z]{3}|[.,][0-9]{1,2}([^0-9]|$)"
-"""A currency, or cents."""
+_MONEY = rf"\p{{Sc}}|(^|[^A-Za-z])({CODES.replace(' ', '|')})([^A-Za-z]|$)|[.,][0-9]{{1,2}}([^0-9]|$)"
+"""A currency, or cents; not the three capitals before a number of policies or invoices (`POL-1000123`)."""
 _FIT = 0.98
 """Share of the values a type must fit."""
 _DECIMAL = "decimal"
