@@ -176,6 +176,7 @@ def test_profile_shows_columns_and_values_of_harmless_ones_only(call: Call) -> N
     assert facts["gross_usd"]["values"] == "protected"
     assert facts["name"]["values"] == "" and facts["name"]["distinct"] > 100
     assert {word.split(" ")[0] for word in facts["currency"]["values"].split(", ")} <= {"INR", "USD", "EUR", "GBP"}
+    assert re.fullmatch(r"(\d{4}-\d\d-\d\d)( to \d{4}-\d\d-\d\d)", facts["pay_date"]["values"])
     code, out, _ = call("profile", "payroll.payslips", "--period", "2020-01")
     assert code == 0 and out.startswith("payroll.payslips in 2020-01: ") and "  distinct, about  " in out
     for arguments in (("payroll.payslip",), ("payroll.payslips", "--period", "2020-13")):
