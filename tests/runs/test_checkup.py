@@ -17,7 +17,7 @@ from potable.datasets.version import Version, commit
 from potable.engines.base import Engine
 from potable.errors import DataError
 from potable.project import Project
-from potable.runs.checkup import check_up, newest_profile, read_profile
+from potable.runs.checkup import _require, check_up, newest_profile, read_profile
 from potable.runs.plan import validate_steps
 from potable.store.manifest import canonical
 
@@ -227,3 +227,14 @@ def test_a_table_without_a_time_is_judged_by_the_states_it_was_in(clinic: Clinic
         found = clinic.run()
         # a run that finds the table as it was adds no state
         assert states(clinic.run() if batch == 3 else found) == (["open"] if batch < 7 else ["warn"])
+
+
+def test_what_else_stops_is_named_once() -> None:
+    drifted = [Finding("drift", "stop", "Drifted.", column="c", measure=measure) for measure in ("psi", "ks")]
+    found = {"s.t": [Finding("missing", "stop", "Nulls."), *drifted]}
+    with pytest.raises(DataError) as stopped:
+        _require(found)
+    assert stopped.value.given == "Nulls. Also s.t (drift c)."
+    with pytest.raises(DataError) as stopped:
+        _require({"s.t": drifted})
+    assert stopped.value.given == "Drifted."

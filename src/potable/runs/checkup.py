@@ -71,7 +71,9 @@ def _require(health: Mapping[str, Collection[Finding]]) -> None:
     if not stopping:
         return
     name, finding = stopping[0]
-    others = [f"{other} ({each.check} {each.column}".rstrip() + ")" for other, each in stopping[1:]]
+    # a column may have drifted by several measures
+    told = list(dict.fromkeys((other, f"{each.check} {each.column}".rstrip()) for other, each in stopping))
+    others = [f"{other} ({what})" for other, what in told[1:]]
     raise DataError(
         f"`{name}` breaks `health: {finding.check}`" + (f" in `{finding.column}`" if finding.column else ""),
         "D008",
