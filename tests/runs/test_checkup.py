@@ -167,6 +167,8 @@ def test_a_version_is_compared_with_as_it_was_published(clinic: Clinic) -> None:
     commit(shop.lake.versions(shop.project.dataset), version, note=lambda _: None)
     clinic.notes.land(b=HIGH)
     assert states(clinic.run()) == ["warn"]
+    shop.project = replace(shop.project, as_of=date(2024, 3, 31))
+    assert states(clinic.run()) == ["warn"]
     clinic.notes.land(c=LOW.replace("E", "G"))
     assert states(clinic.run()) == ["ok"]
 

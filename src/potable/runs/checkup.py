@@ -101,8 +101,9 @@ def _moment(shop: Workshop, step: Step, profile: Profile, earlier: Earlier, toda
 
 
 def _of_version(shop: Workshop, step: Step, number: int) -> Profile | None:
-    """The profile of the table as it was when a version of the dataset was published."""
-    versions = history(shop.lake.versions(shop.project.dataset)) if shop.project.agreed.features else []
+    """The profile of the table as it was when a version of the dataset was published, whatever day is built now."""
+    features = shop.project.agreed.features
+    versions = history(shop.lake.versions(features.dataset)) if features else []
     runs = [version.run for version in versions if version.number == number]
     data = shop.lake.open.get_if_present(f"runs/{runs[0]}.json") if runs else None
     return _profile_of(shop.lake, step, json.loads(data)) if data else None
