@@ -103,6 +103,7 @@ def test_state_shows_how_far_each_table_was_read_and_goes_back(call: Call, publi
     assert as_json(call("state", "rewind", "lms", "--to", "1", "-o", "json"))["batch"] == 2
     # what is current is what was current, so nothing has to be done again
     assert published.run().outcome == "nothing new"
+    assert "objects are current\n" in call("state", "rewind", "lms", "--to", "1")[1]
     assert call("state", "rewind", "lms", "--to", "7")[0] == 2
     code, _, err = call("state", "show", "hmrs")
     assert code == 2 and "did you mean `hrms`?" in err
