@@ -497,6 +497,19 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
         (["1,234.50"], "decimal(12,2)", "accounting"),
         (["12 €", "-5 €"], "decimal(12,0)", "accounting"),
         (["089 123 456", "030 654 321"], "string", ""),
+        (["POL-1000123", "POL-1000124"], "string", ""),
+        (["01/31/2020", "02/01/2020"], "date", "%m/%d/%Y"),
+        (["31/01/2020", "01/02/2020"], "date", "%d/%m/%Y"),
+        (["31/01/2020 09:30", "01/02/2020 10:00"], "timestamp", "%d/%m/%Y %H:%M"),
+        (["01/01/2020", "02/01/2020"], "string", ""),
+        (["01/01/20", "02/01/20"], "string", ""),
+        (["01-01-2020", "02-01-2020"], "string", ""),
+        (["01-31-2020", "02-01-2020"], "date", "%m-%d-%Y"),
+        (["01/01/2020 09:30", "02/01/2020 10:00"], "string", ""),
+        (["INV 4711", "INV 4712"], "string", ""),
+        (["4711-ABC", "4712-ABC"], "string", ""),
+        (["EUR 1250", "-USD 3"], "decimal(12,0)", "accounting"),
+        (["12EUR", "7EUR"], "decimal(12,0)", "accounting"),
         (["(1)", "(2)"], "string", ""),
         ([None, ""], "string", ""),
     ],
@@ -529,6 +542,12 @@ def test_a_comma_that_may_stand_between_thousands_is_left_to_people(values: list
     assert (found.type, found.decimal) == ("string", ".")
     asked = "before a fraction (`decimal`) or between thousands (`format: accounting`)?"
     assert (asked in found.evidence) == (values[0] == "1,234")
+
+
+def test_days_that_may_be_months_are_left_to_people() -> None:
+    found = suggested(pa.array(["01/01/2020", "02/01/2020"]))
+    assert found.evidence.endswith("days or months first: `format: %d/%m/%Y` or `%m/%d/%Y`?")
+    assert "months first" not in suggested(pa.array(["01/31/2020", "word", None])).evidence
 
 
 def test_amounts_with_a_currency_are_read_by_the_sign_before_their_cents(project: Path) -> None:

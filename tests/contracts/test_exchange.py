@@ -307,6 +307,15 @@ def test_a_pair_with_one_null_means_the_same_on_both_sides(tmp_path: Path) -> No
     assert taken["ignore_row_if"] == "both_values_are_missing"
 
 
+def test_an_exported_suite_has_what_the_suite_of_the_table_says(tmp_path: Path) -> None:
+    entry = {"type": BETWEEN, "kwargs": {"column": "b", "max_value": 3}, "meta": {"owner": "x"}, "severity": "warning"}
+    (tmp_path / "gx.json").write_text(json.dumps({"name": "theirs", "expectations": [entry]}), encoding="utf-8")
+    checks = [{BETWEEN: {"column": "a", "min_value": 1}}]
+    table = Table.model_validate({"columns": {"a": {}, "b": {}}, "checks": checks, "suite": "gx.json"})
+    found = to_suite("s.t", table, read_suite(tmp_path, "gx.json"))["expectations"]
+    assert [each["kwargs"]["column"] for each in found] == ["a", "b"] and found[1] == entry
+
+
 def test_a_suite_is_of_one_table() -> None:
     with pytest.raises(ProjectError, match="a suite is of one"):
         call("-C", str(EXAMPLE), "contract", "export", "hrms", "--format", "gx")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from potable.datasets.profile import AT_ONCE, BINS, profile
+from potable.datasets.profile import AT_ONCE, BINS, MISSING, Distribution, misread, profile
 from potable.engines.base import Engine
 
 
@@ -30,3 +32,16 @@ def test_every_column_of_many_is_told(engine: Engine, tmp_path: Path) -> None:
         else:
             told = ([f"{index}-0", f"{index}-1"], [20, 20]) if name != "w1" else ([], [])
             assert (each.distinct, each.bins, each.counts) == (2, *told)
+
+
+def test_words_that_pandas_takes_for_missing_are_told() -> None:
+    read = pd.read_csv(io.StringIO("\n".join(["word", *(f'"{word}"' for word in sorted(MISSING))])))
+    assert read.word.isna().all()
+    found = [
+        Distribution("claim", "string", 0, 2, ["Claim", "None"], [3, 2]),
+        Distribution("age", "string", 1, 2, ["<30", ">=30"], [3, 2]),
+        Distribution("paid", "float64", 0, 2, [0.0, 1.0], [5]),
+    ]
+    (told,) = misread(found)
+    assert "takes None of claim for missing" in told
+    assert misread(found[1:]) == []

@@ -14,6 +14,7 @@ from tests.features.world import LOOSE, PEOPLE, TABLES, World, at, employed, fac
 
 from potable.engines.base import Engine
 from potable.errors import DataError, ProjectError
+from potable.features.decided import tied
 from potable.features.plan import FeaturePlan
 from potable.tables import Column, Table
 
@@ -422,3 +423,10 @@ def test_there_is_one_row_per_subject_whatever_the_tables_hold(world: World) -> 
     assert {name: row["n"] for name, row in world.rows(result).items()} == {"ann": 3, "bob": 0}
     assert result.rows == 2
     assert LOOSE.unique == []
+
+
+def test_tied_people_of_a_roster_may_be_two_who_share_a_key() -> None:
+    columns = {"emp_no": {"key": "emp_no"}, "gender": {"category": "none", "static": True}}
+    roster = Table.model_validate({"columns": columns, "roster": "employee"})
+    assert "share a key" in tied("hr.people", roster, ["gender"]).hint
+    assert "share a key" not in tied("hr.jobs", roster.model_copy(update={"roster": None}), ["gender"]).hint

@@ -251,6 +251,12 @@ def test_a_key_that_was_gone_comes_back_to_its_person(registry: Registry) -> Non
     assert back.owners["email:ann@x"] == before.owners["emp_no:E1"] != back.owners["emp_no:E1"]
 
 
+def test_who_left_every_table_is_known_to_no_roster(registry: Registry) -> None:
+    before, layered = agreed(registry, also(FIRST, people=[("E7", "g@x", None)]), FIRST)
+    assert layered.counts["rostered"] == before.counts["rostered"] - 1
+    assert {row["value"] for row in layered.ledger if not row["rostered"]} >= {"E7", "g@x"}
+
+
 def crowd(*numbers: int) -> list[Row]:
     return [(f"U{number}", "N0") for number in numbers]
 

@@ -17,7 +17,7 @@ from potable.datasets.version import Version, commit
 from potable.engines.base import Engine
 from potable.errors import DataError
 from potable.project import Project
-from potable.runs.checkup import check_up, newest_profile, read_profile
+from potable.runs.checkup import _require, check_up, newest_profile, read_profile
 from potable.runs.plan import validate_steps
 from potable.store.manifest import canonical
 
@@ -167,6 +167,8 @@ def test_a_version_is_compared_with_as_it_was_published(clinic: Clinic) -> None:
     commit(shop.lake.versions(shop.project.dataset), version, note=lambda _: None)
     clinic.notes.land(b=HIGH)
     assert states(clinic.run()) == ["warn"]
+    shop.project = replace(shop.project, as_of=date(2024, 3, 31))
+    assert states(clinic.run()) == ["warn"]
     clinic.notes.land(c=LOW.replace("E", "G"))
     assert states(clinic.run()) == ["ok"]
 
@@ -227,3 +229,14 @@ def test_a_table_without_a_time_is_judged_by_the_states_it_was_in(clinic: Clinic
         found = clinic.run()
         # a run that finds the table as it was adds no state
         assert states(clinic.run() if batch == 3 else found) == (["open"] if batch < 7 else ["warn"])
+
+
+def test_what_else_stops_is_named_once() -> None:
+    drifted = [Finding("drift", "stop", "Drifted.", column="c", measure=measure) for measure in ("psi", "ks")]
+    found = {"s.t": [Finding("missing", "stop", "Nulls."), *drifted]}
+    with pytest.raises(DataError) as stopped:
+        _require(found)
+    assert stopped.value.given == "Nulls. Also s.t (drift c)."
+    with pytest.raises(DataError) as stopped:
+        _require({"s.t": drifted})
+    assert stopped.value.given == "Drifted."

@@ -103,6 +103,7 @@ def test_state_shows_how_far_each_table_was_read_and_goes_back(call: Call, publi
     assert as_json(call("state", "rewind", "lms", "--to", "1", "-o", "json"))["batch"] == 2
     # what is current is what was current, so nothing has to be done again
     assert published.run().outcome == "nothing new"
+    assert "objects are current\n" in call("state", "rewind", "lms", "--to", "1")[1]
     assert call("state", "rewind", "lms", "--to", "7")[0] == 2
     code, _, err = call("state", "show", "hmrs")
     assert code == 2 and "did you mean `hrms`?" in err
@@ -194,6 +195,7 @@ def test_profile_shows_columns_and_values_of_harmless_ones_only(call: Call) -> N
     assert facts["gross_usd"]["values"] == "protected"
     assert facts["name"]["values"] == "" and facts["name"]["distinct"] > 100
     assert {word.split(" ")[0] for word in facts["currency"]["values"].split(", ")} <= {"INR", "USD", "EUR", "GBP"}
+    assert re.fullmatch(r"(\d{4}-\d\d-\d\d)( to \d{4}-\d\d-\d\d)", facts["pay_date"]["values"])
     code, out, _ = call("profile", "payroll.payslips", "--period", "2020-01")
     assert code == 0 and out.startswith("payroll.payslips in 2020-01: ") and "  distinct, about  " in out
     for arguments in (("payroll.payslip",), ("payroll.payslips", "--period", "2020-13")):

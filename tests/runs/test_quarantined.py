@@ -133,6 +133,16 @@ def test_replay_takes_back_what_a_mended_contract_lets_pass(call: Call, notes: P
     assert (found["rows"], found["rows_in"], found["current"]) == (3, 6, True)
 
 
+def test_replay_counts_from_the_last_run_where_a_contract_is_again_what_it_was(call: Call, notes: Path) -> None:
+    loose = "min_value: -9}\n      - expect_column_values_to_be_between: {column: level"
+    for number, wanted in enumerate(((1, 3, 0), (0, 3, 1), (1, 3, 0), (0, 3, 0))):
+        if number < 3:
+            old, new = (loose.replace("-9", "0"), loose) if number % 2 == 0 else (loose, loose.replace("-9", "0"))
+            edit(notes, old, new)
+        (told,) = facts(call("quarantine", "replay", "notes.notes", "-o", "json"))
+        assert (told["taken_back"], told["still"], told["new"]) == wanted
+
+
 def test_replay_leaves_sources_alone_that_were_not_landed_yet(call: Call, notes: Path) -> None:
     other = "source: other\ntype: csv\npath: nowhere\ntables: {t: {columns: {a: {category: none}}}}\n"
     (notes / "sources" / "other.yaml").write_text(other, encoding="utf-8")

@@ -218,6 +218,20 @@ def test_columns_come_from_key_headers_time_and_value(mock: Brokers, world: Call
     assert [second[name] for name in ("mail", "tenant", "deleted", "hours")] == ["/w==", "a", True, None]
 
 
+def test_messages_without_a_value_land_wherever_they_stand(
+    brokers: Brokers, world: Callable[..., World], topic: str
+) -> None:
+    made = world(brokers, columns={**COLUMNS, "gone": {"path": "@deleted", "type": "boolean", "category": "none"}})
+    brokers.send(topic, (b"k", None), (b"l", None), *numbered(1))
+    made.ingest()
+    brokers.send(topic, (b"k", None))
+    made.ingest()
+    brokers.send(topic, b"", *numbered(2))
+    made.ingest()
+    landed = [(0, True), (1, True), (2, False), (3, True), (None, None), (5, False)]
+    assert values(made.rows(), "offset", "gone") == landed
+
+
 def test_tombstones_may_be_left_out(mock: Brokers, world: Callable[..., World], topic: str) -> None:
     mock.send(topic, (b"k", numbered(1)[0]), (b"k", None), (b"l", numbered(2)[0]))
     made = world(mock, tombstones="none")

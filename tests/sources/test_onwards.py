@@ -6,7 +6,7 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,19 @@ def test_a_row_that_was_committed_late_lands_within_the_overlap(world: World) ->
     assert (51, "too late") not in world.rows()
     world.ingest(fresh=True)
     assert len(world.rows()) == 22
+
+
+def test_a_record_from_the_future_does_not_hide_what_comes_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onwards, "now", lambda: datetime(2024, 1, 20, 12, tzinfo=UTC))
+    world.write([(98, "2199-01-01 00:00:00", "a wrong clock")])
+    world.ingest()
+    for day in (21, 22):
+        monkeypatch.setattr(onwards, "now", lambda at=day: datetime(2024, 1, at, 12, tzinfo=UTC))
+        world.write([(day, f"2024-01-{day} 10:00:00", "x")])
+        assert (world.ingest().new_objects, world.ingest().new_objects) == (1, 0)
+    assert [number for number, _ in world.rows()] == [*range(1, 23), 98]
 
 
 def test_two_equal_rows_are_two(world: World) -> None:

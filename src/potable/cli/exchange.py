@@ -46,7 +46,9 @@ def exported(project: Project, select: str, form: str) -> str:
         if len(names) > 1:
             listed = ", ".join(names)
             raise ProjectError(f"`{select}` has several tables, and a suite is of one", "P005", allowed=listed)
-        return json.dumps(to_suite(names[0], project.tables[names[0]]), indent=2, ensure_ascii=False)
+        table = project.tables[names[0]]
+        own = read_suite(project.root, table.suite) if table.suite else None
+        return json.dumps(to_suite(names[0], table, own), indent=2, ensure_ascii=False)
     literal = project.documents[source].literal
     head = {key: value for key, value in literal.items() if key != "tables"}
     tables = {name.split(".", 1)[1]: literal["tables"][name.split(".", 1)[1]] for name in names}

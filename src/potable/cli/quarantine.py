@@ -145,7 +145,7 @@ def replayed(project: Project, names: Sequence[str], listener: Listener) -> tupl
         ProjectError: P031, the project has no such table.
     """
     chosen = [_known(project, name) for name in names] or list(project.tables)
-    before = {name: found for name in chosen if (found := held(project, name))}
+    before = {name: found for name in chosen if (found := held(project, name, last=True))}
     # of a source that was not landed yet nothing is held back
     chosen = chosen if names else list(before) or chosen
     record = run(project, Options(only="validate", select=tuple(chosen), reason="quarantine replay"), listener)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from potable.cli.output import table
 from potable.contracts.health import Profile
-from potable.contracts.periods import FORM, written
+from potable.contracts.periods import FORM, named, written
 from potable.contracts.profile import kind_of, quantiles
 from potable.contracts.results import common, declared_words, is_open, unmasked
 from potable.datasets.version import current, removed
@@ -133,7 +133,7 @@ def _values(contract: Table, name: str, cells: Mapping[Any, int]) -> str:
         return ", ".join(told + ([f"{len(most) - _WORDS} more"] if most[_WORDS:] else []))
     if kind == "number":
         return " · ".join(f"{value:,g}" for value in quantiles(cells, _SHARES))
-    return f"{min(cells)} to {max(cells)}"
+    return f"{named(min(cells), kind)} to {named(max(cells), kind)}"
 
 
 def _short(value: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from potable.cli.output import table
 from potable.errors import ProjectError, did_you_mean
 from potable.project import Project
+from potable.report.numbers import plural
 from potable.sources.ingest import current, rewind
 
 _PARTITIONS = 6
@@ -49,7 +50,8 @@ def rewound(project: Project, source: str, to: int) -> tuple[dict[str, Any], str
     except ValueError as failure:
         raise ProjectError(str(failure), "P031", next="potable state show") from None
     facts = {"source": source, "batch": raw.batch, "as": to, "objects": len(raw.objects)}
-    text = f"`{source}` is as after batch {to}, written as batch {raw.batch}: {len(raw.objects):,} objects are current"
+    there = f"{plural(len(raw.objects), 'object')} {'is' if len(raw.objects) == 1 else 'are'} current"
+    text = f"`{source}` is as after batch {to}, written as batch {raw.batch}: {there}"
     return facts, f"{text}\nnext: {project.next_run}"
 
 

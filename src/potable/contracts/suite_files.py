@@ -14,7 +14,7 @@ from typing import Any
 
 from potable.contracts.arguments import TYPES, named_columns
 from potable.contracts.odcs import plain
-from potable.contracts.suites import Suite
+from potable.contracts.suites import Item, Suite
 from potable.contracts.vocabulary import EXPECTATIONS
 from potable.tables import Table
 
@@ -29,14 +29,18 @@ _UNIQUE, _COMPOUND = "expect_column_values_to_be_unique", "expect_compound_colum
 _TYPE = "expect_column_values_to_be_of_type"
 
 
-def to_suite(name: str, table: Table) -> dict[str, Any]:
+def to_suite(name: str, table: Table, own: Suite | None = None) -> dict[str, Any]:
     """The checks of a table (`source.table`) as the JSON of a suite, with its required columns and keys.
 
     Types are left out: what GX calls them depends on where it runs. So are keys that must exist in another table, for
     which GX has no expectation; the suite's `meta` lists them.
+
+    Args:
+        own: the suite the table names, whose expectations go with its checks as they are.
     """
     alien = [check for check in table.checks if _is_ours(next(iter(check)))]
     found = [_entry(check) for check in table.checks if check not in alien]
+    found += [_as_it_is(item) for item in own.items] if own else []
     found += [_implied(_NOT_NULL, {"column": key}) for key, column in table.columns.items() if column.required]
     if len(table.unique) == 1:
         found.append(_implied(_UNIQUE, {"column": table.unique[0]}))
@@ -96,6 +100,12 @@ def _entry(check: Mapping[str, Any]) -> dict[str, Any]:
     severity = {"severity": "warning" if given.get("severity") == "warn" else "critical"}
     notes = {"notes": given["notes"]} if "notes" in given else {}
     return {"type": expectation, "kwargs": plain(kwargs), "meta": {_MARK: plain(mark)}, **severity, **notes}
+
+
+def _as_it_is(item: Item) -> dict[str, Any]:
+    kwargs = {key: value for key, value in item.arguments.items() if key not in ("severity", "meta")}
+    severity = item.arguments.get("severity", "critical")
+    return {"type": item.expectation, "kwargs": kwargs, "meta": item.arguments.get("meta", {}), "severity": severity}
 
 
 def _of_pair(arguments: Mapping[str, Any]) -> bool:

@@ -16,6 +16,13 @@ from potable.engines.base import Engine, collect, scalars, union_all
 
 BINS = 20
 MOST_WORDS = 12
+MISSING = frozenset(
+    (
+        *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"),
+        *("NULL", "NaN", "None", "n/a", "nan", "null"),
+    )
+)
+"""Words that pandas takes for missing in a CSV file, unless told otherwise."""
 AT_ONCE = 16
 """Columns of which one query counts the values: each takes some megabytes, however few it has."""
 
@@ -62,6 +69,17 @@ def profile(rows: ir.Table, engine: Engine, *, least: int, hidden: Sequence[str]
         nulls, distinct = int(found[f"nulls_{index}"]), int(found[f"distinct_{index}"])
         out.append(Distribution(name, str(rows[name].type()), nulls, distinct, bins, _hidden(counts, least)))
     return out
+
+
+def misread(found: Sequence[Distribution]) -> list[str]:
+    """What readers of the CSV file should know of words that look like missing values, a sentence for each column."""
+    words = {item.name: [str(word) for word in item.bins if word in MISSING] for item in found}
+    return [
+        f"In the CSV, pandas takes {' and '.join(some)} of {name} for missing; read it with keep_default_na=False and"
+        " na_values=[''], or read the Parquet."
+        for name, some in words.items()
+        if some
+    ]
 
 
 def _portions(columns: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -82,6 +82,7 @@ def tied(name: str, table: Table, outputs: Sequence[str], *, versions: bool = Tr
     others = [] if versions else [column for column in identity(table) if column != table.order]
     such = f", such as `order: {others[-1]}`" if others else ""
     never = "" if versions else "; what needs no order is never tied: `max(…)`, `mode(…)`, `count()`"
+    shared = "; or do two people share a key, and have become one?" if table.roster else ""
     order = f"`order: {table.order}` does not decide" if table.order else "no `order` is declared"
     unordered = "have equal times" if table.time else "have no time"
     return DataError(
@@ -89,7 +90,7 @@ def tied(name: str, table: Table, outputs: Sequence[str], *, versions: bool = Tr
         " decided by chance",
         "D004",
         allowed="a column of the table that tells which record counts as the newest",
-        hint=f"declare `order:` for `{name}` in its source{such}, or a finer `time` or `known`{never}",
+        hint=f"declare `order:` for `{name}` in its source{such}, or a finer `time` or `known`{never}{shared}",
         state="no features of this step were kept",
     )
 

@@ -21,8 +21,8 @@ RULES: Mapping[str, str] = {
     " off to the cut or later is not visible, so until then the one before it counts, though it was known to be wrong",
     "latest(x)": "value of the newest row, null if that is null",
     "nulls": "values that are null are ignored; if all are, the result is null, and 0 for `count(x)`",
-    "empty": "count, distinct and sum give 0 and any gives false only if the source's `coverage` includes the window,"
-    " else null; all others give null",
+    "empty": "count, distinct and sum give 0 and any gives false only if the source's `coverage` includes the window"
+    " (one without a start begins with the source), else null; all others give null",
     "label window": "`[as_of + after, as_of + after + DUR)`; one that runs past the data is unknown: the row is"
     " dropped and counted, never labelled 0; what happens from the as-of date to `as_of + after` is not looked at, so"
     " who leaves in that gap has no event in the window; the dataset's card tells how many rows have such an event",

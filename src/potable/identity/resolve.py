@@ -85,7 +85,7 @@ def resolve(
     others = known.anti_join(labels, "node")
     if none:
         others = others.anti_join(_shared(none, engine, directory), "node")
-    parts, keys = _written(fresh.union(others.select(KEYS.names)), engine, directory)
+    parts, keys = _written(fresh.union(_gone(others)), engine, directory)
     spans = reissued.held(graph.linked, graph.lent, keys, engine, f"{directory}/held") if graph.lent is not None else ()
     counts = {**_people(keys, tables.values(), engine), **counts, "shared_keys": sum(part.rows for part in none)}
     return Resolved({**outputs, "keys": Output(parts), "shared": Output(none), "held": Output(spans)}, counts)
@@ -100,6 +100,7 @@ def _beside(
     """
     first, scratch = _first_keys(tables), f"{directory}/scratch"
     fresh, counts = _owned(found.nodes, found.labels, found.known, first, engine, scratch)
+    fresh = fresh.union(_gone(found.known.anti_join(found.labels, "node")))
     fresh = kept(engine, fresh, f"{directory}/scratch/fresh")
     came = fresh.anti_join(found.known, KEYS.names)
     number = _number(engine, came)
@@ -111,10 +112,15 @@ def _beside(
         parts, keys = _written(came, engine, directory)
         keys = keys.union(known.select(KEYS.names))
     else:
-        others = known.anti_join(found.labels, "node").select(KEYS.names)
+        others = known.anti_join(fresh, _KEY).select(KEYS.names)
         parts, keys = _written(fresh.union(others), engine, directory)
     counts = {**_people(keys, tables, engine), **counts, "shared_keys": _number(engine, standing.shared)}
     return Output(parts, stands=stands), counts
+
+
+def _gone(keys: ir.Table) -> ir.Table:
+    """Keys that no record has any more: they hold on to their person, whom by them no roster knows."""
+    return keys.mutate(rostered=ibis.literal(False)).select(KEYS.names)
 
 
 def _written(keys: ir.Table, engine: Engine, directory: str) -> tuple[Sequence[Part], ir.Table]:

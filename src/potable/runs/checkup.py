@@ -71,7 +71,9 @@ def _require(health: Mapping[str, Collection[Finding]]) -> None:
     if not stopping:
         return
     name, finding = stopping[0]
-    others = [f"{other} ({each.check} {each.column}".rstrip() + ")" for other, each in stopping[1:]]
+    # a column may have drifted by several measures
+    told = list(dict.fromkeys((other, f"{each.check} {each.column}".rstrip()) for other, each in stopping))
+    others = [f"{other} ({what})" for other, what in told[1:]]
     raise DataError(
         f"`{name}` breaks `health: {finding.check}`" + (f" in `{finding.column}`" if finding.column else ""),
         "D008",
@@ -99,8 +101,9 @@ def _moment(shop: Workshop, step: Step, profile: Profile, earlier: Earlier, toda
 
 
 def _of_version(shop: Workshop, step: Step, number: int) -> Profile | None:
-    """The profile of the table as it was when a version of the dataset was published."""
-    versions = history(shop.lake.versions(shop.project.dataset)) if shop.project.agreed.features else []
+    """The profile of the table as it was when a version of the dataset was published, whatever day is built now."""
+    features = shop.project.agreed.features
+    versions = history(shop.lake.versions(features.dataset)) if features else []
     runs = [version.run for version in versions if version.number == number]
     data = shop.lake.open.get_if_present(f"runs/{runs[0]}.json") if runs else None
     return _profile_of(shop.lake, step, json.loads(data)) if data else None

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from potable.datasets.bias import Groups
 from potable.datasets.card import CardColumn, CardFacts, CardGroup, Gap, PersonalData
 from potable.datasets.gates import Known
-from potable.datasets.profile import Distribution
+from potable.datasets.profile import Distribution, misread
 from potable.datasets.publish import Published, Spec, publish
 from potable.datasets.version import Version, commit
 from potable.features.build import Built, build
@@ -231,6 +231,7 @@ def _card_facts(shop: Workshop, made: Published, lineage: Mapping[str, str]) -> 
             for group, rows, rate in zip(item.groups, item.rows, item.rates, strict=True)
         ],
         favourable=project.features.bias.favourable if project.features.bias else "",
+        limits=misread(made.distributions),
     )
 
 

@@ -75,12 +75,16 @@ class Record:
     """JSON of the texts that could not be read, by column."""
 
 
-def held(project: Project, name: str) -> Held | None:
-    """What is held back of table `name`; None when it was never validated."""
+def held(project: Project, name: str, *, last: bool = False) -> Held | None:
+    """What is held back of table `name`; None when it was never validated.
+
+    Args:
+        last: by the contract of the newest run that finished the table, also where that of today was judged before.
+    """
     lake, source = project.lake(), name.split(".", 1)[0]
     landed = current(lake.batches(source)).landed
     (step,) = validate_steps(project, {source: landed}, [name])
-    found = find(lake.restricted, step.folder)
+    found = (_earlier(lake, step) if last else None) or find(lake.restricted, step.folder)
     halted = None if found else lake.restricted.get_if_present(stopped_path(step))
     found = Manifest.from_bytes(halted) if halted else found or _earlier(lake, step)
     if found is None:

@@ -227,7 +227,8 @@ class Cluster:
     def _batch(self) -> list[ck.Message]:
         """What has come; asking for many at once would wait for all of them."""
         first = self._consumer.poll(0.5)
-        return [first, *self._consumer.consume(_AT_ONCE, timeout=0)] if first else []
+        # a message without a value is false
+        return [] if first is None else [first, *self._consumer.consume(_AT_ONCE, timeout=0)]
 
     def _ended(self, error: ck.KafkaError, message: ck.Message, topic: str, partition: int) -> int:
         """Where a partition ends, when that is what the client says."""

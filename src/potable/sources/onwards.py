@@ -138,6 +138,7 @@ class Reading:
         """Records by their digests, or what digests are made of."""
         self._most = _PRUNE
         self._keys, self._keys_read = incremental.keys, known.get("keys_read", "")
+        self._present = _micros(np.datetime64(now().replace(tzinfo=None), "us"))
 
     @property
     def keys_due(self) -> bool:
@@ -157,6 +158,9 @@ class Reading:
         """
         times = moments.cast(pa.timestamp("us")).cast(pa.int64())
         newest = pc.max(times).as_py()
+        if newest is not None:
+            # a record from the future says nothing of what comes until then; it is read, and known, every time
+            newest = min(newest, self._present)
         self._newest = max(filter(None, (self._newest, newest)), default=None)
         repeated = set()
         first = self._from() if self._first is None else self._first

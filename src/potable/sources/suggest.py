@@ -18,15 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.columns import ACCOUNTING
-from potable.sources.amounts import amounts
+from potable.sources.amounts import CODES, amounts
 from potable.sources.databases.base import NOT_NULL
 from potable.sources.typed import clean, convert
 from potable.tables import Column
 
 _FORMATS = (
-    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d %b %Y", "%d-%b-%Y", "%Y/%m/%d"),
+    *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y", "%d-%b-%Y", "%Y/%m/%d"),
     *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y"),
-    *("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%Y%m%d"),
+    *("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M"),
+    *("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%Y%m%d"),
 )
 """Forms of dates beside ISO 8601, those that start with the day first."""
 FEW, SHARED = 20, 20
@@ -41,8 +42,8 @@ _MILLISECONDS = r"^1[0-9]{12}$"
 """Milliseconds since 1970, from 2001 to 2033."""
 _AMOUNTS = {decimal: f"{ACCOUNTING} {decimal}" for decimal in ".,"}
 """Amounts by the sign before their fraction, as counts of them are named."""
-_MONEY = r"\p{Sc}|[A-Z]{3}|[.,][0-9]{1,2}([^0-9]|$)"
-"""A currency, or cents."""
+_MONEY = rf"\p{{Sc}}|(^|[^A-Za-z])({CODES.replace(' ', '|')})([^A-Za-z]|$)|[.,][0-9]{{1,2}}([^0-9]|$)"
+"""A currency, or cents; not the three capitals before a number of policies or invoices (`POL-1000123`)."""
 _FIT = 0.98
 """Share of the values a type must fit."""
 _DECIMAL = "decimal"
@@ -191,6 +192,8 @@ def concluded(found: Mapping[str, int], *, distinct: int, least: float = _FIT) -
         evidence += (
             f", numbers with a comma: before a fraction (`decimal`) or between thousands (`format: {ACCOUNTING}`)?"
         )
+    if kind == "string" and (orders := _orders(found, filled * (1 - least))):
+        evidence += f", days or months first: `format: {orders[0]}` or `{orders[1]}`?"
     number = kind == "integer" or kind.startswith(("decimal", "float"))
     negative = found[f"negative {_AMOUNTS[decimal]}" if form == ACCOUNTING else "negative"]
     nonnegative = number and filled >= ENOUGH and not negative
@@ -236,6 +239,8 @@ def _type(found: Mapping[str, int], least: float) -> tuple[str, str, _Sign, int]
     missed = misfits[kind, form]
     if found["fractions"] and found[f"misfits {_COMMA}"] <= min(missed, spare):
         return _with_comma(found), "", ",", found[f"misfits {_COMMA}"]
+    if form and form in _orders(found, spare):
+        return "string", "", ".", 0
     if missed <= spare:
         return (_digits(scale, whole) if kind == _DECIMAL else kind), form, ".", missed
     if sign := _sign(found, spare):
@@ -247,6 +252,17 @@ def _type(found: Mapping[str, int], least: float) -> tuple[str, str, _Sign, int]
             found[f"misfits {name}"],
         )
     return "string", "", ".", 0
+
+
+def _orders(found: Mapping[str, int], spare: float) -> tuple[str, ...]:
+    """Two forms that the dates have alike, of which one has the day first and the other the month."""
+    for kind, form in _CANDIDATES:
+        other = form.replace("%d/%m", "%m/%d").replace("%d-%m", "%m-%d")
+        if form == other or found[f"misfits {kind} {form}"] > spare:
+            continue
+        if (kind, other) in _CANDIDATES and found[f"misfits {kind} {other}"] == found[f"misfits {kind} {form}"]:
+            return form, other
+    return ()
 
 
 def _sign(found: Mapping[str, int], spare: float) -> _Sign | None:
