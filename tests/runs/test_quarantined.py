@@ -7,13 +7,18 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.runs.conftest import Bench
 from tests.runs.test_layers import NOTES, VARIABLES, notes_project
 
 from potable.cli.app import main
+from potable.privacy.protect import PLACES
+from potable.runs import quarantined
 
 Call = Callable[..., tuple[int, str, str]]
 DUMP = """\
@@ -244,3 +249,19 @@ def test_rows_about_nobody_are_listed_and_shown(
     shown = json.loads(capsys.readouterr().out)
     assert len(shown) == found[name]["nobody"]
     assert all(item["reasons"] == ["belongs_to_nobody"] and item["batch"] for item in shown)
+
+
+def test_rows_about_nobody_that_break_the_contract_by_now_count_once(
+    notes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # what the last protect found: one row that breaks the contract since, and one that does not
+    places = [{"_object": "n.csv", "_row": row, "reason": "belongs_to_nobody"} for row in (1, 2)]
+    pq.write_table(pa.Table.from_pylist(places, schema=PLACES), notes / "nobody.parquet")
+    protected = SimpleNamespace(counts={"quarantined": 2})
+    monkeypatch.setattr(quarantined, "_nobody", lambda lake, name: protected)
+    monkeypatch.setattr(quarantined, "nobody_files", lambda lake, manifest: [str(notes / "nobody.parquet")])
+    command(notes, "quarantine", "list", "notes.notes", "-o", "json")
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["rows"], found["nobody"]) == (4, 1)
+    command(notes, "quarantine", "show", "notes.notes", "-o", "json")
+    assert [item["record"] for item in json.loads(capsys.readouterr().out)] == [1, 2, 3, 4, 6]

@@ -90,7 +90,7 @@ def held(project: Project, name: str, *, last: bool = False) -> Held | None:
     if found is None:
         return None
     nobody = _nobody(lake, name)
-    return Held(
+    made = Held(
         name,
         rows=found.counts["quarantined"],
         nobody=nobody.counts["quarantined"] if nobody else 0,
@@ -102,6 +102,14 @@ def held(project: Project, name: str, *, last: bool = False) -> Held | None:
         files=found.paths(lake.restricted, "quarantine"),
         nobody_files=nobody_files(lake, nobody) if nobody else (),
     )
+    return replace(made, nobody=_besides(project, made)) if made.rows and made.nobody else made
+
+
+def _besides(project: Project, found: Held) -> int:
+    """Rows about nobody that did not break the contract as well, as they may since protect looked at them."""
+    with reading(project) as engine:
+        rows = engine.read(found.nobody_files, PLACES).anti_join(engine.read(found.files, ORIGIN), [OBJECT, ROW])
+        return int(scalars(engine, rows.agg(n=rows.count()))["n"])
 
 
 def records(project: Project, found: Held, *, reason: str = "", limit: int | None = None) -> Iterator[Record]:
@@ -168,7 +176,7 @@ def _rows(project: Project, found: Held, engine: Engine) -> ir.Table:
     broken = engine.read(found.files, schema)
     if not found.nobody_files:
         return broken
-    nobody = engine.read(found.nobody_files, PLACES)
+    nobody = engine.read(found.nobody_files, PLACES).anti_join(broken, [OBJECT, ROW])
     absent = {item.name: ibis.null(broken[item.name].type()) for item in schema if item.name not in PLACES.names}
     return broken.union(nobody.mutate(**{**absent, REASONS: nobody[REASON] + ";"}).select(broken.columns))
 
