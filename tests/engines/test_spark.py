@@ -99,8 +99,13 @@ def test_nobody_else_on_the_machine_sees_the_configuration_or_is_let_in(tmp_path
 import threading
 import psutil
 
-seen = set()
+seen, modes = set(), set()
 def look():
+    for path in Path(sys.argv[1]).rglob("spark.conf"):
+        try:
+            modes.add(oct(path.stat().st_mode & 0o777))
+        except FileNotFoundError:
+            pass
     for child in psutil.Process().children(recursive=True):
         try:
             seen.update(child.cmdline())
@@ -116,7 +121,7 @@ done.set()
 watching.join()
 context = engine._session.sparkContext
 print(any("SparkSubmit" in each for each in seen), any("s3cr" in each for each in seen))
-print({oct(path.stat().st_mode & 0o777) for path in Path(sys.argv[1]).rglob("spark.conf")})
+print(modes, list(Path(sys.argv[1]).rglob("spark.conf")))
 print(context.getConf().get("spark.hadoop.fs.s3a.secret.key") == odd)
 print(engine._session._jvm.java.lang.System.getProperty("spark.hadoop.fs.s3a.secret.key") == odd)
 print(engine._session._jvm.org.apache.spark.SparkEnv.get().securityManager().isAuthenticationEnabled())
@@ -124,7 +129,7 @@ print(engine._session._jvm.java.lang.System.getProperty("spark.executor.heartbea
 engine.close()
 """
     text = told(work, tmp_path)
-    assert text.split() == ["True", "False", "{'0o600'}", "True", "True", "True", "7s"]
+    assert text.split() == ["True", "False", "{'0o600'}", "[]", "True", "True", "True", "7s"]
 
 
 def test_a_missing_connector_is_told_before_any_work(tmp_path: Path) -> None:

@@ -237,6 +237,7 @@ def _unseen(conf: SparkConf, folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        path.unlink()
         del os.environ[_ARGUMENTS]
         if before is not None:
             os.environ[_ARGUMENTS] = before
