@@ -164,6 +164,7 @@ def test_a_table_may_send_only_so_much_to_quarantine(engine: Engine, tmp_path: P
     assert made.stopped == ["quarantine()"] and "1 of 3 rows" in made.told[0]
 
 
+@pytest.mark.long_on_spark
 def test_checks_of_a_whole_column_see_the_rows_that_stay_of_all_layers(engine: Engine, tmp_path: Path) -> None:
     checks = [
         {BETWEEN: {"column": "gross", "min_value": 0}},

@@ -68,6 +68,7 @@ def judged(engine: Engine, folder: Path, check: dict[str, Any], rows: Rows, othe
     return result, stops(parsed, result)
 
 
+@pytest.mark.long_on_spark
 def test_keys_that_are_not_there_are_counted_and_shown_by_their_shape(engine: Engine, tmp_path: Path) -> None:
     rows: Rows = [("E-001", "x", 1), ("e001", "x", 1), ("E9", "y", 1), (None, "y", 1), ("E8", "y", 2)]
     asked = {"column": "emp_no", "other_table_name": "hr.people"}

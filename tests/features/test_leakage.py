@@ -112,6 +112,7 @@ def test_a_garbled_future_is_caught_even_where_no_row_is_gained(world: World, mo
         world.build(plan_of(world.path, FEATURES, embargo="30d"), company())
 
 
+@pytest.mark.long_on_spark
 def test_a_tenure_that_sees_later_versions_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     real = spines.versions
 

@@ -125,7 +125,7 @@ rows = {"people": st.tuples(few, few), "addresses": st.tuples(few, few, days, da
 
 @pytest.mark.long_on_spark
 def test_people_are_those_of_lasting_keys_whatever_comes_and_goes(engine: Engine, tmp_path: Path) -> None:
-    @settings(max_examples=examples(engine, 15), deadline=None)
+    @settings(max_examples=examples(engine, 12), deadline=None)
     @given(days=histories(rows), currents=st.tuples(*[st.sampled_from([True, True, True, False])] * 2))
     def holds(days: Sequence[Day], currents: Iterable[bool]) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:

@@ -178,6 +178,7 @@ def also(day: Day, **rows: Sequence[Row]) -> Day:
     return {**day, **{name: [*day.get(name, ()), found] for name, found in rows.items()}}
 
 
+@pytest.mark.long_on_spark
 def test_nothing_is_read_and_the_ledger_stands_where_the_same_people_come_again(registry: Registry) -> None:
     before, layered = agreed(registry, FIRST, also(FIRST, slips=[("E2", "N2"), ("e-1", "n1")]))
     assert layered.read == {"slips"} and layered.files == before.files
@@ -251,6 +252,7 @@ def test_a_key_that_was_gone_comes_back_to_its_person(registry: Registry) -> Non
     assert back.owners["email:ann@x"] == before.owners["emp_no:E1"] != back.owners["emp_no:E1"]
 
 
+@pytest.mark.long_on_spark
 def test_who_left_every_table_is_known_to_no_roster(registry: Registry) -> None:
     before, layered = agreed(registry, also(FIRST, people=[("E7", "g@x", None)]), FIRST)
     assert layered.counts["rostered"] == before.counts["rostered"] - 1

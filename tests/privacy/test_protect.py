@@ -195,6 +195,7 @@ def test_a_rating_that_is_also_a_surname_is_not_refused(company):
     assert "rating" in made.scanned and {row["rating"] for row in rows} == {"Low", "High"}
 
 
+@pytest.mark.long_on_spark
 def test_of_two_columns_with_words_like_names_only_one_that_is_mostly_of_its_own_person_is_refused(company):
     reviews = company.declared["hr.reviews"]
     columns = {**reviews["columns"], "team": {"category": "none"}}

@@ -290,6 +290,7 @@ def told(notes: Notes, manifest: Any) -> object:
         return error.record()
 
 
+@pytest.mark.long_on_spark
 def test_layers_and_the_whole_agree_whatever_lands(project: Project, engine: Engine, tmp_path: Path) -> None:
     @settings(max_examples=examples(engine, 15), deadline=None)
     @given(batches=portions())
