@@ -148,6 +148,11 @@ def test_a_file_without_the_list_is_refused_unless_it_may_be(tmp_path: Path) -> 
     assert source(records="lines").observe("t", held) is None
 
 
+def test_a_path_that_leads_out_of_the_file_is_refused(tmp_path: Path) -> None:
+    held = blob(tmp_path, saved({"a": [1], "l": [[{"n": 1}]]}))
+    assert "outermost" in refusal(source({"x": {"path": "../../a"}}, records="l"), held)
+
+
 def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
     whole = saved({"a": [SECRET] * 10_000, "b": [*range(10_000)]}, compression="none", use_dictionary=False)
     assert "no Parquet file" in refusal(source(), blob(tmp_path, SECRET.encode()))

@@ -23,6 +23,7 @@ from potable.sources.cells import Cells, apart
 from potable.sources.files import DAMAGE, FileSource, unreadable
 from potable.sources.inner import around, ways_in
 from potable.sources.jsonrows import SIGNS, Row, below
+from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import canonical
 from potable.sources.keypaths import dotted, joined, steps
 from potable.sources.nested import NestedTable, batch_of, ways
@@ -213,6 +214,8 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
             ) as file:
                 reading = _Reading(file, blob)
                 yield reading
+    except Malformed as failure:
+        raise unreadable(blob, failure.why) from None
     except (pa.ArrowException, NotImplementedError, *DAMAGE) as failure:
         row = reading.done if reading else None
         raise unreadable(blob, f"it is damaged or of a kind not known ({type(failure).__name__})", row=row) from None
