@@ -74,6 +74,16 @@ def test_types_keys_and_categories_are_suggested(project: Path) -> None:
     assert found["Cost Centre"]["type"] == "string"
 
 
+def test_digits_that_are_no_number_are_texts_though_none_begins_with_a_zero(project: Path) -> None:
+    rows = "".join(f"E{number},{50_000 + number},{4930_000_000 + number},{number}\n" for number in range(30))
+    (project / "dumps" / "a.csv").write_text("EmpNo,zip code,phone,hours\n" + rows)
+    found = columns(project)
+    types = {name: found[name]["type"] for name in ("zip code", "phone", "hours")}
+    assert types == {"zip code": "string", "phone": "string", "hours": "integer"}
+    said = discover(project).stdout
+    assert "column: hours, min_value: 0" in said and said.count("min_value") == 1
+
+
 @pytest.mark.parametrize("text", ["2024-01-31 10:00", "2024-01-31T10:00:00.5", "31.01.2024 10:00:00"])
 @pytest.mark.parametrize("offset", ["", "Z", "+01:00", "-0500", " +01"])
 def test_moments_without_an_offset_are_asked_about(project: Path, text: str, offset: str) -> None:

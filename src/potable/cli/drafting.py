@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +24,8 @@ from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records
 
 _SAMPLE = 500
 """Values a category is told from."""
+_CODES = ("user.contact.address.postal_code", "user.contact.phone_number", "user.contact.fax_number")
+"""Categories of digits of which a zero in front is one."""
 
 
 def drafted(
@@ -49,6 +52,7 @@ def drafted(
     hints = _hints(texts, {name: promised.get(path, ()) for name, path in columns.items()})
     found = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
     guesses = {name: guess.of(hints[name].type) for name, guess in found.items()}
+    hints |= {name: _a_code(hints[name]) for name, guess in guesses.items() if guess.category in _CODES}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
     declared = _declared_key(columns, promised), "the key of the table in its database"
     seen = _key(texts, hints, guesses, dated), f"tells all {rows.num_rows:,} records apart"
@@ -72,6 +76,11 @@ def drafted(
         lines += ["checks:", *(f"  - {check}" for check in checks)]
     facts = {name: _fact(path, hints[name], guesses[name]) for name, path in columns.items()}
     return {"rows": rows.num_rows, "columns": facts, "unique": unique}, lines
+
+
+def _a_code(hint: Suggestion) -> Suggestion:
+    """What digits are declared as that are no number, although none of those that were read begins with a zero."""
+    return replace(hint, type="string", at_least_zero=False) if hint.type == "integer" else hint
 
 
 def _without_offset(texts: pa.StringArray) -> bool:
