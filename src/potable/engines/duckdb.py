@@ -27,7 +27,7 @@ from potable.errors import EnvironmentFailure, PotableError
 T = TypeVar("T")
 ENGINE_SHARE = 0.5
 """Most of the memory setting DuckDB may use; the rest is for Python, Arrow and the workers."""
-OWN_BYTES, WORKER_BYTES, LEAST_BYTES = 300 << 20, 250 << 20, 256 << 20
+OWN_BYTES, WORKER_BYTES, LEAST_BYTES = 300 << 20, 250 << 20, 400 << 20
 """What this process takes beside DuckDB, what a worker takes, and what DuckDB cannot do without."""
 BATCH_ROWS = 16_384
 FLUSH_ROWS = 16_384
