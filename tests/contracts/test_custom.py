@@ -132,6 +132,7 @@ def test_random_tables_are_judged_as_by_great_expectations(
     holds()
 
 
+@pytest.mark.long_on_spark
 def test_every_engine_judges_as_great_expectations(
     engine: Engine, gx: Ask, customs: dict[str, Custom], tmp_path: Path
 ) -> None:

@@ -212,6 +212,7 @@ def test_one_reading_layers_and_a_naive_reading_agree(engine: Engine, tmp_path_f
     holds()
 
 
+@pytest.mark.long_on_spark
 def test_a_marked_record_takes_its_earlier_versions_with_it_and_a_later_one_stays(
     engine: Engine, tmp_path: Path
 ) -> None:
@@ -265,6 +266,7 @@ def test_a_mark_that_cannot_tell_is_a_project_error(changes: dict[str, Any], pro
         ("gone", "boolean", ["true", "0", None], [True, False, False]),
     ],
 )
+@pytest.mark.long_on_spark
 def test_a_mark_is_a_truth_a_time_or_a_word(
     engine: Engine, tmp_path: Path, mark: str, kind: str, cells: list[str | None], gone: list[bool]
 ) -> None:

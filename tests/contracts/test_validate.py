@@ -211,6 +211,7 @@ def test_a_row_that_stands_is_never_displaced_and_numbers_add_up(engine: Engine,
     assert {result.element_count for result in made.results} == {5}
 
 
+@pytest.mark.long_on_spark
 def test_a_key_is_compared_as_it_goes_out(engine: Engine, tmp_path: Path) -> None:
     """A nulled cell says nothing in a key, whether its row is judged in the same layer or stands."""
     table = payslips(unique=["emp_no", "dependents"])

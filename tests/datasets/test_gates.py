@@ -110,6 +110,7 @@ def test_two_letters_amid_others_that_are_a_name_too_are_chance(scan):
     assert scan({"season": ["高峰期", "安全部", "高峰期", None]}, people=people).findings == ()
 
 
+@pytest.mark.long_on_spark
 def test_a_word_is_found_where_it_names_the_person_of_the_row(scan):
     found = scan({"greeting": ["Dear Anna", "Hello, Will!", "Grace", None]})
     assert found.findings == (Finding("greeting", "name", 3),)
@@ -133,22 +134,26 @@ def test_one_day_count_that_is_its_own_person_s_number_is_chance(scan):
 
 
 @pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.long_on_spark
 def test_a_long_number_is_found_whoever_s_it_is(scan, place: int):
     code = [5, 6, 7, 8]
     code[place] = 234123412346
     assert scan({"code": code}).findings == (Finding("code", "number", 1),)
 
 
+@pytest.mark.long_on_spark
 def test_the_key_itself_is_searched(scan):
     people = [(p[0], f"{p[4]}", *p[2:]) for p in PEOPLE]
     assert scan(people=people).findings == (Finding("employee_id", "id", 4),)
 
 
+@pytest.mark.long_on_spark
 def test_rows_without_a_known_person_are_searched(scan):
     columns = {"employee_id": ["x", "y", "z", "grace@corp.example"]}
     assert scan(columns).findings == (Finding("employee_id", "email", 1),)
 
 
+@pytest.mark.long_on_spark
 def test_injected_patterns_see_distinct_values_of_every_other_text(scan):
     seen = []
 

@@ -165,6 +165,7 @@ def test_ties_are_broken_by_known_then_order(row: dict[str, Any]) -> None:
     assert (row["new"], row["old"], row["two"]) == (3, 1, 5)
 
 
+@pytest.mark.long_on_spark
 def test_rows_still_tied_that_differ_are_an_error(world: World) -> None:
     facts = [fact("ann", day, n=n) for day, n in (("2024-01-01", 1), ("2024-01-01", 2), ("2024-02-01", 3))]
     facts += [fact("ann", "2024-02-01", n=4)]
@@ -302,6 +303,7 @@ def test_label_windows_start_after_and_end_half_open(world: World) -> None:
     }
 
 
+@pytest.mark.long_on_spark
 def test_a_label_window_past_the_data_is_dropped_and_counted_never_labelled(world: World) -> None:
     tables = {
         **TABLES,
@@ -396,6 +398,7 @@ def described(world: World, people: list[dict[str, Any]], **keys: Any) -> str | 
     return world.rows(world.build(plan, rows, tables=tables))["ann"]["gender"]
 
 
+@pytest.mark.long_on_spark
 def test_without_history_the_record_that_was_known_last_counts(world: World) -> None:
     people = [
         {"changed": at(f"2024-0{month}-01"), "gender": gender} for month, gender in ((2, "f"), (5, "m"), (3, "x"))

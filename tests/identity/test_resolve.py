@@ -236,6 +236,7 @@ def test_the_same_records_again_change_nothing(runs: list[Told]) -> None:
 value = st.one_of(st.none(), st.integers(0, 7).map(str))
 
 
+@pytest.mark.long_on_spark
 def test_people_are_the_connected_components(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
     @settings(max_examples=examples(engine, 12), deadline=None)
     @given(people=st.lists(st.tuples(value, value, value), min_size=1, max_size=14))

@@ -311,7 +311,7 @@ def days(draw: st.DrawFn) -> list[Day]:
 
 @pytest.mark.long_on_spark
 def test_standing_and_whole_agree_whatever_changes(engine: Engine, tmp_path: Path) -> None:
-    @settings(max_examples=examples(engine, 30), deadline=None)
+    @settings(max_examples=examples(engine, 22), deadline=None)
     @given(two=days())
     def holds(two: list[Day]) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:

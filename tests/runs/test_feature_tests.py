@@ -62,6 +62,7 @@ def ran(project: Project, engine: Engine) -> dict[str, Ran]:
     return {test.name: test for test in run_feature_tests(project, engine)}
 
 
+@pytest.mark.long_on_spark
 def test_what_holds_holds(engine: Engine, made: Callable[[str], Project]) -> None:
     found = ran(made(HOLD), engine)
     assert len(found) == HOLD.count("name: ")

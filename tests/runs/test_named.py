@@ -309,7 +309,7 @@ def histories(draw: st.DrawFn) -> list[Files]:
 
 @pytest.mark.long_on_spark
 def test_standing_and_whole_agree_whatever_lands(project: Project, engine: Engine, tmp_path: Path) -> None:
-    @settings(max_examples=examples(engine, 6), deadline=None)
+    @settings(max_examples=examples(engine, 5), deadline=None)
     @given(days=histories())
     def holds(days: Sequence[Files]) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
