@@ -92,6 +92,15 @@ def test_lists_of_lists_and_of_values_are_gone_through(kind: str, tmp_path: Path
     )
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_a_character_is_shown_as_one_that_cannot_be(kind: str, tmp_path: Path) -> None:
+    made = source(kind)
+    object_ = held(kind, made, tmp_path, [{"id": 1, "lines": [{"sku": "a\ud83d"}, "b\ud83d"]}])
+    assert values(parsed(made, object_), "sku") == ["a\ufffd", None]
+    assert json.loads(made.record("t", object_, 1)) == {"sku": "a\ufffd"}
+    assert made.record("t", object_, 2) == '"b\ufffd"'.encode()
+
+
 def test_what_a_message_has_beside_its_value_is_there_for_each_element(tmp_path: Path) -> None:
     made = source("kafka", {"key": {"path": "@key"}, "at": {"path": "@timestamp"}, "sku": {}})
     rows = parsed(made, held("kafka", made, tmp_path, ORDERS[:1]))

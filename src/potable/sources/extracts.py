@@ -21,10 +21,9 @@ from pydantic import Field, model_validator
 from potable.sources.base import Blob, Source
 from potable.sources.cells import Cells, Number, apart, number_of
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.inner import InnerTable, around, elements, lists_in, seen, texts_at, ways_in
+from potable.sources.inner import InnerTable, around, elements, lists_in, seen, shown, texts_at, ways_in
 from potable.sources.jsonrows import SIGNS, Row
 from potable.sources.jsonsplit import Malformed
-from potable.sources.jsontext import canonical
 from potable.sources.keypaths import dotted, steps
 from potable.sources.originals import missing
 from potable.sources.records import column, leaves, read_json, texts, unread
@@ -123,7 +122,7 @@ class ExtractSource(Source[E]):
         found = next((row for row in rows if row.ordinal == ordinal), None)
         if found is None:
             raise missing(blob, ordinal)
-        return canonical(found.inner.value).encode() if found.inner else found.line
+        return shown(found.inner).encode() if found.inner else found.line
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first records, but of lists that other tables have."""
@@ -207,9 +206,7 @@ def _parsed(form: Form, table: ExtractTable, blob: Blob) -> Iterator[pa.RecordBa
                 raise unreadable(blob, failure.why) from None
             yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
         if bad := [row for row in part if not fits(row)]:
-            originals = [
-                canonical(row.inner.value) if row.inner else row.line.decode("utf-8", "replace") for row in bad
-            ]
+            originals = [shown(row.inner) if row.inner else row.line.decode("utf-8", "replace") for row in bad]
             yield unread(table, [blob.name] * len(bad), [row.ordinal for row in bad], originals)
 
 

@@ -17,6 +17,7 @@ from pydantic import model_validator
 from potable.sources.cells import Cells, Number, apart
 from potable.sources.jsonrows import SIGNS, Row, below, value_at
 from potable.sources.jsonrows import leaves as leaves_of
+from potable.sources.jsontext import canonical, whole
 from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
 from potable.sources.records import text_of, texts
 from potable.tables import Table
@@ -75,6 +76,11 @@ def texts_at(rows: Sequence[Row], path: str, *, told: bool) -> Cells:
     plain = [value if value is None or type(value) is str else text_of(value) for value in values]
     found: pa.StringArray = texts(plain)
     return apart(found, [type(value) is Number for value in values]) if told else found
+
+
+def shown(element: Row) -> str:
+    """An element as JSON, for people."""
+    return whole(canonical(element.value)) or ""
 
 
 def seen(table: Table, rows: Iterable[Row], inside: Set[str]) -> dict[str, None]:

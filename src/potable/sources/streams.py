@@ -23,10 +23,9 @@ from potable.errors import MissingExtra
 from potable.sources.base import Blob, Source
 from potable.sources.cells import Cells, Number, apart, number_of
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.inner import InnerTable, around, elements, lists_in, seen, texts_at, ways_in
+from potable.sources.inner import InnerTable, around, elements, lists_in, seen, shown, texts_at, ways_in
 from potable.sources.jsonrows import SIGNS, Row
 from potable.sources.jsonsplit import Malformed
-from potable.sources.jsontext import canonical
 from potable.sources.keypaths import dotted, steps
 from potable.sources.messages import FORM, FRAMED, WITH_SCHEMA, Known, Message, schema_number, written
 from potable.sources.originals import missing
@@ -105,7 +104,7 @@ class StreamSource(Source[S]):
         found = next((row for row in rows if row.ordinal == ordinal), None)
         if found is None:
             raise missing(blob, ordinal)
-        return (canonical(found.inner.value) if found.inner else found.message.line()).encode()
+        return (shown(found.inner) if found.inner else found.message.line()).encode()
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first records, but of lists that other tables have."""
@@ -151,7 +150,7 @@ def parse(table: StreamTable, blob: Blob) -> Iterator[pa.RecordBatch]:
                 raise unreadable(blob, failure.why) from None
             yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
         if bad := [row for row in part if row.record is None]:
-            originals = [canonical(row.inner.value) if row.inner else row.message.line() for row in bad]
+            originals = [shown(row.inner) if row.inner else row.message.line() for row in bad]
             places = [row.ordinal for row in bad]
             yield unread(table, [blob.name] * len(bad), places, originals, [row.why for row in bad])
 
