@@ -683,8 +683,9 @@ def operate(shop: Shop, what: str, number: int) -> None:
         shop.run(only="validate")
 
 
+@pytest.mark.long
 @pytest.mark.slow
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(operations=st.lists(st.tuples(OPERATIONS, st.booleans()), min_size=3, max_size=7))
 def test_cleaned_or_not_every_run_does_the_same(begun: Shop, operations: list[tuple[tuple[str, int], bool]]) -> None:
     """One lake is cleaned between the runs, the other never."""

@@ -101,6 +101,7 @@ def test_verbs_that_read_all_tables_take_no_selection(bench: Bench, capsys: pyte
     assert stop.value.code == 2 and "all tables at once" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_all_sources_at_once_in_processes_of_their_own(company: Company, tmp_path: Path) -> None:
     """As mapped tasks run them, on a lake that does not exist yet."""
