@@ -169,6 +169,8 @@ def test_paths_that_lead_nowhere_are_told_before_anything_is_read() -> None:
     for keys in ({"records": "a/b"}, {"columns": {"a": {"path": "../../@x"}}}):
         with pytest.raises(ValidationError, match="path"):
             source(**keys)
+    with pytest.raises(ValidationError, match="nothing is around"):
+        source({"a": {"path": "../x"}})
 
 
 LEAF = {

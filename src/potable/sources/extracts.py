@@ -9,7 +9,7 @@ Entry: `ExtractSource` for the part connectors have in common.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, Literal, Self, TypeVar
@@ -18,15 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from potable.sources.base import Blob, Source
+from potable.sources.base import Blob
 from potable.sources.cells import Cells, Number, apart, number_of
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.inner import InnerTable, around, elements, lists_in, seen, shown, texts_at, ways_in
-from potable.sources.jsonrows import SIGNS, Row
+from potable.sources.inner import InnerSource, InnerTable, elements, shown, texts_at
+from potable.sources.jsonrows import Row
 from potable.sources.jsonsplit import Malformed
-from potable.sources.keypaths import dotted, steps
 from potable.sources.originals import missing
-from potable.sources.records import column, leaves, read_json, texts, unread
+from potable.sources.records import column, read_json, texts, unread
 from potable.sources.typed import typed_at
 from potable.tables import Column
 
@@ -104,7 +103,7 @@ def one_way_each(tables: Mapping[str, ExtractTable]) -> None:
 E = TypeVar("E", bound=ExtractTable)
 
 
-class ExtractSource(Source[E]):
+class ExtractSource(InnerSource[E]):
     """What sources of extracted records have in common: how landed ones become rows."""
 
     snapshot: ClassVar[bool] = True
@@ -124,37 +123,14 @@ class ExtractSource(Source[E]):
             raise missing(blob, ordinal)
         return shown(found.inner).encode() if found.inner else found.line
 
-    def observe(self, table: str, blob: Blob) -> Set[str] | None:
-        """Dotted paths of all values in the first records, but of lists that other tables have."""
-        contract, of_others = self.tables[table], ways_in(self._ways(table), table)
-        rows = self._first(table, blob)
-        if contract.records:
-            return seen(contract, (row.inner for row in rows if row.inner), of_others).keys() or None
-        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
-        there = leaves([row.record for row in rows], signs="@")
-        return dict.fromkeys(path for path in there if path in declared or path not in of_others).keys() or None
+    def first(self, table: str, blob: Blob) -> list[tuple[Any, Row | None]]:
+        """The first records that are objects, or the first elements of lists inside of them."""
+        rows = islice(_rows(self.form, self.tables[table], blob), _FIRST_RECORDS)
+        return [(row.record, row.inner) for row in rows if isinstance(row.record, dict) or row.inner]
 
-    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
-        """Paths at which the first records have nothing but lists of objects, where no table has these."""
-        found = lists_in([row.record for row in self._first(table, blob)], ways_in(self._ways(table), table))
-        return {path: {"records": dotted([*self.tables[table].steps, *steps(path)], SIGNS)} for path in found}
-
-    def around(self, table: str) -> tuple[str, str]:
-        """The table of the same stream in whose records the list lies of which `table` has the elements."""
-        return around(self._ways(table), table)
-
-    def _first(self, table: str, blob: Blob) -> list[_Row]:
-        """The first records that can be read."""
-        rows = _rows(self.form, self.tables[table], blob)
-        return [row for row in islice(rows, _FIRST_RECORDS) if isinstance(row.record, dict)]
-
-    def _ways(self, table: str) -> dict[str, tuple[str, ...]]:
-        """What leads to the records of each table of the same stream."""
-        return {
-            name: each.steps
-            for name, each in self.tables.items()
-            if each.of_stream(name) == self.tables[table].of_stream(table)
-        }
+    def of_stream(self, table: str) -> Hashable:
+        """The stream that a table is of."""
+        return self.tables[table].of_stream(table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, Self
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 from pydantic import model_validator
 
+from potable.sources.base import Blob, Source
 from potable.sources.cells import Cells, Number, apart
 from potable.sources.jsonrows import SIGNS, Row, below, value_at
 from potable.sources.jsonrows import leaves as leaves_of
 from potable.sources.jsontext import canonical, whole
 from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
-from potable.sources.records import text_of, texts
-from potable.tables import Table
+from potable.sources.records import leaves, text_of, texts
+from potable.tables import Column, Table
 
 _PATH = re.compile(rf"(\.\./)*(#|{KEYS})|\.", re.DOTALL)
 
@@ -37,9 +38,7 @@ class InnerTable(Table):
     def _readable_inner_paths(self) -> Self:
         if not self.records:
             require_spelled(self.columns, "@")
-            for name, column in self.columns.items():
-                if any(path.startswith("../") for path in column.paths(name)):
-                    raise ValueError(f"column `{name}`: nothing is around its record, for there are no `records`")
+            require_inside(self.columns)
             return self
         if not re.fullmatch(KEYS, self.records, re.DOTALL) or dotted(self.steps, SIGNS) != self.records:
             raise ValueError("`records` is a dotted path such as `order.lines`; only a key with a dot is quoted")
@@ -59,6 +58,56 @@ class InnerTable(Table):
     def of_values(self) -> bool:
         """Whether elements need not be objects."""
         return any("." in column.paths(name) for name, column in self.columns.items())
+
+
+def require_inside(columns: Mapping[str, Column]) -> None:
+    """Refuse paths that lead out of a record, of a table without `records`.
+
+    Raises:
+        ValueError: a column has one.
+    """
+    for name, column in columns.items():
+        if any(path.startswith("../") for path in column.paths(name)):
+            raise ValueError(f"column `{name}`: nothing is around its record, for there are no `records`")
+
+
+L = TypeVar("L", bound=InnerTable)
+
+
+class InnerSource(Source[L]):
+    """What sources have in common whose records may hold lists of others: what there is of columns and tables."""
+
+    def first(self, table: str, blob: Blob) -> Sequence[tuple[Any, Row | None]]:
+        """The first records of an object that can be read, each with the element that it is, if it is one."""
+        raise AttributeError(f"{type(self).__name__} does not say how to read")
+
+    def of_stream(self, table: str) -> Hashable:
+        """What the records of a table are taken from; tables of the same may lie in one another."""
+        raise AttributeError(f"{type(self).__name__} does not say what a table is of")
+
+    def observe(self, table: str, blob: Blob) -> Set[str] | None:
+        """Dotted paths of all values in the first records, but of lists that other tables have."""
+        contract, of_others = self.tables[table], ways_in(self._ways(table), table)
+        rows = self.first(table, blob)
+        if contract.records:
+            return seen(contract, (inner for _, inner in rows if inner), of_others).keys() or None
+        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
+        there = leaves([record for record, _ in rows], signs="@")
+        return dict.fromkeys(path for path in there if path in declared or path not in of_others).keys() or None
+
+    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
+        """Paths at which the first records have nothing but lists of objects, where no table has these."""
+        found = lists_in([record for record, _ in self.first(table, blob)], ways_in(self._ways(table), table))
+        return {path: {"records": dotted([*self.tables[table].steps, *steps(path)], SIGNS)} for path in found}
+
+    def around(self, table: str) -> tuple[str, str]:
+        """The table in whose records the list lies of which `table` has the elements."""
+        return around(self._ways(table), table)
+
+    def _ways(self, table: str) -> dict[str, tuple[str, ...]]:
+        """What leads to the records of each table of the same stream."""
+        mine = self.of_stream(table)
+        return {name: each.steps for name, each in self.tables.items() if self.of_stream(name) == mine}
 
 
 def elements(table: InnerTable, record: Any, numbers: Counter[int]) -> Iterator[Row]:

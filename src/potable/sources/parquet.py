@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as kinds
+from pydantic import model_validator
 
 from potable.sources.arrows import is_list, is_number, sizes, texts_of, values_of
 from potable.sources.base import Blob
 from potable.sources.cells import Cells, apart
 from potable.sources.files import DAMAGE, FileSource, unreadable
-from potable.sources.inner import around, ways_in
+from potable.sources.inner import around, require_inside, ways_in
 from potable.sources.jsonrows import SIGNS, Row, below
 from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import canonical
@@ -52,6 +53,12 @@ class ParquetTable(NestedTable):
     binary_as_string: bool = False
     """Whether bytes are texts in UTF-8, as Impala, Hive and old versions of Spark write them without saying so; bytes
     are hexadecimal by default."""
+
+    @model_validator(mode="after")
+    def _inside_of_rows(self) -> Self:
+        if not self.records:
+            require_inside(self.columns)
+        return self
 
     @property
     def flat(self) -> bool:

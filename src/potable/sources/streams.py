@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -20,16 +20,15 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from potable.errors import MissingExtra
-from potable.sources.base import Blob, Source
+from potable.sources.base import Blob
 from potable.sources.cells import Cells, Number, apart, number_of
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.inner import InnerTable, around, elements, lists_in, seen, shown, texts_at, ways_in
-from potable.sources.jsonrows import SIGNS, Row
+from potable.sources.inner import InnerSource, InnerTable, elements, shown, texts_at
+from potable.sources.jsonrows import Row
 from potable.sources.jsonsplit import Malformed
-from potable.sources.keypaths import dotted, steps
 from potable.sources.messages import FORM, FRAMED, WITH_SCHEMA, Known, Message, schema_number, written
 from potable.sources.originals import missing
-from potable.sources.records import column, leaves, read_json, read_line, texts, unread
+from potable.sources.records import column, read_json, read_line, texts, unread
 from potable.sources.typed import typed_at
 from potable.tables import Column
 
@@ -88,7 +87,7 @@ class StreamTable(InnerTable):
 S = TypeVar("S", bound=StreamTable)
 
 
-class StreamSource(Source[S]):
+class StreamSource(InnerSource[S]):
     """What sources of messages have in common: how landed ones become rows."""
 
     names_objects: ClassVar[bool] = True
@@ -106,33 +105,14 @@ class StreamSource(Source[S]):
             raise missing(blob, ordinal)
         return (shown(found.inner) if found.inner else found.message.line()).encode()
 
-    def observe(self, table: str, blob: Blob) -> Set[str] | None:
-        """Dotted paths of all values in the first records, but of lists that other tables have."""
-        contract, of_others = self.tables[table], ways_in(self._ways(table), table)
-        rows = [row for row in islice(_rows(contract, blob), _FIRST_RECORDS) if row.record]
-        if not rows:
-            return None
-        if contract.records:
-            return seen(contract, (row.inner for row in rows if row.inner), of_others).keys()
-        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
-        there = leaves([row.record for row in rows if row.record], signs="@")
-        return dict.fromkeys(path for path in there if path in declared or path not in of_others).keys()
+    def first(self, table: str, blob: Blob) -> list[tuple[Any, Row | None]]:
+        """The values of the first messages that have one, or the first elements of lists inside of them."""
+        rows = islice(_rows(self.tables[table], blob), _FIRST_RECORDS)
+        return [(row.record, row.inner) for row in rows if row.record]
 
-    def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
-        """Paths at which the first records have nothing but lists of objects, where no table has these."""
-        contract = self.tables[table]
-        records = [row.record for row in islice(_rows(contract, blob), _FIRST_RECORDS) if row.record]
-        found = lists_in(records, ways_in(self._ways(table), table))
-        return {path: {"records": dotted([*contract.steps, *steps(path)], SIGNS)} for path in found}
-
-    def around(self, table: str) -> tuple[str, str]:
-        """The table of the same stream in whose records the list lies of which `table` has the elements."""
-        return around(self._ways(table), table)
-
-    def _ways(self, table: str) -> dict[str, tuple[str, ...]]:
-        """What leads to the records of each table of the same stream."""
-        name = self.tables[table].stream_name
-        return {other: each.steps for other, each in self.tables.items() if each.stream_name == name}
+    def of_stream(self, table: str) -> str:
+        """The stream whose messages a table has."""
+        return self.tables[table].stream_name
 
 
 def parse(table: StreamTable, blob: Blob) -> Iterator[pa.RecordBatch]:
