@@ -31,6 +31,15 @@ _MAPPING = re.compile(
 )
 
 
+class Inside(ValueError):
+    """What a declaration finds wrong at a key further in, when it looks at several together."""
+
+    def __init__(self, problem: str, *key: str | int) -> None:
+        """Say what is wrong at `key`, seen from the declaration."""
+        super().__init__(problem)
+        self.key = key
+
+
 class Declaration(BaseModel):
     """Something declared in a project file: frozen, and unknown keys are errors."""
 
@@ -98,7 +107,8 @@ class Document:
                 yield {**found[0], "msg": _WANTED + " or ".join(wanted)}
 
     def _located(self, model: type[BaseModel], error: Any) -> ProjectError:
-        loc = self._own_path(error)
+        inner = error.get("ctx", {}).get("error")
+        loc = (*self._own_path(error), *(inner.key if isinstance(inner, Inside) else ()))
         name = ".".join(str(part) for part in loc) or "this file"
         kind = error["type"]
         if kind == "extra_forbidden":
@@ -113,7 +123,6 @@ class Document:
         if kind == "missing":
             hint = "`potable source discover` writes the columns a source has" if loc[-1] == "columns" else ""
             return ProjectError(f"`{name}` is missing", "P004", place=self.place(*loc, of_key=True), hint=hint)
-        inner = error.get("ctx", {}).get("error")
         if isinstance(inner, ProjectError):
             inner.place = inner.place or self.place(*loc)
             return inner

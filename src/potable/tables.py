@@ -152,6 +152,10 @@ class Table(Declaration):
     deleted: str | None = None
     """Column that marks a record as deleted in the source: a boolean, a date or timestamp that is empty until then, or
     a text with the word that says so (`op = D`). With it go all records of its `unique` key but later known ones."""
+    parts_of: str | None = None
+    """Table of the same source in whose records its own lie. A later version of such a record takes the place of all
+    its parts: those that it no longer has are deleted, all of them where it is deleted itself. The columns that
+    identify it (its `unique`) have the same names here, and so has the column by which versions become `known`."""
     coverage: tuple[date, date] | None = None
     """First and last day this table is complete for; an empty window inside it means zero, outside it unknown."""
     drift: DriftPolicy = DriftPolicy()
@@ -192,6 +196,14 @@ class Table(Declaration):
         if not self.unique or self.known_column is None:
             raise ValueError(
                 "`deleted` needs `unique`, the key of what goes, and `known` to be a column: what is known later stays"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_can_be_told(self) -> Self:
+        if self.parts_of is not None and (not self.unique or self.known_column is None):
+            raise ValueError(
+                "`parts_of` needs `unique`, the key of a part, and `known` to be a column: its version's time"
             )
         return self
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from tests.conftest import examples
 from tests.sources.objects import blob
 
-from potable.contracts.deletions import deleted_schema
+from potable.contracts.deletions import Lists, deleted_schema
 from potable.contracts.validate import (
     Contract,
     Places,
@@ -85,7 +85,7 @@ class Layers:
             engine=self.engine,
             places=Places(str(place), str(place)),
             standing=self.standing,
-            listed=listed,
+            lists=Lists(listed),
         )
         if made.rewritten:
             self.paths["rows"] = []

@@ -160,6 +160,10 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         why = f"what tells `{around}` apart, and the place in its list"
         found[table] = drafted(columns, records, promised[table], words=words, own=(key, why), clocks=source.timezone)
         found[table][1].extend(_around(explored, table, columns, found))
+        if key:
+            found[table][1].append(
+                f"# parts_of: {around}  where a later version of it takes the place of all its parts; both need `known`"
+            )
         if source.beside:
             found[table][1].append(f"# path: also {source.beside}")
         if chance:

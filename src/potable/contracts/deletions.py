@@ -1,4 +1,4 @@
-"""Records that are gone in their source: a later record marks them, or a later list of keys lacks them.
+"""Records that are gone in their source: a later record marks them, or a later list lacks them or their keys.
 
 A record that marks a deletion (a tombstone) takes every record of its key with it that was not known later;
 where times are equal or unknown, the one that landed later counts. A list of the keys there are takes what landed
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from potable.contracts.keyed import KNOWN_KEY, PLACE, kept, with_known_key
 from potable.contracts.masks import place_of
+from potable.contracts.parts import SINCE, Around, part_names
 from potable.engines.base import Engine, scalars
 from potable.tables import BATCH, OBJECT, ORIGIN, ROW, Table
 
@@ -97,6 +98,16 @@ def _same_time(both: ir.Table) -> ir.BooleanValue:
 
 
 @dataclass(frozen=True)
+class Lists:
+    """What the source said of all there is, so that what it left out is gone."""
+
+    keys: ir.Table | None = None
+    """Keys there were (the columns of `unique`), with the batch of each list of them."""
+    around: Around | None = None
+    """Versions of the records around, of a table of parts of them."""
+
+
+@dataclass(frozen=True)
 class Gone:
     """Rows that are deleted."""
 
@@ -127,6 +138,8 @@ class Deletions:
     """Keys there were (the columns of `unique`), with the batch of each list."""
     before: ir.Table
     """Deleted rows that stand, tombstones among them."""
+    replaced: ir.Table | None = None
+    """Parts that later versions of their records lack (`parts.replaced`)."""
 
     def find(self, rows: ir.Table, stood: ir.Table | None, folder: str, engine: Engine) -> Gone:
         """Which rows are gone, written below `folder`.
@@ -139,7 +152,7 @@ class Deletions:
         marks = self._new_marks
         new = kept(self._gone(rows, [before, *marks]), f"{folder}/new", engine)
         old = None
-        if stood is not None and (marks or self.listed is not None):
+        if stood is not None and (marks or self.listed is not None or self.replaced is not None):
             keyed = with_known_key(self.table, stood)
             keyed = keyed.mutate(**{PLACE: ibis.literal(""), BATCH: ibis.literal(0, "int64")})
             old = kept(self._gone(keyed, marks), f"{folder}/old", engine)
@@ -178,6 +191,11 @@ class Deletions:
         found = [self._marked_later(rows, each) for each in marks]
         if self.listed is not None:
             found.append(self._unlisted(rows, self.listed))
+        if self.replaced is not None:
+            both = rows.inner_join(self.replaced, part_names(self.table))
+            found.append(
+                both.select(OBJECT, ROW, **{_ENDED: ibis.literal(False), _BY: ibis.greatest(both[SINCE], both[BATCH])})
+            )
         every = _all(found)
         assert every is not None
         # the first deletion counts, of those of one batch one that landed after the row

@@ -28,13 +28,15 @@ from potable.contracts.deletions import (
     REASONS,
     TOMBSTONE,
     Deletions,
+    Lists,
     deleted_schema,
     still_met,
     told_apart,
     with_lives,
 )
 from potable.contracts.keyed import KNOWN_KEY, duplicates, keyed, with_known_key
-from potable.contracts.masks import Rule, masked, reason_counts, rules_of, staged_schema
+from potable.contracts.masks import Rule, masked, nulled, reason_counts, rules_of, staged_schema
+from potable.contracts.parts import replaced
 from potable.contracts.results import Result, stops
 from potable.contracts.splitting import Split, split_up
 from potable.contracts.structure import Structure, asked, observed
@@ -82,6 +84,8 @@ class Standing:
     deleted_files: Sequence[str] = ()
     """Absolute paths of its deleted rows."""
     deleted: int = 0
+    quarantine_files: Sequence[str] = ()
+    """Absolute paths of its quarantine; read only of parts of other records."""
     structure: Structure = field(default_factory=dict)
     """What its values say of their structure."""
     sketches: Mapping[str, str] = field(default_factory=dict)
@@ -162,22 +166,23 @@ def validate(
     engine: Engine,
     places: Places,
     standing: Standing | None = None,
-    listed: ir.Table | None = None,
+    lists: Lists | None = None,
 ) -> Validated:
     """Judge the `parsed` rows of a table (its columns and `tables.LANDED`, consumed once).
 
     Args:
         standing: what stands already, of batches before those of the parsed rows.
-        listed: keys there were in the source (the columns of `unique`), with the batch of each list of them.
+        lists: what the source said of all there is.
 
     Raises:
         DataError: D003 when rows are lost or doubled.
     """
-    job = _Job(contract, engine, places, standing or Standing(), listed)
+    job = _Job(contract, engine, places, standing or Standing(), lists or Lists())
     table, checks, standing = contract.table, contract.checks, job.standing
     rules = rules_of(table, checks)
     staged = _staged(masked(parsed, table, rules), table, rules, places, engine=engine)
-    staged, tombstones, marks = told_apart(staged, table, engine)
+    every = staged
+    staged, tombstones, marks = told_apart(every, table, engine)
     counts = judging.totals(staged, table, rules, checks)
     portions = profile.portions(staged, table, counts | asked(staged, table), engine)
     own = profile.added_up(portions, list(counts)) | marks
@@ -191,7 +196,8 @@ def validate(
     split = split_up(table, staged, rules, doubled[0] if doubled else None)
     if good is not None:
         survivors = good.anti_join(doubled[0], [OBJECT, ROW]) if doubled else good
-        split = _without_deleted(split, survivors, tombstones, job)
+        parts = _replaced(every.mutate(**nulled(every, rules)), job)
+        split = _without_deleted(split, survivors, tombstones, job, parts)
     judged = judging.Judged(table, rules, checks, totals, standing.samples)
     judged = replace(judged, samples=judging.samples(bad, judged, own, engine))
     taken, sketches = profile.taken(staged, table, portions, engine)
@@ -217,7 +223,7 @@ class _Job:
     engine: Engine
     places: Places
     standing: Standing
-    listed: ir.Table | None
+    lists: Lists
 
 
 def _require_all(name: str, made: Validated) -> None:
@@ -268,13 +274,29 @@ def _keys(job: _Job, good: ir.Table) -> ir.Table | None:
     return None if not keys else keys[0] if len(keys) == 1 else ibis.union(*keys)
 
 
-def _without_deleted(split: Split, survivors: ir.Table, tombstones: ir.Table | None, job: _Job) -> Split:
-    """The rows without those that are gone in the source, of which `survivors` are the keys."""
+def _replaced(staged: ir.Table, job: _Job) -> ir.Table | None:
+    """Parts that are gone with a later version of the record around them (`parts.replaced`)."""
     table, standing, engine = job.contract.table, job.standing, job.engine
-    if tombstones is None and not standing.deleted_files and job.listed is None:
+    if job.lists.around is None:
+        return None
+    names = [name for name in table.columns if name in (*table.unique, table.known_column)]
+    schema = pa.schema([*(table.schema.field(name) for name in names), (OBJECT, pa.string())])
+    files = [*standing.files, *standing.deleted_files, *standing.quarantine_files]
+    before = with_known_key(table, engine.read(files, schema))
+    staged = with_known_key(table, staged)
+    return replaced(table, job.lists.around, staged, before, folder=f"{job.places.rows}/scratch", engine=engine)
+
+
+def _without_deleted(
+    split: Split, survivors: ir.Table, tombstones: ir.Table | None, job: _Job, parts: ir.Table | None
+) -> Split:
+    """The rows without those that are gone in the source, of which `survivors` are the keys and some of `parts`."""
+    table, standing, engine = job.contract.table, job.standing, job.engine
+    if tombstones is None and not standing.deleted_files and job.lists.keys is None and parts is None:
         return split
     stood = engine.read(standing.files, validated_schema(table)) if standing.files else None
-    deletions = Deletions(table, tombstones, job.listed, engine.read(standing.deleted_files, deleted_schema(table)))
+    before = engine.read(standing.deleted_files, deleted_schema(table))
+    deletions = Deletions(table, tombstones, job.lists.keys, before, parts)
     gone = deletions.find(survivors, stood, f"{job.places.rows}/scratch", engine)
     return replace(
         split,

@@ -140,7 +140,9 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     parts: list[Any] = [suite.content] if suite else []
     # only the modules this table's checks take a class from; any of their code may decide
     parts += sorted({check.custom.module.text for check in project.checks[name] if check.custom})
-    contract = {key: value for key, value in literal["tables"][table].items() if key not in ("health", "tests")}
+    # how the records around are found decides which of their parts are gone
+    declared = [literal["tables"][each] for each in (table, project.tables[name].parts_of) if each]
+    contract = [{key: value for key, value in each.items() if key not in ("health", "tests")} for each in declared]
     # health is judged in every run; only which texts are counted word by word, and by which periods, is seen in what
     # validate makes
     words = [column for column in project.tables[name].columns if kind_of(project.tables[name], column) == "word"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from potable.contracts import drift
 from potable.contracts.aggregates import Whole
 from potable.contracts.arguments import OTHER_TABLE
+from potable.contracts.deletions import Lists
 from potable.contracts.profile import joined
 from potable.contracts.references import judge, referring
 from potable.contracts.results import Result, stops
@@ -22,6 +23,7 @@ from potable.contracts.validate import Contract, Places, Standing, Validated, va
 from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.identity.match import normalise
+from potable.runs.around import versions
 from potable.runs.checkup import read_profile, write_profile
 from potable.runs.drifted import described, told
 from potable.runs.listed import listed
@@ -51,26 +53,30 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
     aside = attempt.replace("validated/", "quarantine/", 1)
     profiled = read_profile(shop.lake.restricted, before)
+    around = versions(shop, step, before, blobs, f"{attempt}/versions")
     made = validate(
         parsed,
         Contract(step.name, table, shop.project.checks[step.name]),
         engine=shop.engine,
         places=Places(locate(attempt), locate(aside)),
         standing=_standing(shop, before, {item.name: item.batch for item in shop.landed[source_name]}),
-        listed=listed(shop, step, reached, f"{attempt}/scratch/listed"),
+        lists=Lists(listed(shop, step, reached, f"{attempt}/scratch/listed"), around and around[0]),
     )
     drifts += changes(table, made.structure)
     drift.refuse(step.name, table, told(source, drifts))
     assert made.profile is not None
     profile = joined(profiled.cells, made.profile)
-    kept = [write_profile(shop.lake.restricted, f"{attempt}/profile", profile)]
+    beside = {
+        "profile": [write_profile(shop.lake.restricted, f"{attempt}/profile", profile)],
+        "versions": around[1] if around else [],
+    }
     facts = _facts(made, profile) | {
         "drift": [asdict(item) for item in drifts],
         "seen": asdict(seen),
         "parsed": len(blobs),
         "stands_on": before.fingerprint,
     }
-    done = _made(made, before, facts, kept, aside)
+    done = _made(made, before, facts, beside, aside)
     if made.stopped:
         # not done, but people want to see what was found and which rows it were
         shop.stopped[step.name] = done.manifest(step, attempt)
@@ -94,7 +100,9 @@ def _facts(made: Validated, profile: pa.Table) -> dict[str, Any]:
     }
 
 
-def _made(made: Validated, before: Manifest, facts: Mapping[str, Any], profile: Sequence[Part], aside: str) -> Made:
+def _made(
+    made: Validated, before: Manifest, facts: Mapping[str, Any], beside: Mapping[str, Sequence[Part]], aside: str
+) -> Made:
     """The files and counts of a validated table, beside those that stand from `before`."""
     files = {"rows": made.rows, "quarantine": made.quarantine, "cells": made.cells, "deleted": made.deleted}
     counts = {
@@ -107,7 +115,7 @@ def _made(made: Validated, before: Manifest, facts: Mapping[str, Any], profile: 
     folders = {output: f"{aside}/{output}" for output in ("quarantine", "cells", "deleted")}
     anew = {"profile", *(("rows",) if made.rewritten else ())}
     stands = {output: listed for output, listed in before.files.items() if output not in anew}
-    return Made(_with_rows({**files, "profile": profile}), counts, facts, folders, stands)
+    return Made(_with_rows({**files, **beside}), counts, facts, folders, stands)
 
 
 def stopped_path(step: Step) -> str:
@@ -137,6 +145,7 @@ def _standing(shop: Workshop, before: Manifest, batches: Mapping[str, int]) -> S
         batches=batches,
         deleted_files=before.paths(shop.lake.restricted, "deleted"),
         deleted=before.rows("deleted"),
+        quarantine_files=before.paths(shop.lake.restricted, "quarantine"),
         structure=before.facts["structure"],
         sketches=before.facts["sketches"],
     )

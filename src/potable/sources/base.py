@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
+from typing import Any, BinaryIO, ClassVar, Generic, Self, TypeVar
 
 import pyarrow as pa
 from pydantic import field_validator, model_validator
 
 from potable import headings
 from potable.columns import is_timezone, require_timezone
-from potable.declarations import Declaration
+from potable.declarations import Declaration, Inside
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources.names import NOTHING_KNOWN, Naming, words
 from potable.sources.onwards import State
@@ -215,6 +215,42 @@ class Source(Declaration, Generic[T]):
     @classmethod
     def _a_place(cls, value: str | None) -> str | None:
         return require_timezone(value)
+
+    @model_validator(mode="after")
+    def _parts_lie_in_their_records(self) -> Self:
+        for name, table in self.tables.items():
+            if table.parts_of is not None:
+                self._require_parts(name, table, table.parts_of)
+        return self
+
+    def _require_parts(self, name: str, table: Table, whole: str) -> None:
+        """Refuse `parts_of` where versions of the records around cannot be told.
+
+        Raises:
+            Inside: they cannot.
+        """
+
+        def refused(why: str) -> Inside:
+            return Inside(f"`{name}` cannot be of parts of `{whole}`'s records: {why}", "tables", name, "parts_of")
+
+        around, met = self.tables.get(whole), list[str]()
+        while whole not in met and (outer := self.around(met[-1] if met else name)[0]):
+            met.append(outer)
+        if around is None or whole not in met:
+            raise refused(
+                f"its records lie in those of `{'`, `'.join(met)}`" if met else "they lie in those of no table"
+            )
+        if not around.unique or table.known_column not in around.columns:
+            raise refused(
+                f"these need `unique`, what identifies them, and a column `{table.known_column}` of their own, the time"
+                " of their versions"
+            )
+        if lacking := [column for column in around.unique if column not in table.unique]:
+            way = self.around(name)[1]
+            told = ", ".join(
+                f"`{column}: {{path: {way}{around.columns[column].paths(column)[0]}}}`" for column in lacking
+            )
+            raise refused(f"its columns and its `unique` lack what identifies these, by the same name, such as {told}")
 
     snapshot: ClassVar[bool] = False
     """Whether `arrivals` always lists everything there is, so that names it no longer lists are gone."""

@@ -32,7 +32,7 @@ class InnerTable(Table):
     records: str = ""
     """Dotted path to a list inside each record, whose elements are the records of this table then; lists on the way are
     gone through. `../id` is a value of the record around one, `#` its position in the list, from 1, and `.` the
-    element itself where it is no object. A list that comes again shorter leaves the elements it no longer has."""
+    element itself where it is no object. `parts_of` has what a list no longer has deleted."""
 
     @model_validator(mode="after")
     def _readable_inner_paths(self) -> Self:

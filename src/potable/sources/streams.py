@@ -69,7 +69,8 @@ class StreamTable(InnerTable):
                     raise ValueError(f"column `{name}`: `{path}` needs `key: json`, `avro` or `protobuf`")
                 if path == "@deleted" and self.records:
                     raise ValueError(
-                        f"column `{name}`: a message without a value has no lists, so none tells what went"
+                        f"column `{name}`: a message without a value has no lists, so none tells what went;"
+                        " `parts_of` does"
                     )
         return self
 
