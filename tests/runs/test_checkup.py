@@ -134,6 +134,15 @@ def test_a_table_that_has_no_rows_any_more_stops_a_run_until_that_is_expected(cl
     assert clinic.run() == []
 
 
+def test_a_table_that_lost_more_than_half_of_its_rows_is_warned_of_once(clinic: Clinic) -> None:
+    clinic.declare()
+    for rows, told in ((90, []), (45, []), (22, ["warn"]), (22, []), (90, [])):
+        clinic.notes.land(a="".join(LOW.splitlines(keepends=True)[: rows + 1]))
+        found = clinic.run()
+        assert states(found) == told
+        assert all("It has 22 rows that can be used, where the run before had 45." in each.told for each in found)
+
+
 def test_a_table_all_of_whose_rows_are_quarantined_has_none_left(clinic: Clinic) -> None:
     clinic.declare()
     clinic.notes.land(a=LOW)

@@ -55,10 +55,15 @@ def judge(table: Table, profile: Profile, moment: Moment) -> list[Finding]:
     return [accepted(finding, declared, moment.today) for finding in found]
 
 
-def emptied(table: Table, before: int, today: date) -> Finding:
-    """What is found where no row of a table is left that can be used, and `before` were: it stops, declared or not."""
-    told = f"It has no rows that can be used, where the run before had {before:,}."
-    return accepted(Finding("volume", "stop", told), table.health, today)
+def shrunk(table: Table, rows: int, before: int, today: date) -> Finding | None:
+    """What is found, declared or not, of a table with `rows` that can be used, where `before` were in the last run.
+
+    None left stops; fewer than half warn.
+    """
+    if rows * 2 >= before:
+        return None
+    told = f"It has {f'{rows:,}' if rows else 'no'} rows that can be used, where the run before had {before:,}."
+    return accepted(Finding("volume", "warn" if rows else "stop", told), table.health, today)
 
 
 def accepted(finding: Finding, declared: Health, today: date) -> Finding:

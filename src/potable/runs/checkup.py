@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from potable.contracts.health import Finding, Moment, Profile, emptied, judge
+from potable.contracts.health import Finding, Moment, Profile, judge, shrunk
 from potable.contracts.profile import PROFILE
 from potable.datasets.version import history
 from potable.engines.base import Part
@@ -59,8 +59,10 @@ def check_up(shop: Workshop, tables: Collection[str], today: date) -> None:
         profile = read_profile(shop.lake.restricted, manifest)
         shop.distinct[name] = profile.distinct(table)
         found = judge(table, profile, _moment(shop, step, profile, earlier, today)) if table.health.declared else []
-        if not manifest.counts["rows"] and (before := earlier.rows(name)):
-            found.append(emptied(table, before, today))
+        told = {each.state for each in found if each.check == "volume"}
+        fewer = shrunk(table, manifest.counts["rows"], earlier.rows(name), today)
+        if fewer and (fewer.state == "stop" or told <= {"ok", "open"}):
+            found.append(fewer)
         if found:
             shop.health[name] = found
     _require(shop.health)
@@ -131,17 +133,21 @@ class Earlier:
         self._lake = lake
         self._run = run
         self._failed = failed
+        self._read: dict[str, dict[str, Any]] = {}
 
     @cached_property
-    def _runs(self) -> list[dict[str, Any]]:
-        """Records of the newest runs before this one, newest first."""
-        paths = [path for path in self._lake.open.list("runs") if path.endswith(".json")]
-        records = (json.loads(self._lake.open.get(path)) for path in reversed(paths[-_RECENT:]))
-        return [
-            record
-            for record in records
-            if record["run"] != self._run and (self._failed or record["outcome"] != "failed")
-        ]
+    def _paths(self) -> list[str]:
+        """Records of the newest runs, newest first."""
+        return [path for path in self._lake.open.list("runs") if path.endswith(".json")][: -_RECENT - 1 : -1]
+
+    @property
+    def _runs(self) -> Iterator[dict[str, Any]]:
+        """What the newest runs before this one recorded, newest first, read as far as it is asked for."""
+        for path in self._paths:
+            record = self._read.get(path) or json.loads(self._lake.open.get(path))
+            self._read[path] = record
+            if record["run"] != self._run and (self._failed or record["outcome"] != "failed"):
+                yield record
 
     def profile(self, step: Step, batch: int | None = None) -> Profile | None:
         """The newest profile of the table, or the newest from before a batch was landed."""
