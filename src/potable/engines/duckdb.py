@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,8 @@ DICTIONARY_VALUES = 5_000
 By default DuckDB keeps one for up to 24,576 values of 122,880 rows. To gather several such ones side by side can cost
 more than all the rest of a write, and zstd often leaves a smaller file without them.
 """
+_BETWEEN = 0.25
+"""Seconds from one return of free memory to the next; one takes some ten milliseconds."""
 SLICE_ROWS = 4_096
 """Rows a worker is given at a time: few enough that a table of some thousand long texts keeps all workers busy.
 
@@ -66,12 +69,13 @@ class DuckDBEngine:
             scratch: folder for spilled data; emptied by `close`.
         """
         self.memory = memory
+        self._limit = f"{_limit(memory, threads) >> 20}MiB"
         try:
             scratch.mkdir(parents=True, exist_ok=True)
             self._scratch = Path(tempfile.mkdtemp(dir=scratch, prefix="duckdb-"))
             self._ibis = ibis.duckdb.connect(
                 threads=threads,
-                memory_limit=f"{_limit(memory, threads) >> 20}MiB",
+                memory_limit=self._limit,
                 temp_directory=str(self._scratch),
                 preserve_insertion_order=False,
                 autoinstall_known_extensions=False,
@@ -98,6 +102,7 @@ class DuckDBEngine:
         self._names = 0
         self._running = 0
         """Queries at work, and those whose rows are still taken."""
+        self._trimmed = time.monotonic()
         self._readers: dict[str, pa.RecordBatchReader] = {}
         self._failures: dict[str, BaseException] = {}
         self._schemes: set[str] = set()
@@ -160,6 +165,7 @@ class DuckDBEngine:
         Args:
             again: called before the second attempt.
         """
+        self._trim()
         self._running += 1
         try:
             return run()
@@ -174,6 +180,14 @@ class DuckDBEngine:
                 self._connection.execute(f"SET threads = {self._threads}")
         finally:
             self._running -= 1
+
+    def _trim(self) -> None:
+        """Return what earlier queries freed to the system: DuckDB keeps some 200 MB of it for a second or more."""
+        now = time.monotonic()
+        if self._running == 0 and now - self._trimmed >= _BETWEEN:
+            # setting the limit is what has it look
+            self._connection.execute(f"SET memory_limit = '{self._limit}'")
+            self._trimmed = now
 
     def stream(self, relation: ibis.Table, *, small: bool = False) -> Iterator[pa.RecordBatch]:
         return self._batches(relation, BATCH_ROWS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,9 @@ import pyarrow as pa
 
 _ARENA_MAX = -8
 """`M_ARENA_MAX` of glibc's malloc.h."""
+_BETWEEN = 0.25
+"""Seconds from one return of memory in a stream to the next: one takes some five milliseconds."""
+_given_back = 0.0
 
 
 def keep_little() -> None:
@@ -41,6 +45,22 @@ def give_back() -> None:
     """Return free memory of Arrow's pool and of the C library to the system; nothing to do elsewhere."""
     # what a step leaves behind is young; to walk all that was ever imported takes longer than most steps
     gc.collect(1)
+    _give_back()
+
+
+def give_back_at_times() -> None:
+    """`give_back` in the middle of a long stream, a few times a second at most; without a look for garbage.
+
+    What batch after batch leaves free between what is still held adds up to several times a batch.
+    """
+    global _given_back
+    now = time.monotonic()
+    if now - _given_back >= _BETWEEN:
+        _give_back()
+        _given_back = now
+
+
+def _give_back() -> None:
     pa.default_memory_pool().release_unused()
     trim = _library("malloc_trim")
     if trim is not None:

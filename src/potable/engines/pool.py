@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from potable.engines.base import BatchFunction, ItemFunction
-from potable.engines.freed import give_back, keep_little
+from potable.engines.freed import give_back, give_back_at_times, keep_little
 from potable.errors import EnvironmentFailure
 
 REST = 1.0
@@ -221,6 +221,7 @@ def _received(busy: dict[Connection, Worker], queue: Iterator[Any], schema: pa.S
                 raise pickle.loads(message[1:])
             if message == _BATCH:
                 yield pa.ipc.read_record_batch(pa.py_buffer(_receive(pipe)), schema)
+                give_back_at_times()
             else:
                 _give_next(pipe, queue, busy)
 
@@ -246,6 +247,7 @@ def _serve(pipe: Connection, task: bytes) -> None:
                 # a message of its own: joined to the sign it would be copied twice
                 pipe.send_bytes(_BATCH)
                 pipe.send_bytes(batch.serialize())
+                give_back_at_times()
             pipe.send_bytes(_DONE)
     except (EOFError, ConnectionError):
         raise
