@@ -83,6 +83,18 @@ def test_what_results_depend_on_cannot_be_set(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_spark_that_ended_by_itself_is_told(tmp_path: Path) -> None:
+    """As it does when executors end as soon as they start; what is asked of it afterwards fails in another way."""
+    work = """
+from potable.engines.base import collect
+from tests.engines import functions as fn
+engine = opened()
+engine._session.sparkContext._jsc.stop()
+collect(engine, engine.map_items([5], fn.count_to, fn.NUMBERS))
+"""
+    assert "error[E007] Spark, or one of its workers, ended" in told(work, tmp_path)
+
+
 @pytest.mark.long
 def test_the_last_engine_to_close_ends_spark_and_a_new_one_starts_it_again(tmp_path: Path) -> None:
     work = """
