@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,6 +82,10 @@ def test_what_would_come_again_ends_a_job_at_once(cluster: Kubernetes, project: 
         "BackoffLimitExceeded",
     )
     assert [how["reason"] for how in containers(cluster, "small")] == ["OOMKilled", "OOMKilled"]
+    doctor = ["potable", "--env", "cluster", "doctor"]
+    assert ended(cluster, started(cluster, "asked", doctor, backoffLimit=0, memory="512Mi"))[0] == "Failed"
+    (how,) = containers(cluster, "asked")
+    assert how["exitCode"] == 3 and "2.0 GB allowed, 512 MB available" in how["message"], how
     assert ended(cluster, started(cluster, "mended"))[0] == "Complete"
     assert version(lake).number == 1
 
@@ -106,11 +110,12 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def started(cluster: Kubernetes, name: str, *, memory: str = "", **settings: int) -> str:
-    """A Job of this name, as `kubectl create job --from=cronjob/attrition` makes one."""
+def started(cluster: Kubernetes, name: str, arguments: Sequence[str] = (), *, memory: str = "", **settings: int) -> str:
+    """A Job of this name, as `kubectl create job --from=cronjob/attrition` makes one; what is given goes before."""
     spec = cluster.call("/apis/batch/v1/namespaces/work/cronjobs/attrition")["spec"]["jobTemplate"]["spec"]
-    if memory:
-        spec["template"]["spec"]["containers"][0]["resources"] = {"limits": {"memory": memory}}
+    container = spec["template"]["spec"]["containers"][0]
+    container["args"] = list(arguments) or container["args"]
+    container["resources"] = {"limits": {"memory": memory}} if memory else container["resources"]
     cluster.call(JOBS, {"metadata": {"name": name}, "spec": {**spec, **settings}})
     return name
 
