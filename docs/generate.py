@@ -241,7 +241,9 @@ def _named(annotation: Any) -> str:
 def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
-    value = info.get_default(call_default_factory=True)
+    # what a function finds out is of the machine this runs on
+    found_out = info.default_factory and not isinstance(info.default_factory, type)
+    value = None if found_out else info.get_default(call_default_factory=True)
     if isinstance(value, BaseModel) or value in (None, "", [], {}):
         return ""
     return f"`{value}`"

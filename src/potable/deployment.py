@@ -5,7 +5,6 @@ Decided by the platform team; `project` reads it, with an environment laid over 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Self
@@ -13,6 +12,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration
+from potable.machine import processors
 from potable.scheduling import AirflowSettings
 from potable.tables import QuarantinePolicy
 
@@ -65,8 +65,8 @@ class Platform(Declaration):
     """Engine that runs the project."""
     memory: str = "2GB"
     """Memory a run may use, over all its processes."""
-    threads: int = os.cpu_count() or 1
-    """Threads and worker processes."""
+    threads: int = Field(default_factory=processors)
+    """Threads and worker processes; by default one for each processor that the process, or its container, may use."""
     scratch: str = ".potable/scratch"
     """Folder for spilled data and results on their way; on a cluster every executor must reach it."""
     spark: SparkSettings = SparkSettings()

@@ -1,8 +1,11 @@
 """Runs in Airflow's environment: real operators, exit codes, and what they raise."""
 
 import json
+import subprocess
 import sys
+import tempfile
 from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
@@ -61,7 +64,20 @@ def in_a_pod(code):
     return outcome(lambda: task.cleanup(pod, pod, LINE, context))
 
 
+def itself(command):
+    """Whether the first process of a pod, which is told to end, is the command and not a shell that waits for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        script, told = Path(folder, "told"), Path(folder, "return.json")
+        script.write_text("#!/bin/sh\necho $$\n")
+        script.chmod(0o755)
+        task = KubernetesRun(task_id="x", verb="ingest", project="/x", image="potable", command=f"{command}{script}")
+        shell = [word.replace("/airflow/xcom/return.json", str(told)) for word in task.cmds]
+        process = subprocess.Popen([*shell, *task.arguments])
+        return process.wait() == 0 and told.read_text() == f"{process.pid}\n"
+
+
 found = {
+    "itself": {command: itself(command) for command in ("", "/usr/bin/env ", "cd / && ", "LANG=C ")},
     "bash": {str(code): in_a_shell(code) for code in CODES},
     "kubernetes": {str(code): in_a_pod(code) for code in CODES},
     "options": {

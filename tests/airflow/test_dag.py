@@ -96,6 +96,11 @@ def test_exit_codes_become_states(judged: dict[str, Any], operator: str) -> None
     }
 
 
+def test_a_pod_that_is_told_to_end_tells_potable(judged: dict[str, Any]) -> None:
+    """A shell as the first process of a container keeps the signal to itself; only a plain command takes its place."""
+    assert judged["itself"] == {"": True, "/usr/bin/env ": True, "cd / && ": False, "LANG=C ": False}
+
+
 def test_params_become_options_and_only_dates_get_through(judged: dict[str, Any]) -> None:
     assert judged["options"] == {
         "nothing": [],

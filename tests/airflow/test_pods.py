@@ -19,16 +19,10 @@ VERBS = ("ingest", "validate", "resolve", "protect", "build", "publish")
 
 
 def settings(root: Path, config: Path) -> str:
-    """The `airflow:` section of the project: pods see this machine's Python, and the project by its own path."""
-    paths = [Path("/usr"), Path("/etc"), Path(sys.base_prefix), Path(sys.prefix), ROOT / "src", root]
-    names = {f"v{number}": str(path) for number, path in enumerate(paths)}
-    mounts = [{"name": name, "mountPath": path, "readOnly": path != str(root)} for name, path in names.items()]
-    template = {
-        "spec": {
-            "containers": [{"name": "base", "volumeMounts": mounts}],
-            "volumes": [{"name": name, "hostPath": {"path": path}} for name, path in names.items()],
-        }
-    }
+    """The `airflow:` section of the project, whose folder pods claim by its own path."""
+    claimed = {"name": "lake", "persistentVolumeClaim": {"claimName": "potable"}}
+    mounts = [{"name": "lake", "mountPath": str(root)}]
+    template = {"spec": {"containers": [{"name": "base", "volumeMounts": mounts}], "volumes": [claimed]}}
     declared = {
         "schedule": "@monthly",
         "operator": "kubernetes",
@@ -60,6 +54,7 @@ def pods(cluster: Kubernetes, airflow_python: Path, tmp_path: Path) -> Iterator[
     """The smallest project, and an Airflow that runs it in pods."""
     root, home = tmp_path / "churn", tmp_path / "home"
     shutil.copytree(ROOT / "examples" / "churn", root)
+    cluster.claimed(root)
     with (root / "potable.yaml").open("a") as platform:
         platform.write(settings(root, cluster.config))
     generate(root, home / "dags" / "churn.py")

@@ -71,10 +71,28 @@ def test_yarn_without_its_configuration_is_told(tmp_path: Path, monkeypatch: pyt
     assert "error[E007]" in text and "set HADOOP_CONF_DIR" in text
 
 
+def test_a_user_without_a_name_is_told(tmp_path: Path) -> None:
+    # what Java makes of one, as containers have them
+    text = told("opened()", tmp_path, JAVA_TOOL_OPTIONS="-Duser.home=?")
+    assert "error[E007]" in text and f"user {os.getuid()} has no name" in text
+
+
 def test_what_results_depend_on_cannot_be_set(tmp_path: Path) -> None:
     text = told("opened(conf={'spark.sql.ansi.enabled': 'false'})", tmp_path)
     assert "error[E007]" in text and "`spark.sql.ansi.enabled`" in text
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spark_that_ended_by_itself_is_told(tmp_path: Path) -> None:
+    """As it does when executors end as soon as they start; what is asked of it afterwards fails in another way."""
+    work = """
+from potable.engines.base import collect
+from tests.engines import functions as fn
+engine = opened()
+engine._session.sparkContext._jsc.stop()
+collect(engine, engine.map_items([5], fn.count_to, fn.NUMBERS))
+"""
+    assert "error[E007] Spark, or one of its workers, ended" in told(work, tmp_path)
 
 
 @pytest.mark.long

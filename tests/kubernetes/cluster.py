@@ -1,7 +1,8 @@
 """A real Kubernetes of one node on this machine: etcd, its servers, and a kubelet with containerd and runc.
 
 All of it is in namespaces of its own and ends with them; outside are a bridge, through which pods and this machine
-reach each other, and a folder of control groups, and both are taken away at the end.
+reach each other, and a folder of control groups, and both are taken away at the end. What an image would hold,
+containerd mounts into every container from this machine: its programs, this Python, and Potable.
 """
 
 from __future__ import annotations
@@ -22,14 +23,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 from tests.kubernetes import images
 from tests.runs.cluster import free_port
 
 PARTS = Path(os.environ.get("POTABLE_K8S", str(Path(sys.prefix, "k8s"))))
+_PATH = os.pathsep.join(str(PARTS / part) for part in ("bin", "usr/bin", "usr/sbin"))
+_CHECKOUT = Path(__file__).parents[2]
+MANIFESTS = _CHECKOUT / "docs" / "kubernetes"
 _BRIDGE = "potable0"
 _NET = "10.213.97"
 GATEWAY = f"{_NET}.1"
 """This machine, as pods see it."""
+_SERVICES = "10.213.98"
+_API = f"{_SERVICES}.1"
+"""The API server, at the address of its service, for nothing here forwards services to what is behind them."""
 _ROOT = "token-of-root"
 USER = "token-of-a-user"
 """Of one who may only edit the namespace `work`."""
@@ -71,6 +79,21 @@ class Kubernetes:
             found: dict[str, Any] = json.loads(answer.read())
             return found
 
+    def apply(self, file: Path) -> list[dict[str, Any]]:
+        """Make what a file of manifests describes, in the namespace `work`; returns what it says."""
+        said: list[dict[str, Any]] = list(YAML(typ="safe").load_all(file.read_text(encoding="utf-8")))
+        for each in said:
+            self.call(kind(each), each)
+        return said
+
+    def claimed(self, folder: Path) -> None:
+        """The volume that docs/kubernetes claims, in a folder of the node that its user owns."""
+        os.chown(folder, images.USER, images.USER)
+        space, modes = {"storage": "100Gi"}, ["ReadWriteMany"]
+        volume = {"capacity": space, "accessModes": modes, "hostPath": {"path": str(folder)}}
+        self.call("/api/v1/persistentvolumes", {"metadata": {"name": "lake"}, "spec": volume})
+        self.apply(MANIFESTS / "volume.yaml")
+
     def pods(self) -> list[dict[str, Any]]:
         """All pods of the namespace `work`."""
         found: list[dict[str, Any]] = self.call("/api/v1/namespaces/work/pods")["items"]
@@ -82,21 +105,29 @@ class Kubernetes:
         return self.folder / "user.yaml"
 
 
+def kind(manifest: dict[str, Any]) -> str:
+    """Where all of a kind are in the namespace `work`."""
+    version = manifest["apiVersion"]
+    return f"/api{'s' * ('/' in version)}/{version}/namespaces/work/{manifest['kind'].lower()}s"
+
+
 @contextmanager
-def kubernetes(folder: Path, variables: dict[str, str]) -> Iterator[Kubernetes]:
-    """A Kubernetes whose image `MACHINE` has these variables; skips where it has not been built or cannot run."""
+def kubernetes(folder: Path, variables: dict[str, str], project: Path | None = None) -> Iterator[Kubernetes]:
+    """A Kubernetes whose image `MACHINE` has these variables, and a project in /project.
+
+    Skips where it has not been built or cannot run.
+    """
     if not (PARTS / "bin" / "kubernetes").is_file():
         pytest.skip("there is no Kubernetes: `make .venv/.k8s` builds it, by Go and from Debian's packages")
     if os.geteuid() != 0:
         pytest.skip("a kubelet needs root")
-    port, groups = free_port(), f"potable-{os.getpid()}"
-    made = Kubernetes(folder, f"https://127.0.0.1:{port}")
+    groups = f"potable-{os.getpid()}"
+    made = Kubernetes(folder, f"https://{_API}")
     images.write(folder / "images", PARTS / "bin" / "busybox", variables)
-    _written(made, groups)
+    _written(made, groups, project)
     with _bridge(), _control_groups(groups):
         command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "start.sh"]
-        path = os.pathsep.join(str(PARTS / part) for part in ("bin", "usr/bin", "usr/sbin"))
-        environment = {**os.environ, "PATH": f"{path}:/usr/sbin:/sbin:{os.environ['PATH']}"}
+        environment = {**os.environ, "PATH": f"{_PATH}:/usr/sbin:/sbin:{os.environ['PATH']}"}
         with (folder / "start.log").open("wb") as log:
             process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         try:
@@ -111,15 +142,18 @@ def kubernetes(folder: Path, variables: dict[str, str]) -> Iterator[Kubernetes]:
             process.wait(10)
 
 
-def _written(made: Kubernetes, groups: str) -> None:
+def _written(made: Kubernetes, groups: str, project: Path | None) -> None:
     folder = made.folder
     subprocess.run(["openssl", "genrsa", "-out", "accounts.key", "2048"], cwd=folder, check=True, capture_output=True)
     (folder / "tokens.csv").write_text(f'{_ROOT},root,1,"system:masters"\n{USER},user,2\n')
     for name, token in (("root", _ROOT), ("user", USER)):
         (folder / f"{name}.yaml").write_text(json.dumps(_kubeconfig(made, token)))
     (folder / "containerd.toml").write_text(_containerd(folder))
+    (folder / "passwd").write_text(f"{Path('/etc/passwd').read_text()}potable:x:{images.USER}:{images.USER}::/tmp:\n")
+    (folder / "container.json").write_text(json.dumps(_container(folder, project)))
     (folder / "net").mkdir()
-    ipam = {"type": "host-local", "ranges": [[{"subnet": f"{_NET}.0/24", "gateway": GATEWAY}]], "dataDir": "/run/ipam"}
+    ranges, routes = [[{"subnet": f"{_NET}.0/24", "gateway": GATEWAY}]], [{"dst": f"{_SERVICES}.0/24", "gw": GATEWAY}]
+    ipam = {"type": "host-local", "ranges": ranges, "routes": routes, "dataDir": "/run/ipam"}
     plugins = [{"type": "bridge", "bridge": _BRIDGE, "ipam": ipam}]
     (folder / "net" / "net.conflist").write_text(json.dumps({"cniVersion": "1.0.0", "name": "n", "plugins": plugins}))
     (folder / "kubelet.json").write_text(json.dumps(_kubelet(folder, groups)))
@@ -135,10 +169,10 @@ def _servers(made: Kubernetes) -> list[str]:
     return [
         f"etcd --data-dir etcd --unsafe-no-fsync --listen-client-urls {etcd} --advertise-client-urls {etcd}"
         f" --listen-peer-urls {peer} --initial-advertise-peer-urls {peer} --initial-cluster default={peer}",
-        f"kube-apiserver --etcd-servers {etcd} --bind-address 127.0.0.1 --secure-port {made.url.rpartition(':')[2]}"
+        f"kube-apiserver --etcd-servers {etcd} --bind-address {_API} --secure-port 443"
         " --cert-dir certs --token-auth-file tokens.csv --authorization-mode Node,RBAC"
         f" --service-account-issuer {made.url} --service-account-key-file accounts.key"
-        " --service-account-signing-key-file accounts.key --service-cluster-ip-range 10.213.98.0/24"
+        f" --service-account-signing-key-file accounts.key --service-cluster-ip-range {_SERVICES}.0/24"
         " --endpoint-reconciler-type none --kubelet-preferred-address-types InternalIP",
     ]
 
@@ -179,10 +213,27 @@ path = "/run/opt"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{images.SHELL}"
 restrict_oom_score_adj = true
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+base_runtime_spec = "{folder}/container.json"
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "{PARTS}/usr/lib/cni"
 conf_dir = "{folder}/net"
 """
+
+
+def _container(folder: Path, project: Path | None) -> dict[str, Any]:
+    """What every container begins with."""
+    shown = subprocess.run([PARTS / "usr" / "bin" / "ctr", "oci", "spec"], check=True, capture_output=True).stdout
+    begun: dict[str, Any] = json.loads(shown)
+    own = [Path("/usr"), Path("/etc"), Path(sys.base_prefix), Path(sys.prefix), _CHECKOUT / "src"]
+    places = {**{str(path): path for path in own}, "/etc/passwd": folder / "passwd"}
+    places |= {"/project": project} if project else {}
+    begun["mounts"] += [
+        {"destination": place, "source": str(source), "type": "bind", "options": ["rbind", "ro"]}
+        for place, source in places.items()
+    ]
+    return begun
 
 
 def _kubelet(folder: Path, groups: str) -> dict[str, Any]:
@@ -247,7 +298,8 @@ def _bridge() -> Iterator[None]:
     subprocess.run(["ip", "link", "delete", _BRIDGE], check=False, capture_output=True)
     subprocess.run(["ip", "link", "add", _BRIDGE, "type", "bridge"], check=True)
     try:
-        subprocess.run(["ip", "address", "add", f"{GATEWAY}/24", "dev", _BRIDGE], check=True)
+        for address in (f"{GATEWAY}/24", f"{_API}/32"):
+            subprocess.run(["ip", "address", "add", address, "dev", _BRIDGE], check=True)
         subprocess.run(["ip", "link", "set", _BRIDGE, "up"], check=True)
         yield
     finally:

@@ -9,25 +9,15 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-MACHINE = "docker.io/potable/machine:1"
-"""Nothing but links to `/usr` and how Spark's executors start; a pod mounts this machine's own folders into it."""
+MACHINE = "registry.example.com/potable:1"
+"""What docs/kubernetes builds, as nodes have it: its entry, and links to where this machine's own folders are mounted."""
+USER = 10001
+"""Whom it has a name for beside root, and the manifests run it as."""
 SHELL = "docker.io/potable/shell:1"
 """One static busybox, for containers that only wait."""
 
 _FOLDERS = ("etc", "usr", "tmp", "proc", "sys", "dev", "run", "var", "root", "opt")
 _LINKED = ("bin", "sbin", "lib", "lib64")
-# what the script of Spark's own image does with an executor
-_ENTRY = r"""#!/bin/bash
-set -e
-[ "$1" = executor ] || exec "$@"
-readarray -t options < <(env | grep ^SPARK_JAVA_OPT_ | sort -t_ -k4 -n | sed 's/[^=]*=//')
-exec java "${options[@]}" -Xms"$SPARK_EXECUTOR_MEMORY" -Xmx"$SPARK_EXECUTOR_MEMORY" \
-  -cp "$SPARK_CLASSPATH:$SPARK_HOME/jars/*" \
-  org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend \
-  --driver-url "$SPARK_DRIVER_URL" --executor-id "$SPARK_EXECUTOR_ID" --cores "$SPARK_EXECUTOR_CORES" \
-  --app-id "$SPARK_APPLICATION_ID" --hostname "$SPARK_EXECUTOR_POD_IP" \
-  --resourceProfileId "$SPARK_RESOURCE_PROFILE_ID" --podName "$SPARK_EXECUTOR_POD_NAME"
-"""
 
 
 def write(folder: Path, busybox: Path, variables: Mapping[str, str]) -> list[Path]:
@@ -35,7 +25,8 @@ def write(folder: Path, busybox: Path, variables: Mapping[str, str]) -> list[Pat
     folder.mkdir()
     links = {name: f"usr/{name}" for name in _LINKED}
     path = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
-    machine = _layer({"opt/entrypoint.sh": _ENTRY.encode()}, links, _FOLDERS)
+    entry = Path(__file__).parents[2] / "docs" / "kubernetes" / "entrypoint.sh"
+    machine = _layer({"opt/entrypoint.sh": entry.read_bytes()}, links, _FOLDERS)
     tools = ("sh", "sleep", "cat", "id")
     shell = _layer({"bin/busybox": busybox.read_bytes()}, {f"bin/{name}": "busybox" for name in tools}, ("tmp",))
     waits = ["/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 1; done"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ class OnKubernetes:
 
     cluster: Kubernetes
     shared: Path
-    """What drivers and executors reach by the same path."""
+    """What drivers and executors reach by the same path: the one a folder, the others a claim."""
     python: Path
     """Interpreter of the executors: everything the project needs, but not Potable itself."""
 
@@ -47,15 +46,9 @@ class OnKubernetes:
             f"{kubernetes}.namespace": "work",
             f"{kubernetes}.container.image": MACHINE,
             f"{kubernetes}.executor.request.cores": "0.5",
+            f"{kubernetes}.executor.volumes.persistentVolumeClaim.lake.mount.path": str(self.shared),
+            f"{kubernetes}.executor.volumes.persistentVolumeClaim.lake.options.claimName": "potable",
         }
-        own = {Path("/usr"), Path("/etc"), Path(sys.base_prefix), Path(sys.prefix)}
-        for number, path in enumerate([*sorted(own), self.shared]):
-            volume = f"{kubernetes}.executor.volumes.hostPath.v{number}"
-            conf |= {
-                f"{volume}.mount.path": str(path),
-                f"{volume}.mount.readOnly": path in own,
-                f"{volume}.options.path": str(path),
-            }
         return json.dumps({"master": f"k8s://{self.cluster.url}", "conf": conf})
 
     def executors(self) -> list[psutil.Process]:
@@ -78,4 +71,5 @@ def spark_on_kubernetes(shared: Path, folder: Path) -> Iterator[OnKubernetes]:
 
     python = python_without_potable(folder / "executors")
     with kubernetes(folder, {"SPARK_HOME": str(Path(pyspark.__file__).parent)}) as cluster:
+        cluster.claimed(shared)
         yield OnKubernetes(cluster, shared, python)

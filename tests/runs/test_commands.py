@@ -128,6 +128,15 @@ def test_doctor_looks_whether_scratch_can_be_written(call: Call, published: Benc
     assert code == 3 and re.search(
         r"^scratch +bad +bad: it cannot be written \(NotADirectoryError\)", out, re.MULTILINE
     )
+    code, _, err = call("run")
+    assert code == 3 and "error[E007] the engine cannot start (" in err and "can the scratch folder be written" in err
+
+
+def test_doctor_tells_of_more_memory_than_a_container_may_use(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call("doctor")[0] == 0
+    monkeypatch.setattr("potable.cli.diagnosis.memory_limit", lambda: 512 << 20)
+    code, out, _ = call("doctor")
+    assert code == 3 and re.search(r"^memory +bad +1.0 GB allowed, 512 MB available", out, re.MULTILINE)
 
 
 def test_doctor_looks_at_the_folders_of_a_root_too(

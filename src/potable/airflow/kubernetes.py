@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -25,7 +26,10 @@ class KubernetesRun(KubernetesPodOperator):
         **settings: Any,
     ) -> None:
         self.select = select
-        shell = ["sh", "-c", f'{command} "$@" > /airflow/xcom/return.json', "potable"]
+        # a shell that waits for a command keeps to itself that the pod is to end; any but a plain one needs it
+        plain = re.fullmatch(r"[\w./@%:,+ -]+", command)
+        call = f"exec {command}" if plain else command
+        shell = ["sh", "-c", f'{call} "$@" > /airflow/xcom/return.json', "potable"]
         self.call = arguments(verb, project, select, environment)
         super().__init__(cmds=shell, arguments=self.call, do_xcom_push=True, **settings)
 

@@ -21,6 +21,7 @@ from potable.cli.output import human_bytes, table
 from potable.datasets.version import current
 from potable.deployment import memory_bytes
 from potable.errors import PotableError
+from potable.machine import memory_limit
 from potable.project import Project
 
 _NEEDED = {"xml": "xml2arrow", "docx": "lxml", "rest": "httpx", "kafka": "confluent_kafka", "kinesis": "boto3"}
@@ -55,7 +56,7 @@ def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
 
 
 def _memory(project: Project) -> tuple[str, str, str]:
-    wanted, there = memory_bytes(project.platform.memory), psutil.virtual_memory().available
+    wanted, there = memory_bytes(project.platform.memory), min(psutil.virtual_memory().available, memory_limit())
     detail = f"{human_bytes(wanted)} allowed, {human_bytes(there)} available"
     return "memory", "ok" if wanted <= there else "bad", detail
 

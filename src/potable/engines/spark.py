@@ -289,7 +289,13 @@ def _quoted(name: str) -> str:
 
 
 _OUT_OF_MEMORY = ("OutOfMemoryError", "exit code 137", "exited with code 137", "Container killed")
-_LOST = ("Python worker exited unexpectedly", "ExecutorLostFailure", "SparkContext was shut down", "has been stopped")
+_LOST = (
+    "Python worker exited unexpectedly",
+    "ExecutorLostFailure",
+    "SparkContext was shut down",
+    "stopped SparkContext",
+    "has been stopped",
+)
 _FILES = (
     "PATH_NOT_FOUND",
     "FAILED_READ_FILE",
@@ -317,7 +323,10 @@ def _translated(failure: Exception) -> PotableError:
         )
     if any(sign in text for sign in _LOST) or type(failure).__name__ == "Py4JNetworkError":
         return EnvironmentFailure(
-            "Spark, or one of its workers, ended", "E007", hint="the machine may be out of memory", retryable=True
+            "Spark, or one of its workers, ended",
+            "E007",
+            hint="the machine may be out of memory; what executors log tells more",
+            retryable=True,
         )
     if isinstance(failure, OSError) or any(sign in text for sign in _FILES):
         return EnvironmentFailure(

@@ -336,6 +336,8 @@ def _refused(settings: Settings, failure: Exception, log: str) -> EnvironmentFai
     hint = "is the master reachable, and do `spark.conf` and `memory` suit this machine?"
     if "UnsupportedClassVersionError" in log or "class file version" in log:
         hint = "Spark needs Java 17 or newer; set JAVA_HOME to one"
+    elif "basedir must be absolute: ?" in log or "invalid null input: name" in log:
+        hint = f"the user {os.getuid()} has no name here, and Java wants one: name it in /etc/passwd (of the image)"
     elif "HADOOP_CONF_DIR" in log:
         hint = "set HADOOP_CONF_DIR to the folder that holds YARN's configuration"
     condition = failure.getCondition() if isinstance(failure, PySparkException) else ""

@@ -225,7 +225,6 @@ def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[S
 @contextmanager
 def _workshop(project: Project, lake: Lake, memory: int, name: str) -> Iterator[Workshop]:
     scratch = project.root / project.platform.scratch
-    scratch.mkdir(parents=True, exist_ok=True)
     engine: Engine = plugins.load("engines", project.platform.engine)(
         memory=memory, threads=project.platform.threads, scratch=scratch, **project.platform.engine_options()
     )
