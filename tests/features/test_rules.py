@@ -5,7 +5,7 @@ Most rules are told by a person whose facts are told to one build with those of 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -266,13 +266,18 @@ EMPTY = {
     "avg": "avg(n) in 12mo",
     "latest": "latest(n) in 12mo",
     "filled": "avg(n) in 12mo else -1",
+    "a_day": "latest(due) in 12mo else '2000-01-31'",
+    "a_moment": "max(seen) in 12mo else '2000-01-31'",
     "too_far_back": "count() in 12y",
 }
 
 
+FILLED = [date(2000, 1, 31), datetime(2000, 1, 31)]
+
+
 @story(EMPTY, [])
 def test_empty_windows_are_zero_where_the_source_covers_them(row: dict[str, Any]) -> None:
-    assert list(row.values()) == [0, 0, 0.0, False, 0, 0, None, None, -1.0, None]
+    assert list(row.values()) == [0, 0, 0.0, False, 0, 0, None, None, -1.0, *FILLED, None]
 
 
 @pytest.mark.long_on_spark
@@ -280,7 +285,7 @@ def test_empty_windows_are_null_where_the_source_does_not_cover_them(world: Worl
     uncovered = {**TABLES, "hr.facts": TABLES["hr.facts"].model_copy(update={"coverage": None})}
     plan = plan_of(world.path, {"hr.facts": EMPTY}, tables=uncovered)
     row = world.rows(world.build(plan, {"hrms.employment": [HIRED]}, tables=uncovered))["ann"]
-    assert [row[name] for name in EMPTY] == [None] * 8 + [-1.0, None]
+    assert [row[name] for name in EMPTY] == [None] * 8 + [-1.0, *FILLED, None]
 
 
 def test_label_windows_start_after_and_end_half_open(world: World) -> None:
