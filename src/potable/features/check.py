@@ -17,14 +17,11 @@ from potable.features.declaration import Definition, FeatureSet, text_of
 from potable.features.definitions import Draft, derived_feature, table_feature
 from potable.features.expressions import UNKNOWN, Problem, Scope, Type, names_in, resolve
 from potable.features.language import FeatureSyntaxError, parse, parse_condition
-from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan, OutputOperator, RowRule
+from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan, OutputOperator, RowRule, read_by
 from potable.features.scopes import IDENTITY, lost_identity, table_scope, time_reads
 from potable.features.tree import Parsed
 from potable.features.windows import moved
 from potable.tables import Table
-
-_NAMED = 3
-"""Outputs that an error of their table names."""
 
 
 @dataclass
@@ -48,9 +45,8 @@ class Findings:
             return
         message = replace(problem, message=f"`{table}`: {problem.message}")
         error, outputs = self.told.setdefault((table, problem.about), (_error(self.document.place(*key), message), []))
-        outputs.append(f"`{key[-1]}`")
-        more = f" and {len(outputs) - _NAMED} more" if len(outputs) > _NAMED else ""
-        error.given = f"read by {', '.join(outputs[:_NAMED])}{more}"
+        outputs.append(str(key[-1]))
+        error.given = read_by(outputs)
         self.errors += [error] if len(outputs) == 1 else []
 
     def add_at(self, place: Place, key: Key, problem: Problem, text: str) -> None:

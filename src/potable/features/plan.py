@@ -6,11 +6,12 @@ too, and through which operators it passes. Made by `check.check`, executed by `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
+from potable.features.aggregates import QUANTISED
 from potable.features.expressions import DATE, INTEGER, Type
 from potable.features.tree import Expression, Literal
 from potable.features.windows import Offset, Window
@@ -93,6 +94,11 @@ class Recipe:
     raw: Type
     """Type before the operators."""
     steps: tuple[Step, ...]
+
+    @property
+    def quantised(self) -> bool:
+        """Whether it sees floats as whole multiples of the smallest unit."""
+        return bool(self.argument_type and self.argument_type.kind == "float" and self.aggregate in QUANTISED)
 
 
 @dataclass(frozen=True)
@@ -184,3 +190,9 @@ class FeaturePlan:
             done += ready
             waiting = [item for item in waiting if item not in ready]
         return tuple(done)
+
+
+def read_by(outputs: Sequence[str]) -> str:
+    """The outputs that something wrong stands in the way of, for an error; of many the first three."""
+    more = f" and {len(outputs) - 3} more" if len(outputs) > 3 else ""
+    return f"read by {', '.join(f'`{name}`' for name in outputs[:3])}{more}"
