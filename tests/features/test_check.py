@@ -98,6 +98,7 @@ def test_descriptions_come_along(tmp_path: Path) -> None:
         ("n + 1", "P032", "keeps history", ""),
         ("days_since(n)", "P032", "takes nothing", ""),
         ("avg()", "P032", "needs a value", ""),
+        ("latest(hour(due))", "P032", "must be moment, not date", ""),
         ("years_between(due)", "P032", "takes 2 argument(s)", ""),
         ("count() where avg(n) > 3", "P032", "is an aggregate", ""),
         ("avg(n) las 3", "P030", "unexpected `las`", ""),

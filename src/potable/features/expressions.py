@@ -98,7 +98,7 @@ class Function:
     """One function of the closed set."""
 
     parameters: tuple[str, ...]
-    """number, text, boolean, time, any or column; `any` parameters must agree with each other."""
+    """number, text, boolean, time, moment, any or column; `any` parameters must agree with each other."""
     result: str
     """A kind, `first` (type of the first argument) or `common` (type all `any` arguments can take)."""
     meaning: str
@@ -113,6 +113,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "day": Function(("time",), "integer", "day of the month"),
     "days_between": Function(("time", "time"), "integer", "calendar days from the first to the second"),
     "greatest": Function(("any", "any"), "common", "the greatest value, nulls ignored", many=True),
+    "hour": Function(("moment",), "integer", "hour of the day, 0 to 23, in UTC"),
     "if": Function(("boolean", "any", "any"), "common", "the second where the first is true, else the third"),
     "least": Function(("any", "any"), "common", "the least value, nulls ignored", many=True),
     "length": Function(("text",), "integer", "number of characters"),
@@ -124,6 +125,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "quarter": Function(("time",), "integer", "quarter, 1 to 4"),
     "starts_with": Function(("text", "text"), "boolean", "whether the first text starts with the second"),
     "upper": Function(("text",), "string", "the text in upper case"),
+    "weekday": Function(("time",), "integer", "day of the week, 1 (Monday) to 7, in UTC"),
     "year": Function(("time",), "integer", "calendar year"),
     "years_between": Function(("time", "time"), "integer", "complete years from the first to the second"),
 }
@@ -134,6 +136,7 @@ _CLASSES: Mapping[str, tuple[str, ...]] = {
     "text": ("string",),
     "boolean": ("boolean",),
     "time": ("date", "timestamp"),
+    "moment": ("timestamp",),
 }
 
 
