@@ -160,6 +160,14 @@ def test_labels_look_forward(tmp_path: Path, label: str, part: str) -> None:
     assert part in str(failure.value)
 
 
+@pytest.mark.parametrize(("at", "last"), [("2025-12-31", "2024-12-01"), ("2024-12-02", "2024-12-01")])
+def test_where_no_label_is_known_the_last_day_that_has_one_is_told(tmp_path: Path, at: str, last: str) -> None:
+    with pytest.raises(ProjectError) as failure:
+        plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=f"{{at: {at}}}")
+    assert failure.value.allowed == f"as-of dates to {last}"
+    assert plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=f"{{at: {last}}}").rows.covered
+
+
 @pytest.mark.parametrize("name", ["person_id", "as_of", "left", "tenure_days", "_x", "two words"])
 def test_names_that_clash_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ProjectError, match="P032"):

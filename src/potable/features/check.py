@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 
 from potable.declarations import Document, Key
 from potable.errors import Place, PotableError, ProjectError, did_you_mean, raise_all
@@ -284,7 +284,9 @@ class _Checker:
         covered = (inside[0], inside[-1]) if inside else None
         if not inside and labels:
             message = "no label window lies inside the data: see `coverage` of the label's table"
-            self.findings.add(("rows", "as_of"), Problem(0, "P032", message))
+            last = self._last_day(labels)
+            allowed = f"as-of dates to {last}" if last else ""
+            self.findings.add(("rows", "as_of"), Problem(0, "P032", message, allowed=allowed))
         return RowRule(rows.from_, *rows.during, where, dates, covered, rows.as_of.seed, reads)
 
     def _window_inside(self, label: Feature, day: date) -> bool:
@@ -292,3 +294,9 @@ class _Checker:
         assert coverage and window.start
         last = moved(day, window.end)
         return moved(day, window.start) >= coverage[0] and (last - coverage[1]).days <= 1
+
+    def _last_day(self, labels: list[Feature]) -> date | None:
+        """The last day on which all labels are known."""
+        first, last = zip(*(self.tables[label.table].coverage or () for label in labels), strict=True)
+        days = (min(last) - timedelta(days=back) for back in range(-1, (min(last) - min(first)).days))
+        return next((day for day in days if all(self._window_inside(label, day) for label in labels)), None)
