@@ -244,3 +244,21 @@ def test_a_column_that_is_needed_and_not_kept_comes_with_what_to_do(tmp_path: Pa
     assert refused(tmp_path, "latest(n)", tables={**TABLES, "hr.facts": facts}).hint == (
         "declare another column as `order` in its source"
     )
+
+
+def test_outputs_of_the_same_columns_are_kin(tmp_path: Path) -> None:
+    features = {
+        "hrms.people": {
+            "gender": "value(gender)",
+            "woman": "value(gender = 'f')",
+            "age": "years_between(birth_date, as_of)",
+        },
+        "hr.facts": {"n": "count() where flag", "flagged": "any(flag)", "sum": "sum(n)", "days": "days_since()"},
+        "derived": {"old": "age > 60", "older": "if(old, 'yes', 'no')", "pace": "sum / age", "both": "woman and n > 3"},
+    }
+    plan = plan_of(tmp_path, features)
+    assert plan.kin(["gender"]) == ("woman", "both")
+    assert plan.kin(["age"]) == ("old", "older", "pace")
+    assert plan.kin(["older"]) == ("age", "old", "pace")
+    assert plan.kin(["n", "days"]) == ("flagged", "both")
+    assert plan.kin([]) == ()

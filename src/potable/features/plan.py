@@ -6,13 +6,13 @@ too, and through which operators it passes. Made by `check.check`, executed by `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from potable.features.aggregates import QUANTISED
-from potable.features.expressions import DATE, INTEGER, Type
+from potable.features.expressions import DATE, INTEGER, Type, names_in
 from potable.features.tree import Expression, Literal
 from potable.features.windows import Offset, Window
 from potable.tables import Duration, Table
@@ -169,6 +169,22 @@ class FeaturePlan:
     def cut(self) -> Offset:
         """Distance from the as-of date to the first moment features may not see."""
         return Offset.of(self.embargo, sign=-1)
+
+    def kin(self, names: Collection[str]) -> tuple[str, ...]:
+        """Other features that read a column of a source that one of these reads, or an output that does."""
+        made = {feature.name: feature for feature in self.features}
+
+        def sources(name: str) -> set[tuple[str, str]]:
+            if name not in made:
+                return set()
+            feature = made[name]
+            own = names_in(feature.recipe.argument) | names_in(feature.recipe.where)
+            if feature.table == DERIVED:
+                return set().union(*map(sources, feature.outputs))
+            return {(feature.table, column) for column in own - set(BUILT_IN)}
+
+        given = set().union(*map(sources, names))
+        return tuple(name for name in made if name not in names and sources(name) & given)
 
     def of_table(self, table: str, *, labels: bool) -> tuple[Feature, ...]:
         """The features (or labels) computed from one table."""
