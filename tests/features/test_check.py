@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from tests.features.world import FACTS, LABEL, TABLES, plan_of, table
+from tests.features.world import FACTS, LABEL, TABLES, World, employed, fact, plan_of, table
 
 from potable.errors import PotableError, ProjectError, ProjectErrors
 from potable.features.expressions import BOOLEAN, FLOAT, INTEGER, STRING
@@ -262,3 +262,37 @@ def test_outputs_of_the_same_columns_are_kin(tmp_path: Path) -> None:
     assert plan.kin(["older"]) == ("age", "old", "pace")
     assert plan.kin(["n", "days"]) == ("flagged", "both")
     assert plan.kin([]) == ()
+
+
+def test_words_keep_their_levels_in_derived_features(tmp_path: Path) -> None:
+    words = {"now": "latest(word)", "often": "mode(word) in 1y", "filled": "latest(word) else 'none'"}
+    words |= {"coded": "latest(word) | words(Low='bad')", "small": "latest(lower(word))"}
+
+    def derived(text: str) -> PotableError | None:
+        try:
+            plan_of(tmp_path, {"hr.facts": words, "derived": {"it": text}})
+        except ProjectError as error:
+            return error
+        return None
+
+    for text in ("level(now) - level(often)", "now = 'High'", "filled = 'none'", "coded = 'bad'", "small < 'm'"):
+        assert derived(text) is None
+    for text, part in {
+        "now = 'Hihg'": "`Hihg` is not one of the column's levels",
+        "often >= 'Average'": "in order of letters, but `often` has `levels`",
+        "level(filled)": "declares no `levels`",
+        "level(coded)": "declares no `levels`",
+    }.items():
+        error = derived(text)
+        assert error and part in error.problem
+
+
+@pytest.mark.long_on_spark
+def test_levels_of_a_finished_output_are_those_of_its_column(world: World) -> None:
+    features = {
+        "hr.facts": {"now": "latest(word)", "was": "first(word)"},
+        "derived": {"rise": "level(now) - level(was)"},
+    }
+    facts = [fact("ann", "2024-01-01", fact_id=1, word="Low"), fact("ann", "2024-02-01", fact_id=2, word="High")]
+    rows = {"hr.facts": facts, "hrms.employment": [employed("ann", "2020-01-01")]}
+    assert world.rows(world.build(plan_of(world.path, features), rows))["ann"]["rise"] == 2

@@ -117,7 +117,11 @@ FUNCTIONS: Mapping[str, Function] = {
     "if": Function(("boolean", "any", "any"), "common", "the second where the first is true, else the third"),
     "least": Function(("any", "any"), "common", "the least value, nulls ignored", many=True),
     "length": Function(("text",), "integer", "number of characters"),
-    "level": Function(("column",), "integer", "1-based rank of the word among the column's `levels`"),
+    "level": Function(
+        ("column",),
+        "integer",
+        "1-based rank of the word among the column's `levels`; in `derived` of a word as it was read",
+    ),
     "lower": Function(("text",), "string", "the text in lower case"),
     "month": Function(("time",), "integer", "month, 1 to 12"),
     "months_between": Function(("time", "time"), "integer", "complete months from the first to the second"),
