@@ -4,7 +4,8 @@ PotableError                exit 70  our bug, when raised by nothing below
 ├── ProjectError            exit 2   project files are wrong; nothing ran
 │   └── ProjectErrors                several of them, collected and raised once
 ├── DataError               exit 1   data broke a check of its contract
-│   └── DataErrors                   several of them, found together
+│   ├── DataErrors                   several of them, found together
+│   └── Outgrown                     a number is greater than an engine calculates exactly
 ├── EnvironmentFailure      exit 3   a system, network, disk or setting failed; a re-run resumes
 │   └── MissingExtra                 an optional dependency is not installed
 └── PrivacyRefusal          exit 4   a privacy or leak gate refused
@@ -175,6 +176,18 @@ class DataErrors(Several, DataError):
         )
         first = self.errors[0]
         super().__init__(f"{len(self.errors)} problem(s) in the data", first.code, state=first.state)
+
+
+class Outgrown(DataError):
+    """A number is greater than engines calculate exactly."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a number outgrew exact arithmetic",
+            "D005",
+            allowed="products and sums below 2^63 of their smallest unit; 38 digits in sums of squares",
+            hint="add a check that quarantines impossible values to the contract, or divide first: `x / 1000`",
+        )
 
 
 class EnvironmentFailure(PotableError):

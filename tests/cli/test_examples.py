@@ -57,6 +57,31 @@ def test_the_small_example_runs_from_its_own_folder(tmp_path: Path) -> None:
     assert "no rows that can be used" in Path(report).read_text(encoding="utf-8")
 
 
+def test_what_k_anonymity_empties_stands_in_no_other_column(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    call("init", "--example", "churn", str(folder))
+    for name, old, new in (
+        (
+            "features.yaml",
+            "    country: value(country)",
+            "    country: value(country)\n    german: value(country = 'DE')",
+        ),
+        ("features.yaml", "  derived:", "  derived:\n    old: age = '>=60'\n    known: not (country is null)"),
+        ("privacy.yaml", "k: 5", "k: 30"),
+    ):
+        text = (folder / name).read_text("utf-8")
+        assert old in text
+        (folder / name).write_text(text.replace(old, new), "utf-8")
+    call("-C", str(folder), "run")
+    files = json.loads(call("-C", str(folder), "show", "-o", "json"))["files"]
+    rows = list(csv.DictReader(io.StringIO(Path(files["csv"]).read_text("utf-8"))))
+    emptied = [row for row in rows if not row["country"] and not row["age"]]
+    assert 30 <= len(emptied) < len(rows)
+    assert not any(row[name] for row in emptied for name in ("german", "old", "known"))
+    assert all(row["german"] and row["known"] for row in rows if row["country"])
+    assert "made of the same source columns: `german`, `old`, `known`" in Path(files["card"]).read_text("utf-8")
+
+
 def test_data_engineering_begins_alone_with_an_empty_project(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     told = call("init", str(folder))

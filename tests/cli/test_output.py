@@ -171,6 +171,20 @@ def test_checks_that_only_warn_are_counted_where_they_fail():
     assert "  checks       1 of 2 failed and only warn\n" in summary(failed, "r.html")
 
 
+def test_columns_that_tell_nothing_are_named():
+    made = records.attrition()
+    features = list(made.dataset.features)
+    at = [place for place, feature in enumerate(features) if feature.role == "feature"]
+    assert "  columns  " not in summary(made, "r.html")
+    for place in at[:5]:
+        features[place] = replace(features[place], nulls=made.dataset.rows, distinct=0)
+    features[at[5]] = replace(features[at[5]], nulls=0, distinct=1)
+    features[at[6]] = replace(features[at[6]], nulls=3, distinct=1)
+    names = [features[place].name for place in at]
+    text = summary(replace(made, dataset=replace(made.dataset, features=features)), "r.html")
+    assert f"  columns      always empty: {', '.join(names[:4])}, 1 more; always the same: {names[5]}\n" in text
+
+
 def test_the_summary_tells_how_many_people_keys_made_of_several():
     made = records.attrition()
     assert "\n  people       2,000, 1 joined with another\n" in summary(made, "r.html")

@@ -47,6 +47,13 @@ def test_small_classes_lose_their_values_and_nothing_else(engine, tmp_path):
     assert sorted(row["id"] for row in collect(engine, result).to_pylist()) == list(range(12))
 
 
+def test_columns_that_would_give_the_values_back_are_emptied_with_them(engine, tmp_path):
+    table = relation(engine, tmp_path, [("<25", 1)] * 6 + [("25-35", 1)] * 5 + [("35-45", 2)])
+    result = suppress(table, ["age"], k=5, also=["level"])
+    assert classes(engine, result) == {("<25", 1): 6, (None, None): 6}
+    assert result.columns == table.columns
+
+
 def test_the_next_smallest_class_joins_a_suppressed_group_that_is_too_small(engine, tmp_path):
     table = relation(engine, tmp_path, [("a", 1)] * 2 + [("b", 1)] * 7 + [("c", 1)] * 6 + [("d", 1)] * 9)
     assert classes(engine, suppress(table, ["age", "level"], k=5)) == {(None, None): 8, ("b", 1): 7, ("d", 1): 9}

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from tests.features.world import FACTS, LABEL, TABLES, plan_of, table
+from tests.features.world import FACTS, LABEL, TABLES, World, employed, fact, plan_of, table
 
 from potable.errors import PotableError, ProjectError, ProjectErrors
 from potable.features.expressions import BOOLEAN, FLOAT, INTEGER, STRING
@@ -77,6 +77,12 @@ def test_descriptions_come_along(tmp_path: Path) -> None:
         ("sum(emp_no)", "P032", "subject key", ""),
         ("avg(n) where word", "P032", "true or false", ""),
         ("avg(n) where word = 'Hihg'", "P032", "not one of the column's levels", "`High`"),
+        ("avg(n) where word = Hihg", "P031", "`Hihg` is not known", "in quotes, `'Hihg'`"),
+        ("avg(n) where wrod = 'Low'", "P031", "`wrod` is not known", "did you mean `word`?"),
+        ("avg(n) where word >= 'Average'", "P032", "in order of letters, but `word` has `levels`", "`level(word)`"),
+        ("max(word)", "P032", "in order of letters, but `word` has `levels`", "`level(word)`"),
+        ("latest(greatest(word, 'Low'))", "P032", "in order of letters, but `word` has `levels`", "`level(word)`"),
+        ("max(due) else 'yesterday'", "P032", "not a date", ""),
         ("avg(n) where due > 'yesterday'", "P032", "not a date", ""),
         ("avg(n) where n = 'x'", "P032", "cannot be compared", ""),
         ("latest(word) | generalise({Hihg='good'})", "P032", "`Hihg` is not one of the column's levels", "`High`"),
@@ -92,6 +98,7 @@ def test_descriptions_come_along(tmp_path: Path) -> None:
         ("n + 1", "P032", "keeps history", ""),
         ("days_since(n)", "P032", "takes nothing", ""),
         ("avg()", "P032", "needs a value", ""),
+        ("latest(hour(due))", "P032", "must be moment, not date", ""),
         ("years_between(due)", "P032", "takes 2 argument(s)", ""),
         ("count() where avg(n) > 3", "P032", "is an aggregate", ""),
         ("avg(n) las 3", "P030", "unexpected `las`", ""),
@@ -151,6 +158,14 @@ def test_labels_look_forward(tmp_path: Path, label: str, part: str) -> None:
     with pytest.raises(ProjectError) as failure:
         plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, label=label)
     assert part in str(failure.value)
+
+
+@pytest.mark.parametrize(("at", "last"), [("2025-12-31", "2024-12-01"), ("2024-12-02", "2024-12-01")])
+def test_where_no_label_is_known_the_last_day_that_has_one_is_told(tmp_path: Path, at: str, last: str) -> None:
+    with pytest.raises(ProjectError) as failure:
+        plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=f"{{at: {at}}}")
+    assert failure.value.allowed == f"as-of dates to {last}"
+    assert plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=f"{{at: {last}}}").rows.covered
 
 
 @pytest.mark.parametrize("name", ["person_id", "as_of", "left", "tenure_days", "_x", "two words"])
@@ -229,3 +244,55 @@ def test_a_column_that_is_needed_and_not_kept_comes_with_what_to_do(tmp_path: Pa
     assert refused(tmp_path, "latest(n)", tables={**TABLES, "hr.facts": facts}).hint == (
         "declare another column as `order` in its source"
     )
+
+
+def test_outputs_of_the_same_columns_are_kin(tmp_path: Path) -> None:
+    features = {
+        "hrms.people": {
+            "gender": "value(gender)",
+            "woman": "value(gender = 'f')",
+            "age": "years_between(birth_date, as_of)",
+        },
+        "hr.facts": {"n": "count() where flag", "flagged": "any(flag)", "sum": "sum(n)", "days": "days_since()"},
+        "derived": {"old": "age > 60", "older": "if(old, 'yes', 'no')", "pace": "sum / age", "both": "woman and n > 3"},
+    }
+    plan = plan_of(tmp_path, features)
+    assert plan.kin(["gender"]) == ("woman", "both")
+    assert plan.kin(["age"]) == ("old", "older", "pace")
+    assert plan.kin(["older"]) == ("age", "old", "pace")
+    assert plan.kin(["n", "days"]) == ("flagged", "both")
+    assert plan.kin([]) == ()
+
+
+def test_words_keep_their_levels_in_derived_features(tmp_path: Path) -> None:
+    words = {"now": "latest(word)", "often": "mode(word) in 1y", "filled": "latest(word) else 'none'"}
+    words |= {"coded": "latest(word) | words(Low='bad')", "small": "latest(lower(word))"}
+
+    def derived(text: str) -> PotableError | None:
+        try:
+            plan_of(tmp_path, {"hr.facts": words, "derived": {"it": text}})
+        except ProjectError as error:
+            return error
+        return None
+
+    for text in ("level(now) - level(often)", "now = 'High'", "filled = 'none'", "coded = 'bad'", "small < 'm'"):
+        assert derived(text) is None
+    for text, part in {
+        "now = 'Hihg'": "`Hihg` is not one of the column's levels",
+        "often >= 'Average'": "in order of letters, but `often` has `levels`",
+        "level(filled)": "declares no `levels`",
+        "level(coded)": "declares no `levels`",
+    }.items():
+        error = derived(text)
+        assert error and part in error.problem
+
+
+@pytest.mark.long_on_spark
+def test_levels_of_a_finished_output_are_those_of_its_column(world: World) -> None:
+    features = {
+        "hr.facts": {"now": "latest(word)", "was": "first(word)"},
+        "derived": {"rise": "level(now) - level(was)"},
+    }
+    facts = [fact("ann", "2024-01-01", fact_id=1, word="Low"), fact("ann", "2024-02-01", fact_id=2, word="High")]
+    rows = {"hr.facts": facts, "hrms.employment": [employed("ann", "2020-01-01")]}
+    assert world.rows(world.build(plan_of(world.path, features), rows))["ann"]["rise"] == 2

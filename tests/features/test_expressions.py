@@ -1,6 +1,6 @@
 """Every function of the closed set, computed by the engine and compared with the obvious answer."""
 
-from datetime import date
+from datetime import date, datetime
 from itertools import product
 from typing import Any
 
@@ -17,6 +17,8 @@ CASES: dict[str, tuple[str, Any]] = {
     "contains": ("contains(word, 'ig')", True),
     "day": ("day(due)", 29),
     "days_between": ("days_between(due, day)", -29),
+    "hour": ("hour(seen)", 0),
+    "weekday": ("weekday(due)", 4),
     "greatest": ("greatest(n, 2, 9.5)", 9.5),
     "if": ("if(flag, word, 'no')", "High"),
     "least": ("least(n, null, 2)", 2),
@@ -81,6 +83,22 @@ def test_months_are_complete_calendar_months(engine: Engine) -> None:
     dates = {days: [ibis.literal(date.fromisoformat(day)) for day in days] for days in cases}
     found = _values(engine, [months_between(*pair) for pair in dates.values()])
     assert dict(zip(cases, found, strict=True)) == cases
+
+
+def test_hours_and_days_of_the_week_are_those_of_the_calendar(engine: Engine) -> None:
+    import ibis
+
+    from potable.features.evaluate import Value, evaluate
+    from potable.features.expressions import TIMESTAMP
+    from potable.features.language import parse_condition
+
+    moments = [datetime(2024, 2, 26 + day if day < 4 else day - 3, 23, 59, 59, 999_999) for day in range(7)]
+    moments += [datetime(1969, 12, 28), datetime(1900, 1, 1, 1), datetime(2000, 2, 29, 12)]
+    columns = [Value(TIMESTAMP, ibis.literal(moment, type="timestamp(6)")) for moment in moments]
+    for text, wanted in {"hour(it)": datetime.time, "weekday(it)": datetime.isoweekday}.items():
+        expression = parse_condition(text)
+        found = _values(engine, [evaluate(expression, lambda _, column=column: column).column for column in columns])
+        assert found == [(made if isinstance(made := wanted(moment), int) else made.hour) for moment in moments]
 
 
 def _values(engine: Engine, values: list[Any]) -> list[Any]:

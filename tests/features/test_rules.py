@@ -5,7 +5,8 @@ Most rules are told by a person whose facts are told to one build with those of 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -266,13 +267,18 @@ EMPTY = {
     "avg": "avg(n) in 12mo",
     "latest": "latest(n) in 12mo",
     "filled": "avg(n) in 12mo else -1",
+    "a_day": "latest(due) in 12mo else '2000-01-31'",
+    "a_moment": "max(seen) in 12mo else '2000-01-31'",
     "too_far_back": "count() in 12y",
 }
 
 
+FILLED = [date(2000, 1, 31), datetime(2000, 1, 31)]
+
+
 @story(EMPTY, [])
 def test_empty_windows_are_zero_where_the_source_covers_them(row: dict[str, Any]) -> None:
-    assert list(row.values()) == [0, 0, 0.0, False, 0, 0, None, None, -1.0, None]
+    assert list(row.values()) == [0, 0, 0.0, False, 0, 0, None, None, -1.0, *FILLED, None]
 
 
 @pytest.mark.long_on_spark
@@ -280,7 +286,7 @@ def test_empty_windows_are_null_where_the_source_does_not_cover_them(world: Worl
     uncovered = {**TABLES, "hr.facts": TABLES["hr.facts"].model_copy(update={"coverage": None})}
     plan = plan_of(world.path, {"hr.facts": EMPTY}, tables=uncovered)
     row = world.rows(world.build(plan, {"hrms.employment": [HIRED]}, tables=uncovered))["ann"]
-    assert [row[name] for name in EMPTY] == [None] * 8 + [-1.0, None]
+    assert [row[name] for name in EMPTY] == [None] * 8 + [-1.0, *FILLED, None]
 
 
 def test_label_windows_start_after_and_end_half_open(world: World) -> None:
@@ -358,8 +364,32 @@ def test_floats_that_are_no_numbers_are_null(row: dict[str, Any]) -> None:
 def test_floats_too_large_for_exact_sums_are_an_error(world: World) -> None:
     facts = [*RATIOS, fact("ann", "2024-01-04", ratio=1e15)]
     assert one_row(world, {"max": "max(ratio)"}, facts)["max"] == 1e15
-    with pytest.raises(DataError, match="too large for exact sums"):
-        one_row(world, {"sum": "sum(ratio)"}, facts)
+    with pytest.raises(DataError, match="too large for exact sums") as failure:
+        one_row(world, {"sum": "sum(ratio)", "n": "count(ratio)", "all": "max(n)"}, facts)
+    assert failure.value.given == "read by `sum`"
+
+
+@pytest.mark.parametrize("text", ["max(n * n * n)", "stddev(n)", "sum(money * money * money)"])
+def test_numbers_that_outgrow_exact_arithmetic_are_an_error(world: World, text: str) -> None:
+    large = 4 * 10**18 if "stddev" in text else 3 * 10**9
+    facts = [fact("ann", f"2024-01-{day:02}", n=large + day, money=Decimal("9999999999.99")) for day in range(1, 20)]
+    with pytest.raises(DataError, match=r"a number of `hr\.facts` outgrew exact arithmetic") as failure:
+        one_row(world, {"it": text, "n": "count()"}, facts)
+    assert (failure.value.code, failure.value.given) == ("D005", "read by `it`")
+
+
+def test_derived_features_that_outgrow_exact_arithmetic_are_an_error(world: World) -> None:
+    plan = plan_of(world.path, {"hr.facts": {"n": "sum(n)"}, "derived": {"cube": "n * n * n"}})
+    rows = {"hr.facts": numbered([fact("ann", "2024-01-01", n=3 * 10**9)]), "hrms.employment": [HIRED]}
+    with pytest.raises(DataError, match="outgrew exact arithmetic") as failure:
+        world.build(plan, rows)
+    assert failure.value.code == "D005"
+
+
+@pytest.mark.long_on_spark
+def test_a_sum_of_decimals_may_have_nineteen_digits(world: World) -> None:
+    facts = [fact("ann", f"2024-01-{day:02}", money=Decimal("9999999999.99")) for day in range(1, 20)]
+    assert one_row(world, {"sum": "sum(money)"}, facts)["sum"] == 189_999_999_999.81
 
 
 @story(

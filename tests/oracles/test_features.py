@@ -129,7 +129,7 @@ ORACLE: dict[str, tuple[str, Callable[[Facts], Any]]] = {
     ),
     "least": ("min(money)", lambda rows: min(values(rows, "money"), default=None)),
     "most": ("max(due) in 12mo", lambda rows: max(values(since(rows, YEAR_BACK, CUT), "due"), default=None)),
-    "most_word": ("max(word)", lambda rows: max(values(rows, "word"), default=None)),
+    "most_word": ("max(lower(word))", lambda rows: max(map(str.lower, values(rows, "word")), default=None)),
     "distinct": ("distinct(word)", lambda rows: len(set(values(rows, "word")))),
     "latest": ("latest(money)", lambda rows: head(rows, "money")),
     "latest_where": ("latest(n) where flag", lambda rows: head([r for r in rows if r["flag"]], "n")),

@@ -188,6 +188,20 @@ def show(settings: Settings, dataset: str | None, rows: int, output: str) -> Non
 
 
 @cli.command()
+@click.argument("dataset", required=False)
+@click.option("--from", "old", type=int, metavar="N", help="The older version; the one before the other by default.")
+@click.option("--to", "new", type=int, metavar="N", help="The newer version; the current one by default.")
+@output_option
+@click.pass_obj
+def diff(settings: Settings, dataset: str | None, old: int | None, new: int | None, output: str) -> None:
+    """Compare two versions of the dataset: rows, label, columns, definitions, and how many cells differ."""
+    from potable.cli.comparing import compared
+
+    facts, text = compared(settings.project(offline=True), dataset, old, new)
+    show_result(output, facts, text)
+
+
+@cli.command()
 @click.argument("table")
 @click.option(
     "--period", metavar="YYYY-MM", help="Only this month (or what `health: period` says) of the table's `time`."

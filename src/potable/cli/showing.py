@@ -33,12 +33,7 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
         ProjectError: the project has no such dataset.
         EnvironmentFailure: E008, no version has been published yet.
     """
-    own = project.features.dataset
-    name = dataset or own
-    # a version of another day is kept under name@day
-    if name.split("@", 1)[0] != own:
-        hint = did_you_mean(name, [own])
-        raise ProjectError(f"the project has no dataset `{dataset}`", "P031", allowed=own, hint=hint)
+    name = name_of(project, dataset)
     lake = project.lake()
     version = current(lake.versions(name))
     if version is None:
@@ -72,6 +67,20 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
         for number, note in gone.items()
     ]
     return facts, "\n".join([head, "", preview, more, "", *where, *lost])
+
+
+def name_of(project: Project, dataset: str | None) -> str:
+    """The name under which versions of the dataset are kept, of another day with that day (name@day).
+
+    Raises:
+        ProjectError: the project has no such dataset.
+    """
+    own = project.features.dataset
+    name = dataset or own
+    if name.split("@", 1)[0] != own:
+        hint = did_you_mean(name, [own])
+        raise ProjectError(f"the project has no dataset `{dataset}`", "P031", allowed=own, hint=hint)
+    return name
 
 
 def few(columns: Sequence[str]) -> list[str]:

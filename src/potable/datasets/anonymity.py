@@ -49,8 +49,8 @@ def measure(relation: ir.Table, columns: Sequence[str], *, k: int, engine: Engin
     return Anonymity(int(found["k"] or 0), int(found["classes"]), int(found["below"] or 0))
 
 
-def suppress(relation: ir.Table, columns: Sequence[str], *, k: int) -> ir.Table:
-    """`relation` with `columns` null in the rows of every class smaller than `k`.
+def suppress(relation: ir.Table, columns: Sequence[str], *, k: int, also: Sequence[str] = ()) -> ir.Table:
+    """`relation` with `columns`, and `also`, null in the rows of every class of `columns` smaller than `k`.
 
     Where all suppressed rows together are fewer than `k`, the next smallest classes join them until they
     are not (or nothing is left: a table of fewer than `k` rows can not become k-anonymous). Which class is
@@ -62,7 +62,9 @@ def suppress(relation: ir.Table, columns: Sequence[str], *, k: int) -> ir.Table:
     renamed = hidden.rename({f"_class_{index}": name for index, name in enumerate(columns)})
     same = [relation[name].identical_to(renamed[f"_class_{index}"]) for index, name in enumerate(columns)]
     joined = relation.left_join(renamed, same)
-    emptied = {name: ibis.ifelse(ibis._[_HIDDEN], ibis.null(relation[name].type()), ibis._[name]) for name in columns}
+    emptied = {
+        name: ibis.ifelse(ibis._[_HIDDEN], ibis.null(relation[name].type()), ibis._[name]) for name in (*columns, *also)
+    }
     return joined.mutate(**emptied).select(*relation.columns)
 
 

@@ -72,6 +72,8 @@ class PersonalData:
     k_columns: Sequence[str] = ()
     suppressed: int = 0
     """Rows whose `k_columns` were emptied to reach k."""
+    kin: Sequence[str] = ()
+    """Columns emptied with them, which would give them back."""
 
 
 @dataclass(frozen=True)
@@ -263,7 +265,9 @@ def _anonymity(personal: PersonalData) -> str:
     told = f"k-anonymity: every combination of {columns} is shared by at least {personal.k:,} rows"
     told += f" (required: {personal.k_required:,})."
     if personal.suppressed:
-        told += f" To reach it these columns are empty in {plural(personal.suppressed, 'row')}."
+        told += f" To reach it these columns are empty in {plural(personal.suppressed, 'row')}"
+        others = ", ".join(code(column) for column in personal.kin)
+        told += f", with what is made of the same source columns: {others}." if others else "."
     return told
 
 

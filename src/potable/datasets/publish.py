@@ -37,6 +37,8 @@ class Spec:
     k: int
     suppress: bool
     """Whether classes below k lose their quasi-identifiers; otherwise they are refused."""
+    kin: tuple[str, ...] = ()
+    """Columns that would give quasi-identifiers back; emptied with them."""
     groups: Groups | None = None
     """Groups whose rates are compared."""
 
@@ -96,7 +98,7 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
     """
     before = rows
     if spec.quasi and spec.suppress:
-        parts = engine.write(suppress(rows, spec.quasi, k=spec.k), str(scratch / "suppressed"))
+        parts = engine.write(suppress(rows, spec.quasi, k=spec.k, also=spec.kin), str(scratch / "suppressed"))
         rows = engine.read([str(scratch / "suppressed" / part.path) for part in parts], before.schema().to_pyarrow())
     count = _require_one_row_each(rows, spec, engine, expected=before)
     anonymity = _require_k(rows, spec, engine)

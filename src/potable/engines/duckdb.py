@@ -23,7 +23,7 @@ import pyarrow as pa
 from potable.engines import compiled, places
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.pool import OneBatch, Pool
-from potable.errors import EnvironmentFailure, PotableError
+from potable.errors import EnvironmentFailure, Outgrown, PotableError
 
 T = TypeVar("T")
 ENGINE_SHARE = 0.5
@@ -326,6 +326,8 @@ def _translated(failure: Exception) -> PotableError:
             hint="is the disk full, or was a file of the lake removed?",
             retryable=True,
         )
+    if isinstance(failure, duckdb.OutOfRangeException) or text.startswith("Out of Range Error"):
+        return Outgrown()
     # errors that come through a stream of batches are told apart by how their text begins
     kind = text.partition(":")[0] if isinstance(failure, OSError) else type(failure).__name__
     return PotableError(f"the engine refused a query ({kind if kind in _KINDS else type(failure).__name__})")

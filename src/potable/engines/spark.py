@@ -34,7 +34,7 @@ from potable.engines import compiled, places, spark_files, spark_objects, spark_
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.spark_session import Settings
 from potable.engines.spark_tasks import ITEMS, EachBatch, EachItem, carried
-from potable.errors import EnvironmentFailure, PotableError
+from potable.errors import EnvironmentFailure, Outgrown, PotableError
 
 R = TypeVar("R")
 BATCH_ROWS = 16_384
@@ -308,6 +308,8 @@ _FILES = (
     "org.apache.hadoop.fs.s3a",
 )
 
+_OUTGROWN = ("[ARITHMETIC_OVERFLOW]", "[NUMERIC_VALUE_OUT_OF_RANGE")
+
 
 def _translated(failure: Exception) -> PotableError:
     """Spark's failures in our form, by their kind."""
@@ -335,5 +337,7 @@ def _translated(failure: Exception) -> PotableError:
             hint="is the disk full, was a file of the lake removed, or does an executor not reach it?",
             retryable=True,
         )
+    if any(sign in text for sign in _OUTGROWN):
+        return Outgrown()
     kind = failure.getCondition() if isinstance(failure, PySparkException) else None
     return PotableError(f"the engine refused a query ({kind or type(failure).__name__})")

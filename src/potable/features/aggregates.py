@@ -48,8 +48,8 @@ AGGREGATES: Mapping[str, Aggregate] = {
     ),
     "sum": Aggregate("number", None, "exact sum of the values", "zero", example="sum(hours) in 12mo"),
     "avg": Aggregate("number", FLOAT, "exact sum divided by the number of values", example="avg(rating) last 3"),
-    "min": Aggregate("ordered", None, "least value", example="min(rating)"),
-    "max": Aggregate("ordered", None, "greatest value", example="max(rating) in 3y"),
+    "min": Aggregate("ordered", None, "least value", example="min(level(rating))"),
+    "max": Aggregate("ordered", None, "greatest value", example="max(score) in 3y"),
     "distinct": Aggregate("any", INTEGER, "number of different values", "zero", example="distinct(department)"),
     "latest": Aggregate(
         "any", None, "value of the newest row, null if that is null", at="newest", example="latest(rating)"

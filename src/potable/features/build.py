@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from potable.engines.base import Engine, Part, kept, scalars
-from potable.errors import DataError
+from potable.errors import DataError, Outgrown
 from potable.features import assemble as assembly
 from potable.features import compile as compiling
 from potable.features import facts
 from potable.features import gaps as gapped
 from potable.features import spine as spines
-from potable.features.decided import Measured, require_decided, tied
+from potable.features.decided import Measured, outgrown, require_decided, tied
 from potable.features.plan import DERIVED, FeaturePlan
 from potable.features.spine import Funnel
 from potable.tables import BUCKET, SUBJECT
@@ -249,7 +249,10 @@ def _measured(bench: Bench, files: Files, spine: ir.Table, task: facts.TableTask
     query = f"table-{number}"
     compiled = bench.once(query, lambda: compiling.compile_table(rows, spine, task, prefix=f"_{number}"))
     marks = {name: f"_{number}{name}" for name in (facts.TWINS, facts.HUGE)}
-    relation = bench.kept(compiled.relation, query)
+    try:
+        relation = bench.kept(compiled.relation, query)
+    except Outgrown:
+        raise outgrown(task) from None
     return Measured(task, rows, relation, compiled.counts, {**compiled.ties, **marks})
 
 

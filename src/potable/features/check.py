@@ -6,9 +6,9 @@ read. Entry: `check`. The definitions of single outputs are resolved in `definit
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 
 from potable.declarations import Document, Key
 from potable.errors import Place, PotableError, ProjectError, did_you_mean, raise_all
@@ -17,14 +17,11 @@ from potable.features.declaration import Definition, FeatureSet, text_of
 from potable.features.definitions import Draft, derived_feature, table_feature
 from potable.features.expressions import UNKNOWN, Problem, Scope, Type, names_in, resolve
 from potable.features.language import FeatureSyntaxError, parse, parse_condition
-from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan, OutputOperator, RowRule
+from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan, OutputOperator, RowRule, read_by
 from potable.features.scopes import IDENTITY, lost_identity, table_scope, time_reads
-from potable.features.tree import Parsed
+from potable.features.tree import Name, Parsed
 from potable.features.windows import moved
 from potable.tables import Table
-
-_NAMED = 3
-"""Outputs that an error of their table names."""
 
 
 @dataclass
@@ -48,9 +45,8 @@ class Findings:
             return
         message = replace(problem, message=f"`{table}`: {problem.message}")
         error, outputs = self.told.setdefault((table, problem.about), (_error(self.document.place(*key), message), []))
-        outputs.append(f"`{key[-1]}`")
-        more = f" and {len(outputs) - _NAMED} more" if len(outputs) > _NAMED else ""
-        error.given = f"read by {', '.join(outputs[:_NAMED])}{more}"
+        outputs.append(str(key[-1]))
+        error.given = read_by(outputs)
         self.errors += [error] if len(outputs) == 1 else []
 
     def add_at(self, place: Place, key: Key, problem: Problem, text: str) -> None:
@@ -237,7 +233,16 @@ class _Checker:
         names: dict[str, Type] = {str(key[-1]): UNKNOWN for key, _, _ in self._definitions()}
         names |= {name: feature.type for name, feature in made.items()} | dict(BUILT_IN)
         refused = dict.fromkeys(self.features.label, "a label lies in the future; no feature may read it")
-        return Scope(names, "the outputs", refused=refused, aggregates=AGGREGATES)
+        levels = {name: words for name, feature in made.items() if (words := self._levels(feature))}
+        return Scope(names, "the outputs", levels, refused, AGGREGATES)
+
+    def _levels(self, feature: Feature) -> Sequence[str]:
+        """The levels of the column whose words an output holds as they are."""
+        recipe, table = feature.recipe, self.tables.get(feature.table)
+        as_it_is = recipe.aggregate in ("latest", "first", "mode", "value") and not (recipe.steps or recipe.otherwise)
+        if not table or not as_it_is or not isinstance(recipe.argument, Name) or recipe.argument.name in BUILT_IN:
+            return ()
+        return table.columns[recipe.argument.name].levels or ()
 
     def _tenure_reads(self) -> frozenset[tuple[str, str]]:
         name = self.features.rows.from_
@@ -288,7 +293,9 @@ class _Checker:
         covered = (inside[0], inside[-1]) if inside else None
         if not inside and labels:
             message = "no label window lies inside the data: see `coverage` of the label's table"
-            self.findings.add(("rows", "as_of"), Problem(0, "P032", message))
+            last = self._last_day(labels)
+            allowed = f"as-of dates to {last}" if last else ""
+            self.findings.add(("rows", "as_of"), Problem(0, "P032", message, allowed=allowed))
         return RowRule(rows.from_, *rows.during, where, dates, covered, rows.as_of.seed, reads)
 
     def _window_inside(self, label: Feature, day: date) -> bool:
@@ -296,3 +303,9 @@ class _Checker:
         assert coverage and window.start
         last = moved(day, window.end)
         return moved(day, window.start) >= coverage[0] and (last - coverage[1]).days <= 1
+
+    def _last_day(self, labels: list[Feature]) -> date | None:
+        """The last day on which all labels are known."""
+        first, last = zip(*(self.tables[label.table].coverage or () for label in labels), strict=True)
+        days = (min(last) - timedelta(days=back) for back in range(-1, (min(last) - min(first)).days))
+        return next((day for day in days if all(self._window_inside(label, day) for label in labels)), None)

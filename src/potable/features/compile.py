@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 
 from potable.engines.rounding import halves_up
-from potable.features.aggregates import AGGREGATES, QUANTISED, Chosen, compute
+from potable.features.aggregates import AGGREGATES, Chosen, compute
 from potable.features.evaluate import IBIS_TYPES, Value, days_between, evaluate, months_between, number, stored
 from potable.features.expressions import DATE, Type, column_type
 from potable.features.facts import (
@@ -153,7 +153,7 @@ class _Query:
         recipe = feature.recipe
         if recipe.argument is None or recipe.argument_type is None:
             return None
-        return repr(recipe.argument), recipe.argument_type.kind == "float" and recipe.aggregate in QUANTISED
+        return repr(recipe.argument), recipe.quantised
 
     def _quantised(self, value: Value) -> tuple[Value, ir.BooleanValue]:
         """A float as a whole number of the smallest unit, so that its sums are exact, and whether it fits."""

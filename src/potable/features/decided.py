@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import ibis
 
 from potable.engines.base import Engine, collect, scalars, union_all
-from potable.errors import DataError
+from potable.errors import DataError, Outgrown
 from potable.features import facts
+from potable.features.plan import read_by
 from potable.features.scopes import identity
 from potable.tables import Table
 
@@ -48,7 +49,7 @@ def require_decided(measured: Sequence[Measured], spine: ir.Table, engine: Engin
         if open_ := [feature.name for feature in task.features if feature.name in marked]:
             raise tied(task.name, task.table, open_, versions=False)
         if facts.HUGE in marked:
-            raise _too_large(task.name)
+            raise _too_large(task)
         if facts.TWINS in marked and scalars(engine, facts.conflicts(one.rows, spine, task))["conflicts"]:
             raise tied(task.name, task.table, [feature.name for feature in task.features])
 
@@ -95,10 +96,21 @@ def tied(name: str, table: Table, outputs: Sequence[str], *, versions: bool = Tr
     )
 
 
-def _too_large(name: str) -> DataError:
+def outgrown(task: facts.TableTask) -> Outgrown:
+    """The error of a table of which some number is greater than engines calculate exactly."""
+    error = Outgrown()
+    error.problem = f"a number of `{task.name}` outgrew exact arithmetic"
+    large = [f.name for f in task.features if "*" in f.text or f.recipe.aggregate in ("stddev", "slope")]
+    error.given = read_by(large or [f.name for f in task.features])
+    error.state = "no features of this step were kept"
+    return error
+
+
+def _too_large(task: facts.TableTask) -> DataError:
     return DataError(
-        f"a float of `{name}` is too large for exact sums",
+        f"a float of `{task.name}` is too large for exact sums",
         "D005",
+        given=read_by([feature.name for feature in task.features if feature.recipe.quantised]),
         allowed="numbers below 2^63 units of the smallest decimal that `digits` keeps",
         hint="add a check to its contract that quarantines impossible values, or lower `digits`",
         state="no features of this step were kept",

@@ -15,14 +15,16 @@ from potable.features.expressions import (
     Kind,
     Scope,
     Type,
+    as_date,
     common,
     literal_type,
     names_in,
     resolve,
+    unordered,
 )
 from potable.features.plan import BUILT_IN, DERIVED, Feature, OutputOperator, Recipe, Step
 from potable.features.scopes import IDENTITY, identity, lost_identity, time_reads
-from potable.features.tree import Expression, Name, OperatorCall, Parsed
+from potable.features.tree import Expression, Literal, Name, OperatorCall, Parsed
 from potable.features.windows import Offset, Window
 from potable.tables import WHICH, Column, Table
 
@@ -61,7 +63,7 @@ def table_feature(draft: Draft, name: str, table: Table, *, label: bool) -> Feat
     if table.time is not None and aggregate == "value" and not label and not scope.problems:
         scope.fail(0, "this table keeps history: say which row, such as `latest(…)`, or how to aggregate")
     raw = (spec.result or argument_type or UNKNOWN).output
-    _check_else(draft, raw)
+    otherwise = _otherwise(draft, raw)
     steps, final = _operators(draft, raw)
     ordered = spec.at or parsed.last or parsed.first
     _check_kept(draft, table, ordered=bool(ordered) and table.time is not None)
@@ -78,7 +80,7 @@ def table_feature(draft: Draft, name: str, table: Table, *, label: bool) -> Feat
         label,
         parsed.last,
         parsed.first,
-        parsed.otherwise,
+        otherwise,
         raw,
         steps,
     )
@@ -96,13 +98,11 @@ def derived_feature(draft: Draft, tenure_reads: frozenset[tuple[str, str]]) -> F
     raw = type_.output
     if raw.kind == "null":
         scope.fail(0, "this is always null")
-    _check_else(draft, raw)
+    otherwise = _otherwise(draft, raw)
     steps, final = _operators(draft, raw)
     names = names_in(argument)
     tenure = bool(names & (set(BUILT_IN) - {"as_of"}))
-    recipe = Recipe(
-        None, argument, type_, None, Window(None, Offset()), False, None, None, parsed.otherwise, raw, steps
-    )
+    recipe = Recipe(None, argument, type_, None, Window(None, Offset()), False, None, None, otherwise, raw, steps)
     outputs = frozenset(names - set(BUILT_IN))
     return _feature(draft, DERIVED, final, Reads(tenure_reads if tenure else frozenset(), outputs), recipe)
 
@@ -222,6 +222,8 @@ def _argument(draft: Draft, name: str, spec: Aggregate) -> tuple[Expression | No
     }
     if kind != "unknown" and not fits.get(wanted, kind != "null"):
         scope.fail(at, f"`{name}` needs a value of kind {wanted}, not {kind}")
+    if spec.argument == "ordered":
+        unordered([parsed.argument], scope)
     return argument, type_
 
 
@@ -234,13 +236,16 @@ def _condition(where: Expression | None, scope: Scope) -> Expression | None:
     return condition
 
 
-def _check_else(draft: Draft, raw: Type) -> None:
+def _otherwise(draft: Draft, raw: Type) -> Literal | None:
     literal = draft.parsed.otherwise
     if literal is None or raw == UNKNOWN:
-        return
-    type_ = literal_type(literal.value)
+        return literal
+    made, type_ = literal, literal_type(literal.value)
+    if raw.kind in ("date", "timestamp"):
+        made, type_ = as_date(literal, type_, draft.scope)  # type: ignore[assignment]
     if type_.kind == "null" or common(raw, type_) != raw:
         draft.scope.fail(literal.at, f"`else` gives {type_.kind} where the feature is {raw.kind}")
+    return made
 
 
 def _operators(draft: Draft, raw: Type) -> tuple[tuple[Step, ...], Type]:

@@ -237,6 +237,14 @@ def _part(name: str) -> Callable[[list[Value]], Value]:
     return lambda values: Value(INTEGER, getattr(day_of(_timed(values[0])), name)().cast("int64"))
 
 
+def _hour(values: list[Value]) -> Value:
+    return Value(INTEGER, convert(values[0], TIMESTAMP).column.hour().cast("int64"))
+
+
+def _weekday(values: list[Value]) -> Value:
+    return Value(INTEGER, day_of(_timed(values[0])).day_of_week.index().cast("int64") + 1)
+
+
 def _cased(change: Callable[[ir.StringValue], ir.StringValue]) -> Callable[[list[Value]], Value]:
     return lambda values: Value(STRING, change(convert(values[0], STRING).column))
 
@@ -287,6 +295,7 @@ _FUNCTIONS: Mapping[str, Callable[[list[Value]], Value]] = {
     "day": _part("day"),
     "days_between": _span(days_between),
     "greatest": _extreme("greatest"),
+    "hour": _hour,
     "if": _if,
     "least": _extreme("least"),
     "length": _text(INTEGER, "length"),
@@ -298,6 +307,7 @@ _FUNCTIONS: Mapping[str, Callable[[list[Value]], Value]] = {
     "quarter": _part("quarter"),
     "starts_with": _text(BOOLEAN, "startswith"),
     "upper": _cased(upper),
+    "weekday": _weekday,
     "year": _part("year"),
     "years_between": _span(years_between),
 }

@@ -98,7 +98,7 @@ class Function:
     """One function of the closed set."""
 
     parameters: tuple[str, ...]
-    """number, text, boolean, time, any or column; `any` parameters must agree with each other."""
+    """number, text, boolean, time, moment, any or column; `any` parameters must agree with each other."""
     result: str
     """A kind, `first` (type of the first argument) or `common` (type all `any` arguments can take)."""
     meaning: str
@@ -113,10 +113,15 @@ FUNCTIONS: Mapping[str, Function] = {
     "day": Function(("time",), "integer", "day of the month"),
     "days_between": Function(("time", "time"), "integer", "calendar days from the first to the second"),
     "greatest": Function(("any", "any"), "common", "the greatest value, nulls ignored", many=True),
+    "hour": Function(("moment",), "integer", "hour of the day, 0 to 23, in UTC"),
     "if": Function(("boolean", "any", "any"), "common", "the second where the first is true, else the third"),
     "least": Function(("any", "any"), "common", "the least value, nulls ignored", many=True),
     "length": Function(("text",), "integer", "number of characters"),
-    "level": Function(("column",), "integer", "1-based rank of the word among the column's `levels`"),
+    "level": Function(
+        ("column",),
+        "integer",
+        "1-based rank of the word among the column's `levels`; in `derived` of a word as it was read",
+    ),
     "lower": Function(("text",), "string", "the text in lower case"),
     "month": Function(("time",), "integer", "month, 1 to 12"),
     "months_between": Function(("time", "time"), "integer", "complete months from the first to the second"),
@@ -124,6 +129,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "quarter": Function(("time",), "integer", "quarter, 1 to 4"),
     "starts_with": Function(("text", "text"), "boolean", "whether the first text starts with the second"),
     "upper": Function(("text",), "string", "the text in upper case"),
+    "weekday": Function(("time",), "integer", "day of the week, 1 (Monday) to 7, in UTC"),
     "year": Function(("time",), "integer", "calendar year"),
     "years_between": Function(("time", "time"), "integer", "complete years from the first to the second"),
 }
@@ -134,6 +140,7 @@ _CLASSES: Mapping[str, tuple[str, ...]] = {
     "text": ("string",),
     "boolean": ("boolean",),
     "time": ("date", "timestamp"),
+    "moment": ("timestamp",),
 }
 
 
@@ -256,12 +263,14 @@ def _call(call: Call, scope: Scope) -> tuple[Expression, Type]:
         return call, scope.fail(call.at, f"`{call.function}` takes {at_least}{wanted} argument(s), not {count}")
     pairs = [resolve(argument, scope) for argument in call.arguments]
     kinds = [*function.parameters, *[function.parameters[-1]] * (count - wanted)]
-    pairs = [_as_date(*pair, scope) if kind == "time" else pair for pair, kind in zip(pairs, kinds, strict=True)]
+    pairs = [as_date(*pair, scope) if kind == "time" else pair for pair, kind in zip(pairs, kinds, strict=True)]
     for (_, type_), kind, argument in zip(pairs, kinds, call.arguments, strict=True):
         if kind != "any":
             _wanted(type_, kind, argument.at, scope, f"this argument of `{call.function}`")
     agreed = [index for index, kind in enumerate(kinds) if kind == "any"]
     shared, arguments = _agree([pairs[index] for index in agreed], call, scope)
+    if call.function in ("greatest", "least"):
+        unordered(call.arguments, scope)
     resolved = [pair[0] for pair in pairs]
     for index, argument in zip(agreed, arguments, strict=True):
         resolved[index] = argument
@@ -306,7 +315,7 @@ def _unary(unary: Unary, scope: Scope) -> tuple[Expression, Type]:
 
 
 def _binary(binary: Binary, scope: Scope) -> tuple[Expression, Type]:
-    left, right = resolve(binary.left, scope), resolve(binary.right, scope)
+    left, right = _compared([binary.left, binary.right], scope)
     operator = binary.operator
     if operator in ("and", "or"):
         for (_, type_), side in ((left, binary.left), (right, binary.right)):
@@ -319,13 +328,40 @@ def _binary(binary: Binary, scope: Scope) -> tuple[Expression, Type]:
         result = arithmetic(operator, left[1], right[1]) if known else FLOAT
         return replace(binary, left=left[0], right=right[0]), result
     _, (one, other) = _agree([left, right], binary, scope)
+    if operator not in ("=", "!="):
+        unordered([binary.left, binary.right], scope)
     return replace(binary, left=one, right=other), BOOLEAN
+
+
+def _compared(sides: Sequence[Expression], scope: Scope) -> list[tuple[Expression, Type]]:
+    """What is compared, resolved; an unknown name beside a text may be meant for a text."""
+    pairs = [resolve(side, scope) for side in sides]
+    if any(type_ == STRING for _, type_ in pairs):
+        words = {side.at: side.name for side in sides if isinstance(side, Name) and side.name not in scope.names}
+        scope.problems[:] = [
+            replace(problem, hint=f"a text stands in quotes, `'{words[problem.at]}'`")
+            if problem.at in words and problem.code == "P031" and not problem.hint
+            else problem
+            for problem in scope.problems
+        ]
+    return pairs
+
+
+def unordered(expressions: Sequence[Expression], scope: Scope) -> None:
+    """Refuse to put words of declared levels in the order of their letters."""
+    for item in expressions:
+        if isinstance(item, Name) and (words := scope.levels.get(item.name)):
+            scope.fail(
+                item.at,
+                f"this would put words in order of letters, but `{item.name}` has `levels`",
+                hint=f"`level({item.name})` is their rank, from 1 for `{words[0]}` to {len(words)} for `{words[-1]}`",
+            )
 
 
 def _one_of(one_of: OneOf, scope: Scope) -> tuple[Expression, Type]:
     if not one_of.options:
         scope.fail(one_of.at, "`in ()` names nothing")
-    pairs = [resolve(one_of.value, scope), *(resolve(option, scope) for option in one_of.options)]
+    pairs = _compared([one_of.value, *one_of.options], scope)
     _, (value, *options) = _agree(pairs, one_of, scope)
     return replace(one_of, value=value, options=tuple(options)), BOOLEAN
 
@@ -333,7 +369,7 @@ def _one_of(one_of: OneOf, scope: Scope) -> tuple[Expression, Type]:
 def _agree(pairs: Sequence[tuple[Expression, Type]], where: Expression, scope: Scope) -> tuple[Type, list[Expression]]:
     """The type all of `pairs` can take, with texts read as dates where dates are meant."""
     if any(type_.kind in ("date", "timestamp") for _, type_ in pairs):
-        pairs = [_as_date(expression, type_, scope) for expression, type_ in pairs]
+        pairs = [as_date(expression, type_, scope) for expression, type_ in pairs]
     shared = NULL
     for expression, type_ in pairs:
         wider = common(shared, type_)
@@ -348,7 +384,8 @@ def _agree(pairs: Sequence[tuple[Expression, Type]], where: Expression, scope: S
     return shared, [pair[0] for pair in pairs]
 
 
-def _as_date(expression: Expression, type_: Type, scope: Scope) -> tuple[Expression, Type]:
+def as_date(expression: Expression, type_: Type, scope: Scope) -> tuple[Expression, Type]:
+    """A text where a date is meant, as that date; anything else as it is."""
     if not isinstance(expression, Literal) or not isinstance(expression.value, str):
         return expression, type_
     try:

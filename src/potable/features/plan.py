@@ -6,12 +6,13 @@ too, and through which operators it passes. Made by `check.check`, executed by `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
-from potable.features.expressions import DATE, INTEGER, Type
+from potable.features.aggregates import QUANTISED
+from potable.features.expressions import DATE, INTEGER, Type, names_in
 from potable.features.tree import Expression, Literal
 from potable.features.windows import Offset, Window
 from potable.tables import Duration, Table
@@ -94,6 +95,11 @@ class Recipe:
     """Type before the operators."""
     steps: tuple[Step, ...]
 
+    @property
+    def quantised(self) -> bool:
+        """Whether it sees floats as whole multiples of the smallest unit."""
+        return bool(self.argument_type and self.argument_type.kind == "float" and self.aggregate in QUANTISED)
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -164,6 +170,22 @@ class FeaturePlan:
         """Distance from the as-of date to the first moment features may not see."""
         return Offset.of(self.embargo, sign=-1)
 
+    def kin(self, names: Collection[str]) -> tuple[str, ...]:
+        """Other features that read a column of a source that one of these reads, or an output that does."""
+        made = {feature.name: feature for feature in self.features}
+
+        def sources(name: str) -> set[tuple[str, str]]:
+            if name not in made:
+                return set()
+            feature = made[name]
+            own = names_in(feature.recipe.argument) | names_in(feature.recipe.where)
+            if feature.table == DERIVED:
+                return set().union(*map(sources, feature.outputs))
+            return {(feature.table, column) for column in own - set(BUILT_IN)}
+
+        given = set().union(*map(sources, names))
+        return tuple(name for name in made if name not in names and sources(name) & given)
+
     def of_table(self, table: str, *, labels: bool) -> tuple[Feature, ...]:
         """The features (or labels) computed from one table."""
         return tuple(item for item in (self.labels if labels else self.features) if item.table == table)
@@ -184,3 +206,9 @@ class FeaturePlan:
             done += ready
             waiting = [item for item in waiting if item not in ready]
         return tuple(done)
+
+
+def read_by(outputs: Sequence[str]) -> str:
+    """The outputs that something wrong stands in the way of, for an error; of many the first three."""
+    more = f" and {len(outputs) - 3} more" if len(outputs) > 3 else ""
+    return f"read by {', '.join(f'`{name}`' for name in outputs[:3])}{more}"

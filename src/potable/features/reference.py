@@ -20,14 +20,17 @@ RULES: Mapping[str, str] = {
     "corrections": "of records with the same unique key the newest visible `known` wins; a version that puts the record"
     " off to the cut or later is not visible, so until then the one before it counts, though it was known to be wrong",
     "latest(x)": "value of the newest row, null if that is null",
-    "nulls": "values that are null are ignored; if all are, the result is null, and 0 for `count(x)`",
+    "nulls": "values that are null are ignored; if all are, the result is null, and 0 for `count(x)` and `distinct(x)`;"
+    " what is calculated with null is null, except by `coalesce`, `greatest`, `least` and `is null`; `false and null`"
+    " is false, `true or null` true; a condition that is null does not hold",
     "empty": "count, distinct and sum give 0 and any gives false only if the source's `coverage` includes the window"
-    " (one without a start begins with the source), else null; all others give null",
+    " (one without a start begins with the source, and must end after that), else null; all others give null",
     "label window": "`[as_of + after, as_of + after + DUR)`; one that runs past the data is unknown: the row is"
     " dropped and counted, never labelled 0; what happens from the as-of date to `as_of + after` is not looked at, so"
     " who leaves in that gap has no event in the window; the dataset's card tells how many rows have such an event",
     "numbers": "sums are exact, with one division at the end, and fractions are rounded to `digits` decimals, halves"
-    " up (-2.5 to -2), before any operator sees them; exact aggregates read floats to `digits` decimals",
+    " up (-2.5 to -2), before any operator or derived feature sees them; sum, avg, stddev, slope, change, median, mode"
+    " and distinct read floats to `digits` decimals, too",
     "division": "by zero gives null",
     "several labels": "all are columns; the last one declared may not be null, and is the one that balance, groups and"
     " card tell of",
@@ -52,7 +55,8 @@ CLAUSES: Mapping[str, str] = {
 }
 EXPRESSIONS: Mapping[str, str] = {
     "+ - * /": "arithmetic; of whole numbers too, `/` gives a fraction",
-    "= != < <= > >=": "comparison; texts are written `'in quotes'`, dates as texts: `'2020-01-31'`",
+    "= != < <= > >=": "comparison; texts are written `'in quotes'`, dates as texts: `'2020-01-31'`; texts"
+    " are in order of their signs' code points, words with `levels` only by `level(column)`",
     "and or not": "of truth values; `not` binds tighter than `and`, and that than `or`",
     "x in ('a', 'b')": "whether it is one of them; also `x not in (…)`",
     "x is null": "whether there is no value; also `x is not null`",

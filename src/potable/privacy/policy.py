@@ -92,7 +92,8 @@ class AnonymityRule(Declaration):
     k: Annotated[int, Field(ge=2)] = 5
     """Smallest number of rows that may share one combination."""
     below: Literal["suppress", "refuse"] = "suppress"
-    """What happens to smaller classes: their columns become empty, or nothing is published."""
+    """What happens to smaller classes: their columns become empty, with every other feature that is made of the same
+    source columns, or nothing is published."""
 
     @model_validator(mode="after")
     def _once(self) -> Self:

@@ -185,6 +185,19 @@ def anonymity(record: RunRecord) -> str:
     return f"{measured}, by emptying {columns} in {emptied} of {plural(rows, 'row')}."
 
 
+def untelling(record: RunRecord) -> str:
+    """Columns no model can learn from: `always empty: bonus, raise; always the same: country`."""
+    data = record.dataset
+    made = [column for column in data.features if column.role in ("feature", "label")] if data else []
+    empty = [column.name for column in made if not column.distinct]
+    same = [column.name for column in made if column.distinct == 1 and not column.nulls]
+    return "; ".join(f"always {how}: {_some(names)}" for how, names in (("empty", empty), ("the same", same)) if names)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:4], *([f"{len(names) - 4} more"] if len(names) > 4 else [])])
+
+
 def proof(record: RunRecord) -> str:
     """What the point-in-time proof covered: `38 columns of 200 people`."""
     covered = record.leakage

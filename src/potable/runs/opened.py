@@ -147,6 +147,7 @@ def _spec(project: Project) -> Spec:
         quasi=tuple(anonymity.columns) if anonymity else (),
         k=anonymity.k if anonymity else 0,
         suppress=anonymity is not None and anonymity.below == "suppress",
+        kin=plan.kin(anonymity.columns) if anonymity else (),
         groups=_groups(project),
     )
 
@@ -247,6 +248,7 @@ def _personal(project: Project, made: Published) -> PersonalData:
         k_required=policy.anonymity.k if policy.anonymity else 0,
         k_columns=policy.anonymity.columns if policy.anonymity else (),
         suppressed=made.suppressed,
+        kin=project.plan.kin(policy.anonymity.columns) if policy.anonymity else (),
     )
 
 

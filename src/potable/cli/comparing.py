@@ -1,0 +1,110 @@
+"""`potable diff`: what is different between two versions of the dataset."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from potable.cli.output import table
+from potable.cli.showing import name_of
+from potable.datasets.difference import difference
+from potable.datasets.version import Version, history, removed
+from potable.errors import EnvironmentFailure, ProjectError
+from potable.project import Project
+from potable.report.numbers import human_count, plain, plural, share
+from potable.report.view import ranked
+from potable.store.layout import Lake
+
+
+def compared(project: Project, dataset: str | None, old: int | None, new: int | None) -> tuple[dict[str, Any], str]:
+    """Facts and text about two versions; by default the current one and the one before it.
+
+    Raises:
+        ProjectError: P031, there is no such dataset or version, or its files were removed.
+        EnvironmentFailure: E008, fewer than two versions have been published.
+    """
+    name = name_of(project, dataset)
+    lake = project.lake()
+    versions = {version.number: version for version in history(lake.versions(name))}
+    if len(versions) < 2:
+        message = f"fewer than two versions of `{name}` have been published"
+        raise EnvironmentFailure(message, "E008", next=project.next_run)
+    gone = removed(lake.open, name)
+    after = max(versions) if new is None else new
+    before = after - 1 if old is None else old
+    for number in (after, before):
+        if number not in versions or number in gone:
+            problem = "its files were removed" if number in gone else "there is none"
+            kept = ", ".join(str(each) for each in versions if each not in gone)
+            raise ProjectError(f"`{name}` version {number}: {problem}", "P031", allowed=kept)
+    return _told(lake, versions[before], versions[after])
+
+
+def _told(lake: Lake, old: Version, new: Version) -> tuple[dict[str, Any], str]:
+    found = difference(_parquet(lake, old), _parquet(lake, new))
+    before, after = _recorded(lake, old), _recorded(lake, new)
+    was, now = ({item["name"]: item["definition"] for item in each.get("features", ())} for each in (before, after))
+    cells = {column: count for column, count in found.cells.items() if count}
+    columns = {
+        "added": [name for name in new.columns if name not in old.columns],
+        "removed": [name for name in old.columns if name not in new.columns],
+        "redefined": [name for name in new.columns if _turned(name, was, now)],
+        "retyped": list(found.retyped),
+    }
+    facts = {
+        "dataset": new.dataset,
+        "versions": [old.number, new.number],
+        "rows": [old.rows, new.rows],
+        **{key: value for key, value in asdict(found).items() if key not in ("cells", "retyped")},
+        "columns": columns,
+        "cells": cells,
+        "label": [_balance(before), _balance(after)],
+    }
+    told = {
+        "rows": f"{human_count(old.rows)} → {human_count(new.rows)}: {human_count(found.came)} came,"
+        f" {human_count(found.went)} went",
+        "label": " → ".join(filter(None, (_shares(each) for each in facts["label"]))),
+        "columns": "; ".join(f"{kind} {_some(names)}" for kind, names in columns.items() if names),
+        "cells": "" if found.shared else "no row is in both: were pseudonyms renewed (`epoch`, another vault)?",
+    }
+    lines = [f"{plain(new.dataset)} version {old.number} → {new.number}"]
+    lines += [f"  {key:<8} {plain(text)}" for key, text in told.items() if text]
+    rows = [[name, count, share(count, found.shared), _turned(name, was, now)] for name, count in ranked(cells)]
+    same = len(found.cells) - len(cells)
+    closing = f"{plural(same, 'column')} without any difference" if found.shared else ""
+    listed = table(rows, ["column", "other", "of rows", "definition"]) if rows else ""
+    return facts, "\n\n".join(filter(None, ["\n".join(lines), listed, closing]))
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:8], *([f"{len(names) - 8} more"] if len(names) > 8 else [])])
+
+
+def _turned(name: str, was: Mapping[str, str], now: Mapping[str, str]) -> str:
+    return f"{was[name]} → {now[name]}" if name in was and now.get(name, was[name]) != was[name] else ""
+
+
+def _parquet(lake: Lake, version: Version) -> pq.ParquetFile:
+    return pq.ParquetFile(io.BytesIO(lake.open.get(version.files["parquet"])))
+
+
+def _recorded(lake: Lake, version: Version) -> Mapping[str, Any]:
+    """What the run that published a version says of its dataset."""
+    record: Mapping[str, Any] = json.loads(lake.open.get(f"runs/{version.run}.json"))
+    return record.get("dataset") or {}
+
+
+def _balance(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": record.get("label", ""), "values": record.get("balance", {})}
+
+
+def _shares(label: Mapping[str, Any]) -> str:
+    """`churn: Left 4.5%, Stayed 95.5%`, of the four most frequent values."""
+    total = sum(label["values"].values())
+    shown = [f"{value} {share(rows, total)}" for value, rows in ranked(label["values"])[:4]]
+    return f"{label['name']}: {', '.join(shown)}" if shown else ""
