@@ -17,6 +17,7 @@ from potable.engines.base import Engine
 from potable.errors import DataError, ProjectError
 from potable.features.decided import tied
 from potable.features.plan import FeaturePlan
+from potable.features.reference import RECIPES
 from potable.tables import Column, Table
 
 HIRED = employed("ann", "2016-01-01")
@@ -151,6 +152,30 @@ def test_thirty_days_beside_a_month_stay_thirty_days(world: World, months_first:
 )
 def test_order_is_corrections_then_where_then_in_then_last(row: dict[str, Any]) -> None:
     assert list(row.values()) == [8, 8, 4, 12]
+
+
+def _of_ours(recipe: str) -> str:
+    return (
+        recipe.replace("at,", "day,")
+        .replace("(at)", "(day)")
+        .replace("(x)", "(n)")
+        .replace("severity = 'h", "word = 'H")
+    )
+
+
+@story(
+    {f"r{place}": _of_ours(recipe) for place, recipe in enumerate(RECIPES)},
+    [
+        fact("ann", "2024-01-30", n=1, word="Low"),
+        fact("ann", "2024-04-30", n=2, word="High"),
+        fact("ann", "2024-05-10", n=4, word="Low"),
+        fact("ann", "2024-05-20", n=8, word="Low"),
+        fact("ann", "2024-06-20", n=16, word="High"),
+    ],
+)
+def test_the_recipes_give_what_they_say(row: dict[str, Any]) -> None:
+    # since the 30th of January, since the 10th of May, of the 20th, two of five, four months, and those from the 30th of April to the 29th of May
+    assert [row[f"r{place}"] for place in range(len(RECIPES))] == [152, 51, 8, 0.4, 4, 14]
 
 
 @story(

@@ -63,11 +63,20 @@ EXPRESSIONS: Mapping[str, str] = {
     "`odd name`": "a column whose name is no plain word, in backticks",
 }
 """What calculates with columns and values, in arguments, `where` and `derived`."""
+RECIPES: Mapping[str, str] = {
+    "days_since() first 1": "days since the first event",
+    "max(days_between(at, as_of)) last 3": "days since the third last event, or since the first where there are fewer",
+    "first(x) last 2": "the value before the latest, or the only one",
+    "avg(if(severity = 'high', 1, 0)) in 6mo": "the share of events that are so",
+    "distinct(year(at) * 12 + month(at)) in 12mo": "in how many months something happened",
+    "sum(x) in 1mo before 1mo": "the month before the last; beside `sum(x) in 1mo`, a change in `derived`",
+}
+"""What is often asked for and has no word of its own; `at` is the table's time."""
 _EMPTY = {"zero": "0", "false": "false", "null": "null"}
 
 
 def reference(operators: Mapping[str, OutputOperator]) -> str:
-    """Markdown of clauses, aggregates, expressions, functions, built-ins, operators and rules."""
+    """Markdown of clauses, aggregates, expressions, functions, built-ins, operators, recipes and rules."""
     sections = [
         ("Form", ["`agg(expr) {clause …} {| operator(…)}`; DUR is `30d 2w 12mo 4q 5y`"]),
         ("Clauses", _table(("clause", "meaning"), ((f"`{name}`", text) for name, text in CLAUSES.items()))),
@@ -76,6 +85,7 @@ def reference(operators: Mapping[str, OutputOperator]) -> str:
         ("Functions", _table(("function", "meaning", "gives"), _functions())),
         ("Built-ins", _table(("name", "meaning", "gives"), _built_ins())),
         ("Operators", _table(("operator", "meaning", "takes", "gives", "example"), _operators(operators))),
+        ("Recipes", _table(("written", "gives"), ((f"`{form}`", text) for form, text in RECIPES.items()))),
         ("Rules", _table(("question", "rule"), RULES.items())),
     ]
     return "\n\n".join(f"## {title}\n\n" + "\n".join(lines) for title, lines in sections) + "\n"

@@ -129,8 +129,8 @@ def nodes_in(tables: Iterable[ir.Table]) -> ir.Table:
     return every.filter(every.node.notnull()).distinct()
 
 
-def nodes_of(tables: Iterable[tuple[ir.Table, Sequence[str], bool]]) -> ir.Table:
-    """All keys as (node, rostered, links): whether a roster has it, and beside how many of one namespace it may stand.
+def told_nodes(tables: Iterable[tuple[ir.Table, Sequence[str], bool]]) -> ir.Table:
+    """What each record says of each of its keys, for `nodes_of`; to be written first, or many files feed one grouping.
 
     Args:
         tables: `keyed` records, their namespaces, and whether they are a roster's.
@@ -140,8 +140,16 @@ def nodes_of(tables: Iterable[tuple[ir.Table, Sequence[str], bool]]) -> ir.Table
         for records, namespaces, rostered in tables
         for place, name in enumerate(nodes_among(records.columns))
     ]
-    every = union_all(found).filter(ibis._.node.notnull())
-    return every.group_by("node").agg(rostered=every.rostered.any(), links=every.links.sum())
+    return union_all(found).filter(ibis._.node.notnull())
+
+
+def nodes_of(told: ir.Table) -> ir.Table:
+    """All keys as (node, rostered, links): whether a roster has it, and beside how many of one namespace it may stand.
+
+    Args:
+        told: from `told_nodes`.
+    """
+    return told.group_by("node").agg(rostered=told.rostered.any(), links=told.links.sum())
 
 
 def _most(namespaces: Sequence[str], place: int) -> int:

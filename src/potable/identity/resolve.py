@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from potable.engines.base import Engine, Part, kept, scalars
 from potable.identity import reissued
-from potable.identity.match import MAX_LINKS, labelled, nodes_of, shared, without
+from potable.identity.match import MAX_LINKS, labelled, nodes_of, shared, told_nodes, without
 from potable.identity.reissued import Linked
 from potable.identity.standing import Near, Output, Records, Standing, differing, near
 from potable.tables import Table
@@ -195,7 +195,8 @@ def _graph(tables: Mapping[str, Table], records: Mapping[str, Records], engine: 
     found = [
         (each.now, list(tables[name].keys.values()), tables[name].roster is not None) for name, each in records.items()
     ]
-    nodes = kept(engine, nodes_of(found), f"{scratch}/nodes")
+    told = kept(engine, told_nodes(found), f"{scratch}/told")
+    nodes = kept(engine, nodes_of(told), f"{scratch}/nodes")
     linked = [Linked(each.now, tables[name]) for name, each in records.items() if len(tables[name].keys) > 1]
     none: list[Part] = []
 

@@ -24,6 +24,7 @@ from potable.identity.match import (
     nodes_of,
     records_schema,
     shared,
+    told_nodes,
     without,
 )
 from potable.identity.reissued import Linked, lasting, namespaces, several
@@ -156,8 +157,8 @@ def near(
     few = {
         name: kept(engine, holding(found.now, whose), f"{scratch}/records/{name}") for name, found in records.items()
     }
-    found = nodes_of((each, list(tables[name].keys.values()), bool(tables[name].roster)) for name, each in few.items())
-    nodes = kept(engine, found.semi_join(whose, "node"), f"{scratch}/nodes")
+    told = told_nodes((each, list(tables[name].keys.values()), bool(tables[name].roster)) for name, each in few.items())
+    nodes = kept(engine, nodes_of(told).semi_join(whose, "node"), f"{scratch}/nodes")
     linked = [Linked(each, tables[name]) for name, each in few.items() if len(tables[name].keys) > 1]
     many = nodes.filter(nodes.links > MAX_LINKS).select("node")
     if linked and _any(engine, many) and _any(engine, shared([each.records for each in linked], many)):
