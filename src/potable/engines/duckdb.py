@@ -28,7 +28,7 @@ from potable.errors import EnvironmentFailure, Outgrown, PotableError
 T = TypeVar("T")
 ENGINE_SHARE = 0.5
 """Most of the memory setting DuckDB may use; the rest is for Python, Arrow and the workers."""
-OWN_BYTES, WORKER_BYTES, LEAST_BYTES = 300 << 20, 250 << 20, 400 << 20
+OWN_BYTES, WORKER_BYTES, LEAST_BYTES = 300 << 20, 250 << 20, 256 << 20
 """What this process takes beside DuckDB, what a worker takes, and what DuckDB cannot do without."""
 BATCH_ROWS = 16_384
 FLUSH_ROWS = 16_384
@@ -151,10 +151,14 @@ class DuckDBEngine:
             places.clear(directory)
             places.make(directory)
 
-        once = any(f'"{name}"' in query for name in self._readers)
-        self._guarded(query, lambda: self._saving(partial(self._connection.execute, copy), once=once, again=left))
+        self._copied(query, copy, again=left)
         made: list[Part] = self._guarded("", lambda: places.parts(directory))
         return made
+
+    def _copied(self, query: str, copy: str, *, again: Callable[[], object] = bool) -> None:
+        """Run `copy`, which writes what `query` gives."""
+        once = any(f'"{name}"' in query for name in self._readers)
+        self._guarded(query, lambda: self._saving(partial(self._connection.execute, copy), once=once, again=again))
 
     def _saving(self, run: Callable[[], T], *, once: bool, again: Callable[[], object] = bool) -> T:
         """What `run` gives; where it runs out of memory, once more with one thread, which needs much less.
@@ -195,18 +199,14 @@ class DuckDBEngine:
     def _batches(self, relation: ibis.Table, rows: int) -> Iterator[pa.RecordBatch]:
         return self._queried(compiled.sql(self._ibis, relation), relation.schema().to_pyarrow(), rows)
 
-    def _queried(self, query: str, schema: pa.Schema, rows: int, into: str = "") -> Iterator[pa.RecordBatch]:
-        """Batches of a query; computed into the file `into` before the first of them, where that is given."""
+    def _queried(self, query: str, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
+        """Batches of a query."""
         cursor = self._connection.cursor()
         try:
             # what is registered belongs to one connection, and a cursor is another
             taken = [name for name in self._readers if f'"{name}"' in query]
             for name in taken:
                 cursor.register(name, self._readers.pop(name))
-            if into:
-                copy = f"COPY ({query}) TO {_quoted(into)} ({_PARQUET}, ROW_GROUP_SIZE {SLICE_ROWS})"
-                self._guarded(query, lambda: self._saving(partial(cursor.execute, copy), once=bool(taken)))
-                query = f"SELECT * FROM read_parquet({_quoted(into)})"
 
             def begun() -> tuple[Any, pa.RecordBatch | None]:
                 reader = cursor.sql(query).to_arrow_reader(rows)
@@ -229,17 +229,21 @@ class DuckDBEngine:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _apart(self, relation: ibis.Table) -> Iterator[pa.RecordBatch]:
-        """Batches of a relation for the workers; one that joins or groups is computed before the first of them.
+        """Batches of a relation for the workers; one that joins or groups is computed now.
 
         What it holds meanwhile would be short of memory beside the query that takes what the workers make of it.
         """
         if not relation.op().find(_HEAVY):
-            yield from self._batches(relation, SLICE_ROWS)
-            return
+            return self._batches(relation, SLICE_ROWS)
         file = self._scratch / f"{self._name()}.parquet"
+        query = compiled.sql(self._ibis, relation)
+        self._copied(query, f"COPY ({query}) TO {_quoted(str(file))} ({_PARQUET}, ROW_GROUP_SIZE {SLICE_ROWS})")
+        return self._emptied(file, relation.schema().to_pyarrow())
+
+    def _emptied(self, file: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Batches of a file of ours, which is removed after them."""
         try:
-            query = compiled.sql(self._ibis, relation)
-            yield from self._queried(query, relation.schema().to_pyarrow(), SLICE_ROWS, into=str(file))
+            yield from self._queried(f"SELECT * FROM read_parquet({_quoted(str(file))})", schema, SLICE_ROWS)
         finally:
             file.unlink(missing_ok=True)
 

@@ -30,7 +30,7 @@ EFFICIENCY = 0.7
 NETWORK = 1 << 30
 """Bytes a second and machine that a cluster's network carries (10 Gbit/s)."""
 MOST = 1 << 60
-OWN_BYTES, WORKER_BYTES, ENGINE_LEAST, ENGINE_SHARE = 300 << 20, 250 << 20, 400 << 20, 0.5
+OWN_BYTES, WORKER_BYTES, ENGINE_LEAST, ENGINE_SHARE = 300 << 20, 250 << 20, 256 << 20, 0.5
 """What DuckDB's memory is divided by, as in `engines.duckdb`."""
 EXPANDED = (1.0, 4.0)
 """Shuffled bytes per byte of Parquet, where none were measured."""
