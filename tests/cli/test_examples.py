@@ -8,8 +8,10 @@ import json
 import textwrap
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
+from potable.cli import output
 from potable.cli.app import cli
 from potable.project import load
 
@@ -80,6 +82,17 @@ def test_what_k_anonymity_empties_stands_in_no_other_column(tmp_path: Path) -> N
     assert not any(row[name] for row in emptied for name in ("german", "old", "known"))
     assert all(row["german"] and row["known"] for row in rows if row["country"])
     assert "made of the same source columns: `german`, `old`, `known`" in Path(files["card"]).read_text("utf-8")
+
+
+def test_a_run_that_may_use_more_than_its_container_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mine"
+    call("init", "--example", "churn", str(folder))
+    for limit, told in ((64 << 30, False), (512 << 20, True)):
+        monkeypatch.setattr(output, "memory_limit", lambda limit=limit: limit)
+        done = CliRunner().invoke(cli, ["-C", str(folder), "run", "--only", "ingest"])
+        assert done.exit_code == 0 and ("512 MB its container leaves it" in done.stderr) == told
 
 
 def test_data_engineering_begins_alone_with_an_empty_project(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
 @click.pass_obj
 def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked: Any) -> None:
     """Run the project: ingest, validate, resolve, protect, build, publish."""
-    from potable.cli.output import Progress, line, summary
+    from potable.cli.output import Progress, line, over_limit, summary
     from potable.cli.reporting import write_report
     from potable.runs.runner import Options
     from potable.runs.runner import run as execute
@@ -152,6 +152,8 @@ def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked
         raise click.UsageError(f"--select: {failure}") from None
     lands = options.only in (None, "ingest")
     project = settings.project(offline=False if lands else "sources", as_of=as_of.date() if as_of else None)
+    if told := over_limit(project):
+        show_text(told, err=True)
     with Progress() as progress:
         record = execute(project, options, progress)
     page = ""

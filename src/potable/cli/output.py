@@ -23,12 +23,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from potable.deployment import memory_bytes
+from potable.machine import memory_limit
+from potable.project import Project
 from potable.report import health, view
 from potable.report.numbers import human_bytes, human_count, human_seconds, plain, plural, share
 from potable.runs.memory import resident
 from potable.runs.record import VERBS, Event, RunRecord
 
-__all__ = ["Progress", "human_bytes", "human_count", "line", "summary", "table"]
+__all__ = ["Progress", "human_bytes", "human_count", "line", "over_limit", "summary", "table"]
 
 _SHOWN = 6
 """Running steps shown at once."""
@@ -152,6 +155,17 @@ class Progress:
         ascii_mark = {"✓": "+", "✗": "x", "▸": ">"}[mark]
         style = {"✓": "green", "✗": "red", "▸": "cyan"}[mark]
         return Text(mark if self.console.encoding.lower().startswith("utf") else ascii_mark, style=style)
+
+
+def over_limit(project: Project) -> str:
+    """What is told of a run that may use more than its container, and be killed without leaving a record."""
+    allowed, most = memory_bytes(project.platform.memory), memory_limit()
+    if allowed <= most:
+        return ""
+    return (
+        f"warning: `memory: {project.platform.memory}` is more than the {human_bytes(most)} its container leaves it,"
+        " which may be killed\n"
+    )
 
 
 def summary(record: RunRecord, report: str) -> str:
