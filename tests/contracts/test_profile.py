@@ -116,6 +116,13 @@ def cleaned(rows: list[Row]) -> list[Row]:
     return [{name: None if text == "" else text for name, text in row.items()} for row in rows]
 
 
+def test_numbers_of_two_digits_are_in_the_bin_that_begins_with_them(engine: Engine, tmp_path: Path) -> None:
+    texts = [f"{number}e{power}" for number in range(10, 100) for power in (-4, -3, -2, -1, 0, 1)]
+    rows = [dict.fromkeys(TABLE.columns) | {"emp_no": "E1", "score": text} for text in texts]
+    made = judge_files(engine, tmp_path, TABLE, [(1, "a", rows)])
+    assert made.profile is not None and found(made.profile) == expected(rows, 1)
+
+
 @pytest.mark.long_on_spark
 def test_every_row_is_counted_in_every_column_once_however_it_came(engine: Engine, tmp_path: Path) -> None:
     @settings(max_examples=examples(engine, 5), deadline=None)

@@ -187,13 +187,23 @@ def _counted(cells: ir.Table, which: str) -> ir.Table:
 
 
 def _decade(size: ir.FloatingValue) -> ir.IntegerValue:
-    """The power of ten and the first two digits of a size: comparisons and one division, exact on any engine."""
+    """The power of ten and the first two digits of a size, the same on any engine."""
     branches: list[Any] = [(size < float(f"1e{_DECADES[0]}"), ibis.literal(0, "int64"))]
     for power in _DECADES:
-        bottom = float(f"1e{power - 1}")
-        code = (size / bottom).floor().cast("int64") + (power + _OFFSET) * _DECADE
+        code = _two_digits(size, power) + (power + _OFFSET) * _DECADE
         branches.append((size < float(f"1e{power + 1}"), code))
     return ibis.cases(*branches, else_=ibis.literal((_DECADES[-1] + 1 + _OFFSET) * _DECADE + 10, "int64"))
+
+
+def _two_digits(size: ir.FloatingValue, power: int) -> ir.IntegerValue:
+    """The first two digits of a size of that power of ten."""
+    if power > 0:
+        return (size / float(f"1e{power - 1}")).floor().cast("int64")
+    # 2.4 is no 24 tenths: no tenth is a float, but 24 / 10 is the float nearest to 2.4
+    scale = float(f"1e{1 - power}")
+    found = (size * scale).floor()
+    more, less = size >= (found + 1) / scale, size < found / scale
+    return (found + ibis.cases((more, 1), (less, -1), else_=0)).cast("int64")
 
 
 def _binned(numbers: ir.Table) -> ir.Table:
