@@ -248,7 +248,9 @@ class Cluster:
             self._fail(f"the brokers refuse the credentials ({refusal})", retryable=False)
         if not name.startswith("_"):
             self._fail(f"the brokers refuse to be read ({name})")
-        trouble = next((item for item in reversed(self._troubles) if item != "_ALL_BROKERS_DOWN"), name)
+        found = [item for item in reversed(self._troubles) if item != "_ALL_BROKERS_DOWN"]
+        # a connection that was lost says least: it is lost again after what tells why
+        trouble = next((item for item in found if item != "_TRANSPORT"), next(iter(found), name))
         self._fail(f"no broker answers ({trouble})")
 
     def _fail(self, why: str, *, retryable: bool = True) -> NoReturn:
