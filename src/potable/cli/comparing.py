@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +16,7 @@ from potable.datasets.difference import difference
 from potable.datasets.version import Version, history, removed
 from potable.errors import EnvironmentFailure, ProjectError
 from potable.project import Project
-from potable.report.numbers import human_count, plain, plural, share
+from potable.report.numbers import human_count, plain, plural, share, some
 from potable.report.view import ranked
 from potable.store.layout import Lake
 
@@ -69,7 +69,7 @@ def _told(lake: Lake, old: Version, new: Version) -> tuple[dict[str, Any], str]:
         "rows": f"{human_count(old.rows)} → {human_count(new.rows)}: {human_count(found.came)} came,"
         f" {human_count(found.went)} went",
         "label": " → ".join(filter(None, (_shares(each) for each in facts["label"]))),
-        "columns": "; ".join(f"{kind} {_some(names)}" for kind, names in columns.items() if names),
+        "columns": "; ".join(f"{kind} {some(names, 8)}" for kind, names in columns.items() if names),
         "cells": "" if found.shared else "no row is in both: were pseudonyms renewed (`epoch`, another vault)?",
     }
     lines = [f"{plain(new.dataset)} version {old.number} → {new.number}"]
@@ -79,10 +79,6 @@ def _told(lake: Lake, old: Version, new: Version) -> tuple[dict[str, Any], str]:
     closing = f"{plural(same, 'column')} without any difference" if found.shared else ""
     listed = table(rows, ["column", "other", "of rows", "definition"]) if rows else ""
     return facts, "\n\n".join(filter(None, ["\n".join(lines), listed, closing]))
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join([*names[:8], *([f"{len(names) - 8} more"] if len(names) > 8 else [])])
 
 
 def _turned(name: str, was: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ appears in two spellings. No state, no locale.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from potable.errors import plain as plain
@@ -65,3 +66,8 @@ def human_time(moment: str) -> str:
     except ValueError:
         return moment
     return f"{parsed.day} {parsed:%B %Y, %H:%M} UTC"
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """The first of the names, and of more than `most` how many more there are."""
+    return ", ".join([*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])])

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from potable.errors import CODES, DOCS
-from potable.report.numbers import human_bytes, human_count, human_seconds, plural, share
+from potable.report.numbers import human_bytes, human_count, human_seconds, plural, share, some
 from potable.runs.record import VERBS, CategoryRecord, FeatureRecord, RunRecord, StepRecord, TableRecord
 
 NOBODY = "belongs to nobody"
@@ -191,11 +191,8 @@ def untelling(record: RunRecord) -> str:
     made = [column for column in data.features if column.role in ("feature", "label")] if data else []
     empty = [column.name for column in made if not column.distinct]
     same = [column.name for column in made if column.distinct == 1 and not column.nulls]
-    return "; ".join(f"always {how}: {_some(names)}" for how, names in (("empty", empty), ("the same", same)) if names)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join([*names[:4], *([f"{len(names) - 4} more"] if len(names) > 4 else [])])
+    told = (("empty", empty), ("the same", same))
+    return "; ".join(f"always {how}: {some(names, 4)}" for how, names in told if names)
 
 
 def proof(record: RunRecord) -> str:
