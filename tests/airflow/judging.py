@@ -28,7 +28,8 @@ def outcome(work):
 
 def run_of(zone="UTC", run_type="manual", **params):
     end = datetime(2024, 4, 1, tzinfo=ZoneInfo(zone)).astimezone(ZoneInfo("UTC"))
-    run = SimpleNamespace(run_type=run_type, data_interval_end=end)
+    due = datetime(2024, 4, 1, 20, tzinfo=ZoneInfo("UTC"))
+    run = SimpleNamespace(run_type=run_type, data_interval_end=end, run_after=due)
     return {"params": params, "dag_run": run, "dag": SimpleNamespace(timezone=ZoneInfo(zone))}
 
 
@@ -87,6 +88,8 @@ found = {
         "backfill": options(run_type="backfill"),
         "backfill in Kolkata": options(run_type="backfill", zone="Asia/Kolkata"),
         "a command": options(as_of="2024-02-29; rm -rf /"),
+        "to be scored": options(zone="Asia/Kolkata", scoring=True),
+        "to be scored, of a day": options(scoring=True, as_of="2024-02-29"),
     },
     "sees Airflow": VirtualenvRun(task_id="x", verb="build", project="/x", requirements=["y"]).system_site_packages,
     "foreign": sorted({"duckdb", "ibis", "pyarrow", "obstore"} & {name.split(".")[0] for name in sys.modules}),

@@ -64,7 +64,7 @@ def test_a_task_per_verb_and_one_mapped_task_per_source(loaded: dict[str, Any], 
     assert dag["mapped"] == ["arrive", "ingest", "validate"]
     assert set(dag["rules"]) == {"none_failed"}
     assert dag["owners"]["protect"] == "privacy" and "payroll-integrations" in dag["owners"]["ingest"]
-    assert (dag["catchup"], dag["params"]) == (False, ["as_of", "full_refresh"])
+    assert (dag["catchup"], dag["params"]) == (False, ["as_of", "full_refresh", "scoring"])
     assert dag["retries"] == 3 and dag["backoff"] > 1
 
 
@@ -109,6 +109,8 @@ def test_params_become_options_and_only_dates_get_through(judged: dict[str, Any]
         "backfill": ["--as-of=2024-03-31"],
         "backfill in Kolkata": ["--as-of=2024-03-31"],
         "a command": "ValueError",
+        "to be scored": ["--scoring", "--as-of=2024-04-02"],
+        "to be scored, of a day": ["--scoring", "--as-of=2024-02-29"],
     }
 
 

@@ -123,8 +123,8 @@ class FeatureSet(Declaration):
     """What a row is about; the dataset has one row per subject."""
     rows: Rows
     """Which rows the dataset has."""
-    label: dict[str, str | Definition] = Field(min_length=1)
-    """Labels by name: aggregates that look forward from the as-of date."""
+    label: dict[str, str | Definition]
+    """Labels by name: aggregates that look forward from the as-of date. `{}` where nothing is to be predicted."""
     embargo: Duration | None = None
     """No feature sees facts that happened this shortly before the as-of date."""
     bias: Bias | None = None

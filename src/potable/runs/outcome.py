@@ -12,9 +12,10 @@ from typing import Any
 from potable.contracts.drift import Drift
 from potable.contracts.findings import Result
 from potable.datasets.disparities import Disparity
-from potable.datasets.version import Version
+from potable.datasets.version import Version, history
 from potable.privacy.policy import Policy
 from potable.runs.drifted import told
+from potable.runs.opened import DEFINITIONS
 from potable.runs.plan import REFERENCES
 from potable.runs.record import (
     CategoryRecord,
@@ -175,7 +176,7 @@ def _categories(shop: Workshop, policy: Policy) -> Iterator[CategoryRecord]:
 
 def _dataset(shop: Workshop, version: Version, new: bool) -> DatasetRecord:
     manifest = shop.manifest("publish", version.dataset)
-    label = shop.project.plan.labels[-1].name
+    label = shop.project.plan.label
     locate = shop.lake.open.locate
     return DatasetRecord(
         name=shop.project.dataset,
@@ -187,11 +188,22 @@ def _dataset(shop: Workshop, version: Version, new: bool) -> DatasetRecord:
         csv_bytes=manifest.facts["files"]["csv"]["bytes"],
         parquet=locate(version.files["parquet"]),
         card=locate(version.files["card"]),
-        label=label,
+        label=label.name if label else "",
         balance=manifest.facts["balance"],
         features=tuple(_features(shop, manifest)),
+        **_scoring(shop, version),
         bias=tuple(Disparity(**item) for item in manifest.facts["disparities"]),
     )
+
+
+def _scoring(shop: Workshop, version: Version) -> dict[str, Any]:
+    """The labelled dataset whose models may score the rows of a version, and which of its versions is defined alike."""
+    if not shop.project.scoring:
+        return {}
+    labelled = shop.project.features.dataset
+    meant = version.lineage[DEFINITIONS]
+    alike = [each.number for each in history(shop.lake.versions(labelled)) if each.lineage.get(DEFINITIONS) == meant]
+    return {"scores": labelled, "defined_as": max(alike, default=0)}
 
 
 def _features(shop: Workshop, manifest: Manifest) -> Iterator[FeatureRecord]:

@@ -160,6 +160,10 @@ class DatasetRecord:
     """Rows per value of the label."""
     features: Sequence[FeatureRecord]
     bias: Sequence[Disparity] = ()
+    scores: str = ""
+    """Of rows to be scored: the labelled dataset whose models they are for."""
+    defined_as: int = 0
+    """Of rows to be scored: its newest version whose features are defined in the same way; 0 for none."""
 
 
 @dataclass(frozen=True)
