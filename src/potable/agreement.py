@@ -161,6 +161,22 @@ def bias_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> 
     return errors
 
 
+def drift_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> list[ProjectError]:
+    """Expected changes of columns that the dataset does not have; one without labels may still speak of them."""
+    columns = [item.name for item in plan.outputs]
+    return [
+        ProjectError(
+            f"`{each.column}` is no column of `{plan.dataset}`",
+            "P040",
+            place=document.place("drift", "accepted", index, "column"),
+            allowed=", ".join(columns),
+            hint=did_you_mean(each.column, columns),
+        )
+        for index, each in enumerate(features.drift.accepted)
+        if plan.labels and each.column not in columns
+    ]
+
+
 def _lacking(label: Feature, value: str) -> str:
     """What the label holds instead of `value`; nothing where it may hold it, or where only the data tell."""
     steps, kind = label.recipe.steps, label.type.kind

@@ -21,6 +21,7 @@ from potable.agreement import (
     Later,
     anonymity_errors,
     bias_errors,
+    drift_errors,
     kept_columns,
     not_written,
     not_yet,
@@ -271,6 +272,7 @@ def _with_plan(reader: _Reader, declared: Agreement, tables: Mapping[str, Table]
     proof = reader.keep(lambda: proof_of(plan, tables, policy, document)) if policy else None
     reader.errors += anonymity_errors(policy, plan, reader.documents["privacy"]) if policy else []
     reader.errors += bias_errors(features, plan, document)
+    reader.errors += drift_errors(features, plan, document)
     reader.errors += wrong_feature_tests(features.tests, plan, document, wrong_cells)
     return replace(declared, plan=plan, proof=proof)
 

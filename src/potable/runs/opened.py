@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import ibis.expr.types as ir
@@ -28,14 +28,12 @@ from potable.privacy import pseudonyms as names
 from potable.privacy.protect import Contract, People, Places, protect
 from potable.project import Project
 from potable.runs import known, since
+from potable.runs.beside import DEFINITIONS, compared
 from potable.runs.plan import Step, code
 from potable.runs.record import VERBS
 from potable.runs.vault import key_name
 from potable.runs.workshop import Made, Workshop
 from potable.store.manifest import fingerprint
-
-DEFINITIONS = "definitions"
-"""Name in the lineage of what must be the same for a model to score rows: see `definitions`."""
 
 
 def protect_table(shop: Workshop, step: Step, attempt: str) -> Made:
@@ -267,8 +265,12 @@ def _personal(project: Project, made: Published) -> PersonalData:
     )
 
 
-def commit_version(shop: Workshop, note: Callable[[Version], None]) -> tuple[Version, bool]:
-    """Make what publish wrote the current version, a new one after `note`; (version, whether it is new)."""
+def commit_version(shop: Workshop, note: Callable[[Version], None], today: date) -> tuple[Version, bool]:
+    """Make what publish wrote the current version, a new one after `note`; (version, whether it is new).
+
+    Raises:
+        DataError: D010, it lies farther from the version it is compared with than features.yaml allows.
+    """
     name = shop.project.plan.dataset
     step, manifest = shop.done["publish", name]
     facts = manifest.facts
@@ -283,5 +285,6 @@ def commit_version(shop: Workshop, note: Callable[[Version], None]) -> tuple[Ver
         run=shop.run,
         published_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    shop.beside = compared(shop, version, today)
     found, new = commit(shop.lake.versions(shop.project.dataset), version, note)
     return replace(found), new

@@ -12,10 +12,10 @@ from typing import Any
 from potable.contracts.drift import Drift
 from potable.contracts.findings import Result
 from potable.datasets.disparities import Disparity
-from potable.datasets.version import Version, history
+from potable.datasets.version import Version
 from potable.privacy.policy import Policy
+from potable.runs.beside import alike
 from potable.runs.drifted import told
-from potable.runs.opened import DEFINITIONS
 from potable.runs.plan import REFERENCES
 from potable.runs.record import (
     CategoryRecord,
@@ -193,6 +193,7 @@ def _dataset(shop: Workshop, version: Version, new: bool) -> DatasetRecord:
         features=tuple(_features(shop, manifest)),
         **_scoring(shop, version),
         bias=tuple(Disparity(**item) for item in manifest.facts["disparities"]),
+        beside=shop.beside,
     )
 
 
@@ -200,10 +201,8 @@ def _scoring(shop: Workshop, version: Version) -> dict[str, Any]:
     """The labelled dataset whose models may score the rows of a version, and which of its versions is defined alike."""
     if not shop.project.scoring:
         return {}
-    labelled = shop.project.features.dataset
-    meant = version.lineage[DEFINITIONS]
-    alike = [each.number for each in history(shop.lake.versions(labelled)) if each.lineage.get(DEFINITIONS) == meant]
-    return {"scores": labelled, "defined_as": max(alike, default=0)}
+    found = alike(shop, version)
+    return {"scores": shop.project.features.dataset, "defined_as": found.number if found else 0}
 
 
 def _features(shop: Workshop, manifest: Manifest) -> Iterator[FeatureRecord]:

@@ -213,7 +213,7 @@ def _build(project: Project, protect: Sequence[Step]) -> Step:
     inputs = {step.name: step.fingerprint for step in protect if step.name in used}
     contracts = {name: project.tables[name].model_dump(mode="json", exclude=_JUDGED) for name in used}
     literal = project.documents["features"].literal
-    declared = {key: value for key, value in literal.items() if key not in ("bias", "tests")}
+    declared = {key: value for key, value in literal.items() if key not in ("bias", "drift", "tests")}
     rules = (code("build"), declared, contracts)
     found = fingerprint(*rules, inputs)
     return Step("build", project.features.dataset, found, "features", rules=fingerprint(*rules))

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from potable.contracts.findings import Finding, Result
 from potable.datasets.disparities import Disparity
+from potable.datasets.shifts import Beside
 from potable.store.manifest import canonical
 
 Verb = Literal["ingest", "validate", "resolve", "protect", "build", "publish"]
@@ -160,6 +161,8 @@ class DatasetRecord:
     """Rows per value of the label."""
     features: Sequence[FeatureRecord]
     bias: Sequence[Disparity] = ()
+    beside: Beside | None = None
+    """A new version beside an earlier one, where there is one."""
     scores: str = ""
     """Of rows to be scored: the labelled dataset whose models they are for."""
     defined_as: int = 0

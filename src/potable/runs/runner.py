@@ -98,7 +98,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
         try:
             _execute(running, options)
             note = partial(_note, lake, options)
-            version = opened.commit_version(shop, note) if options.publishes else None
+            version = opened.commit_version(shop, note, running.today) if options.publishes else None
         except PotableError as error:
             failure = error
     record = RunRecord(
