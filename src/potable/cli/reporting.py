@@ -10,6 +10,7 @@ from potable.contracts.results import Result
 from potable.errors import EnvironmentFailure, did_you_mean
 from potable.project import Project
 from potable.report.html import render
+from potable.runs import begun
 from potable.runs.record import RunRecord
 from potable.store.layout import Lake
 
@@ -61,6 +62,12 @@ def _record(project: Project, run: str | None) -> RunRecord:
         hint = did_you_mean(run or "", runs)
         raise EnvironmentFailure(problem, "E008", hint=hint, next=project.next_run)
     return RunRecord.from_bytes(lake.open.get(f"runs/{chosen}.json"))
+
+
+def told_before(project: Project) -> str:
+    """Lines about runs that began and did not end; empty where all did, or go on here."""
+    lake = project.lake()
+    return "".join(f"note: {run.told}\n" for run in begun.unended(lake) if run.state != "goes on")
 
 
 def run_names(lake: Lake) -> list[str]:
