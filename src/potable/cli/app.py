@@ -140,8 +140,9 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
 def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked: Any) -> None:
     """Run the project: ingest, validate, resolve, protect, build, publish."""
     from potable.cli.output import Progress, line, over_limit, summary
-    from potable.cli.reporting import told_before, write_report
-    from potable.runs.runner import Options
+    from potable.cli.reporting import told_before, warned, write_report
+    from potable.report.exporting import exporting
+    from potable.runs.runner import Options, require_possible
     from potable.runs.runner import run as execute
 
     try:
@@ -150,9 +151,10 @@ def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked
         raise click.UsageError(f"--select: {failure}") from None
     lands = options.only in (None, "ingest")
     project = settings.project(offline=False if lands else "sources", as_of=as_of.date() if as_of else None)
+    require_possible(project, options)
     if told := over_limit(project) + told_before(project):
         show_text(told, err=True)
-    with Progress() as progress:
+    with exporting(project, warned), Progress() as progress:
         record = execute(project, options, progress)
     page = ""
     if record.error:
@@ -221,18 +223,21 @@ def profile(settings: Settings, table: str, period: str | None, output: str) -> 
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["html", "gx"]),
+    type=click.Choice(["html", "gx", "prometheus"]),
     default="html",
     show_default=True,
-    help="gx: print what the checks found as validation results of Great Expectations, one per table.",
+    help="gx: print what the checks found as validation results of Great Expectations, one per table. "
+    "prometheus: print the metrics of the project, as its runs tell them (`observability` in potable.yaml).",
 )
 @output_option
 @click.pass_obj
 def report(settings: Settings, run_id: str | None, form: str, output: str) -> None:
     """Write the HTML report of a run (the latest) and print its path."""
-    from potable.cli.reporting import report_of, results_of, told_before
+    from potable.cli.reporting import metrics_of, report_of, results_of, told_before
 
-    made = results_of if form == "gx" else report_of
+    if form == "prometheus" and run_id:
+        raise click.UsageError("metrics are of the project as it is now, not of one run")
+    made: Any = {"html": report_of, "gx": results_of, "prometheus": metrics_of}[form]
     project = settings.project(offline=True)
     facts, text = made(project, run_id)
     show_result(output, facts, text)

@@ -158,7 +158,7 @@ class Progress:
 
 
 def over_limit(project: Project) -> str:
-    """What is told of a run that may use more than its container, and be killed without leaving a record."""
+    """What is told of a run that may use more than its container, and be killed."""
     allowed, most = memory_bytes(project.platform.memory), memory_limit()
     if allowed <= most:
         return ""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from potable.cli.settings import show_text
 from potable.contracts.gx import to_gx
 from potable.contracts.results import Result
 from potable.errors import EnvironmentFailure, did_you_mean
 from potable.project import Project
 from potable.report.html import render
+from potable.report.metrics import exposition, samples, standing
 from potable.runs import begun
 from potable.runs.record import RunRecord
 from potable.store.layout import Lake
@@ -51,6 +53,18 @@ def results_of(project: Project, run: str | None) -> tuple[list[dict[str, Any]],
         to_gx([Result(**vars(check)) for check in table.checks], table.table, meta=meta) for table in record.tables
     ]
     return found, json.dumps(found, indent=2, ensure_ascii=False, default=str)
+
+
+def metrics_of(project: Project, _: str | None = None) -> tuple[list[dict[str, Any]], str]:
+    """What Prometheus is told of the project now: as data, and in its format."""
+    found = samples(project, standing(project))
+    facts = [{"name": name, "labels": labels, "value": value} for name, labels, value in found]
+    return facts, exposition(found).rstrip("\n")
+
+
+def warned(problem: str) -> None:
+    """Tell what went wrong beside a run."""
+    show_text(f"warning: {problem}", err=True)
 
 
 def _record(project: Project, run: str | None) -> RunRecord:

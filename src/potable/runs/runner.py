@@ -82,12 +82,9 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     interrupts it, is recorded and raised again. Of one that is killed stays what was noted when it began.
 
     Raises:
-        ProjectError: the options select something the project does not have, or need a file that is not written
-            yet; nothing ran.
+        ProjectError: as `require_possible`; nothing ran.
     """
-    selection(project, options.select)
-    if options.last in WAITING:
-        project.require_written(f"`{options.last}`")
+    require_possible(project, options)
     began, lake = time.monotonic(), project.lake()
     record = _beginning(project, options)
     keep_little()
@@ -122,6 +119,17 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     if failure and (running is None or failure is not told):
         raise failure
     return record
+
+
+def require_possible(project: Project, options: Options) -> None:
+    """Nothing, where the project has what a run needs.
+
+    Raises:
+        ProjectError: the options select something the project does not have, or need a file that is not written yet.
+    """
+    selection(project, options.select)
+    if options.last in WAITING:
+        project.require_written(f"`{options.last}`")
 
 
 def _beginning(project: Project, options: Options) -> RunRecord:
