@@ -53,10 +53,11 @@ def exporting(project: Project, warn: Callable[[str], None]) -> Iterator[None]:
                 warned.add(problem)
                 warn(problem)
 
-    started = time.time()
+    started, before = time.time(), None
     # a lake that cannot be asked is the run's own error
     with suppress(PotableError):
         now = standing(project)
+        before = now.last
         told(replace(now, begun=started, unended=now.unended + 1))
     code = _BUG
     try:
@@ -69,23 +70,27 @@ def exporting(project: Project, warn: Callable[[str], None]) -> Iterator[None]:
         code = _INTERRUPTED
         raise
     finally:
-        told(_after(project, started, code))
+        told(_after(project, started, code, before))
 
 
-def _after(project: Project, started: float, code: int) -> Standing:
-    """What there is to tell when a run has ended, also where it could not write its record."""
+def _after(project: Project, started: float, code: int, before: RunRecord | None) -> Standing:
+    """What there is to tell when a run has ended, also where it could not write its record.
+
+    Args:
+        code: exit code of what it raised.
+        before: the last run when it began.
+    """
     now = Standing()
     with suppress(PotableError):
         now = standing(project)
-    # records tell whole seconds
-    if not code or now.begun >= int(started):
+    if not code or (now.last and now.last != before):
         return now
     unrecorded = RunRecord(
         run="",
         project=project.platform.project,
         outcome="failed",
         exit_code=code,
-        started=datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+        started=datetime.fromtimestamp(started, UTC).isoformat(),
         seconds=round(time.time() - started, 3),
         potable=potable.__version__,
         engine=project.platform.engine,

@@ -61,7 +61,7 @@ def begin(lake: Lake, record: RunRecord) -> None:
     error = EnvironmentFailure(
         "the run was killed",
         "E010",
-        hint="was memory or power gone, or was it stopped for having run too long?",
+        hint="was memory or power gone, was it stopped for having run too long, or could it not write its record?",
         state="what it finished is kept",
         next="potable run",
     )
