@@ -259,6 +259,17 @@ def test_a_file_that_cannot_be_written_is_a_warning(root: Path, capsys: pytest.C
     assert code == 0 and err.count("warning: metrics could not be written to") == 1 and "FileNotFoundError" in err
 
 
+def test_what_goes_wrong_with_metrics_is_no_failed_run(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("Ada Lovelace")
+
+    monkeypatch.setattr(exporting, "standing", broken)
+    code, _, err = called(root, capsys, "run")
+    assert code == 0 and err.count("warning: metrics could not be told: ValueError\n") == 1 and "Lovelace" not in err
+
+
 # the Pushgateway
 
 

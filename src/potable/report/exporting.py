@@ -45,20 +45,24 @@ def exporting(project: Project, warn: Callable[[str], None]) -> Iterator[None]:
     if project.as_of or not (settings.textfile or settings.pushgateway):
         yield
         return
-    warned: set[str] = set()
+    told: set[str] = set()
 
-    def told(now: Standing) -> None:
-        for problem in export(project, exposition(samples(project, now))):
-            if problem not in warned:
-                warned.add(problem)
+    def tell(now: Callable[[], Standing]) -> None:
+        problems = _attempted(project, now)
+        for problem in problems:
+            if problem not in told:
                 warn(problem)
+        told.update(problems)
 
-    started, before = time.time(), None
-    # a lake that cannot be asked is the run's own error
-    with suppress(PotableError):
+    started, before = time.time(), ""
+
+    def beginning() -> Standing:
+        nonlocal before
         now = standing(project)
-        before = now.last
-        told(replace(now, begun=started, unended=now.unended + 1))
+        before = now.last.run if now.last else ""
+        return replace(now, begun=started, unended=now.unended + 1)
+
+    tell(beginning)
     code = _BUG
     try:
         yield
@@ -70,20 +74,30 @@ def exporting(project: Project, warn: Callable[[str], None]) -> Iterator[None]:
         code = _INTERRUPTED
         raise
     finally:
-        told(_after(project, started, code, before))
+        tell(lambda: _after(project, started, code, before))
 
 
-def _after(project: Project, started: float, code: int, before: RunRecord | None) -> Standing:
+def _attempted(project: Project, now: Callable[[], Standing]) -> list[str]:
+    try:
+        return export(project, exposition(samples(project, now())))
+    except PotableError:
+        # a lake that cannot be asked is the run's own error
+        return []
+    except Exception as failure:
+        return [f"metrics could not be told: {type(failure).__name__}"]
+
+
+def _after(project: Project, started: float, code: int, before: str) -> Standing:
     """What there is to tell when a run has ended, also where it could not write its record.
 
     Args:
         code: exit code of what it raised.
-        before: the last run when it began.
+        before: name of the last run when it began.
     """
     now = Standing()
     with suppress(PotableError):
         now = standing(project)
-    if not code or (now.last and now.last != before):
+    if not code or (now.last and now.last.run != before):
         return now
     unrecorded = RunRecord(
         run="",
@@ -105,11 +119,10 @@ def export(project: Project, text: str) -> list[str]:
     """Write and push metrics; what could not be done, a line each."""
     settings, problems = project.platform.observability, []
     if settings.textfile:
-        path = project.root / Path(settings.textfile).expanduser()
         try:
-            _replace(path, text.encode())
-        except OSError as failure:
-            problems.append(f"metrics could not be written to `{path}`: {type(failure).__name__}")
+            _replace(project.root / Path(settings.textfile).expanduser(), text.encode())
+        except (OSError, RuntimeError) as failure:
+            problems.append(f"metrics could not be written to `{settings.textfile}`: {type(failure).__name__}")
     if settings.pushgateway and (problem := _pushed(project, settings.pushgateway, text.encode())):
         host = urlsplit(settings.pushgateway.url).netloc
         problems.append(f"metrics could not be pushed to `{host}`: {problem}")

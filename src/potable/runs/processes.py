@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from potable.store.manifest import fingerprint
 
 _ENDED = "ZXx"
@@ -58,6 +60,8 @@ def this() -> Process:
 
 def _born(number: int) -> str | None:
     """When a process began; empty where that is not told, None where there is no such process."""
+    if os.name != "posix":
+        return "" if psutil.pid_exists(number) else None
     try:
         os.kill(number, 0)
     except ProcessLookupError:
@@ -68,6 +72,8 @@ def _born(number: int) -> str | None:
     # its name, which may hold anything, stands in brackets before what is asked for
     words = _text(f"/proc/{number}/stat").rpartition(")")[2].split()
     if not words:
+        with suppress(psutil.Error):
+            return str(int(psutil.Process(number).create_time()))
         return ""
     return None if words[0] in _ENDED else words[19]
 

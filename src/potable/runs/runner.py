@@ -117,7 +117,11 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     _keep(lake, record)
     # what kept the run from beginning, or is no failure of its own, is not told by its record alone
     if failure and (running is None or failure is not told):
-        raise failure
+        try:
+            raise failure
+        finally:
+            # it knows this frame, which would know it for good
+            del failure, told
     return record
 
 
