@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import stat
 import threading
 import time
@@ -64,6 +65,23 @@ def root(tmp_path: Path) -> Path:
     configure(tmp_path / "churn", "{textfile: metrics/churn.prom}")
     (tmp_path / "churn/metrics").mkdir()
     return tmp_path / "churn"
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, run once; copied by those who go on from there."""
+    root = tmp_path_factory.mktemp("once") / "churn"
+    scaffold(root, "churn")
+    (root / "metrics").mkdir()
+    configure(root, "{textfile: metrics/churn.prom}")
+    main(["-C", str(root), "run"])
+    return root
+
+
+@pytest.fixture
+def ran(once: Path, tmp_path: Path) -> Path:
+    """The smallest project, which published its dataset."""
+    return Path(shutil.copytree(once, tmp_path / "ran"))
 
 
 def configure(root: Path, observability: str) -> None:
@@ -142,11 +160,10 @@ def test_a_published_run_is_told_whole(root: Path, capsys: pytest.CaptureFixture
     assert called(root, capsys, "report", "20260101-000000-000aaa", "--format", "prometheus")[0] == 2
 
 
-def test_a_run_that_finds_nothing_new_confirms_the_version(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    called(root, capsys, "run")
-    first = written(root)
-    called(root, capsys, "run")
-    second = written(root)
+def test_a_run_that_finds_nothing_new_confirms_the_version(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = written(ran)
+    called(ran, capsys, "run")
+    second = written(ran)
     name = "potable_dataset_publish_timestamp_seconds"
     assert of(second, name) == of(first, name)
     name = "potable_dataset_confirmed_timestamp_seconds"
@@ -154,17 +171,16 @@ def test_a_run_that_finds_nothing_new_confirms_the_version(root: Path, capsys: p
 
 
 def test_a_failed_run_is_told_and_what_stands_stays(
-    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ran: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called(root, capsys, "run")
-    before = written(root)
+    before = written(ran)
 
     def refused(*_: object) -> None:
         raise DataError("no", "D005")
 
     monkeypatch.setattr("potable.runs.runner.opened.commit_version", refused)
-    assert called(root, capsys, "run")[0] == 1
-    found = written(root)
+    assert called(ran, capsys, "run")[0] == 1
+    found = written(ran)
     assert of(found, "potable_run_exit_code") == [1]
     for name in ("potable_dataset_confirmed_timestamp_seconds", "potable_dataset_version"):
         assert of(found, name) == of(before, name)
@@ -172,20 +188,19 @@ def test_a_failed_run_is_told_and_what_stands_stays(
 
 @pytest.mark.parametrize(("failure", "code"), [(KeyboardInterrupt(), 130), (ZeroDivisionError(), 70)])
 def test_a_run_that_ends_otherwise_is_told(
-    failure: BaseException, code: int, root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    failure: BaseException, code: int, ran: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ended(*_: object) -> None:
         raise failure
 
     monkeypatch.setattr("potable.runs.runner.opened.commit_version", ended)
-    assert called(root, capsys, "run")[0] == code
-    assert of(written(root), "potable_run_exit_code") == [code]
+    assert called(ran, capsys, "run")[0] == code
+    assert of(written(ran), "potable_run_exit_code") == [code]
 
 
 def test_a_run_that_could_not_write_its_record_is_told(
-    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ran: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called(root, capsys, "run")
     put_new = Store.put_new
 
     def refused(self: Store, path: str, data: bytes) -> bool:
@@ -194,58 +209,56 @@ def test_a_run_that_could_not_write_its_record_is_told(
         return put_new(self, path, data)
 
     monkeypatch.setattr(Store, "put_new", refused)
-    assert called(root, capsys, "run")[0] == 3
-    found = written(root)
+    assert called(ran, capsys, "run")[0] == 3
+    found = written(ran)
     assert of(found, "potable_run_exit_code") == [3] and of(found, "potable_dataset_version") == [1]
     start, end = (of(found, f"potable_run_{each}_timestamp_seconds")[0] for each in ("start", "end"))
     assert start <= end
 
 
-def test_while_a_run_goes_on_its_start_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_while_a_run_goes_on_its_start_is_told(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[dict[tuple[str, str], float]] = []
-    called(root, capsys, "run")
-    with exporting.exporting(load(root), pytest.fail):
-        seen.append(written(root))
+    called(ran, capsys, "run")
+    with exporting.exporting(load(ran), pytest.fail):
+        seen.append(written(ran))
     (going,) = seen
     start, end = (of(going, f"potable_run_{each}_timestamp_seconds")[0] for each in ("start", "end"))
     assert start > end and of(going, "potable_runs_unended") == [1]
-    assert of(written(root), "potable_runs_unended") == [0]
+    assert of(written(ran), "potable_runs_unended") == [0]
 
 
-def test_killed_runs_are_counted_by_the_run_that_finds_them(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    project = load(root)
+def test_killed_runs_are_counted_by_the_run_that_finds_them(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    project = load(ran)
     note = replace(records.attrition(), run="20261127-021300-000aaa", project="churn", target="customer_churn")
     with pytest.MonkeyPatch.context() as patch:
         gone = replace(begun.this(), number=2**22 - 1)
         patch.setattr(begun, "this", lambda: gone)
         begun.begin(project.lake(), note)
     assert standing(project).unended == 1
-    called(root, capsys, "run")
-    found = written(root)
+    called(ran, capsys, "run")
+    found = written(ran)
     assert of(found, "potable_runs_killed") == [1] and of(found, "potable_runs_unended") == [0]
-    called(root, capsys, "run")
-    assert of(written(root), "potable_runs_killed") == [0]
+    called(ran, capsys, "run")
+    assert of(written(ran), "potable_runs_killed") == [0]
 
 
-def test_runs_for_other_days_and_of_other_projects_are_left_out(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    called(root, capsys, "run")
-    before = (root / "metrics/churn.prom").read_bytes()
-    assert called(root, capsys, "run", "--as-of", "2024-03-31")[0] in (0, 1)
-    assert (root / "metrics/churn.prom").read_bytes() == before
-    lake = load(root).lake()
+def test_runs_for_other_days_and_of_other_projects_are_left_out(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (ran / "metrics/churn.prom").read_bytes()
+    assert called(ran, capsys, "run", "--as-of", "2024-03-31")[0] in (0, 1)
+    assert (ran / "metrics/churn.prom").read_bytes() == before
+    lake = load(ran).lake()
     other = replace(records.failed(), run="29991231-000000-000aaa", project="other")
     lake.open.put_new(f"runs/{other.run}.json", other.to_bytes())
-    assert called(root, capsys, "report", "--format", "prometheus")[1].encode() == before
+    assert called(ran, capsys, "report", "--format", "prometheus")[1].encode() == before
 
 
-def test_records_of_the_last_version_are_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    called(root, capsys, "run")
-    before = written(root)
-    (path,) = (root / "lake/open/runs").glob("*.json")
+def test_records_of_the_last_version_are_told(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = written(ran)
+    (path,) = (ran / "lake/open/runs").glob("*.json")
     record = json.loads(path.read_text())
     del record["target"], record["killed"]
     path.write_text(json.dumps(record))
-    assert read(called(root, capsys, "report", "--format", "prometheus")[1]) == before
+    assert read(called(ran, capsys, "report", "--format", "prometheus")[1]) == before
 
 
 def test_a_project_that_never_ran_has_metrics_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -253,20 +266,20 @@ def test_a_project_that_never_ran_has_metrics_too(root: Path, capsys: pytest.Cap
     assert code == 0 and {name for name, _ in read(out)} == {"potable_build_info", "potable_runs_unended"}
 
 
-def test_a_file_that_cannot_be_written_is_a_warning(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    configure(root, "{textfile: nowhere/churn.prom}")
-    code, _, err = called(root, capsys, "run")
+def test_a_file_that_cannot_be_written_is_a_warning(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(ran, "{textfile: nowhere/churn.prom}")
+    code, _, err = called(ran, capsys, "run")
     assert code == 0 and err.count("warning: metrics could not be written to") == 1 and "FileNotFoundError" in err
 
 
 def test_what_goes_wrong_with_metrics_is_no_failed_run(
-    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ran: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise ValueError("Ada Lovelace")
 
     monkeypatch.setattr(exporting, "standing", broken)
-    code, _, err = called(root, capsys, "run")
+    code, _, err = called(ran, capsys, "run")
     assert code == 0 and err.count("warning: metrics could not be told: ValueError\n") == 1 and "Lovelace" not in err
 
 
@@ -335,15 +348,15 @@ SECRET = "s3cr3t-of-the-gateway"
 def test_metrics_are_pushed_when_a_run_begins_and_ends(
     auth: str,
     header: str | None,
-    root: Path,
+    ran: Path,
     gateways: Callable[..., Gateway],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PUSH_SECRET", SECRET)
     gateway = gateways()
-    configure(root, f"{{pushgateway: {{url: '{gateway.url}'{f', auth: {{{auth}}}' if auth else ''}}}}}")
-    code, out, err = called(root, capsys, "run")
+    configure(ran, f"{{pushgateway: {{url: '{gateway.url}'{f', auth: {{{auth}}}' if auth else ''}}}}}")
+    code, out, err = called(ran, capsys, "run")
     assert code == 0 and "warning" not in err and SECRET not in out + err
     assert len(gateway.taken) == 2
     for path, authorization, kind, body in gateway.taken:
@@ -351,12 +364,12 @@ def test_metrics_are_pushed_when_a_run_begins_and_ends(
         assert (authorization, kind) == (header, "text/plain; version=0.0.4; charset=utf-8")
         assert of(read(body.decode()), "potable_run_start_timestamp_seconds")
     assert of(read(gateway.taken[1][3].decode()), "potable_run_exit_code") == [0]
-    kept = [path for path in (root / "lake").rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    kept = [path for path in (ran / "lake").rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
     assert not kept
 
 
 def test_a_push_that_fails_is_one_warning_and_no_failed_run(
-    root: Path,
+    ran: Path,
     gateways: Callable[..., Gateway],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -366,8 +379,8 @@ def test_a_push_that_fails_is_one_warning_and_no_failed_run(
     for gateway, problem in ((gateways(403), "HTTP 403"), (gateways(200, waiting), "no answer in time"), (None, "")):
         url = gateway.url if gateway else "http://127.0.0.1:9"
         auth = "auth: {bearer: '${env:PUSH_SECRET}'}"
-        configure(root, f"{{pushgateway: {{url: '{url}', timeout: 1s, {auth}}}}}")
-        code, _, err = called(root, capsys, "run")
+        configure(ran, f"{{pushgateway: {{url: '{url}', timeout: 1s, {auth}}}}}")
+        code, _, err = called(ran, capsys, "run")
         assert code == 0 and err.count("warning: metrics could not be pushed to `127.0.0.1:") == 1
         assert problem in err and SECRET not in err
     assert "ConnectionRefusedError" in err
