@@ -186,7 +186,7 @@ GONE = 2**22 - 1
         ({}, 1, "goes on"),
         ({"number": GONE}, 1, "killed"),
         ({"born": "1"}, 1, "killed"),
-        ({"boot": "before"}, 1, "killed"),
+        ({"boot": "before", "space": "of a container"}, 1, "unknown"),
         ({"space": "of a container", "number": GONE}, 1, "unknown"),
         ({"machine": "another", "number": GONE}, 1, "unknown"),
         ({"machine": "another"}, 50, "killed"),
@@ -199,6 +199,25 @@ def test_a_run_counts_as_killed_only_where_that_is_sure(
     assert [each.state for each in begun.unended(lake)] == [state]
     assert begun.settle(lake) == (["20261127-021300-000aaa"] if state == "killed" else [])
     assert begun.settle(lake) == []
+
+
+def test_a_run_of_before_the_machine_was_started_anew_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for space, gone in ((processes._MACHINES_OWN, True), ("pid:[1]", None)):
+        here = replace(processes.this(), space=space, boot="now")
+        with monkeypatch.context() as patch:
+            patch.setattr(processes, "this", lambda here=here: here)
+            assert replace(here, boot="before").is_gone() is gone and here.is_gone() is False
+
+
+def test_a_process_that_ended_and_was_not_asked_for_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        born = processes._born(other.pid)
+        assert born
+        noted = replace(processes.this(), number=other.pid, born=born)
+        assert noted.is_gone() is False
+        os.kill(other.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        assert noted.is_gone() is True
 
 
 def test_a_run_elsewhere_is_told_as_what_it_may_be(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
