@@ -54,6 +54,7 @@ CODES: dict[str, str] = {
     "D007": "A landed object cannot be parsed.",
     "D008": "The health of a table is worse than its contract allows.",
     "D009": "The dataset treats groups more unequally than its declaration allows.",
+    "D010": "A version lies farther from the one it is compared with than its declaration allows.",
     "D020": "A test of a contract or of features does not hold.",
     "E001": "A source cannot be reached or refused the request.",
     "E002": "A source file is missing.",

@@ -130,6 +130,11 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
     help="Build the dataset of this day, under the name DATASET@DATE; the current version stays what it is.",
 )
 @click.option(
+    "--scoring",
+    is_flag=True,
+    help="With --as-of: the same features of that day without label, to be scored by a model, as DATASET@DATE.scoring.",
+)
+@click.option(
     "--full-refresh",
     is_flag=True,
     help="Read the sources from the beginning and make finished steps again; a different result is an error.",
@@ -137,7 +142,7 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
 @click.option("--reason", default="", help="Why, for the audit log.")
 @click.option("--exit-code", is_flag=True, help="Exit 99 when nothing was new.")
 @click.pass_obj
-def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked: Any) -> None:
+def run(settings: Settings, /, output: str, as_of: Any, scoring: bool, exit_code: bool, **asked: Any) -> None:
     """Run the project: ingest, validate, resolve, protect, build, publish."""
     from potable.cli.output import Progress, line, over_limit, summary
     from potable.cli.reporting import told_before, warned, write_report
@@ -149,8 +154,11 @@ def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked
         options = Options(**asked)
     except ValueError as failure:
         raise click.UsageError(f"--select: {failure}") from None
+    if scoring and not as_of:
+        raise click.UsageError("--scoring needs --as-of DATE: the day as of which people are scored")
     lands = options.only in (None, "ingest")
-    project = settings.project(offline=False if lands else "sources", as_of=as_of.date() if as_of else None)
+    day = as_of.date() if as_of else None
+    project = settings.project(offline=False if lands else "sources", as_of=day, scoring=scoring)
     require_possible(project, options)
     if told := over_limit(project) + told_before(project):
         show_text(told, err=True)

@@ -175,6 +175,7 @@ def summary(record: RunRecord, report: str) -> str:
     privacy = view.leak_scan(record) + " " + view.anonymity(record) if record.privacy.cells_scanned else ""
     facts = {
         "label": _label(record) if data and record.outcome == "published" else "",
+        "features": plain(view.defined(record)) if record.outcome == "published" else "",
         "columns": plain(view.untelling(record)) if record.outcome == "published" else "",
         "funnel": " → ".join(f"{human_bytes(stage.bytes)} {plain(stage.stage)}" for stage in record.funnel),
         "people": _people(record),

@@ -77,6 +77,16 @@ class Spent:
     seconds: float
 
 
+def defined(record: RunRecord) -> str:
+    """Of rows to be scored, the version whose models they are for."""
+    data = record.dataset
+    if not data or not data.scores:
+        return ""
+    if data.defined_as:
+        return f"defined as in {data.scores} version {data.defined_as}"
+    return f"defined as in no version of {data.scores}: a model of one expects others"
+
+
 def outcome(record: RunRecord) -> str:
     """What came of the run, as a sentence."""
     data = record.dataset

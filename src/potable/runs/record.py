@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from potable.contracts.findings import Finding, Result
 from potable.datasets.disparities import Disparity
+from potable.datasets.shifts import Beside
 from potable.store.manifest import canonical
 
 Verb = Literal["ingest", "validate", "resolve", "protect", "build", "publish"]
@@ -163,6 +164,12 @@ class DatasetRecord:
     """Rows per value of the label."""
     features: Sequence[FeatureRecord]
     bias: Sequence[Disparity] = ()
+    beside: Beside | None = None
+    """A new version beside an earlier one, where there is one."""
+    scores: str = ""
+    """Of rows to be scored: the labelled dataset whose models they are for."""
+    defined_as: int = 0
+    """Of rows to be scored: its newest version whose features are defined in the same way; 0 for none."""
 
 
 @dataclass(frozen=True)

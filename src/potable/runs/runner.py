@@ -100,7 +100,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
                 running = Running(shop, listener, watched, today=datetime.fromisoformat(record.started).date())
                 _execute(running, options)
                 note = partial(_note, lake, options)
-                version = opened.commit_version(shop, note) if options.publishes else None
+                version = opened.commit_version(shop, note, running.today) if options.publishes else None
         except BaseException as error:
             failure = error
     told = _told(failure)
