@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from potable.cli.app import main
@@ -22,6 +24,7 @@ from potable.runs import begun, processes
 from potable.runs.checkup import Earlier
 from potable.runs.record import Event, RunRecord
 from potable.runs.runner import Options, run
+from potable.store.layout import Lake
 from potable.store.objects import Store
 
 ENDED = """
@@ -163,6 +166,36 @@ def test_runs_at_once_leave_each_other_alone(root: Path) -> None:
     outer = run(load(root), Options(), listener)
     assert [record.outcome for record in (*seen, outer)] == ["published", "published"]
     assert not outer.killed and not seen[0].killed and listed(root)["begun"] == []
+
+
+def test_a_run_that_is_stopped_for_a_while_is_not_taken_for_killed(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = root.parent / "ended.py"
+    script.write_text(ENDED.format(root=str(root), sign="SIGSTOP", state="started"))
+    with subprocess.Popen(
+        [sys.executable, str(script), "run"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as slow:
+        while psutil.Process(slow.pid).status() != psutil.STATUS_STOPPED:
+            assert slow.poll() is None
+            time.sleep(0.05)
+        assert "goes on" in called(root, capsys, "doctor")[1]
+        code, _, err = called(root, capsys, "run")
+        assert code == 0 and "note:" not in err
+        slow.send_signal(signal.SIGCONT)
+        assert b"killed" not in slow.communicate()[1] and slow.returncode == 0
+    records = [record_of(root, name) for name in listed(root)["ended"]]
+    assert [(record.outcome, list(record.killed)) for record in records] == [("published", []), ("published", [])]
+    assert {record.dataset.version for record in records if record.dataset} == {1}
+
+
+def test_notes_lie_in_buckets_as_in_folders(object_store: str, tmp_path: Path) -> None:
+    lake = Lake.at(str(tmp_path / "restricted"), f"{object_store}/notes", str(tmp_path / "vault"), base=tmp_path)
+    begun.begin(lake, replace(RECORD, run="20261127-021300-000aaa"))
+    begun.begin(lake, replace(RECORD, run="20261127-021400-000aaa"))
+    assert [run.state for run in begun.unended(lake)] == ["goes on", "goes on"]
+    begun.end(lake, "20261127-021300-000aaa")
+    assert lake.open.list("runs") == ["runs/begun/20261127-021400-000aaa"]
 
 
 def noted(root: Path, change: Callable[[processes.Process], processes.Process], *, ago: timedelta) -> Project:
