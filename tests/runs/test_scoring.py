@@ -135,6 +135,13 @@ def test_a_dataset_may_have_no_label_at_all(shop: Shop) -> None:
     assert "`bias` compares how often groups have a label, and there is none" in shop.call("check", code=2)
 
 
+def test_who_asks_for_rows_that_are_not_there_is_told_the_run_that_makes_them(shop: Shop) -> None:
+    for command in ("show", "diff"):
+        told = shop.call(command, f"customer_churn@{LATEST}.scoring", code=3)
+        assert f" run --as-of {LATEST} --scoring\n" in told
+        assert f" run --as-of {LATEST}\n" in shop.call(command, f"customer_churn@{LATEST}", code=3)
+
+
 def test_scoring_needs_a_day(shop: Shop) -> None:
     assert "--scoring needs --as-of DATE" in shop.call("run", "--scoring", code=2)
 

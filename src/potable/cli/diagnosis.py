@@ -108,7 +108,7 @@ def _shut(place: str) -> str:
 
 
 def _anybodys(place: str) -> bool:
-    """Whether whoever has an account may read a file or what lies in a folder; a run makes roots for their owner alone."""
+    """Whether whoever has an account may read a file or a folder; a run makes roots for their owner alone."""
     if "://" in place:
         return False
     way = [place for place in Path(place).resolve().parents if not place.stat().st_mode & stat.S_IXOTH]
