@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from potable.project import load
 from potable.report import exporting
 from potable.report.metrics import METRICS, Sample, Standing, exposition, samples, standing
 from potable.runs import begun
-from potable.runs.record import RunRecord
+from potable.runs.record import RunRecord, run_name
 from potable.store.objects import Store
 
 LINE = re.compile(r'(potable_[a-z_]+)\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)*)\} (-?[0-9][0-9.e+-]*)')
@@ -229,12 +230,13 @@ def test_while_a_run_goes_on_its_start_is_told(ran: Path, capsys: pytest.Capture
 
 def test_killed_runs_are_counted_by_the_run_that_finds_them(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project = load(ran)
-    note = replace(records.attrition(), run="20261127-021300-000aaa", project="churn", target="customer_churn")
+    note = replace(records.attrition(), run=run_name(datetime.now(UTC)), project="churn", target="customer_churn")
     with pytest.MonkeyPatch.context() as patch:
         gone = replace(begun.this(), number=2**22 - 1)
         patch.setattr(begun, "this", lambda: gone)
         begun.begin(project.lake(), note)
-    assert standing(project).unended == 1
+    found = read(exposition(samples(project, standing(project))))
+    assert of(found, "potable_run_exit_code") == [137] and of(found, "potable_runs_unended") == [0]
     called(ran, capsys, "run")
     found = written(ran)
     assert of(found, "potable_runs_killed") == [1] and of(found, "potable_runs_unended") == [0]

@@ -126,7 +126,6 @@ def test_an_interrupted_run_leaves_its_record(sign: str, root: Path, capsys: pyt
     record = record_of(root, ends["ended"][0])
     assert (record.outcome, record.exit_code) == ("interrupted", 130)
     assert record.error["problem"] == f"the run was interrupted by {sign}" and record.error["exit_code"] == 130
-    assert {step.step for step in record.steps if step.state == "failed"} <= {"validate crm.customers"}
     assert record.peak_memory and record.seconds
     assert "note:" not in called(root, capsys, "run")[2]
     assert called(root, capsys, "report", record.run)[0] == 0

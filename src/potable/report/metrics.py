@@ -49,7 +49,7 @@ METRICS: Mapping[str, Metric] = {
     "potable_run_peak_memory_bytes": Metric("Memory the last run held at most, over all its processes."),
     "potable_run_memory_limit_bytes": Metric("Memory the last run was allowed, by `memory` in potable.yaml."),
     "potable_runs_killed": Metric("Runs that were killed before the last run, which found them."),
-    "potable_runs_unended": Metric("Runs that began and have no record yet: they go on, or were killed."),
+    "potable_runs_unended": Metric("Runs that go on, or, where that cannot be seen, were killed."),
     "potable_verb_duration_seconds": Metric("Seconds of the steps of the last run, added up.", ("verb",)),
     "potable_source_received_bytes": Metric("Bytes as received that the last run landed.", ("source",)),
     "potable_source_landed_timestamp_seconds": Metric("When the newest batch was landed.", ("source",)),
@@ -76,6 +76,7 @@ class Standing:
     begun: float = 0.0
     """When the newest run began."""
     unended: int = 0
+    """Runs that may go on."""
     version: Version | None = None
     confirmed: float = 0.0
     landed: Mapping[str, float] = field(default_factory=dict)
@@ -87,13 +88,15 @@ def standing(project: Project) -> Standing:
     lake = project.lake()
     name = project.dataset if project.agreed.features else ""
     # who ends meanwhile is in one of both, which is looked at first
-    mine = [run.record for run in begun.unended(lake) if _is_of(vars(run.record), project, name)]
-    last, confirmed = _ended(lake, project, name)
-    starts = [_moment(record.started) for record in (*mine, *([last] if last else []))]
+    mine = [run for run in begun.unended(lake) if _is_of(vars(run.record), project, name)]
+    recorded, confirmed = _ended(lake, project, name)
+    # of one that was killed the next run writes the record
+    ended = [run.record for run in mine if run.state == "killed"] + ([recorded] if recorded else [])
+    starts = [_moment(record.started) for record in (*(run.record for run in mine), *ended)]
     return Standing(
-        last,
+        max(ended, key=lambda record: record.run, default=None),
         max(starts, default=0.0),
-        len(mine),
+        sum(run.state != "killed" for run in mine),
         current(lake.versions(name)) if name else None,
         confirmed,
         {source: landed for source in project.sources if (landed := _landed(lake, source))},
