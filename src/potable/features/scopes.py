@@ -52,6 +52,11 @@ def _refusal(name: str, column: Column, table: Table, kept: Collection[str] | No
     return ""
 
 
+def seen_before_it_happens(table: Table) -> bool:
+    """Whether a value that is filled into a record later would be seen from the day on that its `time` says."""
+    return table.time is not None and table.known_column is None and table.known != "landed"
+
+
 def time_reads(name: str, table: Table) -> frozenset[tuple[str, str]]:
     """The columns that say when facts of the table happened and became known."""
     times = (table.time, table.known_column)
