@@ -38,7 +38,8 @@ def _refusal(name: str, column: Column, table: Table, kept: Collection[str] | No
     if column.key:
         return f"`{name}` is a subject key; keys do not leave the restricted zones"
     if kept is not None and name not in kept:
-        return f"`{name}` is not kept by privacy.yaml, so it is not in the protected zone"
+        about = f" (`{column.category}`)" if column.category else ""
+        return f"`{name}`{about} is not kept by privacy.yaml, so it is not in the protected zone"
     if name in BUILT_IN:
         return f"`{name}` is a built-in and a column of this table; rename the column in its source"
     if table.time is None and not column.static:
