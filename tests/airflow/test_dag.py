@@ -114,6 +114,14 @@ def test_params_become_options_and_only_dates_get_through(judged: dict[str, Any]
     }
 
 
+def test_versions_of_the_present_of_a_day_and_to_be_scored_are_different_assets(judged: dict[str, Any]) -> None:
+    assert judged["news"] == {
+        "churn": {"new": True, "potable://shop/churn": None},
+        "churn@2024-03-31": {"new": True, "potable://shop/churn@as-of": "2024-03-31"},
+        "churn@2024-03-31.scoring": {"new": True, "potable://shop/churn@scoring": "2024-03-31"},
+    }
+
+
 def test_a_virtual_environment_has_nothing_of_airflows(judged: dict[str, Any]) -> None:
     assert judged["sees Airflow"] is False
 

@@ -36,7 +36,6 @@ def test_the_generated_dag_in_a_real_airflow(plant: Plant) -> None:
     a_run_that_takes_too_long_is_told(plant)
     a_dag_of_ones_own_waits_for_a_file_and_finds_nothing_new(plant)
     a_backfill_makes_the_past_and_leaves_the_present(plant)
-    rows_to_score_are_an_asset_of_their_own(plant)
     a_broken_contract_stops_everything_after_it_at_once(plant)
     a_version_airflow_has_not_heard_of_is_announced_though_nothing_is_new(plant)
 
@@ -111,18 +110,6 @@ def a_backfill_makes_the_past_and_leaves_the_present(plant: Plant) -> None:
     (event,) = plant.events(f"{DATASET}@as-of")
     assert (event["extra"]["as_of"], event["extra"]["rows"]) == ("2019-03-31", past.rows)
     assert len(plant.runs("train")) == 1
-
-
-def rows_to_score_are_an_asset_of_their_own(plant: Plant) -> None:
-    before = plant.version()
-    plant.trigger("attrition", "scoring", scoring=True, as_of="2025-06-30")
-    state, tasks = plant.finished("attrition", "scoring")
-    assert state == "success", {name: item["state"] for name, item in tasks.items()}
-    made = plant.version("2025-06-30.scoring")
-    (event,) = plant.events(f"{DATASET}@scoring")
-    assert made and "attrition" not in made.columns
-    assert (event["extra"]["as_of"], event["extra"]["rows"]) == ("2025-06-30", made.rows)
-    assert plant.version() == before and len(plant.runs("train")) == 1
 
 
 def a_broken_contract_stops_everything_after_it_at_once(plant: Plant) -> None:

@@ -45,6 +45,9 @@ def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
     yield "python", "ok", sys.version.split()[0]
     yield _memory(project)
     yield _attempt("scratch", partial(_scratch, project))
+    if (kept := project.root / ".env").is_file():
+        told = "bad: everybody on this machine may read its secrets; `chmod 600 .env`"
+        yield _attempt(".env", lambda: told if _anybodys(str(kept)) else "its owner's alone, or its group's")
     for source in project.sources.values():
         package = _NEEDED.get(source.type)
         if package and importlib.util.find_spec(package) is None:
@@ -100,7 +103,7 @@ def _shut(place: str) -> str:
 
 
 def _anybodys(place: str) -> bool:
-    """Whether whoever has an account may read what lies in a local root; a run makes it for its owner alone."""
+    """Whether whoever has an account may read a file or a folder; a run makes roots for their owner alone."""
     if "://" in place:
         return False
     way = [place for place in Path(place).resolve().parents if not place.stat().st_mode & stat.S_IXOTH]
