@@ -18,15 +18,10 @@ from potable.features.definitions import Draft, derived_feature, table_feature
 from potable.features.expressions import UNKNOWN, Problem, Scope, Type, names_in, resolve
 from potable.features.language import FeatureSyntaxError, parse, parse_condition
 from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan, OutputOperator, RowRule, read_by
-from potable.features.scopes import IDENTITY, lost_identity, seen_before_it_happens, table_scope, time_reads
+from potable.features.scopes import IDENTITY, lost_identity, table_scope, time_reads
 from potable.features.tree import Name, Parsed
 from potable.features.windows import moved
 from potable.tables import Table
-
-_FILLED_IN_LATER = (
-    "`{}` is filled in when it ends, and `known` of this table does not say when that was: the feature would see the"
-    " future; declare the column that says it as `known`, or read a table with a record of each end"
-)
 
 
 @dataclass
@@ -186,11 +181,9 @@ class _Checker:
 
     def _table_output(self, key: Key, definition: str | Definition, parsed: Parsed, name: str) -> Feature | None:
         table = self.tables[name]
-        scope = table_scope(name, table, self._kept(name))
-        if key[0] != "label" and name == self.features.rows.from_ and seen_before_it_happens(table):
-            end = self.features.rows.during[1]
-            if scope.names.pop(end, None):
-                scope.refused[end] = _FILLED_IN_LATER.format(end)
+        rows = self.features.rows
+        end = rows.during[1] if name == rows.from_ and key[0] != "label" else None
+        scope = table_scope(name, table, self._kept(name), end=end)
         draft = self._draft(key, definition, parsed, scope)
         feature = table_feature(draft, name, table, label=key[0] == "label")
         self._tell(key, name, scope, parsed.text)
