@@ -10,6 +10,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from potable.deployment import memory_bytes
 from potable.errors import PotableError
 from potable.machine import memory_limit
 from potable.project import Project
+from potable.runs import begun
 
 _NEEDED = {"xml": "xml2arrow", "docx": "lxml", "rest": "httpx", "kafka": "confluent_kafka", "kinesis": "boto3"}
 _SPARE = 1 << 30
@@ -56,6 +58,9 @@ def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
     for name, source in project.sources.items():
         yield _attempt(f"source {name}", partial(_first, source, project))
     yield _attempt("dataset", lambda: _version(project))
+    # a lake that cannot be asked is told above
+    with suppress(PotableError):
+        yield from (("run", "note", run.told) for run in begun.unended(project.lake()))
 
 
 def _memory(project: Project) -> tuple[str, str, str]:
