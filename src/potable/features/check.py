@@ -181,7 +181,9 @@ class _Checker:
 
     def _table_output(self, key: Key, definition: str | Definition, parsed: Parsed, name: str) -> Feature | None:
         table = self.tables[name]
-        scope = table_scope(name, table, self._kept(name))
+        rows = self.features.rows
+        end = rows.during[1] if name == rows.from_ and key[0] != "label" else None
+        scope = table_scope(name, table, self._kept(name), end=end)
         draft = self._draft(key, definition, parsed, scope)
         feature = table_feature(draft, name, table, label=key[0] == "label")
         self._tell(key, name, scope, parsed.text)
