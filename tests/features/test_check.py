@@ -222,9 +222,11 @@ def test_an_end_that_is_filled_in_later_is_read_only_where_its_own_time_is_known
     tables = {**TABLES, "hrms.employment": employment.model_copy(update={"columns": columns, "known": known})}
     ask = "any() where left_on is not null"
     if known in (None, "+5d"):
-        assert "would see the future" in refused(tmp_path, ask, "hrms.employment", tables=tables).problem
+        assert "would tell the future" in refused(tmp_path, ask, "hrms.employment", tables=tables).problem
+        rows = refused(tmp_path, "count()", tables=tables, where="left_on is null or tenure_days > 3")
+        assert "`where`" in rows.problem and "would tell the future" in rows.problem
     else:
-        plan_of(tmp_path, {"hrms.employment": {"a": ask}}, tables=tables)
+        plan_of(tmp_path, {"hrms.employment": {"a": ask}}, tables=tables, where="left_on is null")
 
 
 def test_dates_to_draw_from_are_month_ends(tmp_path: Path) -> None:

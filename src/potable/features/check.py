@@ -281,6 +281,8 @@ class _Checker:
         rows, key = self.features.rows, ("rows", "where")
         where = None
         if rows.where is not None:
+            table, end = self.tables[rows.from_], rows.during[1]
+            scope = table_scope(rows.from_, table, self._kept(rows.from_), built_in=True, end=end)
             try:
                 where, kind = resolve(parse_condition(rows.where), scope)
                 if kind.kind not in ("boolean", "unknown"):

@@ -65,8 +65,8 @@ def _early(end: str, table: Table) -> str:
     if table.time is None or table.known_column or table.known == "landed":
         return ""
     return (
-        f"`{end}` is filled in when it ends, and `known` of this table does not say when that was: the feature would"
-        " see the future; declare the column that says it as `known`, or read a table with a record of each end"
+        f"`{end}` is filled in when it ends, and `known` of this table does not say when that was: it would tell"
+        " the future; declare the column that says it as `known`, or read a table with a record of each end"
     )
 
 
