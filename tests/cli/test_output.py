@@ -132,8 +132,9 @@ def test_the_summary_is_as_short_where_there_is_everything_to_tell():
     first = replace(first, deleted=7, checks=[check])
     empty = replace(made.dataset.features[2], nulls=made.dataset.rows)
     same = {**made.identity, "several": 3, "merged": 1}
-    for label, scores in (("attrition", ""), ("", "employee_attrition")):
-        data = replace(made.dataset, label=label, scores=scores, features=[*made.dataset.features, empty])
+    columns = [*made.dataset.features, empty]
+    labelled = replace(made.dataset, features=columns)
+    for data in (labelled, replace(labelled, label="", balance={}, scores="employee_attrition")):
         text = summary(replace(made, tables=[first, *others], identity=same, dataset=data), "r.html")
         # and one line of drift
         assert len(text.splitlines()) == 14
