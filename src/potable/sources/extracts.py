@@ -19,14 +19,14 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from potable.sources.base import Blob
-from potable.sources.cells import Cells, Number, apart, number_of
+from potable.sources.cells import Cells, Number, apart, number_of, texts
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.inner import InnerSource, InnerTable, elements, shown, texts_at
 from potable.sources.jsonrows import Row
 from potable.sources.jsonsplit import Malformed
 from potable.sources.originals import missing
-from potable.sources.records import column, read_json, texts, unread
-from potable.sources.typed import typed_at
+from potable.sources.records import column, read_json
+from potable.sources.typed import typed_at, untyped
 from potable.tables import Column
 
 _BATCH_ROWS = 16_384
@@ -183,7 +183,7 @@ def _parsed(form: Form, table: ExtractTable, blob: Blob) -> Iterator[pa.RecordBa
             yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
         if bad := [row for row in part if not fits(row)]:
             originals = [shown(row.inner) if row.inner else row.line.decode("utf-8", "replace") for row in bad]
-            yield unread(table, [blob.name] * len(bad), [row.ordinal for row in bad], originals)
+            yield untyped(table, blob.name, [row.ordinal for row in bad], originals)
 
 
 def _messages(blob: Blob, number: type[str] = str) -> Iterator[tuple[bytes, Any]]:

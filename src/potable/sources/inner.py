@@ -11,16 +11,15 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Self, TypeVar
 
-import pyarrow as pa
 from pydantic import model_validator
 
 from potable.sources.base import Blob, Source
-from potable.sources.cells import Cells, Number, apart
+from potable.sources.cells import Cells, Number, apart, texts, whole
 from potable.sources.jsonrows import SIGNS, Row, below, value_at
 from potable.sources.jsonrows import leaves as leaves_of
-from potable.sources.jsontext import canonical, whole
+from potable.sources.jsontext import canonical
 from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
-from potable.sources.records import leaves, text_of, texts
+from potable.sources.records import leaves, text_of
 from potable.tables import Column, Table
 
 _PATH = re.compile(rf"(\.\./)*(#|{KEYS})|\.", re.DOTALL)
@@ -123,13 +122,13 @@ def texts_at(rows: Sequence[Row], path: str, *, told: bool) -> Cells:
     """
     values = [value_at(row, path) for row in rows]
     plain = [value if value is None or type(value) is str else text_of(value) for value in values]
-    found: pa.StringArray = texts(plain)
+    found = texts(plain)
     return apart(found, [type(value) is Number for value in values]) if told else found
 
 
 def shown(element: Row) -> str:
     """An element as JSON, for people."""
-    return whole(canonical(element.value)) or ""
+    return whole(canonical(element.value))
 
 
 def seen(table: Table, rows: Iterable[Row], inside: Set[str]) -> dict[str, None]:

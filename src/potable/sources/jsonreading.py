@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.sources.base import Blob
-from potable.sources.cells import Cells, paths_told, plain
+from potable.sources.cells import Cells, paths_told, plain, whole
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, decompressed, unreadable
 from potable.sources.jsonquick import Quick
 from potable.sources.jsonrows import Row, below, depth_of, ups_of
 from potable.sources.jsonshape import Shape, Unlike
 from potable.sources.jsonsplit import LONGEST, Listless, Malformed, filled, is_lines, lines, pieces
-from potable.sources.jsontext import Refused, canonical, decode, whole
+from potable.sources.jsontext import Refused, canonical, decode
 from potable.sources.nested import batch_of
 from potable.sources.typed import typed_at, untyped
 from potable.tables import Column
@@ -89,7 +89,7 @@ class Reading:
                 damaged: list[Damaged] = []
                 rows = {row.number: row.value for row in self._rows(piece, left, strict=strict, damaged=damaged)}
                 if ordinal in rows:
-                    return piece.strip() if not left else (whole(canonical(rows[ordinal])) or "").encode()
+                    return piece.strip() if not left else whole(canonical(rows[ordinal])).encode()
                 if found := next((text for number, text, _ in damaged if number == ordinal), None):
                     return piece.strip() if not left else found.encode()
         return None
@@ -262,7 +262,7 @@ class Reading:
             if type(row.value) is dict or "." in self.table.paths:
                 yield row
             else:
-                damaged.append((row.number, whole(canonical(row.value)) or "", "no object"))
+                damaged.append((row.number, whole(canonical(row.value)), "no object"))
 
 
 def _as_told(column: Column, cells: Cells) -> Cells:

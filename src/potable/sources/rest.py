@@ -26,10 +26,10 @@ from potable.sources.nested import ways
 from potable.sources.onwards import Reading, State, no_keys
 from potable.sources.originals import missing
 from potable.sources.pagination import Astray, Page, walk
-from potable.sources.records import leaves, read_json, unread
+from potable.sources.records import leaves, read_json
 from potable.sources.restfiles import as_json, as_xml
 from potable.sources.resttables import RestTable
-from potable.sources.typed import clean, convert, typed_at
+from potable.sources.typed import clean, convert, typed_at, untyped
 from potable.sources.xmlpages import XmlPage
 from potable.tables import OBJECT, ROW
 
@@ -163,7 +163,7 @@ class RestSource(Source[RestTable]):
                 held = []
             held.append(_texts(blob, page))
             if odd := {row: json.dumps(record) for row, record in page.odd.items() if row not in blob.skip}:
-                yield unread(contract, [blob.name] * len(odd), list(odd), list(odd.values()))
+                yield untyped(contract, blob.name, list(odd), list(odd.values()))
         if held:
             yield from _typed(contract, held)
 

@@ -21,15 +21,15 @@ from pydantic import Field, model_validator
 
 from potable.errors import MissingExtra
 from potable.sources.base import Blob
-from potable.sources.cells import Cells, Number, apart, number_of
+from potable.sources.cells import Cells, Number, apart, number_of, texts
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.inner import InnerSource, InnerTable, elements, shown, texts_at
 from potable.sources.jsonrows import Row
 from potable.sources.jsonsplit import Malformed
 from potable.sources.messages import FORM, FRAMED, WITH_SCHEMA, Known, Message, schema_number, written
 from potable.sources.originals import missing
-from potable.sources.records import column, read_json, read_line, texts, unread
-from potable.sources.typed import typed_at
+from potable.sources.records import column, read_json, read_line
+from potable.sources.typed import typed_at, untyped
 from potable.tables import Column
 
 _BATCH_ROWS = 16_384
@@ -133,7 +133,7 @@ def parse(table: StreamTable, blob: Blob) -> Iterator[pa.RecordBatch]:
         if bad := [row for row in part if row.record is None]:
             originals = [shown(row.inner) if row.inner else row.message.line() for row in bad]
             places = [row.ordinal for row in bad]
-            yield unread(table, [blob.name] * len(bad), places, originals, [row.why for row in bad])
+            yield untyped(table, blob.name, places, originals, [row.why for row in bad])
 
 
 @dataclass(frozen=True, slots=True)
