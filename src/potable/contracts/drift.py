@@ -98,7 +98,7 @@ def observe(
         batches: the batch each object came with; 0 by default.
     """
     came = batches or {}
-    declared = {path.lstrip("/") for name, column in table.columns.items() for path in column.paths(name)}
+    declared = {path.lstrip("/") for path in table.paths}
     new: dict[str, Found] = {}
     missing: dict[str, Found] = {}
     for name in sorted(observed):

@@ -56,7 +56,7 @@ class InnerTable(Table):
     @property
     def of_values(self) -> bool:
         """Whether elements need not be objects."""
-        return any("." in column.paths(name) for name, column in self.columns.items())
+        return "." in self.paths
 
 
 def require_inside(columns: Mapping[str, Column]) -> None:
@@ -90,7 +90,7 @@ class InnerSource(Source[L]):
         rows = self.first(table, blob)
         if contract.records:
             return seen(contract, (inner for _, inner in rows if inner), of_others).keys() or None
-        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
+        declared = set(contract.paths)
         there = leaves([record for record, _ in rows], signs="@")
         return dict.fromkeys(path for path in there if path in declared or path not in of_others).keys() or None
 
@@ -137,7 +137,7 @@ def seen(table: Table, rows: Iterable[Row], inside: Set[str]) -> dict[str, None]
     Args:
         inside: paths at which the elements of other tables lie.
     """
-    declared = dict.fromkeys(path for name, column in table.columns.items() for path in column.paths(name))
+    declared = dict.fromkeys(table.paths)
     found: dict[str, None] = {}
     for row in rows:
         there = leaves_of(row.value, "", {*declared, *inside})

@@ -133,7 +133,7 @@ class Reading:
 
     def _leads_out(self) -> bool:
         """Whether a column takes a value of the document around the list that holds its records."""
-        ups, steps = max(map(ups_of, self.table.paths), default=0), self.table.steps
+        ups, steps = max(map(ups_of, self.table.value_paths), default=0), self.table.steps
         if not ups or not steps or not self._has_content():
             return False
         with self._open() as stream, self._maybe_listless():
@@ -173,7 +173,7 @@ class Reading:
     @property
     def _plain(self) -> bool:
         """Whether all values wanted lie inside the record."""
-        return not any(path.startswith(".") or path in ("@rest", "#") for path in self.table.paths)
+        return not any(path.startswith(".") or path in ("@rest", "#") for path in self.table.value_paths)
 
     def _at_once(self, block: bytes | list[bytes], *, strict: bool) -> Iterator[pa.RecordBatch] | None:
         """The batches of a block of flat records; None where it is not sure to be one, or not worth while."""
@@ -181,7 +181,7 @@ class Reading:
         count = joined.count(b"\n") + 1
         if count < _WORTH_A_SHAPE or (isinstance(block, list) and count != len(block)):
             return None
-        self.quick = self.quick or Quick(self.table.paths, paths_told(self.table))
+        self.quick = self.quick or Quick(self.table.value_paths, paths_told(self.table))
         found = self.quick.texts(joined, count)
         return found and self._with(found[0], block, count, found[1], strict=strict)
 
@@ -232,7 +232,7 @@ class Reading:
                 self.samples.append(decode(piece))
             except ValueError:
                 continue
-        self.shape = Shape.of(self.samples, self.table.paths, paths_told(self.table))
+        self.shape = Shape.of(self.samples, self.table.value_paths, paths_told(self.table))
 
     def _read(
         self, block: Sequence[bytes], left: tuple[str, ...], *, strict: bool, before: Sequence[int] = ()
@@ -259,7 +259,7 @@ class Reading:
             damaged.append((self.done, piece.decode("utf-8", "backslashreplace"), self.table.why(failure)))
             return
         for row in below(value, left, None, self.numbers):
-            if type(row.value) is dict or "." in self.table.paths:
+            if type(row.value) is dict or "." in self.table.value_paths:
                 yield row
             else:
                 damaged.append((row.number, whole(canonical(row.value)), "no object"))

@@ -24,7 +24,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from potable.sources.base import Blob
 from potable.sources.cells import Cells
-from potable.sources.files import DAMAGE, FileSource, FileTable, unreadable
+from potable.sources.files import DAMAGE, FileSource, FileTable, positions, unreadable
 from potable.sources.originals import missing
 from potable.sources.sheets import Sheet, text_of
 from potable.sources.typed import typed, with_lost
@@ -91,7 +91,7 @@ class XlsxSource(FileSource[XlsxTable]):
         contract = self.tables[table]
         done = 0
         for sheet in _settled(contract, blob):
-            places = _places(contract, sheet, blob)
+            places = positions(contract, sheet.header(contract.header_rows), blob, virtual=_VIRTUAL)
             rows = sheet.records(contract.first_row)
             while part := list(islice(rows, _BATCH_ROWS)):
                 texts, lost = dict[str, Cells](), dict[str, list[int]]()
@@ -209,16 +209,3 @@ def _content(blob: Blob) -> bytes:
     if not content.startswith(b"PK"):
         raise Refused("not an xlsx workbook; other spreadsheets are to be saved as xlsx")
     return content
-
-
-def _places(table: XlsxTable, sheet: Sheet, blob: Blob) -> dict[str, int]:
-    """Position of each contract column in the sheet, by the first of its names that is there."""
-    header = sheet.header(table.header_rows)
-    places = {}
-    for name, column in table.columns.items():
-        path = next((path for path in column.paths(name) if path in header and path not in _VIRTUAL), None)
-        if path is not None:
-            if header.count(path) > 1:
-                raise unreadable(blob, f"two of its columns are called `{path}`")
-            places[name] = header.index(path)
-    return places

@@ -126,7 +126,7 @@ class XmlSource(FileSource[XmlTable]):
         others = [f"{other.removeprefix(record)[1:]}/" for other in self._records if other.startswith(f"{record}/")]
         # what is read as a table of its own is not new here, what lies elsewhere cannot be seen in a record
         mine = [path for path in found if not f"{path}/".startswith(tuple(others))]
-        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
+        declared = set(contract.paths)
         # an element around records of another table looks like a value where it has none of them
         mine = [path for path in mine if path in declared or not any(other.startswith(f"{path}/") for other in others)]
         return dict.fromkeys([*mine, *(path for path in declared if path == "#" or path.startswith("../"))]).keys()
