@@ -29,13 +29,17 @@ class Number(str):
     __slots__ = ()
 
 
+NumberType: TypeAlias = type[str]
+"""What numbers become in a record: `Number`, or plain texts."""
+
+
 def paths_told(table: Table) -> frozenset[str]:
     """Where the columns lie for which numbers are told apart."""
     wanted = ((name, column) for name, column in table.columns.items() if column.decimal == ",")
     return frozenset(path for name, column in wanted for path in column.paths(name))
 
 
-def number_of(table: Table) -> type[str]:
+def number_of(table: Table) -> NumberType:
     """What numbers become in a record: `Number` where they are told apart, else a text."""
     return Number if paths_told(table) else str
 
