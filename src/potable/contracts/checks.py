@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from importlib.util import find_spec
 from typing import Any
 
@@ -280,8 +279,3 @@ def _wrong_common(
             conditions.read(given["row_condition"], given.get("condition_parser"), table)
         except ValueError as problem:
             yield Wrong("row_condition", f"`{expectation}`: {problem}")
-
-
-def share(count: int, of: int) -> Fraction:
-    """`count` of `of`, exactly; nothing of nothing is nothing."""
-    return Fraction(count, of) if of else Fraction(0)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from potable.engines.base import Engine, collect, scalars
+from potable.engines.base import Engine, scalars
 
 _VALUE, _COUNT = "value", "n"
 _MOST_DIGITS = 37
@@ -206,9 +206,3 @@ def _squares(values: ir.Column, engine: Engine) -> Fraction:
             wide = numbers.cast(kind).cast(pa.decimal256(kind.precision, kind.scale))
             out += Fraction(pc.sum(pc.multiply(wide, wide)).as_py())
     return out
-
-
-def table_of(relation: ir.Table, engine: Engine) -> list[dict[str, Any]]:
-    """A few rows as dicts."""
-    rows: list[dict[str, Any]] = collect(engine, relation).to_pylist()
-    return rows

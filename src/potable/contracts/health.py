@@ -15,7 +15,7 @@ from potable import divergence
 from potable.contracts.counted import Profile as Profile
 from potable.contracts.distributions import CHANCE, drifted, judged
 from potable.contracts.findings import Finding as Finding
-from potable.contracts.periods import PER_YEAR, SEASON, at, named, of_day, place, year_before
+from potable.contracts.periods import PER_YEAR, SEASON, at, day_of, named, of_day, place, year_before
 from potable.contracts.profile import ROWS
 from potable.contracts.results import is_open
 from potable.contracts.trend import FEWEST, off_trend
@@ -102,7 +102,7 @@ def _fresh(table: Table, profile: Profile, moment: Moment) -> Finding:
 def _newest(profile: Profile, column: str, today: date) -> date | None:
     """The newest day of a time of the table that is not in the future."""
     days = [day for day in profile.values(column) if day <= int(today.strftime("%Y%m%d"))]
-    return _day(max(days)) if days else None
+    return day_of(max(days)) if days else None
 
 
 def _volume(table: Table, profile: Profile, moment: Moment) -> Finding:
@@ -234,7 +234,3 @@ def rise(check: Check, bound: Rise, now: tuple[int, int], before: tuple[int, int
 
 def _days(span: Duration) -> float:
     return span.days + span.months * _MONTH_DAYS
-
-
-def _day(number: int) -> date:
-    return date(number // 10_000, number // 100 % 100, number % 100)

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from potable.contracts.fitting import cell
 from potable.contracts.periods import numbered
-from potable.engines.base import Engine, collect, union_all
+from potable.engines.base import Engine, collect, rows_of, union_all
 from potable.tables import BATCH, Table
 
 PROFILE = pa.schema(
@@ -68,8 +68,7 @@ def kind_of(table: Table, name: str) -> Kind | None:
 def portions(staged: ir.Table, table: Table, totals: Mapping[str, ir.Scalar], engine: Engine) -> list[dict[str, Any]]:
     """The counts `totals` of each batch and period: what one scan of all staged rows gives."""
     keys = {BATCH: staged[BATCH], _PERIOD: _period(staged, table)}
-    found: list[dict[str, Any]] = collect(engine, staged.group_by(**keys).agg(**totals)).to_pylist()
-    return found
+    return rows_of(engine, staged.group_by(**keys).agg(**totals))
 
 
 def added_up(found: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, int]:
