@@ -51,18 +51,12 @@ Shape = Mapping[str, Mapping[str, Sequence[int]]]
 """By table: the `sizes` of its forms (words, or characters) and of their `beginnings`."""
 
 
-def person(subject: str | None) -> int:
-    """What stands for a subject in digests."""
-    return int.from_bytes(hashlib.blake2b((subject or "").encode(), digest_size=8).digest())
-
-
 def people(subjects: pa.Array) -> npt.NDArray[np.uint64]:
-    """`person` of each of many subjects."""
+    """The number that stands for each of many subjects in digests: 64 bits of its hash; null is the empty subject."""
     import numpy as np
 
     coded = subjects.dictionary_encode()
     texts = [*coded.dictionary.cast("binary").to_pylist(), b""]
-    # as `person` does, many at once
     known = np.frombuffer(b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts]), ">u8")
     known = known.astype(np.uint64)
     codes = coded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
