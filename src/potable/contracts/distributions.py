@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from potable import divergence
-from potable.contracts.counted import Profile
 from potable.contracts.findings import Finding, State
-from potable.contracts.profile import edge, kind_of
+from potable.contracts.profile import Profile, edge, kind_of
 from potable.contracts.results import common, declared_words, is_open, unmasked
 from potable.health import Severity
 from potable.tables import Table

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from potable import divergence
-from potable.contracts.counted import Profile as Profile
 from potable.contracts.distributions import CHANCE, drifted, judged
 from potable.contracts.findings import Finding as Finding
 from potable.contracts.periods import PER_YEAR, SEASON, at, day_of, named, of_day, place, year_before
 from potable.contracts.profile import ROWS
+from potable.contracts.profile import Profile as Profile
 from potable.contracts.results import is_open
 from potable.contracts.trend import FEWEST, off_trend
 from potable.health import Check, Health, Period, Rise

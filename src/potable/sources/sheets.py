@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from python_calamine import CalamineSheet
 
 from potable.sources.cells import Cells, apart
-from potable.sources.serials import moment
+from potable.sources.excel_dates import moment
 from potable.sources.typed import clean, convert
 from potable.sources.workbook import UNCALCULATED, Errors
 from potable.tables import Column

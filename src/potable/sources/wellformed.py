@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 from xml.parsers import expat
 
-from potable.sources.bounds import DEEPEST, LONGEST, TOO_DEEP, TOO_LONG, Bounds
 from potable.sources.encodings import UTF16, Layer, Utf8, normal
+from potable.sources.xmlbounds import DEEPEST, LONGEST, TOO_DEEP, TOO_LONG, Bounds
 from potable.sources.xmlencodings import readable
 
 REPEATED = "a record repeats an element the contract takes a single value from"

@@ -23,8 +23,6 @@ import xml2arrow
 from pydantic import field_validator, model_validator
 
 from potable.sources.base import Blob
-from potable.sources.bounds import Bounds
-from potable.sources.elements import Above, Element, Positions
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.originals import xml_record
 from potable.sources.typed import typed
@@ -40,6 +38,8 @@ from potable.sources.wellformed import (
     head,
     repeated,
 )
+from potable.sources.xmlbounds import Bounds
+from potable.sources.xmlelements import Above, Element, Positions
 
 _NAME = r"[^\W\d][\w.-]*"
 _RECORD = re.compile(rf"(/{_NAME})+")
