@@ -1,7 +1,7 @@
 """The health of a table, judged by its profile: missing, incorrect, outdated, anomalous, drifted.
 
-Judging is apart from validating: it looks at the clock and at earlier runs, so it is done in every run, also
-where nothing landed, and decides nothing about rows. What is found holds counts, shares and distances; values
+Health is judged separately from validation: it depends on the clock and on earlier runs, so it is judged in every
+run, also where nothing landed, and never decides about single rows. Findings hold counts, shares and distances; values
 only of columns that are declared harmless. Entry: `judge`.
 """
 
@@ -67,7 +67,7 @@ def shrunk(table: Table, rows: int, before: int, today: date) -> Finding | None:
 
 
 def accepted(finding: Finding, declared: Health, today: date) -> Finding:
-    """What was found, where it is expected told so."""
+    """The finding, marked as accepted where the contract expects it."""
     if finding.state not in ("warn", "stop"):
         return finding
     for expected in declared.accepted:

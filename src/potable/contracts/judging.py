@@ -1,4 +1,4 @@
-"""What checks find: counts of the scan, values judged in Python, and checks of all the rows that stay.
+"""The results of checks: counts of the scan, values judged in Python, and checks over all the rows that stay.
 
 `validate` calls these in turn. Counts add up over layers; what is judged as a whole is judged anew, over
 what stands and what is new, from the columns it reads.
@@ -68,7 +68,7 @@ def by_value(staged: ir.Table, table: Table, rules: Sequence[Rule], folder: str,
 
 
 def _asked(staged: ir.Table, table: Table, check: Check) -> tuple[dict[str, ir.Value], pa.Schema]:
-    """What a check by value is about: a text, or of a class of others the cells as they are."""
+    """The values a check by value judges: a text, or for a custom class the cells as they are."""
     if not check.through_gx:
         return {VALUE: text_of(staged, check.columns[0])}, pa.schema([(VALUE, pa.string())])
     names = {f"{VALUE}_{number}": name for number, name in enumerate(check.columns)}

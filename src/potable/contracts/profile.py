@@ -82,11 +82,11 @@ class Profile:
         return sorted(self.cells["batch"].unique().to_pylist())
 
     def of_batch(self, number: int) -> Profile:
-        """The part of one batch."""
+        """The profile of one batch alone."""
         return Profile(self.cells.filter(pc.equal(self.cells["batch"], number)))
 
     def of_period(self, period: int) -> Profile:
-        """The part of one period."""
+        """The profile of one period alone."""
         return Profile(self.cells.filter(pc.equal(self.cells["period"], period)))
 
     @cached_property
@@ -108,7 +108,7 @@ class Profile:
 
     @property
     def rows(self) -> int:
-        """How many rows it is of."""
+        """How many rows were profiled."""
         return self.columns.get(ROWS, {}).get(ALL, 0)
 
     def share(self, column: str) -> float:
@@ -267,7 +267,7 @@ def _two_digits(size: ir.FloatingValue, power: int) -> ir.IntegerValue:
 
 
 def _binned(numbers: ir.Table) -> ir.Table:
-    """Numbers as the codes of their bins."""
+    """Numbers replaced by the codes of their bins."""
     found = numbers.mutate(code=_decade(numbers.value.abs()))
     digits = found.code % _DECADE
     code = (found.code - ibis.cases((digits < 20, 0), (digits < 40, digits % 2), else_=digits % 5)).cast("int64")

@@ -1,4 +1,4 @@
-"""What values say of a changed structure: some are too wide for their type, or all are narrower than before.
+"""Structural drift seen in the values: some are too wide for their type, or all of a batch are narrower than before.
 
 Wider is what could not be read as its column's type but could as a wider one (`12.5` as an integer, a moment as a
 date, a word that is no level). Narrower is a batch whose moments have no time of day any more, whose decimals have no
@@ -104,7 +104,7 @@ def wider(column: Column, text: str) -> tuple[str, int, int] | None:
 
 @dataclass(frozen=True)
 class _TooWide:
-    """Rows of unreadable cells to one row for each that is wider than its type."""
+    """A batch function from rows with unreadable cells to one row for each cell that is wider than its type."""
 
     table: Table
 

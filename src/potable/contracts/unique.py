@@ -1,4 +1,4 @@
-"""Expectations that judge rows by other rows: uniqueness, order of landing, distance from the mean.
+"""Expectations that judge a row by other rows: uniqueness, order of landing, distance from the mean.
 
 They look at the rows that stay, of all layers, because a row that stands cannot be sent away by one that
 comes later: they warn or stop, and never quarantine (the table's `unique` does that). Groups and joins spill;

@@ -1,8 +1,9 @@
 """Identifiers of anybody, found by their form and proved by their checksum, without a model or a roster.
 
-Each pattern has three sieves: how many of some signs a text has, counted over a whole batch, an RE2 expression over
-the texts that have enough, coarse and fast, and a Python expression with a check for the texts that remain. Whatever
-the first two drop, the Python one would not have found. It fails closed: a check that breaks counts as passed.
+Each pattern has three sieves: how many of some characters a text has, counted over a whole batch, an RE2 expression
+over the texts that have enough, coarse and fast, and a Python expression with a check for the texts that remain.
+Whatever the first two drop, the Python one would not have found. It fails closed: a match whose check raises counts as
+an identifier.
 
 Entry: `candidates` and `spans` for the redactor, `count` to scan columns declared harmless.
 """

@@ -1,4 +1,4 @@
-"""What stands for a form of an identifier where forms are kept and looked up: a number of 64 bits.
+"""Digests: the 64-bit number by which a form of an identifier is stored and looked up.
 
 The digest of a form is its hash (`lines`) mixed with its table and, for a person's own, with that person; its lowest
 bits hold the mark that takes its place.
@@ -48,7 +48,7 @@ class Kind(IntEnum):
 
 
 Shape = Mapping[str, Mapping[str, Sequence[int]]]
-"""By table: the `sizes` of its forms (words, or characters) and of their `beginnings`."""
+"""By table, the lengths (in words, or in characters) of its forms (`sizes`) and of their `beginnings`."""
 
 
 def people(subjects: pa.Array) -> npt.NDArray[np.uint64]:

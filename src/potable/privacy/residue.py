@@ -1,4 +1,4 @@
-"""What must not remain: identifiers in text columns that are declared harmless and kept as they are.
+"""The search for residual identifiers in text columns that are declared harmless and kept as they are.
 
 Only distinct values are looked at: by form and checksum (`detect`), by exact match with the roster, and, where they
 are of several words, for what names anybody inside them, as in free texts. A value that is also an ordinary word (the

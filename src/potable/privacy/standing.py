@@ -1,4 +1,4 @@
-"""Rows that were protected before: which of them stay, and which are protected again.
+"""Incremental protection: which of the rows that were protected before stay, and which are protected again.
 
 A protected row is decided by its validated row, by the person its keys lead to and, where it has free texts,
 by everybody's identifiers. So one that stands is touched only when a key of it leads to somebody else now or is

@@ -1,4 +1,4 @@
-"""Documents as records: one file is one row, of its text, its form lines and what its format says about it.
+"""Documents as records: one file is one row, with its text, its `Label: value` lines and its format's metadata.
 
 A document that cannot be read (damaged, encrypted, scanned, beyond its limits) goes to quarantine with a reason and
 leaves the others in place. What a kind of document holds is said by `fields` of its source.

@@ -1,4 +1,4 @@
-"""Records that a program extracted, as rows: each record one, or each element of a list inside of it.
+"""Parses the records that an external program extracted to rows: one per record, or per element of a list inside of it.
 
 A landed object is a bounded number of RECORD messages of one stream as received, a line each. Airbyte and Singer differ
 in where a message says what (`Form`). How they are collected is `extracting`, how programs are run `programs`.

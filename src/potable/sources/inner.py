@@ -1,4 +1,4 @@
-"""Lists inside records: their elements as the records of a table of their own.
+"""Lists inside records, whose elements are the records of a table of their own.
 
 Entry: `InnerTable` declares one of messages, `elements` finds its records, `texts_at` what stands at a path of each;
 `seen`, `lists_in` and `around` say for every kind of source what a contract may be made of.

@@ -1,4 +1,4 @@
-"""The bytes of one record as its object holds them, found on demand by its ordinal.
+"""The original bytes of one record, found in its landed object by its ordinal when somebody asks for it.
 
 Rows keep the ordinal of their record, not its offset: an offset would cost every row and be used by few. What a parser
 makes of the bytes does not belong here.

@@ -1,6 +1,6 @@
 """One sheet of a workbook as a grid of cells, and every cell as one exact text.
 
-What a sheet belongs to and which of its rows are records is said in `xlsx`.
+Which table a sheet belongs to and which of its rows are records is decided in `xlsx`.
 
 Entry: `Sheet`.
 """

@@ -1,4 +1,4 @@
-"""Landed messages of a stream as rows: each message one, or each element of a list inside of it.
+"""Parses landed messages of a stream to rows: one per message, or per element of a list inside of it.
 
 How they lie in the raw zone is `messages`; reading from brokers is the business of each connector.
 
