@@ -121,6 +121,17 @@ class Landed:
         return {name: value for name, value in entry.items() if name not in absent}
 
 
+class Malformed(Exception):
+    """Bytes that are not what they should be; `why` quotes nothing of them."""
+
+    hint = ""
+    """What may help, where it is not to export the object again."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 class Unpacked(io.BufferedIOBase, BinaryIO):
     """A packed stream unpacked; closing it closes both."""
 

@@ -17,12 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import model_validator
 
-from potable.sources.base import Blob, Source
+from potable.sources.base import Blob, Malformed, Source
 from potable.sources.cells import Cells, Number, NumberType, apart, texts, whole
 from potable.sources.files import unreadable
 from potable.sources.jsonrows import SIGNS, Row, below, value_at
 from potable.sources.jsonrows import leaves as leaves_of
-from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import canonical
 from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
 from potable.sources.originals import missing

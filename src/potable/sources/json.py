@@ -16,13 +16,12 @@ from typing import Literal
 import pyarrow as pa
 from pydantic import field_validator
 
-from potable.sources.base import Blob
+from potable.sources.base import Blob, Malformed
 from potable.sources.encodings import normal
 from potable.sources.files import DAMAGE
 from potable.sources.inner import lists_in, seen
 from potable.sources.jsonreading import Damaged, Reading, untyped_of
 from potable.sources.jsonrows import SIGNS, Row
-from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import Refused
 from potable.sources.keypaths import dotted, steps
 from potable.sources.nested import NestedSource, NestedTable, batch_of

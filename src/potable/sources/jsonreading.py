@@ -17,14 +17,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from potable.sources.base import Blob
+from potable.sources.base import Blob, Malformed
 from potable.sources.cells import Cells, paths_told, plain, whole
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, decompressed, unreadable
 from potable.sources.jsonquick import Quick
 from potable.sources.jsonrows import Row, below, depth_of, ups_of
 from potable.sources.jsonshape import Shape, Unlike
-from potable.sources.jsonsplit import LONGEST, Listless, Malformed, filled, is_lines, lines, pieces
+from potable.sources.jsonsplit import LONGEST, Listless, filled, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode
 from potable.sources.nested import batch_of
 from potable.sources.typed import typed_at, untyped

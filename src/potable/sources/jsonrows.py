@@ -14,8 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from potable.sources.base import Malformed
 from potable.sources.cells import Cells, Number, apart, texts
-from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import canonical, decode, text
 from potable.sources.keypaths import joined, steps
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from potable.errors import DataError
-from potable.sources.base import Blob
+from potable.sources.base import Blob, Malformed
 from potable.sources.encodings import as_written
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.wellformed import Malformed, deeper, feed, new_parser
+from potable.sources.wellformed import deeper, feed, new_parser
 from potable.sources.xmlencodings import readable
 
 _PIECE = 1 << 16

@@ -19,12 +19,11 @@ import pyarrow.types as kinds
 from pydantic import model_validator
 
 from potable.sources.arrows import is_list, is_number, sizes, texts_of, values_of
-from potable.sources.base import Blob
+from potable.sources.base import Blob, Malformed
 from potable.sources.cells import Cells, apart
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.inner import require_inside
 from potable.sources.jsonrows import SIGNS, Row, below
-from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import canonical
 from potable.sources.keypaths import dotted, joined, steps
 from potable.sources.nested import NestedSource, NestedTable, batch_of

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 from xml.parsers import expat
 
+from potable.sources.base import Malformed
 from potable.sources.encodings import UTF16, Layer, Utf8, normal
 from potable.sources.xmlbounds import DEEPEST, LONGEST, TOO_DEEP, TOO_LONG, Bounds
 from potable.sources.xmlencodings import readable
@@ -30,14 +31,6 @@ _FIRST_BYTES = 16 << 20
 _MOST_LEAVES = 10_000
 _LONGEST_HEAD = 1 << 20
 _AFTER_ROOT = rb"\s*>\s*(?:<!--.*?-->\s*|<\?.*?\?>\s*)*\Z"
-
-
-class Malformed(Exception):
-    """A document that is not what it should be; `why` quotes nothing of its content."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
 
 
 @dataclass(frozen=True)

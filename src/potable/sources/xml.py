@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import xml2arrow
 from pydantic import field_validator, model_validator
 
-from potable.sources.base import Blob
+from potable.sources.base import Blob, Malformed
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.originals import xml_record
 from potable.sources.typed import typed
@@ -30,7 +30,6 @@ from potable.sources.wellformed import (
     ENTITY,
     REPEATED,
     Head,
-    Malformed,
     Watched,
     bounded,
     check,
