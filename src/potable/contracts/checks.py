@@ -262,7 +262,7 @@ def _wrong_common(
     if mostly is not None and (isinstance(mostly, bool) or not isinstance(mostly, int | float) or not 0 <= mostly <= 1):
         yield Wrong("mostly", f"`{expectation}`: `mostly` is a share between 0 and 1")
     severity = given.get("severity")
-    if severity is not None and not (of_gx and severity in _GX_SEVERITIES) and severity not in word.severities:
+    if severity is not None and not (of_gx and severity in (*_GX_SEVERITIES,)) and severity not in word.severities:
         hint = ""
         if severity == "quarantine":
             hint = "it judges rows by other rows or the table as a whole, so no row of its own can be sent away"
