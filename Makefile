@@ -22,7 +22,7 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 # tests start many interpreters, which would compile Potable anew each time
 test test-long: export PYTHONDONTWRITEBYTECODE =
 
-test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.snowflake $(AIRFLOW)/.ready  ## all tests but the longest
+test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.snowflake $(VENV)/.prometheus $(AIRFLOW)/.ready  ## all tests but the longest
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal --durations 12 -m "not long and not airbyte"
 
 test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs on Google and S3, YARN, Kubernetes and under more faults, real connectors
@@ -118,6 +118,13 @@ $(VENV)/.snowflake: $(READY) tests/sources/fakesnow.lock
 	@rm -rf $(VENV)/snowflake
 	@$(PYTHON) -m venv $(VENV)/snowflake && $(VENV)/snowflake/bin/python $(INSTALL) --require-hashes \
 	  -r tests/sources/fakesnow.lock && touch $@ || true
+
+# Prometheus, its Pushgateway and node_exporter, from Debian's packages, which are not installed but laid into a folder;
+# without them or their network the tests that need them say so and are skipped
+$(VENV)/.prometheus: $(READY)
+	@rm -rf $(VENV)/prometheus && mkdir $(VENV)/prometheus
+	@cd $(VENV)/prometheus && apt-get download -qq -o APT::Sandbox::User=root prometheus prometheus-pushgateway \
+	  prometheus-node-exporter && for each in *.deb; do dpkg-deb -x $$each .; done && rm *.deb && touch ../.prometheus || true
 
 # real connectors, each kind in an environment of its own; without them the tests that need them say so and are skipped
 $(VENV)/.airbyte: $(READY) tests/sources/airbyte.lock tests/sources/singer.lock

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from potable.declarations import Document
 from potable.deployment import STORES, Platform
 from potable.errors import ProjectError, did_you_mean
+from potable.features.aggregates import AGGREGATES
 from potable.features.declaration import FeatureSet
-from potable.features.plan import AS_OF, Feature, FeaturePlan
+from potable.features.plan import AS_OF, Feature, FeaturePlan, read_by
+from potable.features.windows import moved
 from potable.privacy import flow
 from potable.privacy.policy import Policy
 from potable.tables import Table
@@ -132,9 +135,12 @@ def not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping[
 
 def bias_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> list[ProjectError]:
     """Groups and a favourable value that no output has."""
-    bias, label = features.bias, plan.labels[-1]
+    bias = features.bias
     if bias is None:
         return []
+    if (label := plan.label) is None:
+        problem = "`bias` compares how often groups have a label, and there is none"
+        return [ProjectError(problem, "P040", place=document.place("bias", of_key=True))]
     groups = sorted(item.name for item in plan.features if item.type.kind in ("string", "boolean"))
     errors = [
         ProjectError(
@@ -153,6 +159,22 @@ def bias_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> 
         hint = hint or ("of several labels the last one is compared" if plan.labels[1:] else "")
         errors.append(ProjectError(problem, "P040", place=place, allowed=allowed, hint=hint))
     return errors
+
+
+def drift_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> list[ProjectError]:
+    """Expected changes of columns that the dataset does not have; one without labels may still speak of them."""
+    columns = [item.name for item in plan.outputs]
+    return [
+        ProjectError(
+            f"`{each.column}` is no column of `{plan.dataset}`",
+            "P040",
+            place=document.place("drift", "accepted", index, "column"),
+            allowed=", ".join(columns),
+            hint=did_you_mean(each.column, columns),
+        )
+        for index, each in enumerate(features.drift.accepted)
+        if plan.labels and each.column not in columns
+    ]
 
 
 def _lacking(label: Feature, value: str) -> str:
@@ -181,6 +203,33 @@ def anonymity_errors(policy: Policy, plan: FeaturePlan, document: Document) -> l
         for index, name in enumerate(policy.anonymity.columns if policy.anonymity else ())
         if name not in columns
     ]
+
+
+def uncovered(plan: FeaturePlan, documents: Mapping[str, Document]) -> list[ProjectError]:
+    """Tables whose coverage ends before rows to be scored: what was zero in training would be unknown in them."""
+    errors = []
+    for name, table in plan.tables.items():
+        last = table.coverage[1] if table.coverage else None
+        late = [
+            feature.name
+            for feature in plan.of_table(name, labels=False)
+            if last and feature.recipe.otherwise is None and _needs(feature, plan) > last + timedelta(days=1)
+        ]
+        if not late:
+            continue
+        source, short = name.split(".", 1)
+        problem = f"`coverage` of `{name}` ends on {last}: what was zero in training would be unknown after it"
+        place = documents[source].place("tables", short, "coverage")
+        hint = "move its end, or leave it open (`null`) where the table is kept up to date"
+        errors.append(ProjectError(problem, "P032", place=place, given=read_by(late), hint=hint))
+    return errors
+
+
+def _needs(feature: Feature, plan: FeaturePlan) -> date:
+    """The day before which a table must be complete, for an empty window of the feature to mean zero."""
+    if AGGREGATES[feature.recipe.aggregate or "value"].empty == "null":
+        return date.min
+    return moved(moved(plan.rows.dates[-1], plan.cut), feature.recipe.window.end)
 
 
 def roster_errors(features: FeatureSet, tables: Mapping[str, Table], document: Document) -> list[ProjectError]:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration
 from potable.machine import processors
-from potable.scheduling import AirflowSettings
+from potable.scheduling import AirflowSettings, span
+from potable.sources.credentials import Basic, Bearer
 from potable.tables import QuarantinePolicy
 
 STORES = ("file", "s3", "gs", "az")
@@ -52,6 +55,48 @@ class SparkSettings(Declaration):
         return {"master": self.remote or self.master, "conf": words}
 
 
+class Pushgateway(Declaration):
+    """A Pushgateway, which keeps what a run pushes until Prometheus asks for it."""
+
+    url: str
+    """Its address, such as `https://push.example.com:9091`."""
+    auth: Bearer | Basic | None = None
+    """`bearer: ${env:PUSH_TOKEN}`, or `basic: {user: …, password: ${env:PUSH_PASSWORD}}`."""
+    timeout: str = "5s"
+    """How long a push may take; one that fails is a warning."""
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts, unset = urlsplit(value), value.startswith("${")
+        if not unset and (parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc):
+            raise ValueError("write an address such as https://push.example.com:9091; who asks is said by `auth`")
+        return value
+
+    @field_validator("timeout")
+    @classmethod
+    def _span(cls, value: str) -> str:
+        if span(value) > timedelta(minutes=1):
+            raise ValueError("a minute at most, for runs wait for it")
+        return value
+
+
+class Observability(Declaration):
+    """Where the metrics of runs go, in Prometheus' format, when one begins and when it ends."""
+
+    textfile: str = ""
+    """A file in the folder of node_exporter's textfile collector, ending in `.prom`."""
+    pushgateway: Pushgateway | None = None
+    """A Pushgateway, which gets one group for each dataset of each project."""
+
+    @field_validator("textfile")
+    @classmethod
+    def _collected(cls, value: str) -> str:
+        if value and not value.endswith(".prom"):
+            raise ValueError("the collector reads files that end in .prom")
+        return value
+
+
 class Platform(Declaration):
     """potable.yaml: what the platform team decides."""
 
@@ -75,6 +120,8 @@ class Platform(Declaration):
     """How much of all tables together may go to quarantine before a run stops."""
     airflow: AirflowSettings = AirflowSettings()
     """The DAG that `potable airflow generate` writes."""
+    observability: Observability = Observability()
+    """Where the metrics of runs go."""
     plugins: list[str] = Field(default_factory=list)
     """Python files of the project, or installed modules, whose classes of Great Expectations checks may name."""
 

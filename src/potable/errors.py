@@ -7,7 +7,8 @@ PotableError                exit 70  our bug, when raised by nothing below
 │   ├── DataErrors                   several of them, found together
 │   └── Outgrown                     a number is greater than an engine calculates exactly
 ├── EnvironmentFailure      exit 3   a system, network, disk or setting failed; a re-run resumes
-│   └── MissingExtra                 an optional dependency is not installed
+│   ├── MissingExtra                 an optional dependency is not installed
+│   └── Interrupted         exit 130 somebody wanted a run to end before its time
 └── PrivacyRefusal          exit 4   a privacy or leak gate refused
 
 An error is data: what is wrong, where, what was given and allowed, what state the data is in, what to
@@ -18,8 +19,11 @@ Values of protected columns never enter an error.
 from __future__ import annotations
 
 import difflib
+import os
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import ClassVar
 
 DOCS = "docs/reference/errors.md"
@@ -50,6 +54,7 @@ CODES: dict[str, str] = {
     "D007": "A landed object cannot be parsed.",
     "D008": "The health of a table is worse than its contract allows.",
     "D009": "The dataset treats groups more unequally than its declaration allows.",
+    "D010": "A version lies farther from the one it is compared with than its declaration allows.",
     "D020": "A test of a contract or of features does not hold.",
     "E001": "A source cannot be reached or refused the request.",
     "E002": "A source file is missing.",
@@ -60,6 +65,7 @@ CODES: dict[str, str] = {
     "E007": "A setting of the machine or the project cannot be used.",
     "E008": "An earlier step has not run yet.",
     "E009": "A stream no longer has messages that were not read yet.",
+    "E010": "A run was interrupted, or killed, before its end.",
     "G001": "A known identifier was found in the finished dataset, or in a column that would be kept as it is.",
     "G002": "The dataset is below its required k-anonymity.",
     "G003": "A feature changed when the future was destroyed.",
@@ -207,10 +213,34 @@ class MissingExtra(EnvironmentFailure):
         )
 
 
+class Interrupted(EnvironmentFailure):
+    """Somebody wanted a run to end before its time."""
+
+    exit_code = 130
+
+    def __init__(self, sign: str) -> None:
+        super().__init__(
+            f"the run was interrupted by {sign}", "E010", state="what it finished is kept", next="potable run"
+        )
+
+
 class PrivacyRefusal(PotableError):
     """A privacy or leak gate refused; nothing was published."""
 
     exit_code = 4
+
+
+def unexpected(failure: BaseException) -> PotableError:
+    """Our bug: where it happened, without the message, which might quote data."""
+    where = traceback.extract_tb(failure.__traceback__)
+    own = [frame for frame in where if f"{os.sep}potable{os.sep}" in frame.filename] or where
+    place = f"{Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}"
+    return PotableError(
+        f"unexpected {type(failure).__name__} at {place}",
+        hint="set POTABLE_TRACEBACK=1 to see the traceback (it may show data)",
+        state="the last version stays current",
+        next="potable run",
+    )
 
 
 def plain(text: object) -> str:

@@ -21,11 +21,13 @@ from potable.agreement import (
     Later,
     anonymity_errors,
     bias_errors,
+    drift_errors,
     kept_columns,
     not_written,
     not_yet,
     proof_of,
     roster_errors,
+    uncovered,
 )
 from potable.contracts.cases import wrong_cells, wrong_tests
 from potable.contracts.checks import Check, parse
@@ -48,6 +50,8 @@ from potable.store.layout import Lake
 from potable.tables import Table
 
 R = TypeVar("R")
+SCORING = ".scoring"
+"""Ends the name of a dataset whose rows are to be scored."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Project:
     """Great Expectations suites by the `source.table` that names them."""
     as_of: date | None = None
     """The day a run was asked for instead of the declared `rows.as_of`."""
+    scoring: bool = False
+    """Whether the rows of that day are to be scored: the same features, and no label."""
 
     @property
     def policy(self) -> Policy:
@@ -120,8 +126,10 @@ class Project:
 
     @property
     def dataset(self) -> str:
-        """Name of the dataset; of another day it is a dataset of its own: `attrition@2024-03-31`."""
-        return f"{self.features.dataset}@{self.as_of}" if self.as_of else self.features.dataset
+        """Name of the dataset; of another day it is a dataset of its own: `attrition@2024-03-31`, to be scored
+        `attrition@2024-03-31.scoring`."""
+        day = f"@{self.as_of}" if self.as_of else ""
+        return f"{self.features.dataset}{day}{SCORING if self.scoring else ''}"
 
     @property
     def tables(self) -> dict[str, Table]:
@@ -132,6 +140,13 @@ class Project:
         """The project's lake, opened."""
         settings = self.platform.lake
         return Lake.at(settings.restricted, settings.open, self.platform.vault, base=self.root)
+
+
+def _asked(declared: Mapping[str, Any], as_of: date, *, scoring: bool) -> dict[str, Any]:
+    """What features.yaml says, for the day that was asked for."""
+    asked = {**declared, "rows": {**declared["rows"], "as_of": {"at": as_of}}}
+    # a test may be of a label
+    return {**{key: asked[key] for key in asked if key not in ("bias", "tests")}, "label": {}} if scoring else asked
 
 
 def tables_of(sources: Mapping[str, Source[Any]]) -> dict[str, Table]:
@@ -148,6 +163,7 @@ def load(
     variables: Mapping[str, str] | None = None,
     offline: bool | Literal["sources"] = False,
     as_of: date | None = None,
+    scoring: bool = False,
 ) -> Project:
     """The project in folder `root`.
 
@@ -157,6 +173,7 @@ def load(
         offline: leave variables that are not set as they are written, for commands that reach no source; `sources`:
             only references by which sources are reached, for runs that land nothing.
         as_of: the day that replaces `rows.as_of` of features.yaml, as if it were declared there.
+        scoring: leave labels, and what is said about them, out of features.yaml.
 
     Raises:
         ProjectError: or ProjectErrors with everything that is wrong, each with its place.
@@ -174,10 +191,13 @@ def load(
     platform = reader.model(reader.platform(environment), Platform)
     sources = reader.sources()
     policy = reader.model(reader.later("privacy"), Policy)
-    features = reader.model(reader.features(as_of), FeatureSet)
+    features = reader.model(reader.features(as_of, scoring=scoring), FeatureSet)
     raise_all(reader.errors)
     assert platform
-    return replace(_checked(root, reader, platform, sources, Agreement(policy, features)), as_of=as_of)
+    checked = _checked(root, reader, platform, sources, Agreement(policy, features))
+    if scoring and checked.agreed.plan:
+        raise_all(uncovered(checked.plan, checked.documents))
+    return replace(checked, as_of=as_of, scoring=scoring)
 
 
 def connector(document: Document) -> type[Source[Any]]:
@@ -252,6 +272,7 @@ def _with_plan(reader: _Reader, declared: Agreement, tables: Mapping[str, Table]
     proof = reader.keep(lambda: proof_of(plan, tables, policy, document)) if policy else None
     reader.errors += anonymity_errors(policy, plan, reader.documents["privacy"]) if policy else []
     reader.errors += bias_errors(features, plan, document)
+    reader.errors += drift_errors(features, plan, document)
     reader.errors += wrong_feature_tests(features.tests, plan, document, wrong_cells)
     return replace(declared, plan=plan, proof=proof)
 
@@ -296,12 +317,11 @@ class _Reader:
             self.documents["potable"] = base = overlay(base, top) if top else base
         return base
 
-    def features(self, as_of: date | None) -> Document | None:
-        """features.yaml, with another as-of date laid over it."""
+    def features(self, as_of: date | None, *, scoring: bool) -> Document | None:
+        """features.yaml with another as-of date laid over it, without labels where its rows are to be scored."""
         found = self.later("features")
         if as_of and found and isinstance(found.data.get("rows"), dict):
-            asked = {"as_of": {"at": as_of}}
-            data, literal = ({**part, "rows": {**part["rows"], **asked}} for part in (found.data, found.literal))
+            data, literal = (_asked(part, as_of, scoring=scoring) for part in (found.data, found.literal))
             self.documents["features"] = found = replace(found, data=data, literal=literal)
         return found
 

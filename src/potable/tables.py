@@ -156,8 +156,9 @@ class Table(Declaration):
     """Table of the same source in whose records its own lie. A later version of such a record takes the place of all
     its parts: those that it no longer has are deleted, all of them where it is deleted itself. The columns that
     identify it (its `unique`) have the same names here, and so has the column by which versions become `known`."""
-    coverage: tuple[date, date] | None = None
-    """First and last day this table is complete for; an empty window inside it means zero, outside it unknown."""
+    coverage: tuple[date, date | None] | None = None
+    """First and last day this table is complete for; an empty window inside it means zero, outside it unknown. The last
+    day may be left open (`[2012-01-01, null]`): the table is kept up to date. A table of labels needs one."""
     drift: DriftPolicy = DriftPolicy()
     """What changes of the source's columns do."""
     checks: list[dict[str, Any]] = Field(default_factory=list)
@@ -223,7 +224,7 @@ class Table(Declaration):
                 raise ValueError(f"column `{name}` is a time of the table, so its type is date or timestamp")
         if self.known_lag and not self.time:
             raise ValueError("`known` is a lag after `time`, and there is no `time`")
-        if self.coverage and self.coverage[0] > self.coverage[1]:
+        if self.coverage and self.coverage[1] and self.coverage[0] > self.coverage[1]:
             raise ValueError("`coverage` ends before it starts")
         return self
 

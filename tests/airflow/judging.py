@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from kubernetes.client import models as k8s
 
 from potable.airflow import BashRun, KubernetesRun, VirtualenvRun
-from potable.airflow.runs import asked_for
+from potable.airflow.runs import announced, asked_for, versions_of
 
 CODES = (0, 1, 2, 3, 4, 70, 99, 130, 137)
 LINE = {"run": "x", "outcome": "done", "exit_code": 0}
@@ -28,7 +28,8 @@ def outcome(work):
 
 def run_of(zone="UTC", run_type="manual", **params):
     end = datetime(2024, 4, 1, tzinfo=ZoneInfo(zone)).astimezone(ZoneInfo("UTC"))
-    run = SimpleNamespace(run_type=run_type, data_interval_end=end)
+    due = datetime(2024, 4, 1, 20, tzinfo=ZoneInfo("UTC"))
+    run = SimpleNamespace(run_type=run_type, data_interval_end=end, run_after=due)
     return {"params": params, "dag_run": run, "dag": SimpleNamespace(timezone=ZoneInfo(zone))}
 
 
@@ -76,7 +77,22 @@ def itself(command):
         return process.wait() == 0 and told.read_text() == f"{process.pid}\n"
 
 
+def news_of(dataset):
+    """The assets that a version of a dataset is news of, and the day in the event."""
+
+    class Events(dict):
+        def add(self, asset, extra):
+            self[asset.uri] = extra.get("as_of")
+
+    alias, told = versions_of("shop", "churn"), Events()
+    line = {"dataset": dataset, "version": 1, "rows": 2, "fingerprint": "f", "csv": "c", "parquet": "p"}
+    task = SimpleNamespace(outlets=[alias])
+    context = {"task": task, "inlet_events": {alias: []}, "outlet_events": {alias: told}}
+    return {"new": announced(context, line), **told}
+
+
 found = {
+    "news": {name: news_of(name) for name in ("churn", "churn@2024-03-31", "churn@2024-03-31.scoring")},
     "itself": {command: itself(command) for command in ("", "/usr/bin/env ", "cd / && ", "LANG=C ")},
     "bash": {str(code): in_a_shell(code) for code in CODES},
     "kubernetes": {str(code): in_a_pod(code) for code in CODES},
@@ -87,6 +103,8 @@ found = {
         "backfill": options(run_type="backfill"),
         "backfill in Kolkata": options(run_type="backfill", zone="Asia/Kolkata"),
         "a command": options(as_of="2024-02-29; rm -rf /"),
+        "to be scored": options(zone="Asia/Kolkata", scoring=True),
+        "to be scored, of a day": options(scoring=True, as_of="2024-02-29"),
     },
     "sees Airflow": VirtualenvRun(task_id="x", verb="build", project="/x", requirements=["y"]).system_site_packages,
     "foreign": sorted({"duckdb", "ibis", "pyarrow", "obstore"} & {name.split(".")[0] for name in sys.modules}),

@@ -64,7 +64,7 @@ def test_a_task_per_verb_and_one_mapped_task_per_source(loaded: dict[str, Any], 
     assert dag["mapped"] == ["arrive", "ingest", "validate"]
     assert set(dag["rules"]) == {"none_failed"}
     assert dag["owners"]["protect"] == "privacy" and "payroll-integrations" in dag["owners"]["ingest"]
-    assert (dag["catchup"], dag["params"]) == (False, ["as_of", "full_refresh"])
+    assert (dag["catchup"], dag["params"]) == (False, ["as_of", "full_refresh", "scoring"])
     assert dag["retries"] == 3 and dag["backoff"] > 1
 
 
@@ -109,6 +109,16 @@ def test_params_become_options_and_only_dates_get_through(judged: dict[str, Any]
         "backfill": ["--as-of=2024-03-31"],
         "backfill in Kolkata": ["--as-of=2024-03-31"],
         "a command": "ValueError",
+        "to be scored": ["--scoring", "--as-of=2024-04-02"],
+        "to be scored, of a day": ["--scoring", "--as-of=2024-02-29"],
+    }
+
+
+def test_versions_of_the_present_of_a_day_and_to_be_scored_are_different_assets(judged: dict[str, Any]) -> None:
+    assert judged["news"] == {
+        "churn": {"new": True, "potable://shop/churn": None},
+        "churn@2024-03-31": {"new": True, "potable://shop/churn@as-of": "2024-03-31"},
+        "churn@2024-03-31.scoring": {"new": True, "potable://shop/churn@scoring": "2024-03-31"},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 from tests.conftest import QUICK, require_s3a, require_spark
-from tests.runs.cluster import connect_server
+from tests.runs.cluster import cluster, connect_server
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-runs")]
@@ -148,6 +149,22 @@ engine.close()
 """
     text = told(work, tmp_path)
     assert text.split() == ["True", "False", "{'0o600'}", "[]", "True", "True", "True", "7s"]
+
+
+def test_a_cluster_that_gives_no_executor_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    with cluster(tmp_path, workers=0) as empty:
+        section = json.loads(empty.settings())
+        work = f"""
+from potable.engines import spark_session
+spark_session.PATIENCE = 3.0
+try:
+    opened(master={section["master"]!r}, conf={section["conf"]!r})
+except PotableError as failure:
+    print(failure.retryable, list(Path(sys.argv[1]).iterdir()))
+    raise
+"""
+        text = told(work, tmp_path / "scratch")
+    assert text.startswith("True []\n") and "error[E007] the cluster gave no executor in 0.05 minutes" in text
 
 
 def test_a_missing_connector_is_told_before_any_work(tmp_path: Path) -> None:

@@ -46,8 +46,8 @@ class Shop:
 
     root: Path
 
-    def project(self, as_of: date | None = None) -> Project:
-        return load(self.root, as_of=as_of)
+    def project(self, as_of: date | None = None, scoring: bool = False) -> Project:
+        return load(self.root, as_of=as_of, scoring=scoring)
 
     @property
     def lake(self) -> Lake:
@@ -84,7 +84,7 @@ class Shop:
         project = self.project()
         days = cleaning.days(project, project.lake())
         later = before or datetime.now(UTC) + timedelta(hours=1)
-        return cleaning.found([project, *(self.project(day) for day in days)], later, keep)
+        return cleaning.found([project, *(self.project(*day) for day in days)], later, keep)
 
     def clean(self, keep: int | None = None) -> Cleaning:
         """Remove everything that nothing needs, of any age; what is left is held to what manifests say."""
@@ -313,6 +313,15 @@ def test_files_that_are_none_of_ours_stay(shop: Shop) -> None:
     for path in mine:
         store.put_new(path, b"x")
     assert not {item.path for item in shop.found().garbage.items} & set(mine)
+
+
+def test_rows_to_score_stay_what_a_run_would_make(shop: Shop) -> None:
+    def scored() -> RunRecord:
+        return run(shop.project(date(2024, 6, 30), scoring=True), Options(), lambda event: None)
+
+    assert scored().outcome == "published"
+    shop.clean()
+    assert scored().outcome == "nothing new"
 
 
 def test_versions_stay_unless_somebody_says_how_many(shop: Shop) -> None:

@@ -6,7 +6,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -149,22 +150,44 @@ def test_doctor_looks_at_the_folders_of_a_root_too(
     assert code == 3 and re.search(r"^root open +bad +bad: `audit` cannot be read and written", out, re.MULTILINE)
 
 
+@contextmanager
+def open_to_anybody(place: Path) -> Iterator[None]:
+    """As if nobody were kept from coming near."""
+    way = {each: each.stat().st_mode for each in place.parents if not each.stat().st_mode & 0o001}
+    try:
+        for each, mode in way.items():
+            each.chmod(mode | 0o001)
+        yield
+    finally:
+        for each, mode in way.items():
+            each.chmod(mode)
+
+
 def test_doctor_tells_of_roots_that_everybody_may_look_into(call: Call, published: Bench) -> None:
     vault = published.root / "vault"
     vault.chmod(0o755)
     # where nobody may even come near, nobody looks
-    way = {place: place.stat().st_mode for place in vault.parents if not place.stat().st_mode & 0o001}
-    assert not way or call("doctor")[0] == 0
-    try:
-        for place, mode in way.items():
-            place.chmod(mode | 0o001)
+    shut = any(not each.stat().st_mode & 0o001 for each in vault.parents)
+    assert not shut or call("doctor")[0] == 0
+    with open_to_anybody(vault):
         code, out, _ = call("doctor")
         assert code == 3 and re.search(r"^root vault +bad +bad: everybody .*`chmod o-rwx` it", out, re.MULTILINE)
         vault.chmod(0o750)
         assert call("doctor")[0] == 0
-    finally:
-        for place, mode in way.items():
-            place.chmod(mode)
+
+
+def test_doctor_tells_of_secrets_that_everybody_may_read(call: Call, published: Bench) -> None:
+    kept = published.root / ".env"
+    assert ".env" not in call("doctor")[1]
+    kept.write_text("OTHER=secret\n", encoding="utf-8")
+    kept.chmod(0o644)
+    with open_to_anybody(kept):
+        code, out, _ = call("doctor")
+        assert code == 3 and re.search(r"^\.env +bad +bad: everybody .*`chmod 600 \.env`", out, re.MULTILINE)
+        assert "secret\n" not in out
+        kept.chmod(0o600)
+        assert call("doctor")[0] == 0
+    kept.unlink()
 
 
 def test_init_makes_a_project_that_needs_only_its_variables(call: Call, tmp_path: Path) -> None:

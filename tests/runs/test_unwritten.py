@@ -179,7 +179,7 @@ def test_commands_that_need_only_sources_work_and_show_nobodys_values(call: Call
         code, out, err = call(bench, *line.split())
         assert code == 0, f"{line}: {err}"
         told += out + err
-    pages = [path.read_text(encoding="utf-8") for path in (bench.root / "lake/open/runs").iterdir()]
+    pages = [path.read_text(encoding="utf-8") for path in (bench.root / "lake/open/runs").glob("*.*")]
     words = set(re.findall(r"[\w.@+-]+", told + "".join(pages)))
     known = bench.company.truth("identifiers").to_pylist()
     assert {row["kind"] for row in known} >= {"emp_no", "email", "national_id"}

@@ -40,16 +40,20 @@ def arguments(verb: str, project: str, select: str = "", environment: str = "") 
 
 
 def asked_for(context: Any) -> list[str]:
-    """What this DAG run asks of every task: a full refresh, another as-of date.
+    """What this DAG run asks of every task: a full refresh, another as-of date, rows to be scored.
 
-    A run of a backfill that names no date builds the last month end before its own date.
+    A run of a backfill that names no date builds the last month end before its own date; a run whose rows are to be
+    scored, the day on which it was due, also when it is tried again later.
     """
-    params, dag_run = context["params"], context["dag_run"]
+    params, dag_run, zone = context["params"], context["dag_run"], context["dag"].timezone
     options = ["--full-refresh"] if params.get("full_refresh") else []
     day = params.get("as_of")
     if not day and dag_run.run_type == "backfill":
-        end = dag_run.data_interval_end.astimezone(context["dag"].timezone)
+        end = dag_run.data_interval_end.astimezone(zone)
         day = end.date().replace(day=1) - timedelta(days=1)
+    if params.get("scoring"):
+        options += ["--scoring"]
+        day = day or dag_run.run_after.astimezone(zone).date()
     # parsed, so that nothing but a date can reach a command line
     return [*options, f"--as-of={date.fromisoformat(str(day))}"] if day else options
 
@@ -80,7 +84,9 @@ def announced(context: Any, result: dict[str, Any]) -> bool:
     """
     for alias in context["task"].outlets:
         name, _, day = str(result["dataset"]).partition("@")
-        asset = Asset(f"{alias.name}@as-of" if day else alias.name)
+        scored = day.endswith(".scoring")
+        day = day.removesuffix(".scoring")
+        asset = Asset(f"{alias.name}@{'scoring' if scored else 'as-of'}" if day else alias.name)
         news = {key: result[key] for key in ("version", "rows", "fingerprint", "csv", "parquet")}
         news |= {"dataset": name, **({"as_of": day} if day else {})}
         if any(event.asset.uri == asset.uri and event.extra == news for event in context["inlet_events"][alias]):

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,7 +21,8 @@ import click
 import potable
 from potable.cli import groups
 from potable.cli.settings import PENDING, Commands, Settings, as_json, output_option, show_result, show_text
-from potable.errors import EnvironmentFailure, PotableError
+from potable.errors import EnvironmentFailure, PotableError, unexpected
+from potable.runs.stopping import stoppable, stopped
 
 NOTHING_NEW, INTERRUPTED, BUG = 99, 130, 70
 
@@ -132,6 +130,11 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
     help="Build the dataset of this day, under the name DATASET@DATE; the current version stays what it is.",
 )
 @click.option(
+    "--scoring",
+    is_flag=True,
+    help="With --as-of: the same features of that day without label, to be scored by a model, as DATASET@DATE.scoring.",
+)
+@click.option(
     "--full-refresh",
     is_flag=True,
     help="Read the sources from the beginning and make finished steps again; a different result is an error.",
@@ -139,22 +142,27 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
 @click.option("--reason", default="", help="Why, for the audit log.")
 @click.option("--exit-code", is_flag=True, help="Exit 99 when nothing was new.")
 @click.pass_obj
-def run(settings: Settings, /, output: str, as_of: Any, exit_code: bool, **asked: Any) -> None:
+def run(settings: Settings, /, output: str, as_of: Any, scoring: bool, exit_code: bool, **asked: Any) -> None:
     """Run the project: ingest, validate, resolve, protect, build, publish."""
     from potable.cli.output import Progress, line, over_limit, summary
-    from potable.cli.reporting import write_report
-    from potable.runs.runner import Options
+    from potable.cli.reporting import told_before, warned, write_report
+    from potable.report.exporting import exporting
+    from potable.runs.runner import Options, require_possible
     from potable.runs.runner import run as execute
 
     try:
         options = Options(**asked)
     except ValueError as failure:
         raise click.UsageError(f"--select: {failure}") from None
+    if scoring and not as_of:
+        raise click.UsageError("--scoring needs --as-of DATE: the day as of which people are scored")
     lands = options.only in (None, "ingest")
-    project = settings.project(offline=False if lands else "sources", as_of=as_of.date() if as_of else None)
-    if told := over_limit(project):
+    day = as_of.date() if as_of else None
+    project = settings.project(offline=False if lands else "sources", as_of=day, scoring=scoring)
+    require_possible(project, options)
+    if told := over_limit(project) + told_before(project):
         show_text(told, err=True)
-    with Progress() as progress:
+    with exporting(project, warned), Progress() as progress:
         record = execute(project, options, progress)
     page = ""
     if record.error:
@@ -223,20 +231,26 @@ def profile(settings: Settings, table: str, period: str | None, output: str) -> 
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["html", "gx"]),
+    type=click.Choice(["html", "gx", "prometheus"]),
     default="html",
     show_default=True,
-    help="gx: print what the checks found as validation results of Great Expectations, one per table.",
+    help="gx: print what the checks found as validation results of Great Expectations, one per table. "
+    "prometheus: print the metrics of the project, as its runs tell them (`observability` in potable.yaml).",
 )
 @output_option
 @click.pass_obj
 def report(settings: Settings, run_id: str | None, form: str, output: str) -> None:
     """Write the HTML report of a run (the latest) and print its path."""
-    from potable.cli.reporting import report_of, results_of
+    from potable.cli.reporting import metrics_of, report_of, results_of, told_before
 
-    made = results_of if form == "gx" else report_of
-    facts, text = made(settings.project(offline=True), run_id)
+    if form == "prometheus" and run_id:
+        raise click.UsageError("metrics are of the project as it is now, not of one run")
+    made: Any = {"html": report_of, "gx": results_of, "prometheus": metrics_of}[form]
+    project = settings.project(offline=True)
+    facts, text = made(project, run_id)
     show_result(output, facts, text)
+    if not run_id and (told := told_before(project)):
+        show_text(told, err=True)
 
 
 @cli.command()
@@ -282,33 +296,11 @@ for group in (groups.source, groups.contract, groups.state, groups.quarantine, g
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: runs the command and turns every failure into our error form and exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    with _stoppable() as stopped:
-        _main(given, stopped)
+    with stoppable():
+        _main(given)
 
 
-@contextmanager
-def _stoppable() -> Iterator[list[int]]:
-    """Ctrl-C and the signal by which machines end processes interrupt what is done; those that came."""
-    came: list[int] = []
-
-    def stop(number: int, frame: object) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    mine = threading.current_thread() is threading.main_thread()
-    before = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)} if mine else {}
-    # whoever starts a process in the background may have it ignore them
-    before = {sign: handler for sign, handler in before.items() if handler != signal.SIG_IGN}
-    for sign in before:
-        signal.signal(sign, stop)
-    try:
-        yield came
-    finally:
-        for sign, handler in before.items():
-            signal.signal(sign, handler)
-
-
-def _main(given: Sequence[str], stopped: Sequence[int]) -> None:
+def _main(given: Sequence[str]) -> None:
     try:
         cli.main(args=given, prog_name="potable", standalone_mode=False)
     except click.exceptions.Abort:
@@ -317,13 +309,15 @@ def _main(given: Sequence[str], stopped: Sequence[int]) -> None:
         failure.show()
         sys.exit(2)
     except PotableError as failure:
+        if stopped():
+            _interrupted(given)
         _report(failure, given)
         sys.exit(failure.exit_code)
     except BrokenPipeError:
         os._exit(0)
     except Exception as failure:
         # an engine that is interrupted may say so in its own way
-        if stopped:
+        if stopped():
             _interrupted(given)
         _report_bug(failure, given)
         sys.exit(BUG)
@@ -344,16 +338,6 @@ def _report(failure: PotableError, given: Sequence[str]) -> None:
 
 
 def _report_bug(failure: Exception, given: Sequence[str]) -> None:
-    """Our bug: where it happened, without the message, which might quote data."""
-    where = traceback.extract_tb(failure.__traceback__)
-    own = [frame for frame in where if f"{os.sep}potable{os.sep}" in frame.filename] or where
-    place = f"{Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}"
-    bug = PotableError(
-        f"unexpected {type(failure).__name__} at {place}",
-        hint="set POTABLE_TRACEBACK=1 to see the traceback (it may show data)",
-        state="the last version stays current",
-        next="potable run",
-    )
-    _report(bug, given)
+    _report(unexpected(failure), given)
     if os.environ.get("POTABLE_TRACEBACK"):
         traceback.print_exception(failure)

@@ -22,12 +22,12 @@ _SCRATCH = "left by processes that were killed"
 
 
 def cleaned(
-    load: Callable[[date | None], Project], *, older_than: str, keep: int | None, delete: bool, why: str
+    load: Callable[[date | None, bool], Project], *, older_than: str, keep: int | None, delete: bool, why: str
 ) -> tuple[dict[str, Any], str]:
     """Facts and text of what may go, and what went.
 
     Args:
-        load: the project, as of a day or as it is declared.
+        load: the project, as of a day (to be scored or not) or as it is declared.
         older_than: the age from which something goes.
         keep: how many versions of each dataset keep their files; all by default.
         delete: whether it goes now.
@@ -61,13 +61,13 @@ def _age(text: str) -> timedelta:
     return timedelta(days=days)
 
 
-def _projects(load: Callable[[date | None], Project]) -> list[Project]:
+def _projects(load: Callable[[date | None, bool], Project]) -> list[Project]:
     """The project as it is declared, and as of each day that was published."""
-    declared = load(None)
+    declared = load(None, False)
     found = [declared]
-    for day in cleaning.days(declared, declared.lake()):
+    for day, scoring in cleaning.days(declared, declared.lake()):
         try:
-            found.append(load(day))
+            found.append(load(day, scoring))
         except PotableError:
             # of a day that the project cannot be run for any more, no run stands on anything
             continue

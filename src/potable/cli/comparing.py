@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from potable.cli.output import table
-from potable.cli.showing import name_of
+from potable.cli.showing import name_of, run_of
 from potable.datasets.difference import difference
 from potable.datasets.version import Version, history, removed
 from potable.errors import EnvironmentFailure, ProjectError
@@ -33,7 +33,7 @@ def compared(project: Project, dataset: str | None, old: int | None, new: int | 
     versions = {version.number: version for version in history(lake.versions(name))}
     if len(versions) < 2:
         message = f"fewer than two versions of `{name}` have been published"
-        raise EnvironmentFailure(message, "E008", next=project.next_run)
+        raise EnvironmentFailure(message, "E008", next=run_of(project, name))
     gone = removed(lake.open, name)
     after = max(versions) if new is None else new
     before = after - 1 if old is None else old

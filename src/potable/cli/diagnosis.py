@@ -10,6 +10,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from potable.deployment import memory_bytes
 from potable.errors import PotableError
 from potable.machine import memory_limit
 from potable.project import Project
+from potable.runs import begun
 
 _NEEDED = {"xml": "xml2arrow", "docx": "lxml", "rest": "httpx", "kafka": "confluent_kafka", "kinesis": "boto3"}
 _SPARE = 1 << 30
@@ -45,6 +47,9 @@ def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
     yield "python", "ok", sys.version.split()[0]
     yield _memory(project)
     yield _attempt("scratch", partial(_scratch, project))
+    if (kept := project.root / ".env").is_file():
+        told = "bad: everybody on this machine may read its secrets; `chmod 600 .env`"
+        yield _attempt(".env", lambda: told if _anybodys(str(kept)) else "its owner's alone, or its group's")
     for source in project.sources.values():
         package = _NEEDED.get(source.type)
         if package and importlib.util.find_spec(package) is None:
@@ -53,6 +58,9 @@ def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
     for name, source in project.sources.items():
         yield _attempt(f"source {name}", partial(_first, source, project))
     yield _attempt("dataset", lambda: _version(project))
+    # a lake that cannot be asked is told above
+    with suppress(PotableError):
+        yield from (("run", "note", run.told) for run in begun.unended(project.lake()))
 
 
 def _memory(project: Project) -> tuple[str, str, str]:
@@ -100,7 +108,7 @@ def _shut(place: str) -> str:
 
 
 def _anybodys(place: str) -> bool:
-    """Whether whoever has an account may read what lies in a local root; a run makes it for its owner alone."""
+    """Whether whoever has an account may read a file or a folder; a run makes roots for their owner alone."""
     if "://" in place:
         return False
     way = [place for place in Path(place).resolve().parents if not place.stat().st_mode & stat.S_IXOTH]

@@ -271,5 +271,5 @@ def gc(settings: Settings, /, output: str, **asked: Any) -> None:
     """
     from potable.cli.cleaning import cleaned
 
-    facts, text = cleaned(lambda day: settings.project(offline="sources", as_of=day), **asked)
+    facts, text = cleaned(lambda day, scoring: settings.project(offline="sources", as_of=day, scoring=scoring), **asked)
     show_result(output, facts, text)

@@ -29,7 +29,7 @@ from potable.project import Project
 from potable.report import health, view
 from potable.report.numbers import human_bytes, human_count, human_seconds, plain, plural, share
 from potable.runs.memory import resident
-from potable.runs.record import VERBS, Event, RunRecord
+from potable.runs.record import UNFINISHED, VERBS, Event, RunRecord
 
 __all__ = ["Progress", "human_bytes", "human_count", "line", "over_limit", "summary", "table"]
 
@@ -158,7 +158,7 @@ class Progress:
 
 
 def over_limit(project: Project) -> str:
-    """What is told of a run that may use more than its container, and be killed without leaving a record."""
+    """What is told of a run that may use more than its container, and be killed."""
     allowed, most = memory_bytes(project.platform.memory), memory_limit()
     if allowed <= most:
         return ""
@@ -175,6 +175,7 @@ def summary(record: RunRecord, report: str) -> str:
     privacy = view.leak_scan(record) + " " + view.anonymity(record) if record.privacy.cells_scanned else ""
     facts = {
         "label": _label(record) if data and record.outcome == "published" else "",
+        "features": plain(view.defined(record)) if record.outcome == "published" else "",
         "columns": plain(view.untelling(record)) if record.outcome == "published" else "",
         "funnel": " → ".join(f"{human_bytes(stage.bytes)} {plain(stage.stage)}" for stage in record.funnel),
         "people": _people(record),
@@ -184,11 +185,11 @@ def summary(record: RunRecord, report: str) -> str:
         "deleted": f"{plural(gone, 'row')}, with those that say so" if (gone := view.deleted(record)) else "",
         "health": plain(health.line(record)),
         "privacy": plain(privacy.strip()),
-        "state": plain(record.error.get("state", "") or view.outcome(record)) if record.outcome == "failed" else "",
+        "state": plain(record.error.get("state", "") or view.outcome(record)) if record.outcome in UNFINISHED else "",
         "waiting": plain(view.waiting(record)),
         "memory": f"{human_bytes(record.peak_memory)} at most, of {human_bytes(record.memory)} allowed",
         "time": _time(record),
-        "csv": plain(data.csv) if data and record.outcome != "failed" else "",
+        "csv": plain(data.csv) if data and record.outcome not in UNFINISHED else "",
         "report": plain(report),
         "next": _next(record),
     }
@@ -263,12 +264,13 @@ def _left(elapsed: float, last: Event, skipped: int) -> float:
 
 def _headline(record: RunRecord) -> str:
     data = record.dataset
-    if record.outcome == "failed":
+    if record.outcome in UNFINISHED:
         failed = [step.step for step in record.steps if step.state == "failed"]
         errors = view.error_lines(record.error)
         codes = ", ".join(dict.fromkeys(f"error[{error['code']}]" for error in errors))
         where = f" in {plain(failed[0])}" if failed else ""
-        return f"{plain(record.project)} failed{where}" + (f": {codes}" if codes else "")
+        how = "failed" if record.outcome == "failed" else f"was {record.outcome}"
+        return f"{plain(record.project)} {how}{where}" + (f": {codes}" if codes else "")
     if not data:
         return f"{plain(record.project)}: done, no version was published"
     what = f"{plain(data.name)} version {data.version}: {view.size(record)}"
@@ -327,7 +329,7 @@ def _time(record: RunRecord) -> str:
 
 
 def _next(record: RunRecord) -> str:
-    if record.outcome == "failed":
+    if record.outcome in UNFINISHED:
         nexts = [text for error in view.error_lines(record.error) for key, text in error["parts"] if key == "next"]
         return plain(nexts[0]) if nexts else "potable run"
     if record.unwritten:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from potable.cli.settings import show_text
 from potable.contracts.gx import to_gx
 from potable.contracts.results import Result
 from potable.errors import EnvironmentFailure, did_you_mean
 from potable.project import Project
 from potable.report.html import render
+from potable.report.metrics import exposition, samples, standing
+from potable.runs import begun
 from potable.runs.record import RunRecord
 from potable.store.layout import Lake
 
@@ -52,6 +55,18 @@ def results_of(project: Project, run: str | None) -> tuple[list[dict[str, Any]],
     return found, json.dumps(found, indent=2, ensure_ascii=False, default=str)
 
 
+def metrics_of(project: Project, _: str | None = None) -> tuple[list[dict[str, Any]], str]:
+    """What Prometheus is told of the project now: as data, and in its format."""
+    found = samples(project, standing(project))
+    facts = [{"name": name, "labels": labels, "value": value} for name, labels, value in found]
+    return facts, exposition(found).rstrip("\n")
+
+
+def warned(problem: str) -> None:
+    """Tell what went wrong beside a run."""
+    show_text(f"warning: {problem}", err=True)
+
+
 def _record(project: Project, run: str | None) -> RunRecord:
     lake = project.lake()
     runs = run_names(lake)
@@ -61,6 +76,12 @@ def _record(project: Project, run: str | None) -> RunRecord:
         hint = did_you_mean(run or "", runs)
         raise EnvironmentFailure(problem, "E008", hint=hint, next=project.next_run)
     return RunRecord.from_bytes(lake.open.get(f"runs/{chosen}.json"))
+
+
+def told_before(project: Project) -> str:
+    """Lines about runs that began and did not end; empty where all did, or go on here."""
+    lake = project.lake()
+    return "".join(f"note: {run.told}\n" for run in begun.unended(lake) if run.state != "goes on")
 
 
 def run_names(lake: Lake) -> list[str]:

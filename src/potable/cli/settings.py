@@ -34,11 +34,13 @@ class Settings:
         self.folder = folder
         self.environment = environment
 
-    def project(self, *, offline: bool | Literal["sources"] = False, as_of: date | None = None) -> Project:
+    def project(
+        self, *, offline: bool | Literal["sources"] = False, as_of: date | None = None, scoring: bool = False
+    ) -> Project:
         """The project, loaded and checked; `offline` for commands that reach no source, or runs that land nothing."""
         from potable.project import load
 
-        return load(self.folder, environment=self.environment, offline=offline, as_of=as_of)
+        return load(self.folder, environment=self.environment, offline=offline, as_of=as_of, scoring=scoring)
 
     def called(self, command: str) -> str:
         """A command of ours with the folder and the environment that this one was called with."""

@@ -15,7 +15,7 @@ from potable.contracts.profile import kind_of, quantiles
 from potable.contracts.results import common, declared_words, is_open, unmasked
 from potable.datasets.version import current, removed
 from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
-from potable.project import Project
+from potable.project import SCORING, Project
 from potable.report.numbers import plain, plural, share
 from potable.runs.checkup import newest_profile
 from potable.tables import Table
@@ -37,7 +37,8 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
     lake = project.lake()
     version = current(lake.versions(name))
     if version is None:
-        raise EnvironmentFailure(f"no version of `{name}` has been published yet", "E008", next=project.next_run)
+        message = f"no version of `{name}` has been published yet"
+        raise EnvironmentFailure(message, "E008", next=run_of(project, name))
     file = pq.ParquetFile(io.BytesIO(lake.open.get(version.files["parquet"])))
     first = next(file.iter_batches(rows)).to_pylist() if version.rows and rows else []
     places = {
@@ -81,6 +82,13 @@ def name_of(project: Project, dataset: str | None) -> str:
         hint = did_you_mean(name, [own])
         raise ProjectError(f"the project has no dataset `{dataset}`", "P031", allowed=own, hint=hint)
     return name
+
+
+def run_of(project: Project, name: str) -> str:
+    """The run that publishes the dataset `name`, which is that of another day after an `@`."""
+    _, of_day, day = name.partition("@")
+    scoring = " --scoring" if day.endswith(SCORING) else ""
+    return f"potable run --as-of {day.removesuffix(SCORING)}{scoring}" if of_day else project.next_run
 
 
 def few(columns: Sequence[str]) -> list[str]:

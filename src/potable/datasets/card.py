@@ -89,6 +89,7 @@ class CardFacts:
     as_of: str
     """The as-of rule, in words."""
     label: str
+    """The last label; empty where nothing is to be predicted."""
     label_definition: str
     balance: Mapping[str, int]
     """Rows per value of the label."""
@@ -122,7 +123,7 @@ def card(facts: CardFacts) -> str:
     sections = {
         "What it is": _what(facts),
         "Rows and as-of date": _rows(facts),
-        "Label": _label(facts),
+        **({"Label": _label(facts)} if facts.label else {}),
         **({"Groups": _groups(facts)} if facts.groups else {}),
         "Columns": _columns(facts),
         "Personal data": _personal(facts.personal),
@@ -141,8 +142,7 @@ def _front(facts: CardFacts) -> str:
         "---",
         f"pretty_name: {_quoted(facts.name)}",
         "license: other",
-        "task_categories:",
-        f"- {_task(facts)}",
+        *(["task_categories:", f"- {_task(facts)}"] if facts.label else []),
         "size_categories:",
         f"- {_quoted(_size(facts.rows))}",
         "tags:",
@@ -163,10 +163,11 @@ def _task(facts: CardFacts) -> str:
 
 def _what(facts: CardFacts) -> str:
     count = len(facts.columns)
-    return (
+    told = (
         f"{plural(facts.rows, 'row')} of {plural(count, 'column')}: one row per {text(facts.subject)}, made from "
         f"{plural(len(facts.sources), 'table')} for {listed(facts.personal.purposes)}."
     )
+    return told if facts.label else f"{told} No column is a label: these are rows to score or to describe."
 
 
 def _rows(facts: CardFacts) -> str:

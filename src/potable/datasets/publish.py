@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 
 from potable.datasets.anonymity import Anonymity, empty_rows, measure, suppress
@@ -32,6 +33,7 @@ class Spec:
     name: str
     id_column: str
     label: str
+    """The column that no row may lack; empty where nothing is to be predicted."""
     quasi: tuple[str, ...]
     """Columns k-anonymity is declared for."""
     k: int
@@ -55,7 +57,7 @@ class Published:
     suppressed: int
     """Rows whose quasi-identifiers were emptied."""
     balance: Mapping[str, int]
-    """Rows per value of the label."""
+    """Rows per value of the label; empty without one."""
     distributions: tuple[Distribution, ...]
     disparities: tuple[Disparity, ...] = ()
 
@@ -123,18 +125,13 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
 
 
 def _require_one_row_each(rows: ir.Table, spec: Spec, engine: Engine, *, expected: ir.Table) -> int:
-    found = scalars(
-        engine,
-        rows.agg(
-            rows=rows.count(),
-            subjects=rows[spec.id_column].nunique(),
-            unlabelled=rows[spec.label].isnull().cast("int64").sum().fill_null(0),
-        ),
-    )
+    lacking = rows[spec.label].isnull().cast("int64").sum().fill_null(0) if spec.label else ibis.literal(0)
+    counted = rows.agg(rows=rows.count(), subjects=rows[spec.id_column].nunique(), unlabelled=lacking)
+    found = scalars(engine, counted)
     wanted = scalars(engine, expected.agg(n=expected.count()))["n"]
     if not found["rows"] == found["subjects"] == wanted or found["unlabelled"]:
         raise DataError(
-            f"`{spec.name}` is not one labelled row per subject",
+            f"`{spec.name}` is not one {'labelled ' if spec.label else ''}row per subject",
             "D005",
             given=f"{found['rows']:,} rows, {found['subjects']:,} subjects, {found['unlabelled']:,} without label",
             allowed=f"{wanted:,} of each, none without label",
@@ -162,6 +159,8 @@ def _require_k(rows: ir.Table, spec: Spec, engine: Engine) -> Anonymity | None:
 
 
 def _balance(rows: ir.Table, spec: Spec, engine: Engine) -> dict[str, int]:
+    if not spec.label:
+        return {}
     labels = rows.select(label=rows[spec.label].cast("string"))
     counted = labels.group_by("label").agg(n=labels.count()).order_by("label")
     return {row["label"]: row["n"] for row in collect(engine, counted).to_pylist()}

@@ -15,6 +15,8 @@ import shutil
 import socket
 import sys
 import tempfile
+import threading
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -35,6 +37,8 @@ ENGINE_SHARE = 0.5
 """Most of the memory setting a local Spark's heap may take; Python, Arrow and the workers need the rest."""
 LEAST_HEAP = 512 << 20
 CONNECT_PORT = 15002
+PATIENCE = 900.0
+"""Seconds in which a cluster must have given the first executor; a new machine may have to be started for it."""
 MEANING = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.caseSensitive": "true",
@@ -202,6 +206,7 @@ def _started(settings: Settings, scratch: Path) -> Running:
         else:
             session.sparkContext.pythonExec = settings.conf.get("spark.pyspark.python", "python3")
             session.sparkContext.addPyFile(str(package(folder)))
+            _require_executor(session, settings)
     except BaseException as failure:
         log = _log(folder)
         _end_java()
@@ -210,6 +215,39 @@ def _started(settings: Settings, scratch: Path) -> Running:
             raise
         raise _refused(settings, failure, log) from None
     return Running(session, folder, settings.master, bool(settings.stores))
+
+
+def _require_executor(session: Any, settings: Settings) -> None:
+    """Nothing, as soon as an executor has done something; Spark itself waits for one for ever.
+
+    Raises:
+        EnvironmentFailure: E007, none came in `PATIENCE`.
+    """
+    came = threading.Event()
+
+    def give_up() -> None:
+        patience = PATIENCE
+        while not came.wait(patience):
+            session.sparkContext.cancelAllJobs()
+            # the job may not have been there yet
+            patience = 1.0
+
+    threading.Thread(target=give_up, daemon=True).start()
+    begun = time.monotonic()
+    try:
+        session.range(1).count()
+    except Exception:
+        if time.monotonic() - begun < PATIENCE:
+            raise
+        raise EnvironmentFailure(
+            f"the cluster gave no executor in {PATIENCE / 60:g} minutes",
+            "E007",
+            given=settings.master,
+            hint="has it room for what `spark.executor.*` asks for, and can its machines fetch the image?",
+            retryable=True,
+        ) from None
+    finally:
+        came.set()
 
 
 def _launched(settings: Settings, folder: Path) -> Any:

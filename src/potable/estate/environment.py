@@ -23,7 +23,10 @@ def write_environment(directory: Path, seed: int, hrms_url: str | None) -> dict[
         "REVIEW_DUMPS": str(place / "reviews"),
         "EXIT_INTERVIEWS": str(place / "exit_interviews"),
     }
-    (directory / NAME).write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    file = directory / NAME
+    file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    # it holds a token, and so does the .env that is copied from it
+    file.chmod(0o600)
     return values
 
 

@@ -117,9 +117,9 @@ def _covered(feature: Feature, rows: ir.Table, plan: FeaturePlan) -> ir.BooleanV
         return ibis.literal(False)
     anchor = rows[MOMENT if feature.recipe.forward else CUT]
     end = moment(anchor, window.end)
-    first, after_last = midnight(coverage[0]), midnight(coverage[1] + timedelta(days=1))
-    reaches_back = moment(anchor, window.start) >= first if window.start else end > first
-    return reaches_back & (end <= after_last)
+    first, last = coverage
+    reaches_back = moment(anchor, window.start) >= midnight(first) if window.start else end > midnight(first)
+    return reaches_back & (end <= midnight(last + timedelta(days=1))) if last else reaches_back
 
 
 def _tenures(rows: ir.Table, plan: FeaturePlan) -> dict[str, ir.Value]:

@@ -299,13 +299,18 @@ class _Checker:
         return RowRule(rows.from_, *rows.during, where, dates, covered, rows.as_of.seed, reads)
 
     def _window_inside(self, label: Feature, day: date) -> bool:
-        coverage, window = self.tables[label.table].coverage, label.recipe.window
-        assert coverage and window.start
-        last = moved(day, window.end)
-        return moved(day, window.start) >= coverage[0] and (last - coverage[1]).days <= 1
+        (first, last), window = self._covered(label), label.recipe.window
+        assert window.start
+        return moved(day, window.start) >= first and (moved(day, window.end) - last).days <= 1
+
+    def _covered(self, label: Feature) -> tuple[date, date]:
+        """First and last day the label's table is complete for."""
+        coverage = self.tables[label.table].coverage
+        assert coverage and coverage[1]
+        return coverage[0], coverage[1]
 
     def _last_day(self, labels: list[Feature]) -> date | None:
         """The last day on which all labels are known."""
-        first, last = zip(*(self.tables[label.table].coverage or () for label in labels), strict=True)
+        first, last = zip(*map(self._covered, labels), strict=True)
         days = (min(last) - timedelta(days=back) for back in range(-1, (min(last) - min(first)).days))
         return next((day for day in days if all(self._window_inside(label, day) for label in labels)), None)

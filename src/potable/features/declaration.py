@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration
+from potable.quantities import Limit
 from potable.tables import Duration
 
 
@@ -100,6 +101,46 @@ class Bias(Declaration):
     """What more does: tell, or publish nothing."""
 
 
+class ExpectedShift(Declaration):
+    """A column that is expected to change: it is shown, and neither warns nor stops."""
+
+    column: str
+    """Feature or label."""
+    until: date
+    """Last day on which it is expected."""
+    reason: str = Field(min_length=1)
+    """Why."""
+
+
+class Drift(Declaration):
+    """How far the columns of a new version may lie from those of an earlier one; judged in every project."""
+
+    against: int | None = Field(default=None, gt=0)
+    """Number of the version that is compared with; the current one by default, and of rows to be scored the newest
+    labelled one with the same definitions."""
+    psi: float = Field(default=0.25, gt=0)
+    """Population stability index of a feature, or of a label of numbers; 0.1 is a small change and 0.25 a large one by
+    common usage."""
+    label: str = "20%"
+    """Change of the share of any value of the label, by the share it had: from 10% to 12% is 20%."""
+    severity: Literal["warn", "stop"] = "warn"
+    """What more does: tell, or publish nothing."""
+    accepted: list[ExpectedShift] = Field(default_factory=list)
+    """Changes that are expected."""
+
+    @field_validator("label")
+    @classmethod
+    def _a_share(cls, value: str) -> str:
+        if Limit.parse(value).share is None:
+            raise ValueError('a share such as "20%"')
+        return value
+
+    @property
+    def label_change(self) -> float:
+        """The bound of `label`; 0.2 for 20%."""
+        return float(Limit.parse(self.label).share or 0)
+
+
 class FeatureTest(Declaration):
     """A few records of one person and what features must be at a date; run by `potable test`."""
 
@@ -123,12 +164,14 @@ class FeatureSet(Declaration):
     """What a row is about; the dataset has one row per subject."""
     rows: Rows
     """Which rows the dataset has."""
-    label: dict[str, str | Definition] = Field(min_length=1)
-    """Labels by name: aggregates that look forward from the as-of date."""
+    label: dict[str, str | Definition]
+    """Labels by name: aggregates that look forward from the as-of date. `{}` where nothing is to be predicted."""
     embargo: Duration | None = None
     """No feature sees facts that happened this shortly before the as-of date."""
     bias: Bias | None = None
     """Groups that are compared; none by default."""
+    drift: Drift = Drift()
+    """How far a new version may lie from the one before."""
     digits: int = Field(default=6, ge=0, le=9)
     """Decimals that fractional outputs are rounded to."""
     features: dict[str, dict[str, str | Definition]] = Field(min_length=1)

@@ -140,10 +140,11 @@ def _check_table(draft: Draft, spec: Aggregate, table: Table, *, label: bool) ->
         for clause in ("last", "first", "within", "ahead", "before", "after"):
             if clause in parsed.places:
                 scope.fail(parsed.places[clause], f"{_CURRENT}, so it has no windows and no order of time")
-    if label and table.coverage is None:
+    if label and not (table.coverage and table.coverage[1]):
         scope.fail(
             parsed.places["table"],
-            "the label's table must declare `coverage`: without it no one knows whether a window runs past the data",
+            "the label's table must declare `coverage` and its last day: without it no one knows whether a window runs "
+            "past the data",
             about="coverage",
         )
 

@@ -161,6 +161,11 @@ class FeaturePlan:
         return f"{self.subject}_id"
 
     @property
+    def label(self) -> Feature | None:
+        """The last label, which no row may lack; None where nothing is to be predicted."""
+        return self.labels[-1] if self.labels else None
+
+    @property
     def outputs(self) -> tuple[Feature, ...]:
         """All features and labels, in output order."""
         return (*self.features, *self.labels)

@@ -34,6 +34,7 @@ RULES: Mapping[str, str] = {
     "division": "by zero gives null",
     "several labels": "all are columns; the last one declared may not be null, and is the one that balance, groups and"
     " card tell of",
+    "no label": "`label: {}`, and rows that are to be scored (`run --as-of DATE --scoring`)",
     "current-state tables": "a table without `time` shows today's values: only columns declared `static` are allowed;"
     " of several records of a person the one `known` last counts, then the declared `order`; without either they must"
     " agree",

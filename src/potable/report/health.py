@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from potable.contracts.findings import Finding
 from potable.datasets.disparities import Disparity
+from potable.datasets.shifts import Beside, Shift
 from potable.report.numbers import plural, share
 from potable.runs.record import RunRecord, TableRecord
 
@@ -83,20 +84,27 @@ def name(finding: Finding) -> str:
 
 def line(record: RunRecord) -> str:
     """The health of a run in one line; empty where nothing was judged."""
-    found = judged(record)
-    every = record.dataset.bias if record.dataset else ()
-    groups = [each for each in every if each.measure == "label" or each.bound is not None]
-    if not found and not groups:
+    found, data = judged(record), record.dataset
+    groups = [each for each in data.bias if each.measure == "label" or each.bound is not None] if data else []
+    moved = data.beside.shifts if data and data.beside else ()
+    if not (found or groups or moved):
         return ""
     bad = [f"{table} {name(finding)}" for table, finding in found if finding.state in ("warn", "stop")]
     bad += [f"{each.column} biased by {each.by}" for each in groups if each.state in ("warn", "stop")]
-    total = plural(len(found) + len(groups), "check")
+    bad += [f"{each.column} drifted" for each in moved if each.state in ("warn", "stop")]
+    total = plural(len(found) + len(groups) + len(moved), "check")
     unknown = sum(finding.state == "open" for _, finding in found) + sum(each.state == "open" for each in groups)
     total += f" ({unknown} not judged yet)" if unknown else ""
     if not bad:
         return f"nothing found by {total}"
     more = [f"{len(bad) - 3} more"] if len(bad) > 3 else []
     return f"{plural(len(bad), 'finding')} of {total}: {', '.join(dict.fromkeys([*bad[:3], *more]))}"
+
+
+def moved(beside: Beside) -> list[Shift]:
+    """What lies elsewhere than in the version it is compared with: worst first, then farthest."""
+    apart = [each for each in beside.shifts if each.state != "ok"]
+    return sorted(apart, key=lambda each: (_WORST.index(each.state), -each.value / each.bound))
 
 
 def label_rates(groups: Sequence[Disparity]) -> list[Disparity]:

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from potable.report import charts, checks, health, numbers, view
-from potable.runs.record import RunRecord
+from potable.runs.record import UNFINISHED, RunRecord
 
 _FOLDER = Path(__file__).parent
 _RECENT = 12
@@ -46,7 +46,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(view=view, charts=charts, checks=checks, health=health, recent=_RECENT)
+    environment.globals.update(
+        view=view, charts=charts, checks=checks, health=health, recent=_RECENT, unfinished=UNFINISHED
+    )
     environment.filters.update(
         size=numbers.human_bytes,
         count=numbers.human_count,

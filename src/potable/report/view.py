@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from potable.errors import CODES, DOCS
 from potable.report.numbers import human_bytes, human_count, human_seconds, plural, share, some
-from potable.runs.record import VERBS, CategoryRecord, FeatureRecord, RunRecord, StepRecord, TableRecord
+from potable.runs.record import UNFINISHED, VERBS, CategoryRecord, FeatureRecord, RunRecord, StepRecord, TableRecord
 
 NOBODY = "belongs to nobody"
 """Reason of rows that protect split off because no roster knows their person."""
@@ -77,6 +77,16 @@ class Spent:
     seconds: float
 
 
+def defined(record: RunRecord) -> str:
+    """Of rows to be scored, the version whose models they are for."""
+    data = record.dataset
+    if not data or not data.scores:
+        return ""
+    if data.defined_as:
+        return f"defined as in {data.scores} version {data.defined_as}"
+    return f"defined as in no version of {data.scores}: a model of one expects others"
+
+
 def outcome(record: RunRecord) -> str:
     """What came of the run, as a sentence."""
     data = record.dataset
@@ -87,6 +97,8 @@ def outcome(record: RunRecord) -> str:
     if record.outcome == "failed":
         kept = f" Version {data.version} stays current." if data else " No version was published."
         return "The run failed." + kept
+    if record.outcome in UNFINISHED:
+        return f"The run was {record.outcome}. What it finished is kept, and the next run goes on from there."
     return "The run did what it was asked to. It published no new version."
 
 
@@ -106,7 +118,7 @@ def size(record: RunRecord) -> str:
 
 def absent(record: RunRecord) -> str:
     """Why a section has nothing to show."""
-    return "The run ended before this." if record.outcome == "failed" else "Not part of this run."
+    return "The run ended before this." if record.outcome in UNFINISHED else "Not part of this run."
 
 
 def verdicts(record: RunRecord) -> tuple[Verdict, ...]:

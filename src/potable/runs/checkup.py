@@ -23,6 +23,7 @@ from potable.datasets.version import history
 from potable.engines.base import Part
 from potable.errors import DataError
 from potable.runs.plan import Step
+from potable.runs.record import UNFINISHED
 from potable.runs.workshop import Workshop
 from potable.store.layout import Lake
 from potable.store.manifest import Manifest, find
@@ -146,7 +147,7 @@ class Earlier:
         for path in self._paths:
             record = self._read.get(path) or json.loads(self._lake.open.get(path))
             self._read[path] = record
-            if record["run"] != self._run and (self._failed or record["outcome"] != "failed"):
+            if record["run"] != self._run and (self._failed or record["outcome"] not in UNFINISHED):
                 yield record
 
     def profile(self, step: Step, batch: int | None = None) -> Profile | None:

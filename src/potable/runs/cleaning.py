@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from potable.datasets.version import history, note_removed, removed
-from potable.project import Project
+from potable.project import SCORING, Project
 from potable.runs.garbage import ZONES, Garbage, Item, is_named, look
 from potable.runs.needed import Needs, store_of
 from potable.runs.runner import who
@@ -59,11 +59,11 @@ class Cleaning:
     scratch: Sequence[Left]
 
 
-def days(project: Project, lake: Lake) -> list[date]:
-    """The days for which the project published its dataset."""
+def days(project: Project, lake: Lake) -> list[tuple[date, bool]]:
+    """The days for which the project published its dataset, and whether with rows to be scored."""
     beginning = f"{project.features.dataset}@" if project.agreed.features else "@"
     found = (name.removeprefix(beginning) for name in _datasets(lake) if name.startswith(beginning))
-    return [date.fromisoformat(day) for day in found]
+    return [(date.fromisoformat(day.removesuffix(SCORING)), day.endswith(SCORING)) for day in found]
 
 
 def found(projects: Sequence[Project], before: datetime, keep: int | None) -> Cleaning:

@@ -19,6 +19,7 @@ from potable.datasets.version import history
 from potable.project import Project
 from potable.runs import former, known, ledger
 from potable.runs.plan import Step, later_steps
+from potable.runs.record import UNFINISHED
 from potable.runs.runner import landed_now
 from potable.runs.vault import existing_key, key_name
 from potable.store.layout import Lake, step_folder
@@ -157,7 +158,7 @@ class Needs:
             dataset = (record["dataset"] or {}).get("name", "")
             for used in _used(record):
                 last = (record["project"], used.label, dataset if used.verb in _OF_A_DATASET else "", used.state)
-                first = {last, (*last, "not failed")} if record["outcome"] != "failed" else {last}
+                first = {last, (*last, "not failed")} if record["outcome"] not in UNFINISHED else {last}
                 if recent or (first - seen and (used.label in ours or record["project"] != own)):
                     yield used.folder
                 seen |= first
@@ -188,7 +189,7 @@ class Needs:
     def _batch_before(self, name: str) -> Iterator[str]:
         """The last step of a table before its newest batch."""
         newest = 0
-        for record in (each for each in self._runs if each["outcome"] != "failed"):
+        for record in (each for each in self._runs if each["outcome"] not in UNFINISHED):
             batch = next((each.get("batch", 0) for each in record["tables"] if each["table"] == name), 0)
             folders = [each.folder for each in _used(record) if each.label == f"validate {name}"]
             if 0 < batch < newest and any(map(self.manifest, folders)):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
 import ibis.expr.types as ir
 
@@ -27,6 +28,7 @@ from potable.privacy import pseudonyms as names
 from potable.privacy.protect import Contract, People, Places, protect
 from potable.project import Project
 from potable.runs import known, since
+from potable.runs.beside import DEFINITIONS, compared
 from potable.runs.plan import Step, code
 from potable.runs.record import VERBS
 from potable.runs.vault import key_name
@@ -143,7 +145,7 @@ def _spec(project: Project) -> Spec:
     return Spec(
         name=plan.dataset,
         id_column=plan.id_column,
-        label=plan.labels[-1].name,
+        label=plan.label.name if plan.label else "",
         quasi=tuple(anonymity.columns) if anonymity else (),
         k=anonymity.k if anonymity else 0,
         suppress=anonymity is not None and anonymity.below == "suppress",
@@ -154,12 +156,12 @@ def _spec(project: Project) -> Spec:
 
 def _groups(project: Project) -> Groups | None:
     """The groups that features.yaml declares; none below k rows is told apart."""
-    bias, anonymity = project.features.bias, project.policy.anonymity
-    if bias is None:
+    bias, anonymity, label = project.features.bias, project.policy.anonymity, project.plan.label
+    if bias is None or label is None:
         return None
     return Groups(
         columns=bias.groups,
-        label=project.plan.labels[-1].name,
+        label=label.name,
         favourable=bias.favourable,
         min_ratio=bias.min_ratio,
         max_difference=bias.max_difference,
@@ -177,14 +179,15 @@ def _lineage(shop: Workshop, step: Step) -> Mapping[str, str]:
 
 def lineage_of(shop: Workshop, step: Step) -> dict[str, str]:
     """What a version was made from, by hash: inputs, contracts, policy, features, code, parents."""
-    documents = shop.project.documents
+    documents, declared = shop.project.documents, shop.project.documents["features"].literal
     inputs = {name: fingerprint([(item.name, item.sha256) for item in found]) for name, found in shop.landed.items()}
     contracts = {name: documents[name].literal for name in shop.project.sources}
     return {
         **{f"input {name}": value for name, value in inputs.items()},
         "contracts": fingerprint(contracts),
         "policy": fingerprint(documents["privacy"].literal),
-        "features": fingerprint(documents["features"].literal),
+        "features": fingerprint(declared),
+        DEFINITIONS: definitions(declared),
         "code": fingerprint([code(verb) for verb in VERBS]),
         "pseudonym key": key_name(shop.key),
         "subjects": shop.done["resolve", "subjects"][0].fingerprint,
@@ -193,11 +196,21 @@ def lineage_of(shop: Workshop, step: Step) -> dict[str, str]:
     }
 
 
+def definitions(declared: Mapping[str, Any]) -> str:
+    """A hash of what the features of a row are, whatever its date and its label.
+
+    Args:
+        declared: features.yaml as it is written.
+    """
+    rows = {key: value for key, value in declared["rows"].items() if key != "as_of"}
+    return fingerprint(rows, [declared.get(key) for key in ("subject", "embargo", "digits", "features")])
+
+
 def _card_facts(shop: Workshop, made: Published, lineage: Mapping[str, str]) -> CardFacts:
     project, plan = shop.project, shop.project.plan
     outputs = {item.name: item for item in plan.outputs}
     fixed = {plan.id_column: "keyed pseudonym", "as_of": "as-of date"}
-    label, rows = plan.labels[-1], project.features.rows
+    label, rows = plan.label, project.features.rows
     gaps = shop.manifest("build", plan.dataset).facts["gaps"]
 
     def column(item: Distribution) -> CardColumn:
@@ -214,8 +227,8 @@ def _card_facts(shop: Workshop, made: Published, lineage: Mapping[str, str]) -> 
         columns=[column(item) for item in made.distributions],
         as_of=str(rows.as_of),
         chosen={"table": rows.from_, "start": rows.during[0], "end": rows.during[1], "where": rows.where or ""},
-        label=label.name,
-        label_definition=label.text,
+        label=label.name if label else "",
+        label_definition=label.text if label else "",
         balance=made.balance,
         gaps=[
             Gap(item.name, str(item.recipe.window.start), gaps[item.name]) for item in plan.labels if item.name in gaps
@@ -252,8 +265,12 @@ def _personal(project: Project, made: Published) -> PersonalData:
     )
 
 
-def commit_version(shop: Workshop, note: Callable[[Version], None]) -> tuple[Version, bool]:
-    """Make what publish wrote the current version, a new one after `note`; (version, whether it is new)."""
+def commit_version(shop: Workshop, note: Callable[[Version], None], today: date) -> tuple[Version, bool]:
+    """Make what publish wrote the current version, a new one after `note`; (version, whether it is new).
+
+    Raises:
+        DataError: D010, it lies farther from the version it is compared with than features.yaml allows.
+    """
     name = shop.project.plan.dataset
     step, manifest = shop.done["publish", name]
     facts = manifest.facts
@@ -268,5 +285,6 @@ def commit_version(shop: Workshop, note: Callable[[Version], None]) -> tuple[Ver
         run=shop.run,
         published_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    shop.beside = compared(shop, version, today)
     found, new = commit(shop.lake.versions(shop.project.dataset), version, note)
     return replace(found), new

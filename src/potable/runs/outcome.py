@@ -14,6 +14,7 @@ from potable.contracts.findings import Result
 from potable.datasets.disparities import Disparity
 from potable.datasets.version import Version
 from potable.privacy.policy import Policy
+from potable.runs.beside import alike
 from potable.runs.drifted import told
 from potable.runs.plan import REFERENCES
 from potable.runs.record import (
@@ -175,7 +176,7 @@ def _categories(shop: Workshop, policy: Policy) -> Iterator[CategoryRecord]:
 
 def _dataset(shop: Workshop, version: Version, new: bool) -> DatasetRecord:
     manifest = shop.manifest("publish", version.dataset)
-    label = shop.project.plan.labels[-1].name
+    label = shop.project.plan.label
     locate = shop.lake.open.locate
     return DatasetRecord(
         name=shop.project.dataset,
@@ -187,11 +188,21 @@ def _dataset(shop: Workshop, version: Version, new: bool) -> DatasetRecord:
         csv_bytes=manifest.facts["files"]["csv"]["bytes"],
         parquet=locate(version.files["parquet"]),
         card=locate(version.files["card"]),
-        label=label,
+        label=label.name if label else "",
         balance=manifest.facts["balance"],
         features=tuple(_features(shop, manifest)),
+        **_scoring(shop, version),
         bias=tuple(Disparity(**item) for item in manifest.facts["disparities"]),
+        beside=shop.beside,
     )
+
+
+def _scoring(shop: Workshop, version: Version) -> dict[str, Any]:
+    """The labelled dataset whose models may score the rows of a version, and which of its versions is defined alike."""
+    if not shop.project.scoring:
+        return {}
+    found = alike(shop, version)
+    return {"scores": shop.project.features.dataset, "defined_as": found.number if found else 0}
 
 
 def _features(shop: Workshop, manifest: Manifest) -> Iterator[FeatureRecord]:

@@ -205,9 +205,10 @@ def failing(running: Running, step: Step) -> Iterator[None]:
     begun, mark = time.monotonic(), running.watched.mark()
     try:
         yield
-    except PotableError as failure:
+    except BaseException as failure:
         # who raised it may know nothing of steps, as an engine
-        failure.state = failure.state or "nothing of this step is kept; the last version stays current"
+        if isinstance(failure, PotableError):
+            failure.state = failure.state or "nothing of this step is kept; the last version stays current"
         if isinstance(failure, EnvironmentFailure):
             failure.next = failure.next or "potable doctor"
         seconds, held = round(time.monotonic() - begun, 3), running.watched.since(mark)

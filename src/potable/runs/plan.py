@@ -39,6 +39,8 @@ REFERENCES = "references"
 """Name of the step that judges tables by each other."""
 _JUDGED = {"checks", "suite", "quarantine", "drift", "health", "tests"}
 """Keys of a table that only decide what `validate` lets through, or decide nothing."""
+_LATER = {"health", "tests", "coverage"}
+"""Keys of a table that decide nothing of what `validate` makes."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     parts += sorted({check.custom.module.text for check in project.checks[name] if check.custom})
     # how the records around are found decides which of their parts are gone
     declared = [literal["tables"][each] for each in (table, project.tables[name].parts_of) if each]
-    contract = [{key: value for key, value in each.items() if key not in ("health", "tests")} for each in declared]
+    contract = [{key: value for key, value in each.items() if key not in _LATER} for each in declared]
     # health is judged in every run; only which texts are counted word by word, and by which periods, is seen in what
     # validate makes
     words = [column for column in project.tables[name].columns if kind_of(project.tables[name], column) == "word"]
@@ -199,7 +201,8 @@ def _protect(project: Project, name: str, validated: str, vault: Sequence[Step],
     rules: dict[str, Any] = {
         column: project.policy.rule_for(declared.declared_category or "") for column, declared in table.columns.items()
     }
-    declared = (table.model_dump(mode="json", exclude=_JUDGED), rules)
+    # `coverage` decides what an empty window means to `build`, and moves as time goes by
+    declared = (table.model_dump(mode="json", exclude={*_JUDGED, "coverage"}), rules)
     parents = [step.fingerprint for step in vault]
     found = fingerprint(code("protect"), declared, validated, parents)
     return Step("protect", name, found, "protected", rules=fingerprint(code("protect"), declared, domain))
@@ -210,7 +213,7 @@ def _build(project: Project, protect: Sequence[Step]) -> Step:
     inputs = {step.name: step.fingerprint for step in protect if step.name in used}
     contracts = {name: project.tables[name].model_dump(mode="json", exclude=_JUDGED) for name in used}
     literal = project.documents["features"].literal
-    declared = {key: value for key, value in literal.items() if key not in ("bias", "tests")}
+    declared = {key: value for key, value in literal.items() if key not in ("bias", "drift", "tests")}
     rules = (code("build"), declared, contracts)
     found = fingerprint(*rules, inputs)
     return Step("build", project.features.dataset, found, "features", rules=fingerprint(*rules))

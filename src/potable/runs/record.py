@@ -15,11 +15,15 @@ from pydantic import TypeAdapter
 
 from potable.contracts.findings import Finding, Result
 from potable.datasets.disparities import Disparity
+from potable.datasets.shifts import Beside
 from potable.store.manifest import canonical
 
 Verb = Literal["ingest", "validate", "resolve", "protect", "build", "publish"]
 VERBS: tuple[Verb, ...] = ("ingest", "validate", "resolve", "protect", "build", "publish")
 State = Literal["started", "progress", "done", "skipped", "failed"]
+Outcome = Literal["published", "nothing new", "done", "failed", "interrupted", "killed"]
+UNFINISHED: frozenset[Outcome] = frozenset({"failed", "interrupted", "killed"})
+"""Outcomes of runs that did not come to their end; what they say of tables may be half of it."""
 
 
 def run_name(started: datetime) -> str:
@@ -160,6 +164,12 @@ class DatasetRecord:
     """Rows per value of the label."""
     features: Sequence[FeatureRecord]
     bias: Sequence[Disparity] = ()
+    beside: Beside | None = None
+    """A new version beside an earlier one, where there is one."""
+    scores: str = ""
+    """Of rows to be scored: the labelled dataset whose models they are for."""
+    defined_as: int = 0
+    """Of rows to be scored: its newest version whose features are defined in the same way; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +197,7 @@ class RunRecord:
 
     run: str
     project: str
-    outcome: Literal["published", "nothing new", "done", "failed"]
+    outcome: Outcome
     exit_code: int
     started: str
     """UTC, ISO 8601."""
@@ -216,6 +226,10 @@ class RunRecord:
     dataset: DatasetRecord | None = None
     error: Mapping[str, Any] = field(default_factory=dict)
     """The error that ended a failed run."""
+    target: str = ""
+    """The dataset it was to make; of another day it is one of its own: `attrition@2024-03-31`."""
+    killed: Sequence[str] = ()
+    """Runs before it that it found killed, and wrote the records of."""
 
     def to_bytes(self) -> bytes:
         """The record as it is stored."""

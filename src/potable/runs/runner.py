@@ -13,12 +13,12 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import potable
 from potable import plugins
@@ -28,9 +28,9 @@ from potable.datasets.version import Version
 from potable.deployment import memory_bytes
 from potable.engines.base import Engine
 from potable.engines.freed import imports_kept, keep_little
-from potable.errors import DataError, EnvironmentFailure, PotableError, raise_all
+from potable.errors import DataError, EnvironmentFailure, Interrupted, PotableError, raise_all, unexpected
 from potable.project import Project
-from potable.runs import checkup, former, opened, restricted
+from potable.runs import begun, checkup, former, opened, restricted
 from potable.runs.landing import land_all, validate_early
 from potable.runs.matched import require_matched
 from potable.runs.memory import PeakMemory
@@ -38,8 +38,9 @@ from potable.runs.outcome import facts
 from potable.runs.perform import Running, perform
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps, validate_steps
 from potable.runs.queries import carried
-from potable.runs.record import VERBS, Listener, RunRecord, StepRecord, Verb, run_name
+from potable.runs.record import VERBS, Listener, Outcome, RunRecord, StepRecord, Verb, run_name
 from potable.runs.select import SELECTABLE, Selection, selection
+from potable.runs.stopping import stopped
 from potable.runs.vault import key_name, pseudonym_key
 from potable.runs.workshop import Workshop
 from potable.sources.ingest import current
@@ -75,58 +76,114 @@ class Options:
 
 
 def run(project: Project, options: Options, listener: Listener) -> RunRecord:
-    """Run the project; returns its record, which is stored under `runs/` also when the run failed.
+    """Run the project; returns its record, which is stored under `runs/` however the run ends.
 
-    The record of a failed run carries the error; raising it is the caller's decision.
+    The record of a failed run carries the error; raising it is the caller's decision. What ends a run otherwise, as who
+    interrupts it, is recorded and raised again. Of one that is killed stays what was noted when it began.
 
     Raises:
-        ProjectError: the options select something the project does not have, or need a file that is not written
-            yet; nothing ran.
+        ProjectError: as `require_possible`; nothing ran.
+    """
+    require_possible(project, options)
+    began, lake = time.monotonic(), project.lake()
+    record = _beginning(project, options)
+    keep_little()
+    record = replace(record, killed=tuple(begun.settle(lake)))
+    begun.begin(lake, record)
+    for name in record.killed:
+        lake.audit.add({"at": record.started, "who": who(), "what": "found killed", "why": options.reason, "run": name})
+    failure: BaseException | None = None
+    running = version = None
+    with PeakMemory() as watched:
+        try:
+            with _workshop(project, lake, record) as shop:
+                running = Running(shop, listener, watched, today=datetime.fromisoformat(record.started).date())
+                _execute(running, options)
+                note = partial(_note, lake, options)
+                version = opened.commit_version(shop, note, running.today) if options.publishes else None
+        except BaseException as error:
+            failure = error
+    told = _told(failure)
+    record = replace(
+        record,
+        outcome=_outcome(running, options, told, new=bool(version and version[1])),
+        exit_code=told.exit_code if told else 0,
+        seconds=round(time.monotonic() - began, 3),
+        peak_memory=watched.peak,
+        steps=tuple(sorted(running.steps, key=_place(project))) if running else (),
+        error={**told.record(), "text": told.text()} if told else {},
+        **(_facts(running, version, failure) if running else {}),
+    )
+    _keep(lake, record)
+    # what kept the run from beginning, or is no failure of its own, is not told by its record alone
+    if failure and (running is None or failure is not told):
+        try:
+            raise failure
+        finally:
+            # it knows this frame, which would know it for good
+            del failure, told
+    return record
+
+
+def require_possible(project: Project, options: Options) -> None:
+    """Nothing, where the project has what a run needs.
+
+    Raises:
+        ProjectError: the options select something the project does not have, or need a file that is not written yet.
     """
     selection(project, options.select)
     if options.last in WAITING:
         project.require_written(f"`{options.last}`")
-    started, begun = datetime.now(UTC), time.monotonic()
-    name = run_name(started)
-    keep_little()
-    memory = memory_bytes(project.platform.memory)
-    lake = project.lake()
-    failure: PotableError | None = None
-    version = None
-    with PeakMemory() as watched, _workshop(project, lake, memory, name) as shop:
-        running = Running(shop, listener, watched, today=started.date())
-        try:
-            _execute(running, options)
-            note = partial(_note, lake, options)
-            version = opened.commit_version(shop, note) if options.publishes else None
-        except PotableError as error:
-            failure = error
-    record = RunRecord(
-        run=name,
+
+
+def _beginning(project: Project, options: Options) -> RunRecord:
+    """What can be said of a run when it begins."""
+    started = datetime.now(UTC)
+    return RunRecord(
+        run=run_name(started),
         project=project.platform.project,
-        outcome=_outcome(running, options, failure, new=bool(version and version[1])),
-        exit_code=failure.exit_code if failure else 0,
+        outcome="failed",
+        exit_code=0,
         started=started.isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - begun, 3),
+        seconds=0.0,
         potable=potable.__version__,
         engine=project.platform.engine,
-        memory=memory,
-        peak_memory=watched.peak,
+        memory=memory_bytes(project.platform.memory),
+        peak_memory=0,
         threads=project.platform.threads,
         reason=options.reason,
         unwritten=tuple(file.file for file in project.unwritten),
-        steps=tuple(sorted(running.steps, key=_place(project))),
-        error={**failure.record(), "text": failure.text()} if failure else {},
-        **facts(shop, version),
+        target=project.dataset if project.agreed.features else "",
     )
-    _keep(lake, record)
-    return record
+
+
+def _facts(running: Running, version: tuple[Version, bool] | None, failure: BaseException | None) -> dict[str, Any]:
+    try:
+        return facts(running.shop, version)
+    except Exception:
+        # what is half done for a reason nobody foresaw need not fit together
+        if failure is None or isinstance(failure, PotableError):
+            raise
+        return {}
+
+
+def _told(failure: BaseException | None) -> PotableError | None:
+    """What ended a run before its time, in our form."""
+    if failure is None:
+        return None
+    if sign := stopped(failure):
+        return Interrupted(sign)
+    return failure if isinstance(failure, PotableError) else unexpected(failure)
 
 
 def _keep(lake: Lake, record: RunRecord) -> None:
     """Store what the run did; where that fails, the error tells what stands all the same."""
     try:
-        lake.open.put_new(f"runs/{record.run}.json", record.to_bytes())
+        place, data = f"runs/{record.run}.json", record.to_bytes()
+        if not lake.open.put_new(place, data):
+            # it was taken for killed
+            lake.open.put(place, [data])
+        begun.end(lake, record.run)
         lake.audit.add(_audit(record))
     except EnvironmentFailure as failure:
         done = "what the run finished is kept"
@@ -223,10 +280,10 @@ def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[S
 
 
 @contextmanager
-def _workshop(project: Project, lake: Lake, memory: int, name: str) -> Iterator[Workshop]:
+def _workshop(project: Project, lake: Lake, record: RunRecord) -> Iterator[Workshop]:
     scratch = project.root / project.platform.scratch
     engine: Engine = plugins.load("engines", project.platform.engine)(
-        memory=memory, threads=project.platform.threads, scratch=scratch, **project.platform.engine_options()
+        memory=record.memory, threads=project.platform.threads, scratch=scratch, **project.platform.engine_options()
     )
     try:
         with (
@@ -234,16 +291,14 @@ def _workshop(project: Project, lake: Lake, memory: int, name: str) -> Iterator[
             carried(lake.restricted),
             tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder,
         ):
-            yield Workshop(project, lake, engine, Path(folder), pseudonym_key(lake.vault), name)
+            yield Workshop(project, lake, engine, Path(folder), pseudonym_key(lake.vault), record.run)
     finally:
         engine.close()
 
 
-def _outcome(
-    running: Running, options: Options, failure: PotableError | None, *, new: bool
-) -> Literal["published", "nothing new", "done", "failed"]:
-    if failure:
-        return "failed"
+def _outcome(running: Running | None, options: Options, failure: PotableError | None, *, new: bool) -> Outcome:
+    if failure or running is None:
+        return "interrupted" if isinstance(failure, Interrupted) else "failed"
     if not new and not running.changed:
         return "nothing new"
     return "published" if options.publishes else "done"

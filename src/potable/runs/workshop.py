@@ -16,6 +16,7 @@ import pyarrow as pa
 from potable.contracts.deletions import deleted_schema
 from potable.contracts.health import Finding
 from potable.contracts.validate import quarantine_schema, validated_schema
+from potable.datasets.shifts import Beside
 from potable.engines.base import Engine, Part
 from potable.errors import EnvironmentFailure
 from potable.identity.reissued import HELD, namespaces
@@ -79,6 +80,8 @@ class Workshop:
     """What validate found in tables that a check stopped, by table; no step is done by it."""
     health: dict[str, Sequence[Finding]] = field(default_factory=dict)
     """What was found of the health of each table."""
+    beside: Beside | None = None
+    """The version that is published, beside an earlier one."""
     distinct: dict[str, Mapping[str, int]] = field(default_factory=dict)
     """Distinct values of each table, by column."""
     changes: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)

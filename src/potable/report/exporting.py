@@ -1,0 +1,182 @@
+"""Ways for metrics to leave: a file for node_exporter's textfile collector, and a Pushgateway.
+
+Both get all there is to tell whenever a run begins or ends, however it ends. What goes wrong on the way is a warning
+and never the end of a run.
+
+Entry: `exporting` around a run.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import potable
+from potable.deployment import Pushgateway, memory_bytes
+from potable.errors import PotableError
+from potable.project import Project
+from potable.report.metrics import Standing, exposition, samples, standing
+from potable.runs.record import RunRecord
+from potable.scheduling import span
+from potable.sources.credentials import headers
+
+_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_INTERRUPTED, _BUG = 130, 70
+
+
+@contextmanager
+def exporting(project: Project, warn: Callable[[str], None]) -> Iterator[None]:
+    """Tell the metrics of a project when a run of it begins and when it ends; of runs for other days nothing.
+
+    Args:
+        warn: takes what could not be told, once.
+    """
+    settings = project.platform.observability
+    if project.as_of or not (settings.textfile or settings.pushgateway):
+        yield
+        return
+    told: set[str] = set()
+
+    def tell(now: Callable[[], Standing]) -> None:
+        problems = _attempted(project, now)
+        for problem in problems:
+            if problem not in told:
+                warn(problem)
+        told.update(problems)
+
+    started, before = time.time(), ""
+
+    def beginning() -> Standing:
+        nonlocal before
+        now = standing(project)
+        before = now.last.run if now.last else ""
+        return replace(now, begun=started, unended=now.unended + 1)
+
+    tell(beginning)
+    code = _BUG
+    try:
+        yield
+        code = 0
+    except PotableError as failure:
+        code = failure.exit_code
+        raise
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+        raise
+    finally:
+        tell(lambda: _after(project, started, code, before))
+
+
+def _attempted(project: Project, now: Callable[[], Standing]) -> list[str]:
+    try:
+        return export(project, exposition(samples(project, now())))
+    except PotableError:
+        # a lake that cannot be asked is the run's own error
+        return []
+    except Exception as failure:
+        return [f"metrics could not be told: {type(failure).__name__}"]
+
+
+def _after(project: Project, started: float, code: int, before: str) -> Standing:
+    """What there is to tell when a run has ended, also where it could not write its record.
+
+    Args:
+        code: exit code of what it raised.
+        before: name of the last run when it began.
+    """
+    now = Standing()
+    with suppress(PotableError):
+        now = standing(project)
+    if not code or (now.last and now.last.run != before):
+        return now
+    unrecorded = RunRecord(
+        run="",
+        project=project.platform.project,
+        outcome="failed",
+        exit_code=code,
+        started=datetime.fromtimestamp(started, UTC).isoformat(),
+        seconds=round(time.time() - started, 3),
+        potable=potable.__version__,
+        engine=project.platform.engine,
+        memory=memory_bytes(project.platform.memory),
+        peak_memory=0,
+        threads=project.platform.threads,
+    )
+    return replace(now, last=unrecorded, begun=started)
+
+
+def export(project: Project, text: str) -> list[str]:
+    """Write and push metrics; what could not be done, a line each."""
+    settings, problems = project.platform.observability, []
+    if settings.textfile:
+        try:
+            _replace(project.root / Path(settings.textfile).expanduser(), text.encode())
+        except (OSError, RuntimeError) as failure:
+            problems.append(f"metrics could not be written to `{settings.textfile}`: {type(failure).__name__}")
+    if settings.pushgateway and (problem := _pushed(project, settings.pushgateway, text.encode())):
+        host = urlsplit(settings.pushgateway.url).netloc
+        problems.append(f"metrics could not be pushed to `{host}`: {problem}")
+    return problems
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """The file appears whole, with the rights that new files have: another user reads it."""
+    # the collector reads what ends in .prom
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _pushed(project: Project, gateway: Pushgateway, data: bytes) -> str:
+    """What kept metrics from being pushed within the time for it, names and connections included; empty for nothing."""
+    found = ["no answer in time"]
+    seconds = span(gateway.timeout).total_seconds()
+
+    def push() -> None:
+        try:
+            request = urllib.request.Request(
+                f"{gateway.url.rstrip('/')}/metrics/job/potable{_group(project)}",
+                data,
+                {"Content-Type": _TYPE, "User-Agent": f"potable/{potable.__version__}", **headers(gateway.auth)},
+                method="PUT",
+            )
+            with urllib.request.urlopen(request, timeout=seconds):
+                found[0] = ""
+        except urllib.error.HTTPError as failure:
+            found[0] = f"HTTP {failure.code}"
+            failure.close()
+        except Exception as failure:
+            # its own text may quote what was sent
+            found[0] = type(getattr(failure, "reason", failure)).__name__
+
+    thread = threading.Thread(target=push, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return found[0]
+
+
+def _group(project: Project) -> str:
+    """The path of what is replaced by a push: one group for each dataset of each project."""
+    labels = {"project": project.platform.project}
+    if project.agreed.features:
+        labels["dataset"] = project.dataset
+    return "".join(_labelled(name, value) for name, value in labels.items())
+
+
+def _labelled(name: str, value: str) -> str:
+    if "/" in value or not value:
+        return f"/{name}@base64/{base64.urlsafe_b64encode(value.encode()).decode() or '='}"
+    return f"/{name}/{quote(value, safe='')}"
