@@ -23,6 +23,12 @@ from potable.errors import MissingExtra, did_you_mean
 from potable.tables import Column, Table
 
 OTHER_TABLE = "other_table_name"
+_COMPARING = (
+    "expect_multicolumn_values_to_be_equal",
+    "expect_multicolumn_values_to_be_unique",
+    "expect_select_column_values_to_be_unique_within_record",
+)
+"""Expectations that compare the columns of a list with each other."""
 _WAYS = ("nearest", "linear", "lower", "higher", "midpoint")
 TYPES: Mapping[str, frozenset[str]] = {
     "string": frozenset("string str object object_ O stringtype varchar text char nvarchar StringType".lower().split()),
@@ -141,11 +147,7 @@ def _together(
             yield Wrong("", f"`{name}` needs `min_value`, `max_value` or both")
         elif low is not None and high is not None and _above(low, high):
             yield Wrong("min_value", f"`{name}`: `min_value` is greater than `max_value`")
-    compared = (
-        "column_B" in own
-        or name in ("expect_multicolumn_values_to_be_equal",)
-        or name.endswith(("unique_within_record", "multicolumn_values_to_be_unique"))
-    )
+    compared = "column_B" in own or name in _COMPARING
     families = sorted({family(column.arrow) for column in columns})
     if compared and len(families) > 1 and "value_pairs_set" not in own:
         yield Wrong("", f"`{name}` compares columns of different types: {', '.join(c.type for c in columns)}")
