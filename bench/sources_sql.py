@@ -2,8 +2,8 @@
 
 Every reader runs in a process of its own, in turns, on the same server and table; the server is not counted into
 memory and CPU. pandas and ADBC keep nothing on disk and write no text, so they do less. Needs the development
-environment, pandas and `sqlalchemy` 2.1: of PostgreSQL pandas supports SQLAlchemy's connections only. Over a plain one of
-psycopg it warns that it was not tested so, and is faster.
+environment, pandas and `sqlalchemy` 2.1, whose connections are the only ones to a PostgreSQL that pandas supports;
+over a plain one of psycopg it warns that it was not tested so, and is faster.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def test_features_alone_are_checked_by_the_tables_and_by_the_policy_once_there_i
     edit(root / "features.yaml", "country: value(country)", "country: value(first_name)")
     assert load(root).plan.features
     shutil.copy(EXAMPLE / "privacy.yaml", root)
-    assert "`first_name` is not kept by privacy.yaml" in refused(root)
+    assert "`first_name` (`user.name.first`) is not kept by privacy.yaml" in refused(root)
 
 
 def test_anonymity_is_asked_over_columns_the_dataset_has(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Strict YAML: project files read with the place of every key and value.
 
-Duplicate keys are errors, all errors of a file are reported at once. `${env:NAME}`, `${file:PATH}`, `${vault:PATH#KEY}`
-and `${aws:NAME}` are the only references; a literal that looks like a credential is refused.
+Duplicate keys are errors, all errors of a file are reported at once. `${env:NAME}`, `${file:PATH}`,
+`${vault:MOUNT/PATH#KEY}` and `${aws:NAME}` are the only references; a literal that looks like a credential is refused.
 
 Entry: `read(path)` gives a `Document`.
 """
@@ -208,7 +208,7 @@ class _Reader:
 
     def _refuse(self, path: Key, code: str, problem: str) -> None:
         place = self.places[path][1]
-        known = "${env:NAME}, ${file:PATH}, ${vault:PATH#KEY}, ${aws:NAME}"
+        known = "${env:NAME}, ${file:PATH}, ${vault:MOUNT/PATH#KEY}, ${aws:NAME}"
         hint = {
             "P006": "set it in the environment or in the project's .env file",
             "P007": f"write a reference instead: {known}",

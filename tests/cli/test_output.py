@@ -125,6 +125,28 @@ def test_the_summary_is_short_plain_text(record):
     assert all(line.isprintable() for line in text.splitlines())
 
 
+def test_the_summary_is_as_short_where_there_is_everything_to_tell():
+    made = records.attrition()
+    first, *others = made.tables
+    check = replace(made.tables[6].checks[0], action="warn", success=False)
+    first = replace(first, deleted=7, checks=[check])
+    empty = replace(made.dataset.features[2], nulls=made.dataset.rows)
+    same = {**made.identity, "several": 3, "merged": 1}
+    columns = [*made.dataset.features, empty]
+    labelled = replace(made.dataset, features=columns)
+    for data in (labelled, replace(labelled, label="", balance={}, scores="employee_attrition")):
+        text = summary(replace(made, tables=[first, *others], identity=same, dataset=data), "r.html")
+        # and one line of drift
+        assert len(text.splitlines()) == 14
+        assert "; deleted are 7\n" in text
+
+
+def test_a_label_with_one_value_is_told():
+    made = records.attrition()
+    alone = replace(made, dataset=replace(made.dataset, balance={"Stayed": 1_912}))
+    assert "attrition: Stayed 1,912 (100%), the same for all, so no model can learn it" in summary(alone, "r.html")
+
+
 def test_the_summary_of_a_published_version():
     text = summary(records.attrition(), "r.html")
     for part in (

@@ -61,6 +61,18 @@ def test_the_readme_names_only_files_that_exist() -> None:
         assert (ROOT / target).exists(), target
 
 
+def test_every_link_leads_somewhere() -> None:
+    pages = {path: path.read_text(encoding="utf-8") for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]}
+    for page, text in pages.items():
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", text):
+            found = (page.parent / target).resolve() if target else page
+            assert found.exists(), (page, target)
+            if anchor and found in pages:
+                headings = re.findall(r"(?m)^#+ (.+)$", pages[found])
+                slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+                assert anchor in slugs or f'<a id="{anchor}">' in pages[found], (page, target, anchor)
+
+
 def test_no_machine_path_or_host_of_ours_is_in_the_docs() -> None:
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         assert not re.search(r"/(home|root|work|tmp)/\w+", path.read_text(encoding="utf-8")), path

@@ -213,6 +213,22 @@ def test_rows_need_a_table_with_history(tmp_path: Path) -> None:
         plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, tables=tables, label=LABEL)
 
 
+@pytest.mark.parametrize("known", [None, "+5d", "landed", "recorded_on"])
+def test_an_end_that_is_filled_in_later_is_read_only_where_its_own_time_is_known(
+    tmp_path: Path, known: str | None
+) -> None:
+    employment = TABLES["hrms.employment"]
+    columns = {**employment.columns, "recorded_on": employment.columns["hired_on"]}
+    tables = {**TABLES, "hrms.employment": employment.model_copy(update={"columns": columns, "known": known})}
+    ask = "any() where left_on is not null"
+    if known in (None, "+5d"):
+        assert "would tell the future" in refused(tmp_path, ask, "hrms.employment", tables=tables).problem
+        rows = refused(tmp_path, "count()", tables=tables, where="left_on is null or tenure_days > 3")
+        assert "`where`" in rows.problem and "would tell the future" in rows.problem
+    else:
+        plan_of(tmp_path, {"hrms.employment": {"a": ask}}, tables=tables, where="left_on is null")
+
+
 def test_dates_to_draw_from_are_month_ends(tmp_path: Path) -> None:
     as_of = "{pick: random_month_end, between: [2024-01-31, 2024-04-29], seed: 1}"
     plan = plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=as_of)

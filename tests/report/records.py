@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from potable.contracts.findings import Finding, Result
 from potable.datasets.disparities import Disparity
+from potable.datasets.shifts import Beside, Shift
 from potable.errors import DataError, Place
 from potable.runs.record import (
     CategoryRecord,
@@ -243,7 +244,18 @@ def attrition():
         dataset=DatasetRecord(
             "employee_attrition", 3, True, 1_912, 41, "lake/open/datasets/employee_attrition/00000003/employee_attrition.csv", 611_877,
             "lake/open/datasets/employee_attrition/00000003/employee_attrition.parquet", "lake/open/datasets/employee_attrition/00000003/README.md",
-            "attrition", {"Stayed": 1_634, "Left": 278}, features(), bias(),
+            "attrition", {"Stayed": 1_634, "Left": 278}, features(), bias(), beside=beside(),
+        ),
+    )  # fmt: skip
+
+
+def beside():
+    return Beside(
+        "employee_attrition version 2",
+        (
+            Shift("age", "psi", 0.01, 0.4, 0.25, "ok", "`age`: PSI 0.01, bound 0.25."),
+            Shift("monthly_income", "psi", 0.41, 1e-9, 0.25, "warn", "`monthly_income`: PSI 0.41, bound 0.25."),
+            Shift("attrition", "share", 0.3, 1e-6, 0.2, "accepted", "`attrition` is Left: 11.2% before, 14.5% now; bound 20% of the share before. Expected until 2030-01-01: a merger."),
         ),
     )  # fmt: skip
 

@@ -148,9 +148,11 @@ def test_each_question_of_health_has_its_answer_and_what_was_found():
         assert finding.told.replace("`", "") in told
     assert "Favourable" in told and "Male differs from all others by 31.0 points." in told
     assert (
-        "3 findings of 8 checks (1 not judged yet): payroll.payslips anomalous, payroll.payslips drifted: currency, remote_work biased by gender."
+        "4 findings of 11 checks (1 not judged yet): payroll.payslips anomalous, payroll.payslips drifted: currency, remote_work biased by gender, 1 more."
         in told
     )
+    assert "3 columns compared with employee_attrition version 2." in told and "monthly_income: PSI 0.41" in told
+    assert "Expected until 2030-01-01: a merger." in told and "age: PSI" not in told
 
 
 def test_the_last_line_of_the_tables_has_no_number_that_no_table_has():
@@ -163,7 +165,9 @@ def test_the_last_line_of_the_tables_has_no_number_that_no_table_has():
 def test_without_a_declaration_only_incorrect_rows_are_answered():
     made = records.attrition()
     bare = replace(
-        made, tables=[replace(table, health=()) for table in made.tables], dataset=replace(made.dataset, bias=())
+        made,
+        tables=[replace(table, health=()) for table in made.tables],
+        dataset=replace(made.dataset, bias=(), beside=None),
     )
     page = text_of(bare)
     assert "No contract declares health" in page

@@ -231,7 +231,9 @@ def test_a_page_without_its_list_is_told_with_its_endpoint_and_what_helps(server
     failure = refused(source(server.url))
     assert failure.problem == "source `s`: `/api/trainings`: a page has no list at `data`"
     assert failure.hint == 'the page itself is a list: `records: ""`'
-    server.answers = [(200, {}, b'{"items": []}')]
+    server.answers = [(200, {}, b'{"items": [], "Erika Mustermann": [], "total": 0}')]
+    assert refused(source(server.url)).hint == "`records` leads to the list in a page, such as `records: items`"
+    server.answers = [(200, {}, b'{"Erika Mustermann": []}')]
     assert refused(source(server.url)).hint == "`records` leads to the list in a page"
 
 

@@ -93,7 +93,8 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
     if write:
         (root / document.path).write_text(marked(document.path, text), encoding="utf-8")
         write_schemas(root)
-        text = f"wrote {document.path}: every column without a category needs a decision\nnext: potable check"
+        undecided = "columns without a category need your decision (docs/reference/categories.md)"
+        text = f"wrote {document.path}: {undecided}\nnext: potable check"
     return {table: facts for table, (facts, _) in found.items()}, text
 
 

@@ -182,7 +182,6 @@ def summary(record: RunRecord, report: str) -> str:
         "quarantined": _quarantined(record),
         "checks": _warned(record),
         "drift": _drift(record),
-        "deleted": f"{plural(gone, 'row')}, with those that say so" if (gone := view.deleted(record)) else "",
         "health": plain(health.line(record)),
         "privacy": plain(privacy.strip()),
         "state": plain(record.error.get("state", "") or view.outcome(record)) if record.outcome in UNFINISHED else "",
@@ -284,6 +283,7 @@ def _label(record: RunRecord) -> str:
     parts, total = view.ranked(record.dataset.balance), sum(record.dataset.balance.values())
     shown = [f"{plain(value)} {human_count(rows)} ({share(rows, total)})" for value, rows in parts[:4]]
     more = [f"{len(parts) - 4} more"] if len(parts) > 4 else []
+    more += ["the same for all, so no model can learn it"] if len(parts) == 1 else []
     return f"{plain(record.dataset.label)}: {', '.join(shown + more)}" if shown else ""
 
 
@@ -298,15 +298,16 @@ def _quarantined(record: RunRecord) -> str:
     if not record.tables:
         return ""
     rows_in, _, away = view.totals(record)
+    gone = f"; deleted are {human_count(rows)}" if (rows := view.deleted(record)) else ""
     if not away:
-        return f"nothing, of {plural(rows_in, 'row')}"
+        return f"nothing, of {plural(rows_in, 'row')}{gone}"
     reasons: Counter[str] = Counter()
     for reason, _, rows in view.reasons(record):
         reasons[reason] += rows
     parts = view.ranked(reasons)
     shown = [f"{plain(reason)} {human_count(rows)}" for reason, rows in parts[:3]]
     more = [plural(len(parts) - 3, "more reason")] if len(parts) > 3 else []
-    return f"{human_count(away)} of {plural(rows_in, 'row')}: {', '.join(shown + more)}"
+    return f"{human_count(away)} of {plural(rows_in, 'row')}: {', '.join(shown + more)}{gone}"
 
 
 def _warned(record: RunRecord) -> str:

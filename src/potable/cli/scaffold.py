@@ -70,4 +70,5 @@ def _first_steps(directory: Path) -> list[str]:
         f"  {here} run --only ingest",
         f"  {here} run --only validate",
         "later: privacy.yaml (infosec), features.yaml (data science); `potable init --example churn EXAMPLE` has both",
+        "step by step: docs/first-project.md",
     ]

@@ -181,7 +181,9 @@ class _Checker:
 
     def _table_output(self, key: Key, definition: str | Definition, parsed: Parsed, name: str) -> Feature | None:
         table = self.tables[name]
-        scope = table_scope(name, table, self._kept(name))
+        rows = self.features.rows
+        end = rows.during[1] if name == rows.from_ and key[0] != "label" else None
+        scope = table_scope(name, table, self._kept(name), end=end)
         draft = self._draft(key, definition, parsed, scope)
         feature = table_feature(draft, name, table, label=key[0] == "label")
         self._tell(key, name, scope, parsed.text)
@@ -279,6 +281,8 @@ class _Checker:
         rows, key = self.features.rows, ("rows", "where")
         where = None
         if rows.where is not None:
+            table, end = self.tables[rows.from_], rows.during[1]
+            scope = table_scope(rows.from_, table, self._kept(rows.from_), built_in=True, end=end)
             try:
                 where, kind = resolve(parse_condition(rows.where), scope)
                 if kind.kind not in ("boolean", "unknown"):

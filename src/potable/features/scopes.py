@@ -14,12 +14,19 @@ from potable.features.plan import AS_OF, BUILT_IN
 from potable.tables import WHICH, Column, Table
 
 
-def table_scope(name: str, table: Table, kept: Collection[str] | None, *, built_in: bool = False) -> Scope:
-    """The names of `table` and the built-ins; `built_in` adds those of the running employment."""
+def table_scope(
+    name: str, table: Table, kept: Collection[str] | None, *, built_in: bool = False, end: str | None = None
+) -> Scope:
+    """The names of `table` and the built-ins.
+
+    Args:
+        built_in: add those of the running employment.
+        end: a column that is filled in when something ends.
+    """
     names: dict[str, Type] = {}
     refused: dict[str, str] = {} if built_in else dict.fromkeys(BUILT_IN, _ONLY_ROWS)
     for column, declared in table.columns.items():
-        if reason := _refusal(column, declared, table, kept):
+        if reason := _refusal(column, declared, table, kept) or (_early(column, table) if column == end else ""):
             refused[column] = reason
         else:
             names[column] = column_type(declared)
@@ -38,7 +45,8 @@ def _refusal(name: str, column: Column, table: Table, kept: Collection[str] | No
     if column.key:
         return f"`{name}` is a subject key; keys do not leave the restricted zones"
     if kept is not None and name not in kept:
-        return f"`{name}` is not kept by privacy.yaml, so it is not in the protected zone"
+        about = f" (`{column.category}`)" if column.category else ""
+        return f"`{name}`{about} is not kept by privacy.yaml, so it is not in the protected zone"
     if name in BUILT_IN:
         return f"`{name}` is a built-in and a column of this table; rename the column in its source"
     if table.time is None and not column.static:
@@ -50,6 +58,16 @@ def _refusal(name: str, column: Column, table: Table, kept: Collection[str] | No
     if kind.exact and kind.kind == "decimal" and column.arrow.precision > EXACT_DIGITS:
         return f"`{name}` has more than {EXACT_DIGITS} digits; declare a narrower decimal in its source"
     return ""
+
+
+def _early(end: str, table: Table) -> str:
+    """Why an end may not be read of a table that is seen as it is now from the day on that its `time` says."""
+    if table.time is None or table.known_column or table.known == "landed":
+        return ""
+    return (
+        f"`{end}` is filled in when it ends, and `known` of this table does not say when that was: it would tell"
+        " the future; declare the column that says it as `known`, or read a table with a record of each end"
+    )
 
 
 def time_reads(name: str, table: Table) -> frozenset[tuple[str, str]]:

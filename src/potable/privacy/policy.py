@@ -180,7 +180,7 @@ def _column_errors(name: str, column: Column, policy: Policy | None, place: Plac
             f"column `{name}` has no privacy category",
             "P010",
             place=place,
-            hint="what is it about? `category: none` only if it says nothing about a person",
+            hint="what is it about (docs/reference/categories.md)? `none` only if it says nothing about a person",
         )
     elif category not in CATEGORIES:
         yield ProjectError(

@@ -58,6 +58,9 @@ METRICS: Mapping[str, Metric] = {
     "potable_table_quarantined_rows": Metric("Rows in quarantine, with those that belong to nobody.", ("table",)),
     "potable_failed_checks": Metric("Checks of the contract that do not hold.", ("table", "severity")),
     "potable_health_findings": Metric("Findings of the health of the table.", ("table", "severity")),
+    "potable_drifted_columns": Metric(
+        "Columns of a new version that lie elsewhere than in the one it was compared with.", ("severity",)
+    ),
     "potable_dataset_version": Metric("Number of the current version."),
     "potable_dataset_rows": Metric("Rows of the current version."),
     "potable_dataset_publish_timestamp_seconds": Metric("When the current version was published."),
@@ -175,6 +178,7 @@ def _of_run(run: RunRecord) -> Iterator[Sample]:
     for step in run.steps:
         if step.verb == "ingest":
             yield "potable_source_received_bytes", {"source": step.step.partition(" ")[2]}, step.bytes
+    yield from _drifted(run)
     for table in run.tables:
         labels = {"table": table.table}
         yield "potable_table_received_rows", labels, table.rows_in
@@ -188,6 +192,15 @@ def _of_run(run: RunRecord) -> Iterator[Sample]:
             yield "potable_failed_checks", {**labels, "severity": severity}, failed[severity]
             if severity != "quarantine":
                 yield "potable_health_findings", {**labels, "severity": severity}, findings[severity]
+
+
+def _drifted(run: RunRecord) -> Iterator[Sample]:
+    """Of a new version that was compared with an earlier one."""
+    beside = run.dataset.beside if run.dataset else None
+    if beside and not beside.unknown:
+        states = Counter(shift.state for shift in beside.shifts)
+        for severity in ("warn", "accepted"):
+            yield "potable_drifted_columns", {"severity": severity}, states[severity]
 
 
 def exposition(found: list[Sample]) -> str:

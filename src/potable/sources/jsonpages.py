@@ -21,6 +21,7 @@ import httpx
 import msgspec
 import pyarrow.compute as pc
 
+from potable.headings import tells_nobody
 from potable.sources.base import Blob
 from potable.sources.cells import Cells, Number, plain
 from potable.sources.files import unreadable
@@ -111,6 +112,15 @@ class JsonPage(ABC):
         """What its records say, without cursors."""
 
 
+def _leading(page: Any) -> str:
+    """What `records` may be: the names of lists in a page, where they are words that cannot be a person's."""
+    if isinstance(page, list):
+        return 'the page itself is a list: `records: ""`'
+    lists = [name for name, value in page.items() if isinstance(value, list)] if isinstance(page, dict) else []
+    named = " or ".join(f"`records: {name}`" for name in lists if tells_nobody(name))
+    return f"`records` leads to the list in a page{named and f', such as {named}'}"
+
+
 class _Exact(JsonPage):
     """A page read by `records`."""
 
@@ -119,9 +129,7 @@ class _Exact(JsonPage):
         listed, left = self._found(self._value)
         if not isinstance(listed, list):
             where = f"a page has no list at `{sight.records}`" if sight.records else "a page is no list"
-            root = isinstance(self._value, list)
-            hint = 'the page itself is a list: `records: ""`' if root else "`records` leads to the list in a page"
-            raise Astray(where, hint)
+            raise Astray(where, _leading(self._value))
         super().__init__(body, headers, len(listed))
         self._listed, self.inside = listed, left
 
