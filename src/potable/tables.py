@@ -280,6 +280,11 @@ class Table(Declaration):
         return (match["column"], match["word"]) if match else None
 
     @property
+    def paths(self) -> list[str]:
+        """All names that its columns may have in the source."""
+        return [path for name, column in self.columns.items() for path in column.paths(name)]
+
+    @property
     def keys(self) -> dict[str, str]:
         """Columns whose keys say whom a record is about, with their namespaces."""
         return {name: column.key for name, column in self.columns.items() if column.key and not column.someone_else}

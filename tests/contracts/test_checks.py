@@ -16,6 +16,7 @@ from potable.contracts.fitting import fit
 from potable.contracts.gx import to_gx
 from potable.contracts.results import shape
 from potable.contracts.rowwise import like_regex
+from potable.contracts.suites import Item, Suite
 from potable.contracts.vocabulary import EXPECTATIONS, LEFT_OUT
 from potable.engines.base import Engine
 from potable.errors import ProjectError, ProjectErrors
@@ -23,6 +24,10 @@ from potable.tables import Limit, Table
 
 BETWEEN = "expect_column_values_to_be_between"
 UNIQUE = "expect_column_values_to_be_unique"
+LIKE = "expect_column_values_to_match_like_pattern"
+KL = "expect_column_kl_divergence_to_be_less_than"
+IN_OTHER = "expect_column_values_to_exist_in_other_table"
+IN_OTHERS = "expect_compound_columns_to_exist_in_other_table"
 
 
 def paid(*grosses: str) -> list[dict[str, str | None]]:
@@ -55,11 +60,43 @@ def positive(**more: Any) -> Table:
         ({"expect_column_pair_values_to_be_equal": {"column_A": "gross", "column_B": "currency"}}, "different types"),
         ({"expect_column_values_to_match_json_schema": {"column": "currency", "json_schema": {"type": 1}}}, "schema"),
         ({"unexpected_rows_expectation": {"unexpected_rows_query": "select 1"}}, "cannot be run: a SQL query"),
+        ({BETWEEN: {"column": ["gross"], "min_value": 0}}, "names no column of the table"),
+        ({LIKE: {"column": "currency", "like_pattern": [[1]]}}, "a LIKE pattern"),
+        ({KL: {"column": "gross", "partition_object": {"bins": [1, "a"], "weights": [1.0]}}}, "rising bins of numbers"),
+        (
+            {KL: {"column": "gross", "partition_object": {"bins": [1, 2], "weights": [1], "tail_weights": 1}}},
+            "`weights`",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(check: dict[str, Any], problem: str) -> None:
     checks, (error,) = parse("payslips", payslips(checks=[check]))
     assert not checks and error.code == "P020" and problem in error.problem, error.problem
+
+
+@pytest.mark.parametrize(
+    ("check", "problem"),
+    [
+        ({IN_OTHER: {"column": "currency", "other_table_name": ["pay.old"]}}, "`other_table_name` is a text"),
+        (
+            {IN_OTHER: {"column": "currency", "other_table_name": "pay.old", "other_column": 1}},
+            "`other_column` is a text",
+        ),
+        (
+            {IN_OTHERS: {"column_list": ["emp_no", "pay_date"], "other_table_name": "pay.old", "other_column_list": 1}},
+            "`other_column_list` is a list of texts",
+        ),
+    ],
+)
+def test_what_names_no_other_table_or_column_is_told(check: dict[str, Any], problem: str) -> None:
+    checks, (error,) = parse("payslips", payslips(checks=[check]), tables={"pay.old": payslips()})
+    assert not checks and error.code == "P020" and problem in error.problem, error.problem
+
+
+def test_a_severity_that_is_none_is_told_of_a_suite_too() -> None:
+    suite = Suite("s", [Item("s.json", 0, UNIQUE, {"column": "emp_no", "severity": ["warning"]})], [])
+    checks, (error,) = parse("payslips", payslips(checks=[]), suite=suite)
+    assert not checks and "`severity` is one of stop, warn" in error.problem
 
 
 def test_conditions_for_pandas_are_refused() -> None:

@@ -28,7 +28,7 @@ from potable.contracts.validate import (
 from potable.engines.base import Engine, collect
 from potable.sources.groups import schema
 from potable.sources.messages import Chunk, Message
-from potable.sources.streams import StreamTable, parse
+from potable.sources.streams import StreamSource, StreamTable
 from potable.sources.typed import typed
 from potable.tables import BATCH, Table
 
@@ -289,13 +289,14 @@ def test_a_message_without_a_value_deletes_what_its_key_said_before(engine: Engi
     }
     declared = {"columns": columns, "unique": ["id"], "time": "at", "known": "at", "deleted": "gone"}
     table = StreamTable.model_validate(declared)
+    source = StreamSource.model_construct(source="s", type="kafka", tables={"people": table})
     chunk = Chunk(table, "people", None)
     values = [(b"a", b'{"id": "a", "pay": 1}'), (b"b", b'{"id": "b", "pay": 2}'), (b"a", None), (None, None)]
     for offset, (key, value) in enumerate(values):
         chunk.add(Message("0", offset, 1_700_000_000_000 + 1000 * offset, key, value))
     batches = [
         batch.append_column(BATCH, pa.array([1] * batch.num_rows, pa.int64()))
-        for batch in parse(table, blob(tmp_path, chunk.data()))
+        for batch in source.parse("people", blob(tmp_path, chunk.data()))
     ]
     parsed = engine.map_items(batches, _one, schema(table))
     places = Places(str(tmp_path / "made"), str(tmp_path / "made"))

@@ -20,7 +20,7 @@ from potable.contracts.checks import parse
 from potable.contracts.odcs import plain, require_odcs, to_odcs
 from potable.contracts.odcs_import import from_odcs
 from potable.contracts.suite_files import from_suite, to_suite
-from potable.contracts.suites import read_suite
+from potable.contracts.suites import Item, Suite, read_suite
 from potable.errors import ProjectError
 from potable.privacy.categories import CATEGORIES
 from potable.project import load
@@ -305,6 +305,22 @@ def test_a_pair_with_one_null_means_the_same_on_both_sides(tmp_path: Path) -> No
     (tmp_path / "s.json").write_text(json.dumps(suite), encoding="utf-8")
     ((_, taken),) = from_suite(read_suite(tmp_path, "s.json"))[0]["checks"][0].items()
     assert taken["ignore_row_if"] == "both_values_are_missing"
+
+
+@pytest.mark.parametrize(
+    ("expectation", "kwargs"),
+    [
+        ("expect_column_values_to_not_be_null", {"column": ["emp_no"]}),
+        ("expect_multicolumn_sum_to_equal", {"column_list": None, "sum_total": 1}),
+        ("expect_compound_columns_to_be_unique", {"column_list": 1}),
+        ("expect_column_values_to_be_of_type", {"column": "emp_no", "type_": None}),
+        ("expect_column_to_exist", {}),
+    ],
+)
+def test_an_expectation_that_names_no_columns_is_left_out_of_a_contract(
+    expectation: str, kwargs: dict[str, Any]
+) -> None:
+    assert from_suite(Suite("s", [Item("s.json", 0, expectation, kwargs)], [])) == ({}, [f"`{expectation}`"])
 
 
 def test_an_exported_suite_has_what_the_suite_of_the_table_says(tmp_path: Path) -> None:

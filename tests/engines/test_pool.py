@@ -36,6 +36,9 @@ def test_a_short_stream_starts_no_process_and_a_long_one_goes_on_in_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pool_module, "PATIENCE", 0.2)
+    # however slow the machine, its workers neither end with the long stream nor while they wait
+    monkeypatch.setattr(pool_module, "LONG", 600)
+    monkeypatch.setattr(pool_module, "REST", 600)
     pool = Pool(2)
     try:
         short = list(pool.stream([fn.numbers(n) for n in range(50)], Square(), fn.SQUARES))

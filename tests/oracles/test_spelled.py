@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from tests.oracles.test_forms import words_of
 
 from potable.privacy import forms, spelled
-from potable.privacy.digests import BEGINNING, MARK_BITS, MARKS, Kind, digests, people, person
+from potable.privacy.digests import BEGINNING, MARK_BITS, MARKS, Kind, digests, people
 from potable.privacy.lines import Line
 from potable.privacy.spelling import MARK_OF, forms_of
 
@@ -88,4 +90,5 @@ def test_plain_identifiers_are_not_spelled_one_by_one(monkeypatch: pytest.Monkey
 
 
 def test_subjects_have_the_same_number_one_by_one():
-    assert people(pa.array(["a", None, "ä", "a"])).tolist() == [person(subject) for subject in ("a", None, "ä", "a")]
+    alone = [hashlib.blake2b(subject.encode(), digest_size=8).digest() for subject in ("a", "", "ä", "a")]
+    assert people(pa.array(["a", None, "ä", "a"])).tolist() == [int.from_bytes(digest) for digest in alone]

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from tests.sources.objects import raw_zone
 from tests.sources.web import Answer, Server
 
 from potable.sources.csv import CsvSource
 from potable.sources.ingest import Ingested, Landing, ingest
-from potable.store.log import Log
-from potable.store.objects import Store
 
 KEY = "AKIAXYZXYZXYZ-canary"
 
@@ -73,8 +72,7 @@ def reading(path: str, **more: Any) -> CsvSource:
 
 
 def landing(folder: Path) -> Landing:
-    store = Store(str(folder / "raw"))
-    return Landing(store, Log(store, "raw/s/batches"))
+    return raw_zone(folder / "raw")
 
 
 def land(folder: Path, source: CsvSource) -> Ingested:

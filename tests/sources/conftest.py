@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.sources.objects import SECRET, landed_rows
+from tests.sources.objects import SECRET, landed_rows, raw_zone
 
 from potable.errors import EnvironmentFailure
 from potable.sources import sql
 from potable.sources.databases import mysql, postgres
-from potable.sources.ingest import Landing, current, ingest
+from potable.sources.ingest import current, ingest
 from potable.sources.sql import SqlSource
-from potable.store.log import Log
-from potable.store.objects import Store
 
 _BOOTSTRAP = ("system_tables", "performance_tables", "system_tables_data")
 
@@ -100,8 +98,7 @@ def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCa
         monkeypatch.setattr(sql, "CHUNK_ROWS", 500)
         monkeypatch.setattr(mysql, "_ROWS", 500)
         monkeypatch.setattr(postgres, "_BATCH_BYTES", 1 << 16)
-        store = Store(str(tmp_path / "lake"))
-        landing = Landing(store, Log(store, "raw/s/batches"))
+        landing = raw_zone(tmp_path / "lake")
         with pytest.raises(EnvironmentFailure, match="the server ended the connection") as caught:
             ingest(source, landing, base=tmp_path, progress=lambda objects, size: kill())
         assert (caught.value.code, current(landing.log).batch) == ("E001", 0)

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.sources.objects import landed_rows
+from tests.sources.objects import landed_rows, raw_zone
 
 from potable.sources.base import Blob, Source
 from potable.sources.ingest import Ingested, Landing, ingest
-from potable.store.log import Log
-from potable.store.objects import Store
 
 
 def program(folder: Path, name: str) -> list[str]:
@@ -32,8 +30,7 @@ class World:
         patched.setattr(tempfile, "tempdir", str(self.temporary))
 
     def landing(self) -> Landing:
-        store = Store(str(self.folder / "raw"))
-        return Landing(store, Log(store, "raw/s/batches"))
+        return raw_zone(self.folder / "raw")
 
     def ingest(self, source: Source[Any]) -> Ingested:
         return ingest(source, self.landing(), base=self.folder)

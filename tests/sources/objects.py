@@ -12,6 +12,8 @@ import pytest
 from potable.errors import DataError
 from potable.sources.base import Blob, Source
 from potable.sources.ingest import Landing, current
+from potable.store.log import Log
+from potable.store.objects import Store
 
 SECRET = "Sw0rdfish-Meyer"
 """A value that no error may show."""
@@ -55,6 +57,12 @@ def lost(source: Source[Any], object_: Blob, table: str = "t") -> str:
     assert all(row[name] is None for name in source.tables[table].columns)
     assert SECRET not in str(row)
     return reason
+
+
+def raw_zone(folder: Path) -> Landing:
+    """The raw zone of a source `s` in a lake."""
+    store = Store(str(folder))
+    return Landing(store, Log(store, "raw/s/batches"))
 
 
 def landed_blobs(landing: Landing) -> Iterator[tuple[str, Blob]]:

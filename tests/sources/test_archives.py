@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.sources.objects import SECRET, blob, landed_rows, refusal
+from tests.sources.objects import SECRET, blob, landed_rows, raw_zone, refusal
 from tests.sources.test_xml import ONE, payroll, source
 
 from potable.errors import EnvironmentFailure
 from potable.sources.ingest import Ingested, Landing, ingest
 from potable.sources.xml import XmlSource
-from potable.store.log import Log
-from potable.store.objects import Store
 
 SLIPS = payroll(ONE, ONE)
 
@@ -37,8 +35,7 @@ def land(folder: Path, made: XmlSource | None = None, **files: bytes) -> tuple[I
     (folder / "in").mkdir(exist_ok=True)
     for name, data in files.items():
         (folder / "in" / name.replace("_zip", ".zip").replace("_xml", ".xml")).write_bytes(data)
-    store = Store(str(folder / "lake"))
-    landing = Landing(store, Log(store, "raw/s/batches"))
+    landing = raw_zone(folder / "lake")
     return ingest(made or reading(folder), landing, base=folder), landing
 
 

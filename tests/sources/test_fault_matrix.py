@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from tests.sources import dying, test_docx, test_mail, test_parquet, test_pdf, test_xlsx
-from tests.sources.objects import SECRET, landed_blobs, landed_rows
+from tests.sources.objects import SECRET, landed_blobs, landed_rows, raw_zone
 from tests.sources.web import RESET, Answer, Server
 
 from potable import plugins
@@ -27,8 +27,6 @@ from potable.errors import DataError, EnvironmentFailure
 from potable.sources import http, places, sql
 from potable.sources.base import Source
 from potable.sources.ingest import Landing, current, ingest
-from potable.store.log import Log
-from potable.store.objects import Store
 
 POSITIONS = {"first": 0, "middle": 2, "last": 4}
 ATTEMPTS = 6
@@ -58,8 +56,7 @@ class World:
 
     @property
     def landing(self) -> Landing:
-        store = Store(str(self.folder / "lake"))
-        return Landing(store, Log(store, "raw/s/batches"))
+        return raw_zone(self.folder / "lake")
 
     def ingest(self) -> int:
         """Land; how many objects were new."""

@@ -125,6 +125,12 @@ class Tokens:
         return page(number) if number < 6 else page()
 
 
+@pytest.mark.parametrize("auth", ["a token", ["a token"], {}, {"bearer": "a", "basic": {"user": "u", "password": "p"}}])
+def test_what_is_no_way_to_prove_who_asks_is_refused_in_the_project(auth: Any) -> None:
+    with pytest.raises(ValidationError, match="exactly one of `bearer`, `basic`, `api_key` and `oauth2`"):
+        source("https://corp.example", auth)
+
+
 def oauth(server: Server, **keys: Any) -> RestSource:
     client = {"token_url": f"{server.url}/token", "client_id": "me&", "client_secret": f"{SECRET}/1", **keys}
     return source(server.url, {"oauth2": client})

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pytest
+from tests.sources.objects import raw_zone
 
 from potable.errors import EnvironmentFailure
 from potable.sources import packs
@@ -26,8 +27,6 @@ from potable.sources.csv import CsvSource
 from potable.sources.ingest import Ingested, Landing, current, ingest
 from potable.sources.onwards import State
 from potable.sources.storing import SMALL
-from potable.store.log import Log
-from potable.store.objects import Store
 from potable.tables import Table
 
 
@@ -46,8 +45,7 @@ class World:
         return path
 
     def landing(self) -> Landing:
-        store = Store(str(self.lake))
-        return Landing(store, Log(store, "raw/s/batches"))
+        return raw_zone(self.lake)
 
     def source(self, path: str = "**/*") -> CsvSource:
         keys = {"source": "s", "type": "csv", "path": f"{self.folder}/{path}", "tables": self.tables}

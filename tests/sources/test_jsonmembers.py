@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from potable.sources import jsonkeys, jsonmembers
-from potable.sources.cells import plain
+from potable.sources.cells import Number, plain, whole
 from potable.sources.jsonkeys import Keys
 from potable.sources.jsonmembers import Members
-from potable.sources.jsontext import Number, decode, text, whole
+from potable.sources.jsontext import decode, text
 
 KEYS = [
     "a",
@@ -71,7 +71,10 @@ def exact(lines: list[str], told: bool = False) -> dict[str, list[Any]]:
     for key in KEYS[:-1]:
         if key:
             cells = [record.get(key) if isinstance(record, dict) else None for record in records]
-            found[key] = [(type(cell) is Number, whole(text(cell))) if told else whole(text(cell)) for cell in cells]
+            texts = [said and whole(said) for said in map(text, cells)]
+            found[key] = (
+                [(type(cell) is Number, said) for cell, said in zip(cells, texts, strict=True)] if told else texts
+            )
     return found
 
 

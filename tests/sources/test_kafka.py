@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.sources.broker import broker
-from tests.sources.objects import SECRET, blob, landed_rows, refusal, values
+from tests.sources.objects import SECRET, blob, landed_rows, raw_zone, refusal, values
 from tests.sources.web import Answer, Server
 
 from potable.cli import state as cli_state
@@ -28,8 +28,6 @@ from potable.cli.discovering import discovered
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources import messages
 from potable.sources.ingest import Ingested, Landing, current, ingest, rewind
-from potable.store.log import Log
-from potable.store.objects import Store
 
 ck = pytest.importorskip("confluent_kafka", reason="confluent-kafka is not installed")
 fastavro = pytest.importorskip("fastavro", reason="fastavro is not installed")
@@ -110,8 +108,7 @@ class World:
 
     @property
     def landing(self) -> Landing:
-        store = Store(str(self.folder / "lake"))
-        return Landing(store, Log(store, "raw/s/batches"))
+        return raw_zone(self.folder / "lake")
 
     def ingest(self, **keys: Any) -> Ingested:
         return ingest(self.source, self.landing, base=self.folder, **keys)

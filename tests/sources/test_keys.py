@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.sources.objects import landed_rows
+from tests.sources.objects import landed_rows, raw_zone
 from tests.sources.test_onwards import World
 from tests.sources.web import Server
 
@@ -18,8 +18,6 @@ from potable.errors import EnvironmentFailure
 from potable.sources import onwards
 from potable.sources.ingest import Landing, current, ingest, rewind
 from potable.sources.rest import RestSource
-from potable.store.log import Log
-from potable.store.objects import Store
 
 
 class Clock:
@@ -168,8 +166,7 @@ def test_an_endpoint_may_have_a_shorter_list_of_keys(server: Server, tmp_path: P
         "incremental": incremental,
     }
     source = RestSource.model_validate({"source": "s", "type": "rest", "url": server.url, "tables": {"t": table}})
-    store = Store(str(tmp_path))
-    landing = Landing(store, Log(store, "raw/s/batches"))
+    landing = raw_zone(tmp_path)
     ingest(source, landing, base=tmp_path)
     del records[1]
     clock.days(1)

@@ -13,12 +13,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.sources.objects import SECRET, landed_rows, values
+from tests.sources.objects import SECRET, landed_rows, raw_zone, values
 
 from potable.errors import EnvironmentFailure
 from potable.sources.ingest import Ingested, Landing, current, ingest
-from potable.store.log import Log
-from potable.store.objects import Store
 
 boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
 models = pytest.importorskip("moto.kinesis.models", reason="moto is not installed")
@@ -57,8 +55,7 @@ class World:
 
     @property
     def landing(self) -> Landing:
-        store = Store(str(self.folder / "lake"))
-        return Landing(store, Log(store, "raw/s/batches"))
+        return raw_zone(self.folder / "lake")
 
     def ingest(self, **keys: Any) -> Ingested:
         return ingest(self.source(**keys), self.landing, base=self.folder)

@@ -9,13 +9,11 @@ from typing import Any
 
 import openpyxl
 import pytest
-from tests.sources.objects import landed_rows
+from tests.sources.objects import landed_rows, raw_zone
 from tests.sources.test_parquet import saved
 
 from potable.plugins import load
-from potable.sources.ingest import Landing, ingest
-from potable.store.log import Log
-from potable.store.objects import Store
+from potable.sources.ingest import ingest
 
 
 def workbook() -> bytes:
@@ -51,8 +49,7 @@ def test_rows_land_alike_from_every_kind_of_file(tmp_path: Path, kind: str, pack
     made = load("sources", kind).model_validate(
         {"source": "s", "type": kind, "path": str(folder), "tables": {"t": table}}
     )
-    store = Store(str(tmp_path / "lake"))
-    landing = Landing(store, Log(store, "raw/s/batches"))
+    landing = raw_zone(tmp_path / "lake")
     assert ingest(made, landing, base=tmp_path).new_objects == 1
     rows = [(row["_row"], row["id"], row["name"], row["_unparsed"]) for row in landed_rows(made, landing, "t")]
     assert rows == [(1, 1, "Zoë", None), (2, 2, None, None)]

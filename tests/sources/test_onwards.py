@@ -15,15 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.sources.objects import landed_rows
+from tests.sources.objects import landed_rows, raw_zone
 
 from potable.errors import EnvironmentFailure
 from potable.sources import onwards
 from potable.sources.ingest import Ingested, Landing, current, ingest, rewind
 from potable.sources.onwards import Incremental, Reading
 from potable.sources.sql import SqlSource
-from potable.store.log import Log
-from potable.store.objects import Store
 
 Row = tuple[int, str | None, str]
 
@@ -55,8 +53,7 @@ class World:
 
     @property
     def landing(self) -> Landing:
-        store = Store(str(self.folder / "lake"))
-        return Landing(store, Log(store, "raw/s/batches"))
+        return raw_zone(self.folder / "lake")
 
     def ingest(self, **keys: Any) -> Ingested:
         return ingest(self.source, self.landing, base=self.folder, **keys)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.sources.objects import SECRET, blob, landed_rows, parsed, refusal, values
+from tests.sources.objects import SECRET, blob, landed_rows, parsed, raw_zone, refusal, values
 from tests.sources.web import Answer, Server
 
 from potable.errors import EnvironmentFailure
@@ -285,8 +285,7 @@ def test_lists_inside_records_are_offered_to_who_writes_a_contract(tmp_path: Pat
 def test_lists_inside_records_are_read_on_by_what_is_around_them(server: Server, tmp_path: Path) -> None:
     fresh = {"incremental": {"column": "at", "param": "since", "overlap": "1d"}, "pagination": "none", "known": "at"}
     made = source(server.url, LINES, records="data.lines", unique=["order", "no"], **fresh)
-    store = Store(str(tmp_path / "lake"))
-    landing = Landing(store, Log(store, "raw/s/batches"))
+    landing = raw_zone(tmp_path / "lake")
     server.answers = [page(*ORDERS)]
     ingest(made, landing, base=tmp_path)
     more = {"id": 10, "at": "2024-01-03T00:00:00Z", "lines": [{"sku": "w"}]}

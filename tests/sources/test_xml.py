@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
-from potable.sources import elements, wellformed
+from potable.sources import wellformed, xmlelements
 from potable.sources import xml as module
 from potable.sources.base import Blob
 from potable.sources.xml import XmlSource
@@ -66,7 +66,7 @@ def test_namespaces_and_prefixes_do_not_matter(tmp_path: Path, document: str) ->
 
 
 def test_an_attribute_of_the_root_is_in_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elements, "_BATCH_ROWS", 2)
+    monkeypatch.setattr(xmlelements, "_BATCH_ROWS", 2)
     document = payroll(*[ONE] * 5, attributes=' xmlns:q="u" q:period="2012-03"')
     assert read(tmp_path, document, "_row", "period") == [(n, "2012-03") for n in range(1, 6)]
     assert read(tmp_path, payroll(ONE), "period") == [None]

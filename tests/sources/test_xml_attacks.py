@@ -14,8 +14,8 @@ import pytest
 from tests.sources.objects import blob, parsed, refusal
 from tests.sources.test_xml import ONE, payroll, source
 
-from potable.sources import bounds
-from potable.sources.bounds import Bounds
+from potable.sources import xmlbounds
+from potable.sources.xmlbounds import Bounds
 
 MIB = 1 << 20
 TOO_LONG, TOO_DEEP = "larger than 16 MiB", "nested more than 1,000 deep"
@@ -126,7 +126,7 @@ def test_values_a_document_type_would_add_are_not_left_out_silently(tmp_path: Pa
 
 
 def test_depth_is_counted_only_where_elements_are_really_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "DEEPEST", 20)
+    monkeypatch.setattr(xmlbounds, "DEEPEST", 20)
     odd = "<empNo a=\"&lt;\" b='>'>a</empNo><!-- <a><a><a><a><a> --><![CDATA[<b><b><b><b>]]><?p <c><c> ?>"
     assert len(parsed(source(), blob(tmp_path, payroll(*[f"<payslip>{odd}</payslip>"] * 50).encode()))) == 50
 
@@ -149,7 +149,7 @@ def cut(data: bytes, size: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("size", range(1, 40))
 def test_pieces_are_told_apart_wherever_blocks_end(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(bounds, "LONGEST", 150)
+    monkeypatch.setattr(xmlbounds, "LONGEST", 150)
     fine = Bounds("a", lambda: pytest.fail("not deep"))
     assert all([fine.look(block) for block in cut(b"".join(WHOLE) * 5, size)])
     long = Bounds("a", lambda: None)

@@ -13,7 +13,7 @@ from lxml import etree
 from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
-from potable.sources import elements
+from potable.sources import xmlelements
 from potable.sources.xml import XmlSource
 
 RECORD = "/payroll/payslip/deductions/deduction"
@@ -44,7 +44,7 @@ def read(folder: Path, document: str, columns: dict[str, Any], record: str) -> l
 
 @pytest.mark.parametrize("rows", [1, 2, 16_384])
 def test_children_know_their_parent_and_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    monkeypatch.setattr(elements, "_BATCH_ROWS", rows)
+    monkeypatch.setattr(xmlelements, "_BATCH_ROWS", rows)
     assert read(tmp_path, DOCUMENT, COLUMNS, RECORD) == [
         ("e1", "s1", 1, 1, "A", "1", "2020-01"),
         ("e1", "s1", 1, 2, "B", None, "2020-01"),
@@ -184,6 +184,6 @@ def test_any_tree_reads_as_the_dom_does(
     sink = io.BytesIO()
     etree.ElementTree(tree).write(sink, encoding=encoding, xml_declaration=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elements, "_BATCH_ROWS", rows)
+        patch.setattr(xmlelements, "_BATCH_ROWS", rows)
         found = parsed(source(columns, "/c/d/e/r"), blob(tmp_path_factory.getbasetemp(), sink.getvalue(), "tree"))
     assert values(found, *columns) == slowly(tree)

@@ -7,7 +7,7 @@ a function from a column to what was found.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from potable.contracts import exact
 from potable.contracts.fitting import at_most, cell, fit, one_of
-from potable.engines.base import Engine, scalars
+from potable.engines.base import Engine, rows_of, scalars
 from potable.tables import Table
 
 Arguments = Mapping[str, Any]
@@ -57,9 +57,6 @@ class Whole:
     def kind(self, name: str) -> pa.DataType:
         """Its declared type."""
         return self.table.columns[name].arrow
-
-
-AggregateRule = Callable[[Whole, Arguments], Finding]
 
 
 def minimum(whole: Whole, a: Arguments) -> Finding:
@@ -117,7 +114,7 @@ def quantiles(whole: Whole, a: Arguments) -> Finding:
     way = a.get("allow_relative_error") or "nearest"
     found = exact.quantiles(whole.column(a["column"]), ranges["quantiles"], way, whole.engine)
     pairs = zip(found, ranges["value_ranges"], strict=True)
-    good = [_within(value, {"min_value": low, "max_value": high}) for value, (low, high) in pairs]
+    good = [within(value, {"min_value": low, "max_value": high}) for value, (low, high) in pairs]
     observed = {"quantiles": list(ranges["quantiles"]), "values": found}
     return Finding(all(good), observed, fields={"success_details": good})
 
@@ -152,7 +149,7 @@ def most_common(whole: Whole, a: Arguments) -> Finding:
     good = modes.count(where=one_of(modes["value"], kind, a["value_set"] or []))
     row = scalars(whole.engine, modes.agg(n=modes.count(), good=good))
     success = row["good"] > 0 if a.get("ties_okay") else row["n"] == 1 and row["good"] == 1
-    some = exact.table_of(modes.select("value").order_by("value").limit(SHOWN), whole.engine)
+    some = rows_of(whole.engine, modes.select("value").order_by("value").limit(SHOWN))
     return Finding(success, [item["value"] for item in some])
 
 
@@ -189,10 +186,10 @@ def _categories(whole: Whole, a: Arguments) -> list[tuple[float, float, int]]:
     partition, kind, tail = a["partition_object"], whole.kind(a["column"]), a.get("tail_weight_holdout") or 0
     counted = exact.counts(whole.column(a["column"]))
     inside = one_of(counted["value"], kind, partition["values"])
-    known = {row["value"]: row["n"] for row in exact.table_of(counted.filter(inside), whole.engine)}
+    known = {row["value"]: row["n"] for row in rows_of(whole.engine, counted.filter(inside))}
     # the others are summed up by how often they are, so that many distinct ones take no memory
     others = counted.filter(~inside)
-    times = exact.table_of(others.group_by("n").agg(values=others.count()).order_by("n"), whole.engine)
+    times = rows_of(whole.engine, others.group_by("n").agg(values=others.count()).order_by("n"))
     unknown = sum(row["values"] for row in times)
     there = sum(known.values()) + sum(row["n"] * row["values"] for row in times)
     if not there:
@@ -247,7 +244,7 @@ def _outside(whole: Whole, a: Arguments) -> tuple[int, list[Any]]:
     counted = exact.counts(whole.column(a["column"]))
     outside = counted.filter(~one_of(counted["value"], whole.kind(a["column"]), a["value_set"] or []))
     count = int(scalars(whole.engine, outside.agg(n=outside.count()))["n"])
-    some = exact.table_of(outside.select("value").order_by("value").limit(SHOWN), whole.engine) if count else []
+    some = rows_of(whole.engine, outside.select("value").order_by("value").limit(SHOWN)) if count else []
     return count, [row["value"] for row in some]
 
 
@@ -257,17 +254,18 @@ def _lacking(whole: Whole, a: Arguments) -> list[Any]:
     members = [value for value in a["value_set"] or [] if value is not None]
     counted = exact.counts(whole.column(a["column"]))
     found = counted.filter(one_of(counted["value"], kind, members)).select("value")
-    there = {row["value"] for row in exact.table_of(found, whole.engine)}
+    there = {row["value"] for row in rows_of(whole.engine, found)}
     fitted = {str(value): fit(kind, value) for value in members}
     lacking = [item.value for item in fitted.values() if not item.exact or item.value not in there]
     return sorted(set(lacking))
 
 
 def _bounded(value: Any, a: Arguments, *, personal: bool = True) -> Finding:
-    return Finding(_within(value, a), exact.plain(value), personal)
+    return Finding(within(value, a), exact.plain(value), personal)
 
 
-def _within(value: Any, a: Arguments) -> bool:
+def within(value: Any, a: Arguments) -> bool:
+    """Whether a value keeps `min_value` and `max_value`, each of which may be strict or missing; null does not."""
     if value is None:
         return False
     low, high = (_comparable(a.get(name), value) for name in ("min_value", "max_value"))

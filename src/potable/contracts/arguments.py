@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeGuard
 
 import pyarrow as pa
 
@@ -23,6 +23,12 @@ from potable.errors import MissingExtra, did_you_mean
 from potable.tables import Column, Table
 
 OTHER_TABLE = "other_table_name"
+_COMPARING = (
+    "expect_multicolumn_values_to_be_equal",
+    "expect_multicolumn_values_to_be_unique",
+    "expect_select_column_values_to_be_unique_within_record",
+)
+"""Expectations that compare the columns of a list with each other."""
 _WAYS = ("nearest", "linear", "lower", "higher", "midpoint")
 TYPES: Mapping[str, frozenset[str]] = {
     "string": frozenset("string str object object_ O stringtype varchar text char nvarchar StringType".lower().split()),
@@ -83,14 +89,12 @@ def wrong(
         yield from missing_columns
         return
     columns = [table.columns[column] for column in named_columns(expectation, arguments)]
-    for key, value in arguments.items():
-        if known[key].kind not in ("column", "columns"):
-            problem = KINDS[known[key].kind](_Given(value, known[key], columns, table))
-            if problem:
-                yield Wrong(key, f"`{name}`: `{key}` is {problem}")
+    others = {key: value for key, value in arguments.items() if known[key].kind not in ("column", "columns")}
+    problems = {key: KINDS[known[key].kind](_Given(value, known[key], columns, table)) for key, value in others.items()}
+    yield from (Wrong(key, f"`{name}`: `{key}` is {problem}") for key, problem in problems.items() if problem)
     if name in EXPECTATIONS and all(argument in arguments for argument, spec in known.items() if spec.needed):
         yield from _together(name, expectation, arguments, columns)
-        if expectation.refers and tables is not None:
+        if expectation.refers and tables is not None and not any(problems.values()):
             yield from _elsewhere(name, arguments, table, tables)
 
 
@@ -116,13 +120,13 @@ def named_columns(expectation: Expectation, arguments: Mapping[str, Any]) -> tup
 
 def _columns(name: str, expectation: Expectation, arguments: Mapping[str, Any], table: Table) -> Iterator[Wrong]:
     for key, argument in expectation.arguments.items():
-        value = arguments.get(key)
+        value: Any = arguments.get(key)
         if key not in arguments or argument.kind not in ("column", "columns"):
             continue
         if argument.kind == "columns" and (not isinstance(value, list) or len(value) < 2):
             yield Wrong(key, f"`{name}`: `{key}` is a list of at least two columns")
             continue
-        for column in value if isinstance(value, list) else [value]:
+        for column in value if argument.kind == "columns" else [value]:
             if not isinstance(column, str) or column not in table.columns:
                 hint = did_you_mean(str(column), table.columns)
                 yield Wrong(key, f"`{name}` names no column of the table: `{column}`", hint)
@@ -143,20 +147,16 @@ def _together(
             yield Wrong("", f"`{name}` needs `min_value`, `max_value` or both")
         elif low is not None and high is not None and _above(low, high):
             yield Wrong("min_value", f"`{name}`: `min_value` is greater than `max_value`")
-    compared = (
-        "column_B" in own
-        or name in ("expect_multicolumn_values_to_be_equal",)
-        or name.endswith(("unique_within_record", "multicolumn_values_to_be_unique"))
-    )
+    compared = "column_B" in own or name in _COMPARING
     families = sorted({family(column.arrow) for column in columns})
     if compared and len(families) > 1 and "value_pairs_set" not in own:
         yield Wrong("", f"`{name}` compares columns of different types: {', '.join(c.type for c in columns)}")
     for key in ("like_pattern", "like_pattern_list"):
-        patterns = arguments.get(key, [])
-        for pattern in [patterns] if isinstance(patterns, str) else patterns if isinstance(patterns, list) else []:
+        patterns = arguments.get(key)
+        for pattern in filter(_is_text, patterns if isinstance(patterns, list) else [patterns]):
             try:
                 like_regex(pattern, arguments.get("escape"))
-            except (ValueError, TypeError) as problem:
+            except ValueError as problem:
                 yield Wrong(key, f"`{name}`: `{key}` is {problem}")
 
 
@@ -253,8 +253,16 @@ def _regexes(given: _Given) -> str:
     return next((said for one in given.value if (said := _regex(replace(given, value=one)))), "")
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are_numbers(value: Any) -> TypeGuard[list[float]]:
+    return isinstance(value, list) and all(isinstance(item, int | float) for item in value)
+
+
 def _texts(given: _Given) -> str:
-    good = given.value is None or (isinstance(given.value, list) and all(isinstance(item, str) for item in given.value))
+    good = given.value is None or (isinstance(given.value, list) and all(map(_is_text, given.value)))
     return "" if good else "a list of texts"
 
 
@@ -290,14 +298,14 @@ def _quantiles(given: _Given) -> str:
 def _partition(given: _Given) -> str:
     value = given.value
     weights = value.get("weights") if isinstance(value, Mapping) else None
-    if not isinstance(weights, list) or not all(isinstance(weight, int | float) for weight in weights):
+    tails = value.get("tail_weights") or [] if isinstance(value, Mapping) else None
+    if not _are_numbers(weights) or not _are_numbers(tails):
         return "an object of `values` or `bins`, and `weights`"
-    tails = value.get("tail_weights") or []
     if not math.isclose(math.fsum([*weights, *tails]), 1, rel_tol=1e-5):
         return "an object whose weights add up to one"
     if "bins" in value:
         bins = value["bins"]
-        rising = isinstance(bins, list) and all(a < b for a, b in pairwise(bins))
+        rising = _are_numbers(bins) and all(a < b for a, b in pairwise(bins))
         numbers = family(given.columns[0].arrow) == "number"
         good = rising and numbers and len(bins) == len(weights) + 1 and len(tails) in (0, 2)
         return "" if good else "an object of rising bins of numbers, one more than weights"

@@ -1,4 +1,4 @@
-"""Tests of a contract as declared: whether they are right, and what stands in the columns they leave out.
+"""Declared tests of a contract: whether they are valid, and what values the columns they leave out get.
 
 Running them belongs to `runs.contract_tests`. Entry: `wrong_tests` finds what is wrong when the project is read,
 `filled` completes a row. Rows that tests of features give are checked and completed by the same rules.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from importlib.util import find_spec
 from typing import Any
 
@@ -263,7 +262,7 @@ def _wrong_common(
     if mostly is not None and (isinstance(mostly, bool) or not isinstance(mostly, int | float) or not 0 <= mostly <= 1):
         yield Wrong("mostly", f"`{expectation}`: `mostly` is a share between 0 and 1")
     severity = given.get("severity")
-    if severity is not None and not (of_gx and severity in _GX_SEVERITIES) and severity not in word.severities:
+    if severity is not None and not (of_gx and severity in (*_GX_SEVERITIES,)) and severity not in word.severities:
         hint = ""
         if severity == "quarantine":
             hint = "it judges rows by other rows or the table as a whole, so no row of its own can be sent away"
@@ -280,8 +279,3 @@ def _wrong_common(
             conditions.read(given["row_condition"], given.get("condition_parser"), table)
         except ValueError as problem:
             yield Wrong("row_condition", f"`{expectation}`: {problem}")
-
-
-def share(count: int, of: int) -> Fraction:
-    """`count` of `of`, exactly; nothing of nothing is nothing."""
-    return Fraction(count, of) if of else Fraction(0)

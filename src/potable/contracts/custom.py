@@ -1,8 +1,9 @@
-"""Expectation classes of others: which ones a project's plug-ins hold, what they take, and how they run.
+"""Custom expectation classes: which ones a project's plug-ins define, what arguments they take, and how they run.
 
-Their text is read and nothing of it is run, so reading a project needs neither Great Expectations nor trust in
-code. A class that only sets arguments of one of GX's own runs natively as that one; one that judges single rows, or
-named columns as a whole, runs through GX (`through_gx`); of any other there is a reason why it does not run.
+Their source is parsed and never executed, so reading a project needs neither Great Expectations nor trust in the
+code. A class that only sets arguments of one of GX's own expectations runs natively as that expectation; one that
+judges single rows, or named columns as a whole, runs through GX (`through_gx`). Any other class is refused, with the
+reason.
 
 Entry: `classes`.
 """
@@ -38,7 +39,7 @@ _AGGREGATE = "ColumnAggregateExpectation"
 _SHARED = ("column", "columns", "choice")
 """Kinds of arguments that mean the same in any class."""
 _TOLD = ("description", "notes", "meta", "library_metadata", "windows")
-"""What a class may say of itself that decides nothing."""
+"""Fields that only describe a class and do not change its verdict."""
 _OWN_VERDICT = ("_validate", "get_validation_dependencies", "metrics_validate")
 _SQL = ("UnexpectedRowsExpectation", "QueryExpectation")
 
@@ -69,12 +70,12 @@ class Custom:
 
 @dataclass(frozen=True)
 class _Body:
-    """What the classes of one lineage say, from the last that GX has to the one that is asked for."""
+    """The fields and methods of a class and its bases in the module, the most derived winning."""
 
     fields: Mapping[str, ast.expr | None]
     """Values of the fields; None for one that has none."""
     plain: bool
-    """Whether nothing but values is set."""
+    """Whether the classes only set values and define no methods."""
     methods: frozenset[str]
 
 
@@ -108,7 +109,7 @@ def _classes(module: Module) -> Iterator[Custom]:
 
 
 def _metrics_of_nulls(nodes: Iterable[ast.ClassDef]) -> frozenset[str]:
-    """Names of the metrics that ask for nulls too, which GX keeps from a metric by default."""
+    """Names of the metrics that also want null values, which GX by default filters out first."""
     bodies = [_body([node]).fields for node in nodes]
     names = {
         _constant(fields.get("condition_metric_name"))
@@ -121,7 +122,7 @@ def _metrics_of_nulls(nodes: Iterable[ast.ClassDef]) -> frozenset[str]:
 def _lineage(
     node: ast.ClassDef, known: Mapping[str, ast.ClassDef], aliases: Mapping[str, str]
 ) -> tuple[list[ast.ClassDef], str]:
-    """The class and those of its module it is made of, the eldest first, and the class of GX they come from."""
+    """The class with its bases inside the module, the base first, and the class of GX they derive from."""
     names = [base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases]
     roots = [aliases.get(name, name) for name in names]
     for name in roots:
@@ -195,7 +196,7 @@ def _by_row(body: _Body, root: str, base: Expectation | None, of_nulls: Collecti
 
 
 def _arguments(body: _Body) -> dict[str, ast.expr | None]:
-    """Fields that are arguments, not what a class says of itself."""
+    """Fields that are arguments, without those that only describe the class."""
     said = {*COMMON, *_TOLD, "mostly", "map_metric", "success_keys", "args_keys", "domain_keys"}
     return {key: value for key, value in body.fields.items() if key not in said and not key.startswith("_")}
 

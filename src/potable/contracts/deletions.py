@@ -20,7 +20,7 @@ import pyarrow as pa
 from potable.contracts.keyed import KNOWN_KEY, PLACE, kept, with_known_key
 from potable.contracts.masks import place_of
 from potable.contracts.parts import SINCE, Around, part_names
-from potable.engines.base import Engine, scalars
+from potable.engines.base import Engine, scalars, union_all
 from potable.tables import BATCH, OBJECT, ORIGIN, ROW, Table
 
 REASONS = "_reasons"
@@ -167,7 +167,7 @@ class Deletions:
             marks = self.tombstones.filter(has_key(self.table, self.tombstones))
             marks = marks.mutate(**{REASONS: ibis.literal(TOMBSTONE)})
             found.append(marks.select(deleted_schema(self.table).names))
-        return _all(found)
+        return union_all(found) if found else None
 
     def with_lost(self, quarantine: ir.Table) -> ir.Table:
         """The quarantine with the tombstones that have no key."""
@@ -196,8 +196,7 @@ class Deletions:
             found.append(
                 both.select(OBJECT, ROW, **{_ENDED: ibis.literal(False), _BY: ibis.greatest(both[SINCE], both[BATCH])})
             )
-        every = _all(found)
-        assert every is not None
+        every = union_all(found)
         # the first deletion counts, of those of one batch one that landed after the row
         first = every.group_by(OBJECT, ROW).agg(_first=(every[_BY] * 2 + (~every[_ENDED]).cast("int64")).min())
         odd = first["_first"] % 2
@@ -219,7 +218,3 @@ class Deletions:
         there = listed.select(*keys, **{_LISTED: listed[BATCH]})
         lacking = pairs.anti_join(there, [*keys, _LISTED])
         return lacking.select(OBJECT, ROW, **{_ENDED: ibis.literal(False), _BY: lacking[_LISTED]})
-
-
-def _all(relations: Sequence[ir.Table]) -> ir.Table | None:
-    return None if not relations else relations[0] if len(relations) == 1 else ibis.union(*relations)

@@ -1,4 +1,4 @@
-"""Whether the distribution of a column is what it was: judged by counts of its cells, now and before.
+"""Distribution drift: whether a column is distributed as before, judged by counts of its cells, now and before.
 
 Entry: `drifted`.
 """
@@ -9,15 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from potable import divergence
-from potable.contracts.counted import Profile
 from potable.contracts.findings import Finding, State
-from potable.contracts.profile import edge, kind_of
+from potable.contracts.profile import Profile, edge, kind_of
 from potable.contracts.results import common, declared_words, is_open, unmasked
 from potable.health import Severity
 from potable.tables import Table
 
 CHANCE = 0.001
-"""A change that is this likely without any change is none, however large it is."""
+"""Significance level: a difference more likely than this by chance alone counts as none, however large it is."""
 _SHOWN = 12
 """Words or ranges a finding may show."""
 
@@ -105,5 +104,5 @@ def _ranges(names: Sequence[Any], counts: tuple[list[int], list[int]]) -> list[t
 
 
 def judged(bad: bool, severity: Severity) -> State:
-    """What is found, where it is as bad as that."""
+    """The state of a finding: its severity where it is bad, else `ok`."""
     return severity if bad else "ok"

@@ -54,7 +54,7 @@ class Drift:
     first: str
     """Name of the first of them, in the order in which they landed."""
     batch: int = 0
-    """Number of the batch that came with."""
+    """Number of the batch that object came with."""
     example: str = ""
     """Shape of a value that shows it, never a value."""
     detail: str = ""
@@ -75,7 +75,7 @@ class Seen:
     """What was found about how objects are written: in how many, the first of them and its batch."""
 
     def plus(self, other: Seen) -> Seen:
-        """What is seen of the objects of both."""
+        """The differences of both sets of objects together."""
         return Seen(
             self.objects + other.objects,
             _sum(self.new, other.new),
@@ -90,7 +90,7 @@ def observe(
     dialects: Mapping[str, Iterable[str]] | None = None,
     batches: Mapping[str, int] | None = None,
 ) -> Seen:
-    """What is seen of objects.
+    """How the columns of some objects differ from the contract.
 
     Args:
         observed: columns by name of the object.
@@ -98,7 +98,7 @@ def observe(
         batches: the batch each object came with; 0 by default.
     """
     came = batches or {}
-    declared = {path.lstrip("/") for name, column in table.columns.items() for path in column.paths(name)}
+    declared = {path.lstrip("/") for path in table.paths}
     new: dict[str, Found] = {}
     missing: dict[str, Found] = {}
     for name in sorted(observed):
@@ -136,7 +136,7 @@ def compare(table: Table, seen: Seen, *, fixed: bool) -> list[Drift]:
 
 
 def _landed(found: tuple[int, str, int]) -> tuple[int, str]:
-    """What sorts the first objects as they landed."""
+    """Sort key of objects: the order in which they landed."""
     return found[2], found[1]
 
 

@@ -1,4 +1,4 @@
-"""Numbers of a column that come out the same on any engine, in any order: sums, spread, ranks, counts.
+"""Statistics of a column that are identical on every engine and in any row order: sums, spread, quantiles, counts.
 
 Integers, decimals and floats are summed exactly, so that the order in which rows arrive changes nothing. One division
 or root comes last. Memory is bounded by batches. What is more than a float can hold, or made of what is, is infinite.
@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from potable.engines.base import Engine, collect, scalars
+from potable.engines.base import Engine, scalars
 
 _VALUE, _COUNT = "value", "n"
 _MOST_DIGITS = 37
@@ -44,10 +44,10 @@ class Moments:
 
 
 class Sum:
-    """The sum of floats, as exact as if they had no end.
+    """The exact sum of floats.
 
-    A float is a whole number times a power of two: they are added up by power, each in two parts, so that no part has
-    more bits than a float or the counter that takes them (of 2^36 floats).
+    A float is an integer (its mantissa) times a power of two. Mantissas are summed per exponent, split into two halves,
+    so that no partial sum overflows its 64-bit counter for up to 2^36 floats.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Sum:
         self._infinite = 0.0
 
     def add(self, numbers: Floats) -> None:
-        """Add some."""
+        """Add numbers to the sum."""
         self.count += len(numbers)
         finite = np.isfinite(numbers)
         if not finite.all():
@@ -118,7 +118,7 @@ def counts(values: ir.Column) -> ir.Table:
 
 
 def at_ranks(values: ir.Column, ranks: Iterable[int], engine: Engine) -> dict[int, Any]:
-    """The values that stand at 0-based `ranks` among those that are there, in order."""
+    """The non-null values at 0-based `ranks` of their sort order."""
     wanted = sorted(set(ranks), reverse=True)
     found: dict[int, Any] = {}
     passed = 0
@@ -155,7 +155,7 @@ def median(values: ir.Column, engine: Engine) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A number as people and JSON write it: a whole decimal stays exact, others become floats."""
+    """A number for JSON: a whole `Fraction` becomes an exact integer, any other a float."""
     if isinstance(value, Fraction):
         return int(value) if value.denominator == 1 else as_float(value)
     return value
@@ -206,9 +206,3 @@ def _squares(values: ir.Column, engine: Engine) -> Fraction:
             wide = numbers.cast(kind).cast(pa.decimal256(kind.precision, kind.scale))
             out += Fraction(pc.sum(pc.multiply(wide, wide)).as_py())
     return out
-
-
-def table_of(relation: ir.Table, engine: Engine) -> list[dict[str, Any]]:
-    """A few rows as dicts."""
-    rows: list[dict[str, Any]] = collect(engine, relation).to_pylist()
-    return rows

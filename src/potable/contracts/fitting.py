@@ -1,4 +1,4 @@
-"""What the arguments of checks mean beside a column of a type: bounds, members of sets, comparisons.
+"""How arguments of checks compare with a column of a given type: bounds, members of sets, comparisons.
 
 A value is fitted to the column's type once, exactly: `0.5` beside an integer or a moment beside a date is no
 value of that column, but still a bound. What cannot be a value of the column at all is a wrong argument.

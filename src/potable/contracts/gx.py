@@ -1,6 +1,6 @@
 """Results as Great Expectations writes them: the JSON of a validation result, for its viewers and pipelines.
 
-What was found is already in GX's terms (`results`); here it only takes GX's shape. Entry: `to_gx`.
+`results` are already in GX's terms; this module only gives them the JSON structure of GX. Entry: `to_gx`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The health of a table, judged by its profile: missing, incorrect, outdated, anomalous, drifted.
 
-Judging is apart from validating: it looks at the clock and at earlier runs, so it is done in every run, also
-where nothing landed, and decides nothing about rows. What is found holds counts, shares and distances; values
+Health is judged separately from validation: it depends on the clock and on earlier runs, so it is judged in every
+run, also where nothing landed, and never decides about single rows. Findings hold counts, shares and distances; values
 only of columns that are declared harmless. Entry: `judge`.
 """
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from potable import divergence
-from potable.contracts.counted import Profile as Profile
 from potable.contracts.distributions import CHANCE, drifted, judged
 from potable.contracts.findings import Finding as Finding
-from potable.contracts.periods import PER_YEAR, SEASON, at, named, of_day, place, year_before
+from potable.contracts.periods import PER_YEAR, SEASON, at, day_of, named, of_day, place, year_before
 from potable.contracts.profile import ROWS
+from potable.contracts.profile import Profile as Profile
 from potable.contracts.results import is_open
 from potable.contracts.trend import FEWEST, off_trend
 from potable.health import Check, Health, Period, Rise
@@ -67,7 +67,7 @@ def shrunk(table: Table, rows: int, before: int, today: date) -> Finding | None:
 
 
 def accepted(finding: Finding, declared: Health, today: date) -> Finding:
-    """What was found, where it is expected told so."""
+    """The finding, marked as accepted where the contract expects it."""
     if finding.state not in ("warn", "stop"):
         return finding
     for expected in declared.accepted:
@@ -102,7 +102,7 @@ def _fresh(table: Table, profile: Profile, moment: Moment) -> Finding:
 def _newest(profile: Profile, column: str, today: date) -> date | None:
     """The newest day of a time of the table that is not in the future."""
     days = [day for day in profile.values(column) if day <= int(today.strftime("%Y%m%d"))]
-    return _day(max(days)) if days else None
+    return day_of(max(days)) if days else None
 
 
 def _volume(table: Table, profile: Profile, moment: Moment) -> Finding:
@@ -234,7 +234,3 @@ def rise(check: Check, bound: Rise, now: tuple[int, int], before: tuple[int, int
 
 def _days(span: Duration) -> float:
     return span.days + span.months * _MONTH_DAYS
-
-
-def _day(number: int) -> date:
-    return date(number // 10_000, number // 100 % 100, number % 100)

@@ -1,4 +1,4 @@
-"""What checks find: counts of the scan, values judged in Python, and checks of all the rows that stay.
+"""The results of checks: counts of the scan, values judged in Python, and checks over all the rows that stay.
 
 `validate` calls these in turn. Counts add up over layers; what is judged as a whole is judged anew, over
 what stands and what is new, from the columns it reads.
@@ -22,7 +22,7 @@ from potable.contracts.results import Result
 from potable.contracts.rowwise import text_of
 from potable.contracts.unique import Counted
 from potable.contracts.values import VALUE, Failing
-from potable.engines.base import BatchFunction, Engine, collect, scalars
+from potable.engines.base import BatchFunction, Engine, kept, rows_of, scalars
 from potable.tables import BATCH, OBJECT, UNPARSED, Table
 
 Samples = Mapping[str, Sequence[Any]]
@@ -68,7 +68,7 @@ def by_value(staged: ir.Table, table: Table, rules: Sequence[Rule], folder: str,
 
 
 def _asked(staged: ir.Table, table: Table, check: Check) -> tuple[dict[str, ir.Value], pa.Schema]:
-    """What a check by value is about: a text, or of a class of others the cells as they are."""
+    """The values a check by value judges: a text, or for a custom class the cells as they are."""
     if not check.through_gx:
         return {VALUE: text_of(staged, check.columns[0])}, pa.schema([(VALUE, pa.string())])
     names = {f"{VALUE}_{number}": name for number, name in enumerate(check.columns)}
@@ -116,8 +116,7 @@ def marked(staged: ir.Table, rules: Sequence[Rule], own: Mapping[str, int], fold
         return staged
     asked = [name for rule in rules if rule.check for name in rule.check.columns]
     found = staged.filter(any_set(staged, rules)).select(*dict.fromkeys([*words_of(rules), *asked]))
-    files = [f"{folder}/{part.path}" for part in engine.write(found, folder)]
-    return engine.read(files, found.schema().to_pyarrow())
+    return kept(engine, found, folder)
 
 
 def failures(bad: ir.Table, rules: Sequence[Rule], own: Mapping[str, int], engine: Engine) -> dict[str, int]:
@@ -140,7 +139,7 @@ def samples(marked: ir.Table, judged: Judged, own: Mapping[str, int], engine: En
             bad = marked.filter(broken(marked, index))
             names = dict.fromkeys(rule.check.columns)
             first = bad.select(**{name: _shown(bad, judged.table, name) for name in names})
-            rows = collect(engine, first.order_by(list(names)).limit(SHOWN)).to_pylist()
+            rows = rows_of(engine, first.order_by(list(names)).limit(SHOWN))
             some += [[results.plain(row[name]) for name in rule.check.columns] for row in rows]
             some = sorted(some, key=lambda values: [(value is None, value) for value in values])[:SHOWN]
         if some:

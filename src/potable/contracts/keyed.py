@@ -1,6 +1,6 @@
-"""Keys of the rows that are compared with each other: by key, by when they became known, by where they landed.
+"""Duplicate records: rows with the same key and the same known time; the one that landed first stays.
 
-What is made of keys that are gone belongs to `deletions`. Entry: `keyed`, `duplicates`.
+Keys that are gone in the source belong to `deletions`. Entry: `keyed`, `duplicates`.
 """
 
 from __future__ import annotations

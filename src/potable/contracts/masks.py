@@ -159,7 +159,7 @@ def _bit(index: int) -> ir.IntegerScalar:
 
 
 def _later(rule: Rule) -> bool:
-    """Whether its bit comes later."""
+    """Whether its bit is set later, by `judging.by_value`."""
     return rule.check is not None and rule.check.by_value
 
 

@@ -62,7 +62,7 @@ def place(number: int, period: Period) -> int:
         return number // 10 * 4 + number % 10 - 1
     if period == "month":
         return number // 100 * 12 + number % 100 - 1
-    return _day(number).toordinal() if period == "day" else number
+    return day_of(number).toordinal() if period == "day" else number
 
 
 def at(where: int, period: Period) -> int:
@@ -85,7 +85,7 @@ def named(number: int, period: Period) -> str:
         year, week, _ = date.fromordinal(_MONDAY.toordinal() + 7 * (number - _WEEKS)).isocalendar()
         return f"{year:04d}-W{week:02d}"
     if period == "day":
-        return _day(number).isoformat()
+        return day_of(number).isoformat()
     if period == "month":
         return f"{number // 100:04d}-{number % 100:02d}"
     return f"{number // 10:04d}-Q{number % 10}" if period == "quarter" else f"{number:04d}"
@@ -114,5 +114,6 @@ def written(text: str, period: Period) -> int:
     return of_day(date(year, part * 3 if period == "quarter" else part, 1), period)
 
 
-def _day(number: int) -> date:
+def day_of(number: int) -> date:
+    """The day with that number."""
     return date(number // 10_000, number // 100 % 100, number % 100)

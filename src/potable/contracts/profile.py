@@ -5,7 +5,8 @@ Numbers lie in bins that are fixed once for all: their first two digits, in step
 Of texts and whole numbers the distinct values are estimated, within 2% as a rule, by the digests of their
 texts. Profiles hold values, so they stay in the restricted root; `health` says what may be told of them.
 
-Entry: `portions` (the counts of the scan), `taken` (one more query for the cells); `joined` and `summed` add up.
+Entry: `portions` (the counts of the scan) and `taken` (one more query for the cells) make one, `joined` and `summed`
+add up; `Profile` reads it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import ibis
@@ -22,7 +25,7 @@ import pyarrow.compute as pc
 
 from potable.contracts.fitting import cell
 from potable.contracts.periods import numbered
-from potable.engines.base import Engine, collect, union_all
+from potable.engines.base import Engine, collect, rows_of, union_all
 from potable.tables import BATCH, Table
 
 PROFILE = pa.schema(
@@ -65,11 +68,68 @@ def kind_of(table: Table, name: str) -> Kind | None:
     return None if pa.types.is_string(kind) else "number"
 
 
+@dataclass(frozen=True)
+class Profile:
+    """The profile of a table with all its layers."""
+
+    cells: pa.Table = field(repr=False)
+    """Rows of `profile.PROFILE`."""
+    sketches: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def batches(self) -> list[int]:
+        """Numbers of the batches, in order."""
+        return sorted(self.cells["batch"].unique().to_pylist())
+
+    def of_batch(self, number: int) -> Profile:
+        """The profile of one batch alone."""
+        return Profile(self.cells.filter(pc.equal(self.cells["batch"], number)))
+
+    def of_period(self, period: int) -> Profile:
+        """The profile of one period alone."""
+        return Profile(self.cells.filter(pc.equal(self.cells["period"], period)))
+
+    @cached_property
+    def periods(self) -> dict[int, int]:
+        """Rows by period, in order; rows without a time are in none."""
+        found = self.cells.filter(pc.and_(pc.equal(self.cells["column"], ROWS), pc.equal(self.cells["word"], ALL)))
+        counted = found.filter(pc.is_valid(found["period"])).group_by("period").aggregate([("rows", "sum")])
+        return dict(sorted(zip(counted["period"].to_pylist(), counted["rows_sum"].to_pylist(), strict=True)))
+
+    @cached_property
+    def columns(self) -> dict[str, dict[Any, int]]:
+        """Rows by cell (a number, a word, or None) of each column."""
+        keys = ["column", "number", "word"]
+        out: dict[str, dict[Any, int]] = {}
+        for row in self.cells.group_by(keys).aggregate([("rows", "sum")]).to_pylist():
+            cell = row["word"] if row["number"] is None else row["number"]
+            out.setdefault(row["column"], {})[cell] = row["rows_sum"]
+        return out
+
+    @property
+    def rows(self) -> int:
+        """How many rows were profiled."""
+        return self.columns.get(ROWS, {}).get(ALL, 0)
+
+    def share(self, column: str) -> float:
+        """The share of nulls of a column, or with `ROWS` of rows that break a rule."""
+        cells = self.columns.get(column, {})
+        return cells.get(BROKEN if column == ROWS else None, 0) / self.rows if self.rows else 0.0
+
+    def values(self, column: str) -> dict[Any, int]:
+        """Rows by cell of the values of a column."""
+        return {cell: rows for cell, rows in self.columns.get(column, {}).items() if cell is not None}
+
+    def distinct(self, table: Table) -> dict[str, int]:
+        """Distinct values by column: exactly of words and of times of the table, else about; not of amounts."""
+        exact = {name: len(self.values(name)) for name in table.columns if kind_of(table, name) in ("word", "day")}
+        return {**{name: distinct(sketch) for name, sketch in self.sketches.items()}, **exact}
+
+
 def portions(staged: ir.Table, table: Table, totals: Mapping[str, ir.Scalar], engine: Engine) -> list[dict[str, Any]]:
     """The counts `totals` of each batch and period: what one scan of all staged rows gives."""
     keys = {BATCH: staged[BATCH], _PERIOD: _period(staged, table)}
-    found: list[dict[str, Any]] = collect(engine, staged.group_by(**keys).agg(**totals)).to_pylist()
-    return found
+    return rows_of(engine, staged.group_by(**keys).agg(**totals))
 
 
 def added_up(found: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, int]:
@@ -207,7 +267,7 @@ def _two_digits(size: ir.FloatingValue, power: int) -> ir.IntegerValue:
 
 
 def _binned(numbers: ir.Table) -> ir.Table:
-    """Numbers as the codes of their bins."""
+    """Numbers replaced by the codes of their bins."""
     found = numbers.mutate(code=_decade(numbers.value.abs()))
     digits = found.code % _DECADE
     code = (found.code - ibis.cases((digits < 20, 0), (digits < 40, digits % 2), else_=digits % 5)).cast("int64")

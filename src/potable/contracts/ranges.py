@@ -1,4 +1,4 @@
-"""Bounds and patterns with headroom, from what values were found: promises that the next values keep too.
+"""Suggested bounds and patterns, with headroom over the values seen, so that the next values keep them too.
 
 Bounds that come from a protected column say no more than how many digits its numbers have. Entry: `bounds` for
 numbers and dates, `pattern` for texts.

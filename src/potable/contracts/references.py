@@ -13,14 +13,14 @@ from dataclasses import replace
 import ibis
 import ibis.expr.types as ir
 
-from potable.contracts import exact, results
+from potable.contracts import results
 from potable.contracts.aggregates import SHOWN, Finding, Whole
 from potable.contracts.arguments import looked_up
 from potable.contracts.checks import Check
 from potable.contracts.results import Result
 from potable.contracts.rowwise import judged
 from potable.contracts.unique import Counted
-from potable.engines.base import scalars
+from potable.engines.base import rows_of, scalars
 from potable.tables import Table
 
 _TIMES = "_times"
@@ -74,7 +74,7 @@ def _found_there(check: Check, own: Whole, other: Whole, normalise: Normalise) -
     lost = keyed.anti_join(known, keys)
     counts = scalars(own.engine, own.rows.agg(n=own.rows.count(), there=own.rows.count(where=there)))
     missing = int(scalars(own.engine, lost.agg(n=lost[_TIMES].sum().fill_null(0)))["n"])
-    some = exact.table_of(lost.select(*mine, _TIMES).order_by(mine).limit(SHOWN), own.engine) if missing else []
+    some = rows_of(own.engine, lost.select(*mine, _TIMES).order_by(mine).limit(SHOWN)) if missing else []
     values = [
         row[mine[0]] if len(mine) == 1 else [row[name] for name in mine] for row in some for _ in range(row[_TIMES])
     ]

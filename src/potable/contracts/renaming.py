@@ -1,4 +1,4 @@
-"""Columns that are missing and new ones that may be the same under another name.
+"""Renamed columns: a missing column and a new one that may be the same under another name.
 
 A name is like another by its letters or its words (`emp_no`, `EmployeeNumber`); what the new column holds must fit
 the type of the missing one, which the caller tells. It is a suggestion: the contract says what is read.

@@ -19,7 +19,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from potable.contracts.aggregates import Finding
+from potable.contracts.aggregates import Finding, within
 from potable.contracts.arguments import is_type
 from potable.contracts.checks import Check
 from potable.contracts.findings import Result as Result
@@ -63,9 +63,7 @@ def of_counts(check: Check, counted: Counted, table: Table, *, cell: bool = Fals
 def of_finding(check: Check, found: Finding, elements: int, table: Table) -> Result:
     """The result of a check of a column as a whole."""
     columns, own = check.columns, own_words(check.declared)
-    lists = {
-        "partial_missing_list": [plain(value) for value in found.missing],
-    }
+    missing = {"partial_missing_list": plain(found.missing)} if "missing_count" in found.fields else {}
     return Result(
         check.name,
         columns,
@@ -76,7 +74,7 @@ def of_finding(check: Check, found: Finding, elements: int, table: Table) -> Res
         check.severity,
         observed_value=shown(columns, found.observed, table, own) if found.personal else plain(found.observed),
         partial_unexpected_list=[shown(columns, value, table, own) for value in found.unexpected],
-        details={**found.fields, **(lists if "missing_count" in found.fields else {})},
+        details={**found.fields, **missing},
         arguments=plain(check.declared),
     )
 
@@ -238,9 +236,9 @@ def _allowed(check: Check) -> str:
 
 def _about_table(check: Check, rows: int, table: Table) -> tuple[bool, Any]:
     name, a, columns = check.expectation, check.arguments, list(table.columns)
-    if name.startswith("expect_table_row_count") or name.startswith("expect_table_column_count"):
+    if name.startswith(("expect_table_row_count", "expect_table_column_count")):
         count = rows if "row_count" in name else len(columns)
-        return (count == a["value"] if "value" in a else _counted_within(count, a)), count
+        return (count == a["value"] if "value" in a else within(count, a)), count
     if name == "expect_column_to_exist":
         # as in GX, an index of 0 is none
         place = a.get("column_index")
@@ -254,9 +252,3 @@ def _about_table(check: Check, rows: int, table: Table) -> tuple[bool, Any]:
     column = table.columns[a["column"]]
     names = a["type_list"] or [column.type] if "type_list" in a else [a["type_"]]
     return any(is_type(column, each) for each in names), column.type
-
-
-def _counted_within(count: int, a: Mapping[str, Any]) -> bool:
-    low, high = a.get("min_value"), a.get("max_value")
-    above = low is None or (count > low if a.get("strict_min") else count >= low)
-    return above and (high is None or (count < high if a.get("strict_max") else count <= high))

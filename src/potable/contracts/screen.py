@@ -1,4 +1,4 @@
-"""A cheap test that no row escapes which breaks a row rule: only the rows it holds are judged rule by rule.
+"""A cheap prefilter for row rules: every row that breaks one is a suspect, and only suspects are judged rule by rule.
 
 Most rows keep every rule, and many rules say nearly the same: of twenty bounds of a column only the narrowest
 decide whether there is anything to judge. So what holds for all rows is asked once per column; which of the rules

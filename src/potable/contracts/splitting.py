@@ -1,4 +1,4 @@
-"""Judged rows told apart: those that keep the contract, the quarantine, and originals of rows that lose cells.
+"""Splits judged rows into those that keep the contract, the quarantine, and the originals of rows that lose cells.
 
 What is deleted, and what is written where, belongs to `validate`. Entry: `split_up`.
 """

@@ -1,4 +1,4 @@
-"""What values say of a changed structure: some are too wide for their type, or all are narrower than before.
+"""Structural drift seen in the values: some are too wide for their type, or all of a batch are narrower than before.
 
 Wider is what could not be read as its column's type but could as a wider one (`12.5` as an integer, a moment as a
 date, a word that is no level). Narrower is a batch whose moments have no time of day any more, whose decimals have no
@@ -22,7 +22,7 @@ import pyarrow as pa
 from potable.contracts.drift import Drift
 from potable.contracts.results import shape
 from potable.contracts.rowwise import text_of
-from potable.engines.base import Engine, collect, scalars
+from potable.engines.base import Engine, rows_of, scalars
 from potable.tables import BATCH, OBJECT, UNPARSED, Column, Table
 
 Structure: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -104,7 +104,7 @@ def wider(column: Column, text: str) -> tuple[str, int, int] | None:
 
 @dataclass(frozen=True)
 class _TooWide:
-    """Rows of unreadable cells to one row for each that is wider than its type."""
+    """A batch function from rows with unreadable cells to one row for each cell that is wider than its type."""
 
     table: Table
 
@@ -132,7 +132,7 @@ def _too_wide(staged: ir.Table, table: Table, engine: Engine) -> list[dict[str, 
         places=found["places"].max(),
         example=found["example"].min(),
     )
-    return _rows(counted.order_by([BATCH, "column", "kind"]), engine)
+    return rows_of(engine, counted.order_by([BATCH, "column", "kind"]))
 
 
 def _added(before: Mapping[str, Any] | None, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,12 +174,6 @@ def _by_batch(portions: Sequence[Mapping[str, Any]], table: Table) -> dict[int, 
     return found
 
 
-def _rows(relation: ir.Table, engine: Engine) -> list[dict[str, Any]]:
-    """A small result as dicts."""
-    found: list[dict[str, Any]] = collect(engine, relation).to_pylist()
-    return found
-
-
 def _full(cells: ir.Value, column: Column) -> ir.Scalar | None:
     """What a narrower type would not have: a count, of texts the most characters; None where nothing can be told."""
     if column.type == "string":
@@ -212,7 +206,7 @@ def _narrower(
 
 def _example(mine: ir.Table, name: str, engine: Engine) -> str:
     values = mine.filter(mine[name].notnull()).select(text=text_of(mine, name))
-    rows = _rows(values.order_by("text").limit(1), engine)
+    rows = rows_of(engine, values.order_by("text").limit(1))
     return shape(rows[0]["text"]) if rows else ""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from potable.contracts.arguments import TYPES, named_columns
 from potable.contracts.odcs import plain
 from potable.contracts.suites import Item, Suite
-from potable.contracts.vocabulary import EXPECTATIONS
+from potable.contracts.vocabulary import EXPECTATIONS, Expectation
 from potable.tables import Table
 
 GX_VERSION = "1.24.0"
@@ -66,7 +66,7 @@ def from_suite(suite: Suite) -> tuple[dict[str, Any], list[str]]:
     left: list[str] = []
     for item in suite.items:
         word = EXPECTATIONS.get(item.expectation)
-        if word is None:
+        if word is None or not _names(word, item.arguments):
             left.append(f"`{item.expectation}`")
             continue
         arguments, marked = _unmarked(item.arguments)
@@ -131,6 +131,22 @@ def _unmarked(given: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, An
     apart = ("severity", "meta", *mark.get("defaults", ()))
     own = {key: value for key, value in given.items() if key not in apart}
     return {**own, **{key: mark[key] for key in (*_OURS, "meta") if key in mark}}, {"ours": True, **mark}
+
+
+def _names(word: Expectation, arguments: Mapping[str, Any]) -> bool:
+    """Whether the columns and types that an expectation is about are named by texts, or by lists of texts."""
+    for key, argument in word.arguments.items():
+        value = arguments.get(key)
+        absent = value is None and (argument.kind == "texts" or not argument.needed)
+        if argument.kind in ("column", "text") and not (absent or isinstance(value, str)):
+            return False
+        if argument.kind in ("columns", "texts") and not (absent or _is_list_of_names(value)):
+            return False
+    return True
+
+
+def _is_list_of_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str | None) for each in value)
 
 
 def _named(expectation: str, arguments: Mapping[str, Any]) -> Sequence[str]:

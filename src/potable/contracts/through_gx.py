@@ -1,8 +1,8 @@
-"""Expectation classes of others, judged by Great Expectations itself on pandas.
+"""Custom expectation classes, evaluated by Great Expectations itself on pandas.
 
 Rows are judged in the engine's workers, batch by batch of distinct values (`Failing`); columns as a whole in the
-run's process, where they fit into a share of its memory (`of_whole`). What GX logs or prints does not leave this
-room, nor does the text of an exception, which may hold a value.
+run's process, where they fit into a share of its memory (`of_whole`). What GX logs or prints is suppressed, and
+so is the text of exceptions, because it may hold a value.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from potable.errors import EnvironmentFailure, MissingExtra, Place, PotableError
 from potable.tables import OBJECT, ROW
 
 _PROBED = 64
-"""Values of a batch that are judged a second time, among others."""
+"""Values of a batch that are judged a second time, in another batch, to see whether the verdict stays the same."""
 _BATCHES = 4
-"""Batches per process and check of which some are; a call of GX costs the same for few values as for many."""
+"""Batches per process and check that are probed so; a call of GX costs the same for few values as for many."""
 _probed: Counter[tuple[str, ...]] = Counter()
 _SHARE = 0.25
 """Most of the memory setting that columns may take which are judged as a whole."""
@@ -68,7 +68,7 @@ class Failing:
         return batch.filter(pa.array(failed))
 
     def _require_alone(self, rows: pa.RecordBatch, failed: np.ndarray) -> None:
-        """Refuse a class whose verdict on a row is another one among other rows."""
+        """Refuse a class whose verdict on a row depends on the other rows of the batch."""
         name = (self.custom.module.text, self.custom.class_name, str(self.arguments), *self.columns)
         if _probed[name] >= _BATCHES:
             return
@@ -160,7 +160,7 @@ def _too_large(custom: Custom, names: Sequence[str], room: int) -> EnvironmentFa
 
 
 def _told(value: Any) -> Any:
-    """What a class observed, of Python's own types."""
+    """What a class observed, converted to plain Python types."""
     if isinstance(value, np.generic | np.ndarray) or hasattr(value, "tolist"):
         return _told(value.tolist())
     if isinstance(value, Mapping):
@@ -173,7 +173,7 @@ def _told(value: Any) -> Any:
 
 
 def _validated(rows: pa.RecordBatch | pa.Table, custom: Custom, arguments: Mapping[str, Any]) -> Any:
-    """What GX finds of the rows by the class."""
+    """GX's validation result of the class for the rows."""
     try:
         expectation = _expectation(custom, arguments)
         # days as pandas has them, so that a class may ask for their month
@@ -209,7 +209,7 @@ def _wrong(
 
 
 def _probe(failed: np.ndarray) -> list[int]:
-    """Rows that must come to the same among others: some of both verdicts, backwards and half of them twice."""
+    """Rows to judge again in another batch: some of each verdict, in reverse order, half of them twice."""
     some = [*np.flatnonzero(failed)[: _PROBED // 2], *np.flatnonzero(~failed)[: _PROBED // 2]]
     return [int(place) for place in [*some[::-1], *some[: (len(some) + 1) // 2]]]
 
@@ -222,7 +222,7 @@ def _raised(info: Mapping[str, Any]) -> str:
 
 @cache
 def _definition() -> Any:
-    """What GX makes batches of; its import takes seconds."""
+    """The batch definition that all data frames are validated through; importing GX takes seconds."""
     # it must not call home, whatever the machine says
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     try:
@@ -237,7 +237,7 @@ def _definition() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing is printed, logged or warned of: it could be a value."""
+    """Suppress all output, logging and warnings, which could hold values."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,4 +1,4 @@
-"""Where the number of rows should lie, by the months or runs before it, and how far off it is.
+"""The expected number of rows, from the months or runs before, and how far the actual number is off.
 
 A straight line through logarithms (a company grows by shares), with the usual height of each month of the
 year where two years are known (of each day of the week, where two weeks are). Medians everywhere, so that one

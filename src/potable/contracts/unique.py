@@ -1,4 +1,4 @@
-"""Expectations that judge rows by other rows: uniqueness, order of landing, distance from the mean.
+"""Expectations that judge a row by other rows: uniqueness, order of landing, distance from the mean.
 
 They look at the rows that stay, of all layers, because a row that stands cannot be sent away by one that
 comes later: they warn or stop, and never quarantine (the table's `unique` does that). Groups and joins spill;
@@ -8,24 +8,21 @@ nothing is held per key.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from potable.contracts import exact
 from potable.contracts.aggregates import SHOWN, Whole
 from potable.contracts.rowwise import judged
-from potable.engines.base import scalars
+from potable.engines.base import rows_of, scalars
 from potable.tables import OBJECT, ROW
 
 Arguments = Mapping[str, Any]
-ORDER = pa.schema([(OBJECT, pa.string()), ("_batch", pa.int64())])
-"""Which batch each object came with."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +36,6 @@ class Counted:
     """Some of the unexpected values; of several columns, lists."""
 
 
-WholeRule = Callable[[Whole, Arguments, Mapping[str, int]], Counted]
-"""Rows, arguments and the batch of each object, to what was counted."""
-
-
 def unique(whole: Whole, a: Arguments, batches: Mapping[str, int]) -> Counted:
     """No value, or no group of values, is there twice; of those that are, all rows count."""
     names = [a["column"]] if "column" in a else list(a["column_list"])
@@ -52,7 +45,7 @@ def unique(whole: Whole, a: Arguments, batches: Mapping[str, int]) -> Counted:
     counted = keyed.group_by(keys).agg(n=keyed.count().cast("int64"))
     twice = counted.filter(counted.n > 1)
     row = scalars(whole.engine, twice.agg(n=twice.n.sum().fill_null(0).cast("int64")))
-    some = exact.table_of(twice.order_by(keys).limit(SHOWN), whole.engine) if row["n"] else []
+    some = rows_of(whole.engine, twice.order_by(keys).limit(SHOWN)) if row["n"] else []
     values = [[item[key] for key in keys] for item in some for _ in range(min(item["n"], SHOWN))][:SHOWN]
     return _counted(whole, a, row["n"], values if len(names) > 1 else [value for (value,) in values])
 
@@ -108,7 +101,7 @@ def _in_order(whole: Whole, a: Arguments, batches: Mapping[str, int], *, up: boo
     before = rows.mutate(before=rows["value"].lag().over(window))
     wrong = before.filter(_breaks(before["value"], before["before"], up=up, strictly=strictly))
     inside = scalars(whole.engine, wrong.agg(n=wrong.count()))["n"]
-    some = [row["value"] for row in exact.table_of(wrong.order_by([OBJECT, ROW]).limit(SHOWN), whole.engine)]
+    some = [row["value"] for row in rows_of(whole.engine, wrong.order_by([OBJECT, ROW]).limit(SHOWN))]
     marked = rows.mutate(
         first=ibis.row_number().over(ibis.window(group_by=OBJECT, order_by=ROW)),
         last=ibis.row_number().over(ibis.window(group_by=OBJECT, order_by=ibis.desc(ROW))),
@@ -138,7 +131,7 @@ def _ordered(one: Any, two: Any, *, up: bool, strictly: bool) -> bool:
 def _filtered(whole: Whole, a: Arguments, wrong: ir.BooleanValue) -> Counted:
     bad = whole.rows.filter(wrong.fill_null(False))
     count = scalars(whole.engine, bad.agg(n=bad.count()))["n"]
-    some = exact.table_of(bad.select(a["column"]).order_by(a["column"]).limit(SHOWN), whole.engine) if count else []
+    some = rows_of(whole.engine, bad.select(a["column"]).order_by(a["column"]).limit(SHOWN)) if count else []
     return _counted(whole, a, count, [row[a["column"]] for row in some])
 
 

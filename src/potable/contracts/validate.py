@@ -40,7 +40,7 @@ from potable.contracts.parts import replaced
 from potable.contracts.results import Result, stops
 from potable.contracts.splitting import Split, split_up
 from potable.contracts.structure import Structure, asked, observed
-from potable.engines.base import Engine, Part
+from potable.engines.base import Engine, Part, union_all
 from potable.errors import DataError
 from potable.tables import OBJECT, ORIGIN, ROW, UNPARSED, Table
 
@@ -271,7 +271,7 @@ def _keys(job: _Job, good: ir.Table) -> ir.Table | None:
         found.append(still_met(table, deleted).select(names))
     life = {LIFE: ibis.literal(0, "int64")} if LIFE in good.columns else {}
     keys = [with_known_key(table, rows).select(*table.unique, KNOWN_KEY, **life) for rows in found]
-    return None if not keys else keys[0] if len(keys) == 1 else ibis.union(*keys)
+    return union_all(keys) if keys else None
 
 
 def _replaced(staged: ir.Table, job: _Job) -> ir.Table | None:

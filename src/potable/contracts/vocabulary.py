@@ -35,7 +35,8 @@ class Expectation:
     rows of another table, or two `tables`."""
     arguments: Mapping[str, Argument]
     rule: Any = None
-    """Function of `rowwise` (row), `unique` (rows) or `aggregates` (column); None where values or names tell."""
+    """What judges it: a function of `rowwise` (row), of `unique` (rows; takes the batch of each object, too) or of
+    `aggregates` (column). None where `values` or the declarations tell."""
     families: tuple[str, ...] = ()
     """Types the columns may have (`fitting.family`); any without."""
 

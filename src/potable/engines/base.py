@@ -76,10 +76,15 @@ def collect(engine: Engine, relation: ibis.Table) -> pa.Table:
     return pa.Table.from_batches(engine.stream(relation, small=True), schema=relation.schema().to_pyarrow())
 
 
+def rows_of(engine: Engine, relation: ibis.Table) -> list[dict[str, Any]]:
+    """The rows of a small result as dicts."""
+    rows: list[dict[str, Any]] = collect(engine, relation).to_pylist()
+    return rows
+
+
 def scalars(engine: Engine, relation: ibis.Table) -> dict[str, Any]:
     """The one row of `relation` as a dict."""
-    row: dict[str, Any] = collect(engine, relation).to_pylist()[0]
-    return row
+    return rows_of(engine, relation)[0]
 
 
 def by_column(engine: Engine, cells: ibis.Table) -> Iterator[tuple[str, pa.Array]]:
@@ -97,8 +102,17 @@ def kept(engine: Engine, relation: ibis.Table, directory: str, *, over: ibis.Tab
     Args:
         over: as `Engine.read` takes it.
     """
+    return counted(engine, relation, directory, over=over)[0]
+
+
+def counted(
+    engine: Engine, relation: ibis.Table, directory: str, *, over: ibis.Table | None = None
+) -> tuple[ibis.Table, int]:
+    """The same, and the number of its rows."""
     parts = engine.write(relation, directory)
-    return engine.read([f"{directory}/{part.path}" for part in parts], relation.schema().to_pyarrow(), over=over)
+    files = [f"{directory}/{part.path}" for part in parts]
+    found = engine.read(files, relation.schema().to_pyarrow(), over=over)
+    return found, sum(part.rows for part in parts)
 
 
 def union_all(relations: Iterable[ibis.Table]) -> ibis.Table:
@@ -107,9 +121,3 @@ def union_all(relations: Iterable[ibis.Table]) -> ibis.Table:
 
     first, *rest = relations
     return ibis.union(first, *rest) if rest else first
-
-
-def one_by_one(items: Iterable[Any], function: ItemFunction) -> Iterator[pa.RecordBatch]:
-    """`function` over `items` in this process, lazily."""
-    for item in items:
-        yield from function(item)

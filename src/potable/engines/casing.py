@@ -1,4 +1,4 @@
-"""Capitals and small letters, letter by letter and the same on every engine.
+"""Upper and lower case, letter by letter and the same on every engine.
 
 Java writes STRASSE for Straße, and a sigma by its place in the word; DuckDB changes each letter for one (STRAẞE). Texts
 with letters that the two treat differently are changed here by Unicode's simple mappings, others by the engine itself.
@@ -18,7 +18,7 @@ _LETTERS = range(128, 0x1F000)
 
 
 def upper(text: ir.StringValue) -> ir.StringValue:
-    """`text` in capitals."""
+    """`text` in upper case."""
     import ibis
 
     several, small, capital = _capitals()
@@ -27,7 +27,7 @@ def upper(text: ir.StringValue) -> ir.StringValue:
 
 
 def lower(text: ir.StringValue) -> ir.StringValue:
-    """`text` in small letters."""
+    """`text` in lower case."""
     return text.replace("İ", "i").replace("Σ", "σ").lower()
 
 

@@ -25,12 +25,12 @@ import ibis.expr.operations as ops
 from ibis.common.graph import Node
 
 SHAPES = 1024
-"""Queries whose SQL a process keeps, the latest to come."""
+"""Most queries whose SQL a process keeps; the oldest go first."""
 QUERIES = 64
-"""Queries of which it is kept what they ask, for they may be run again over other files."""
+"""Queries whose shape is cached, for they may be run again over other files."""
 _NAME = re.compile(r"((?<=[\"`])\w+(?=[\"`]))")
 _PLAIN = (type(None), bool, int, float, str, bytes, Decimal, date, time, timedelta, UUID, Enum, dt.DataType)
-"""What is told apart by its `repr`; datetime is a date."""
+"""Types whose values are fully described by their `repr`; datetime is a date."""
 
 
 class _Unknown(Exception):

@@ -1,4 +1,4 @@
-"""Memory that is free, given back: allocators keep what was freed, and a run's memory counts what they keep."""
+"""Returns freed memory to the operating system: allocators keep it, and it counts as memory of the run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def keep_little() -> None:
 
 @contextmanager
 def imports_kept() -> Iterator[None]:
-    """Look for garbage only in what is made meanwhile: what was imported stays anyway, and takes long to walk."""
+    """Exclude the objects that exist now from garbage collection: imported modules stay anyway and are slow to walk."""
     gc.freeze()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Folders an engine writes to and what stands in them: local ones, and prefixes of object stores by URL.
+"""Directories that an engine writes to, and their files: local folders, and prefixes of object stores by URL.
 
 Object stores (`s3://`, `gs://`, `az://`) are reached through obstore's fsspec face; what they need to know
 (keys, region, endpoint) they take from the environment, as the lake does.

@@ -1,7 +1,7 @@
-"""What changed between two indexes of forms, of identifiers that came or went.
+"""The difference of two indexes of forms, between two states of the roster.
 
-Nearly all that come are known otherwise: a name in capitals, one of its parts, an id with its signs. Texts are
-redacted by forms, so one that stands in both indexes changes nothing, nor does an identifier all of whose forms do.
+Most new identifiers bring no new form: a name in capitals, one of its parts, an id with its separators. Texts are
+redacted by forms, so a form in both indexes changes no text, nor does an identifier all of whose forms are in both.
 
 Entry: `Between`, whose methods are batch functions for `engine.map_batches`.
 """
@@ -30,7 +30,7 @@ class Between:
     now: Index
 
     def identifiers(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Those of a batch of identifiers (subject, kind, value) of which a form changed."""
+        """The identifiers (subject, kind, value) of a batch of which a form was added or removed."""
         import numpy as np
         import pyarrow as pa
 
@@ -40,7 +40,7 @@ class Between:
         return batch.filter(pa.array(changed))
 
     def forms(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The forms of a batch of identifiers that changed, as `forms.schema` says; one may come twice."""
+        """The added or removed forms of a batch of identifiers, with `forms.schema`; one may come twice."""
         import pyarrow as pa
 
         made = made_forms(batch)

@@ -89,19 +89,19 @@ _FIRM = (
     r"(^|_)(merchant|supplier|vendor|seller|shop|store|brand|manufacturer|insurer|carrier)"
     r"(_[a-z]+)?_(name|address|street|city|town|country|post_?code|postal|zip|(tele)?phone|mobile|e_?mail|tax|iban)(_|$)"
 )
-"""Names of columns that tell of a firm: whether they tell of a person too is not to be guessed by the name."""
+"""Names of columns about a firm; whether they are about a person, too, cannot be guessed from the name."""
 _THING = (
     r"(^|_)(company|firm|organi[sz]ation|employer|bank|branch|office|site|department|dept|division|team|unit|school|college"
     r"|university|institution|product|item|article|asset|event|campaign|course|training|project|task|job|role|file|document"
     r"|host|server|domain|table|column|field|database|app|application|service|device|process|plan|package|category|group)"
     r"_name(_|$)"
 )
-"""Names of columns that name something else than a person."""
+"""Names of columns that name something other than a person."""
 _ABOUT = r"_(type|kind|status|flag|format|verified|currency)$"
-"""Ends of names that tell about a value and do not hold it."""
+"""Endings of column names that describe another column's value (`email_verified`)."""
 _OF = r"_(id|no|nr|num(ber)?|on|at|by|date|time|count|lang(uage)?|code)$"
 _TOLD_ABOUT = frozenset({FREE_TEXT, "user.financial.salary"})
-"""The same, of what is told in such categories."""
+"""Categories whose columns are not recognised by name where the name ends in one of `_OF` (`salary_date`)."""
 
 
 @dataclass(frozen=True)

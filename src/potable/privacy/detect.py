@@ -1,8 +1,9 @@
 """Identifiers of anybody, found by their form and proved by their checksum, without a model or a roster.
 
-Each pattern has three sieves: how many of some signs a text has, counted over a whole batch, an RE2 expression over
-the texts that have enough, coarse and fast, and a Python expression with a check for the texts that remain. Whatever
-the first two drop, the Python one would not have found. It fails closed: a check that breaks counts as passed.
+Each pattern has three sieves: how many of some characters a text has, counted over a whole batch, an RE2 expression
+over the texts that have enough, coarse and fast, and a Python expression with a check for the texts that remain.
+Whatever the first two drop, the Python one would not have found. It fails closed: a match whose check raises counts as
+an identifier.
 
 Entry: `candidates` and `spans` for the redactor, `count` to scan columns declared harmless.
 """
@@ -40,13 +41,9 @@ class Pattern:
     """Texts with fewer of these ASCII characters cannot hold it."""
 
 
-def _whole(check: Callable[[str], bool]) -> Callable[[str], int]:
-    return _Whole(check)
-
-
 @dataclass(frozen=True)
 class _Whole:
-    """A yes-or-no check as a measure."""
+    """A yes-or-no check as a measure: the whole match is the identifier, or none of it."""
 
     check: Callable[[str], bool]
 
@@ -80,7 +77,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "EMAIL",
         "@",
         Around("@", r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@[^\W_][\w-]*(?:\.[\w-]+)*"),
-        _whole(_lettered_domain),
+        _Whole(_lettered_domain),
         (1, "@"),
     ),
     Pattern(
@@ -124,7 +121,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ID",
         "[2-6][0-9]{3}[ -]?[0-9]{3,7}[ -]?[0-9]{3}",
         re.compile(r"[2-6](?<![0-9].)[0-9]{3}(?:[ -]?[0-9]{3,7}){2}(?:[ -]?[0-9]{1,7})?(?![0-9])"),
-        _whole(checksums.card),
+        _Whole(checksums.card),
         (10, _DIGIT),
     ),
     Pattern(
@@ -132,7 +129,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ID",
         "[2-9][0-9]{3}[ .-]?[0-9]{4}[ .-]?[0-9]{4}",
         re.compile(r"[2-9](?<![0-9].)[0-9]{3}([ .-]?)[0-9]{4}\1[0-9]{4}(?![0-9])"),
-        _whole(checksums.aadhaar),
+        _Whole(checksums.aadhaar),
         (12, _DIGIT),
     ),
     Pattern(
@@ -140,7 +137,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ID",
         "(?i)[a-z]{5}[0-9]{4}[a-z]",
         re.compile(r"(?<![a-z0-9])[a-z]{5}[0-9]{4}[a-z](?![a-z0-9])", _I),
-        _whole(checksums.pan),
+        _Whole(checksums.pan),
         (4, _DIGIT),
     ),
     Pattern(
@@ -148,7 +145,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ID",
         "[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}",
         re.compile(r"[0-9](?<![0-9-].)[0-9]{2}([ -])[0-9]{2}\1[0-9]{4}(?![0-9-])"),
-        _whole(checksums.ssn),
+        _Whole(checksums.ssn),
         (9, _DIGIT),
     ),
     Pattern(
@@ -156,7 +153,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ID",
         "(?i)[a-z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[a-d]",
         re.compile(r"(?<![a-z0-9])[a-z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[a-d](?![a-z0-9])", _I),
-        _whole(checksums.nino),
+        _Whole(checksums.nino),
         (6, _DIGIT),
     ),
     Pattern(
@@ -164,7 +161,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ID",
         "[1-9][0-9][ ./-]?[0-9]{3}[ ./-]?[0-9]{3}[ ./-]?[0-9]{3}",
         re.compile(r"[1-9](?<![0-9].)[0-9]([ ./-]?)[0-9]{3}\1[0-9]{3}\1[0-9]{3}(?![0-9])"),
-        _whole(checksums.steuer_id),
+        _Whole(checksums.steuer_id),
         (11, _DIGIT),
     ),
     Pattern(
@@ -172,7 +169,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ID",
         "[1-9][0-9]{5}(18|19|20)[0-9]{9}",
         re.compile(r"[1-9](?<![0-9].)[0-9]{16}[0-9xX](?![0-9a-zA-Z])"),
-        _whole(checksums.resident_id),
+        _Whole(checksums.resident_id),
         (12, _DIGIT),
     ),
     Pattern(
@@ -187,7 +184,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ID",
         "[1-8]([ -])[0-9]{4}[ -][0-9]{5}[ -][0-9]{2}[ -][0-9]",
         re.compile(r"[1-8](?<![0-9-].)([ -])[0-9]{4}\1[0-9]{5}\1[0-9]{2}\1[0-9](?![0-9-])"),
-        _whole(checksums.thai_id),
+        _Whole(checksums.thai_id),
         (12, _DIGIT),
     ),
     Pattern(
@@ -195,7 +192,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ID",
         "784[ -]?(19|20)[0-9]{2}[ -]?[0-9]{7}[ -]?[0-9]",
         re.compile(r"7(?<![0-9].)84([ -]?)(?:19|20)[0-9]{2}\1[0-9]{7}\1[0-9](?![0-9])"),
-        _whole(checksums.luhn),
+        _Whole(checksums.luhn),
         (12, _DIGIT),
     ),
     Pattern(
@@ -203,7 +200,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ID",
         "[0-9]{3}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}",
         re.compile(r"[0-9](?<![0-9-].)[0-9]{2}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}(?![0-9-])"),
-        _whole(checksums.snils),
+        _Whole(checksums.snils),
         (11, _DIGIT),
     ),
     Pattern(
@@ -240,7 +237,7 @@ PATTERNS: tuple[Pattern, ...] = (
             r"|(?<![\w:])(?=[0-9a-f]*:[0-9a-f]*:[0-9a-f:]*[0-9a-f])[0-9a-f:]{3,39}(?![\w:])",
             _I,
         ),
-        _whole(checksums.ip_address),
+        _Whole(checksums.ip_address),
     ),
     Pattern(
         "address",

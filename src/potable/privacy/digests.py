@@ -1,4 +1,4 @@
-"""What stands for a form of an identifier where forms are kept and looked up: a number of 64 bits.
+"""Digests: the 64-bit number by which a form of an identifier is stored and looked up.
 
 The digest of a form is its hash (`lines`) mixed with its table and, for a person's own, with that person; its lowest
 bits hold the mark that takes its place.
@@ -48,21 +48,15 @@ class Kind(IntEnum):
 
 
 Shape = Mapping[str, Mapping[str, Sequence[int]]]
-"""By table: the `sizes` of its forms (words, or characters) and of their `beginnings`."""
-
-
-def person(subject: str | None) -> int:
-    """What stands for a subject in digests."""
-    return int.from_bytes(hashlib.blake2b((subject or "").encode(), digest_size=8).digest())
+"""By table, the lengths (in words, or in characters) of its forms (`sizes`) and of their `beginnings`."""
 
 
 def people(subjects: pa.Array) -> npt.NDArray[np.uint64]:
-    """`person` of each of many subjects."""
+    """The number that stands for each of many subjects in digests: 64 bits of its hash; null is the empty subject."""
     import numpy as np
 
     coded = subjects.dictionary_encode()
     texts = [*coded.dictionary.cast("binary").to_pylist(), b""]
-    # as `person` does, many at once
     known = np.frombuffer(b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts]), ">u8")
     known = known.astype(np.uint64)
     codes = coded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)

@@ -1,4 +1,4 @@
-"""Every form an identifier of the roster may take in a text, made as digests.
+"""The digests of every form that an identifier of the roster may take in a text.
 
 A form belongs to anybody (full names, ids) or to one person (also single names, digits, numbers).
 
@@ -48,9 +48,7 @@ def forms(
     """The forms of all `identifiers` (subject, kind, value), sorted; can be consumed once.
 
     Args:
-        identifiers: these.
-        engine: runs it.
-        made: what makes them of a batch of identifiers, as `made_forms` does, or only some.
+        made: the batch function that makes forms of identifiers; `made_forms` by default.
     """
     found = engine.map_batches(identifiers.select("subject", "kind", "value"), made or made_forms, schema())
     return found.distinct().order_by(["digest", "beginning"])

@@ -59,7 +59,7 @@ class Index:
 
         Args:
             texts: plain texts; memory grows with them (about 80 bytes a character).
-            people: by text, `person` of whom it is about.
+            people: by text, the number (`digests.people`) of whom it is about.
         """
         import numpy as np
 

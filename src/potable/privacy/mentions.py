@@ -1,8 +1,8 @@
-"""Texts in which identifiers stand that came or went: only these may be redacted otherwise than before.
+"""Finds the texts that mention identifiers added or removed since; only these may be redacted differently now.
 
-Most texts mention none of a few, and that can be seen quickly: without blanks and signs, they hold no form of
-anybody's as a piece, and are not about a person whose own forms changed. Only the others are searched as the
-redactor searches, by an index of the forms.
+Most texts mention none of a few identifiers, which a prefilter sees quickly: without blanks and punctuation they
+contain no changed form as a substring, and they are not about a person whose own forms changed. Only the remaining
+texts are searched as the redactor searches, by an index of the forms.
 
 Entry: `Changed.of`, then `Mentions`, a batch function for `engine.map_batches`.
 """
@@ -36,19 +36,19 @@ _SIGNS = bytes(code for code in range(128) if not chr(code).isalnum() and chr(co
 
 @dataclass(frozen=True)
 class Changed:
-    """Identifiers that came or went; picklable."""
+    """Identifiers that were added or removed; picklable."""
 
     index: Index
     """Their forms."""
     owners: pa.StringArray = field(repr=False)
     """Subject ids of those they belong to."""
     pieces: Pieces | None = field(repr=False)
-    """What texts have a piece of, without blanks and signs, if a form of anybody's stands in them; None where these
-    are too many to look for."""
+    """Substrings for the prefilter: the forms that count in anybody's text, without blanks and punctuation; None where
+    there are too many of them."""
 
     @classmethod
     def of(cls, index: Index, identifiers: Iterable[pa.RecordBatch], rows: int) -> Self:
-        """What is looked for.
+        """Prepare the search.
 
         Args:
             index: of the forms of these identifiers.

@@ -1,7 +1,7 @@
-"""Pieces of text looked for in many texts at once, by how they begin: the work does not grow with their number.
+"""Searches texts for many substrings at once, by their first bytes: the time does not grow with their number.
 
-Whoever looks is told every place where a piece stands, and a few more where it only begins so: what matters is how
-fast all other texts are passed over.
+Every place of a substring is found, and a few false positives where only its first bytes stand: what matters is how
+fast all other text is skipped.
 
 Entry: `Pieces.of`, then `places`.
 """
@@ -27,7 +27,7 @@ _SLICE = 1 << 16
 
 @dataclass(frozen=True)
 class Pieces:
-    """Pieces that are looked for; picklable."""
+    """A set of substrings to search for; picklable."""
 
     beginnings: Mapping[int, npt.NDArray[np.uint64]] = field(repr=False)
     """Their first bytes as numbers, sorted, by how many bytes these are."""
@@ -36,7 +36,7 @@ class Pieces:
 
     @classmethod
     def of(cls, pieces: Iterable[str]) -> Self:
-        """What is looked for; none of `pieces` is empty."""
+        """The set of these substrings, none of them empty."""
         import numpy as np
 
         begun = {piece.encode()[:_WIDTH] for piece in pieces}

@@ -13,6 +13,7 @@ Entry: `protect`. What it stands on comes before: `roster.identifiers` and `pseu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -150,11 +151,7 @@ class Protected:
     @property
     def redactions(self) -> dict[str, int]:
         """Marks in all redacted columns, by kind."""
-        total: dict[str, int] = {}
-        for action in self.actions:
-            for kind, count in action.redactions.items():
-                total[kind] = total.get(kind, 0) + count
-        return total
+        return dict(sum((Counter(action.redactions) for action in self.actions), Counter[str]()))
 
 
 def protect(
@@ -180,6 +177,8 @@ def protect(
         DataError: D003, rows in are not rows out plus rows quarantined.
         PrivacyRefusal: G001, a column declared harmless holds identifiers.
     """
+    import ibis
+
     every = rows.union(standing.rows) if standing else rows
     scanned = require_no_residue(
         every,
@@ -199,8 +198,8 @@ def protect(
         # whom nothing is about, nobody is asked
         named = engine.read([], named.schema().to_pyarrow())
     lost = named.filter(named[SUBJECT].isnull())
-    aside = lost.select(OBJECT, ROW, **{REASON: _literal(NOBODY)})
-    kept = _redacted(_anybodys(named), contract, people, engine)
+    aside = lost.select(OBJECT, ROW, **{REASON: ibis.literal(NOBODY)})
+    kept = _redacted(named.filter(named[SUBJECT].notnull()), contract, people, engine)
     left = standing.left(gone) if standing else ()
     if standing:
         aside = aside.union(standing.nobodys(gone))
@@ -292,11 +291,6 @@ def _redacted(rows: ir.Table, contract: Contract, people: People, engine: Engine
     return engine.map_batches(rows.select(*leaving, SUBJECT_ID), Redactor(texts, SUBJECT_ID, people.index), schema)
 
 
-def _anybodys(named: ir.Table) -> ir.Table:
-    """Rows about somebody."""
-    return named.filter(named[SUBJECT].notnull())
-
-
 def _harmless(contract: Contract) -> tuple[str, ...]:
     """Text columns that leave as they are."""
     kept = contract.columns("keep")
@@ -329,12 +323,7 @@ def _marks(done: ir.Table, texts: Sequence[str], engine: Engine) -> dict[str, di
 
 def _added(one: Mapping[str, Mapping[str, int]], other: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
     """Marks of both, by column and kind."""
-    found: dict[str, dict[str, int]] = {}
-    for marks in (one, other):
-        for column, counts in marks.items():
-            kinds = found.setdefault(column, {})
-            for kind, count in counts.items():
-                kinds[kind] = kinds.get(kind, 0) + count
+    found = {column: Counter(one.get(column)) + Counter(other.get(column)) for column in {**one, **other}}
     return {column: dict(sorted(kinds.items())) for column, kinds in found.items()}
 
 
@@ -351,9 +340,3 @@ def _require_all(name: str, rows_in: int, rows_out: int, quarantined: int) -> No
 
 def _total(parts: Sequence[Part]) -> int:
     return sum(part.rows for part in parts)
-
-
-def _literal(text: str) -> ir.StringValue:
-    import ibis
-
-    return ibis.literal(text)

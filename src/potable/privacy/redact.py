@@ -73,7 +73,7 @@ def redacted(texts: pa.Array, about: npt.NDArray[np.uint64], index: Index) -> pa
 
     Args:
         texts: strings; null stays null.
-        about: by text, `forms.person` of whom it is about.
+        about: by text, the number (`digests.people`) of whom it is about.
         index: everybody's identifiers.
     """
     import pyarrow as pa

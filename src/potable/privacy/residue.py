@@ -1,4 +1,4 @@
-"""What must not remain: identifiers in text columns that are declared harmless and kept as they are.
+"""The search for residual identifiers in text columns that are declared harmless and kept as they are.
 
 Only distinct values are looked at: by form and checksum (`detect`), by exact match with the roster, and, where they
 are of several words, for what names anybody inside them, as in free texts. A value that is also an ordinary word (the
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from functools import cache, partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from potable.engines.base import Engine, by_column, collect, union_all
+from potable.engines.base import Engine, by_column, rows_of, union_all
 from potable.errors import PrivacyRefusal
 from potable.privacy import detect
 from potable.privacy.folding import UNITS
@@ -24,16 +24,9 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
+    from potable.privacy.protect import People
+
 _SEVERAL_WORDS = rf"\S\s+\S|[{UNITS}]{{2}}"
-
-
-class _Known(Protocol):
-    """What is needed of `protect.People`."""
-
-    @property
-    def identifiers(self) -> ir.Table: ...
-    @property
-    def index(self) -> Index: ...
 
 
 def require_no_residue(
@@ -42,7 +35,7 @@ def require_no_residue(
     name: str,
     columns: Sequence[str],
     *,
-    people: _Known,
+    people: People,
     engine: Engine,
 ) -> tuple[str, ...]:
     """The columns searched, when none of them holds an identifier in a row about somebody.
@@ -80,7 +73,7 @@ def _exposed(
     rows: ir.Table,
     columns: Sequence[str],
     mostly_own: Callable[[tuple[str, ...]], Set[str]],
-    people: _Known,
+    people: People,
     engine: Engine,
 ) -> dict[str, set[str]]:
     """Columns that hold identifiers, and the kinds of these."""
@@ -113,12 +106,12 @@ def _matches(texts: ir.Table, identifiers: ir.Table, engine: Engine) -> list[tup
     values = texts.select("column", canonical=canonical(texts.value))
     known = identifiers.filter(identifiers.canonical != "").select("kind", "telling", "canonical")
     met = values.inner_join(_near(known, values), "canonical").select("column", "kind", "telling").distinct()
-    found = collect(engine, met.order_by("column", "kind", "telling")).to_pylist()
+    found = rows_of(engine, met.order_by("column", "kind", "telling"))
     return [(row["column"], row["kind"], row["telling"]) for row in found]
 
 
 def _mostly_own(
-    rows: ir.Table, owned: Callable[[], ir.Table], columns: tuple[str, ...], *, people: _Known, engine: Engine
+    rows: ir.Table, owned: Callable[[], ir.Table], columns: tuple[str, ...], *, people: People, engine: Engine
 ) -> Set[str]:
     """Those of `columns` whose cells that equal an identifier mostly equal one of the row's own person."""
     # few distinct values stand in many cells, and hardly any of them is an identifier
@@ -132,7 +125,7 @@ def _mostly_own(
     # of the people, only those who are called so
     own = known.select(_owner="subject", _canonical="canonical").distinct()
     met = hits.left_join(own, [hits[SUBJECT_ID] == own["_owner"], hits.canonical == own["_canonical"]])
-    counts = collect(engine, met.group_by("column").agg(all=met.count(), own=met["_owner"].count())).to_pylist()
+    counts = rows_of(engine, met.group_by("column").agg(all=met.count(), own=met["_owner"].count()))
     return {row["column"] for row in counts if row["own"] * 2 > row["all"]}
 
 

@@ -1,7 +1,7 @@
 """The roster: every value that names or reaches a person, with the subject it belongs to.
 
-Redaction, the check of kept columns and the leak scan all search for what stands here. It is collected
-from every column of a direct identifier, in validated and in quarantined rows, and lives in the vault.
+Redaction, the check of kept columns and the leak scan all search for these identifiers. They are collected from every
+column of a direct identifier, in validated and in quarantined rows, and live in the vault.
 
 Entry: `identifiers`; `with_subject` is how any room of this slice finds whom a row is about.
 """

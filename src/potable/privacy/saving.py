@@ -1,7 +1,7 @@
-"""The two files of an index of forms: all digests, sorted, and a bit for the beginning of each.
+"""Writes the two files of an index of forms: all digests, sorted, and a bitmap of the digests of their beginnings.
 
-Where an index stands to which forms only come, theirs are merged into it; the files are the same bytes as if all
-forms had been made again. Entry: `save`.
+Where forms are only added to an existing index, they are merged into it; the files are the same bytes as if all forms
+had been made again. Entry: `save`.
 """
 
 from __future__ import annotations

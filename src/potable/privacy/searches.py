@@ -1,4 +1,4 @@
-"""Expressions whose matches are found sooner than by trying them at every character of a text.
+"""Regular expressions with a faster search than trying them at every character of a text.
 
 Entry: `Around`, `From`, in place of a compiled expression.
 """

@@ -1,4 +1,4 @@
-"""Values as shapes: what can be shown of a value that must not be.
+"""Shapes of values: what can be shown of a value that must not be shown itself.
 
 A shape keeps the kind of every character and the signs between them (`Priya-7` is `Aaaaa-9`), so that people
 see formats and mistakes but nobody's data. Entry: `shape`.

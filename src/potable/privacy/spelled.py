@@ -1,7 +1,7 @@
-"""The spellings of many identifiers at once, as hashes.
+"""The spellings of many identifiers at once, as hashes: `spelling`, vectorised.
 
-What they are, `spelling` says of one identifier. Nearly all are plain ASCII: these are folded side by side, and their
-spellings are runs of a line (`lines`), so that hardly a text is made; all others are spelled one by one.
+Nearly all identifiers are plain ASCII: these are folded together, and their spellings are slices of one `Line`, so
+that hardly any string is created; all others are spelled one by one.
 
 Entry: `spelled`.
 """

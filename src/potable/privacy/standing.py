@@ -1,4 +1,4 @@
-"""Rows that were protected before: which of them stay, and which are protected again.
+"""Incremental protection: which of the rows that were protected before stay, and which are protected again.
 
 A protected row is decided by its validated row, by the person its keys lead to and, where it has free texts,
 by everybody's identifiers. So one that stands is touched only when a key of it leads to somebody else now or is
@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from potable.engines.base import Engine, Part, collect, scalars, union_all
+from potable.engines.base import Engine, Part, collect, counted, kept, scalars, union_all
 from potable.privacy.mentions import Changed, Mentions
 from potable.privacy.roster import SUBJECT_ID, Held, Normalise, numbered, with_subject
 from potable.tables import BUCKET, OBJECT, ORIGIN, ROW, SUBJECT, Table
@@ -116,18 +116,17 @@ def touched(
     found = [*_moved_rows(standing, table, normalise), *_renamed_rows(keys, standing, table, texts, normalise, engine)]
     if not found:
         return None
-    places = found[0] if len(found) == 1 else found[0].union(found[1])
-    kept = _Kept(engine, standing.scratch)
-    places = kept(places.distinct(), "places")
-    if not kept.rows:
+    places, count = counted(engine, union_all(found).distinct(), f"{standing.scratch}/places")
+    if not count:
         return None
-    whom = kept(named.semi_join(places, [OBJECT, ROW]).select(SUBJECT_ID).distinct(), "whom")
+    whom = named.semi_join(places, [OBJECT, ROW]).select(SUBJECT_ID).distinct()
+    whom = kept(engine, whom, f"{standing.scratch}/whom")
     again = named.semi_join(whom.filter(whom[SUBJECT_ID].notnull()), SUBJECT_ID)
     if scalars(engine, whom.agg(nobodys=whom[SUBJECT_ID].isnull().any()))["nobodys"]:
         again = again.union(named.filter(named[SUBJECT_ID].isnull()).semi_join(places, [OBJECT, ROW]))
-    again = kept(again.select(standing.rows.columns), "again")
+    again = kept(engine, again.select(standing.rows.columns), f"{standing.scratch}/again")
     theirs = standing.pseudonyms.semi_join(whom, standing.pseudonyms.subject == whom[SUBJECT_ID])
-    gone = kept(theirs.select("pseudonym", "bucket"), "gone")
+    gone = kept(engine, theirs.select("pseudonym", "bucket"), f"{standing.scratch}/gone")
     buckets = collect(engine, gone.select("bucket").distinct()).column(0).to_pylist()
     return Touched(again, gone, frozenset(buckets), places)
 
@@ -159,10 +158,7 @@ def _moved_rows(standing: Standing, table: Table, normalise: Normalise) -> list[
         written = rows.select("_key").distinct()
         theirs = written.semi_join(keys, normalise(namespace, written["_key"]) == keys["_moved"])
         found.append(rows.semi_join(theirs, "_key").select(OBJECT, ROW))
-    if not found:
-        return []
-    first, *others = found
-    return [first.union(*others) if others else first]
+    return found
 
 
 def _renamed_rows(
@@ -177,18 +173,3 @@ def _renamed_rows(
     told = told.select(*texts, SUBJECT_ID, OBJECT, ROW)
     search = Mentions(tuple(texts), SUBJECT_ID, (OBJECT, ROW), standing.renamed)
     return [engine.map_batches(told, search, ORIGIN)]
-
-
-class _Kept:
-    """Relations computed once, and read from their files from then on."""
-
-    def __init__(self, engine: Engine, folder: str) -> None:
-        self._engine, self._folder = engine, folder
-        self.rows = 0
-        """Rows of the relation that was kept last."""
-
-    def __call__(self, relation: ir.Table, name: str) -> ir.Table:
-        place, schema = f"{self._folder}/{name}", relation.schema().to_pyarrow()
-        parts = self._engine.write(relation, place)
-        self.rows = sum(part.rows for part in parts)
-        return self._engine.read([f"{place}/{part.path}" for part in parts], schema)

@@ -64,7 +64,7 @@ class AirbyteSource(ExtractSource[AirbyteTable], Program):
     """The connector's configuration; secrets by reference. It reaches the program in a private file."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("command", "manifest", "config", "environment"))
-    form: ClassVar[Form] = Form(("record", "data"), ("record", "emitted_at"), ("record", "stream"), _moment)
+    form: ClassVar[Form] = Form("record.data", "record.emitted_at", "record.stream", _moment)
 
     @model_validator(mode="after")
     def _something_to_run(self) -> Self:

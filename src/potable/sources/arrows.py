@@ -1,4 +1,4 @@
-"""Arrow columns of any type as texts, each value in its canonical form; what holds others as JSON has it.
+"""Arrow columns of any type as texts, each value in its canonical form; lists, structs and maps as JSON.
 
 For systems that hand over typed values: databases behind ADBC, Parquet files.
 
@@ -133,7 +133,7 @@ def _any(tests: tuple[Callable[[pa.DataType], bool], ...], kind: pa.DataType) ->
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """Without ways of storing that are no types of values."""
+    """The column decoded: no extension types, dictionaries or run-length encoding."""
     if isinstance(column, pa.ExtensionArray):
         if column.type.extension_name == "arrow.uuid":
             ids = (None if item is None else str(UUID(bytes=item)) for item in column.storage.to_pylist())

@@ -52,7 +52,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Held:
-    """Bytes in memory, as something an arrival can open."""
+    """Bytes in memory, for `Arrival.open`."""
 
     data: bytes = field(repr=False)
 
@@ -62,7 +62,8 @@ class Held:
 
 @dataclass(frozen=True)
 class Made:
-    """Bytes that are made of what is in memory, as something an arrival can open; never made where it stands."""
+    """Bytes that are encoded from data in memory only when they are opened, for `Arrival.open`; never where the stamp
+    says that nothing has changed."""
 
     make: Callable[[], bytes] = field(repr=False)
 
@@ -98,7 +99,7 @@ class Landed:
 
     @property
     def place(self) -> str:
-        """Where it lies, for people."""
+        """Where it lies, in words."""
         return self.path if self.at is None else f"{self.path}, {self.stored} bytes from {self.at}"
 
     def concerns(self, table: str) -> bool:
@@ -118,6 +119,17 @@ class Landed:
         entry = {field.name: getattr(self, field.name) for field in fields(self)}
         absent = [name for name, value in (("keys_of", self.keys_of or None), ("at", self.at)) if value is None]
         return {name: value for name, value in entry.items() if name not in absent}
+
+
+class Malformed(Exception):
+    """Bytes that are not what they should be; `why` quotes nothing of them."""
+
+    hint = ""
+    """What may help, where it is not to export the object again."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class Unpacked(io.BufferedIOBase, BinaryIO):
@@ -261,23 +273,23 @@ class Source(Declaration, Generic[T]):
     fixed_columns: ClassVar[bool] = False
     """Whether every object has every column, so that one that lacks a column has drifted."""
     loose_labels: ClassVar[bool] = False
-    """Whether anything in a text may look like the label of a value, so that one that few records have is none."""
+    """Whether any line of a text may look like a labelled value, so that a label found in few records is ignored."""
     beside: ClassVar[str] = ""
-    """What columns may take beside what is seen in its records, for whoever writes a contract."""
+    """Paths that columns may have beside those seen in the records, as help for writing a contract."""
     for_landing: ClassVar[frozenset[str]] = frozenset()
     """Keys that only landing reads: where the system is, and what lets one in. Other verbs run without what they
     refer to, so they must change nothing else."""
     any_path: ClassVar[str] = "placeholder"
-    """A path that a table may name before it is known what there is; it need not lead anywhere."""
+    """A valid path for a first contract, written before the columns are known; it need not lead anywhere."""
 
     @property
     def globs(self) -> Iterable[str]:
-        """What the declaration says of the names of objects; its words may be told."""
+        """Parts of the declaration that describe names of objects; their words may be shown."""
         return [self.source, *self.tables]
 
     @property
     def naming(self) -> Naming:
-        """How names of its objects are told where anybody may read them."""
+        """How names of its objects are shown where anybody may read them."""
         return Naming(words(self.globs), tuple(self._harmless()), self.names_objects)
 
     @property
@@ -287,14 +299,14 @@ class Source(Declaration, Generic[T]):
         return headings.words([*self.tables, *(path for key, item in columns for path in (key, *item.paths(key)))])
 
     def _harmless(self) -> Iterator[str]:
-        """What columns that are declared harmless take from names."""
+        """Patterns of what harmless columns take from object names."""
         for table in self.tables.values():
             for name, column in table.columns.items():
                 if "@object" in column.paths(name) and column.declared_category == "none":
                     yield column.extract or "(.*)"
 
     def blobs(self, landed: Iterable[Landed], root: str) -> list[Blob]:
-        """Landed objects as parsers take them, from the store at `root`."""
+        """Landed objects of the store at `root`, as input of the parsers."""
         naming = self.naming
 
         def blob(item: Landed) -> Blob:

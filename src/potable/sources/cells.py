@@ -4,7 +4,8 @@ A number of JSON, a database or a workbook is as good as its text wherever a num
 a comma (`decimal: ","`) it is not: the comma is of texts, and a number stays what it is. For such columns alone readers
 hand over structs of `text` and `number`, of which one is null, instead of texts; for all others nothing is done.
 
-Entry: `apart`; `number_of` says what a reader of records makes of numbers.
+Entry: `texts` makes the cells of a column; `apart` tells numbers apart, `number_of` says what a reader of records makes
+of them.
 """
 
 from __future__ import annotations
@@ -28,15 +29,32 @@ class Number(str):
     __slots__ = ()
 
 
+NumberType: TypeAlias = type[str]
+"""What numbers become in a record: `Number`, or plain texts."""
+
+
 def paths_told(table: Table) -> frozenset[str]:
     """Where the columns lie for which numbers are told apart."""
     wanted = ((name, column) for name, column in table.columns.items() if column.decimal == ",")
     return frozenset(path for name, column in wanted for path in column.paths(name))
 
 
-def number_of(table: Table) -> type[str]:
+def number_of(table: Table) -> NumberType:
     """What numbers become in a record: `Number` where they are told apart, else a text."""
     return Number if paths_told(table) else str
+
+
+def texts(values: Sequence[str | None]) -> Texts:
+    """`values` as an Arrow column, each a `whole` text."""
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        return pa.array([value and whole(value) for value in values], pa.string())
+
+
+def whole(text: str) -> str:
+    """`text` as valid Unicode: half a character, cut by a system that counts in UTF-16, becomes U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def apart(texts: Texts, numbers: Sequence[bool] | pa.BooleanArray | None = None) -> pa.StructArray:

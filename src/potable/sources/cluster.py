@@ -1,4 +1,4 @@
-"""A Kafka cluster as it is read: topics, how far their partitions reach, and their messages in order.
+"""A Kafka client for reading: topics, the offsets of their partitions, and their messages in order.
 
 Read by assignment, one partition at a time, committed messages only; no consumer group is joined and no
 offset committed. What has been read is remembered by whoever calls.

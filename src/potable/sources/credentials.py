@@ -105,7 +105,7 @@ class OAuth2(Declaration):
 
 
 def _kind(value: Any) -> str | None:
-    keys = value if isinstance(value, dict) else type(value).model_fields
+    keys = value if isinstance(value, dict) else getattr(type(value), "model_fields", ())
     found = [tag for key, tag in _KINDS.items() if key in keys]
     return found[0] if len(found) == 1 else None
 

@@ -21,7 +21,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from potable.sources.base import Blob
 from potable.sources.dialect import Content, Dialect
 from potable.sources.encodings import as_written, declared
-from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
+from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, positions, unreadable
 from potable.sources.originals import missing
 from potable.sources.typed import typed_at, untyped
 from potable.tables import Table
@@ -93,7 +93,7 @@ class CsvSource(FileSource[CsvTable]):
         dialect = Dialect.of(contract, blob)
         if dialect is None:
             return
-        where = _columns(contract, dialect.header, blob)
+        where = positions(contract, dialect.header, blob)
         ragged = _Ragged()
         done = 0
         last = ""
@@ -152,18 +152,6 @@ def _once(table: CsvTable, blob: Blob) -> Dialect | None:
     found = Dialect.of(table, blob)
     _last[:] = [(table, blob, found)]
     return found
-
-
-def _columns(table: Table, header: tuple[str, ...], blob: Blob) -> dict[str, int]:
-    """Position of each contract column in the file, by the first of its names that is there."""
-    places = {}
-    for name, column in table.columns.items():
-        path = next((path for path in column.paths(name) if path in header), None)
-        if path is not None:
-            if header.count(path) > 1:
-                raise unreadable(blob, f"two of its columns are called `{path}`")
-            places[name] = header.index(path)
-    return places
 
 
 def _batches(stream: Content, dialect: Dialect, ragged: _Ragged, wanted: Sequence[int]) -> Iterator[pa.RecordBatch]:

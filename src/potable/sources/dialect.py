@@ -11,37 +11,18 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from potable.sources.base import Blob
-from potable.sources.encodings import Ambiguous, Utf8, found
+from potable.sources.encodings import Ambiguous, Chunked, Utf8, found
 from potable.sources.files import DAMAGE, decompressed, unreadable
+
+if TYPE_CHECKING:
+    from potable.sources.csv import CsvTable
 
 LONGEST_HEADER = 1 << 20
 _DELIMITERS = ",;\t|"
 _NAMES = {"\t": "tab"}
-_CHUNK = 1 << 20
-
-
-class Declared(Protocol):
-    """What a table says of the way its files are written."""
-
-    @property
-    def delimiter(self) -> str: ...
-    @property
-    def encoding(self) -> str: ...
-    @property
-    def quote(self) -> str: ...
-    @property
-    def escape(self) -> str: ...
-    @property
-    def comment(self) -> str: ...
-    @property
-    def skip_lines(self) -> int: ...
-    @property
-    def header(self) -> bool: ...
-    @property
-    def names(self) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -53,10 +34,10 @@ class Dialect:
     header: tuple[str, ...]
     start: int
     """Bytes, as UTF-8 and without comments, before the first record."""
-    declared: Declared
+    declared: CsvTable
 
     @classmethod
-    def of(cls, table: Declared, blob: Blob) -> Self | None:
+    def of(cls, table: CsvTable, blob: Blob) -> Self | None:
         """How the file is written; None for one without a header, or without records where it has none.
 
         Raises:
@@ -116,41 +97,27 @@ def encoding_of(declared: str, blob: Blob) -> str:
         raise unreadable(blob, f"it is damaged ({type(failure).__name__})") from None
 
 
-class Content(io.RawIOBase):
+class Content(Chunked):
     """A CSV stream behind its first lines and without comments, counting the quotes that open or close a field."""
 
     quotes = 0
 
-    def __init__(self, stream: Utf8, table: Declared) -> None:
-        self._stream = stream
+    def __init__(self, stream: Utf8, table: CsvTable) -> None:
+        super().__init__(stream)
         self._quote, self._escape = table.quote.encode(), table.escape.encode()
         self._comment = table.comment.encode()
         self._skip = table.skip_lines
-        self._line = self._left = self._tail = b""
-        self._open = self._end = False
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
+        self._line = self._tail = b""
+        self._open = False
 
     def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, fewer only at the end."""
-        pieces, length = [self._left], len(self._left)
-        while not self._end and (size < 0 or length < size):
-            chunk = self._stream.read(_CHUNK)
-            self._end = not chunk
-            pieces.append(self._kept(chunk) if self._comment or self._skip else chunk)
-            length += len(pieces[-1])
-        whole = b"".join(pieces)
-        size = len(whole) if size < 0 else size
-        self._left, given = whole[size:], whole[:size]
+        given = super().read(size)
         self._count(given)
         return given
 
-    def close(self) -> None:
-        """Close the stream below too."""
-        self._stream.close()
-        super().close()
+    def _converted(self, chunk: bytes) -> bytes:
+        return self._kept(chunk) if self._comment or self._skip else chunk
 
     def _kept(self, chunk: bytes) -> bytes:
         """Whole lines that are neither comments nor among the first ones."""
@@ -184,7 +151,7 @@ def quotes_in(data: bytes, quote: bytes, escape: bytes) -> int:
     return data.count(quote)
 
 
-def _head(text: str, table: Declared) -> str:
+def _head(text: str, table: CsvTable) -> str:
     """Everything up to the end of the first record, blank lines before it included."""
     end, quotes, started = 0, 0, False
     for line in io.StringIO(text, newline=""):
@@ -196,11 +163,11 @@ def _head(text: str, table: Declared) -> str:
     return text[:end]
 
 
-def _delimiter(head: str, table: Declared) -> str:
+def _delimiter(head: str, table: CsvTable) -> str:
     return max(_DELIMITERS, key=lambda sign: len(_fields(head, sign, table)))
 
 
-def _fields(head: str, delimiter: str, table: Declared) -> list[str]:
+def _fields(head: str, delimiter: str, table: CsvTable) -> list[str]:
     csv.field_size_limit(LONGEST_HEADER)
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if table.quote else csv.QUOTE_NONE
     text = io.StringIO(head.lstrip("\r\n"), newline="")

@@ -1,4 +1,4 @@
-"""Documents as records: one file is one row, of its text, its form lines and what its format says about it.
+"""Documents as records: one file is one row, with its text, its `Label: value` lines and its format's metadata.
 
 A document that cannot be read (damaged, encrypted, scanned, beyond its limits) goes to quarantine with a reason and
 leaves the others in place. What a kind of document holds is said by `fields` of its source.
@@ -7,7 +7,6 @@ leaves the others in place. What a kind of document holds is said by `fields` of
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
@@ -17,11 +16,11 @@ import pyarrow as pa
 
 from potable.errors import DataError
 from potable.sources.base import Blob
+from potable.sources.cells import whole
 from potable.sources.encodings import Ambiguous, Utf8, found, normal
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed
 from potable.sources.originals import only
-from potable.sources.typed import schema, typed_at
-from potable.tables import MISTYPED, OBJECT, ROW, UNPARSED, Table
+from potable.sources.typed import typed_at, untyped
 
 LARGEST = 64 << 20
 """Bytes a document may have."""
@@ -76,19 +75,20 @@ class DocumentSource(FileSource[D]):
         paths = {name: column.paths(name) for name, column in contract.columns.items()}
         queue = iter(blobs)
         while some := list(_some(queue)):
-            rows, names, lost = [], [], []
+            rows, names, lost = [], [], dict[str, str]()
             for blob in some:
                 try:
                     rows.append(self._row(contract, blob, paths))
                     names.append(blob.name)
                 except Unread as failure:
-                    lost.append((blob.name, failure.reason))
+                    lost[blob.name] = failure.reason
             if rows:
                 columns = zip(*rows, strict=True)
                 texts = {name: pa.array(column, pa.string()) for name, column in zip(paths, columns, strict=True)}
                 yield typed_at(contract, texts, pa.array(names, pa.string()), pa.array([1] * len(rows), pa.int64()))
             if lost:
-                yield _lost(contract, lost)
+                reasons = list(lost.values())
+                yield untyped(contract, list(lost), [1] * len(lost), reasons, reasons)
 
     def names(self, table: str, blob: Blob) -> Set[str] | None:
         """What is offered of every document, and the labels of this one; None where it cannot be read."""
@@ -108,7 +108,7 @@ class DocumentSource(FileSource[D]):
         values = [next((fields[path] for path in names if path in fields), None) for names in paths.values()]
         if TWICE in values:
             raise Unread("a label stands twice with different values")
-        return [value and whole_characters(value) for value in values]
+        return [value and whole(value) for value in values]
 
 
 def content(blob: Blob) -> bytes:
@@ -155,11 +155,6 @@ def form_lines(text: str) -> dict[str, str]:
     return lines
 
 
-def whole_characters(text: str) -> str:
-    """`text` with halves of characters replaced."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _some(queue: Iterator[Blob]) -> Iterator[Blob]:
     """The next documents that are worth a batch."""
     size = 0
@@ -168,13 +163,3 @@ def _some(queue: Iterator[Blob]) -> Iterator[Blob]:
         size += blob.bytes
         if size > _BATCH_BYTES:
             return
-
-
-def _lost(table: Table, lost: Sequence[tuple[str, str]]) -> pa.RecordBatch:
-    """Rows of documents that cannot be read, with the reason."""
-    columns: dict[str, pa.Array] = {field.name: pa.nulls(len(lost), field.type) for field in schema(table)}
-    columns[OBJECT] = pa.array([name for name, _ in lost], pa.string())
-    columns[ROW] = pa.array([1] * len(lost), pa.int64())
-    columns[UNPARSED] = pa.array([json.dumps({"@record": reason}) for _, reason in lost], pa.string())
-    columns[MISTYPED] = pa.array([f"@record: {reason}" for _, reason in lost], pa.string())
-    return pa.record_batch(columns, schema=schema(table))

@@ -4,7 +4,8 @@ Found means: ASCII or UTF-8 where all bytes are valid, UTF-16 where a byte order
 UTF-8 sequence speaks against it and its letters stand as languages of Western Europe have them, and otherwise an error
 that asks for a declaration, never a guess.
 
-Entry: `declared`, `found` and `Utf8`; `as_written` is the way back.
+Entry: `declared`, `found` and `Utf8`; `as_written` is the way back. `Layer` and `Chunked` are for other streams on top
+of streams, too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
+from abc import abstractmethod
 from collections import Counter
 from typing import BinaryIO
 
@@ -102,19 +104,28 @@ def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = 
     return True
 
 
-class Utf8(io.RawIOBase):
-    """A text stream as UTF-8 without byte order mark, chunk by chunk; reads raise UnicodeDecodeError."""
+class Layer(io.RawIOBase):
+    """A readable stream on top of another one; closing it closes both."""
 
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+    def __init__(self, stream: BinaryIO | Chunked) -> None:
         self._stream = stream
-        # the five bytes Windows-1252 leaves open become control characters, as browsers do it: nothing is lost
-        self._decoder = codecs.getincrementaldecoder(encoding)(errors=_OPEN if encoding == "cp1252" else "strict")
-        self._left = b""
-        self._end = False
 
     def readable(self) -> bool:
         """Yes."""
         return True
+
+    def close(self) -> None:
+        """Close the stream below too."""
+        self._stream.close()
+        super().close()
+
+
+class Chunked(Layer):
+    """A layer that converts the stream below it chunk by chunk."""
+
+    def __init__(self, stream: BinaryIO | Chunked) -> None:
+        super().__init__(stream)
+        self._left, self._end = b"", False
 
     def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, fewer only at the end."""
@@ -122,17 +133,28 @@ class Utf8(io.RawIOBase):
         while not self._end and (size < 0 or length < size):
             chunk = self._stream.read(_CHUNK)
             self._end = not chunk
-            pieces.append(self._decoder.decode(chunk, final=self._end).encode())
+            pieces.append(self._converted(chunk))
             length += len(pieces[-1])
         whole = b"".join(pieces)
         size = len(whole) if size < 0 else size
         self._left = whole[size:]
         return whole[:size]
 
-    def close(self) -> None:
-        """Close the stream below too."""
-        self._stream.close()
-        super().close()
+    @abstractmethod
+    def _converted(self, chunk: bytes) -> bytes:
+        """What a chunk becomes; an empty one is the end, and `_end` is set by then."""
+
+
+class Utf8(Chunked):
+    """A text stream as UTF-8 without byte order mark, chunk by chunk; reads raise UnicodeDecodeError."""
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        super().__init__(stream)
+        # the five bytes Windows-1252 leaves open become control characters, as browsers do it: nothing is lost
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors=_OPEN if encoding == "cp1252" else "strict")
+
+    def _converted(self, chunk: bytes) -> bytes:
+        return self._decoder.decode(chunk, final=self._end).encode()
 
 
 def as_written(data: bytes, encoding: str, start: bytes) -> bytes:

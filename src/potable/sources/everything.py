@@ -1,6 +1,6 @@
-"""All records a source has now, read and typed as a run would, and not landed.
+"""All records a source has now, read and typed as a run would, without landing them.
 
-For comparing with what is landed; a first look at a source is `preview`.
+Used to reconcile a source with what was landed; a first look at a source is `preview`.
 
 Entry: `everything`.
 """

@@ -1,6 +1,6 @@
-"""Records of a program while they are collected: into objects of the raw zone, and how far a stream was read.
+"""Collects the records of an external program into objects of the raw zone, and keeps how far a stream was read.
 
-What becomes of landed ones is `extracts`.
+How landed records are parsed is `extracts`.
 
 Entry: `Stream`.
 """

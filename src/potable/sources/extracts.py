@@ -1,4 +1,4 @@
-"""Records that a program extracted, as rows: each record one, or each element of a list inside of it.
+"""Parses the records that an external program extracted to rows: one per record, or per element of a list inside of it.
 
 A landed object is a bounded number of RECORD messages of one stream as received, a line each. Airbyte and Singer differ
 in where a message says what (`Form`). How they are collected is `extracting`, how programs are run `programs`.
@@ -14,22 +14,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from potable.sources.base import Blob
-from potable.sources.cells import Cells, Number, apart, number_of
+from potable.sources.cells import Cells, Number, NumberType, apart, number_of, texts
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.inner import InnerSource, InnerTable, elements, shown, texts_at
+from potable.sources.inner import InnerSource, InnerTable, Record, elements
 from potable.sources.jsonrows import Row
-from potable.sources.jsonsplit import Malformed
-from potable.sources.originals import missing
-from potable.sources.records import column, read_json, texts, unread
-from potable.sources.typed import typed_at
+from potable.sources.records import at, read_json
 from potable.tables import Column
 
-_BATCH_ROWS = 16_384
 _FIRST_RECORDS = 100
 _OF_MESSAGE = ("@stream", "@emitted_at")
 
@@ -76,15 +70,11 @@ class ExtractTable(InnerTable):
 class Form:
     """Where a RECORD message says what; dotted paths."""
 
-    record: tuple[str, ...]
-    emitted: tuple[str, ...]
-    stream: tuple[str, ...]
+    record: str
+    emitted: str
+    stream: str
     moment: Callable[[str], str | None]
     """When it was said, as ISO 8601."""
-
-    def data(self, message: Any) -> Any:
-        """The record."""
-        return _at(message, self.record)
 
 
 def one_way_each(tables: Mapping[str, ExtractTable]) -> None:
@@ -100,10 +90,19 @@ def one_way_each(tables: Mapping[str, ExtractTable]) -> None:
             raise ValueError(f"table `{name}` is of the same stream as another one, so both have one `sync_mode`")
 
 
+@dataclass(frozen=True, slots=True)
+class _Row(Record):
+    line: bytes
+    message: Any
+
+    def landed(self) -> bytes:
+        return self.line
+
+
 E = TypeVar("E", bound=ExtractTable)
 
 
-class ExtractSource(InnerSource[E]):
+class ExtractSource(InnerSource[E, _Row]):
     """What sources of extracted records have in common: how landed ones become rows."""
 
     snapshot: ClassVar[bool] = True
@@ -111,79 +110,45 @@ class ExtractSource(InnerSource[E]):
     form: ClassVar[Form]
     """Where its messages say what."""
 
-    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
-        """Typed batches of one object; what is no record comes with its text only."""
-        yield from _parsed(self.form, self.tables[table], blob)
+    def rows(self, table: E, blob: Blob, number: NumberType | None = None) -> Iterator[_Row]:
+        """The records of its messages that count, or elements of the lists inside of them."""
+        return _rows(self.form, table, blob, number or (Number if table.records else number_of(table)))
 
-    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
-        """The RECORD message as it landed; an element of a list inside of it as JSON."""
-        rows = _rows(self.form, self.tables[table], blob, Number)
-        found = next((row for row in rows if row.ordinal == ordinal), None)
-        if found is None:
-            raise missing(blob, ordinal)
-        return shown(found.inner).encode() if found.inner else found.line
+    def beside_record(self, rows: Sequence[_Row], path: str, *, told: bool) -> Cells:
+        """What the messages say at `@stream` or `@emitted_at`."""
+        said = [_text(at(row.message, self.form.stream if path == "@stream" else self.form.emitted)) for row in rows]
+        found = texts(said if path == "@stream" else [text and self.form.moment(text) for text in said])
+        return apart(found) if told else found
 
     def first(self, table: str, blob: Blob) -> list[tuple[Any, Row | None]]:
         """The first records that are objects, or the first elements of lists inside of them."""
-        rows = islice(_rows(self.form, self.tables[table], blob), _FIRST_RECORDS)
-        return [(row.record, row.inner) for row in rows if isinstance(row.record, dict) or row.inner]
+        rows = islice(self.rows(self.tables[table], blob), _FIRST_RECORDS)
+        return [(row.value, row.inner) for row in rows if isinstance(row.value, dict) or row.inner]
 
     def of_stream(self, table: str) -> Hashable:
         """The stream that a table is of."""
         return self.tables[table].of_stream(table)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    ordinal: int
-    line: bytes
-    message: Any
-    record: Any
-    inner: Row | None = None
-    """The element of a list inside the record that it is."""
-
-
-def _rows(form: Form, table: ExtractTable, blob: Blob, number: type[str] | None = None) -> Iterator[_Row]:
+def _rows(form: Form, table: ExtractTable, blob: Blob, number: type[str]) -> Iterator[_Row]:
     """The records of a table that count: those of messages, or elements of the lists inside of them."""
     numbers = Counter[int]()
-    number = number or (Number if table.records else number_of(table))
     for place, (line, message) in enumerate(_messages(blob, number), 1):
-        record = form.data(message)
+        record = at(message, form.record)
+        wrong = None if isinstance(record, dict) else ""
         if not table.records:
             if place not in blob.skip:
-                yield _Row(place, line, message, record)
+                yield _Row(place, record, None, wrong, line, message)
             continue
-        if not isinstance(record, dict):
+        if wrong is not None:
             # in every table of its stream it counts as one
             numbers.update(range(len(table.steps) + 1))
-            yield _Row(numbers[0], line, message, None)
+            yield _Row(numbers[0], None, None, wrong, line, message)
             continue
         for element in elements(table, record, numbers):
             if place not in blob.skip:
-                yield _Row(element.number, line, message, element.value, element)
-
-
-def _parsed(form: Form, table: ExtractTable, blob: Blob) -> Iterator[pa.RecordBatch]:
-    """Typed batches of a landed object.
-
-    Raises:
-        DataError: D007, it is no object of messages, or a path leads further out than there are records.
-    """
-
-    def fits(row: _Row) -> bool:
-        return isinstance(row.record, dict) or (row.inner is not None and table.of_values)
-
-    rows = _rows(form, table, blob)
-    while part := list(islice(rows, _BATCH_ROWS)):
-        if good := [row for row in part if fits(row)]:
-            try:
-                found = {name: _cells(form, good, declared, name) for name, declared in table.columns.items()}
-            except Malformed as failure:
-                raise unreadable(blob, failure.why) from None
-            yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
-        if bad := [row for row in part if not fits(row)]:
-            originals = [shown(row.inner) if row.inner else row.line.decode("utf-8", "replace") for row in bad]
-            yield unread(table, [blob.name] * len(bad), [row.ordinal for row in bad], originals)
+                wrong = None if isinstance(element.value, dict) or table.of_values else ""
+                yield _Row(element.number, element.value, element, wrong, line, message)
 
 
 def _messages(blob: Blob, number: type[str] = str) -> Iterator[tuple[bytes, Any]]:
@@ -200,34 +165,6 @@ def _messages(blob: Blob, number: type[str] = str) -> Iterator[tuple[bytes, Any]
                 raise EOFError
     except (ValueError, *DAMAGE) as failure:
         raise unreadable(blob, f"not an object of messages ({type(failure).__name__})", row=done) from None
-
-
-def _cells(form: Form, rows: Sequence[_Row], declared: Column, name: str) -> Cells:
-    """The texts of a column, from the first of its paths that has one."""
-    told = declared.decimal == ","
-    found = [_at_path(form, rows, path, told=told) for path in declared.paths(name)]
-    return pc.coalesce(*found) if found[1:] else found[0]
-
-
-def _at_path(form: Form, rows: Sequence[_Row], path: str, *, told: bool) -> Cells:
-    if not path.startswith("@"):
-        inner = [row.inner for row in rows if row.inner]
-        return texts_at(inner, path, told=told) if inner else column([row.record for row in rows], (path,), told=told)
-    found = _of_message(form, [row.message for row in rows], path)
-    return apart(found) if told else found
-
-
-def _of_message(form: Form, messages: Sequence[Any], path: str) -> pa.StringArray:
-    if path == "@stream":
-        return texts([_text(_at(message, form.stream)) for message in messages])
-    said = (_text(_at(message, form.emitted)) for message in messages)
-    return texts([text and form.moment(text) for text in said])
-
-
-def _at(value: Any, path: tuple[str, ...]) -> Any:
-    for part in path:
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 def _text(value: Any) -> str | None:

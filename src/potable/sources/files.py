@@ -12,7 +12,7 @@ import glob
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -195,6 +195,27 @@ def unreadable(blob: Blob, why: str, *, row: int | None = None, hint: str = "") 
         state="the object stays in the raw zone; nothing of this step was written, the last version is current",
         next="potable run",
     )
+
+
+def positions(
+    table: Table, header: Sequence[str], blob: Blob, *, virtual: Sequence[str] = ("@object",)
+) -> dict[str, int]:
+    """Where in a file's header each column of the contract stands, by the first of its names that is there.
+
+    Args:
+        virtual: names that columns may have and that are never looked for in the header.
+
+    Raises:
+        DataError: D007, two columns of the file have the name.
+    """
+    found = {}
+    for name, column in table.columns.items():
+        path = next((path for path in column.paths(name) if path in header and path not in virtual), None)
+        if path is not None:
+            if header.count(path) > 1:
+                raise unreadable(blob, f"two of its columns are called `{path}`")
+            found[name] = header.index(path)
+    return found
 
 
 def _gzip(raw: BinaryIO) -> Any:

@@ -1,4 +1,4 @@
-"""Groups of landed objects of one batch: what one worker parses at a time.
+"""Groups of landed objects of one batch; a worker parses one group at a time.
 
 Imports little, because every worker process imports it: the declarations of sources, and pyarrow.
 """

@@ -1,7 +1,7 @@
-"""Requests to an HTTP service, with patience: rate limits, retries with jitter, tokens that expire.
+"""Requests to an HTTP service: rate limits, retries with jitter, tokens that expire.
 
-What is refused for good (4xx) is told at once; what may pass (no answer, a body that is cut off or
-unreadable, 408, 429, 5xx) is asked for again, in bounded attempts and bounded waiting. Which page comes
+Permanent refusals (4xx) fail at once; temporary failures (no answer, a body that is cut off or unreadable, 408, 429,
+5xx) are retried, in bounded attempts and bounded waiting. Which page comes
 next is the business of `pagination`. No URL, header or body enters a message: they may hold secrets.
 
 Entry: `Service.get`; `Service.open` for bodies that are too large to hold.
@@ -58,7 +58,7 @@ class Pace(Declaration):
 
 
 class _Refused(Exception):
-    """The credentials are not taken."""
+    """The service refuses the credentials."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)

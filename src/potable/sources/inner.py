@@ -1,4 +1,4 @@
-"""Lists inside records: their elements as the records of a table of their own.
+"""Lists inside records, whose elements are the records of a table of their own.
 
 Entry: `InnerTable` declares one of messages, `elements` finds its records, `texts_at` what stands at a path of each;
 `seen`, `lists_in` and `around` say for every kind of source what a contract may be made of.
@@ -9,20 +9,28 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, Self, TypeVar
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, Self, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import model_validator
 
-from potable.sources.base import Blob, Source
-from potable.sources.cells import Cells, Number, apart
+from potable.sources.base import Blob, Malformed, Source
+from potable.sources.cells import Cells, Number, NumberType, apart, texts, whole
+from potable.sources.files import unreadable
 from potable.sources.jsonrows import SIGNS, Row, below, value_at
 from potable.sources.jsonrows import leaves as leaves_of
-from potable.sources.jsontext import canonical, whole
+from potable.sources.jsontext import canonical
 from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
-from potable.sources.records import leaves, text_of, texts
+from potable.sources.originals import missing
+from potable.sources.records import column as cells_at
+from potable.sources.records import leaves, text_of
+from potable.sources.typed import typed_at, untyped
 from potable.tables import Column, Table
 
+_BATCH_ROWS = 16_384
 _PATH = re.compile(rf"(\.\./)*(#|{KEYS})|\.", re.DOTALL)
 
 
@@ -57,7 +65,7 @@ class InnerTable(Table):
     @property
     def of_values(self) -> bool:
         """Whether elements need not be objects."""
-        return any("." in column.paths(name) for name, column in self.columns.items())
+        return "." in self.paths
 
 
 def require_inside(columns: Mapping[str, Column]) -> None:
@@ -71,11 +79,77 @@ def require_inside(columns: Mapping[str, Column]) -> None:
             raise ValueError(f"column `{name}`: nothing is around its record, for there are no `records`")
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of a landed object: a message of it, or an element of a list inside of one."""
+
+    ordinal: int
+    value: Any
+    """What it holds."""
+    inner: Row | None
+    """The element it is, if it is one."""
+    wrong: str | None
+    """None where it can be read; else why not, in a few words that quote nothing of it, or none."""
+
+    def landed(self) -> bytes:
+        """The message it is, or lies in, as it landed."""
+        raise AttributeError(f"{type(self).__name__} does not say how it landed")
+
+    def original(self) -> bytes:
+        """The record for people: its message, or the element as JSON."""
+        return whole(canonical(self.inner.value)).encode() if self.inner else self.landed()
+
+
 L = TypeVar("L", bound=InnerTable)
+R = TypeVar("R", bound=Record)
 
 
-class InnerSource(Source[L]):
-    """What sources have in common whose records may hold lists of others: what there is of columns and tables."""
+class InnerSource(Source[L], Generic[L, R]):
+    """What sources of messages have in common, whose records may hold lists of others."""
+
+    def rows(self, table: L, blob: Blob, number: NumberType | None = None) -> Iterator[R]:
+        """All records of a table in an object, those that cannot be read too; numbers become `number`."""
+        raise AttributeError(f"{type(self).__name__} does not say how to read")
+
+    def beside_record(self, rows: Sequence[R], path: str, *, told: bool) -> Cells:
+        """What messages have at a path that leads to nothing in their records, such as `@stream`."""
+        raise AttributeError(f"{type(self).__name__} does not say what a message has")
+
+    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
+        """Typed batches of one object; what cannot be read comes with its text only."""
+        contract = self.tables[table]
+        rows = self.rows(contract, blob)
+        while part := list(islice(rows, _BATCH_ROWS)):
+            if good := [row for row in part if row.wrong is None]:
+                try:
+                    cells = {name: self._cells(good, column, name) for name, column in contract.columns.items()}
+                except Malformed as failure:
+                    raise unreadable(blob, failure.why) from None
+                yield typed_at(contract, cells, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
+            if bad := [row for row in part if row.wrong is not None]:
+                originals = [row.original().decode("utf-8", "replace") for row in bad]
+                reasons = [row.wrong for row in bad if row.wrong]
+                yield untyped(contract, blob.name, [row.ordinal for row in bad], originals, reasons)
+
+    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
+        """The message as it landed, or the element of a list inside of one as JSON."""
+        rows = self.rows(self.tables[table], blob, Number)
+        found = next((row for row in rows if row.ordinal == ordinal), None)
+        if found is None:
+            raise missing(blob, ordinal)
+        return found.original()
+
+    def _cells(self, rows: Sequence[R], column: Column, name: str) -> Cells:
+        """The texts of a column, from the first of its paths that has one."""
+        told = column.decimal == ","
+        found = [self._at(rows, path, told=told) for path in column.paths(name)]
+        return pc.coalesce(*found) if found[1:] else found[0]
+
+    def _at(self, rows: Sequence[R], path: str, *, told: bool) -> Cells:
+        if path.startswith("@"):
+            return self.beside_record(rows, path, told=told)
+        inner = [row.inner for row in rows if row.inner]
+        return texts_at(inner, path, told=told) if inner else cells_at([row.value for row in rows], (path,), told=told)
 
     def first(self, table: str, blob: Blob) -> Sequence[tuple[Any, Row | None]]:
         """The first records of an object that can be read, each with the element that it is, if it is one."""
@@ -91,7 +165,7 @@ class InnerSource(Source[L]):
         rows = self.first(table, blob)
         if contract.records:
             return seen(contract, (inner for _, inner in rows if inner), of_others).keys() or None
-        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
+        declared = set(contract.paths)
         there = leaves([record for record, _ in rows], signs="@")
         return dict.fromkeys(path for path in there if path in declared or path not in of_others).keys() or None
 
@@ -123,13 +197,8 @@ def texts_at(rows: Sequence[Row], path: str, *, told: bool) -> Cells:
     """
     values = [value_at(row, path) for row in rows]
     plain = [value if value is None or type(value) is str else text_of(value) for value in values]
-    found: pa.StringArray = texts(plain)
+    found = texts(plain)
     return apart(found, [type(value) is Number for value in values]) if told else found
-
-
-def shown(element: Row) -> str:
-    """An element as JSON, for people."""
-    return whole(canonical(element.value)) or ""
 
 
 def seen(table: Table, rows: Iterable[Row], inside: Set[str]) -> dict[str, None]:
@@ -138,7 +207,7 @@ def seen(table: Table, rows: Iterable[Row], inside: Set[str]) -> dict[str, None]
     Args:
         inside: paths at which the elements of other tables lie.
     """
-    declared = dict.fromkeys(path for name, column in table.columns.items() for path in column.paths(name))
+    declared = dict.fromkeys(table.paths)
     found: dict[str, None] = {}
     for row in rows:
         there = leaves_of(row.value, "", {*declared, *inside})

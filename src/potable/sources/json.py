@@ -16,16 +16,15 @@ from typing import Literal
 import pyarrow as pa
 from pydantic import field_validator
 
-from potable.sources.base import Blob
+from potable.sources.base import Blob, Malformed
 from potable.sources.encodings import normal
-from potable.sources.files import DAMAGE, FileSource
-from potable.sources.inner import around, lists_in, seen, ways_in
+from potable.sources.files import DAMAGE
+from potable.sources.inner import lists_in, seen
 from potable.sources.jsonreading import Damaged, Reading, untyped_of
 from potable.sources.jsonrows import SIGNS, Row
-from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import Refused
 from potable.sources.keypaths import dotted, steps
-from potable.sources.nested import NestedTable, batch_of, ways
+from potable.sources.nested import NestedSource, NestedTable, batch_of
 from potable.sources.originals import missing
 
 _FIRST_RECORDS = 100
@@ -60,12 +59,12 @@ class JsonTable(NestedTable):
         """Why a record cannot be read; a key is named only where a column is declared by it."""
         if not isinstance(failure, Refused):
             return "not UTF-8" if isinstance(failure, UnicodeDecodeError) else "not well-formed JSON"
-        known = {key for path in self.paths for key in steps(path.rpartition("../")[2])}
+        known = {key for path in self.value_paths for key in steps(path.rpartition("../")[2])}
         named = failure.key in known and not {",", ";"} & set(failure.key or "")
         return f"the key `{failure.key}` twice" if named else failure.why
 
 
-class JsonSource(FileSource[JsonTable]):
+class JsonSource(NestedSource[JsonTable]):
     """A folder of JSON files."""
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
@@ -107,20 +106,12 @@ class JsonSource(FileSource[JsonTable]):
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first records, as far as no column takes what is around them."""
         rows = self._first(table, blob)
-        return seen(self.tables[table], rows, self._inside(table)).keys() if rows else None
+        return seen(self.tables[table], rows, self.inside(table)).keys() if rows else None
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Paths at which the first records have nothing but lists of objects, where no table has these."""
-        lists = lists_in([row.value for row in self._first(table, blob)], self._inside(table))
+        lists = lists_in([row.value for row in self._first(table, blob)], self.inside(table))
         return {path: {"records": dotted([*self.tables[table].steps, *steps(path)], SIGNS)} for path in lists}
-
-    def around(self, table: str) -> tuple[str, str]:
-        """The table in whose records a list of those of `table` lies."""
-        return around(ways(self.tables, table), table)
-
-    def _inside(self, table: str) -> Set[str]:
-        """Paths in the records of `table` at which those of other tables lie."""
-        return ways_in(ways(self.tables, table), table)
 
     def _first(self, table: str, blob: Blob) -> list[Row]:
         """The first records of an object; none where they cannot be read."""

@@ -17,15 +17,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from potable.sources.base import Blob
-from potable.sources.cells import Cells, paths_told, plain
+from potable.sources.base import Blob, Malformed
+from potable.sources.cells import Cells, paths_told, plain, whole
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, decompressed, unreadable
 from potable.sources.jsonquick import Quick
 from potable.sources.jsonrows import Row, below, depth_of, ups_of
 from potable.sources.jsonshape import Shape, Unlike
-from potable.sources.jsonsplit import LONGEST, Listless, Malformed, filled, is_lines, lines, pieces
-from potable.sources.jsontext import Refused, canonical, decode, whole
+from potable.sources.jsonsplit import LONGEST, Listless, filled, is_lines, lines, pieces
+from potable.sources.jsontext import Refused, canonical, decode
 from potable.sources.nested import batch_of
 from potable.sources.typed import typed_at, untyped
 from potable.tables import Column
@@ -89,7 +89,7 @@ class Reading:
                 damaged: list[Damaged] = []
                 rows = {row.number: row.value for row in self._rows(piece, left, strict=strict, damaged=damaged)}
                 if ordinal in rows:
-                    return piece.strip() if not left else (whole(canonical(rows[ordinal])) or "").encode()
+                    return piece.strip() if not left else whole(canonical(rows[ordinal])).encode()
                 if found := next((text for number, text, _ in damaged if number == ordinal), None):
                     return piece.strip() if not left else found.encode()
         return None
@@ -133,7 +133,7 @@ class Reading:
 
     def _leads_out(self) -> bool:
         """Whether a column takes a value of the document around the list that holds its records."""
-        ups, steps = max(map(ups_of, self.table.paths), default=0), self.table.steps
+        ups, steps = max(map(ups_of, self.table.value_paths), default=0), self.table.steps
         if not ups or not steps or not self._has_content():
             return False
         with self._open() as stream, self._maybe_listless():
@@ -173,7 +173,7 @@ class Reading:
     @property
     def _plain(self) -> bool:
         """Whether all values wanted lie inside the record."""
-        return not any(path.startswith(".") or path in ("@rest", "#") for path in self.table.paths)
+        return not any(path.startswith(".") or path in ("@rest", "#") for path in self.table.value_paths)
 
     def _at_once(self, block: bytes | list[bytes], *, strict: bool) -> Iterator[pa.RecordBatch] | None:
         """The batches of a block of flat records; None where it is not sure to be one, or not worth while."""
@@ -181,7 +181,7 @@ class Reading:
         count = joined.count(b"\n") + 1
         if count < _WORTH_A_SHAPE or (isinstance(block, list) and count != len(block)):
             return None
-        self.quick = self.quick or Quick(self.table.paths, paths_told(self.table))
+        self.quick = self.quick or Quick(self.table.value_paths, paths_told(self.table))
         found = self.quick.texts(joined, count)
         return found and self._with(found[0], block, count, found[1], strict=strict)
 
@@ -232,7 +232,7 @@ class Reading:
                 self.samples.append(decode(piece))
             except ValueError:
                 continue
-        self.shape = Shape.of(self.samples, self.table.paths, paths_told(self.table))
+        self.shape = Shape.of(self.samples, self.table.value_paths, paths_told(self.table))
 
     def _read(
         self, block: Sequence[bytes], left: tuple[str, ...], *, strict: bool, before: Sequence[int] = ()
@@ -259,10 +259,10 @@ class Reading:
             damaged.append((self.done, piece.decode("utf-8", "backslashreplace"), self.table.why(failure)))
             return
         for row in below(value, left, None, self.numbers):
-            if type(row.value) is dict or "." in self.table.paths:
+            if type(row.value) is dict or "." in self.table.value_paths:
                 yield row
             else:
-                damaged.append((row.number, whole(canonical(row.value)) or "", "no object"))
+                damaged.append((row.number, whole(canonical(row.value)), "no object"))
 
 
 def _as_told(column: Column, cells: Cells) -> Cells:

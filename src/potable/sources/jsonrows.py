@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from potable.sources.cells import Cells, Number, apart
-from potable.sources.jsonsplit import Malformed
-from potable.sources.jsontext import canonical, decode, text, whole
+from potable.sources.base import Malformed
+from potable.sources.cells import Cells, Number, apart, texts
+from potable.sources.jsontext import canonical, decode, text
 from potable.sources.keypaths import joined, steps
 
 SIGNS = "@#/"
@@ -48,7 +48,7 @@ def rest_texts(rows: Sequence[Row], paths: Sequence[str]) -> pa.StringArray:
             else:
                 tree[last] = None
     kept = [_without(row.value, taken) for row in rows]
-    return _texts([canonical(rest) if rest else None for rest in kept])
+    return texts([canonical(rest) if rest else None for rest in kept])
 
 
 def below(value: Any, left: tuple[str, ...], above: Row | None, numbers: Counter[int], place: int = 0) -> Iterator[Row]:
@@ -109,15 +109,8 @@ def column_texts(rows: Sequence[Row], paths: Sequence[str], *, told: bool = Fals
     values: list[Any] = [None] * len(rows)
     for path in paths:
         values = [value_at(row, path) if value is None else value for row, value in zip(rows, values, strict=True)]
-    texts = _texts([text(value) for value in values])
-    return apart(texts, [type(value) is Number for value in values]) if told else texts
-
-
-def _texts(values: Sequence[str | None]) -> pa.StringArray:
-    try:
-        return pa.array(values, pa.string())
-    except UnicodeEncodeError:
-        return pa.array([whole(value) for value in values], pa.string())
+    found = texts([text(value) for value in values])
+    return apart(found, [type(value) is Number for value in values]) if told else found
 
 
 def _without(value: Any, taken: dict[str, Any]) -> Any:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from potable.sources.base import Malformed
 from potable.sources.jsontext import DEEPEST, brackets, decode, masked
 
 BLOCK = 2 << 20
@@ -25,17 +26,6 @@ LONGEST = 16 << 20
 _BLANK = b" \t\r\n"
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb'[^\s,:\[\]{}"]*')
-
-
-class Malformed(Exception):
-    """A file that is not what it should be; `why` quotes nothing of its content."""
-
-    hint = ""
-    """What may help, where it is not to export the file again."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
 
 
 class Listless(Malformed):

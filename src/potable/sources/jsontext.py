@@ -86,11 +86,6 @@ def canonical(value: Any) -> str:
     return _quoted(value)
 
 
-def whole(value: str | None) -> str | None:
-    """`value` as valid Unicode: half a character, cut by a system that counts in UTF-16, becomes U+FFFD."""
-    return value and value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _quoted(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 

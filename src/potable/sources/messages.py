@@ -1,4 +1,4 @@
-"""Messages of a stream as they lie in the raw zone.
+"""The raw-zone format of stream messages.
 
 A landed object holds a bounded number of messages of one partition as JSON lines: a head, then each message
 with its place, time, key, headers and value, exactly as received (text where it is UTF-8, base64 where not),

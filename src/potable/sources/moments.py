@@ -1,4 +1,4 @@
-"""Texts to dates and timestamps: ISO 8601 the fast way, declared forms one by one, all in UTC.
+"""Parses texts to dates and timestamps in UTC: ISO 8601 by a fast path, declared formats one by one.
 
 A form is a strptime format over `%Y %y %m %b %d %H %I %p %M %S %f %z`; numbers need no leading zero. `%f` is an
 optional fraction with its point or comma, `%z` an optional offset (none means UTC). Or it says in what a number

@@ -1,7 +1,7 @@
-"""How the name of an object is told where anybody may read it: in records, reports, errors and on a terminal.
+"""How object names are shown where anybody may read them: in run records, reports, errors and on a terminal.
 
 Files are often named after a person. What the project itself declares of a name stays readable, everything else is
-told as its shape: `reviews_2024/priya.shah.json` as `reviews_9999/aaaaa.aaaa.json`. The names themselves stay in the
+masked by its shape: `reviews_2024/priya.shah.json` as `reviews_9999/aaaaa.aaaa.json`. The names themselves stay in the
 restricted root: in batch manifests, rows and exports of the quarantine.
 
 Entry: `Naming`.
@@ -27,7 +27,7 @@ _EXTENSIONS = frozenset({*_TEXTS, *_FORMATS})
 
 @dataclass(frozen=True)
 class Naming:
-    """What may be told of the names of a source's objects."""
+    """What may be shown of the names of a source's objects."""
 
     words: frozenset[str] = frozenset()
     """Words that stay where they stand alone, between signs or digits."""
@@ -37,7 +37,7 @@ class Naming:
     """Whether the connector makes up the names itself, so that they tell nobody."""
 
     def told(self, name: str) -> str:
-        """`name` as anybody may read it."""
+        """`name`, masked so that anybody may read it."""
         if self.own:
             return name
         kept = [match.span(1) for pattern in self.patterns if (match := _found(pattern, name))]

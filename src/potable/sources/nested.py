@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Self, TypeVar
 
 import pyarrow as pa
 from pydantic import field_validator, model_validator
 
-from potable.sources.files import FileTable
+from potable.sources.files import FileSource, FileTable
+from potable.sources.inner import around, ways_in
 from potable.sources.jsonrows import SIGNS, Row, column_texts, rest_texts
 from potable.sources.keypaths import KEYS, dotted, require_spelled, steps
 from potable.sources.typed import typed_at
@@ -48,9 +49,28 @@ class NestedTable(FileTable):
         return steps(self.records)
 
     @property
-    def paths(self) -> list[str]:
+    def value_paths(self) -> list[str]:
         """Where the columns take their values from."""
-        return [path for name, column in self.columns.items() for path in column.paths(name) if path != "@object"]
+        return [path for path in self.paths if path != "@object"]
+
+
+N = TypeVar("N", bound=NestedTable)
+
+
+class NestedSource(FileSource[N]):
+    """Files whose records may lie in others."""
+
+    def around(self, table: str) -> tuple[str, str]:
+        """The table in whose records a list of those of `table` lies."""
+        return around(self._ways(table), table)
+
+    def inside(self, table: str) -> set[str]:
+        """Paths in the records of `table` at which those of other tables lie."""
+        return ways_in(self._ways(table), table)
+
+    def _ways(self, table: str) -> dict[str, tuple[str, ...]]:
+        """What leads to the records of each table of the same files as `table`."""
+        return {name: each.steps for name, each in self.tables.items() if each.files == self.tables[table].files}
 
 
 def require_paths(columns: Mapping[str, Column]) -> None:
@@ -73,12 +93,7 @@ def batch_of(table: NestedTable, rows: Sequence[Row], names: str | pa.StringArra
         name: column_texts(rows, declared.paths(name), told=declared.decimal == ",")
         for name, declared in table.columns.items()
     }
-    if "@rest" in table.paths:
-        left = rest_texts(rows, table.paths)
+    if "@rest" in table.value_paths:
+        left = rest_texts(rows, table.value_paths)
         texts |= {name: left for name, column in table.columns.items() if "@rest" in column.paths(name)}
     return typed_at(table, texts, names, pa.array([row.number for row in rows], pa.int64()))
-
-
-def ways(tables: Mapping[str, NestedTable], table: str) -> dict[str, tuple[str, ...]]:
-    """What leads to the records of each table of the same files as `table`."""
-    return {name: each.steps for name, each in tables.items() if each.files == tables[table].files}

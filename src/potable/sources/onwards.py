@@ -1,4 +1,4 @@
-"""Reading on: a table that is read from where it was read to, instead of whole every time.
+"""Incremental reading: a table is read on from where the last run stopped, instead of whole every time.
 
 A table declares `incremental` with the column that says when a record was recorded or changed. What is new
 are the records at or after the newest one met so far, less an overlap for those that were committed late;
@@ -107,7 +107,7 @@ class IncrementalTable(Table):
 
 
 class Reading:
-    """One reading of one table: what of it is new, and how far it got."""
+    """One incremental reading of one table: which records are new, and how far it got."""
 
     def __init__(
         self, incremental: Incremental, origin: str, state: Any, content: Callable[[bytes], bytes] | None = None

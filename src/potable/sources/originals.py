@@ -1,4 +1,4 @@
-"""The bytes of one record as its object holds them, found on demand by its ordinal.
+"""The original bytes of one record, found in its landed object by its ordinal when somebody asks for it.
 
 Rows keep the ordinal of their record, not its offset: an offset would cost every row and be used by few. What a parser
 makes of the bytes does not belong here.
@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from potable.errors import DataError
-from potable.sources.base import Blob
+from potable.sources.base import Blob, Malformed
 from potable.sources.encodings import as_written
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.wellformed import Malformed, deeper, feed, new_parser
+from potable.sources.wellformed import deeper, feed, new_parser
 from potable.sources.xmlencodings import readable
 
 _PIECE = 1 << 16

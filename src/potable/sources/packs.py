@@ -1,4 +1,4 @@
-"""Small objects of the raw zone, many in one: a folder or bucket takes as long for a small file as for a large one.
+"""Packs: many small objects of the raw zone in one file, because a store takes as long for a small file as for a large.
 
 A pack holds stored objects one behind the other; the batch's manifest, written last, says where each lies in which
 pack. Packs are named by what they hold, so the same pack is written once. A few small objects stay by themselves,

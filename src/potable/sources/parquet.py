@@ -19,15 +19,14 @@ import pyarrow.types as kinds
 from pydantic import model_validator
 
 from potable.sources.arrows import is_list, is_number, sizes, texts_of, values_of
-from potable.sources.base import Blob
+from potable.sources.base import Blob, Malformed
 from potable.sources.cells import Cells, apart
-from potable.sources.files import DAMAGE, FileSource, unreadable
-from potable.sources.inner import around, require_inside, ways_in
+from potable.sources.files import DAMAGE, unreadable
+from potable.sources.inner import require_inside
 from potable.sources.jsonrows import SIGNS, Row, below
-from potable.sources.jsonsplit import Malformed
 from potable.sources.jsontext import canonical
 from potable.sources.keypaths import dotted, joined, steps
-from potable.sources.nested import NestedTable, batch_of, ways
+from potable.sources.nested import NestedSource, NestedTable, batch_of
 from potable.sources.originals import missing
 from potable.sources.typed import typed, untyped
 
@@ -63,11 +62,11 @@ class ParquetTable(NestedTable):
     @property
     def flat(self) -> bool:
         """Whether every row is a record and every path leads into it."""
-        odd = (path.startswith((".", "#")) or path == "@rest" for path in self.paths)
+        odd = (path.startswith((".", "#")) or path == "@rest" for path in self.value_paths)
         return not self.records and not any(odd)
 
 
-class ParquetSource(FileSource[ParquetTable]):
+class ParquetSource(NestedSource[ParquetTable]):
     """A folder of Parquet files."""
 
     fixed_columns: ClassVar[bool] = True
@@ -83,7 +82,7 @@ class ParquetSource(FileSource[ParquetTable]):
                     )
                 return
             for rows in _rows(contract, reading):
-                odd = [] if "." in contract.paths else [row for row in rows if type(row.value) is not dict]
+                odd = [] if "." in contract.value_paths else [row for row in rows if type(row.value) is not dict]
                 records = [row for row in rows if type(row.value) is dict] if odd else rows
                 if records:
                     yield batch_of(contract, records, blob.name)
@@ -104,8 +103,8 @@ class ParquetSource(FileSource[ParquetTable]):
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of the values of its rows, as far as no column takes what is around them."""
         contract = self.tables[table]
-        declared = dict.fromkeys(path for name, column in contract.columns.items() for path in column.paths(name))
-        lists = ways_in(ways(self.tables, table), table)
+        declared = dict.fromkeys(contract.paths)
+        lists = self.inside(table)
         with _reading(blob) as reading:
             record, outside = _record_type(reading.schema, contract.steps)
             if record is None:
@@ -118,15 +117,11 @@ class ParquetSource(FileSource[ParquetTable]):
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Paths of lists of structs in its rows that no table has."""
         contract = self.tables[table]
-        known = ways_in(ways(self.tables, table), table)
+        known = self.inside(table)
         with _reading(blob) as reading:
             record, _ = _record_type(reading.schema, contract.steps)
             lists = [] if record is None else [path for path in _lists(record, "") if path not in known]
         return {path: {"records": dotted([*contract.steps, *steps(path)], SIGNS)} for path in lists}
-
-    def around(self, table: str) -> tuple[str, str]:
-        """The table in whose rows a list of the records of `table` lies."""
-        return around(ways(self.tables, table), table)
 
 
 class _Reading:
@@ -230,7 +225,7 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
 
 def _roots(table: ParquetTable) -> list[str]:
     """Columns of the file that columns of a flat table are found by."""
-    return list(dict.fromkeys(steps(path)[0] for path in table.paths))
+    return list(dict.fromkeys(steps(path)[0] for path in table.value_paths))
 
 
 def _columns(table: ParquetTable, batch: pa.RecordBatch) -> dict[str, Cells]:
@@ -271,8 +266,8 @@ def _rows(table: ParquetTable, reading: _Reading, *, everything: bool = False) -
         if table.optional:
             return
         raise unreadable(reading.blob, f"it has no list at `{table.records}`")
-    wanted = everything or not {"@rest", "."}.isdisjoint(table.paths)
-    inner = [path.rpartition("../")[2] for path in table.paths]
+    wanted = everything or not {"@rest", "."}.isdisjoint(table.value_paths)
+    inner = [path.rpartition("../")[2] for path in table.value_paths]
     roots = [*table.steps[:1], *(steps(path)[0] for path in inner if path not in ("#", "@rest", "."))]
     numbers: Counter[int] = Counter()
     for batch in reading.batches(None if wanted else list(dict.fromkeys(roots))):

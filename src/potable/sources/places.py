@@ -1,4 +1,4 @@
-"""Where files lie: a folder here, and what every other place has in common with it.
+"""Where files lie: a local folder, and what it has in common with every other place of files.
 
 A place lists its files and opens them. Buckets of object stores are `buckets`, web servers `web`; which files are whose
 table is the business of `files`.

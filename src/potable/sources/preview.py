@@ -37,7 +37,7 @@ class _Offered(Blob):
 
 
 def offered(source: Source[Any], arrival: Arrival) -> Blob:
-    """What arrives as if it had landed."""
+    """An arrival as a parser takes landed objects."""
     return _Offered(arrival.name, "", "", False, 0, skip=arrival.skip, naming=source.naming, arrival=arrival)
 
 

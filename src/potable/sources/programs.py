@@ -1,7 +1,7 @@
-"""Foreign programs that give records as lines of JSON: how they are started, read, watched and ended.
+"""External programs that print records as lines of JSON: how they are started, read, watched and ended.
 
 A program gets its configuration in files of a private folder that is removed with it, never on its command line.
-Nothing it says is quoted in a message: it may repeat records and credentials. What its lines mean is the business of
+Its output is never quoted in a message, for it may repeat records and credentials. What the lines mean belongs to
 `airbyte` and `singer`.
 
 Entry: `run`; `lines` for what is no message.
@@ -33,12 +33,12 @@ _PIECE = 1 << 16
 _LONGEST = 64 << 20
 """Bytes a line may have."""
 _TURN = 0.5
-"""Seconds of waiting between two looks whether anybody still wants what comes."""
+"""Seconds between two checks whether the run still wants the output."""
 _GRACE = 5.0
-"""Seconds between asking a program to end and ending it."""
+"""Seconds between SIGTERM and SIGKILL."""
 _FOLDER = "potable-connector-"
 _LEFT = 600.0
-"""Seconds after which a folder whose run is gone counts as left; runs elsewhere may share the place."""
+"""Seconds after which the folder of a run that is gone may be removed; runs of other machines may share the place."""
 _CONTAINERS = ("docker", "podman", "nerdctl")
 _PASSED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "JAVA_HOME", "LD_LIBRARY_PATH")
 _PASSED_FAMILIES = ("LC_", "DOCKER_", "SSL_CERT_", "REQUESTS_CA_")
@@ -111,7 +111,7 @@ def write(folder: Path, name: str, value: Any) -> str:
 
 
 Wanted = Callable[[], object]
-"""Raises when nobody wants more."""
+"""Called now and then; raises when the run wants no more output."""
 
 
 def run(
@@ -161,7 +161,7 @@ def lines(source: str, program: Program, line: Sequence[str], *, base: Path, wan
 
 
 class _Watch:
-    """Reads what a program says, with an eye on the clock; its words for people are read and let go."""
+    """Reads the output of a program within its time limits; stderr is read and discarded."""
 
     def __init__(self, source: str, process: subprocess.Popen[bytes], program: Program, wanted: Wanted) -> None:
         self._source, self._process, self._program, self._wanted = source, process, program, wanted
@@ -188,7 +188,7 @@ class _Watch:
             yield bytes(rest)
 
     def ended(self) -> int:
-        """Its exit code; one that has closed its outputs may still go on, as long as it may be silent."""
+        """Its exit code; a program that has closed its outputs may still run, for as long as its time-out."""
         while True:
             with suppress(subprocess.TimeoutExpired):
                 return self._process.wait(min(_TURN, self._program.timeout))

@@ -3,7 +3,7 @@
 What several connectors share (REST pages, messages of a stream). Numbers keep their own digits. How bytes
 are cut into records is each connector's business; typing is that of `typed`.
 
-Entry: `read_json`, `column` for the texts of many records, `unread` for what is no record at all.
+Entry: `read_json`, and `column` for the texts of many records.
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ import re
 from collections.abc import Iterable, Iterator, KeysView, Sequence
 from typing import Any, TypeAlias
 
-import pyarrow as pa
-
-from potable.sources.cells import Cells, Number, apart
+from potable.sources.cells import Cells, Number, apart, texts
 from potable.sources.keypaths import joined, steps
-from potable.sources.typed import schema
-from potable.tables import MISTYPED, OBJECT, ROW, UNPARSED, Table
 
 
 def read_json(data: bytes | str, number: type[str] = str) -> Any:
@@ -95,17 +91,6 @@ def text_of(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def texts(values: Sequence[str | None]) -> pa.StringArray:
-    """`values` as Arrow texts; half a character becomes the sign for one that cannot be shown."""
-    try:
-        return pa.array(values, pa.string())
-    except UnicodeEncodeError:
-        # from a text cut by a system that counts in UTF-16
-        return pa.array(
-            [text and text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in values]
-        )
-
-
 def leaves(records: Iterable[Any], signs: str = "") -> KeysView[str]:
     """Dotted paths of all values in some objects that are no objects, in the order they are met.
 
@@ -115,23 +100,6 @@ def leaves(records: Iterable[Any], signs: str = "") -> KeysView[str]:
     # most have the form of one before
     forms = dict.fromkeys(map(_form, records))
     return dict.fromkeys(path for form in forms for path in _paths(form, "", signs)).keys()
-
-
-def unread(
-    table: Table, names: Sequence[str], ordinals: Sequence[int], originals: Sequence[str], why: Sequence[str] = ()
-) -> pa.RecordBatch:
-    """Rows for records that cannot be read: their place, and what stands there as `@record`, for quarantine.
-
-    Args:
-        why: what is wrong with each, in a few words without a comma that quote nothing of it.
-    """
-    length = len(ordinals)
-    columns: dict[str, pa.Array] = {field.name: pa.nulls(length, field.type) for field in schema(table)}
-    columns[OBJECT] = pa.array(names, pa.string())
-    columns[ROW] = pa.array(ordinals, pa.int64())
-    columns[UNPARSED] = texts([json.dumps({"@record": text}) for text in originals])
-    columns[MISTYPED] = texts([f"@record: {each}" for each in why]) if why else pa.repeat("@record", length)
-    return pa.record_batch(columns, schema=schema(table))
 
 
 def _form(record: dict[str, Any]) -> _Form:

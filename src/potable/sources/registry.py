@@ -1,6 +1,6 @@
-"""The registry that has the schemas of messages (Confluent's, and what speaks like it).
+"""A client of a schema registry (Confluent's, and compatible ones).
 
-It is asked while messages are landed; what it says lands beside them, so that parsing asks nobody. Protobuf schemas
+Schemas are fetched while messages are landed and land beside them, so that parsing needs no registry. Protobuf schemas
 are asked for in compiled form; `.proto` texts, which some registries give all the same, are for `prototexts`. What is
 done with schemas is `avro` and `protobuf`.
 

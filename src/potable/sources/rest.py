@@ -20,16 +20,14 @@ from pydantic import Field
 from potable.sources.base import Arrival, Blob, Held, Source
 from potable.sources.credentials import Auth
 from potable.sources.http import Pace, Service, failure
-from potable.sources.inner import ways_in
 from potable.sources.jsonpages import JsonPage, landed, received
-from potable.sources.nested import ways
 from potable.sources.onwards import Reading, State, no_keys
 from potable.sources.originals import missing
 from potable.sources.pagination import Astray, Page, walk
-from potable.sources.records import leaves, read_json, unread
+from potable.sources.records import leaves, read_json
 from potable.sources.restfiles import as_json, as_xml
 from potable.sources.resttables import RestTable
-from potable.sources.typed import clean, convert, typed_at
+from potable.sources.typed import clean, convert, typed_at, untyped
 from potable.sources.xmlpages import XmlPage
 from potable.tables import OBJECT, ROW
 
@@ -163,7 +161,7 @@ class RestSource(Source[RestTable]):
                 held = []
             held.append(_texts(blob, page))
             if odd := {row: json.dumps(record) for row, record in page.odd.items() if row not in blob.skip}:
-                yield unread(contract, [blob.name] * len(odd), list(odd), list(odd.values()))
+                yield untyped(contract, blob.name, list(odd), list(odd.values()))
         if held:
             yield from _typed(contract, held)
 
@@ -194,9 +192,7 @@ class RestSource(Source[RestTable]):
         if page.records == len(page.odd):
             return None
         records = (page.original(number) for number in range(page.records) if number + 1 not in page.odd)
-        contract = self.tables[table]
-        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
-        of_others = ways_in(ways(as_json(self.source, self._alike(table)).tables, table), table) - declared
+        of_others = as_json(self.source, self._alike(table)).inside(table).difference(self.tables[table].paths)
         return dict.fromkeys(path for path in leaves(islice(records, _FIRST_RECORDS)) if path not in of_others).keys()
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:

@@ -93,8 +93,7 @@ class RestTable(IncrementalTable):
     @property
     def outward(self) -> bool:
         """Whether a column takes what is around a record, as those of lists inside records do."""
-        paths = [path for name, column in self.columns.items() for path in column.paths(name)]
-        return any(path == "#" or path.startswith("../") for path in paths)
+        return any(path == "#" or path.startswith("../") for path in self.paths)
 
     def sight(self, columns: Iterable[str], *, told: bool = False) -> Sight:
         """What is looked for in a page in JSON where some columns are wanted; numbers `told` apart where one asks."""

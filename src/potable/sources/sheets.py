@@ -1,6 +1,6 @@
 """One sheet of a workbook as a grid of cells, and every cell as one exact text.
 
-What a sheet belongs to and which of its rows are records is said in `xlsx`.
+Which table a sheet belongs to and which of its rows are records is decided in `xlsx`.
 
 Entry: `Sheet`.
 """
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from python_calamine import CalamineSheet
 
 from potable.sources.cells import Cells, apart
-from potable.sources.serials import moment
+from potable.sources.excel_dates import moment
 from potable.sources.typed import clean, convert
 from potable.sources.workbook import UNCALCULATED, Errors
 from potable.tables import Column

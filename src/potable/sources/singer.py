@@ -41,7 +41,7 @@ class SingerSource(ExtractSource[SingerTable], Program):
     it gives unasked."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("command", "config", "environment"))
-    form: ClassVar[Form] = Form(("record",), ("time_extracted",), ("stream",), _itself)
+    form: ClassVar[Form] = Form("record", "time_extracted", "stream", _itself)
 
     @model_validator(mode="after")
     def _one_way_each(self) -> Self:

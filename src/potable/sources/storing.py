@@ -1,6 +1,6 @@
-"""One arrival stored in the raw zone: hashed as received, compressed where that helps, whole or not at all.
+"""Stores one arrival in the raw zone: hashed as received, compressed where that helps, atomically.
 
-What is small comes back instead, for `packs` to store many in one. Which arrivals are new belongs to `ingest`.
+A small object is returned instead, for `packs` to store many in one. Which arrivals are new belongs to `ingest`.
 
 Entry: `land`.
 """

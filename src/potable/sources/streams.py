@@ -1,4 +1,4 @@
-"""Landed messages of a stream as rows: each message one, or each element of a list inside of it.
+"""Parses landed messages of a stream to rows: one per message, or per element of a list inside of it.
 
 How they lie in the raw zone is `messages`; reading from brokers is the business of each connector.
 
@@ -16,23 +16,18 @@ from itertools import islice
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from potable.errors import MissingExtra
 from potable.sources.base import Blob
-from potable.sources.cells import Cells, Number, apart, number_of
+from potable.sources.cells import Cells, Number, NumberType, apart, number_of, texts
 from potable.sources.files import DAMAGE, unreadable
-from potable.sources.inner import InnerSource, InnerTable, elements, shown, texts_at
+from potable.sources.inner import InnerSource, InnerTable, Record, elements
 from potable.sources.jsonrows import Row
-from potable.sources.jsonsplit import Malformed
 from potable.sources.messages import FORM, FRAMED, WITH_SCHEMA, Known, Message, schema_number, written
-from potable.sources.originals import missing
-from potable.sources.records import column, read_json, read_line, texts, unread
-from potable.sources.typed import typed_at
+from potable.sources.records import column, read_json, read_line
 from potable.tables import Column
 
-_BATCH_ROWS = 16_384
 _FIRST_RECORDS = 100
 BESIDE = (
     "`@key`, `@timestamp`, `@header.NAME`, `@partition` and `@offset`, which tell all messages apart, and `@deleted`,"
@@ -85,92 +80,65 @@ class StreamTable(InnerTable):
         return not {self.value, self.key}.isdisjoint(WITH_SCHEMA)
 
 
+@dataclass(frozen=True, slots=True)
+class _Row(Record):
+    """A record of a stream; without a value in its message, nothing is in its own."""
+
+    message: Message
+    key: Any
+
+    def landed(self) -> bytes:
+        return self.message.line().encode()
+
+
 S = TypeVar("S", bound=StreamTable)
 
 
-class StreamSource(InnerSource[S]):
+class StreamSource(InnerSource[S, _Row]):
     """What sources of messages have in common: how landed ones become rows."""
 
     names_objects: ClassVar[bool] = True
     beside: ClassVar[str] = BESIDE
 
-    def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
-        """Typed batches of one object; messages that cannot be read come with their text only."""
-        yield from parse(self.tables[table], blob)
+    def rows(self, table: S, blob: Blob, number: NumberType | None = None) -> Iterator[_Row]:
+        """Its messages, or elements of the lists inside of them."""
+        rows = _decoded(table, blob, number or (Number if table.records else number_of(table)))
+        return _elements(table, rows) if table.records else rows
 
-    def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
-        """The message as it landed: a line of JSON with its place, time, key, headers and value; an element as JSON."""
-        rows = _rows(self.tables[table], blob, Number)
-        found = next((row for row in rows if row.ordinal == ordinal), None)
-        if found is None:
-            raise missing(blob, ordinal)
-        return (shown(found.inner) if found.inner else found.message.line()).encode()
+    def beside_record(self, rows: Sequence[_Row], path: str, *, told: bool) -> Cells:
+        """What the messages have at `@key`, `@offset` and the like."""
+        if path.startswith("@key."):
+            keys = [row.key if isinstance(row.key, dict) else {} for row in rows]
+            return column(keys, (path.removeprefix("@key."),), told=told)
+        found = _meta(rows, path)
+        return apart(found) if told else found
 
     def first(self, table: str, blob: Blob) -> list[tuple[Any, Row | None]]:
         """The values of the first messages that have one, or the first elements of lists inside of them."""
-        rows = islice(_rows(self.tables[table], blob), _FIRST_RECORDS)
-        return [(row.record, row.inner) for row in rows if row.record]
+        rows = islice(self.rows(self.tables[table], blob), _FIRST_RECORDS)
+        return [(row.value, row.inner) for row in rows if row.value]
 
     def of_stream(self, table: str) -> str:
         """The stream whose messages a table has."""
         return self.tables[table].stream_name
 
 
-def parse(table: StreamTable, blob: Blob) -> Iterator[pa.RecordBatch]:
-    """Typed batches of a landed object; messages that cannot be read come with their text only.
-
-    Raises:
-        DataError: D007, it is no object of messages, or a path leads further out than there are records.
-    """
-    rows = _rows(table, blob)
-    while part := list(islice(rows, _BATCH_ROWS)):
-        if good := [row for row in part if row.record is not None]:
-            try:
-                found = {name: _cells(good, declared, name) for name, declared in table.columns.items()}
-            except Malformed as failure:
-                raise unreadable(blob, failure.why) from None
-            yield typed_at(table, found, blob.name, pa.array([row.ordinal for row in good], pa.int64()))
-        if bad := [row for row in part if row.record is None]:
-            originals = [shown(row.inner) if row.inner else row.message.line() for row in bad]
-            places = [row.ordinal for row in bad]
-            yield unread(table, [blob.name] * len(bad), places, originals, [row.why for row in bad])
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    ordinal: int
-    message: Message
-    record: Any
-    """The value, an object; None where it cannot be read, nothing in it where there is none."""
-    key: Any
-    why: str = ""
-    """What is wrong with a message that cannot be read."""
-    inner: Row | None = None
-    """The element of a list inside the value that it is."""
-
-
 class _Unread(ValueError):
     """A key or value that cannot be read; the text is a few words that quote nothing of it."""
-
-
-def _rows(table: StreamTable, blob: Blob, number: type[str] | None = None) -> Iterator[_Row]:
-    """The records of a table: messages, or elements of the lists inside of them."""
-    rows = _decoded(table, blob, number or (Number if table.records else number_of(table)))
-    return _elements(table, rows) if table.records else rows
 
 
 def _elements(table: StreamTable, rows: Iterator[_Row]) -> Iterator[_Row]:
     numbers = Counter[int]()
     for row in rows:
-        if row.record is None:
+        if row.wrong is not None:
             # in every table of its stream it counts as one
             numbers.update(range(len(table.steps) + 1))
             yield replace(row, ordinal=numbers[0])
             continue
-        for element in elements(table, row.record, numbers):
+        for element in elements(table, row.value, numbers):
             fits = isinstance(element.value, dict) or table.of_values
-            record, why = (element.value or {}, "") if fits else (None, "no object")
-            yield _Row(element.number, row.message, record, row.key, why, element)
+            value, wrong = (element.value or {}, None) if fits else (None, "no object")
+            yield _Row(element.number, value, element, wrong, row.message, row.key)
 
 
 def _decoded(table: StreamTable, blob: Blob, number: type[str]) -> Iterator[_Row]:
@@ -191,9 +159,9 @@ def _decoded(table: StreamTable, blob: Blob, number: type[str]) -> Iterator[_Row
             text = message.key is None or table.key == "text"
             key = None if text else _value(table.key, message.key or b"", decoders, number)
         except _Unread as failure:
-            yield _Row(ordinal, message, None, None, str(failure))
+            yield _Row(ordinal, None, None, str(failure), message, None)
         else:
-            yield _Row(ordinal, message, record, key)
+            yield _Row(ordinal, record, None, None, message, key)
 
 
 def _lines(blob: Blob) -> Iterator[Message | dict[str, Any]]:
@@ -254,24 +222,6 @@ def _decoder(form: str, definitions: list[str] | None, number: type[str]) -> Dec
     except ModuleNotFoundError:
         raise MissingExtra("protobuf", "protobuf") from None
     return protobuf.decoder(definitions, number)
-
-
-def _cells(rows: Sequence[_Row], declared: Column, name: str) -> Cells:
-    """The texts of a column, from the first of its paths that has one."""
-    told = declared.decimal == ","
-    found = [_at(rows, path, told=told) for path in declared.paths(name)]
-    return pc.coalesce(*found) if found[1:] else found[0]
-
-
-def _at(rows: Sequence[_Row], path: str, *, told: bool) -> Cells:
-    if path.startswith("@key."):
-        keys = [row.key if isinstance(row.key, dict) else {} for row in rows]
-        return column(keys, (path.removeprefix("@key."),), told=told)
-    if not path.startswith("@"):
-        inner = [row.inner for row in rows if row.inner]
-        return texts_at(inner, path, told=told) if inner else column([row.record for row in rows], (path,), told=told)
-    found = _meta(rows, path)
-    return apart(found) if told else found
 
 
 def _meta(rows: Sequence[_Row], path: str) -> pa.StringArray:

@@ -1,4 +1,4 @@
-"""Types and promises suggested for columns of texts, each with its evidence in numbers.
+"""Suggests types and contract promises for columns of texts, each with its evidence in numbers.
 
 A type is suggested where nearly all values fit, for real data has mistakes, and the evidence counts those that do
 not. It quotes no value but those that many records share.

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from potable.columns import ACCOUNTING
 from potable.sources.amounts import amounts
 from potable.sources.cells import Cells, Texts
+from potable.sources.cells import texts as as_texts
 from potable.sources.moments import moments
 from potable.tables import MISTYPED, OBJECT, PARSING, ROW, UNPARSED, Column, Table
 
@@ -84,20 +85,25 @@ def typed_at(table: Table, texts: Mapping[str, Cells], name: str | Texts, ordina
 
 
 def untyped(
-    table: Table, name: str, ordinals: Sequence[int], texts: Sequence[str], reasons: Sequence[str] = ()
+    table: Table,
+    names: str | Sequence[str],
+    ordinals: Sequence[int],
+    originals: Sequence[str],
+    reasons: Sequence[str] = (),
 ) -> pa.RecordBatch:
-    """Records that could not be read at all, as a batch: where each stands, and its whole text for the quarantine.
+    """Records that could not be read at all, as a batch: the place of each, and its whole text for the quarantine.
 
     Args:
-        reasons: why each could not, without values and without commas.
+        names: the object they are from, or that of each.
+        reasons: why each could not be read, without values and without commas.
     """
-    length = len(texts)
+    length = len(originals)
     columns: dict[str, pa.Array] = {field.name: pa.nulls(length, field.type) for field in schema(table)}
-    columns[OBJECT] = pa.repeat(name, length)
+    columns[OBJECT] = pa.repeat(names, length) if isinstance(names, str) else pa.array(names, pa.string())
     columns[ROW] = pa.array(ordinals, pa.int64())
-    columns[UNPARSED] = pa.array([json.dumps({"@record": text}, ensure_ascii=False) for text in texts])
+    columns[UNPARSED] = as_texts([json.dumps({"@record": text}, ensure_ascii=False) for text in originals])
     told = [f"@record: {reason}" for reason in reasons]
-    columns[MISTYPED] = pa.array(told, pa.string()) if told else pa.repeat("@record", length)
+    columns[MISTYPED] = as_texts(told) if told else pa.repeat("@record", length)
     return pa.record_batch(columns, schema=schema(table))
 
 

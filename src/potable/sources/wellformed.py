@@ -7,7 +7,6 @@ and types of the document's own, attributes of repeated elements, depths and len
 
 from __future__ import annotations
 
-import io
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Set
@@ -15,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 from xml.parsers import expat
 
-from potable.sources.bounds import DEEPEST, LONGEST, TOO_DEEP, TOO_LONG, Bounds
-from potable.sources.encodings import UTF16, Utf8, normal
+from potable.sources.base import Malformed
+from potable.sources.encodings import UTF16, Layer, Utf8, normal
+from potable.sources.xmlbounds import DEEPEST, LONGEST, TOO_DEEP, TOO_LONG, Bounds
 from potable.sources.xmlencodings import readable
 
 REPEATED = "a record repeats an element the contract takes a single value from"
@@ -31,14 +31,6 @@ _FIRST_BYTES = 16 << 20
 _MOST_LEAVES = 10_000
 _LONGEST_HEAD = 1 << 20
 _AFTER_ROOT = rb"\s*>\s*(?:<!--.*?-->\s*|<\?.*?\?>\s*)*\Z"
-
-
-class Malformed(Exception):
-    """A document that is not what it should be; `why` quotes nothing of its content."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
 
 
 @dataclass(frozen=True)
@@ -220,7 +212,7 @@ def repeated(stream: Watched, record: str) -> Set[str]:
     return {place.removeprefix(f"{record}/"): None for place in many if not place.startswith(outer)}.keys()
 
 
-class Watched(io.RawIOBase):
+class Watched(Layer):
     """A document on its way to the reader, as UTF-8, with what is needed to doubt it."""
 
     def __init__(self, stream: BinaryIO, head: Head, attributes: Collection[str], bounds: Bounds) -> None:
@@ -231,18 +223,15 @@ class Watched(io.RawIOBase):
             attributes: names of elements whose attributes are read.
             bounds: what the document may not pass.
         """
+        plain = head.encoding.lower() in ("utf-8", "us-ascii")
+        super().__init__(stream if plain else Utf8(stream, normal(head.encoding)))
         self._bounds = bounds
-        self._stream = stream if head.encoding.lower() in ("utf-8", "us-ascii") else Utf8(stream, normal(head.encoding))
         self._doubtful = head.doctype
         self._end = re.compile(rb"</" + re.escape(head.root.encode()) + _AFTER_ROOT, re.DOTALL)
         self.roots = 0
         """Root elements the reader saw whole; it adds them."""
         self._elements = {name: _Tags(name) for name in attributes}
         self._block, self._at, self._tail = b"", 0, b""
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
 
     def readinto(self, buffer: Any) -> int:
         """The next bytes, of one block."""
@@ -257,11 +246,6 @@ class Watched(io.RawIOBase):
         buffer[: len(piece)] = piece
         self._at += len(piece)
         return len(piece)
-
-    def close(self) -> None:
-        """Close the stream below too."""
-        self._stream.close()
-        super().close()
 
     def doubtful(self, values: Mapping[str, int]) -> bool:
         """Whether only `check` can tell, once all was read.

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import IO, BinaryIO, Self
 from xml.etree import ElementTree
 
+from potable.sources.base import Malformed
 from potable.sources.files import DAMAGE
 
 LARGEST_PACKED = 256 << 20
@@ -52,14 +53,6 @@ Errors = dict[tuple[int, int], str]
 """Texts of cells that are errors, or formulas without a value, by row and column from 0."""
 
 
-class Refused(Exception):
-    """A package that is not read; `why` quotes nothing of its content."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
-
-
 @dataclass(frozen=True)
 class Package:
     """A workbook whose parts are known to be of sound size."""
@@ -75,20 +68,20 @@ class Package:
         """The package in `stream`, which must be able to seek.
 
         Raises:
-            Refused: it is no xlsx workbook, is damaged or encrypted, or unpacks to too much.
+            Malformed: it is no xlsx workbook, is damaged or encrypted, or unpacks to too much.
         """
         try:
             archive = zipfile.ZipFile(stream)
             _require_small(archive)
             return cls(archive, _sheets(archive), _from_1904(archive))
         except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError, RuntimeError, *DAMAGE):
-            raise Refused("not an xlsx workbook, or damaged") from None
+            raise Malformed("not an xlsx workbook, or damaged") from None
 
     def errors(self, sheet: str) -> Errors:
         """The cells of a sheet that are errors, and the formulas that have no value.
 
         Raises:
-            Refused: the sheet spans too much, has very many formulas without a value, or is damaged.
+            Malformed: the sheet spans too much, has very many formulas without a value, or is damaged.
         """
         found: Errors = {}
         formulas = 0
@@ -98,11 +91,11 @@ class Package:
             for piece in _rows(part):
                 cells = _CELL.findall(piece)
                 if len(cells) != len(_CELLS.findall(piece)):
-                    raise Refused("it has cells that do not say where they stand")
+                    raise Malformed("it has cells that do not say where they stand")
                 columns.update(cell[0] for cell in cells)
                 last = max(last, max((int(cell[1]) for cell in cells), default=0))
                 if last * max(map(_number, columns), default=0) > MOST_CELLS:
-                    raise Refused(f"a sheet spans more than {MOST_CELLS:,} cells")
+                    raise Malformed(f"a sheet spans more than {MOST_CELLS:,} cells")
                 if b't="e"' in piece:
                     for column, row, text in _ERROR.findall(piece):
                         found[int(row) - 1, _number(column) - 1] = text.decode("utf-8", "replace")
@@ -110,7 +103,7 @@ class Package:
                     places = _UNCALCULATED.findall(piece)
                     formulas += len(places)
                     if formulas > MOST_UNCALCULATED:
-                        raise Refused(
+                        raise Malformed(
                             f"more than {MOST_UNCALCULATED:,} cells of a sheet are formulas that were never calculated;"
                             " open the workbook in Excel or LibreOffice and save it"
                         )
@@ -122,10 +115,10 @@ def _require_small(archive: zipfile.ZipFile) -> None:
     """Unpack everything once, in pieces, and count."""
     left = LARGEST_PART
     if len(set(archive.namelist())) < len(archive.namelist()):
-        raise Refused("two of its parts have one name")
+        raise Malformed("two of its parts have one name")
     for info in archive.infolist():
         if info.flag_bits & 1:
-            raise Refused("it is encrypted")
+            raise Malformed("it is encrypted")
         if not info.filename.endswith((".xml", ".rels")):
             continue
         start = b""
@@ -134,11 +127,11 @@ def _require_small(archive: zipfile.ZipFile) -> None:
                 start = start or chunk[: 1 << 12]
                 left -= len(chunk)
                 if left < 0:
-                    raise Refused(f"it unpacks to more than {LARGEST_PART >> 20} MiB")
+                    raise Malformed(f"it unpacks to more than {LARGEST_PART >> 20} MiB")
         if b"<!DOCTYPE" in start or b"<!ENTITY" in start:
-            raise Refused("it declares a document type, which no workbook does")
+            raise Malformed("it declares a document type, which no workbook does")
         if b"\0" in start or not _UTF8.search(start):
-            raise Refused("a part of it is not in UTF-8")
+            raise Malformed("a part of it is not in UTF-8")
 
 
 def _sheets(archive: zipfile.ZipFile) -> dict[str, str]:
@@ -162,7 +155,7 @@ def _from_1904(archive: zipfile.ZipFile) -> bool:
 
 def _tree(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
     if archive.getinfo(name).file_size > _SMALL:
-        raise Refused("it has more sheets than can be")
+        raise Malformed("it has more sheets than can be")
     return ElementTree.fromstring(archive.read(name))
 
 
@@ -176,7 +169,7 @@ def _rows(part: IO[bytes]) -> Iterator[bytes]:
             yield held[:end]
             held = held[end:]
         elif len(held) > _LONGEST_ROW:
-            raise Refused("a row is longer than can be")
+            raise Malformed("a row is longer than can be")
     yield held
 
 

@@ -22,13 +22,13 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 from python_calamine import CalamineError, CalamineWorkbook
 
-from potable.sources.base import Blob
+from potable.sources.base import Blob, Malformed
 from potable.sources.cells import Cells
-from potable.sources.files import DAMAGE, FileSource, FileTable, unreadable
+from potable.sources.files import DAMAGE, FileSource, FileTable, positions, unreadable
 from potable.sources.originals import missing
 from potable.sources.sheets import Sheet, text_of
 from potable.sources.typed import typed, with_lost
-from potable.sources.workbook import LARGEST_PACKED, UNCALCULATED, Package, Refused
+from potable.sources.workbook import LARGEST_PACKED, UNCALCULATED, Package
 
 _BATCH_ROWS = 8192
 _TOP_ROWS = 50
@@ -91,7 +91,7 @@ class XlsxSource(FileSource[XlsxTable]):
         contract = self.tables[table]
         done = 0
         for sheet in _settled(contract, blob):
-            places = _places(contract, sheet, blob)
+            places = positions(contract, sheet.header(contract.header_rows), blob, virtual=_VIRTUAL)
             rows = sheet.records(contract.first_row)
             while part := list(islice(rows, _BATCH_ROWS)):
                 texts, lost = dict[str, Cells](), dict[str, list[int]]()
@@ -190,12 +190,12 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[Sheet]:
                 name for name in names if fnmatchcase(name, table.sheet)
             ]
         if not wanted:
-            raise Refused(f"it has no such sheet as `{table.sheet}`")
+            raise Malformed(f"it has no such sheet as `{table.sheet}`")
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         for name in wanted:
             errors = package.errors(name)
             yield Sheet(name, workbook.get_sheet_by_name(name), errors, package.from_1904, len(names))
-    except Refused as failure:
+    except Malformed as failure:
         raise unreadable(blob, failure.why) from None
     except (CalamineError, zipfile.BadZipFile, *DAMAGE) as failure:
         raise unreadable(blob, f"not an xlsx workbook, or damaged ({type(failure).__name__})") from None
@@ -205,20 +205,7 @@ def _content(blob: Blob) -> bytes:
     with blob.open() as stream:
         content = stream.read(LARGEST_PACKED + 1)
     if len(content) > LARGEST_PACKED:
-        raise Refused(f"it is larger than {LARGEST_PACKED >> 20} MiB")
+        raise Malformed(f"it is larger than {LARGEST_PACKED >> 20} MiB")
     if not content.startswith(b"PK"):
-        raise Refused("not an xlsx workbook; other spreadsheets are to be saved as xlsx")
+        raise Malformed("not an xlsx workbook; other spreadsheets are to be saved as xlsx")
     return content
-
-
-def _places(table: XlsxTable, sheet: Sheet, blob: Blob) -> dict[str, int]:
-    """Position of each contract column in the sheet, by the first of its names that is there."""
-    header = sheet.header(table.header_rows)
-    places = {}
-    for name, column in table.columns.items():
-        path = next((path for path in column.paths(name) if path in header and path not in _VIRTUAL), None)
-        if path is not None:
-            if header.count(path) > 1:
-                raise unreadable(blob, f"two of its columns are called `{path}`")
-            places[name] = header.index(path)
-    return places

@@ -22,9 +22,7 @@ import pyarrow.compute as pc
 import xml2arrow
 from pydantic import field_validator, model_validator
 
-from potable.sources.base import Blob
-from potable.sources.bounds import Bounds
-from potable.sources.elements import Above, Element, Positions
+from potable.sources.base import Blob, Malformed
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.originals import xml_record
 from potable.sources.typed import typed
@@ -32,7 +30,6 @@ from potable.sources.wellformed import (
     ENTITY,
     REPEATED,
     Head,
-    Malformed,
     Watched,
     bounded,
     check,
@@ -40,6 +37,8 @@ from potable.sources.wellformed import (
     head,
     repeated,
 )
+from potable.sources.xmlbounds import Bounds
+from potable.sources.xmlelements import Above, Element, Positions
 
 _NAME = r"[^\W\d][\w.-]*"
 _RECORD = re.compile(rf"(/{_NAME})+")
@@ -126,7 +125,7 @@ class XmlSource(FileSource[XmlTable]):
         others = [f"{other.removeprefix(record)[1:]}/" for other in self._records if other.startswith(f"{record}/")]
         # what is read as a table of its own is not new here, what lies elsewhere cannot be seen in a record
         mine = [path for path in found if not f"{path}/".startswith(tuple(others))]
-        declared = {path for name, column in contract.columns.items() for path in column.paths(name)}
+        declared = set(contract.paths)
         # an element around records of another table looks like a value where it has none of them
         mine = [path for path in mine if path in declared or not any(other.startswith(f"{path}/") for other in others)]
         return dict.fromkeys([*mine, *(path for path in declared if path == "#" or path.startswith("../"))]).keys()

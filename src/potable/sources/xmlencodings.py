@@ -5,11 +5,10 @@ Entry: `readable`.
 
 from __future__ import annotations
 
-import io
 import re
 from typing import BinaryIO, cast
 
-from potable.sources.encodings import Utf8, normal
+from potable.sources.encodings import Layer, Utf8, normal
 
 _PIECE = 1 << 12
 _DECLARED = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)""")
@@ -34,15 +33,12 @@ def readable(stream: BinaryIO) -> tuple[BinaryIO, str | None]:
     return cast("BinaryIO", Utf8(whole, name)), name
 
 
-class _Begun(io.RawIOBase):
+class _Begun(Layer):
     """A stream of which the start was read."""
 
     def __init__(self, start: bytes, stream: BinaryIO) -> None:
-        self._start, self._stream = start, stream
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
+        super().__init__(stream)
+        self._start = start
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes: of the start first."""
@@ -51,8 +47,3 @@ class _Begun(io.RawIOBase):
             return piece + self._stream.read()
         piece, self._start = self._start[:size], self._start[size:]
         return piece or self._stream.read(size)
-
-    def close(self) -> None:
-        """Close the stream below too."""
-        self._stream.close()
-        super().close()

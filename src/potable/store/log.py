@@ -16,7 +16,7 @@ from potable.store.objects import Store
 
 T = TypeVar("T")
 _TURNS = 5
-"""How often something is tried while others write."""
+"""Attempts of a write that conflicts with other writers."""
 
 
 class Log:
@@ -77,7 +77,7 @@ class Log:
 
 
 def in_turn(write: Callable[[], T]) -> T:
-    """What `write` comes to; where another run wrote an entry first, that is read and `write` done again, a few times.
+    """The result of `write`, retried a few times where another run wrote an entry first.
 
     Raises:
         EnvironmentFailure: E005, others were faster every time.
