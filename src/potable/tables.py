@@ -145,8 +145,8 @@ class Table(Declaration):
     time: str | None = None
     """Column that says when the fact happened; a table without one shows today's values."""
     known: str | None = None
-    """When it became known: a column, a lag after `time` such as `+10d`, a column with a lag for where it is
-    empty (`submitted_at or +30d`), or `landed`. `time` itself by default."""
+    """When it became known: a column, a lag after `time` such as `+10d`, or a column with a lag for where it is empty
+    (`submitted_at or +30d`). `time` itself by default. It holds for the whole record, with what is filled in later."""
     order: str | None = None
     """Column that orders facts with equal times."""
     deleted: str | None = None

@@ -39,7 +39,7 @@ RULES: Mapping[str, str] = {
     " of several records of a person the one `known` last counts, then the declared `order`; without either they must"
     " agree",
     "ends": "the end of `during` is filled in later; features may read it of the rows' table only where `known` is a"
-    " column or `landed`. Other columns that are filled in later are not noticed: declare `known` so that it holds for"
+    " column. Other columns that are filled in later are not noticed: declare `known` so that it holds for"
     " them",
     "several employments": "of those that run at the as-of date and for which `rows.where` holds, tenure is that of the"
     " one that began last",
