@@ -141,6 +141,23 @@ def test_the_summary_is_as_short_where_there_is_everything_to_tell():
         assert "; deleted are 7\n" in text
 
 
+@pytest.mark.parametrize(
+    ("verb", "away", "told"),
+    [
+        ("ingest", 0, "run --only validate"),
+        ("validate", 0, "run --only resolve"),
+        ("validate", 1, "quarantine list"),
+        ("resolve", 0, "check"),
+    ],
+)
+def test_while_files_are_not_written_the_next_command_leads_on(verb, away, told):
+    made = records.attrition()
+    tables = [replace(table, quarantined=away, nobody=0) for table in made.tables] if verb != "ingest" else ()
+    steps = [step for step in made.steps if step.verb == verb]
+    early = replace(made, unwritten=("privacy.yaml",), outcome="done", dataset=None, steps=steps, tables=tables)
+    assert summary(early, "r.html").endswith(f"next         potable {told}")
+
+
 def test_a_label_with_one_value_is_told():
     made = records.attrition()
     alone = replace(made, dataset=replace(made.dataset, balance={"Stayed": 1_912}))

@@ -334,8 +334,11 @@ def _next(record: RunRecord) -> str:
         nexts = [text for error in view.error_lines(record.error) for key, text in error["parts"] if key == "next"]
         return plain(nexts[0]) if nexts else "potable run"
     if record.unwritten:
-        validated = any(step.verb == "validate" for step in record.steps)
-        return "potable quarantine list" if validated else "potable run --only validate"
+        if view.totals(record)[2]:
+            return "potable quarantine list"
+        after = {"validate": "potable run --only resolve", "resolve": "potable check"}
+        done = [after[step.verb] for step in record.steps if step.verb in after]
+        return done[-1] if done else "potable run --only validate"
     return f"potable show {plain(record.dataset.name)}" if record.dataset else "potable run"
 
 
