@@ -178,7 +178,7 @@ def test_a_cleaning_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     office.day(people, NOTES)
     for number in (1, 2):
         monkeypatch.setattr(plan, "code", lambda package, known=plan.code: known(package) + "-newer")
-        for record in (office.root / "lake/open/runs").iterdir():
+        for record in (office.root / "lake/open/runs").glob("*.json"):
             record.unlink()
         project = load(office.root)
         found = cleaning.found([project], datetime.now(UTC) + timedelta(days=1), None)

@@ -32,6 +32,7 @@ from potable.sources.credentials import headers
 
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _INTERRUPTED, _BUG = 130, 70
+_LATE = "no answer in time"
 
 
 @contextmanager
@@ -142,7 +143,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 def _pushed(project: Project, gateway: Pushgateway, data: bytes) -> str:
     """What kept metrics from being pushed within the time for it, names and connections included; empty for nothing."""
-    found = ["no answer in time"]
+    found = [_LATE]
     seconds = span(gateway.timeout).total_seconds()
 
     def push() -> None:
@@ -160,7 +161,8 @@ def _pushed(project: Project, gateway: Pushgateway, data: bytes) -> str:
             failure.close()
         except Exception as failure:
             # its own text may quote what was sent
-            found[0] = type(getattr(failure, "reason", failure)).__name__
+            reason = getattr(failure, "reason", failure)
+            found[0] = _LATE if isinstance(reason, TimeoutError) else type(reason).__name__
 
     thread = threading.Thread(target=push, daemon=True)
     thread.start()
