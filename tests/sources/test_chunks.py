@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import struct
 from collections.abc import Generator
 from itertools import pairwise
 from threading import Event
@@ -47,6 +50,16 @@ def test_chunks_of_one_hash_say_the_same(one: list[str | None], other: list[str 
     same = (first.column_names, first.to_pylist()) == (second.column_names, second.to_pylist())
     assert (content(first) == content(second)) is same
     assert content(first.slice(0, cut)) == content(pa.table({"a": pa.array(one[:cut], pa.string())}))
+
+
+@given(st.lists(st.lists(st.text(max_size=3) | st.none(), max_size=6), max_size=4), st.integers(0, 5))
+def test_a_chunk_is_its_lengths_and_its_bytes_however_it_lies(pieces: list[list[str | None]], first: int) -> None:
+    column = pa.chunked_array([pa.array(piece, pa.string()) for piece in pieces], pa.string()).slice(first)
+    texts = [None if text is None else text.encode() for text in column.to_pylist()]
+    digest = hashlib.sha256(json.dumps(["a", len(texts)]).encode())
+    digest.update(struct.pack(f"{len(texts)}i", *(-1 if text is None else len(text) for text in texts)))
+    digest.update(b"".join(text or b"" for text in texts))
+    assert content(pa.table({"a": column})) == digest.hexdigest()
 
 
 def test_streams_are_read_in_turn_and_all_are_closed() -> None:

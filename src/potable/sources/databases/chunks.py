@@ -81,12 +81,23 @@ def content(table: pa.Table) -> str:
     table = table.flatten()
     digest = hashlib.sha256(json.dumps([*table.column_names, table.num_rows]).encode())
     for column in table.columns:
-        lengths = pc.fill_null(pc.binary_length(column), -1).combine_chunks()
-        digest.update(lengths.to_numpy())
-        # never Arrow's own buffers: of rows that were cut from others they hold more
-        texts = pc.fill_null(column, "").combine_chunks()
-        digest.update(pc.binary_join(pa.ListArray.from_arrays([0, len(texts)], texts), "")[0].as_buffer())
+        texts = column.combine_chunks()
+        digest.update(pc.fill_null(pc.binary_length(texts), -1).to_numpy(zero_copy_only=False))
+        digest.update(_bytes_of(texts))
     return digest.hexdigest()
+
+
+def _bytes_of(texts: pa.StringArray) -> pa.Buffer:
+    """The bytes of all texts, one after the other."""
+    if texts.null_count:
+        # under a null anything may lie
+        texts = pc.fill_null(texts, "")
+    _, offsets, data = texts.buffers()
+    if data is None or not len(texts):
+        return pa.py_buffer(b"")
+    # rows that were cut from others share their buffers
+    first, last = (int(place) for place in np.frombuffer(offsets, np.int32)[[texts.offset, texts.offset + len(texts)]])
+    return data.slice(first, last - first)
 
 
 def side_by_side(streams: Sequence[Generator[T]], cancel: Callable[[], object]) -> Generator[T]:
