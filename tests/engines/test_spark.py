@@ -151,6 +151,7 @@ engine.close()
     assert text.split() == ["True", "False", "{'0o600'}", "[]", "True", "True", "True", "7s"]
 
 
+@pytest.mark.long
 def test_a_cluster_that_gives_no_executor_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     with cluster(tmp_path, workers=0) as empty:
         section = json.loads(empty.settings())
