@@ -162,7 +162,7 @@ def bias_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> 
 
 
 def drift_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> list[ProjectError]:
-    """Expected changes of columns that the dataset does not have; one without labels may still speak of them."""
+    """Expected changes of columns that the dataset does not have; rows to be scored lack the labels of the file."""
     columns = [item.name for item in plan.outputs]
     return [
         ProjectError(
@@ -173,7 +173,7 @@ def drift_errors(features: FeatureSet, plan: FeaturePlan, document: Document) ->
             hint=did_you_mean(each.column, columns),
         )
         for index, each in enumerate(features.drift.accepted)
-        if plan.labels and each.column not in columns
+        if each.column not in columns and ("label", each.column) not in document.places
     ]
 
 

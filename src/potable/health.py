@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration
-from potable.quantities import Duration, Limit
+from potable.quantities import Duration, share_of
 
 Severity = Literal["warn", "stop"]
 Period = Literal["day", "week", "month", "quarter", "year"]
@@ -65,14 +65,13 @@ class Rise(Bound):
     @field_validator("at_most")
     @classmethod
     def _a_share(cls, value: str) -> str:
-        if Limit.parse(value).share is None:
-            raise ValueError('a share such as "2%"')
+        share_of(value)
         return value
 
     @property
     def share(self) -> float:
         """The bound between 0 and 1."""
-        return float(Limit.parse(self.at_most).share or 0)
+        return share_of(self.at_most)
 
 
 class ColumnDrift(Declaration):

@@ -47,6 +47,18 @@ class Duration(Declaration):
         return f"{self.count}{self.unit}"
 
 
+def share_of(text: str) -> float:
+    """The share written as `20%`: 0.2.
+
+    Raises:
+        ValueError: it is none.
+    """
+    share = Limit.parse(text).share
+    if share is None:
+        raise ValueError('a share such as "20%"')
+    return float(share)
+
+
 class Limit(Declaration):
     """Most rows that may be so: a count, or a share of the rows there are."""
 

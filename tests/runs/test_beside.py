@@ -14,6 +14,7 @@ import pytest
 from potable.cli.output import summary
 from potable.cli.reporting import report_of
 from potable.datasets.version import current, history
+from potable.errors import ProjectError
 from potable.project import load
 from potable.runs.record import RunRecord
 from potable.runs.runner import Options, run
@@ -131,5 +132,15 @@ def test_rows_to_score_are_compared_with_what_models_were_trained_on(shop: Path)
 
 def test_an_expected_change_of_no_column_is_refused(shop: Path) -> None:
     declare(shop, "{accepted: [{column: tickets_6m, until: 2030-01-01, reason: x}]}")
-    with pytest.raises(Exception, match="`tickets_6m` is no column of `customer_churn`"):
+    with pytest.raises(ProjectError, match="`tickets_6m` is no column of `customer_churn`"):
         load(shop)
+    path = shop / "features.yaml"
+    whole = path.read_text(encoding="utf-8")
+    label = re.search(r"label:\n.*\n", whole)
+    assert label
+    path.write_text(whole.replace(label[0], "label: {}\n"), encoding="utf-8")
+    with pytest.raises(ProjectError, match="`tickets_6m` is no column of `customer_churn`"):
+        load(shop)
+    path.write_text(whole.replace("tickets_6m,", "churn,"), encoding="utf-8")
+    load(shop)
+    load(shop, as_of=date(2024, 6, 30), scoring=True)

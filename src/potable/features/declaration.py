@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration
-from potable.quantities import Limit
+from potable.quantities import share_of
 from potable.tables import Duration
 
 
@@ -131,14 +131,13 @@ class Drift(Declaration):
     @field_validator("label")
     @classmethod
     def _a_share(cls, value: str) -> str:
-        if Limit.parse(value).share is None:
-            raise ValueError('a share such as "20%"')
+        share_of(value)
         return value
 
     @property
     def label_change(self) -> float:
         """The bound of `label`; 0.2 for 20%."""
-        return float(Limit.parse(self.label).share or 0)
+        return share_of(self.label)
 
 
 class FeatureTest(Declaration):
