@@ -90,7 +90,7 @@ def test_moments_without_an_offset_are_asked_about(project: Path, text: str, off
     rows = "".join(f"E{number},{text}{offset}\n" for number in range(30))
     (project / "dumps" / "a.csv").write_text("EmpNo,seen at\n" + rows)
     said = discover(project).stdout
-    assert ("# timezone: `seen_at`: no offset" in said) == (not offset)
+    assert ("# timezone: `seen_at` has no offset" in said) == (not offset)
     path = project / "sources" / "pay.yaml"
     path.write_text(path.read_text() + "timezone: Asia/Kolkata\n")
     assert "no offset" not in discover(project).stdout
@@ -350,7 +350,7 @@ def test_a_file_of_another_kind_in_an_archive_is_told_how_to_be_left_out(project
 def test_a_table_in_which_nobody_can_be_known_is_told(project: Path) -> None:
     assert "# key:" not in discover(project).stdout
     (project / "dumps" / "a.csv").write_text("Ref,gross\nA-1,5\n")
-    assert "# key: which column tells who a record is about?" in discover(project).stdout
+    assert "# key: which column identifies the person?" in discover(project).stdout
 
 
 def test_amounts_are_no_keys(project: Path) -> None:
@@ -639,7 +639,7 @@ def test_a_moment_alone_is_not_declared_as_a_key(project: Path) -> None:
     rows = "".join(f"E{n % 7},2024-01-01 10:00:{n:02d}\n" for n in range(50))
     (project / "dumps" / "a.csv").write_text("EmpNo,said_at\n" + rows)
     told = discover(project).stdout
-    assert "    # unique: [said_at]  # tells all 50 records apart, as a moment does by chance\n" in told
+    assert "    # unique: [said_at]  # unique in all 50 records, but timestamps may be unique by chance\n" in told
     assert "    unique:" not in told
 
 
@@ -805,7 +805,7 @@ def test_names_of_a_source_write_nothing_else_into_a_project_file(project: Path)
     (project / "sources" / "pay.yaml").write_text("source: pay\ntype: json\npath: ${env:DUMPS}\n")
     text = discover(project).stdout
     assert all(char.isprintable() or char == "\n" for char in text)
-    assert "# left out: 3 names that would be read as references here" in text
+    assert "# left out: 3 names that YAML would read as a reference (${…})" in text
     assert discover(project, "--write").exit_code == 0
     written = YAML(typ="safe").load((project / "sources" / "pay.yaml").read_text())
     assert set(written) == {"source", "type", "path", "tables"} and set(written["tables"]) == {"pay"}

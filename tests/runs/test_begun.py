@@ -120,7 +120,7 @@ def test_a_killed_run_is_told_and_its_record_written_by_the_next(
 @pytest.mark.parametrize("sign", ["SIGTERM", "SIGINT"])
 def test_an_interrupted_run_leaves_its_record(sign: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, err = ended(root, sign, state="started")
-    assert code == 130 and f"interrupted; finished steps are kept, `potable -C {root} run` continues" in err
+    assert code == 130 and f"interrupted; finished steps are kept, run `potable -C {root} run` to continue" in err
     ends = listed(root)
     assert ends["begun"] == []
     record = record_of(root, ends["ended"][0])

@@ -126,7 +126,7 @@ def test_plan_shows_the_steps_there_are_and_where_they_end(call: Call, company: 
     assert (
         code == 0 and "validate, resolve" in out and out.endswith(f"next: potable -C {bench.root} run --only ingest\n")
     )
-    assert f"which category reaches which column is not proved: {LACKING}" in out
+    assert f"the proof of which category reaches which column has to wait: {LACKING}" in out
     assert call(bench, "run", "--only", "ingest")[0] == 0
     facts = as_json(call(bench, "plan", "-o", "json"))
     assert [step["step"] for step in facts["steps"]][-2:] == ["resolve subjects", "protect, build, publish"]

@@ -238,7 +238,7 @@ def test_what_is_told_of_a_state(world: World) -> None:
     world.ingest(source(world, {"count": 3}, table=ON))
     at = current(world.landing().log).state["people"]
     assert cli_state._read(at)["state"]["stream"]["stream_state"] == {"last": 2}
-    assert cli_state._onwards(cli_state._read(at)) == "on from the program's state"
+    assert cli_state._onwards(cli_state._read(at)) == "from the program's saved state"
 
 
 def test_a_preview_ends_the_program(world: World) -> None:

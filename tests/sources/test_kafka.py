@@ -403,8 +403,7 @@ def test_messages_deleted_unread_stop_the_run_or_are_noted(mock: Brokers, tmp_pa
     assert noting.state["lost"] == {"0": [[1, first - 1]]}
     noting.ingest()
     assert (
-        cli_state._onwards(cli_state._read(noting.state))
-        == f"on from offsets 0:21, 1:0, 2:0, 3:0; lost 0:1-{first - 1}"
+        cli_state._onwards(cli_state._read(noting.state)) == f"from offsets 0:21, 1:0, 2:0, 3:0; lost 0:1-{first - 1}"
     )
 
 
