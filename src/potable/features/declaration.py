@@ -36,7 +36,7 @@ class AsOf(Declaration):
         if self.pick and self.between is None:
             raise ValueError("`pick` needs `between: [first day, last day]`")
         if not self.dates():
-            raise ValueError("no month end lies in `between`")
+            raise ValueError("there is no month end within `between`")
         return self
 
     def __str__(self) -> str:
