@@ -80,7 +80,7 @@ class Column(Declaration):
     def _true_or_two_columns(cls, value: object) -> object:
         two = isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(name, str) for name in value)
         if not (two or isinstance(value, bool)):
-            raise ValueError("`true`, or the columns of the first and the last day: `[valid_from, valid_to]`")
+            raise ValueError("write `true`, or the columns of the first and last day: `[valid_from, valid_to]`")
         return value
 
     @field_validator("type")
@@ -90,14 +90,14 @@ class Column(Declaration):
         if value not in _PLAIN and not match:
             raise ValueError(f"unknown type; allowed: {', '.join(_PLAIN)}, decimal(p,s)")
         if match and not (1 <= int(match[1]) <= 38 and int(match[2]) <= int(match[1])):
-            raise ValueError("decimal(p,s) has 1 to 38 digits, of which s stand behind the point")
+            raise ValueError("decimal(p,s) has 1 to 38 digits, s of them after the point")
         return value
 
     @field_validator("extract")
     @classmethod
     def _one_group(cls, value: str | None) -> str | None:
         if value is not None and (value.count("(") != 1 or value.count("(?") or not is_re2(value)):
-            raise ValueError("an RE2 pattern with exactly one group, the value: `payroll_(.*)[.]xml`")
+            raise ValueError("write an RE2 pattern with exactly one group, which is the value: `payroll_(.*)[.]xml`")
         return value
 
     @field_validator("format")
@@ -109,12 +109,12 @@ class Column(Declaration):
             used = re.findall(r"%(.?)", form)
             if not {"Y", "y"} & set(used) or len(used) != len(set(used)) or set(used) - _DIRECTIVES:
                 raise ValueError(
-                    "a format has a year and, each once, of "
+                    "a format needs a year and may contain, each once, "
                     + " ".join(f"%{d}" for d in sorted(_DIRECTIVES))
                     + f"; or it is {', '.join(UNIX)}, or of a number {ACCOUNTING}"
                 )
             if ("I" in used) != ("p" in used) or {"I", "H"} <= set(used):
-                raise ValueError("a format has a year, and of the hour `%H`, or `%I` with `%p`")
+                raise ValueError("a format needs a year, and for the hour `%H`, or `%I` with `%p`")
         return value
 
     @field_validator("timezone")
@@ -126,17 +126,17 @@ class Column(Declaration):
     def _fit_together(self) -> Self:
         number = self.type not in ("string", "boolean", "date", "timestamp")
         if self.format and (not number if self.format == ACCOUNTING else self.type not in ("date", "timestamp")):
-            raise ValueError(f"`format` is for dates and timestamps, `{ACCOUNTING}` for numbers")
+            raise ValueError(f"`format` is only for dates and timestamps (and `{ACCOUNTING}` for numbers)")
         if self.timezone and self.type != "timestamp":
-            raise ValueError("`timezone` is for timestamps")
+            raise ValueError("`timezone` is only for timestamps")
         if self.reissued and (not self.key or self.someone_else):
-            raise ValueError("`reissued` is for a `key` of the person the record is about")
+            raise ValueError("`reissued` is only for a `key` of the person the record is about")
         if self.decimal == "," and not number:
-            raise ValueError("`decimal` is for numbers")
+            raise ValueError("`decimal` is only for numbers")
         if self.levels and self.type != "string":
-            raise ValueError("`levels` are words, so the type is string")
+            raise ValueError("`levels` are words, so the column must have type string")
         if len({level.strip().lower() for level in self.levels}) != len(self.levels):
-            raise ValueError("two `levels` are the same word")
+            raise ValueError("`levels` contains the same word twice")
         return self
 
     @property
@@ -177,7 +177,9 @@ def require_timezone(name: str | None) -> str | None:
         ValueError: it does not.
     """
     if name is not None and not is_timezone(name):
-        raise ValueError("a time zone such as `Europe/Berlin`, of those this machine has (else `pip install tzdata`)")
+        raise ValueError(
+            "write a time zone such as `Europe/Berlin` that this machine knows (or run `pip install tzdata`)"
+        )
     return name
 
 

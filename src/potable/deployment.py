@@ -70,14 +70,14 @@ class Pushgateway(Declaration):
     def _address(cls, value: str) -> str:
         parts, unset = urlsplit(value), value.startswith("${")
         if not unset and (parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc):
-            raise ValueError("write an address such as https://push.example.com:9091; who asks is said by `auth`")
+            raise ValueError("write an address such as https://push.example.com:9091; credentials go under `auth`")
         return value
 
     @field_validator("timeout")
     @classmethod
     def _span(cls, value: str) -> str:
         if span(value) > timedelta(minutes=1):
-            raise ValueError("a minute at most, for runs wait for it")
+            raise ValueError("at most one minute, because runs wait for it")
         return value
 
 
@@ -93,7 +93,7 @@ class Observability(Declaration):
     @classmethod
     def _collected(cls, value: str) -> str:
         if value and not value.endswith(".prom"):
-            raise ValueError("the collector reads files that end in .prom")
+            raise ValueError("the file name must end in .prom, because the collector reads only such files")
         return value
 
 
@@ -152,5 +152,5 @@ def memory_bytes(text: str) -> int:
         raise ValueError("write a size such as 512MB or 4GB")
     size = int(float(match[1]) * _UNITS[match[2].upper()])
     if size < 256 << 20:
-        raise ValueError("a run needs at least 256MB")
+        raise ValueError("`memory` must be at least 256MB")
     return size

@@ -95,7 +95,7 @@ class ColumnDrift(Declaration):
     @model_validator(mode="after")
     def _one_at_least(self) -> Self:
         if not self.bounds:
-            raise ValueError("give a bound: psi, ks or chi_square")
+            raise ValueError("give at least one bound: psi, ks or chi_square")
         return self
 
 
@@ -114,7 +114,7 @@ class Accepted(Declaration):
     @model_validator(mode="after")
     def _column_where_one_is(self) -> Self:
         if (self.column is None) == (self.check in ("missing", "drift")):
-            raise ValueError("`column` goes with `missing` and `drift`, and with no other check")
+            raise ValueError("`column` can only be combined with `missing` and `drift`")
         return self
 
 
@@ -146,7 +146,7 @@ class Health(Declaration):
     @classmethod
     def _known_reference(cls, value: str) -> str:
         if value not in ("previous", "last_year") and not _VERSION.fullmatch(value):
-            raise ValueError("`previous`, `last_year`, or a version of the dataset such as `version 7`")
+            raise ValueError("write `previous`, `last_year`, or a version of the dataset such as `version 7`")
         return value
 
     @property

@@ -30,7 +30,7 @@ class Duration(Declaration):
         """
         match = _DURATION.fullmatch(text.strip())
         if not match:
-            raise ValueError(f"`{text}` is not a duration such as 30d, 2w, 12mo, 4q, 5y")
+            raise ValueError(f"`{text}` is not a duration; write 30d, 2w, 12mo, 4q or 5y")
         return cls.model_validate({"count": int(match[1]), "unit": match[2]})
 
     @property
@@ -55,7 +55,7 @@ def share_of(text: str) -> float:
     """
     share = Limit.parse(text).share
     if share is None:
-        raise ValueError('a share such as "20%"')
+        raise ValueError('write a share such as "20%"')
     return float(share)
 
 
@@ -76,7 +76,7 @@ class Limit(Declaration):
             return cls(count=given)
         match = _SHARE.fullmatch(given) if isinstance(given, str) else None
         if not match or Fraction(match[1]) > 100:
-            raise ValueError('a count such as 100, or a share such as "0.5%"')
+            raise ValueError('write a count such as 100, or a share such as "0.5%"')
         return cls(share=Fraction(match[1]) / 100)
 
     def allows(self, rows: int, of: int) -> bool:

@@ -28,7 +28,7 @@ def span(text: str) -> timedelta:
     """
     match = re.fullmatch(r"([1-9]\d*)([smhd])", text)
     if not match:
-        raise ValueError("write a length of time such as 30s, 5m, 6h or 2d")
+        raise ValueError("write a duration such as 30s, 5m, 6h or 2d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
@@ -110,7 +110,7 @@ class AirflowSettings(Declaration):
     @classmethod
     def _cron(cls, value: str | None) -> str | None:
         if value is not None and not _CRON.fullmatch(value):
-            raise ValueError("write five fields of cron such as '0 6 2 * *', or @monthly, @weekly, @daily …")
+            raise ValueError("write five cron fields such as '0 6 2 * *', or @monthly, @weekly, @daily …")
         return value
 
     @field_validator("timezone")
@@ -119,7 +119,7 @@ class AirflowSettings(Declaration):
         try:
             ZoneInfo(value)
         except (KeyError, OSError, ValueError):
-            raise ValueError("no time zone has this name; write one such as Asia/Kolkata") from None
+            raise ValueError("unknown time zone; write one such as Asia/Kolkata") from None
         return value
 
     @field_validator("retry_delay", "wait_at_most")

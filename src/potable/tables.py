@@ -105,9 +105,9 @@ class Outcome(Declaration):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("say what must happen: `passes`, or `quarantined`, `nulled`, `gives` or `deleted`")
+            raise ValueError("a test needs an expected result: `passes`, `quarantined`, `nulled`, `gives` or `deleted`")
         if sum(map(bool, (self.quarantined, self.deleted, self.nulled or self.gives))) > 1:
-            raise ValueError("a row that is quarantined or deleted gives nothing, and is not both")
+            raise ValueError("a row that is quarantined or deleted cannot have `gives`, and it cannot be both")
         return self
 
 
@@ -129,7 +129,7 @@ class ContractTest(Declaration):
         if isinstance(self.expect, list) and len(self.expect) != len(self.rows):
             raise ValueError(f"`expect` lists {len(self.expect)} outcomes for {len(self.rows)} rows")
         if not self.rows and self.stopped is None:
-            raise ValueError("a test without rows is about what stops: give `stopped`")
+            raise ValueError("a test without rows must say which check stops the run: add `stopped`")
         return self
 
 
@@ -177,10 +177,12 @@ class Table(Declaration):
     def _distinct_names(cls, value: dict[str, Column]) -> dict[str, Column]:
         for name in value:
             if name.startswith("_") or not name.strip():
-                raise ValueError(f"`{name}` cannot be a column: names that start with _ are Potable's own")
+                raise ValueError(f"`{name}` cannot be a column name: names that start with _ are reserved")
         # SQL does not tell Name from name
         if twice := [name for name in value if sum(name.lower() == other.lower() for other in value) > 1]:
-            raise ValueError(f"columns {' and '.join(f'`{name}`' for name in twice)} differ only in their case")
+            raise ValueError(
+                f"columns {' and '.join(f'`{name}`' for name in twice)} differ only in upper and lower case"
+            )
         return value
 
     @model_validator(mode="after")
@@ -193,10 +195,11 @@ class Table(Declaration):
             raise ValueError(f"column `{name}` is not declared; columns: {', '.join(self.columns)}")
         allowed = ("string",) if word is not None else ("boolean", "date", "timestamp")
         if column.type not in allowed:
-            raise ValueError(f"`deleted` by `{self.deleted}` needs a column of type {' or '.join(allowed)}")
+            raise ValueError(f"`deleted: {self.deleted}` needs a column of type {' or '.join(allowed)}")
         if not self.unique or self.known_column is None:
             raise ValueError(
-                "`deleted` needs `unique`, the key of what goes, and `known` to be a column: what is known later stays"
+                "`deleted` needs `unique` (the key of the deleted records) and a column as `known` (records known "
+                "later are kept)"
             )
         return self
 
@@ -204,7 +207,7 @@ class Table(Declaration):
     def _parts_can_be_told(self) -> Self:
         if self.parts_of is not None and (not self.unique or self.known_column is None):
             raise ValueError(
-                "`parts_of` needs `unique`, the key of a part, and `known` to be a column: its version's time"
+                "`parts_of` needs `unique` (the key of a part) and a column as `known` (the time of its version)"
             )
         return self
 
@@ -221,9 +224,9 @@ class Table(Declaration):
                 raise ValueError(f"column `{name}` is not declared; columns: {', '.join(self.columns)}")
         for name in filter(None, [self.time, self.known_column]):
             if self.columns[name].type not in ("date", "timestamp"):
-                raise ValueError(f"column `{name}` is a time of the table, so its type is date or timestamp")
+                raise ValueError(f"column `{name}` is a time of the table, so its type must be date or timestamp")
         if self.known_lag and not self.time:
-            raise ValueError("`known` is a lag after `time`, and there is no `time`")
+            raise ValueError("`known` is a lag after `time`, but the table declares no `time`")
         if self.coverage and self.coverage[1] and self.coverage[0] > self.coverage[1]:
             raise ValueError("`coverage` ends before it starts")
         return self
@@ -232,11 +235,15 @@ class Table(Declaration):
     def _periods_fit(self) -> Self:
         if self.reissued and len(self.reissued) == len(self.keys):
             name = next(iter(self.reissued))
-            raise ValueError(f"`{name}` is `reissued`, so a lasting `key` of the same table has to say whose it was")
+            raise ValueError(
+                f"`{name}` is `reissued`, so the table needs another, permanent `key` that says whose it was"
+            )
         for name, column in self.columns.items():
             for day in column.period or ():
                 if day not in self.columns or self.columns[day].type not in ("date", "timestamp"):
-                    raise ValueError(f"`{name}`: `reissued` names `{day}`, which is no date or timestamp of the table")
+                    raise ValueError(
+                        f"`{name}`: `reissued` names `{day}`, which is not a date or timestamp column of the table"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -246,17 +253,21 @@ class Table(Declaration):
             if name not in self.columns:
                 raise ValueError(f"`health`: column `{name}` is not declared; columns: {', '.join(self.columns)}")
         if self.health.against == "last_year" and not self.time:
-            raise ValueError("`health` compares periods, and the table has no `time`")
+            raise ValueError("`health: against: last_year` compares periods, so the table needs a `time`")
         if self.health.period != "month" and not self.time:
-            raise ValueError("`health`: `period` is one of the table's `time`, and it has none")
+            raise ValueError("`health: period` divides the rows by the table's `time`, and the table has none")
         for name, bounds in self.health.drift.items():
             column = self.columns[name]
             if column.key or column.category == "free_text":
-                raise ValueError(f"`health`: `{name}` tells people apart, so it has no distribution to compare")
+                raise ValueError(f"`health`: `{name}` is a key or free text, so it has no distribution to compare")
             if bounds.ks and column.type in ("string", "boolean"):
-                raise ValueError(f"`health`: `ks` is for numbers and dates; `{name}` takes `chi_square` or `psi`")
+                raise ValueError(
+                    f"`health`: `ks` is only for numbers and dates; use `chi_square` or `psi` for `{name}`"
+                )
             if bounds.chi_square and column.type not in ("string", "boolean"):
-                raise ValueError(f"`health`: `chi_square` is for words and booleans; `{name}` takes `ks` or `psi`")
+                raise ValueError(
+                    f"`health`: `chi_square` is only for words and booleans; use `ks` or `psi` for `{name}`"
+                )
         return self
 
     @property

@@ -194,7 +194,7 @@ def test_a_source_that_is_no_files_cannot_be_waited_for(root: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("schedule: monthly", "five fields of cron"),
+        ("schedule: monthly", "five cron fields"),
         ("timezone: India", "time zone"),
         ("retry_delay: 5 minutes", "5m"),
         ("operator: python", "needs `python`"),

@@ -45,7 +45,7 @@ def positive(**more: Any) -> Table:
         ({BETWEEN: {"column": "gross"}}, "needs `min_value`, `max_value` or both"),
         ({BETWEEN: {"column": "gross", "min_value": 2, "max_value": 1}}, "`min_value` is greater"),
         ({BETWEEN: {"column": "gross", "min_value": "2"}}, "`min_value` is a number"),
-        ({BETWEEN: {"column": "pay_date", "min_value": "soon"}}, "a date or moment"),
+        ({BETWEEN: {"column": "pay_date", "min_value": "soon"}}, "a date or timestamp"),
         ({BETWEEN: {"column": "gross", "min_value": 0, "strict_min": "yes"}}, "true or false"),
         ({BETWEEN: {"column": "gross", "min_value": 0, "mostly": 95}}, "a share between 0 and 1"),
         ({BETWEEN: {"column": "gross", "min_value": 0, "severity": "fatal"}}, "warn, stop"),

@@ -445,7 +445,7 @@ def severity(entry: dict[str, Any]) -> dict[str, Any]:
     [
         ("nothing.py", "", "`nothing.py` does not exist"),
         ("../checks.py", "", "a file of the project folder or an installed module"),
-        ("company.checks", "", "there is no module `company.checks`"),
+        ("company.checks", "", "there is no Python module `company.checks`"),
         ("checks.py", "class", "is not Python"),
     ],
 )

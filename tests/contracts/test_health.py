@@ -213,11 +213,14 @@ def test_an_expected_change_is_shown_and_stops_nothing_until_its_day() -> None:
         ({"freshness": "soon"}, "not a duration"),
         ({"missing": "7"}, "a share such as"),
         ({"drift": {"salary": {"psi": 0.1}}}, "`salary` is not declared"),
-        ({"drift": {"emp_no": {"psi": 0.1}}}, "tells people apart"),
-        ({"drift": {"currency": {"ks": 0.1}}}, "takes `chi_square` or `psi`"),
-        ({"drift": {"gross": {"chi_square": 0.1}}}, "takes `ks` or `psi`"),
-        ({"drift": {"gross": {}}}, "give a bound"),
-        ({"accepted": [{"check": "drift", "until": "2024-01-01", "reason": "x"}]}, "`column` goes with"),
+        ({"drift": {"emp_no": {"psi": 0.1}}}, "is a key or free text"),
+        ({"drift": {"currency": {"ks": 0.1}}}, "use `chi_square` or `psi`"),
+        ({"drift": {"gross": {"chi_square": 0.1}}}, "use `ks` or `psi`"),
+        ({"drift": {"gross": {}}}, "give at least one bound"),
+        (
+            {"accepted": [{"check": "drift", "until": "2024-01-01", "reason": "x"}]},
+            "`column` can only be combined with",
+        ),
     ],
 )
 def test_a_declaration_that_means_nothing_is_refused(health: dict[str, Any], says: str) -> None:

@@ -127,5 +127,5 @@ def first_of(number: int, kind: Period, last: date) -> date:
 
 
 def test_a_period_needs_a_time() -> None:
-    with pytest.raises(ValueError, match="is one of the table's `time`"):
+    with pytest.raises(ValueError, match="divides the rows by the table's `time`"):
         Table.model_validate({"columns": {"a": {"category": "none"}}, "health": {"period": "day"}})

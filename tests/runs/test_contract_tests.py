@@ -243,10 +243,10 @@ def test_everything_wrong_with_a_test_is_found_when_the_project_is_read(made: Ca
 @pytest.mark.parametrize(
     ("test", "problem"),
     [
-        ("{name: a, rows: [{}], expect: {}}", "say what must happen"),
+        ("{name: a, rows: [{}], expect: {}}", "a test needs an expected result"),
         ("{name: a, rows: [{}], expect: [passes, passes]}", "lists 2 outcomes for 1 rows"),
-        ("{name: a, rows: []}", "a test without rows is about what stops"),
-        ("{name: a, rows: [{}], expect: {quarantined: [duplicate], nulled: [hours]}}", "gives nothing"),
+        ("{name: a, rows: []}", "a test without rows must say which check stops the run"),
+        ("{name: a, rows: [{}], expect: {quarantined: [duplicate], nulled: [hours]}}", "cannot have `gives`"),
         ("{name: a, row: [{}]}", "unknown key `row`"),
     ],
 )

@@ -274,7 +274,7 @@ def test_every_kind_of_source_tells_the_versions_of_the_records_around(kind: str
         ({}, {"columns": INSIDE["columns"] | {"day": {"type": "date"}}, "known": "day"}, "a column `day` of their own"),
         ({"unique": ["id", "other"]}, {}, r"such as `other: \{path: \.\./other\}`"),
         ({}, {"unique": []}, "`parts_of` needs `unique`"),
-        ({}, {"known": "landed"}, "`parts_of` needs `unique`, the key of a part, and `known` to be a column"),
+        ({}, {"known": "landed"}, "`parts_of` needs `unique` (the key of a part) and a column as `known`"),
     ],
 )
 def test_parts_that_cannot_be_told_are_a_project_error(

@@ -132,7 +132,7 @@ def test_a_dataset_may_have_no_label_at_all(shop: Shop) -> None:
     shop.call("report")
     shop.call("show")
     shop.edit("features.yaml", "label: {}", "label: {}\nbias: {groups: [country], favourable: Stayed}")
-    assert "`bias` compares how often groups have a label, and there is none" in shop.call("check", code=2)
+    assert "features.yaml declares no label" in shop.call("check", code=2)
 
 
 def test_who_asks_for_rows_that_are_not_there_is_told_the_run_that_makes_them(shop: Shop) -> None:
