@@ -55,7 +55,7 @@ def share_of(text: str) -> float:
     """
     share = Limit.parse(text).share
     if share is None:
-        raise ValueError('write a share such as "20%"')
+        raise ValueError('a share such as "20%"')
     return float(share)
 
 
@@ -76,7 +76,7 @@ class Limit(Declaration):
             return cls(count=given)
         match = _SHARE.fullmatch(given) if isinstance(given, str) else None
         if not match or Fraction(match[1]) > 100:
-            raise ValueError('write a count such as 100, or a share such as "0.5%"')
+            raise ValueError('a count such as 100, or a share such as "0.5%"')
         return cls(share=Fraction(match[1]) / 100)
 
     def allows(self, rows: int, of: int) -> bool:

@@ -342,7 +342,7 @@ def test_a_file_of_another_kind_in_an_archive_is_told_how_to_be_left_out(project
     (project / "sources" / "xml.yaml").write_text(kept)
     with pytest.raises(DataError, match="cannot be read") as refused:
         discover(project, source="xml")
-    assert '`members: "*.xml"`, say, chooses which files of an archive are read' in refused.value.hint
+    assert '`members: "*.xml"`, for example, selects which files of an archive are read' in refused.value.hint
     (project / "sources" / "xml.yaml").write_text(kept.replace("/all/one}", '/all/one, members: "*.xml"}'))
     assert "no: {type: " in discover(project, source="xml").stdout
 

@@ -228,9 +228,9 @@ def test_columns_that_tell_nothing_are_named():
 
 def test_the_summary_tells_how_many_people_keys_made_of_several():
     made = records.attrition()
-    assert "\n  people       2,000, 1 joined with another\n" in summary(made, "r.html")
+    assert "\n  people       2,000, 1 merged with another person\n" in summary(made, "r.html")
     joined = replace(made, identity={**made.identity, "several": 622, "merged": 0})
-    assert "\n  people       2,000, 622 with several numbers of a roster\n" in summary(joined, "r.html")
+    assert "\n  people       2,000, 622 with several roster keys\n" in summary(joined, "r.html")
     alone = replace(made, identity={**made.identity, "merged": 0})
     assert "  people  " not in summary(alone, "r.html")
 

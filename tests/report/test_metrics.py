@@ -299,7 +299,9 @@ def test_what_goes_wrong_with_metrics_is_no_failed_run(
 
     monkeypatch.setattr(exporting, "standing", broken)
     code, _, err = called(ran, capsys, "run")
-    assert code == 0 and err.count("warning: metrics could not be told: ValueError\n") == 1 and "Lovelace" not in err
+    assert (
+        code == 0 and err.count("warning: metrics could not be collected: ValueError\n") == 1 and "Lovelace" not in err
+    )
 
 
 # the Pushgateway

@@ -119,7 +119,7 @@ def test_a_version_that_is_named_is_compared_with(shop: Path) -> None:
     assert record.dataset and record.dataset.beside
     assert (record.dataset.beside.reference, record.dataset.beside.unknown) == (
         "customer_churn version 7",
-        "there is none",
+        "there is no such version",
     )
 
 

@@ -130,7 +130,7 @@ def test_doctor_looks_whether_scratch_can_be_written(call: Call, published: Benc
         r"^scratch +bad +bad: it cannot be written \(NotADirectoryError\)", out, re.MULTILINE
     )
     code, _, err = call("run")
-    assert code == 3 and "error[E007] the engine cannot start (" in err and "can the scratch folder be written" in err
+    assert code == 3 and "error[E007] the engine cannot start (" in err and "is the scratch folder writable" in err
 
 
 def test_doctor_tells_of_more_memory_than_a_container_may_use(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_doctor_looks_at_the_folders_of_a_root_too(
     # whoever runs tests may be allowed everything
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != shut and access(path, mode))
     code, out, _ = call("doctor")
-    assert code == 3 and re.search(r"^root open +bad +bad: `audit` cannot be read and written", out, re.MULTILINE)
+    assert code == 3 and re.search(r"^root open +bad +bad: `audit` is not readable and writable", out, re.MULTILINE)
 
 
 @contextmanager

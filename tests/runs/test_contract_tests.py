@@ -192,7 +192,7 @@ def test_a_class_about_a_whole_column_is_asked_only_where_a_test_looks_at_what_s
 def test_a_column_that_was_filled_wrongly_is_named(local: Engine, made: Callable[..., Project]) -> None:
     contract = CONTRACT.replace('regex: "^code"', 'regex: "^[A-Z]{3}$"')
     (test,) = ran(made("- {name: t, rows: [{paid: 0.1}]}", contract), local).values()
-    assert test.failures[0].hint.startswith("the row leaves out code:")
+    assert test.failures[0].hint.startswith("the row has no value for code:")
 
 
 GONE = """\

@@ -206,7 +206,7 @@ def test_a_broken_threshold_stops_the_run_and_names_the_check(published: Bench) 
 def test_more_quarantined_rows_than_all_tables_may_have_stop_the_run(published: Bench) -> None:
     published.edit("potable.yaml", "threads: 1", "threads: 1\nquarantine: {at_most: 1}")
     text = refused(published, "D001", 1)
-    assert "the tables together" in text and "at most 1" in text
+    assert "all tables together" in text and "at most 1" in text
     assert published.version.number == 1
 
 
@@ -293,7 +293,7 @@ def test_whoever_fails_without_knowing_the_step_is_told_with_its_state(
     monkeypatch.setitem(perform._MAKERS, ("build", ""), broken)
     published.edit("features.yaml", "embargo: 30d", "embargo: 31d")
     told = refused(published, "E004", 3)
-    assert "state:   nothing of this step is kept; the last version stays current" in told
+    assert "state:   nothing of this step was kept; the last version stays current" in told
     assert f"next:    potable -C {published.root} doctor" in told
 
 
@@ -305,7 +305,7 @@ def test_a_store_that_fails_at_the_very_end_does_not_deny_what_was_published(fin
     lake: Any = SimpleNamespace(open=SimpleNamespace(put_new=full, put=full, size=lambda _: None, list=lambda _: []))
     with pytest.raises(EnvironmentFailure) as caught:
         _keep(lake, record)
-    told = "version 1 of `employee_attrition` is published; the run's record or its entry in the audit log is missing"
+    told = "version 1 of `employee_attrition` is published; but its run record or audit entry could not be written"
     assert caught.value.state == told
     with pytest.raises(EnvironmentFailure) as caught:
         _keep(lake, replace(record, outcome="failed", dataset=None, error={"code": "D001"}))

@@ -48,7 +48,7 @@ def unresolved(bench: Bench, vault: Path) -> None:
     log = Log(bench.project().lake().vault, "ledger")
     number, entry = log.last()
     assert entry
-    log.append({**entry, "fingerprint": "of other code"}, parent=number)
+    log.append({**entry, "fingerprint": "by another version of the code"}, parent=number)
     for manifest in vault.rglob("manifest.json"):
         manifest.unlink()
 

@@ -115,11 +115,11 @@ FAULTS = {
     "incomplete": "could not read stream `users` to its end",
     "exit": "failed (exit code 3)",
     "killed": "was killed (SIGKILL)",
-    "garbage": "says something that is not a message",
-    "no object": "says something that is not a message",
-    "unknown": "a kind that is not known",
+    "garbage": "sent something that is not a message",
+    "no object": "sent something that is not a message",
+    "unknown": "an unknown kind",
     "silent": "says nothing for 1 s",
-    "cut off": "says something that is not a message",
+    "cut off": "sent something that is not a message",
     "no data": "a record without a stream or data",
 }
 
@@ -175,7 +175,7 @@ def test_a_program_that_is_not_there_or_offers_something_else_is_told(world: Wor
         "did you mean `users`?",
     )
     told = refused(world, source(world, table={"stream": "others", **ON}))
-    assert "cannot be read with `sync_mode: incremental`" in told.problem
+    assert "does not support `sync_mode: incremental`" in told.problem
 
 
 def test_secrets_go_by_private_files_that_are_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,11 +269,11 @@ def test_a_container_gets_the_folder_and_runs_as_us(world: World) -> None:
     [
         ({"command": []}, "the name of an executable"),
         ({"tables": {"t": {"columns": {"a": {"path": "@offset"}}}}}, "there are @stream, @emitted_at"),
-        ({"tables": {"t": {"columns": {"a": {}}, "sync_mode": "incremental"}}}, "needs `known` to be a column"),
-        ({"tables": {"t": {"columns": {"a": {}}, "cursor_field": "a"}}}, "goes with `sync_mode: incremental`"),
+        ({"tables": {"t": {"columns": {"a": {}}, "sync_mode": "incremental"}}}, "needs a column as `known`"),
+        ({"tables": {"t": {"columns": {"a": {}}, "cursor_field": "a"}}}, "needs `sync_mode: incremental`"),
         (
             {"tables": {"t": {"columns": COLUMNS, **ON}, "u": {"columns": COLUMNS, "stream": "t"}}},
-            "of the same stream as another one",
+            "reads the same stream as another table",
         ),
     ],
 )

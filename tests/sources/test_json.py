@@ -206,7 +206,7 @@ def test_a_word_that_is_no_number_costs_a_document_its_record(tmp_path: Path, ma
 def test_a_refusal_says_after_which_record(tmp_path: Path) -> None:
     data = "[" + '{"a":1},' * 500_000 + "oops]"
     assert refusal(source(), blob(tmp_path, data.encode())).startswith(
-        "`aaaaaa` cannot be read: not well-formed JSON after record "
+        "`aaaaaa` cannot be parsed: it is not well-formed JSON after record "
     )
 
 

@@ -261,7 +261,7 @@ def test_children_whose_pages_are_missing_are_noticed(server: Server) -> None:
 def test_children_are_not_asked_for_by_offset(server: Server) -> None:
     server.handle = visits(VISITS)
     failure = refused(source(server.url, **{**CALLS, "pagination": {"offset": "p", "start": 1}}))
-    assert "counts its records or `visit`" in failure.problem and not failure.retryable
+    assert "counts records or the `visit`" in failure.problem and not failure.retryable
 
 
 def test_children_of_a_server_that_heeds_no_number_are_given_up(server: Server) -> None:

@@ -155,8 +155,8 @@ def test_a_path_that_leads_out_of_the_file_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
     whole = saved({"a": [SECRET] * 10_000, "b": [*range(10_000)]}, compression="none", use_dictionary=False)
-    assert "no Parquet file" in refusal(source(), blob(tmp_path, SECRET.encode()))
-    assert "no Parquet file" in refusal(source(), blob(tmp_path, b""))
+    assert "not a Parquet file" in refusal(source(), blob(tmp_path, SECRET.encode()))
+    assert "not a Parquet file" in refusal(source(), blob(tmp_path, b""))
     assert "encrypted" in refusal(source(), blob(tmp_path, b"PARE" + whole[4:]))
     for data in (whole[:-20], whole[: len(whole) // 2], b"PAR1", whole[:4] + b"\xff" * 100 + whole[104:]):
         assert "damaged" in refusal(source(), blob(tmp_path, data))

@@ -76,14 +76,14 @@ def test_a_new_version_replaces_what_was_landed_before(world: World) -> None:
 
 
 FAULTS = {
-    "schema": "changes the schema of stream `users` in the middle",
+    "schema": "changed the schema of stream `users` in the middle",
     "no schema": "a record of stream `users` before its schema",
-    "unknown": "a kind that is not known",
+    "unknown": "an unknown kind",
     "no stream": "a RECORD without a stream",
     "no record": "a record without data",
     "exit": "failed (exit code 1)",
     "no catalog": "gives no catalog",
-    "version": "in a version that it does not activate",
+    "version": "in a version that it did not activate",
 }
 
 

@@ -36,7 +36,7 @@ class Login(Declaration):
     @classmethod
     def _without_colon(cls, value: str) -> str:
         if ":" in value:
-            raise ValueError("a name without a colon, which would end it")
+            raise ValueError("the user name may not contain a colon")
         return value
 
 
@@ -60,7 +60,7 @@ class ApiKey(Declaration):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if self.header and self.param:
-            raise ValueError("give `header` or `param`, not both")
+            raise ValueError("give either `header` or `param`")
         return self
 
 
@@ -120,7 +120,7 @@ Auth = Annotated[
     Discriminator(
         _kind,
         custom_error_type="auth",
-        custom_error_message="exactly one of `bearer`, `basic`, `api_key` and `oauth2` says who asks",
+        custom_error_message="give exactly one of `bearer`, `basic`, `api_key` and `oauth2`",
     ),
 ]
 
@@ -147,7 +147,7 @@ def headers(auth: Bearer | Basic | ApiKey | OAuth2 | None, token: str = "") -> d
         case _:
             found = {}
     if not all(text.isascii() and text.isprintable() for pair in found.items() for text in pair):
-        raise ValueError("no header can carry it")
+        raise ValueError("it contains characters that are not allowed in a header")
     return found
 
 

@@ -58,25 +58,29 @@ class CsvTable(FileTable):
     def _one_sign(cls, value: str, info: ValidationInfo) -> str:
         words = ("auto",) if info.field_name == "delimiter" else ("",)
         if value not in words and (len(value) != 1 or not value.isascii() or value in "\0\r\n"):
-            raise ValueError(f"one ASCII character, or `{words[0]}`" if words[0] else "one ASCII character, or nothing")
+            raise ValueError(
+                f"write one ASCII character, or `{words[0]}`" if words[0] else "write one ASCII character, or nothing"
+            )
         return value
 
     @field_validator("comment")
     @classmethod
     def _start_of_line(cls, value: str) -> str:
         if "\n" in value or "\r" in value:
-            raise ValueError("the start of a line, such as `#`")
+            raise ValueError("write what the lines start with, such as `#`")
         return value
 
     @model_validator(mode="after")
     def _signs_differ(self) -> Self:
         signs = [sign for sign in (self.delimiter, self.quote, self.escape) if sign]
         if len(set(signs)) < len(signs):
-            raise ValueError("`delimiter`, `quote` and `escape` are different signs; doubled quotes need no `escape`")
+            raise ValueError(
+                "`delimiter`, `quote` and `escape` must be different characters; doubled quotes need no `escape`"
+            )
         if self.header == bool(self.names):
-            raise ValueError("`names` are given where `header: false`, and only there")
+            raise ValueError("`names` is required with `header: false`, and not allowed otherwise")
         if len(set(self.names)) < len(self.names):
-            raise ValueError("two of the `names` are the same")
+            raise ValueError("`names` contains the same name twice")
         return self
 
     _known_encoding = field_validator("encoding")(declared)
@@ -110,10 +114,12 @@ class CsvSource(FileSource[CsvTable]):
                         yield typed_at(contract, texts, blob.name, ordinals)
                     yield from ragged.taken(contract, blob.name)
         except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
-            raise unreadable(blob, f"not well-formed CSV or damaged ({type(failure).__name__})", row=done) from None
+            raise unreadable(
+                blob, f"it is damaged or not well-formed CSV ({type(failure).__name__})", row=done
+            ) from None
         yield from ragged.taken(contract, blob.name)
         if stream.quotes % 2 and "\n" in last:
-            raise unreadable(blob, "its last record opens a quote that is never closed", row=done - 1)
+            raise unreadable(blob, "a quote in its last record is never closed", row=done - 1)
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record's lines, in the file's own encoding and without the newline behind them."""

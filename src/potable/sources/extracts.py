@@ -46,13 +46,13 @@ class ExtractTable(InnerTable):
         for name, declared in self.columns.items():
             for path in declared.paths(name):
                 if path.startswith("@") and path not in _OF_MESSAGE:
-                    raise ValueError(f"column `{name}`: there are {', '.join(_OF_MESSAGE)}, and paths in the record")
+                    raise ValueError(f"column `{name}`: write {', '.join(_OF_MESSAGE)}, or a path in the record")
         if self.cursor_field and self.sync_mode == "full_refresh":
-            raise ValueError("`cursor_field` goes with `sync_mode: incremental`")
+            raise ValueError("`cursor_field` needs `sync_mode: incremental`")
         if self.sync_mode == "incremental" and self.known_column is None:
             raise ValueError(
-                "`sync_mode: incremental` needs `known` to be a column, such as one with the path `@emitted_at`: a"
-                " record that was changed is said again, and counts as a correction by its later known time"
+                "`sync_mode: incremental` needs a column as `known`, such as one with the path `@emitted_at`: a "
+                "changed record is sent again and counts as a correction because it is known later"
             )
         return self
 
@@ -87,7 +87,9 @@ def one_way_each(tables: Mapping[str, ExtractTable]) -> None:
     for name, table in tables.items():
         way = (table.sync_mode, table.cursor)
         if ways.setdefault(table.of_stream(name), way) != way:
-            raise ValueError(f"table `{name}` is of the same stream as another one, so both have one `sync_mode`")
+            raise ValueError(
+                f"table `{name}` reads the same stream as another table, so both need the same `sync_mode`"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,14 +61,14 @@ class FixedTable(FileTable):
     @model_validator(mode="after")
     def _one_layout(self) -> Self:
         if bool(self.fields) == bool(self.widths):
-            raise ValueError("either `fields` or `widths` say where the fields are")
+            raise ValueError("give either `fields` or `widths`")
         if any(width < 1 for width in self.widths.values()):
-            raise ValueError("a width is at least 1")
+            raise ValueError("a width must be at least 1")
         end = max(place.start + place.length - 1 for place in self.places.values())
         if end > self.record_length or self.record_length > _BLOCK:
-            raise ValueError(f"`length` is at least {end}, where the last field ends, and at most {_BLOCK}")
+            raise ValueError(f"`length` must be at least {end}, where the last field ends, and at most {_BLOCK}")
         if self.trimmed and not self.newlines:
-            raise ValueError("`trimmed` is for lines")
+            raise ValueError("`trimmed` is only for lines")
         for name, column in self.columns.items():
             if unknown := set(column.paths(name)) - {*self.places, "@object"}:
                 raise ValueError(f"column `{name}`: `{min(unknown)}` is not one of {', '.join(self.places)}")
@@ -139,7 +139,7 @@ def _records(table: FixedTable, blob: Blob, encoding: str) -> Iterator[tuple[int
                 yield done + 1, kept
                 done += len(kept)
     except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
-        why = f"it is damaged or not in its encoding ({type(failure).__name__})"
+        why = f"it is damaged, or not in its encoding ({type(failure).__name__})"
         raise unreadable(blob, why, row=done) from None
     except OverflowError:
         raise unreadable(blob, f"a line is longer than {_BLOCK >> 20} MiB", row=done) from None

@@ -53,15 +53,15 @@ class JsonTable(NestedTable):
         try:
             return normal(value)
         except LookupError:
-            raise ValueError("not an encoding; examples: utf-8, cp1252, utf-16") from None
+            raise ValueError("unknown encoding; examples: utf-8, cp1252, utf-16") from None
 
     def why(self, failure: ValueError) -> str:
         """Why a record cannot be read; a key is named only where a column is declared by it."""
         if not isinstance(failure, Refused):
-            return "not UTF-8" if isinstance(failure, UnicodeDecodeError) else "not well-formed JSON"
+            return "not UTF-8" if isinstance(failure, UnicodeDecodeError) else "it is not well-formed JSON"
         known = {key for path in self.value_paths for key in steps(path.rpartition("../")[2])}
         named = failure.key in known and not {",", ";"} & set(failure.key or "")
-        return f"the key `{failure.key}` twice" if named else failure.why
+        return f"it has the key `{failure.key}` twice" if named else failure.why
 
 
 class JsonSource(NestedSource[JsonTable]):

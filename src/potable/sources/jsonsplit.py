@@ -31,7 +31,7 @@ _SCALAR = re.compile(rb'[^\s,:\[\]{}"]*')
 class Listless(Malformed):
     """A document without the list in which its records should be."""
 
-    hint = "is `records` right? Where documents may lack the list: `optional: true`"
+    hint = "is `records` right? If some documents have no such list, declare `optional: true`"
 
 
 def is_lines(stream: BinaryIO, *, whole: bool) -> bool:
@@ -92,7 +92,7 @@ def pieces(stream: BinaryIO, steps: Sequence[str]) -> Iterator[tuple[list[bytes]
         found = True
         yield part
     if walk.peek():
-        raise Malformed("something follows its end")
+        raise Malformed("there is text after its end")
     if not found:
         raise Listless(f"it has no list at `{'.'.join(steps)}`") if steps else Malformed("it is empty")
 
@@ -168,7 +168,7 @@ class _Walk:
                 self._value(keep=False)
                 continue
             if met:
-                raise Malformed("a key on the way to its records stands twice")
+                raise Malformed("a key on the way to its records occurs twice")
             met = True
             yield from self.find(steps[1:], taken + 1)
 
@@ -184,7 +184,7 @@ class _Walk:
             except ValueError:
                 name = None
             if type(name) is not str:
-                raise Malformed("not well-formed JSON")
+                raise Malformed("it is not well-formed JSON")
             self._take(b":")
             yield name
             if self._take(b",}") == b"}":
@@ -193,7 +193,7 @@ class _Walk:
     def _take(self, allowed: bytes) -> bytes:
         sign = self.peek()
         if not sign or sign not in allowed:
-            raise Malformed("not well-formed JSON" if sign else "it is cut short")
+            raise Malformed("it is not well-formed JSON" if sign else "it is cut short")
         self._at += 1
         return sign
 
@@ -237,7 +237,7 @@ class _Walk:
                 return
             kept = parts if end else parts[:-1]
             if any(not part or part.isspace() for part in kept):
-                raise Malformed("not well-formed JSON")
+                raise Malformed("it is not well-formed JSON")
             if kept:
                 first = False
                 yield kept
@@ -262,7 +262,7 @@ class _Walk:
         parts.append(held[bounds[-1] : stop])
         if len(below):
             if held[stop : stop + 1] != b"]":
-                raise Malformed("not well-formed JSON")
+                raise Malformed("it is not well-formed JSON")
             self._at = stop + 1
         else:
             self._at = bounds[-1]

@@ -123,7 +123,7 @@ def _client(source: KinesisSource) -> Any:
         )
     except ValueError:
         raise EnvironmentFailure(
-            f"source `{source.source}`: `endpoint` or `region` cannot be used", "E007", next="potable doctor"
+            f"source `{source.source}`: the `endpoint` or `region` is not valid", "E007", next="potable doctor"
         ) from None
 
 
@@ -220,8 +220,8 @@ class Positions:
         anew = before["origin"] != origin
         if anew or datetime.fromisoformat(before["until"]) < first:
             if table.lost == "fail":
-                why = "was made anew" if anew else f"keeps records for {stream.keeps}"
-                raise gone(source, f"`{table.stream}` {why}, and was last read at {before['until']}")
+                why = "was recreated" if anew else f"keeps records for {stream.keeps}"
+                raise gone(source, f"`{table.stream}` {why}, but was last read at {before['until']}")
             lost.setdefault(table.stream, []).append([before["until"], first.astimezone(UTC).isoformat()])
         if anew:
             return cls(origin, True, until, lost=lost)
@@ -253,7 +253,7 @@ def _fail(source: str, refused: BotoCoreError | ClientError) -> NoReturn:
     code = refused.response["Error"]["Code"] if isinstance(refused, ClientError) else type(refused).__name__
     denied = code.startswith(_REFUSED) or code in ("NoCredentialsError", "PartialCredentialsError")
     absent = code == "ResourceNotFoundException"
-    why = "refuses the credentials" if denied else "has no such stream" if absent else "does not answer"
+    why = "refused the credentials" if denied else "has no such stream" if absent else "did not answer"
     raise EnvironmentFailure(
         f"source `{source}`: Kinesis {why} ({code})",
         "E001",

@@ -35,7 +35,9 @@ class NestedTable(FileTable):
     @classmethod
     def _dotted(cls, value: str) -> str:
         if value and (not re.fullmatch(KEYS, value, re.DOTALL) or dotted(steps(value), SIGNS) != value):
-            raise ValueError("a dotted path such as `response.items`, or nothing; only a key with a dot is quoted")
+            raise ValueError(
+                "write a dotted path such as `response.items`, or nothing; only a key with a dot is quoted"
+            )
         return value
 
     @model_validator(mode="after")

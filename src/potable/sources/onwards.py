@@ -61,7 +61,7 @@ class Keys(Declaration):
     @classmethod
     def _whole_days(cls, value: str) -> str:
         if Duration.parse(value).months:
-            raise ValueError("keys are read every so many days or weeks, such as 7d or 2w")
+            raise ValueError("write how often keys are read in days or weeks, such as 7d or 2w")
         return value
 
 
@@ -79,7 +79,7 @@ class Incremental(Declaration):
     @classmethod
     def _whole_days(cls, value: str) -> str:
         if Duration.parse(value).months:
-            raise ValueError("an overlap is days or weeks, such as 1d or 2w")
+            raise ValueError("write an overlap in days or weeks, such as 1d or 2w")
         return value
 
 
@@ -95,14 +95,14 @@ class IncrementalTable(Table):
             return self
         column = self.columns.get(self.incremental.column)
         if column is None or column.type not in ("date", "timestamp"):
-            raise ValueError("`incremental` needs a `column` of this table that is a date or timestamp")
+            raise ValueError("`incremental` needs as `column` a date or timestamp column of this table")
         if self.known_column is None:
             raise ValueError(
-                "`incremental` needs `known` to be a column: a record that was changed is landed again, and counts as"
-                " a correction of the earlier one by its later known time"
+                "`incremental` needs a column as `known`: a changed record is landed again and counts as a "
+                "correction because it is known later"
             )
         if self.incremental.keys and not self.unique:
-            raise ValueError("`keys` needs `unique`: the columns that are read and compared")
+            raise ValueError("`keys` needs `unique`: the columns to read and compare")
         return self
 
 
@@ -219,10 +219,10 @@ def now() -> datetime:
 def no_keys(source: str, table: str) -> EnvironmentFailure:
     """The list of keys came back empty, which would delete all that is landed."""
     return EnvironmentFailure(
-        f"source `{source}`: the keys of `{table}` were asked for, and there are none",
+        f"source `{source}`: `{table}` returned no keys, so all its records would count as deleted",
         "E001",
-        hint="is it the right table, and may this user see its rows? if it was emptied, read it whole",
-        state="nothing was landed from this source, and nothing deleted",
+        hint="is it the right table, and may this user see its rows? If it was emptied, read the whole table",
+        state="nothing was landed from this source, and nothing was deleted",
         next="potable run --full-refresh",
     )
 

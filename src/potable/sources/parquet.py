@@ -138,7 +138,7 @@ class _Reading:
         """The rows, with the columns called `roots` (all by default) as far as there are such."""
         names = self.schema.names if roots is None else [name for name in roots if name in self.schema.names]
         if twice := next((name for name in names if self.schema.names.count(name) > 1), None):
-            told = f"two of its columns are called `{twice}`" if roots else "two of its columns have one name"
+            told = f"two of its columns are called `{twice}`" if roots else "two of its columns have the same name"
             raise unreadable(self.blob, told)
         # a batch without columns would not say how many rows it has
         names = names or self.schema.names[:1]
@@ -203,7 +203,7 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
             if start == _ENCRYPTED:
                 raise unreadable(blob, "it is encrypted")
             if start != _START:
-                raise unreadable(blob, "it is no Parquet file")
+                raise unreadable(blob, "it is not a Parquet file")
             # moments of before 1677 are beyond what nanoseconds reach
             opened = pa.PythonFile(stream, "r")
             metadata = pq.read_metadata(opened)
@@ -220,7 +220,9 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
         raise unreadable(blob, failure.why) from None
     except (pa.ArrowException, NotImplementedError, *DAMAGE) as failure:
         row = reading.done if reading else None
-        raise unreadable(blob, f"it is damaged or of a kind not known ({type(failure).__name__})", row=row) from None
+        raise unreadable(
+            blob, f"it is damaged, or of an unsupported kind ({type(failure).__name__})", row=row
+        ) from None
 
 
 def _roots(table: ParquetTable) -> list[str]:

@@ -86,8 +86,11 @@ class RestSource(Source[RestTable]):
         assert table.incremental
         column = table.incremental.column
         if page.inside and not all(path.startswith("../") for path in table.columns[column].paths(column)):
-            why = f"`{table.endpoint}`: what is at `{table.records}` is inside records, and `{column}` is not of those"
-            hint = "give the column that `incremental` reads on by a path such as `../updated_at`"
+            why = (
+                f"`{table.endpoint}`: the list at `{table.records}` is inside records, but `{column}` is not a "
+                "column of those"
+            )
+            hint = "give the column that `incremental` uses as a path such as `../updated_at`"
             raise failure(self.source, why, retryable=False, hint=hint)
         # the service is asked in its own time
         declared = table.columns[column].model_copy(update={"timezone": None})

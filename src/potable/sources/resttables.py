@@ -72,9 +72,9 @@ class RestTable(IncrementalTable):
             (require_paths if self.outward else require_spelled)(self.columns)
             return self
         if "records" in self.model_fields_set:
-            raise ValueError("give `records` for JSON or `record` for XML, not both")
+            raise ValueError("give either `records` (JSON) or `record` (XML)")
         if self.incremental is not None:
-            raise ValueError("`incremental` needs answers in JSON")
+            raise ValueError("`incremental` is only for JSON answers")
         xml_files()[1].model_validate({"columns": self.columns, "record": self.record})
         return self
 
@@ -83,11 +83,11 @@ class RestTable(IncrementalTable):
         keys = self.incremental and self.incremental.keys
         if keys and isinstance(self.pagination, Counted) and self.pagination.total is None:
             raise ValueError(
-                "`keys` over numbered pages needs the pagination's `total`: a record deleted meanwhile shifts others,"
-                " and one that is jumped over would count as deleted"
+                "`keys` with numbered pages needs the pagination's `total`: a record deleted meanwhile shifts the "
+                "others, and one that is skipped would count as deleted"
             )
         if keys and self.outward:
-            raise ValueError("`keys` are of an endpoint's own records, and these lie in lists inside of them")
+            raise ValueError("`keys` is only for an endpoint's own records, but these are in lists inside them")
         return self
 
     @property
@@ -121,5 +121,5 @@ def below_the_source(endpoint: str) -> str:
         ValueError: it can.
     """
     if "://" in endpoint or endpoint.startswith("//"):
-        raise ValueError("a path below the source's `url`, which is where credentials are sent")
+        raise ValueError("write a path below the source's `url`, because credentials are sent there")
     return endpoint

@@ -30,8 +30,8 @@ from potable.tables import Column
 
 _FIRST_RECORDS = 100
 BESIDE = (
-    "`@key`, `@timestamp`, `@header.NAME`, `@partition` and `@offset`, which tell all messages apart, and `@deleted`,"
-    " true where a message has no value and its key may be gone (`deleted`)"
+    "`@key`, `@timestamp`, `@header.NAME`, `@partition` and `@offset` (which identify a message), and `@deleted` "
+    "(true if the message has no value, so that its key may be gone: `deleted`)"
 )
 """What is told of messages when a first contract is written."""
 Decode = Callable[[bytes], Any]
@@ -59,13 +59,13 @@ class StreamTable(InnerTable):
                 known = path in _OF_MESSAGE or path.startswith(("@header.", "@key."))
                 if path.startswith("@") and not known:
                     allowed = ", ".join((*_OF_MESSAGE, "@key.PATH", "@header.NAME"))
-                    raise ValueError(f"column `{name}`: `{path}` is nothing a message has; there are {allowed}")
+                    raise ValueError(f"column `{name}`: a message has nothing called `{path}`; use {allowed}")
                 if path.startswith("@key.") and self.key == "text":
                     raise ValueError(f"column `{name}`: `{path}` needs `key: json`, `avro` or `protobuf`")
                 if path == "@deleted" and self.records:
                     raise ValueError(
-                        f"column `{name}`: a message without a value has no lists, so none tells what went;"
-                        " `parts_of` does"
+                        f"column `{name}`: a message without a value has no lists, so it cannot tell which records "
+                        "are gone; use `parts_of`"
                     )
         return self
 

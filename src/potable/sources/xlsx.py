@@ -154,8 +154,8 @@ def _require_header(sheet: Sheet, blob: Blob) -> None:
     if not width or 2 * filled[0] >= width:
         return
     row = next((number for number, cells in enumerate(filled, 1) if 2 * cells >= width and sheet.is_texts(number)), 0)
-    named = f"say which row does (`header: {row or 'N'}`), or `header: 1` if it is all there is"
-    raise unreadable(blob, f"row 1 names {filled[0]} of the {width} columns that have values", hint=named)
+    named = f"declare which row names the columns (`header: {row or 'N'}`), or `header: 1` if row 1 is complete"
+    raise unreadable(blob, f"row 1 names only {filled[0]} of the {width} columns that have values", hint=named)
 
 
 def _require_one(table: XlsxTable, first: Sheet, blob: Blob) -> None:
@@ -168,8 +168,8 @@ def _require_one(table: XlsxTable, first: Sheet, blob: Blob) -> None:
     if same > 1:
         raise unreadable(
             blob,
-            f"{same} of its {first.among} sheets have this header, and which are meant is not declared",
-            hint='say which belong to the table: `sheet: "*"` or a pattern of names, or `sheet: 1` for the first alone',
+            f"{same} of its {first.among} sheets have this header, and the contract does not declare which to read",
+            hint='declare which to read: `sheet: "*"` or a pattern of names, or `sheet: 1` for the first one alone',
         )
 
 
@@ -190,7 +190,7 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[Sheet]:
                 name for name in names if fnmatchcase(name, table.sheet)
             ]
         if not wanted:
-            raise Malformed(f"it has no such sheet as `{table.sheet}`")
+            raise Malformed(f"it has no sheet `{table.sheet}`")
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         for name in wanted:
             errors = package.errors(name)
@@ -198,7 +198,7 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[Sheet]:
     except Malformed as failure:
         raise unreadable(blob, failure.why) from None
     except (CalamineError, zipfile.BadZipFile, *DAMAGE) as failure:
-        raise unreadable(blob, f"not an xlsx workbook, or damaged ({type(failure).__name__})") from None
+        raise unreadable(blob, f"it is damaged, or not an xlsx workbook ({type(failure).__name__})") from None
 
 
 def _content(blob: Blob) -> bytes:
@@ -207,5 +207,5 @@ def _content(blob: Blob) -> bytes:
     if len(content) > LARGEST_PACKED:
         raise Malformed(f"it is larger than {LARGEST_PACKED >> 20} MiB")
     if not content.startswith(b"PK"):
-        raise Malformed("not an xlsx workbook; other spreadsheets are to be saved as xlsx")
+        raise Malformed("it is not an xlsx workbook; save other spreadsheets as xlsx")
     return content
