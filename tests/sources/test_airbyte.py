@@ -112,13 +112,13 @@ def test_objects_are_bounded_and_the_same_every_time(world: World, monkeypatch: 
 FAULTS = {
     "error": "reports an error: its own",
     "config error": "reports an error: a wrong `config`",
-    "incomplete": "could not read stream `users` to its end",
+    "incomplete": "did not finish reading stream `users`",
     "exit": "failed (exit code 3)",
     "killed": "was killed (SIGKILL)",
     "garbage": "sent something that is not a message",
     "no object": "sent something that is not a message",
     "unknown": "an unknown kind",
-    "silent": "says nothing for 1 s",
+    "silent": "sent nothing for 1 s",
     "cut off": "sent something that is not a message",
     "no data": "a record without a stream or data",
 }
@@ -155,13 +155,13 @@ def test_a_program_that_fails_lands_nothing(world: World, fault: str, position: 
 def test_a_program_that_never_ends_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("potable.sources.programs._GRACE", 0.2)
     endless = source(world, {"fault": "endless", "position": "last"}, longest=1.0)
-    assert "does not end: it ran 1 s" in refused(world, endless).problem
+    assert "did not end within 1 s" in refused(world, endless).problem
     assert (
-        "says nothing for 1 s"
+        "sent nothing for 1 s"
         in refused(world, source(world, {"fault": "deaf", "position": "last"}, timeout=1.0)).problem
     )
     closed = source(world, {"fault": "closed", "position": "last"}, timeout=1.0)
-    assert "says nothing for 1 s" in refused(world, closed).problem
+    assert "sent nothing for 1 s" in refused(world, closed).problem
     monkeypatch.setattr("potable.sources.programs._LONGEST", 100_000)
     assert "a line of more than" in refused(world, source(world, {"fault": "long line", "position": "last"})).problem
 
@@ -268,7 +268,7 @@ def test_a_container_gets_the_folder_and_runs_as_us(world: World) -> None:
     ("change", "why"),
     [
         ({"command": []}, "the name of an executable"),
-        ({"tables": {"t": {"columns": {"a": {"path": "@offset"}}}}}, "there are @stream, @emitted_at"),
+        ({"tables": {"t": {"columns": {"a": {"path": "@offset"}}}}}, "write @stream, @emitted_at"),
         ({"tables": {"t": {"columns": {"a": {}}, "sync_mode": "incremental"}}}, "needs a column as `known`"),
         ({"tables": {"t": {"columns": {"a": {}}, "cursor_field": "a"}}}, "needs `sync_mode: incremental`"),
         (

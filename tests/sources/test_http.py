@@ -336,7 +336,7 @@ def test_no_secret_shows_anywhere(
         ({"auth": {}}, "exactly one of"),
         ({"auth": {"bearer": "x", "api_key": "y"}}, "exactly one of"),
         ({"auth": {"basic": {"user": "a:b", "password": "x"}}}, "may not contain a colon"),
-        ({"auth": {"api_key": "x", "header": "a", "param": "b"}}, "not both"),
+        ({"auth": {"api_key": "x", "header": "a", "param": "b"}}, "give either"),
         ({"auth": {"oauth2": {"client_id": "me"}}}, "Field required"),
         ({"pace": {"requests_per_second": 0}}, "greater than 0"),
         ({"timeout": 0}, "greater than 0"),

@@ -417,7 +417,7 @@ def offsets(before: dict[str, int], lost: str = "fail") -> tuple[Offsets, KafkaT
 def test_a_topic_that_was_made_anew_or_moved_is_noticed() -> None:
     at, table = offsets({"0": 10})
     assert at.unread("s", table, 0, Span(5, 12)) == Span(10, 12)
-    with pytest.raises(EnvironmentFailure, match="made anew"):
+    with pytest.raises(EnvironmentFailure, match="recreated"):
         at.unread("s", table, 0, Span(0, 9))
     with pytest.raises(EnvironmentFailure, match="offsets 0 to 4 of partition 1"):
         at.unread("s", table, 1, Span(5, 9))

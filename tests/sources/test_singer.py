@@ -79,7 +79,7 @@ FAULTS = {
     "schema": "changed the schema of stream `users` in the middle",
     "no schema": "a record of stream `users` before its schema",
     "unknown": "an unknown kind",
-    "no stream": "a RECORD without a stream",
+    "no stream": "a RECORD message without a stream",
     "no record": "a record without data",
     "exit": "failed (exit code 1)",
     "no catalog": "gives no catalog",
@@ -99,7 +99,7 @@ def test_a_tap_that_fails_lands_nothing(world: World, fault: str) -> None:
 
 
 def test_a_stream_the_tap_does_not_have_is_told(world: World) -> None:
-    with pytest.raises(EnvironmentFailure, match="offers no such stream: `user`") as caught:
+    with pytest.raises(EnvironmentFailure, match="has no stream `user`") as caught:
         world.ingest(source(world, table={"stream": "user"}))
     assert caught.value.hint == "did you mean `users`?"
 

@@ -220,7 +220,7 @@ def test_what_cannot_be_read_is_told(database: Path, url: str, keys: dict[str, A
 
 
 def test_a_table_and_a_query_contradict_each_other() -> None:
-    with pytest.raises(ValidationError, match="not both"):
+    with pytest.raises(ValidationError, match="give either"):
         source("sqlite:///x", table="a", query="SELECT 1")
 
 

@@ -353,7 +353,7 @@ def test_a_title_above_the_header_is_told_and_not_taken_for_a_column(tmp_path: P
     for look in (lambda made: parsed(made, data), lambda made: made.observe("t", data)):
         with pytest.raises(DataError) as told:
             look(source())
-        assert "row 1 names 1 of the 3 columns" in str(told.value) and "`header: 3`" in told.value.hint
+        assert "row 1 names only 1 of the 3 columns" in str(told.value) and "`header: 3`" in told.value.hint
         assert "Complaints" not in told.value.text()
     assert read(tmp_path, saved(TITLED), header=3) == [(1, "x", "1"), (2, "y", "3")]
 
@@ -361,7 +361,7 @@ def test_a_title_above_the_header_is_told_and_not_taken_for_a_column(tmp_path: P
 def test_a_header_of_few_names_is_one_where_it_is_declared(tmp_path: Path) -> None:
     rows = [("a", None, None), ("x", 1, 2)]
     assert read(tmp_path, saved(rows), {"a": {}, "b": {}}, header=1) == [(1, "x", None)]
-    with pytest.raises(DataError, match="names 1 of the 3 columns") as told:
+    with pytest.raises(DataError, match="names only 1 of the 3 columns") as told:
         read(tmp_path, saved(rows))
     assert told.value.hint.startswith("declare which row names the columns (`header: N`)"), "no row looks like one"
 

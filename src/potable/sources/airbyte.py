@@ -44,7 +44,7 @@ class AirbyteTable(ExtractTable):
     """A table of the records of an Airbyte stream."""
 
     namespace: str | None = None
-    """Namespace of the stream, where two have the same name."""
+    """Namespace of the stream, if two have the same name."""
 
     def of_stream(self, name: str) -> Hashable:
         """The stream that a table of this `name` is of, with its namespace."""

@@ -207,10 +207,9 @@ class Source(Declaration, Generic[T]):
     description: str = ""
     """What the system is, for people."""
     owner: str = ""
-    """Team that answers for its data."""
+    """Team responsible for its data."""
     timezone: str | None = None
-    """Time zone of timestamps that are told without an offset, such as `Europe/Berlin`; UTC by default. A column may
-    say otherwise."""
+    """Time zone of timestamps without an offset, such as `Europe/Berlin`; UTC by default. A column may override it."""
     tables: dict[str, T]
     """Contract of each table."""
 

@@ -49,7 +49,7 @@ class Security(Declaration):
     private_key_password: SecretStr | None = None
     """Password of that file, by reference."""
     sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    """How name and password are proven."""
+    """SASL mechanism for name and password."""
     user: str | None = None
     """Name, for SASL."""
     password: SecretStr | None = None

@@ -41,17 +41,17 @@ class CsvTable(FileTable):
     """Encoding; `auto` is UTF-8 (with or without BOM), UTF-16 by its BOM, or else Windows-1252."""
 
     quote: str = '"'
-    """Sign around fields that hold delimiters or newlines; doubled inside of them. Empty where there is none."""
+    """Character around fields that contain delimiters or newlines; doubled inside them. Empty if there is none."""
     escape: str = ""
-    """Sign before a quote, delimiter or newline that belongs to a field; usually there is none."""
+    """Character before a quote, delimiter or newline that is part of a field; none by default."""
     comment: str = ""
-    """What lines that are no records start with, such as `#`."""
+    """Start of lines that are comments, such as `#`."""
     skip_lines: int = Field(default=0, ge=0)
-    """Lines before the header, or before the first record, that say something else."""
+    """Number of lines to skip before the header, or before the first record."""
     header: bool = True
-    """Whether the first record names the columns; else `names` does."""
+    """Whether the first record has the column names; if not, give `names`."""
     names: list[str] = Field(default_factory=list)
-    """Names of all columns in the order of the file, where it has no header."""
+    """Names of all columns in the order of the file, if it has no header."""
 
     @field_validator("delimiter", "quote", "escape")
     @classmethod

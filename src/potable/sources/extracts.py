@@ -34,9 +34,9 @@ class ExtractTable(InnerTable):
     stream: str | None = None
     """Name of the stream; the table's own name by default."""
     sync_mode: Literal["full_refresh", "incremental"] = "full_refresh"
-    """Whether the stream is read whole every time, or on from the state the program gave."""
+    """Whether the whole stream is read each time, or from the state that the program gave."""
     cursor_field: str | list[str] | None = None
-    """Field that says what is new, or its path, where the stream has none of its own; for `incremental`."""
+    """Field (or its path) that tells what is new, if the stream defines none; for `incremental`."""
     columns: dict[str, Column] = Field(min_length=1)
     """Columns by name, in output order. Paths are dotted paths in the record, or `@stream` and `@emitted_at`: when the
     program said it, which may serve as `known`."""

@@ -41,7 +41,7 @@ class FileTable(Table):
     """Glob of its files, relative to the source's `path`, or several; all of the source's files by default. Behind
     `https://` they are names."""
     members: str = "*"
-    """Glob of its files inside zip archives, by their path there; `*` also stands for slashes."""
+    """Glob of its files inside zip archives, by their path there; `*` also matches slashes."""
 
     @property
     def patterns(self) -> list[str | None]:
@@ -66,7 +66,7 @@ class FileSource(Source[F]):
     auth: Auth | None = None
     """Credentials for `https://`, by reference."""
     timeout: float = Field(default=30.0, gt=0)
-    """Seconds to wait for an object store or a server that says nothing."""
+    """Seconds to wait for an answer of an object store or server."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("path", "storage", "auth"))
 

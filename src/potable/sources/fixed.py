@@ -42,17 +42,17 @@ class FixedTable(FileTable):
     """A table in fixed-width files."""
 
     fields: dict[str, Place] = Field(default_factory=dict)
-    """Fields by name, each with `start` and `length`; columns take them by `path`. Or else `widths`."""
+    """Fields by name, each with `start` and `length`; columns refer to them by `path`. Alternative: `widths`."""
     widths: dict[str, int] = Field(default_factory=dict)
-    """Fields by name that follow one another, with their lengths. Or else `fields`."""
+    """Consecutive fields by name, with their lengths. Alternative: `fields`."""
     length: int | None = Field(default=None, ge=1)
     """Characters of a record; up to the end of the last field by default."""
     newlines: bool = True
-    """Whether records are lines; else they follow one another."""
+    """Whether each record is a line; if not, records follow each other without newlines."""
     trimmed: bool = False
-    """Whether blanks at the end of a line may be missing."""
+    """Whether spaces at the end of a line may be missing."""
     skip_lines: int = Field(default=0, ge=0)
-    """Lines (or records) at the start that say something else."""
+    """Number of lines (or records) to skip at the start."""
     encoding: str = "auto"
     """Encoding, such as cp1252 or cp037; `auto` is UTF-8, UTF-16 by its byte order mark, or else Windows-1252."""
 

@@ -48,13 +48,13 @@ class Pace(Declaration):
     """How fast and how often a service may be asked."""
 
     requests_per_second: float | None = Field(default=None, gt=0)
-    """Requests per second, at most; as fast as the server answers by default."""
+    """Largest number of requests per second; no limit by default."""
     reset_header: str | None = None
-    """Header in which the server says when its limit is lifted, such as `X-RateLimit-Reset`: Unix time or seconds."""
+    """Header in which the server sends when its rate limit ends, such as `X-RateLimit-Reset`: Unix time or seconds."""
     attempts: int = Field(default=6, ge=1, le=20)
-    """How often a page is asked for before the run gives up."""
+    """How often a page is requested before the run gives up."""
     patience: float = Field(default=600.0, ge=0)
-    """Seconds that are waited for one page at most, all its pauses together."""
+    """Longest time to wait for one page in seconds, including all pauses."""
 
 
 class _Refused(Exception):

@@ -38,9 +38,9 @@ class InnerTable(Table):
     """A table of records, or of the elements of lists inside of them."""
 
     records: str = ""
-    """Dotted path to a list inside each record, whose elements are the records of this table then; lists on the way are
-    gone through. `../id` is a value of the record around one, `#` its position in the list, from 1, and `.` the
-    element itself where it is no object. `parts_of` has what a list no longer has deleted."""
+    """Dotted path to a list inside each record, whose elements become the records of this table; lists on the way are
+    flattened. `../id` is a value of the surrounding record, `#` the position in the list, from 1, and `.` the
+    element itself if it is not an object. `parts_of` deletes elements that a list no longer has."""
 
     @model_validator(mode="after")
     def _readable_inner_paths(self) -> Self:

@@ -43,9 +43,9 @@ class JsonTable(NestedTable):
     """
 
     format: Literal["auto", "lines", "document"] = "auto"
-    """Whether each line is a JSON value (NDJSON) or the file is one; `auto` tells by the first line."""
+    """Whether each line is a JSON value (NDJSON) or the whole file is one; `auto` decides by the first line."""
     encoding: str = "utf-8"
-    """Encoding, where no byte order mark says otherwise."""
+    """Encoding of files without a byte order mark."""
 
     @field_validator("encoding")
     @classmethod
@@ -58,10 +58,10 @@ class JsonTable(NestedTable):
     def why(self, failure: ValueError) -> str:
         """Why a record cannot be read; a key is named only where a column is declared by it."""
         if not isinstance(failure, Refused):
-            return "not UTF-8" if isinstance(failure, UnicodeDecodeError) else "it is not well-formed JSON"
+            return "not UTF-8" if isinstance(failure, UnicodeDecodeError) else "not well-formed JSON"
         known = {key for path in self.value_paths for key in steps(path.rpartition("../")[2])}
         named = failure.key in known and not {",", ";"} & set(failure.key or "")
-        return f"it has the key `{failure.key}` twice" if named else failure.why
+        return f"the key `{failure.key}` twice" if named else failure.why
 
 
 class JsonSource(NestedSource[JsonTable]):

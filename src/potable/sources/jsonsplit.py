@@ -184,7 +184,7 @@ class _Walk:
             except ValueError:
                 name = None
             if type(name) is not str:
-                raise Malformed("it is not well-formed JSON")
+                raise Malformed("not well-formed JSON")
             self._take(b":")
             yield name
             if self._take(b",}") == b"}":
@@ -193,7 +193,7 @@ class _Walk:
     def _take(self, allowed: bytes) -> bytes:
         sign = self.peek()
         if not sign or sign not in allowed:
-            raise Malformed("it is not well-formed JSON" if sign else "it is cut short")
+            raise Malformed("not well-formed JSON" if sign else "it is cut short")
         self._at += 1
         return sign
 
@@ -237,7 +237,7 @@ class _Walk:
                 return
             kept = parts if end else parts[:-1]
             if any(not part or part.isspace() for part in kept):
-                raise Malformed("it is not well-formed JSON")
+                raise Malformed("not well-formed JSON")
             if kept:
                 first = False
                 yield kept
@@ -262,7 +262,7 @@ class _Walk:
         parts.append(held[bounds[-1] : stop])
         if len(below):
             if held[stop : stop + 1] != b"]":
-                raise Malformed("it is not well-formed JSON")
+                raise Malformed("not well-formed JSON")
             self._at = stop + 1
         else:
             self._at = bounds[-1]

@@ -47,7 +47,7 @@ class KafkaSource(StreamSource[KafkaTable]):
     registry: SchemaRegistry | None = None
     """Schema registry, for Avro and Protobuf."""
     timeout: float = Field(default=30.0, gt=0)
-    """Seconds to wait for brokers that say nothing."""
+    """Seconds to wait for an answer of the brokers."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("brokers", "security", "registry"))
     snapshot: ClassVar[bool] = True

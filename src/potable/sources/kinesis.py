@@ -45,9 +45,9 @@ class KinesisTable(StreamTable):
     stream: str
     """Name of the stream."""
     value: Literal["json"] = "json"
-    """Form of values."""
+    """Format of values."""
     key: Literal["text", "json"] = "text"
-    """Form of partition keys."""
+    """Format of partition keys."""
 
     @property
     def stream_name(self) -> str:
@@ -72,7 +72,7 @@ class KinesisSource(StreamSource[KinesisTable]):
     region: str
     """Region of the streams."""
     endpoint: str | None = None
-    """URL of the service, where it is not AWS's own."""
+    """URL of the service, if it is not AWS's own."""
     access: AccessKey | None = None
     """Credentials, by reference; those of the machine (environment, profile, role) by default."""
     timeout: float = Field(default=30.0, gt=0)

@@ -26,10 +26,11 @@ class NestedTable(FileTable):
     """A table whose records may lie in others."""
 
     records: str = ""
-    """Dotted path from the document, or from each line or row, to the records; lists on the way are gone through.
-    Empty where the lines, the rows, the elements of the document's list or the document are the records."""
+    """Dotted path from the document, line or row to the records; lists on the way are flattened. Empty if the lines,
+    the rows, the elements of the document's list or the document itself are the records."""
     optional: bool = False
-    """Whether a document or file may lack the list, as some systems leave out what is empty; it has no records then."""
+    """Whether a document or file may lack the list, because some systems leave out empty lists; it then has no
+    records."""
 
     @field_validator("records")
     @classmethod

@@ -55,7 +55,7 @@ class Keys(Declaration):
     """How deleted records are noticed: all keys are read now and then, and what is not among them is gone."""
 
     every: str
-    """Days or weeks from one reading of the keys to the next, such as `7d`."""
+    """How often the keys are read, in days or weeks, such as `7d`."""
 
     @field_validator("every")
     @classmethod
@@ -71,7 +71,7 @@ class Incremental(Declaration):
     column: str
     """Column that says when a record was recorded or changed; date or timestamp, in ISO 8601 in a database's texts."""
     overlap: str = "1d"
-    """How far before the newest record to look again, for records that were committed late; days or weeks."""
+    """How far before the newest record to read again, for records that were committed late; days or weeks."""
     keys: Keys | None = None
     """Read the keys of all records from time to time, to notice deleted ones; never by default."""
 
@@ -87,7 +87,7 @@ class IncrementalTable(Table):
     """A table of a system that can be asked for what is new."""
 
     incremental: Incremental | None = None
-    """Read only what was recorded since the last run; the whole table every time by default."""
+    """Read only what was recorded since the last run; the whole table each time by default."""
 
     @model_validator(mode="after")
     def _can_be_read_on(self) -> Self:

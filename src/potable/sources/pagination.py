@@ -95,7 +95,7 @@ class Cursor(Declaration):
     """A page names the cursor of the next one."""
 
     cursor: str = "cursor"
-    """Query parameter that carries the cursor."""
+    """Query parameter for the cursor."""
     next: str = "next_cursor"
     """Path in the page to the next cursor; null or absent on the last page."""
 
@@ -150,13 +150,13 @@ class Counted(Declaration):
     """Pages by number or offset; the first page without records is the last, unless more is declared."""
 
     limit: str | None = None
-    """Query parameter that carries `size`."""
+    """Query parameter for `size`."""
     size: int | None = Field(default=None, ge=1)
-    """Records per page that are asked for."""
+    """Records to request per page."""
     short_page: bool = False
     """A page with fewer records than `size` is the last; only for servers that never cap `size`."""
     total: str | None = None
-    """Path in the page to the number of all records; the list ends there, and not before."""
+    """Path in the page to the total number of records; reading ends when it is reached, and not before."""
 
     def sized(self, url: httpx.URL) -> httpx.URL:
         """`url` with the number of records per page."""
@@ -191,7 +191,7 @@ class PageNumber(Counted):
     """Pages have numbers."""
 
     page: str
-    """Query parameter that carries the number."""
+    """Query parameter for the page number."""
     start: int = 1
     """Number of the first page."""
 
@@ -206,7 +206,7 @@ class Offset(Counted):
     """Pages start at a record's number. Records inserted or deleted meanwhile shift all others: see `total`."""
 
     offset: str
-    """Query parameter that carries how many records to leave out."""
+    """Query parameter for the number of records to skip."""
     start: int = 0
     """Offset of the first record."""
 

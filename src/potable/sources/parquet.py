@@ -50,8 +50,8 @@ class ParquetTable(NestedTable):
     """
 
     binary_as_string: bool = False
-    """Whether bytes are texts in UTF-8, as Impala, Hive and old versions of Spark write them without saying so; bytes
-    are hexadecimal by default."""
+    """Whether bytes are UTF-8 texts, which Impala, Hive and old versions of Spark write without declaring it; by
+    default bytes become hexadecimal."""
 
     @model_validator(mode="after")
     def _inside_of_rows(self) -> Self:

@@ -51,11 +51,11 @@ class Program(Declaration):
     """An executable, or a whole command line. A path with a slash starts at the project folder; any other is looked for
     in `PATH`. A container (`[docker, run, --rm, -i, image]`) gets the folder with its files mounted."""
     environment: dict[str, SecretStr] = Field(default_factory=dict)
-    """Environment variables it gets beside those of language, path and network, by reference where they are secret."""
+    """Environment variables it gets in addition to those for language, path and network; secrets by reference."""
     timeout: float = Field(default=600.0, gt=0)
-    """Seconds it may say nothing."""
+    """Longest time without output, in seconds."""
     longest: float = Field(default=86_400.0, gt=0)
-    """Seconds it may run altogether."""
+    """Longest run time in seconds."""
 
     @field_validator("command")
     @classmethod

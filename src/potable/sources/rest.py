@@ -49,7 +49,7 @@ class RestSource(Source[RestTable]):
     timeout: float = Field(default=30.0, gt=0)
     """Seconds to wait for the server."""
     pace: Pace = Pace()
-    """How fast and how often the server may be asked."""
+    """How many requests the server gets, and how often they are retried."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("url", "auth"))
     snapshot: ClassVar[bool] = True

@@ -22,9 +22,9 @@ class RestKeys(Keys):
     """How an endpoint is asked for all keys there are."""
 
     endpoint: str | None = None
-    """Path below the source's `url` of a shorter list that has the keys; the table's own by default."""
+    """Path below the source's `url` of a shorter list with the keys; the table's own by default."""
     params: dict[str, str | int] = Field(default_factory=dict, repr=False)
-    """Query parameters beside those of the table, such as one that asks for the keys alone."""
+    """Query parameters in addition to those of the table, such as one that requests only the keys."""
 
     @field_validator("endpoint")
     @classmethod
@@ -36,9 +36,9 @@ class RestIncremental(Incremental):
     """How an endpoint is asked for what is new."""
 
     param: str
-    """Query parameter that takes the first moment wanted; the server answers with records at or after it."""
+    """Query parameter for the start time; the server returns records at or after it."""
     format: str = "%Y-%m-%dT%H:%M:%SZ"
-    """strftime form of that moment (UTC)."""
+    """strftime format of that time (UTC)."""
     keys: RestKeys | None = None
     """Read the keys of all records from time to time, to notice deleted ones; never by default."""
 
@@ -49,17 +49,17 @@ class RestTable(IncrementalTable):
     endpoint: str
     """Path below the source's `url`."""
     records: str = "data"
-    """Dotted path in a page to its list of records; empty where the page itself is the list. Where it leads on to lists
-    inside the records (`data.lines`), their elements are the records of this table: `../id` is a value of the record
-    around one, `#` its position in the list."""
+    """Dotted path in a page to its list of records; empty if the page itself is the list. If it leads to lists inside
+    the records (`data.lines`), their elements are the records of this table: `../id` is a value of the surrounding
+    record, `#` the position in the list."""
     record: str | None = None
-    """For answers in XML: path of the record element from the root; columns have paths below it, as in XML files."""
+    """For XML answers: path of the record element from the root; columns have paths below it, as in XML files."""
     params: dict[str, str | int] = Field(default_factory=dict, repr=False)
     """Query parameters of every request."""
     pagination: Pagination = Cursor()
-    """How pages follow one another: `none`, or by cursor, Link header, link in the page, page number or offset."""
+    """How the next page is requested: `none`, or by cursor, Link header, link in the page, page number or offset."""
     incremental: RestIncremental | None = None
-    """Ask only for what was recorded since the last run; for everything every time by default."""
+    """Request only what was recorded since the last run; everything each time by default."""
 
     @field_validator("endpoint")
     @classmethod

@@ -37,8 +37,8 @@ class SingerSource(ExtractSource[SingerTable], Program):
     config: dict[str, Any] = Field(default_factory=dict, repr=False)
     """The tap's configuration; secrets by reference. It reaches the program in a private file."""
     selection: Literal["catalog", "properties", "none"] = "catalog"
-    """How the tap is told which streams to read: by `--catalog`, or `--properties` as old ones are; `none` takes what
-    it gives unasked."""
+    """How streams are selected: with `--catalog`, or with `--properties` for old taps; `none` reads whatever the tap
+    sends."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("command", "config", "environment"))
     form: ClassVar[Form] = Form("record", "time_extracted", "stream", _itself)

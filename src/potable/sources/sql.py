@@ -42,9 +42,9 @@ class Partition(Declaration):
     """How a large table is read in parts, side by side where the database lets connections share a snapshot."""
 
     column: str
-    """Column of the contract whose ranges are the parts; best one with an index."""
+    """Column of the contract by whose ranges the table is divided; best one with an index."""
     parts: int = Field(ge=2, le=99)
-    """How many parts of about equally many rows; each is read by a connection of its own."""
+    """Number of parts, of about equally many rows; each is read over its own connection."""
 
 
 class SqlTable(IncrementalTable):
@@ -55,7 +55,7 @@ class SqlTable(IncrementalTable):
     query: str | None = None
     """A SELECT instead of a table."""
     order_by: list[str] = Field(default_factory=list)
-    """Columns that give every row a fixed place; by default the columns of `unique`, then all others."""
+    """Columns that put the rows into a fixed order; by default the columns of `unique`, then all others."""
     partition: Partition | None = None
     """Read a large table in parts; whole by default."""
 

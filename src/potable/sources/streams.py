@@ -44,13 +44,13 @@ class StreamTable(InnerTable):
     """Columns by name, in output order. Paths are dotted paths in the value, or `@key` (`@key.PATH`), `@partition`,
     `@offset`, `@timestamp`, `@header.NAME` and `@deleted`, which is true for a message without a value."""
     value: Literal["json", "avro", "protobuf"] = "json"
-    """Form of values: JSON objects, or Avro records or Protobuf messages whose schemas a registry has."""
+    """Format of values: JSON objects, or Avro records or Protobuf messages whose schemas are in a registry."""
     key: Literal["text", "json", "avro", "protobuf"] = "text"
-    """Form of keys."""
+    """Format of keys."""
     tombstones: Literal["rows", "none"] = "rows"
-    """What messages without a value are: rows with nothing but their key and place, or no records."""
+    """What messages without a value become: rows with only their key and position, or nothing."""
     lost: Literal["fail", "record"] = "fail"
-    """What messages do that were deleted before they were read: stop the run, or be noted in the state."""
+    """What happens if messages were deleted before they were read: stop the run, or record the gap in the state."""
 
     @model_validator(mode="after")
     def _readable_paths(self) -> Self:

@@ -48,11 +48,11 @@ class XlsxTable(FileTable):
     """
 
     sheet: str | int = 1
-    """Name of the sheet, or a pattern of names (`20*`, `*`) whose sheets belong together, or its number from 1; to be
-    declared where several sheets have one header."""
+    """Name of the sheet, or a pattern of names (`20*`, `*`) of sheets that belong together, or its number from 1; must
+    be declared if several sheets have the same header."""
     header: int | list[int] = 1
-    """Row that names the columns, or rows whose texts together do, from 1; merged cells name all their columns. To be
-    declared where row 1 names less than half of them, as a title does."""
+    """Row with the column names, or several rows whose texts together form them, from 1; merged cells name all their
+    columns. Must be declared if row 1 names fewer than half of the columns, like a title."""
     first: int | None = Field(default=None, ge=1)
     """First row of records; the one below the header by default."""
 
