@@ -38,24 +38,25 @@ class Column(Declaration):
     """string, integer, decimal(p,s), float, boolean, date or timestamp."""
     format: str | list[str] = Field(default_factory=list)
     """strptime formats of a date or timestamp beside ISO 8601, tried in order; `unix_s`, `unix_ms` and `unix_us` count
-    from 1970. Of a number `accounting`: with or without a currency and signs between thousands (`1,234.50`; with
-    `decimal: ","` `1.234,50`), negative with a minus before or behind or in parentheses (`(12.00 €)`)."""
+    from 1970. For numbers, `accounting`: with or without a currency and thousands separators (`1,234.50`; with
+    `decimal: ","` `1.234,50`), negative with a minus before or after it, or in parentheses (`(12.00 €)`)."""
     timezone: str | None = None
-    """Time zone of a timestamp that is told without an offset, such as `Europe/Berlin`; that of the source by default,
-    or UTC. It becomes UTC; an hour that comes twice is the first of the two."""
+    """Time zone of timestamps without an offset, such as `Europe/Berlin`; by default that of the source, or UTC. They
+    are converted to UTC; an hour that occurs twice is taken as the first."""
     extract: str | None = None
     """RE2 pattern with one group, the value, searched in the text found (in a file name, say)."""
     required: bool = False
-    """A record without a value is quarantined."""
+    """Whether a record without a value is quarantined."""
     key: str | None = None
-    """Subject-key namespace (emp_no, email, national_id …): the value tells who the record is about, or, with
-    `someone_else`, names another one who has such a key, and links nobody."""
+    """Subject-key namespace (emp_no, email, national_id …): the value identifies the person the record is about, or,
+    with `someone_else`, another person (and then links nobody)."""
     someone_else: bool = False
-    """The value names somebody else than the person the record is about (a reviewer, a manager)."""
+    """The value identifies somebody other than the person the record is about (a reviewer, a manager)."""
     reissued: bool | tuple[str, str] = False
-    """Keys of this namespace may be given to somebody else later (an e-mail address, a telephone number), so none joins
-    people. Where several people had one, records are about who had it at their `time`: by the columns named here, first
-    and last day (none: still), as `[valid_from, valid_to]`; with `true`, about nobody."""
+    """Keys of this namespace may be given to somebody else later (an e-mail address, a telephone number), so they do
+    not link people. If several people had the same key, a record belongs to the one who had it at the record's
+    `time`, by the columns named here: first and last day (empty: still), as `[valid_from, valid_to]`. With `true` it
+    belongs to nobody."""
     category: str | None = None
     """Privacy category; a key without one is `user.unique_id`, any other column without one stops the plan."""
     static: bool = False
@@ -65,10 +66,11 @@ class Column(Declaration):
     null_values: list[str] = Field(default_factory=list)
     """Placeholders that mean "no value"."""
     decimal: Literal[".", ","] = "."
-    """Sign before the fraction of a number written as text; with `,` a point groups thousands (`1.234,50`). What is a
-    number to JSON, a database or a workbook is that number, whatever is declared."""
+    """Decimal separator of a number written as text; with `,` a point groups thousands (`1.234,50`). Numbers of JSON,
+    databases and workbooks are not affected."""
     on_error: Literal["quarantine", "null"] = "quarantine"
-    """What a value that is mistyped or fails its check does: the record goes, or only this cell."""
+    """What happens to a value that is mistyped or fails a check: the whole record is quarantined, or only this cell
+    becomes null."""
 
     @property
     def period(self) -> tuple[str, str] | None:

@@ -34,7 +34,7 @@ class LakeSettings(Declaration):
 
 
 class SparkSettings(Declaration):
-    """How Spark is reached, where `engine: spark`."""
+    """How Spark is reached, for `engine: spark`."""
 
     master: str = ""
     """Master URL such as `spark://host:7077`, `yarn` or `k8s://…`; empty runs Spark here, in `threads` and `memory`."""
@@ -63,7 +63,7 @@ class Pushgateway(Declaration):
     auth: Bearer | Basic | None = None
     """`bearer: ${env:PUSH_TOKEN}`, or `basic: {user: …, password: ${env:PUSH_PASSWORD}}`."""
     timeout: str = "5s"
-    """How long a push may take; one that fails is a warning."""
+    """How long a push may take; a failed push is only a warning."""
 
     @field_validator("url")
     @classmethod
@@ -113,11 +113,11 @@ class Platform(Declaration):
     threads: int = Field(default_factory=processors)
     """Threads and worker processes; by default one for each processor that the process, or its container, may use."""
     scratch: str = ".potable/scratch"
-    """Folder for spilled data and results on their way; on a cluster every executor must reach it."""
+    """Folder for spilled data and temporary results; on a cluster every executor must reach it."""
     spark: SparkSettings = SparkSettings()
-    """How Spark is reached, where `engine: spark`."""
+    """How Spark is reached, for `engine: spark`."""
     quarantine: QuarantinePolicy = QuarantinePolicy()
-    """How much of all tables together may go to quarantine before a run stops."""
+    """How many rows of all tables together may be quarantined before the run stops."""
     airflow: AirflowSettings = AirflowSettings()
     """The DAG that `potable airflow generate` writes."""
     observability: Observability = Observability()

@@ -34,9 +34,9 @@ class Freshness(Bound):
     """How old the newest fact of a table may be."""
 
     at_most: str
-    """Age of the newest `known` (else `time`, else landing) on the day of a run: `35d`, `2mo`."""
+    """Largest allowed age of the newest `known` (else `time`, else landing) on the day of a run: `35d`, `2mo`."""
     severity: Severity = "warn"
-    """What an older table does."""
+    """What happens if the table is older."""
 
     @field_validator("at_most")
     @classmethod
@@ -49,18 +49,18 @@ class Volume(Bound):
     """How far the number of rows may lie off its trend."""
 
     at_most: float = Field(default=3.5, gt=0)
-    """Distance in robust standard deviations."""
+    """Largest allowed distance from the trend, in robust standard deviations."""
     severity: Severity = "warn"
-    """What more does."""
+    """What happens if the bound is exceeded."""
 
 
 class Rise(Bound):
     """How much a share of rows may rise above that of the reference."""
 
     at_most: str
-    """In points of per cent, such as `2%`."""
+    """Largest allowed rise, in percentage points, such as `2%`."""
     severity: Severity = "warn"
-    """What more does."""
+    """What happens if the bound is exceeded."""
 
     @field_validator("at_most")
     @classmethod
@@ -84,7 +84,7 @@ class ColumnDrift(Declaration):
     chi_square: float | None = Field(default=None, gt=0, le=1)
     """Cramér's V of words and booleans, the effect size of the chi-square test."""
     severity: Severity = "warn"
-    """What more does."""
+    """What happens if the bound is exceeded."""
 
     @property
     def bounds(self) -> dict[str, float]:
@@ -103,9 +103,9 @@ class Accepted(Declaration):
     """A change that is expected: it is shown, and neither warns nor stops."""
 
     check: Check
-    """What would find it."""
+    """Check that reports it."""
     column: str | None = None
-    """Column it is in, of `missing` and `drift`."""
+    """Column it is about, for `missing` and `drift`."""
     until: date
     """Last day on which it is expected."""
     reason: str = Field(min_length=1)
@@ -125,16 +125,16 @@ class Health(Declaration):
     """What drift and missing values are compared with: `previous` (batch), `last_year` (the same period), or
     `version 7` of the dataset."""
     period: Period = "month"
-    """Rows are counted by day, week (from Monday), month, quarter or year of the table's `time`; a change has the table
-    validated again."""
+    """Rows are counted by day, week (from Monday), month, quarter or year of the table's `time`; changing it validates
+    the table again."""
     freshness: Freshness | None = None
     """Age of the newest fact."""
     volume: Volume | None = None
-    """Number of rows beside its trend."""
+    """Number of rows, compared with its trend."""
     missing: Rise | None = None
     """Rise of the share of nulls, of any column."""
     incorrect: Rise | None = None
-    """Rise of the share of rows that break a check or cannot be read."""
+    """Rise of the share of rows that fail a check or cannot be parsed."""
     unmatched: Rise | None = None
     """Rise of the share of rows that belong to nobody, with the newest batch."""
     drift: dict[str, ColumnDrift] = Field(default_factory=dict)

@@ -56,7 +56,8 @@ class QuarantinePolicy(Declaration):
     """How much may go to quarantine before a run stops."""
 
     at_most: int | str | None = None
-    """Most rows: a count such as `100`, or a share of the rows there are such as `"0.5%"`; any by default."""
+    """Largest number of rows: a count such as `100`, or a share of the table's rows such as `"0.5%"`; no limit by
+    default."""
 
     @field_validator("at_most")
     @classmethod
@@ -79,15 +80,15 @@ class DriftPolicy(Declaration):
     missing_column: Literal["allow", "warn", "fail"] = "fail"
     """A declared column that the source no longer has."""
     renamed_column: Literal["allow", "warn", "fail"] = "fail"
-    """A column is missing and a new one has a like name and values that fit: instead of the two changes above."""
+    """A column is missing and a new one has a similar name and fitting values; replaces the two changes above."""
     widened: Literal["allow", "warn", "fail"] = "warn"
-    """Values that do not fit their type, but a wider one: `12.5` as an integer, a moment as a date, a word that is none
-    of the `levels`. The cells themselves are unreadable: quarantined, or null by `on_error`."""
+    """Values that do not fit their type, but fit a wider one: `12.5` as an integer, a timestamp as a date, a word that
+    is not one of the `levels`. The cells themselves count as mistyped: quarantined, or null with `on_error: null`."""
     narrowed: Literal["allow", "warn", "fail"] = "warn"
-    """A batch whose moments have no time of day, whose decimals no fraction, or whose texts end at one length, where
-    those before it had more and that cannot be chance."""
+    """A batch whose timestamps lost their time of day, whose decimals lost their fraction, or whose texts are cut off
+    at one length, compared with the batches before, where that cannot be chance."""
     dialect: Literal["allow", "warn", "fail"] = "warn"
-    """An object whose delimiter or encoding was found to be another than that of most objects."""
+    """An object with another delimiter or encoding than most objects of the table."""
 
 
 class Outcome(Declaration):
@@ -98,9 +99,9 @@ class Outcome(Declaration):
     nulled: list[str] = Field(default_factory=list)
     """Columns whose cell is set to null while the row stays."""
     gives: dict[str, Any] = Field(default_factory=dict)
-    """What columns hold then, typed."""
+    """Expected values of columns, typed."""
     deleted: bool = False
-    """Whether it is gone: it marks a deletion, or another row of the test does so of its key."""
+    """Whether the row is deleted: it marks a deletion itself, or another row of the test deletes its key."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -115,14 +116,14 @@ class ContractTest(Declaration):
     """A few rows and what the contract must make of them; run by `potable test`."""
 
     name: str
-    """What is shown, as a sentence."""
+    """Name that is shown, as a sentence."""
     rows: list[dict[str, Any]]
-    """Rows with the columns that matter; the others are null, or some valid value where they are required.
-    A text is typed as the source's text is, any other value stands for itself."""
+    """Rows with the columns that matter; the others are null, or any valid value if they are required. A text is parsed
+    like the source's text, any other value is taken as it is."""
     expect: Literal["passes"] | Outcome | list[Literal["passes"] | Outcome] = "passes"
-    """What becomes of each row: one outcome for all, or a list with one per row."""
+    """Expected result for each row: one for all, or a list with one per row."""
     stopped: list[str] | None = None
-    """Checks that stop the run, all of them; none may where it is `[]`, and without it nobody looks."""
+    """All checks that stop the run; `[]` if none does. If it is left out, this is not tested."""
 
     @model_validator(mode="after")
     def _one_each(self) -> Self:
@@ -141,36 +142,39 @@ class Table(Declaration):
     unique: list[str] = Field(default_factory=list)
     """Columns that identify a record; the same key with a later `known` is a correction."""
     roster: str | None = None
-    """Subject kind this table is the roster of: a person unknown to every roster belongs to nobody."""
+    """Kind of subject that this table lists completely (the roster). Records about anybody who is in no roster belong
+    to nobody, and are quarantined."""
     time: str | None = None
     """Column that says when the fact happened; a table without one shows today's values."""
     known: str | None = None
     """When it became known: a column, a lag after `time` such as `+10d`, or a column with a lag for where it is empty
-    (`submitted_at or +30d`). `time` itself by default. It holds for the whole record, with what is filled in later."""
+    (`submitted_at or +30d`). `time` itself by default. It applies to the whole record, including columns that are
+    filled in later."""
     order: str | None = None
     """Column that orders facts with equal times."""
     deleted: str | None = None
     """Column that marks a record as deleted in the source: a boolean, a date or timestamp that is empty until then, or
-    a text with the word that says so (`op = D`). With it go all records of its `unique` key but later known ones."""
+    a text with the word that says so (`op = D`). It deletes all records of its `unique` key, except those known
+    later."""
     parts_of: str | None = None
-    """Table of the same source in whose records its own lie. A later version of such a record takes the place of all
-    its parts: those that it no longer has are deleted, all of them where it is deleted itself. The columns that
-    identify it (its `unique`) have the same names here, and so has the column by which versions become `known`."""
+    """Table of the same source whose records contain the records of this table. A later version of such a record
+    replaces all its parts: parts that it no longer has are deleted, and all parts if it is deleted itself. The
+    columns of its `unique`, and its column for `known`, must have the same names here."""
     coverage: tuple[date, date | None] | None = None
     """First and last day this table is complete for; an empty window inside it means zero, outside it unknown. The last
     day may be left open (`[2012-01-01, null]`): the table is kept up to date. A table of labels needs one."""
     drift: DriftPolicy = DriftPolicy()
-    """What changes of the source's columns do."""
+    """What happens when the source's columns change."""
     checks: list[dict[str, Any]] = Field(default_factory=list)
     """Expectations in Great Expectations' vocabulary."""
     suite: str | None = None
     """A suite of Great Expectations (JSON), relative to the project folder, judged with the checks."""
     quarantine: QuarantinePolicy = QuarantinePolicy()
-    """How much of the table may go to quarantine before a run stops."""
+    """How many rows of the table may be quarantined before the run stops."""
     tests: list[ContractTest] = Field(default_factory=list)
-    """Rows and what the contract must make of them; `potable test` runs them."""
+    """Tests of the contract: input rows and the expected result; `potable test` runs them."""
     health: Health = Health()
-    """What is judged of the table's profile: age, number of rows, missing values, drift."""
+    """Checks of the table's profile: age, number of rows, missing values, drift."""
 
     @field_validator("columns")
     @classmethod

@@ -178,7 +178,7 @@ def test_a_run_that_is_stopped_for_a_while_is_not_taken_for_killed(
         while psutil.Process(slow.pid).status() != psutil.STATUS_STOPPED:
             assert slow.poll() is None
             time.sleep(0.05)
-        assert "goes on" in called(root, capsys, "doctor")[1]
+        assert "is still running" in called(root, capsys, "doctor")[1]
         code, _, err = called(root, capsys, "run")
         assert code == 0 and "note:" not in err
         slow.send_signal(signal.SIGCONT)

@@ -35,7 +35,7 @@ class Groups:
     """Output columns whose values are the groups."""
     label: str
     favourable: str
-    """The value of the label that is good for a person."""
+    """Value of the label that is favourable for a person."""
     min_ratio: float | None = None
     max_difference: float | None = None
     max_feature_difference: float | None = None

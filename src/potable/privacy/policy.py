@@ -64,11 +64,12 @@ class Rule(Declaration):
     """What may happen to the columns of one category."""
 
     protect: Protect
-    """drop and inside keep it out of the open zones, redact is for texts, truncate for dates, keep changes nothing."""
+    """`drop` and `inside` keep it out of the open zones, `redact` is for texts, `truncate` for dates, `keep` changes
+    nothing."""
     to: Literal["month", "year"] | None = None
     """What a date is truncated to."""
     publish: Literal["never", "allow"] | Annotated[list[str], Field(min_length=1)] = "never"
-    """Operators an output column must have passed, one of them; or allow, or never."""
+    """Operators of which an output column must have passed one; or `allow`, or `never`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -92,8 +93,8 @@ class AnonymityRule(Declaration):
     k: Annotated[int, Field(ge=2)] = 5
     """Smallest number of rows that may share one combination."""
     below: Literal["suppress", "refuse"] = "suppress"
-    """What happens to smaller classes: their columns become empty, with every other feature that is made of the same
-    source columns, or nothing is published."""
+    """What happens to smaller groups: their columns are emptied, with every other feature made of the same source
+    columns, or nothing is published."""
 
     @model_validator(mode="after")
     def _once(self) -> Self:
@@ -108,11 +109,11 @@ class Policy(Declaration):
     purposes: Annotated[list[str], Field(min_length=1)]
     """What the dataset is for."""
     legal_basis: LegalBasis
-    """Ground of the processing: GDPR Art. 6 or DPDP s. 7."""
+    """Legal basis of the processing: GDPR Art. 6 or DPDP s. 7."""
     retention: Span
     """How long a published version is kept, such as 3y."""
     epoch: Annotated[int, Field(ge=1)] = 1
-    """Raise it to give everybody new pseudonyms."""
+    """Increase it to give everybody new pseudonyms."""
     rules: Annotated[dict[Category, Rule], Field(min_length=1)]
     """What happens to each category; the most specific one wins."""
     anonymity: AnonymityRule | None = None
