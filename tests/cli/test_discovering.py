@@ -556,8 +556,8 @@ def test_a_comma_that_may_stand_between_thousands_is_left_to_people(values: list
 
 def test_days_that_may_be_months_are_left_to_people() -> None:
     found = suggested(pa.array(["01/01/2020", "02/01/2020"]))
-    assert found.evidence.endswith("days or months first: `format: %d/%m/%Y` or `%m/%d/%Y`?")
-    assert "months first" not in suggested(pa.array(["01/31/2020", "word", None])).evidence
+    assert found.evidence.endswith("is the day or the month first, `format: %d/%m/%Y` or `%m/%d/%Y`?")
+    assert "month first" not in suggested(pa.array(["01/31/2020", "word", None])).evidence
 
 
 def test_amounts_with_a_currency_are_read_by_the_sign_before_their_cents(project: Path) -> None:
@@ -754,7 +754,7 @@ def test_an_address_of_a_firm_links_nobody() -> None:
 def test_a_text_in_which_an_address_stands_is_no_key() -> None:
     told = classified("text", pa.array([f"Ask p{n}@example.org." for n in range(5)]))
     assert (told.category, told.key) == ("free_text", "")
-    assert told.why == "5 of 5 values hold the form of email among other words"
+    assert told.why == "5 of 5 values contain email among other words"
     assert classified("mail", pa.array([" <a@b.org>", "c@d.org;"])).key == "email"
 
 

@@ -122,6 +122,6 @@ def test_the_table_shows_one_aligned_line_for_each_flow():
     flows = prove(outputs, CATEGORIES, POLICY)
     assert table(flows.flows).splitlines() == [
         "column  carries                from               through  verdict",
-        "income  user.financial.salary  pay.slips.gross    band     taken off by band",
+        "income  user.financial.salary  pay.slips.gross    band     removed by band",
         "n       user.performance       hr.reviews.rating  -        allowed",
     ]

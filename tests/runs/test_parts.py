@@ -270,7 +270,7 @@ def test_every_kind_of_source_tells_the_versions_of_the_records_around(kind: str
         ({}, {"parts_of": "t"}, "its records are inside those of `o`"),
         ({}, {"parts_of": "other"}, "cannot have `parts_of: other`: its records are inside those of `o`"),
         ({}, {"files": "else*"}, "its records are not inside those of another table"),
-        ({"unique": []}, {}, "it needs `unique`"),
+        ({"unique": []}, {}, "that table needs `unique`"),
         ({}, {"columns": INSIDE["columns"] | {"day": {"type": "date"}}, "known": "day"}, "a column `day` of their own"),
         ({"unique": ["id", "other"]}, {}, r"such as `other: \{path: \.\./other\}`"),
         ({}, {"unique": []}, "`parts_of` needs `unique`"),

@@ -276,7 +276,7 @@ def test_only_what_is_not_declared_is_suggested_and_contradictions_are_told(land
         ("expect_column_values_to_be_in_set", "currency"),
     }
     assert "# 80 of 80 filled" in text and "EUR" in text
-    against = [line for line in text.splitlines() if "against the contract" in line]
+    against = [line for line in text.splitlines() if "contradicts the contract" in line]
     assert len(against) == 3 and "priya" not in text
     assert any("`unique`: 1 of 80 records repeat a key" in line for line in against)
     assert any("expect_column_values_to_be_between(gross): 1 of 80 judged rows fail" in line for line in against)

@@ -188,7 +188,7 @@ def test_commands_that_need_only_sources_work_and_show_nobodys_values(call: Call
 
 def test_a_dataset_cannot_be_tested_before_it_is_named_or_protected(call: Call, begun: Bench, tmp_path: Path) -> None:
     code, _, err = call(begun, "test", "employee_attrition")
-    assert code == 2 and "error[P031]" in err and "features.yaml, which is not written yet" in err
+    assert code == 2 and "error[P031]" in err and "features.yaml is not written" in err
     bench = copied(begun, tmp_path / "project", "features.yaml")
     code, out, _ = call(bench, "test")
     assert code == 0 and "employee_attrition: 3 tests not run: privacy.yaml is not written yet" in out

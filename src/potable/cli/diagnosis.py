@@ -98,7 +98,7 @@ def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:
                 return f"bad: `{shut}` is not readable and writable for this user"
             if name != "open" and _anybodys(store.locate("")):
                 return "bad: every user of this machine can read it; run `chmod o-rwx` on it"
-            return f"writable, put-if-absent holds{_free(store.locate(''))}"
+            return f"writable, put-if-absent works{_free(store.locate(''))}"
 
         yield name, write
 

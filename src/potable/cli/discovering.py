@@ -93,7 +93,7 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
     if write:
         (root / document.path).write_text(marked(document.path, text), encoding="utf-8")
         write_schemas(root)
-        undecided = "columns have no category; decide them (docs/reference/categories.md)"
+        undecided = "now decide the category of the columns that have none (docs/reference/categories.md)"
         text = f"wrote {document.path}: {undecided}\nnext: potable check"
     return {table: facts for table, (facts, _) in found.items()}, text
 

@@ -75,7 +75,7 @@ def planned(project: Project) -> Planned:
         rows.append(("protect, build, publish", "wait", lacking(project.unwritten)))
     proof = project.agreed.proof
     flows = proof.flows if proof else ()
-    proved = "which category reaches which column, and what takes it off:\n" + flow.table(flows)
+    proved = "which category reaches which column, and which operator removes it:\n" + flow.table(flows)
     ending = f"nothing to do for the landed data; `{next_run}` checks the sources for new data"
     text = "\n\n".join(
         [

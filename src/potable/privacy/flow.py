@@ -189,6 +189,6 @@ def _hint(flow: Flow) -> str:
 
 
 def _cells(flow: Flow) -> tuple[str, ...]:
-    told = {"refused": f"refused ({flow.why})", "taken off": f"taken off {flow.why}"}
+    told = {"refused": f"refused ({flow.why})", "taken off": f"removed {flow.why}"}
     verdict = told.get(flow.verdict, flow.verdict)
     return flow.column, flow.category or "?", ", ".join(flow.sources), " | ".join(flow.operators) or "-", verdict

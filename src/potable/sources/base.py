@@ -255,15 +255,18 @@ class Source(Declaration, Generic[T]):
             )
         if not around.unique or table.known_column not in around.columns:
             raise refused(
-                f"it needs `unique` (the columns that identify a record) and a column `{table.known_column}` of its "
-                "own (the time of its version)"
+                "that table needs `unique` (the columns that identify a record) and a column of its own "
+                f"`{table.known_column}` (the time of its version)"
             )
         if lacking := [column for column in around.unique if column not in table.unique]:
             way = self.around(name)[1]
             told = ", ".join(
                 f"`{column}: {{path: {way}{around.columns[column].paths(column)[0]}}}`" for column in lacking
             )
-            raise refused(f"its columns and its `unique` lack what identifies these, by the same name, such as {told}")
+            raise refused(
+                "the columns that identify those records must be among its columns and in its `unique`, by the same "
+                f"names: {told}"
+            )
 
     snapshot: ClassVar[bool] = False
     """Whether `arrivals` always lists everything there is, so that names it no longer lists are gone."""
