@@ -340,7 +340,7 @@ def test_a_file_of_another_kind_in_an_archive_is_told_how_to_be_left_out(project
         archive.writestr("data.xml", "<all><one><no>1</no></one></all>")
     kept = "source: xml\ntype: xml\npath: x.zip\ntables: {ones: {record: /all/one}}\n"
     (project / "sources" / "xml.yaml").write_text(kept)
-    with pytest.raises(DataError, match="cannot be read") as refused:
+    with pytest.raises(DataError, match="cannot be parsed") as refused:
         discover(project, source="xml")
     assert '`members: "*.xml"`, for example, selects which files of an archive are read' in refused.value.hint
     (project / "sources" / "xml.yaml").write_text(kept.replace("/all/one}", '/all/one, members: "*.xml"}'))

@@ -56,7 +56,7 @@ def test_the_small_example_runs_from_its_own_folder(tmp_path: Path) -> None:
     assert emptied.exit_code == 1 and "`crm.subscriptions` breaks `health: volume`" in emptied.output
     assert project.lake().versions("customer_churn").last()[1] == version
     (report,) = [line.split()[-1] for line in emptied.output.splitlines() if line.strip().startswith("report ")]
-    assert "no rows that can be used" in Path(report).read_text(encoding="utf-8")
+    assert "no usable rows" in Path(report).read_text(encoding="utf-8")
 
 
 def test_what_k_anonymity_empties_stands_in_no_other_column(tmp_path: Path) -> None:

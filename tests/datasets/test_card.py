@@ -91,7 +91,7 @@ def test_it_tells_who_has_a_row_and_how_far_fractions_are_rounded():
 
 def test_it_tells_how_many_rows_have_an_event_before_the_window_of_the_label():
     text = card(replace(FACTS, gaps=[Gap("attrition", "1 month", 41), Gap("fired", "30 days", 0)]))
-    assert "The window of `attrition` starts 1 month after the as-of date. In 41 rows (2.1%) an event" in text
+    assert "The window of `attrition` starts 1 month after the as-of date. In 41 rows (2.1%) something" in text
     assert "starts 30 days after the as-of date. In no row something" in text
 
 

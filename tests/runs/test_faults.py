@@ -278,10 +278,10 @@ def test_a_page_that_cannot_be_written_hides_no_failure(published: Bench, monkey
     monkeypatch.setattr(Store, "put", put)
     published.edit("sources/lms.yaml", "max_value: 400}", "max_value: 4, mostly: 0.99}")
     told = refused(published, "D001", 1)
-    assert told.index("error[D001]") < told.index("error[E004]") and "only the report page is missing" in told
+    assert told.index("error[D001]") < told.index("error[E004]") and "only the HTML page is missing" in told
     assert "failed in validate lms.trainings" in told and "report " not in told
     published.edit("sources/lms.yaml", "max_value: 4, mostly: 0.99}", "max_value: 400}")
-    assert "only the report page is missing" in refused(published, "E004", 3)
+    assert "only the HTML page is missing" in refused(published, "E004", 3)
 
 
 def test_whoever_fails_without_knowing_the_step_is_told_with_its_state(
@@ -309,11 +309,11 @@ def test_a_store_that_fails_at_the_very_end_does_not_deny_what_was_published(fin
     assert caught.value.state == told
     with pytest.raises(EnvironmentFailure) as caught:
         _keep(lake, replace(record, outcome="failed", dataset=None, error={"code": "D001"}))
-    assert caught.value.state.startswith("what the run finished is kept") and caught.value.hint.endswith(": D001")
+    assert caught.value.state.startswith("what the run finished is kept") and caught.value.hint.endswith(" with D001")
     project: Any = SimpleNamespace(lake=lambda: lake)
     with pytest.raises(EnvironmentFailure) as caught:
         write_report(project, record)
-    assert caught.value.state == "the run and its record are complete; only the report page is missing"
+    assert caught.value.state == "the run and its record are complete; only the HTML page is missing"
     assert bench.version.number == 1
 
 

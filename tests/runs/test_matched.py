@@ -47,7 +47,7 @@ def test_a_table_of_nobodys_records_stops_the_run_until_that_is_expected(root: P
     assert (record.exit_code, record.error["code"], version(root)) == (1, "D008", 1)
     assert record.error["problem"] == "`desk.calls` breaks `health: unmatched`"
     assert "None of its 6 rows belongs to a person" in record.error["given"]
-    assert "is `phone` written as in `crm.phones`?" in record.error["hint"]
+    assert "is `phone` written the same way as in `crm.phones`?" in record.error["hint"]
     # it tells the same again, though every step is done
     assert ran(root, {}).error["code"] == "D008"
     declare(root, "health: {accepted: [{check: unmatched, until: 9999-01-01, reason: the desk has not moved yet}]}")

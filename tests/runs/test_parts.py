@@ -271,10 +271,10 @@ def test_every_kind_of_source_tells_the_versions_of_the_records_around(kind: str
         ({}, {"parts_of": "other"}, "cannot have `parts_of: other`: its records are inside those of `o`"),
         ({}, {"files": "else*"}, "its records are not inside those of another table"),
         ({"unique": []}, {}, "that table needs `unique`"),
-        ({}, {"columns": INSIDE["columns"] | {"day": {"type": "date"}}, "known": "day"}, "a column `day` of their own"),
-        ({"unique": ["id", "other"]}, {}, r"such as `other: \{path: \.\./other\}`"),
+        ({}, {"columns": INSIDE["columns"] | {"day": {"type": "date"}}, "known": "day"}, "a column of its own `day`"),
+        ({"unique": ["id", "other"]}, {}, r"by the same names: `other: \{path: \.\./other\}`"),
         ({}, {"unique": []}, "`parts_of` needs `unique`"),
-        ({}, {"known": "landed"}, "`parts_of` needs `unique` (the key of a part) and a column as `known`"),
+        ({}, {"known": "landed"}, "a column as `known`"),
     ],
 )
 def test_parts_that_cannot_be_told_are_a_project_error(

@@ -77,7 +77,7 @@ def test_check_tells_what_is_not_written_and_what_waits_for_it(call: Call, begun
     assert code == 0 and out.startswith("ok: 5 sources, 11 tables, 91 columns (every one has a category), 16 checks\n")
     assert "not written yet: privacy.yaml (infosec: what may happen to each category of data)" in out
     assert "not written yet: features.yaml (data science: which rows, which label, which features)" in out
-    assert f"protect, build and publish wait\nnext: potable -C {begun.root} run --only ingest" in out
+    assert f"protect, build and publish wait for these files\nnext: potable -C {begun.root} run --only ingest" in out
     facts = as_json(call(begun, "check", "-o", "json"))
     assert [file["file"] for file in facts["unwritten"]] == [*LATER]
     assert facts["waiting"] == ["protect", "build", "publish"] and facts["features"] == 0
@@ -115,7 +115,7 @@ def test_what_needs_them_ends_at_once_and_names_them(
     code, out, err = call(bench, *arguments)
     assert code == 2 and not out
     assert err.startswith(f"error[P001] {LACKING}, and ") and err.count("error[") == 1
-    assert "privacy.yaml is infosec's" in err and "features.yaml is data science's" in err
+    assert "infosec writes privacy.yaml" in err and "features.yaml is data science's" in err
     assert "state:   nothing was run" in err and f"next:    potable -C {bench.root} run --only ingest" in err
     assert files(bench.root) == before
 

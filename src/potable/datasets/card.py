@@ -213,7 +213,7 @@ def _label(facts: CardFacts) -> str:
 def _gap(gap: Gap, facts: CardFacts) -> str:
     rows = f"In {plural(gap.rows, 'row')} ({share(gap.rows, facts.rows)})" if gap.rows else "In no row"
     return (
-        f"The window of {code(gap.label)} starts {text(gap.length)} after the as-of date. {rows} an event that "
+        f"The window of {code(gap.label)} starts {text(gap.length)} after the as-of date. {rows} something it "
         "would count happens before that: no feature sees it, and the label does not count it."
     )
 

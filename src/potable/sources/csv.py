@@ -1,8 +1,8 @@
 """CSV dumps as they really come: any delimiter, several encodings, quoted newlines, renamed columns.
 
-Delimiter and encoding are declared or found per file (`dialect`); found are UTF-8, UTF-16 by its mark and Windows-1252,
-all others are declared. Rows with the wrong number of fields keep their
-place and their text and go to quarantine; they are never dropped. Empty lines are not records.
+Delimiter and encoding are declared, or detected per file (`dialect`): UTF-8, UTF-16 by its byte order mark, and
+Windows-1252 are detected, all others must be declared. Rows with the wrong number of fields are quarantined with
+their position and text; they are never dropped. Empty lines are not records.
 """
 
 from __future__ import annotations

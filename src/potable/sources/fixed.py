@@ -1,8 +1,8 @@
-"""Fixed-width files: every field at its place in a line, or in a record of so many characters without newlines.
+"""Fixed-width files: every field at a fixed position of a line, or of a record of fixed length without newlines.
 
-Places and lengths count characters, whatever the encoding; mainframe code pages (cp037, cp500) are encodings
-like others. A record of another length has moved fields, so it is not read: it goes to quarantine with its
-text. Packed decimals are bytes, not characters, and are not read here.
+Places and lengths count characters, whatever the encoding; mainframe code pages (cp037, cp500) are encodings like
+others. In a record of another length the fields have moved, so it is quarantined with its text. Packed decimals
+(COMP-3) are bytes, not characters, and cannot be read.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Kafka topics, read in batches: from where the last batch ended to where the topic ends now, then no further.
 
-Offsets and objects stand in one manifest that is written last, so that a killed landing begins again where
-it began, and nothing is lost or doubled. Messages are landed as received and decoded when they are parsed.
-The landed form and its parsing are `streams`, the cluster is `cluster`, schemas are `registry`.
+Offsets and objects are in one manifest that is written last, so a killed landing starts again from the same offsets,
+and nothing is lost or doubled. Messages are landed as received and decoded when they are parsed. The landed form and
+its parsing are `streams`, the cluster is `cluster`, schemas are `registry`.
 """
 
 from __future__ import annotations

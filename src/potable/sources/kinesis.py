@@ -1,7 +1,7 @@
 """Kinesis streams, read in batches like Kafka's topics: from the last batch's sequence numbers to the run's start.
 
-State and objects stand in one manifest; no lease table is kept. Shards that were split or merged are read to
-their end before those that came of them. The landed form and its parsing are `streams`.
+State and objects are in one manifest; no lease table is kept. Shards that were split or merged are read to their end
+before their successors. The landed form and its parsing are `streams`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parquet files, as data lakes and exports of warehouses hold them: typed values, each as one exact text.
+"""Parquet files, such as those of data lakes and warehouse exports: typed values, each landed as one exact text.
 
 Only columns that a contract names are read, in batches, so that a file may be larger than memory. Values of structs are
 reached by dotted paths, lists of structs become tables of their own, as in JSON files.
@@ -45,8 +45,8 @@ class ParquetTable(NestedTable):
     Columns are found by their names, values of structs by dotted paths (`address.city`); a list or map is one JSON
     text. Where `records` leads to a list of structs, its elements are the records: `../id` is a value of the row
     around one, `#` its position in the list from 1, `../#` the ordinal of the row in the file, and `@rest` what no
-    other column took, as JSON. Moments with a time zone are told in UTC; those without are of the `timezone` declared.
-    A float that is no number is the text `nan`, which `null_values: [nan]` makes nothing.
+    other column took, as JSON. Timestamps with a time zone are converted to UTC; those without get the declared
+    `timezone`. A float that is not a number is the text `nan`; `null_values: [nan]` makes it null.
     """
 
     binary_as_string: bool = False

@@ -1,7 +1,7 @@
 """Tables behind HTTP endpoints, page by page: JSON, or XML.
 
-Pages are landed as received. How requests prove who asks is `credentials`, how one page leads to the next
-`pagination`, and what is done when a server refuses, fails or cuts an answer off `http`.
+Pages are landed as received. Authentication is in `credentials`, how one page leads to the next in `pagination`, and
+what happens when a server refuses, fails or cuts an answer off in `http`.
 """
 
 from __future__ import annotations

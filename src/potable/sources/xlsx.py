@@ -1,11 +1,11 @@
 """Excel workbooks: sheets with a header row, read by calamine; every cell as one exact text.
 
-Numbers are the shortest decimal text that means them (`12345`, never `12345.0`), dates and times ISO 8601 in
-both of Excel's calendars, booleans true and false; an error cell is its own text (`#N/A`), so a number column
-keeps it in `_unparsed` unless the contract calls it nothing. A number in a column of days or moments counts days as
-Excel does. A formula that was never calculated has no value, which is said. Rows without a value are not records.
-Where `header` is not declared and row 1 is rather a title, or `sheet` is not and several sheets have one header, the
-workbook is refused with what to declare.
+Numbers are the shortest decimal text that means them (`12345`, never `12345.0`), dates and times ISO 8601 in both of
+Excel's calendars, booleans true and false; an error cell is its own text (`#N/A`), so in a number column it is
+mistyped unless it is one of the `null_values`. A number in a date or timestamp column counts days as Excel does. A
+formula that was never calculated has no value and is reported. Rows without a value are not records. If `header` is
+not declared and row 1 looks like a title, or `sheet` is not declared and several sheets have the same header, the
+workbook is refused, and the error says what to declare.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _NEVER_CALCULATED = "a formula that was never calculated (open the workbook in E
 class XlsxTable(FileTable):
     """A table in Excel workbooks (.xlsx, .xlsm); the path `@sheet` of a column is the name of the sheet.
 
-    A number in a column of type `date` or `timestamp` that its `format` cannot read counts days as the workbook
-    does (from 1900 or 1904): `43861` is 2020-01-31. Whole numbers from 1900 to 2100, which are rather years, and 60,
-    the 29 February 1900 that never was, are no days; texts never count. A formula that a program wrote and nobody
-    calculated has no value: its record goes to quarantine (`mistyped:gross: a formula that was never calculated …`),
-    its cell alone where `on_error: "null"` says so, and it is nothing where `null_values: ["#UNCALCULATED!"]` does.
-    Open the workbook in Excel or LibreOffice and save it.
+    A number in a column of type `date` or `timestamp` that its `format` cannot read counts days as the workbook does
+    (from 1900 or 1904): `43861` is 2020-01-31. Whole numbers from 1900 to 2100 (probably years) and 60 (29 February
+    1900, which never existed) do not count as days, and texts never do. A formula that was written by a program and
+    never calculated has no value: its record is quarantined (`mistyped:gross: a formula that was never calculated
+    …`), only its cell becomes null with `on_error: "null"`, and it counts as null with `null_values:
+    ["#UNCALCULATED!"]`. Open the workbook in Excel or LibreOffice and save it.
     """
 
     sheet: str | int = 1
