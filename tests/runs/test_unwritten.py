@@ -115,7 +115,7 @@ def test_what_needs_them_ends_at_once_and_names_them(
     code, out, err = call(bench, *arguments)
     assert code == 2 and not out
     assert err.startswith(f"error[P001] {LACKING}, and ") and err.count("error[") == 1
-    assert "infosec writes privacy.yaml" in err and "features.yaml is data science's" in err
+    assert "infosec writes privacy.yaml" in err and "data science writes features.yaml" in err
     assert "state:   nothing was run" in err and f"next:    potable -C {bench.root} run --only ingest" in err
     assert files(bench.root) == before
 
