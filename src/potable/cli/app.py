@@ -223,9 +223,11 @@ def diff(settings: Settings, dataset: str | None, old: int | None, new: int | No
 @cli.command()
 @click.argument("feature")
 @click.argument("dataset", required=False)
-@click.option("--row", metavar="ID", help="The row, by its pseudonym; by default the first that has a value.")
-@click.option("--version", "number", type=int, metavar="N", help="The version; the current one by default.")
-@click.option("--all", "every", is_flag=True, help="All records of the person, however many.")
+@click.option("--row", metavar="ID", help="Pseudonym of the row. [default: the first row with a value]")
+@click.option(
+    "--version", "number", type=int, metavar="N", help="Version of the dataset. [default: the current version]"
+)
+@click.option("--all", "every", is_flag=True, help="Show all records of the person, however many.")
 @output_option
 @click.pass_obj
 def explain(settings: Settings, /, output: str, **asked: Any) -> None:
