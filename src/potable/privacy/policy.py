@@ -114,7 +114,7 @@ class Identify(Declaration):
     """What for. Each call names one of them."""
     most: Annotated[int, Field(ge=1)]
     """Most people it may tell `within` that time, over all calls. The same people asked for again count once."""
-    within: Span = Duration(count=30, unit="d")
+    within: Annotated[Span, Field(json_schema_extra={"default": "30d"})] = Duration.parse("30d")
     """The time up to now in which people are counted, such as 30d; a month counts as 31 days."""
     by: list[str] = Field(default_factory=list)
     """Accounts of the system that may call it; by default all that can read the restricted root and the vault."""
