@@ -426,6 +426,25 @@ def test_who_is_gone_from_the_roster_is_not_found(shop: Shop) -> None:
     assert told.found == 1 and [bool(row["email"]) for row in rows(shop.root.parent / "b.csv")] == [False, True]
 
 
+def test_what_is_told_is_of_the_last_run_that_found_out_who_is_who(shop: Shop) -> None:
+    wanted, before = ids(shop)[:9], customers(shop)
+    ask(shop, asked(scored(shop, wanted), name="a.csv"))
+    numbers = {row["customer_id"]: row["crm.customers.customer_id"] for row in rows(shop.root.parent / "a.csv")}
+    first, second = numbers[wanted[0]], numbers[wanted[1]]
+    exported = shop.root / "data/customers.csv"
+    text = exported.read_text().replace(before[first], "new.address@mail.example")
+    # two customers turn out to be one: they have the same address
+    exported.write_text(text.replace(before[second], before[numbers[wanted[2]]]))
+    ask(shop, asked(scored(shop, wanted[:1]), name="b.csv"))
+    assert rows(shop.root.parent / "b.csv")[0]["email"] == before[first]
+    shop.run()
+    told = ask(shop, asked(scored(shop, wanted), name="c.csv"))
+    found = {row["customer_id"]: row["email"] for row in rows(shop.root.parent / "c.csv")}
+    assert found[wanted[0]] == "new.address@mail.example"
+    assert (told.found, told.several) == (8, 1)
+    assert sorted(bool(found[one]) for one in wanted[1:3]) == [False, True], "one of both pseudonyms is theirs now"
+
+
 def test_a_column_that_was_not_validated_yet_is_told_before_anything_is_recorded(shop: Shop) -> None:
     shop.edit(
         "sources/crm.yaml",

@@ -42,7 +42,8 @@ from potable.store.layout import Lake
 from potable.store.manifest import File, Manifest
 
 _ASKED = pa.schema([("number", pa.int64()), ("id", pa.string())])
-_WHOM = pa.schema([("id", pa.string()), ("subject", pa.string())])
+_EPOCHS = 5
+"""Earlier epochs that are looked at, where nobody is known by an id."""
 
 
 @dataclass(frozen=True)
@@ -288,7 +289,7 @@ class _Way:
         if not formed:
             return unreadable(name, "has no subject ids in that column", hint="name their column with --column")
         epoch = self.project.policy.epoch
-        for earlier in range(epoch - 1, 0, -1):
+        for earlier in range(epoch - 1, max(0, epoch - 1 - _EPOCHS), -1):
             names = pseudonyms(self.keys, self._key(earlier), buckets=1, engine=self.engine)
             if since.count(self.engine, asked.inner_join(names, asked.id == names.pseudonym)):
                 return unreadable(
