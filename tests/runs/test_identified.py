@@ -457,7 +457,7 @@ def test_a_column_that_was_not_validated_yet_is_told_before_anything_is_recorded
     assert "contract of today" in failure.problem and not entries(shop)
 
 
-def test_a_million_rows_are_told_in_their_order_and_little_memory(shop: Shop) -> None:
+def test_many_rows_are_told_in_their_order(shop: Shop) -> None:
     wanted = ids(shop)[:20]
     file = shop.root.parent / "scores.csv"
     with file.open("w") as out:
@@ -505,7 +505,7 @@ def bench(published: Bench) -> Bench:
 
 
 def test_everybody_of_the_estate_is_led_back_to_by_the_truth(bench: Bench, tmp_path: Path) -> None:
-    """An oracle beside the command: whom the truth says a number and an address belong to, by features of the dataset."""
+    """Whom the truth says a number, an address and a label belong to."""
     project, company = bench.project(), bench.company
     table = bench.table()
     scores = tmp_path / "scores.parquet"
