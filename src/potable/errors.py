@@ -58,6 +58,7 @@ CODES: dict[str, str] = {
     "D009": "The label, or a feature, differs more between groups of people than features.yaml allows.",
     "D010": "A column of the new version has drifted farther from the version it is compared with than "
     "features.yaml allows.",
+    "D011": "A file of subject ids cannot be parsed, or none of its ids belongs to a known person.",
     "D020": "A test of a contract or of features failed.",
     "E001": "A source cannot be reached, or refused the request.",
     "E002": "A file that is needed is missing, or a file that would be written exists.",
@@ -73,6 +74,8 @@ CODES: dict[str, str] = {
     "G002": "The dataset does not reach the required k-anonymity.",
     "G003": "A feature changed when data after the as-of date was removed or scrambled: it leaks from the future.",
     "G004": "Free text could not be redacted safely.",
+    "G005": "privacy.yaml does not allow people to be identified, or not for this purpose, or not so many.",
+    "G006": "The record of who was told who people are was changed.",
     "X001": "Something unexpected failed inside Potable; this is a bug.",
 }
 
