@@ -21,6 +21,7 @@ QUESTIONS = {
     "Anomalous": "volume",
     "Drifted": "drift",
     "Unmatched": "unmatched",
+    "Filled in later": "hindsight",
 }
 """What people ask, by the check that answers it."""
 _WORDS = {"ok": "no", "warn": "yes", "stop": "yes, stops", "accepted": "expected", "open": "not judged"}
