@@ -69,7 +69,7 @@ def test_what_is_suspected_by_nobody_is_told_only_where_it_was_found() -> None:
     assert told(judge(table(known="changed_on"), Again(), READ, [])) == []
     assert told(judge(table(known="changed_on"), SEEN, READ, [])) == [("reason", "warn")]
     assert told(judge(table(known="changed_on", health={"hindsight": "5%"}), Again(), READ, [])) == [("", "open")]
-    assert told(judge(table(), Again(), {}, [])) == []
+    assert told(judge(table(), Again(), {}, [])) == told(judge(table(), Again(), {"opened_on": ["count"]}, [])) == []
 
 
 def test_nothing_is_called_fine_that_could_not_be_seen() -> None:

@@ -13,7 +13,7 @@ from lxml import html as lxml_html
 from tests.report import records
 
 from potable.contracts.findings import Result
-from potable.report import checks, view
+from potable.report import checks, health, view
 from potable.report.html import render
 from potable.runs.record import RunRecord, TableRecord
 
@@ -161,6 +161,14 @@ def test_each_question_of_health_has_its_answer_and_what_was_found():
     )
     assert "3 columns compared with employee_attrition version 2." in told and "monthly_income: PSI 0.41" in told
     assert "Expected until 2030-01-01: a merger." in told and "age: PSI" not in told
+
+
+def test_what_could_not_be_judged_is_not_called_fine():
+    made = records.attrition()
+    open_ = replace(made.tables[6], health=(records.health_of_payslips()[5],))
+    bare = replace(made, tables=[open_], dataset=replace(made.dataset, bias=(), beside=None))
+    assert health.line(bare) == "1 check, not judged yet"
+    assert health.line(replace(bare, tables=[open_, open_])) == "2 checks, none judged yet"
 
 
 def test_the_last_line_of_the_tables_has_no_number_that_no_table_has():

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.runs.test_layers import Notes, notes_project, open_notes
+from tests.runs.test_layers import VARIABLES, Notes, notes_project, open_notes
 
 from potable.contracts.findings import Finding
 from potable.engines.base import Engine
 from potable.errors import DataError
-from potable.project import Project
+from potable.project import Project, load
 from potable.runs import since
 from potable.runs.checkup import check_up
 from potable.store.manifest import Manifest
@@ -83,7 +83,7 @@ class Desk:
         since.remember(self.notes.shop.lake, self.notes.step)
         return manifest
 
-    def found(self, **health: Any) -> list[Finding]:
+    def found(self) -> list[Finding]:
         shop = self.notes.shop
         shop.done["validate", "notes.notes"] = (self.notes.step, self.notes.layered())
         try:
@@ -104,14 +104,6 @@ def desk_project(root: Path, known: str = "+1d", health: str = "", features: str
     notes_project(root, source)
     path = root / "features.yaml"
     path.write_text(path.read_text().replace("\n  derived:\n", f"{features}\n  derived:\n"))
-    return load_again(root)
-
-
-def load_again(root: Path) -> Project:
-    from tests.runs.test_layers import VARIABLES
-
-    from potable.project import load
-
     return load(root, variables=VARIABLES)
 
 
@@ -156,6 +148,7 @@ def test_a_known_time_that_moves_with_the_change_is_not_told(open_desk: Open) ->
     assert desk.found() == []
 
 
+@pytest.mark.long_on_spark
 def test_a_known_time_that_does_not_move_is_told(open_desk: Open) -> None:
     desk = open_desk(known="changed_on")
     desk.land(a=[*OLD, *OPEN])
@@ -163,6 +156,7 @@ def test_a_known_time_that_does_not_move_is_told(open_desk: Open) -> None:
     assert desk.columns() == {"reason": "warn", "status": "warn", "hours": "warn"}
 
 
+@pytest.mark.long_on_spark
 def test_a_lag_that_covers_the_change_is_not_told(open_desk: Open) -> None:
     desk = open_desk(known="+90y")
     desk.land(a=[*OLD, *OPEN])
@@ -171,6 +165,7 @@ def test_a_lag_that_covers_the_change_is_not_told(open_desk: Open) -> None:
     assert [each.state for each in desk.found()] == ["ok"]
 
 
+@pytest.mark.long_on_spark
 def test_what_no_output_reads_is_not_told(open_desk: Open) -> None:
     desk = open_desk(features="\n  notes.notes:\n    last_topic: latest(topic)\n")
     desk.land(a=[*OLD, *OPEN])
@@ -179,6 +174,7 @@ def test_what_no_output_reads_is_not_told(open_desk: Open) -> None:
     assert [(each.state, each.column) for each in desk.found()] == [("ok", "")]
 
 
+@pytest.mark.long_on_spark
 def test_a_few_records_that_were_corrected_are_not_told(open_desk: Open) -> None:
     desk = open_desk()
     desk.land(a=[*OLD, *OPEN])
@@ -186,6 +182,7 @@ def test_a_few_records_that_were_corrected_are_not_told(open_desk: Open) -> None
     assert [each.state for each in desk.found()] == ["ok"]
 
 
+@pytest.mark.long_on_spark
 def test_a_column_that_the_source_begins_gives_up_or_writes_otherwise_is_not_told(open_desk: Open) -> None:
     desk = open_desk()
     desk.land(a=[ticket(number, closed=True, topic="", status="open") for number in range(40)])
@@ -193,6 +190,7 @@ def test_a_column_that_the_source_begins_gives_up_or_writes_otherwise_is_not_tol
     assert [each.state for each in desk.found()] == ["ok"]
 
 
+@pytest.mark.long_on_spark
 def test_a_change_of_the_newest_version_is_told_once(open_desk: Open) -> None:
     desk = open_desk()
     desk.land(a=[*OLD, *OPEN])
@@ -202,6 +200,7 @@ def test_a_change_of_the_newest_version_is_told_once(open_desk: Open) -> None:
     assert made.facts["again"]["columns"]["reason"][0] == 20
 
 
+@pytest.mark.long_on_spark
 def test_batches_judged_together_are_found_as_those_judged_one_by_one(open_desk: Open) -> None:
     desk = open_desk()
     for files in ({"a": [*OLD, *OPEN]}, {"b": CLOSED}, {"c": [*CLOSED, *NEW]}):
@@ -210,6 +209,7 @@ def test_batches_judged_together_are_found_as_those_judged_one_by_one(open_desk:
     assert (again["seen"], again["came"], again["columns"]["reason"][0]) == (40, 20, 20)
 
 
+@pytest.mark.long_on_spark
 def test_what_is_expected_is_accepted_and_what_the_contract_forbids_stops(open_desk: Open) -> None:
     accepted = "{check: hindsight, column: status, until: 2026-12-31, reason: archived}"
     desk = open_desk(health=f"{{hindsight: {{at_most: 1%, severity: stop}}, accepted: [{accepted}]}}")

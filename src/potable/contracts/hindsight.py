@@ -77,7 +77,8 @@ def successive(table: Table, names: Sequence[str], rows: ir.Table, landings: ir.
         rows: few ones; all that have the keys of some.
         landings: of all their objects.
     """
-    every = with_known_key(table, rows.inner_join(landings, OBJECT)).mutate(**{_SINCE: moments(table, rows)[1]})
+    every = with_known_key(table, rows.inner_join(landings, OBJECT))
+    every = every.mutate(**{_SINCE: moments(table, every)[1]})
     before = ibis.window(
         group_by=[every[name] for name in (*table.unique, KNOWN_KEY)],
         order_by=[every[name] for name in (BATCH, OBJECT, ROW)],
@@ -158,9 +159,9 @@ def judge(table: Table, again: Again, read: Mapping[str, Sequence[str]], labels:
     bound = table.health.hindsight
     found = [_column(table, name, again, read[name], labels) for name in read if name in again.columns]
     bad = [finding for finding in found if finding]
-    lagging = table.time is not None and table.known_column is None and table.known != "landed"
-    # a time that the source records is not suspected without evidence
-    if bad or not read or not (lagging or "hindsight" in table.health.model_fields_set):
+    suspected = table.time is not None and table.known_column is None and table.known != "landed"
+    # without evidence neither a time is suspected that the source records, nor that facts will have happened otherwise
+    if bad or set(read) <= {table.time} or not (suspected or "hindsight" in table.health.model_fields_set):
         return bad
     if not table.unique:
         return [Finding("hindsight", "open", "Not judged: without `unique` it is not known which records land again.")]
@@ -180,7 +181,8 @@ def _column(table: Table, name: str, again: Again, outputs: Sequence[str], label
         return None
     what = [f"filled in later in {filled:,}"] if filled else []
     what += [f"changed in {changed:,}"] if changed else []
-    long = table.time is not None and is_open(table, table.time)
+    times = [each for each in (table.time, table.known_column) if each]
+    long = bool(times) and all(is_open(table, each) for each in times)
     known = f", known for {round(days / count):,} days by then on average" if long else ""
     told = (
         f"`{name}` was {' and '.join(what)} of the records that landed again{known}; {again.came:,} came meanwhile."

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from potable.contracts.deletions import REASONS
 from potable.contracts.hindsight import LANDED, LANDINGS, Again, changes, comparable, of_records, replacing, successive
-from potable.contracts.profile import ALL, BROKEN, ROWS
+from potable.contracts.profile import ALL, BROKEN, ROWS, Profile
 from potable.contracts.validate import DUPLICATE, Validated, quarantine_schema, validated_schema
 from potable.engines.base import union_all
 from potable.runs import since
@@ -132,9 +132,9 @@ class _Look:
     def came(self, made: Validated) -> int:
         """Rows of what landed, but for those that break a rule."""
         assert made.profile is not None
-        signs = {ALL: 1, BROKEN: -1}
-        rows = (row for row in made.profile.to_pylist() if row["column"] == ROWS and row["batch"] > self.after)
-        return sum(signs.get(row["word"], 0) * row["rows"] for row in rows)
+        profile = Profile(made.profile)
+        rows = [profile.of_batch(batch).columns[ROWS] for batch in profile.batches if batch > self.after]
+        return sum(each.get(ALL, 0) - each.get(BROKEN, 0) for each in rows)
 
     def _rows(self, before: Manifest, made: Validated) -> ir.Table:
         """All rows that stay."""
