@@ -157,6 +157,16 @@ def test_a_known_time_that_does_not_move_is_told(open_desk: Open) -> None:
 
 
 @pytest.mark.long_on_spark
+def test_a_record_that_happened_at_another_time_is_another_one(open_desk: Open) -> None:
+    desk = open_desk()
+    desk.land(a=[*OLD, *OPEN])
+    moved = [ticket(number, closed=True, opened="2021-01-31") for number in range(100, 120)]
+    assert desk.land(a=[*OLD, *moved, *OPEN[20:]]).facts["again"]["seen"] == 50
+    assert desk.land(b=[ticket(number, closed=True, opened="2022-01-31") for number in range(100, 120)])
+    assert [each.state for each in desk.found()] == ["ok"]
+
+
+@pytest.mark.long_on_spark
 def test_a_lag_that_covers_the_change_is_not_told(open_desk: Open) -> None:
     desk = open_desk(known="+90y")
     desk.land(a=[*OLD, *OPEN])

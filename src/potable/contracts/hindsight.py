@@ -20,7 +20,6 @@ import pyarrow as pa
 
 from potable.contracts.distributions import judged
 from potable.contracts.findings import Finding
-from potable.contracts.keyed import KNOWN_KEY, with_known_key
 from potable.contracts.results import is_open
 from potable.engines.base import Engine, scalars
 from potable.tables import BATCH, OBJECT, ROW, Table, moments
@@ -77,10 +76,9 @@ def successive(table: Table, names: Sequence[str], rows: ir.Table, landings: ir.
         rows: few ones; all that have the keys of some.
         landings: of all their objects.
     """
-    every = with_known_key(table, rows.inner_join(landings, OBJECT))
-    every = every.mutate(**{_SINCE: moments(table, every)[1]})
+    every = _known(table, rows.inner_join(landings, OBJECT))
     before = ibis.window(
-        group_by=[every[name] for name in (*table.unique, KNOWN_KEY)],
+        group_by=[every[name] for name in _identity(table)],
         order_by=[every[name] for name in (BATCH, OBJECT, ROW)],
     )
     told = {f"_old_{index}": every[name].lag().over(before) for index, name in enumerate(names)}
@@ -98,16 +96,12 @@ def replacing(
         names: columns that are compared.
         earlier, later: rows, and the landings of those objects whose rows are looked at.
     """
-    keys = [*table.unique, KNOWN_KEY]
-    old, new = (with_known_key(table, rows.inner_join(landings, OBJECT)) for rows, landings in (earlier, later))
-    old = old.select(
-        *keys,
-        LANDED,
-        **{f"_old_{index}": old[name] for index, name in enumerate(names)},
-        **{_WAS: old[BATCH], _SINCE: moments(table, old)[1]},
-    )
-    new = new.select(*keys, BATCH, **{f"_new_{index}": new[name] for index, name in enumerate(names)})
-    return old.inner_join(new, keys)
+    keys = _identity(table)
+    old, new = (_known(table, rows.inner_join(landings, OBJECT)) for rows, landings in (earlier, later))
+    olds = {f"_old_{index}": old[name] for index, name in enumerate(names)}
+    news = {f"_new_{index}": new[name] for index, name in enumerate(names)}
+    old = old.select(*dict.fromkeys([*keys, _SINCE]), LANDED, **olds, **{_WAS: old[BATCH]})
+    return old.inner_join(new.select(*keys, BATCH, **news), keys)
 
 
 def changes(table: Table, names: Sequence[str], pairs: ir.Table, engine: Engine, *, after: int) -> Again:
@@ -146,6 +140,15 @@ def of_records(again: Again, before: tuple[int, Mapping[str, int]], now: tuple[i
         if left and not began and told[1] <= _MOST * values:
             columns[name] = told
     return Again(again.seen, again.came, columns)
+
+
+def _identity(table: Table) -> list[str]:
+    """What versions of one record that became known at one time have in common."""
+    return [*table.unique, *([_SINCE] if table.time else [])]
+
+
+def _known(table: Table, rows: ir.Table) -> ir.Table:
+    return rows.mutate(**{_SINCE: moments(table, rows)[1]})
 
 
 def judge(table: Table, again: Again, read: Mapping[str, Sequence[str]], labels: Collection[str]) -> list[Finding]:
