@@ -224,7 +224,7 @@ def _sharpened(definitions: Mapping[str, Any]) -> dict[str, Any]:
             properties["category"] = _categories(properties["category"])
         if "checks" in properties and "columns" in properties:
             properties["checks"]["items"] = {"$ref": "#/definitions/Expectation"}
-        if "legal_basis" in properties:
+        if "legal_basis" in properties and "rules" in properties:
             properties["rules"]["propertyNames"] = {"enum": [*CATEGORIES]}
         if name in ("Freshness", "Volume", "Rise", "Hindsight"):
             # `freshness: 35d` is short for `freshness: {at_most: 35d}`

@@ -256,7 +256,7 @@ class SparkEngine:
         try:
             return action()
         except (PySparkException, Py4JError, pa.ArrowException, OSError) as failure:
-            raise carried(str(failure)) or _translated(failure) from None
+            raise carried(str(failure)) or spark_session.lonely() or _translated(failure) from None
 
 
 @cache

@@ -17,6 +17,7 @@ from typing import Any
 from potable.contracts.arguments import OTHER_TABLE
 from potable.contracts.profile import kind_of
 from potable.contracts.references import referring
+from potable.privacy.policy import IDENTIFY
 from potable.project import Project
 from potable.runs.record import Verb
 from potable.sources.base import Landed
@@ -219,8 +220,13 @@ def _build(project: Project, protect: Sequence[Step]) -> Step:
     return Step("build", project.features.dataset, found, "features", rules=fingerprint(*rules))
 
 
+def published_by(project: Project) -> dict[str, Any]:
+    """What privacy.yaml says, as it is written, but for what nothing that is published depends on."""
+    return {key: value for key, value in project.documents["privacy"].literal.items() if key != IDENTIFY}
+
+
 def _publish(project: Project, build: Step, roster: Step) -> Step:
-    policy = project.documents["privacy"].literal
+    policy = published_by(project)
     inputs = (build.fingerprint, roster.fingerprint, project.features.bias)
     return Step(
         "publish",
