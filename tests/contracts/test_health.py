@@ -219,7 +219,7 @@ def test_an_expected_change_is_shown_and_stops_nothing_until_its_day() -> None:
         ({"drift": {"gross": {}}}, "give at least one bound"),
         (
             {"accepted": [{"check": "drift", "until": "2024-01-01", "reason": "x"}]},
-            "`column` can only be combined with",
+            "need a `column`, and no other check has one",
         ),
     ],
 )
