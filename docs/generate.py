@@ -66,7 +66,11 @@ def commands() -> dict[str, click.Command]:
 
 
 def _errors() -> str:
-    parts = [NOTE, "# Errors\n", "Every error has a code, an exit code and one form.\n"]
+    form = (
+        "An error message begins with its code and the place in the project file. It may have further lines: `given`, "
+        "`allowed`, `hint`, `state` (of the data) and `next` (the command to run next)."
+    )
+    parts = [NOTE, "# Errors\n", f"{form}\n"]
     for code, meaning in CODES.items():
         parts.append(f"## {code}\n\n{meaning} Exit code {EXITS.get(code, EXITS[code[0]])}.\n")
     return "\n".join(parts)
@@ -75,23 +79,23 @@ def _errors() -> str:
 KINDS = {
     "row": (
         "Rows by themselves",
-        "They judge every parsed row, all in one scan. A row that fails goes to quarantine (`quarantine`, the "
-        "default), stays where it is and is told (`warn`), or goes to quarantine and stops the run (`stop`).",
+        "They check every parsed row by itself, all in one scan. With `quarantine` (the default) a failing row is "
+        "quarantined; with `warn` it passes and is reported; with `stop` it is quarantined and the run stops.",
     ),
     "rows": (
         "Rows by other rows",
-        "They judge the rows that stay, of all batches, and stop the run (the default) or `warn`. They never "
-        "quarantine, for a row that stands is not displaced by one that comes later; the table's `unique` keeps the "
-        "first of a key.",
+        "They compare the rows that passed, of all batches, and stop the run (the default) or `warn`. They never "
+        "quarantine, because an accepted row is not displaced by a later one; the table's `unique` keeps the first "
+        "row of a key.",
     ),
     "column": (
         "Columns as a whole",
-        "They judge the rows that stay, of all batches, and stop the run (the default) or `warn`. Sums are exact, "
+        "They check the rows that passed, of all batches, and stop the run (the default) or `warn`. Sums are exact, "
         "with one division or root at the end, so no result depends on the engine or the order of rows.",
     ),
     "key": (
         "Keys in another table",
-        "Ours, for GX has none. They are judged when all tables have been validated, over the rows that stay in both: "
+        "Potable's own; GX has none. They are checked after all tables, over the rows that passed in both: "
         "values (`column`, or the columns of `column_list` together) must be found in `other_table_name`, a "
         "`source.table` of the project, in the columns of the same names or in `other_column`, `other_column_list`. A "
         "null refers to nothing. Keys of one namespace are compared as `resolve` compares them. They stop the run (the "
@@ -99,46 +103,46 @@ KINDS = {
     ),
     "tables": (
         "Two tables",
-        "Judged with the keys, over the rows that stay in both. They stop the run (the default) or `warn`.",
+        "Checked together with the keys, over the rows that passed in both. They stop the run (the default) or `warn`.",
     ),
     "table": (
         "The table",
-        "Row counts are of the rows that were parsed, before any is quarantined; columns and types are those the "
+        "Row counts are those of the parsed rows, before any is quarantined; columns and types are those that the "
         "contract declares. They stop the run (the default) or `warn`.",
     ),
 }
 EXPECTATION_NOTES = """
 Checks of a table stand under `checks:`; `suite: gx/payroll.json` adds a suite of Great Expectations, as GX 1.x and
-0.18 write it. Everything wrong with either is found by `potable check`, with its place.
+0.18 write it. `potable check` reports every mistake in either, with its place.
 
 Any check may also have `severity`, `meta` and, but for those about columns and types the contract declares,
 `row_condition` with `condition_parser: great_expectations` (`col("kind") == "a"`, `col("kind").notNull()`), or the
-condition objects of GX 1.x. Conditions for pandas or Spark are programs, and refused. Checks that judge rows may have
-`mostly` and `at_most`:
+condition objects of GX 1.x. Conditions for pandas or Spark are programs, so they are refused. Checks that judge rows
+may have `mostly` and `at_most`:
 
-- `mostly` is the least share of the judged values that must pass. Where it is given and missed, the run stops, unless
-  `severity` is `warn`. Without it every value must pass for `success`, and failures are quarantined.
+- `mostly` is the smallest share of the judged values that must pass. If fewer pass, the run stops, unless `severity` is
+  `warn`. Without it every value must pass for `success`, and failing rows are quarantined.
 - `at_most` is how many rows may fail, as a count (`100`) or as a share of the rows the check is about (`"0.5%"`);
-  beyond it the run stops, whatever the severity.
+  if more fail, the run stops, whatever the severity.
 - `severity` is `warn`, `quarantine` or `stop`. A suite's `warning` and `info` are `warn`, its `critical` the default.
 
 `quarantine: {at_most: "0.5%"}` on a table limits all its quarantined rows, and the same key in potable.yaml those of
 all tables together.
 
-What is judged follows GX. A null says nothing (but for the two checks about nulls), and a float that is no number is
-null, as in pandas; no value at all is success. Where GX's own engines differ:
+Which values are judged follows GX: nulls are ignored (except by the two checks about nulls), a float that is not a
+number counts as null, as in pandas, and a check without any value succeeds. Where GX's own engines differ:
 
-- Regular expressions are RE2's: `\\d` is 0 to 9, as in most databases. What RE2 does not know (look-arounds,
-  back-references) is judged by Python, once per distinct value.
+- Regular expressions are RE2's: `\\d` is 0 to 9, as in most databases. What RE2 does not support (look-arounds,
+  back-references) is evaluated by Python, once per distinct value.
 - `LIKE` has no escape character unless `escape` gives one.
-- Of a pair with one null nothing is said (`either_value_is_missing`) unless `ignore_row_if` says otherwise. In a suite
-  GX's default holds, `both_values_are_missing`, and such a pair fails.
+- A pair with one null is ignored (`either_value_is_missing`), unless `ignore_row_if` declares otherwise. In a suite,
+  GX's default `both_values_are_missing` holds, and such a pair fails.
 - A comparison with null in a `row_condition` is not true, as in SQL.
-- A bound is the number that is written: beside a decimal `0.1` is a tenth.
-- A text that is no JSON fails `match_json_schema`; GX raises an error.
+- A bound is exactly the number that is written: compared with a decimal, `0.1` is a tenth.
+- A text that is not JSON fails `match_json_schema`; GX raises an error.
 - Types are named in the contract's, pandas', SQL's or Spark's words and compared with the type the contract declares.
 
-Results show values of a column that has a privacy category only as their shape, `Aa99`.
+Results show values of a column with a privacy category only as shapes, such as `Aa99`.
 
 Classes of your own: [contracts.md](../contracts.md#expectation-classes-of-your-own).
 """

@@ -75,7 +75,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_reference_that_needs_quotes_is_told_so(tmp_path: Path) -> None:
     error = only(tmp_path, "name: a\nauth: {bearer: ${env:TOKEN}}\n")
     assert (error.code, str(error.place)) == ("P002", "potable.yaml:2:17")
-    assert error.hint == 'inside {…} a reference stands in quotes: "${env:NAME}"'
+    assert error.hint == 'inside {…} a reference must be in quotes: "${env:NAME}"'
     assert only(tmp_path, "name: {a\n").hint == ""
 
 
@@ -197,7 +197,7 @@ def test_an_unknown_scheme_names_what_is_installed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["${NAME}", "${env:}", "${env:NAME"])
 def test_half_a_reference_is_not_taken_for_a_text(tmp_path: Path, text: str) -> None:
-    assert "not a reference" in only(tmp_path, f"name: '{text}'").problem
+    assert "not a complete reference" in only(tmp_path, f"name: '{text}'").problem
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_what_needs_a_file_names_it_its_team_and_what_works(tmp_path: Path) -> N
     failure = caught.value
     assert failure.code == "P001" and failure.exit_code == 2
     assert failure.problem == "privacy.yaml is not written yet, and `publish` needs it"
-    assert failure.hint.startswith("privacy.yaml is infosec's: what may happen to each category of data")
+    assert failure.hint.startswith("infosec writes privacy.yaml: what may happen to each category of data")
     assert failure.next == project.next_run == "potable run --only ingest"
     whole = load(EXAMPLE)
     whole.require_written("`publish`")
@@ -99,7 +99,7 @@ def test_features_alone_are_checked_by_the_tables_and_by_the_policy_once_there_i
     edit(root / "features.yaml", "country: value(country)", "country: value(first_name)")
     assert load(root).plan.features
     shutil.copy(EXAMPLE / "privacy.yaml", root)
-    assert "`first_name` (`user.name.first`) is not kept by privacy.yaml" in refused(root)
+    assert "privacy.yaml does not keep `first_name` (`user.name.first`)" in refused(root)
 
 
 def test_anonymity_is_asked_over_columns_the_dataset_has(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_anonymity_is_asked_over_columns_the_dataset_has(tmp_path: Path) -> None
     edit(root / "privacy.yaml", "columns: [age, country]", "columns: [as_of, agee, churn]")
     text = refused(root)
     assert text.count("error[P040] privacy.yaml:") == 2 and "hint:    did you mean `age`?" in text
-    assert "`anonymity` names `churn`, which is no feature of `customer_churn`" in text
+    assert "`anonymity` names `churn`, which is not a feature of `customer_churn`" in text
 
 
 def test_an_operator_that_protects_nothing_takes_no_category_off(tmp_path: Path) -> None:
@@ -116,14 +116,14 @@ def test_an_operator_that_protects_nothing_takes_no_category_off(tmp_path: Path)
     text = (root / "privacy.yaml").read_text(encoding="utf-8")
     (root / "privacy.yaml").write_text(text.replace("publish: allow", "publish: [words]", 1), encoding="utf-8")
     said = refused(root)
-    assert "`words` is not an operator that protects" in said
+    assert "`words` is not an operator that takes off a category" in said
     assert "allowed: band, clip, generalise, round, year\n" in said
 
 
 def test_one_column_twice_is_no_combination(tmp_path: Path) -> None:
     root = written(tmp_path / "p", *LATER)
     edit(root / "privacy.yaml", "columns: [age, country]", "columns: [age, age]")
-    assert "error[P005] privacy.yaml:" in refused(root) and "`age` is named twice" in refused(root)
+    assert "error[P005] privacy.yaml:" in refused(root) and "`age` is listed twice" in refused(root)
 
 
 def test_a_file_that_is_there_and_wrong_is_wrong_whoever_else_has_written(tmp_path: Path) -> None:
@@ -139,4 +139,4 @@ def test_a_folder_without_sources_says_what_to_write(tmp_path: Path) -> None:
     root = written(tmp_path / "p")
     shutil.rmtree(root / "sources")
     text = refused(root)
-    assert "the project declares no source" in text and "write sources/NAME.yaml" in text
+    assert "the project has no source yet" in text and "write sources/NAME.yaml" in text

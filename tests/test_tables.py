@@ -54,7 +54,7 @@ def test_a_pattern_has_exactly_one_group_and_is_re2(pattern: str) -> None:
     "form", ["%d.%m", "%Q-%Y", "%Y-%m-%d %p", "%Y-%m-%d %I:%M", "%Y %H %p", "unix", "%Y %Y", "", "%Y%"]
 )
 def test_a_format_that_cannot_be_read_is_refused(form: str) -> None:
-    with pytest.raises(ValidationError, match="a format has a year"):
+    with pytest.raises(ValidationError, match="a format needs a year"):
         column(type="date", format=[form])
 
 

@@ -102,7 +102,7 @@ def test_settings_of_a_store_may_go_with_a_path_that_nobody_knows(root: Path) ->
     path = root / "sources" / "crm.yaml"
     path.write_text(path.read_text(encoding="utf-8") + "storage: {region: eu-west-1}\n", encoding="utf-8")
     load(root, variables={}, offline="sources")
-    with pytest.raises(ProjectError, match="`storage` goes with a `path`"):
+    with pytest.raises(ProjectError, match="`storage` needs a `path`"):
         load(root, variables=DATA)
 
 

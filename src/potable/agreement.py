@@ -57,12 +57,12 @@ class Agreement:
 def not_written(files: Sequence[Later], what: str) -> ProjectError:
     """The error of `what` (a command, say) that needs files which are not written yet."""
     they, one = ("them", "both") if len(files) > 1 else ("it", "one")
-    whose = "; ".join(f"{file.file} is {file.team}'s: {file.says}" for file in files)
+    whose = "; ".join(f"{file.team} writes {file.file}: {file.says}" for file in files)
     return ProjectError(
         f"{lacking(files)}, and {what} needs {they}",
         "P001",
-        hint=f"{whose}. `potable init --example churn EXAMPLE` has {one} to start from",
-        state=f"nothing was run; ingest, validate and resolve work without {they}",
+        hint=f"{whose}. `potable init --example churn EXAMPLE` creates a project that has {one}, to start from",
+        state=f"nothing was run; ingest, validate and resolve can run without {they}",
         next=AS_FAR,
     )
 
@@ -121,15 +121,24 @@ def not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping[
         scheme, remote, _ = url.partition("://")
         if not remote or scheme in STORES:
             continue
-        problem = f"`{'.'.join(key)}` lies on a kind of store that is not known"
+        problem = f"`{'.'.join(key)}` is a URL of an unknown kind of store"
         allowed = ", ".join(["a path", *(f"{name}://" for name in STORES)])
         errors.append(ProjectError(problem, "P040", place=documents["potable"].place(*key), allowed=allowed))
     for name, table in tables.items():
         if table.known == "landed":
             source, short = name.split(".", 1)
             place = documents[source].place("tables", short, "known")
-            problem = f"`{name}`: `known: landed` needs the landing time of each record, which is not kept yet"
-            errors.append(ProjectError(problem, "P040", place=place, allowed="a column, a lag such as +10d, or both"))
+            problem = (
+                f"`{name}`: `known: landed` is not supported yet, because the landing time of each record is not kept"
+            )
+            errors.append(
+                ProjectError(
+                    problem,
+                    "P040",
+                    place=place,
+                    allowed="a column, a lag such as +10d, or a column with a lag (`submitted_at or +30d`)",
+                )
+            )
     return errors
 
 
@@ -139,12 +148,12 @@ def bias_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> 
     if bias is None:
         return []
     if (label := plan.label) is None:
-        problem = "`bias` compares how often groups have a label, and there is none"
+        problem = "`bias` compares how often groups get a label, but features.yaml declares no label"
         return [ProjectError(problem, "P040", place=document.place("bias", of_key=True))]
     groups = sorted(item.name for item in plan.features if item.type.kind in ("string", "boolean"))
     errors = [
         ProjectError(
-            f"`{name}` is no feature of words or bands, so it names no groups",
+            f"`bias` cannot group by `{name}`: it is not a feature with words, bands or true/false",
             "P040",
             place=document.place("bias", "groups", index),
             allowed=", ".join(groups),
@@ -154,9 +163,9 @@ def bias_errors(features: FeatureSet, plan: FeaturePlan, document: Document) -> 
         if name not in groups
     ]
     if allowed := _lacking(label, bias.favourable):
-        problem = f"`{bias.favourable}` is no value of the label `{label.name}`"
+        problem = f"`{bias.favourable}` is not a value of the label `{label.name}`"
         place, hint = document.place("bias", "favourable"), did_you_mean(bias.favourable, allowed.split(", "))
-        hint = hint or ("of several labels the last one is compared" if plan.labels[1:] else "")
+        hint = hint or ("with several labels, the last one is compared" if plan.labels[1:] else "")
         errors.append(ProjectError(problem, "P040", place=place, allowed=allowed, hint=hint))
     return errors
 
@@ -166,7 +175,7 @@ def drift_errors(features: FeatureSet, plan: FeaturePlan, document: Document) ->
     columns = [item.name for item in plan.outputs]
     return [
         ProjectError(
-            f"`{each.column}` is no column of `{plan.dataset}`",
+            f"`drift: accepted` names `{each.column}`, which is not a column of `{plan.dataset}`",
             "P040",
             place=document.place("drift", "accepted", index, "column"),
             allowed=", ".join(columns),
@@ -194,11 +203,11 @@ def anonymity_errors(policy: Policy, plan: FeaturePlan, document: Document) -> l
     columns = [AS_OF, *(item.name for item in plan.features)]
     return [
         ProjectError(
-            f"`anonymity` names `{name}`, which is no feature of `{plan.dataset}`",
+            f"`anonymity` names `{name}`, which is not a feature of `{plan.dataset}`",
             "P040",
             place=document.place("anonymity", "columns", index),
             allowed=", ".join(columns),
-            hint=did_you_mean(name, columns) or "was the feature renamed or taken out?",
+            hint=did_you_mean(name, columns) or "was the feature renamed or removed?",
         )
         for index, name in enumerate(policy.anonymity.columns if policy.anonymity else ())
         if name not in columns
@@ -218,9 +227,12 @@ def uncovered(plan: FeaturePlan, documents: Mapping[str, Document]) -> list[Proj
         if not late:
             continue
         source, short = name.split(".", 1)
-        problem = f"`coverage` of `{name}` ends on {last}: what was zero in training would be unknown after it"
+        problem = (
+            f"`coverage` of `{name}` ends on {last}, before the rows to score: a missing record would mean "
+            "zero in training but unknown in scoring"
+        )
         place = documents[source].place("tables", short, "coverage")
-        hint = "move its end, or leave it open (`null`) where the table is kept up to date"
+        hint = "move the end of `coverage`, or leave it open (`null`) if the table is kept up to date"
         errors.append(ProjectError(problem, "P032", place=place, given=read_by(late), hint=hint))
     return errors
 
@@ -237,8 +249,10 @@ def roster_errors(features: FeatureSet, tables: Mapping[str, Table], document: D
     declared = sorted({table.roster for table in tables.values() if table.roster})
     if features.subject in declared:
         return []
-    hint = did_you_mean(features.subject, declared) or f"write `roster: {features.subject}` in its table"
-    allowed = ", ".join(declared) or "none is declared"
+    hint = did_you_mean(features.subject, declared) or (
+        f"write `roster: {features.subject}` in the table that lists them"
+    )
+    allowed = ", ".join(declared) or "(no table declares a roster)"
     place = document.place("subject")
-    problem = f"no table is the roster of `{features.subject}`"
+    problem = f"no table is declared as the roster of `{features.subject}`"
     return [ProjectError(problem, "P040", place=place, allowed=allowed, hint=hint)]

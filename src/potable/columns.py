@@ -38,24 +38,25 @@ class Column(Declaration):
     """string, integer, decimal(p,s), float, boolean, date or timestamp."""
     format: str | list[str] = Field(default_factory=list)
     """strptime formats of a date or timestamp beside ISO 8601, tried in order; `unix_s`, `unix_ms` and `unix_us` count
-    from 1970. Of a number `accounting`: with or without a currency and signs between thousands (`1,234.50`; with
-    `decimal: ","` `1.234,50`), negative with a minus before or behind or in parentheses (`(12.00 €)`)."""
+    from 1970. For numbers, `accounting`: with or without a currency and thousands separators (`1,234.50`; with
+    `decimal: ","` `1.234,50`), negative with a minus before or after it, or in parentheses (`(12.00 €)`)."""
     timezone: str | None = None
-    """Time zone of a timestamp that is told without an offset, such as `Europe/Berlin`; that of the source by default,
-    or UTC. It becomes UTC; an hour that comes twice is the first of the two."""
+    """Time zone of timestamps without an offset, such as `Europe/Berlin`; by default that of the source, or UTC. They
+    are converted to UTC; an hour that occurs twice is taken as the first."""
     extract: str | None = None
     """RE2 pattern with one group, the value, searched in the text found (in a file name, say)."""
     required: bool = False
-    """A record without a value is quarantined."""
+    """Whether a record without a value is quarantined."""
     key: str | None = None
-    """Subject-key namespace (emp_no, email, national_id …): the value tells who the record is about, or, with
-    `someone_else`, names another one who has such a key, and links nobody."""
+    """Subject-key namespace (emp_no, email, national_id …): the value identifies the person the record is about, or,
+    with `someone_else`, another person (and then links nobody)."""
     someone_else: bool = False
-    """The value names somebody else than the person the record is about (a reviewer, a manager)."""
+    """The value identifies somebody other than the person the record is about (a reviewer, a manager)."""
     reissued: bool | tuple[str, str] = False
-    """Keys of this namespace may be given to somebody else later (an e-mail address, a telephone number), so none joins
-    people. Where several people had one, records are about who had it at their `time`: by the columns named here, first
-    and last day (none: still), as `[valid_from, valid_to]`; with `true`, about nobody."""
+    """Keys of this namespace may be given to somebody else later (an e-mail address, a telephone number), so they do
+    not link people. If several people had the same key, a record belongs to the one who had it at the record's
+    `time`, by the columns named here: first and last day (empty: still), as `[valid_from, valid_to]`. With `true` it
+    belongs to nobody."""
     category: str | None = None
     """Privacy category; a key without one is `user.unique_id`, any other column without one stops the plan."""
     static: bool = False
@@ -65,10 +66,11 @@ class Column(Declaration):
     null_values: list[str] = Field(default_factory=list)
     """Placeholders that mean "no value"."""
     decimal: Literal[".", ","] = "."
-    """Sign before the fraction of a number written as text; with `,` a point groups thousands (`1.234,50`). What is a
-    number to JSON, a database or a workbook is that number, whatever is declared."""
+    """Decimal separator of a number written as text; with `,` a point groups thousands (`1.234,50`). Numbers of JSON,
+    databases and workbooks are not affected."""
     on_error: Literal["quarantine", "null"] = "quarantine"
-    """What a value that is mistyped or fails its check does: the record goes, or only this cell."""
+    """What happens to a value that is mistyped or fails a check: the whole record is quarantined, or only this cell
+    becomes null."""
 
     @property
     def period(self) -> tuple[str, str] | None:
@@ -80,7 +82,7 @@ class Column(Declaration):
     def _true_or_two_columns(cls, value: object) -> object:
         two = isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(name, str) for name in value)
         if not (two or isinstance(value, bool)):
-            raise ValueError("`true`, or the columns of the first and the last day: `[valid_from, valid_to]`")
+            raise ValueError("write `true`, or the columns of the first and last day: `[valid_from, valid_to]`")
         return value
 
     @field_validator("type")
@@ -90,14 +92,14 @@ class Column(Declaration):
         if value not in _PLAIN and not match:
             raise ValueError(f"unknown type; allowed: {', '.join(_PLAIN)}, decimal(p,s)")
         if match and not (1 <= int(match[1]) <= 38 and int(match[2]) <= int(match[1])):
-            raise ValueError("decimal(p,s) has 1 to 38 digits, of which s stand behind the point")
+            raise ValueError("decimal(p,s) has 1 to 38 digits, s of them after the point")
         return value
 
     @field_validator("extract")
     @classmethod
     def _one_group(cls, value: str | None) -> str | None:
         if value is not None and (value.count("(") != 1 or value.count("(?") or not is_re2(value)):
-            raise ValueError("an RE2 pattern with exactly one group, the value: `payroll_(.*)[.]xml`")
+            raise ValueError("write an RE2 pattern with exactly one group, which is the value: `payroll_(.*)[.]xml`")
         return value
 
     @field_validator("format")
@@ -109,12 +111,12 @@ class Column(Declaration):
             used = re.findall(r"%(.?)", form)
             if not {"Y", "y"} & set(used) or len(used) != len(set(used)) or set(used) - _DIRECTIVES:
                 raise ValueError(
-                    "a format has a year and, each once, of "
+                    "a format needs a year and may contain, each once, "
                     + " ".join(f"%{d}" for d in sorted(_DIRECTIVES))
                     + f"; or it is {', '.join(UNIX)}, or of a number {ACCOUNTING}"
                 )
             if ("I" in used) != ("p" in used) or {"I", "H"} <= set(used):
-                raise ValueError("a format has a year, and of the hour `%H`, or `%I` with `%p`")
+                raise ValueError("a format needs a year, and for the hour `%H`, or `%I` with `%p`")
         return value
 
     @field_validator("timezone")
@@ -126,17 +128,17 @@ class Column(Declaration):
     def _fit_together(self) -> Self:
         number = self.type not in ("string", "boolean", "date", "timestamp")
         if self.format and (not number if self.format == ACCOUNTING else self.type not in ("date", "timestamp")):
-            raise ValueError(f"`format` is for dates and timestamps, `{ACCOUNTING}` for numbers")
+            raise ValueError(f"`format` is only for dates and timestamps (and `{ACCOUNTING}` for numbers)")
         if self.timezone and self.type != "timestamp":
-            raise ValueError("`timezone` is for timestamps")
+            raise ValueError("`timezone` is only for timestamps")
         if self.reissued and (not self.key or self.someone_else):
-            raise ValueError("`reissued` is for a `key` of the person the record is about")
+            raise ValueError("`reissued` is only for a `key` of the person the record is about")
         if self.decimal == "," and not number:
-            raise ValueError("`decimal` is for numbers")
+            raise ValueError("`decimal` is only for numbers")
         if self.levels and self.type != "string":
-            raise ValueError("`levels` are words, so the type is string")
+            raise ValueError("`levels` are words, so the column must have type string")
         if len({level.strip().lower() for level in self.levels}) != len(self.levels):
-            raise ValueError("two `levels` are the same word")
+            raise ValueError("`levels` contains the same word twice")
         return self
 
     @property
@@ -177,7 +179,9 @@ def require_timezone(name: str | None) -> str | None:
         ValueError: it does not.
     """
     if name is not None and not is_timezone(name):
-        raise ValueError("a time zone such as `Europe/Berlin`, of those this machine has (else `pip install tzdata`)")
+        raise ValueError(
+            "write a time zone such as `Europe/Berlin` that this machine knows (or run `pip install tzdata`)"
+        )
     return name
 
 

@@ -121,7 +121,7 @@ class Document:
                 allowed=", ".join(sorted(known)),
             )
         if kind == "missing":
-            hint = "`potable source discover` writes the columns a source has" if loc[-1] == "columns" else ""
+            hint = "`potable source discover` writes the columns for you" if loc[-1] == "columns" else ""
             return ProjectError(f"`{name}` is missing", "P004", place=self.place(*loc, of_key=True), hint=hint)
         if isinstance(inner, ProjectError):
             inner.place = inner.place or self.place(*loc)

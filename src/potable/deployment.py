@@ -34,7 +34,7 @@ class LakeSettings(Declaration):
 
 
 class SparkSettings(Declaration):
-    """How Spark is reached, where `engine: spark`."""
+    """How Spark is reached, for `engine: spark`."""
 
     master: str = ""
     """Master URL such as `spark://host:7077`, `yarn` or `k8s://…`; empty runs Spark here, in `threads` and `memory`."""
@@ -63,21 +63,21 @@ class Pushgateway(Declaration):
     auth: Bearer | Basic | None = None
     """`bearer: ${env:PUSH_TOKEN}`, or `basic: {user: …, password: ${env:PUSH_PASSWORD}}`."""
     timeout: str = "5s"
-    """How long a push may take; one that fails is a warning."""
+    """How long a push may take; a failed push is only a warning."""
 
     @field_validator("url")
     @classmethod
     def _address(cls, value: str) -> str:
         parts, unset = urlsplit(value), value.startswith("${")
         if not unset and (parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc):
-            raise ValueError("write an address such as https://push.example.com:9091; who asks is said by `auth`")
+            raise ValueError("write an address such as https://push.example.com:9091; credentials go under `auth`")
         return value
 
     @field_validator("timeout")
     @classmethod
     def _span(cls, value: str) -> str:
         if span(value) > timedelta(minutes=1):
-            raise ValueError("a minute at most, for runs wait for it")
+            raise ValueError("at most one minute, because runs wait for it")
         return value
 
 
@@ -93,7 +93,7 @@ class Observability(Declaration):
     @classmethod
     def _collected(cls, value: str) -> str:
         if value and not value.endswith(".prom"):
-            raise ValueError("the collector reads files that end in .prom")
+            raise ValueError("the file name must end in .prom, because the collector reads only such files")
         return value
 
 
@@ -113,11 +113,11 @@ class Platform(Declaration):
     threads: int = Field(default_factory=processors)
     """Threads and worker processes; by default one for each processor that the process, or its container, may use."""
     scratch: str = ".potable/scratch"
-    """Folder for spilled data and results on their way; on a cluster every executor must reach it."""
+    """Folder for spilled data and temporary results; on a cluster every executor must reach it."""
     spark: SparkSettings = SparkSettings()
-    """How Spark is reached, where `engine: spark`."""
+    """How Spark is reached, for `engine: spark`."""
     quarantine: QuarantinePolicy = QuarantinePolicy()
-    """How much of all tables together may go to quarantine before a run stops."""
+    """How many rows of all tables together may be quarantined before the run stops."""
     airflow: AirflowSettings = AirflowSettings()
     """The DAG that `potable airflow generate` writes."""
     observability: Observability = Observability()
@@ -152,5 +152,5 @@ def memory_bytes(text: str) -> int:
         raise ValueError("write a size such as 512MB or 4GB")
     size = int(float(match[1]) * _UNITS[match[2].upper()])
     if size < 256 << 20:
-        raise ValueError("a run needs at least 256MB")
+        raise ValueError("`memory` must be at least 256MB")
     return size

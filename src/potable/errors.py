@@ -29,51 +29,54 @@ from typing import ClassVar
 DOCS = "docs/reference/errors.md"
 
 CODES: dict[str, str] = {
-    "P001": "The project folder or one of its files was not found.",
+    "P001": "The project folder, or a file of it, was not found.",
     "P002": "A project file is not valid YAML, or repeats a key.",
-    "P003": "A key is not known here.",
-    "P004": "A required key is missing.",
+    "P003": "A project file has a key that is not known at this place.",
+    "P004": "A project file lacks a required key.",
     "P005": "A value has the wrong type or form.",
     "P006": "A reference such as ${env:NAME} cannot be resolved.",
-    "P007": "A literal looks like a credential; use a reference.",
+    "P007": "A project file contains what looks like a credential; write a reference instead.",
     "P010": "A column has no privacy category.",
-    "P011": "A category is not known or has no rule in privacy.yaml.",
-    "P012": "The privacy flow of an output column is not allowed.",
-    "P020": "A check is not known or its arguments are wrong.",
-    "P021": "A test names something that is not there, or gives a value that does not fit.",
-    "P030": "A feature cannot be parsed.",
-    "P031": "A name leads nowhere: the project has no such source, table, column, dataset or batch.",
-    "P032": "A feature contradicts the point-in-time rules.",
-    "P040": "The declarations of two files contradict each other.",
-    "D001": "A table broke a check that stops the run.",
-    "D002": "A source lacks a column its contract declares, or has changed in another way its contract refuses.",
-    "D003": "Rows in do not equal rows out plus rows quarantined.",
-    "D004": "Two records cannot be ordered in time; declare an order column.",
-    "D005": "The dataset broke one of its own invariants.",
-    "D006": "No row is eligible for the dataset.",
-    "D007": "A landed object cannot be parsed.",
+    "P011": "A privacy category is unknown, or privacy.yaml has no rule for it.",
+    "P012": "privacy.yaml does not allow a category to reach an output column (or the open part of the lake) in "
+    "this way.",
+    "P020": "A check is unknown, or its arguments are wrong.",
+    "P021": "A test refers to something that does not exist, or gives a value of the wrong type.",
+    "P030": "The text of a feature is not valid.",
+    "P031": "A name does not exist in the project: source, table, column, dataset, version or batch.",
+    "P032": "A feature or label contradicts the point-in-time rules.",
+    "P040": "Declarations contradict each other.",
+    "D001": "A table fails a check that stops the run.",
+    "D002": "A source lacks a column that its contract declares, or has changed in another way that its contract "
+    "refuses.",
+    "D003": "Rows in do not equal rows out plus rows quarantined (and deleted).",
+    "D004": "Records have the same times, so their order is undefined; declare an order column.",
+    "D005": "The result breaks a rule that always holds (one row per subject, exact numbers, reproducible steps).",
+    "D006": "No subject is eligible for a row of the dataset.",
+    "D007": "A landed object, or a file of a source, cannot be parsed.",
     "D008": "The health of a table is worse than its contract allows.",
-    "D009": "The dataset treats groups more unequally than its declaration allows.",
-    "D010": "A version lies farther from the one it is compared with than its declaration allows.",
-    "D011": "A file of subject ids cannot be read, or nobody is known by its ids.",
-    "D020": "A test of a contract or of features does not hold.",
-    "E001": "A source cannot be reached or refused the request.",
-    "E002": "A source file is missing.",
-    "E003": "A store of secrets cannot be reached, or refuses.",
-    "E004": "The disk or object store refused a write.",
+    "D009": "The label, or a feature, differs more between groups of people than features.yaml allows.",
+    "D010": "A column of the new version has drifted farther from the version it is compared with than "
+    "features.yaml allows.",
+    "D011": "A file of subject ids cannot be parsed, or none of its ids belongs to a known person.",
+    "D020": "A test of a contract or of features failed.",
+    "E001": "A source cannot be reached, or refused the request.",
+    "E002": "A file that is needed is missing, or a file that would be written exists.",
+    "E003": "A secret store cannot be reached, or refused the request.",
+    "E004": "The disk or object store refused to read or write.",
     "E005": "Another run changed the lake at the same time.",
     "E006": "An optional dependency is not installed.",
-    "E007": "A setting of the machine or the project cannot be used.",
-    "E008": "An earlier step has not run yet.",
-    "E009": "A stream no longer has messages that were not read yet.",
+    "E007": "A setting of the machine, the engine or the project cannot be used.",
+    "E008": "The command needs the result of an earlier step, which has not run yet.",
+    "E009": "A stream has already deleted messages that were not read yet.",
     "E010": "A run was interrupted, or killed, before its end.",
-    "G001": "A known identifier was found in the finished dataset, or in a column that would be kept as it is.",
-    "G002": "The dataset is below its required k-anonymity.",
-    "G003": "A feature changed when the future was destroyed.",
+    "G001": "Known identifiers were found in the finished dataset, or in a column that would be kept unchanged.",
+    "G002": "The dataset does not reach the required k-anonymity.",
+    "G003": "A feature changed when data after the as-of date was removed or scrambled: it leaks from the future.",
     "G004": "Free text could not be redacted safely.",
-    "G005": "Who people are may not be told: privacy.yaml does not say so, or not for this, or not of so many.",
+    "G005": "privacy.yaml does not allow people to be identified, or not for this purpose, or not so many.",
     "G006": "The record of who was told who people are was changed.",
-    "X001": "Something unexpected failed inside Potable.",
+    "X001": "Something unexpected failed inside Potable; this is a bug.",
 }
 
 
@@ -167,7 +170,7 @@ class ProjectErrors(Several, ProjectError):
 
     def __init__(self, errors: Sequence[PotableError]) -> None:
         self.errors = tuple(sorted(errors, key=_reading_order))
-        super().__init__(f"{len(self.errors)} problem(s) in the project files", self.errors[0].code)
+        super().__init__(f"{len(self.errors)} errors in the project files", self.errors[0].code)
 
 
 class DataError(PotableError):
@@ -184,7 +187,7 @@ class DataErrors(Several, DataError):
             one for error in errors for one in (error.errors if isinstance(error, Several) else [error])
         )
         first = self.errors[0]
-        super().__init__(f"{len(self.errors)} problem(s) in the data", first.code, state=first.state)
+        super().__init__(f"{len(self.errors)} errors in the data", first.code, state=first.state)
 
 
 class Outgrown(DataError):
@@ -192,10 +195,10 @@ class Outgrown(DataError):
 
     def __init__(self) -> None:
         super().__init__(
-            "a number outgrew exact arithmetic",
+            "a number is too large for exact arithmetic",
             "D005",
-            allowed="products and sums below 2^63 of their smallest unit; 38 digits in sums of squares",
-            hint="add a check that quarantines impossible values to the contract, or divide first: `x / 1000`",
+            allowed="products and sums below 2^63 of their smallest unit; sums of squares below 38 digits",
+            hint="add a check that quarantines impossible values, or divide first: `x / 1000`",
         )
 
 
@@ -223,7 +226,7 @@ class Interrupted(EnvironmentFailure):
 
     def __init__(self, sign: str) -> None:
         super().__init__(
-            f"the run was interrupted by {sign}", "E010", state="what it finished is kept", next="potable run"
+            f"the run was interrupted by {sign}", "E010", state="finished steps are kept", next="potable run"
         )
 
 

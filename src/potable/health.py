@@ -35,9 +35,9 @@ class Freshness(Bound):
     """How old the newest fact of a table may be."""
 
     at_most: str
-    """Age of the newest `known` (else `time`, else landing) on the day of a run: `35d`, `2mo`."""
+    """Largest allowed age of the newest `known` (else `time`, else landing) on the day of a run: `35d`, `2mo`."""
     severity: Severity = "warn"
-    """What an older table does."""
+    """What happens if the table is older."""
 
     @field_validator("at_most")
     @classmethod
@@ -50,18 +50,18 @@ class Volume(Bound):
     """How far the number of rows may lie off its trend."""
 
     at_most: float = Field(default=3.5, gt=0)
-    """Distance in robust standard deviations."""
+    """Largest allowed distance from the trend, in robust standard deviations."""
     severity: Severity = "warn"
-    """What more does."""
+    """What happens if the bound is exceeded."""
 
 
 class Rise(Bound):
     """How much a share of rows may rise above that of the reference."""
 
     at_most: str
-    """In points of per cent, such as `2%`."""
+    """Largest allowed rise, in percentage points, such as `2%`."""
     severity: Severity = "warn"
-    """What more does."""
+    """What happens if the bound is exceeded."""
 
     @field_validator("at_most")
     @classmethod
@@ -92,7 +92,7 @@ class ColumnDrift(Declaration):
     chi_square: float | None = Field(default=None, gt=0, le=1)
     """Cramér's V of words and booleans, the effect size of the chi-square test."""
     severity: Severity = "warn"
-    """What more does."""
+    """What happens if the bound is exceeded."""
 
     @property
     def bounds(self) -> dict[str, float]:
@@ -103,7 +103,7 @@ class ColumnDrift(Declaration):
     @model_validator(mode="after")
     def _one_at_least(self) -> Self:
         if not self.bounds:
-            raise ValueError("give a bound: psi, ks or chi_square")
+            raise ValueError("give at least one bound: psi, ks or chi_square")
         return self
 
 
@@ -111,9 +111,9 @@ class Accepted(Declaration):
     """A change that is expected: it is shown, and neither warns nor stops."""
 
     check: Check
-    """What would find it."""
+    """Check that reports it."""
     column: str | None = None
-    """Column it is in, of `missing`, `drift` and `hindsight`."""
+    """Column it is about, for `missing`, `drift` and `hindsight`."""
     until: date
     """Last day on which it is expected."""
     reason: str = Field(min_length=1)
@@ -122,7 +122,7 @@ class Accepted(Declaration):
     @model_validator(mode="after")
     def _column_where_one_is(self) -> Self:
         if (self.column is None) == (self.check in _OF_A_COLUMN):
-            raise ValueError("`column` goes with `missing`, `drift` and `hindsight`, and with no other check")
+            raise ValueError("`missing`, `drift` and `hindsight` need a `column`, and no other check has one")
         return self
 
 
@@ -133,16 +133,16 @@ class Health(Declaration):
     """What drift and missing values are compared with: `previous` (batch), `last_year` (the same period), or
     `version 7` of the dataset."""
     period: Period = "month"
-    """Rows are counted by day, week (from Monday), month, quarter or year of the table's `time`; a change has the table
-    validated again."""
+    """Rows are counted by day, week (from Monday), month, quarter or year of the table's `time`; changing it validates
+    the table again."""
     freshness: Freshness | None = None
     """Age of the newest fact."""
     volume: Volume | None = None
-    """Number of rows beside its trend."""
+    """Number of rows, compared with its trend."""
     missing: Rise | None = None
     """Rise of the share of nulls, of any column."""
     incorrect: Rise | None = None
-    """Rise of the share of rows that break a check or cannot be read."""
+    """Rise of the share of rows that fail a check or cannot be parsed."""
     unmatched: Rise | None = None
     """Rise of the share of rows that belong to nobody, with the newest batch."""
     hindsight: Hindsight = Hindsight()
@@ -156,7 +156,7 @@ class Health(Declaration):
     @classmethod
     def _known_reference(cls, value: str) -> str:
         if value not in ("previous", "last_year") and not _VERSION.fullmatch(value):
-            raise ValueError("`previous`, `last_year`, or a version of the dataset such as `version 7`")
+            raise ValueError("write `previous`, `last_year`, or a version of the dataset such as `version 7`")
         return value
 
     @property

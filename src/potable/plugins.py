@@ -114,7 +114,7 @@ def module(root: Path, name: str) -> Module:
     if not name.endswith(".py"):
         return Module(name, _installed(name))
     if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ProjectError("a plug-in is a file of the project folder or an installed module", "P005", given=name)
+        raise ProjectError("a plug-in must be a file of the project folder or an installed module", "P005", given=name)
     try:
         return Module(name, (root / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -132,7 +132,7 @@ def _installed(name: str) -> str:
     except (ImportError, ValueError, OSError):
         pass
     raise ProjectError(
-        f"there is no module `{name}` written in Python",
+        f"there is no Python module `{name}`",
         "P001",
-        hint="name a file of the project by its path: `checks.py`",
+        hint="to use a file of the project, write its path: `checks.py`",
     )

@@ -181,7 +181,7 @@ def load(
     root = root.resolve()
     if not (root / "potable.yaml").is_file():
         raise ProjectError(
-            "this is not a project folder: it has no potable.yaml",
+            "this folder is not a Potable project: it has no potable.yaml",
             "P001",
             given=str(root),
             next="potable init DIRECTORY",
@@ -212,7 +212,7 @@ def connector(document: Document) -> type[Source[Any]]:
     except ProjectError as failure:
         failure.place = document.place("type")
         if not kind:
-            failure.problem, failure.code = "`type` is missing: what kind of system is it?", "P004"
+            failure.problem, failure.code = "`type` is missing: what kind of system is this source?", "P004"
         raise
     return found
 
@@ -330,8 +330,10 @@ class _Reader:
         found: dict[str, Source[Any]] = {}
         paths = sorted((self._root / "sources").glob("*.yaml"))
         if not paths:
-            hint = "write sources/NAME.yaml: `source: NAME`, its `type` and where it is (docs/reference/sources.md)"
-            problem, place = "the project declares no source", Place("sources/")
+            hint = (
+                "write sources/NAME.yaml with `source: NAME`, its `type` and its location (docs/reference/sources.md)"
+            )
+            problem, place = "the project has no source yet", Place("sources/")
             again = "potable source discover NAME --write"
             self.errors.append(ProjectError(problem, "P001", place=place, hint=hint, next=again))
         for path in paths:
@@ -346,7 +348,9 @@ class _Reader:
         stem = Path(document.path).stem
         if document.data.get("source") != stem:
             place = document.place("source")
-            self.errors.append(ProjectError(f"`source` must be the file's name, `{stem}`", "P005", place=place))
+            self.errors.append(
+                ProjectError(f"`source` must be the same as the file name, `{stem}`", "P005", place=place)
+            )
         try:
             model = connector(document)
         except ProjectError as failure:

@@ -63,7 +63,7 @@ def read(
     if not path.is_file():
         missing = ProjectError(f"`{shown}` does not exist", "P001", place=Place(shown))
         if Path(shown).parent.name != "envs":
-            missing.hint, missing.next = "an example has one to start from", "potable init --example churn EXAMPLE"
+            missing.hint, missing.next = "the example has one to start from", "potable init --example churn EXAMPLE"
         raise missing
     reader = _Reader(shown, root or path.parent, os.environ if environment is None else environment)
     try:
@@ -74,7 +74,7 @@ def read(
     except (YAMLError, UnicodeDecodeError, RecursionError, ValueError) as failure:
         raise _not_yaml(shown, failure) from None
     if not isinstance(literal, dict):
-        raise ProjectError("the file must be a mapping of keys to values", "P002", place=Place(shown, 1, 1))
+        raise ProjectError("the file must contain keys and values (a YAML mapping)", "P002", place=Place(shown, 1, 1))
     reader.unneeded = frozenset(unneeded(literal)) if unneeded else frozenset()
     data = reader.resolve(literal, ())
     raise_all(reader.errors)
@@ -100,11 +100,11 @@ def _not_yaml(shown: str, failure: Exception) -> ProjectError:
     place = Place(shown, mark.line + 1, mark.column + 1) if mark else Place(shown)
     problem = getattr(failure, "problem", None) or {
         UnicodeDecodeError: "the file is not UTF-8 text",
-        ReaderError: "the file holds characters that are not text",
+        ReaderError: "the file contains characters that YAML does not allow",
         RecursionError: "the file is nested too deeply",
-    }.get(type(failure), "a value cannot be read as what it says it is")
+    }.get(type(failure), "a value has the form of a date or number, but is not a valid one")
     before = (getattr(mark, "buffer", None) or "")[: mark.pointer] if mark else ""
-    hint = 'inside {…} a reference stands in quotes: "${env:NAME}"' if before.endswith("$") else ""
+    hint = 'inside {…} a reference must be in quotes: "${env:NAME}"' if before.endswith("$") else ""
     return ProjectError(f"not valid YAML: {problem}", "P002", place=place, hint=hint)
 
 
@@ -128,9 +128,9 @@ class _Reader:
         self._nodes += 1
         if len(path) > _DEEPEST or self._nodes > _LARGEST:
             # an alias to something that holds it has no end
-            raise MarkedYAMLError(problem="nested too deeply, or too large", problem_mark=node.start_mark)
+            raise MarkedYAMLError(problem="the file is nested too deeply, or too large", problem_mark=node.start_mark)
         if not isinstance(node, ScalarNode) and node.tag not in _CONTAINERS:
-            raise MarkedYAMLError(problem="tags have no meaning here", problem_mark=node.start_mark)
+            raise MarkedYAMLError(problem="YAML tags (`!name`) are not supported", problem_mark=node.start_mark)
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -146,11 +146,11 @@ class _Reader:
         out: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
-                raise MarkedYAMLError(problem="a key must be a single word", problem_mark=key_node.start_mark)
+                raise MarkedYAMLError(problem="a key must be plain text", problem_mark=key_node.start_mark)
             key = str(key_node.value)
             if key in out:
                 first = self.places[(*path, key)][0]
-                self._fail(f"`{key}` stands here a second time", "P002", key_node, hint=f"first at {first}")
+                self._fail(f"`{key}` is declared twice", "P002", key_node, hint=f"first at {first}")
                 continue
             self._note((*path, key), key_node, value_node)
             out[key] = self.construct(value_node, (*path, key))
@@ -170,7 +170,7 @@ class _Reader:
         if not isinstance(value, str):
             return value
         if REFERS in literal:
-            self._refuse(path, "P005", f"`{name}` holds a `${{` that is not a reference")
+            self._refuse(path, "P005", f"`{name}` contains `${{`, but not a complete reference")
             return value
         return _REFERENCE.sub(lambda match: self._lookup(match, path), value)
 
@@ -211,8 +211,8 @@ class _Reader:
         known = "${env:NAME}, ${file:PATH}, ${vault:MOUNT/PATH#KEY}, ${aws:NAME}"
         hint = {
             "P006": "set it in the environment or in the project's .env file",
-            "P007": f"write a reference instead: {known}",
-        }.get(code, f"references are {known}")
+            "P007": f"replace it by a reference: {known}",
+        }.get(code, f"valid references are {known}")
         self.errors.append(ProjectError(problem, code, place=place, hint=hint))
 
     def _fail(self, problem: str, code: str, node: Node, *, hint: str) -> None:

@@ -30,7 +30,7 @@ class Duration(Declaration):
         """
         match = _DURATION.fullmatch(text.strip())
         if not match:
-            raise ValueError(f"`{text}` is not a duration such as 30d, 2w, 12mo, 4q, 5y")
+            raise ValueError(f"`{text}` is not a duration; write 30d, 2w, 12mo, 4q or 5y")
         return cls.model_validate({"count": int(match[1]), "unit": match[2]})
 
     @property

@@ -28,7 +28,7 @@ def span(text: str) -> timedelta:
     """
     match = re.fullmatch(r"([1-9]\d*)([smhd])", text)
     if not match:
-        raise ValueError("write a length of time such as 30s, 5m, 6h or 2d")
+        raise ValueError("write a duration such as 30s, 5m, 6h or 2d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
@@ -49,7 +49,7 @@ class Deadline(Declaration):
     after: str
     """Time after the run was queued, such as `6h`."""
     notify: str
-    """Dotted path of what Airflow calls then: an async function or a notifier, importable by the triggerer."""
+    """Dotted path of what Airflow calls in that case: an async function or a notifier that the triggerer can import."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the call."""
 
@@ -71,11 +71,11 @@ class AirflowSettings(Declaration):
     """The DAG that `potable airflow generate` writes."""
 
     schedule: str | None = None
-    """Cron expression, or @monthly and its like; without one the DAG runs when it is triggered."""
+    """Cron expression, or @monthly, @weekly …; without one the DAG only runs when it is triggered."""
     timezone: str = "UTC"
     """Time zone of the schedule."""
     start: date = date(2025, 1, 1)
-    """First day of the schedule; earlier months can be reached by backfills only from here on."""
+    """First day of the schedule; backfills cannot go back further."""
     operator: Operator = "bash"
     """What runs a task: a shell, another interpreter, a virtual environment, or a pod."""
     command: str = "potable"
@@ -93,24 +93,24 @@ class AirflowSettings(Declaration):
     parallel: int = Field(default=2, ge=1)
     """Mapped tasks of one verb that run side by side; each may use the project's whole `memory`."""
     retries: int = Field(default=3, ge=0)
-    """How often a task that met a failure of its environment is tried again."""
+    """How often a task is retried after a failure of its environment."""
     retry_delay: str = "5m"
     """Time before the first retry; doubled before each further one."""
     wait_for: dict[str, str | None] = Field(default_factory=dict)
-    """By source: the file or glob to wait for, below the source's folder, with Airflow's templates. Sources of
-    files wait for any file by default; null waits for nothing."""
+    """By source: file or glob to wait for, below the source's folder, with Airflow's templates. By default sources of
+    files wait for any file; null waits for nothing."""
     wait_at_most: str = "12h"
     """How long to wait for a source to arrive."""
     owners: Owners = Owners()
     """Teams that own the tasks."""
     deadline: Deadline | None = None
-    """Whom to tell when a run is late."""
+    """Whom to notify when a run is late."""
 
     @field_validator("schedule")
     @classmethod
     def _cron(cls, value: str | None) -> str | None:
         if value is not None and not _CRON.fullmatch(value):
-            raise ValueError("write five fields of cron such as '0 6 2 * *', or @monthly, @weekly, @daily …")
+            raise ValueError("write five cron fields such as '0 6 2 * *', or @monthly, @weekly, @daily …")
         return value
 
     @field_validator("timezone")
@@ -119,7 +119,7 @@ class AirflowSettings(Declaration):
         try:
             ZoneInfo(value)
         except (KeyError, OSError, ValueError):
-            raise ValueError("no time zone has this name; write one such as Asia/Kolkata") from None
+            raise ValueError("unknown time zone; write one such as Asia/Kolkata") from None
         return value
 
     @field_validator("retry_delay", "wait_at_most")

@@ -59,7 +59,8 @@ class QuarantinePolicy(Declaration):
     """How much may go to quarantine before a run stops."""
 
     at_most: int | str | None = None
-    """Most rows: a count such as `100`, or a share of the rows there are such as `"0.5%"`; any by default."""
+    """Largest number of rows: a count such as `100`, or a share of the table's rows such as `"0.5%"`; no limit by
+    default."""
 
     @field_validator("at_most")
     @classmethod
@@ -82,15 +83,15 @@ class DriftPolicy(Declaration):
     missing_column: Literal["allow", "warn", "fail"] = "fail"
     """A declared column that the source no longer has."""
     renamed_column: Literal["allow", "warn", "fail"] = "fail"
-    """A column is missing and a new one has a like name and values that fit: instead of the two changes above."""
+    """A column is missing and a new one has a similar name and fitting values; replaces the two changes above."""
     widened: Literal["allow", "warn", "fail"] = "warn"
-    """Values that do not fit their type, but a wider one: `12.5` as an integer, a moment as a date, a word that is none
-    of the `levels`. The cells themselves are unreadable: quarantined, or null by `on_error`."""
+    """Values that do not fit their type, but fit a wider one: `12.5` as an integer, a timestamp as a date, a word that
+    is not one of the `levels`. The cells themselves count as mistyped: quarantined, or null with `on_error: null`."""
     narrowed: Literal["allow", "warn", "fail"] = "warn"
-    """A batch whose moments have no time of day, whose decimals no fraction, or whose texts end at one length, where
-    those before it had more and that cannot be chance."""
+    """A batch whose timestamps lost their time of day, whose decimals lost their fraction, or whose texts are cut off
+    at one length, compared with the batches before, where that cannot be chance."""
     dialect: Literal["allow", "warn", "fail"] = "warn"
-    """An object whose delimiter or encoding was found to be another than that of most objects."""
+    """An object with another delimiter or encoding than most objects of the table."""
 
 
 class Outcome(Declaration):
@@ -101,16 +102,16 @@ class Outcome(Declaration):
     nulled: list[str] = Field(default_factory=list)
     """Columns whose cell is set to null while the row stays."""
     gives: dict[str, Any] = Field(default_factory=dict)
-    """What columns hold then, typed."""
+    """Expected values of columns, typed."""
     deleted: bool = False
-    """Whether it is gone: it marks a deletion, or another row of the test does so of its key."""
+    """Whether the row is deleted: it marks a deletion itself, or another row of the test deletes its key."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("say what must happen: `passes`, or `quarantined`, `nulled`, `gives` or `deleted`")
+            raise ValueError("a test needs an expected result: `passes`, `quarantined`, `nulled`, `gives` or `deleted`")
         if sum(map(bool, (self.quarantined, self.deleted, self.nulled or self.gives))) > 1:
-            raise ValueError("a row that is quarantined or deleted gives nothing, and is not both")
+            raise ValueError("a row that is quarantined or deleted cannot have `gives`, and it cannot be both")
         return self
 
 
@@ -118,21 +119,21 @@ class ContractTest(Declaration):
     """A few rows and what the contract must make of them; run by `potable test`."""
 
     name: str
-    """What is shown, as a sentence."""
+    """Name that is shown, as a sentence."""
     rows: list[dict[str, Any]]
-    """Rows with the columns that matter; the others are null, or some valid value where they are required.
-    A text is typed as the source's text is, any other value stands for itself."""
+    """Rows with the columns that matter; the others are null, or any valid value if they are required. A text is parsed
+    like the source's text, any other value is taken as it is."""
     expect: Literal["passes"] | Outcome | list[Literal["passes"] | Outcome] = "passes"
-    """What becomes of each row: one outcome for all, or a list with one per row."""
+    """Expected result for each row: one for all, or a list with one per row."""
     stopped: list[str] | None = None
-    """Checks that stop the run, all of them; none may where it is `[]`, and without it nobody looks."""
+    """All checks that stop the run; `[]` if none does. If it is left out, this is not tested."""
 
     @model_validator(mode="after")
     def _one_each(self) -> Self:
         if isinstance(self.expect, list) and len(self.expect) != len(self.rows):
             raise ValueError(f"`expect` lists {len(self.expect)} outcomes for {len(self.rows)} rows")
         if not self.rows and self.stopped is None:
-            raise ValueError("a test without rows is about what stops: give `stopped`")
+            raise ValueError("a test without rows must say which check stops the run: add `stopped`")
         return self
 
 
@@ -144,46 +145,51 @@ class Table(Declaration):
     unique: list[str] = Field(default_factory=list)
     """Columns that identify a record; the same key with a later `known` is a correction."""
     roster: str | None = None
-    """Subject kind this table is the roster of: a person unknown to every roster belongs to nobody."""
+    """Kind of subject that this table lists completely (the roster). Records about anybody who is in no roster belong
+    to nobody, and are quarantined."""
     time: str | None = None
     """Column that says when the fact happened; a table without one shows today's values."""
     known: str | None = None
     """When it became known: a column, a lag after `time` such as `+10d`, or a column with a lag for where it is empty
-    (`submitted_at or +30d`). `time` itself by default. It holds for the whole record, with what is filled in later."""
+    (`submitted_at or +30d`). `time` itself by default. It applies to the whole record, including columns that are
+    filled in later."""
     order: str | None = None
     """Column that orders facts with equal times."""
     deleted: str | None = None
     """Column that marks a record as deleted in the source: a boolean, a date or timestamp that is empty until then, or
-    a text with the word that says so (`op = D`). With it go all records of its `unique` key but later known ones."""
+    a text with the word that says so (`op = D`). It deletes all records of its `unique` key, except those known
+    later."""
     parts_of: str | None = None
-    """Table of the same source in whose records its own lie. A later version of such a record takes the place of all
-    its parts: those that it no longer has are deleted, all of them where it is deleted itself. The columns that
-    identify it (its `unique`) have the same names here, and so has the column by which versions become `known`."""
+    """Table of the same source whose records contain the records of this table. A later version of such a record
+    replaces all its parts: parts that it no longer has are deleted, and all parts if it is deleted itself. The
+    columns of its `unique`, and its column for `known`, must have the same names here."""
     coverage: tuple[date, date | None] | None = None
     """First and last day this table is complete for; an empty window inside it means zero, outside it unknown. The last
     day may be left open (`[2012-01-01, null]`): the table is kept up to date. A table of labels needs one."""
     drift: DriftPolicy = DriftPolicy()
-    """What changes of the source's columns do."""
+    """What happens when the source's columns change."""
     checks: list[dict[str, Any]] = Field(default_factory=list)
     """Expectations in Great Expectations' vocabulary."""
     suite: str | None = None
     """A suite of Great Expectations (JSON), relative to the project folder, judged with the checks."""
     quarantine: QuarantinePolicy = QuarantinePolicy()
-    """How much of the table may go to quarantine before a run stops."""
+    """How many rows of the table may be quarantined before the run stops."""
     tests: list[ContractTest] = Field(default_factory=list)
-    """Rows and what the contract must make of them; `potable test` runs them."""
+    """Tests of the contract: input rows and the expected result; `potable test` runs them."""
     health: Health = Health()
-    """What is judged of the table's profile: age, number of rows, missing values, drift."""
+    """Checks of the table's profile: age, number of rows, missing values, drift."""
 
     @field_validator("columns")
     @classmethod
     def _distinct_names(cls, value: dict[str, Column]) -> dict[str, Column]:
         for name in value:
             if name.startswith("_") or not name.strip():
-                raise ValueError(f"`{name}` cannot be a column: names that start with _ are Potable's own")
+                raise ValueError(f"`{name}` cannot be a column name: names that start with _ are reserved")
         # SQL does not tell Name from name
         if twice := [name for name in value if sum(name.lower() == other.lower() for other in value) > 1]:
-            raise ValueError(f"columns {' and '.join(f'`{name}`' for name in twice)} differ only in their case")
+            raise ValueError(
+                f"columns {' and '.join(f'`{name}`' for name in twice)} differ only in upper and lower case"
+            )
         return value
 
     @model_validator(mode="after")
@@ -196,10 +202,11 @@ class Table(Declaration):
             raise ValueError(f"column `{name}` is not declared; columns: {', '.join(self.columns)}")
         allowed = ("string",) if word is not None else ("boolean", "date", "timestamp")
         if column.type not in allowed:
-            raise ValueError(f"`deleted` by `{self.deleted}` needs a column of type {' or '.join(allowed)}")
+            raise ValueError(f"`deleted: {self.deleted}` needs a column of type {' or '.join(allowed)}")
         if not self.unique or self.known_column is None:
             raise ValueError(
-                "`deleted` needs `unique`, the key of what goes, and `known` to be a column: what is known later stays"
+                "`deleted` needs `unique` (the key of the deleted records) and a column as `known` (records known "
+                "later are kept)"
             )
         return self
 
@@ -207,7 +214,7 @@ class Table(Declaration):
     def _parts_can_be_told(self) -> Self:
         if self.parts_of is not None and (not self.unique or self.known_column is None):
             raise ValueError(
-                "`parts_of` needs `unique`, the key of a part, and `known` to be a column: its version's time"
+                "`parts_of` needs `unique` (the key of a part) and a column as `known` (the time of its version)"
             )
         return self
 
@@ -224,9 +231,9 @@ class Table(Declaration):
                 raise ValueError(f"column `{name}` is not declared; columns: {', '.join(self.columns)}")
         for name in filter(None, [self.time, self.known_column]):
             if self.columns[name].type not in ("date", "timestamp"):
-                raise ValueError(f"column `{name}` is a time of the table, so its type is date or timestamp")
+                raise ValueError(f"column `{name}` is a time of the table, so its type must be date or timestamp")
         if self.known_lag and not self.time:
-            raise ValueError("`known` is a lag after `time`, and there is no `time`")
+            raise ValueError("`known` is a lag after `time`, but the table declares no `time`")
         if self.coverage and self.coverage[1] and self.coverage[0] > self.coverage[1]:
             raise ValueError("`coverage` ends before it starts")
         return self
@@ -235,11 +242,15 @@ class Table(Declaration):
     def _periods_fit(self) -> Self:
         if self.reissued and len(self.reissued) == len(self.keys):
             name = next(iter(self.reissued))
-            raise ValueError(f"`{name}` is `reissued`, so a lasting `key` of the same table has to say whose it was")
+            raise ValueError(
+                f"`{name}` is `reissued`, so the table needs another, permanent `key` that says whose it was"
+            )
         for name, column in self.columns.items():
             for day in column.period or ():
                 if day not in self.columns or self.columns[day].type not in ("date", "timestamp"):
-                    raise ValueError(f"`{name}`: `reissued` names `{day}`, which is no date or timestamp of the table")
+                    raise ValueError(
+                        f"`{name}`: `reissued` names `{day}`, which is not a date or timestamp column of the table"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -249,17 +260,21 @@ class Table(Declaration):
             if name not in self.columns:
                 raise ValueError(f"`health`: column `{name}` is not declared; columns: {', '.join(self.columns)}")
         if self.health.against == "last_year" and not self.time:
-            raise ValueError("`health` compares periods, and the table has no `time`")
+            raise ValueError("`health: against: last_year` compares periods, so the table needs a `time`")
         if self.health.period != "month" and not self.time:
-            raise ValueError("`health`: `period` is one of the table's `time`, and it has none")
+            raise ValueError("`health: period` divides the rows by the table's `time`, and the table has none")
         for name, bounds in self.health.drift.items():
             column = self.columns[name]
             if column.key or column.category == "free_text":
-                raise ValueError(f"`health`: `{name}` tells people apart, so it has no distribution to compare")
+                raise ValueError(f"`health`: `{name}` is a key or free text, so it has no distribution to compare")
             if bounds.ks and column.type in ("string", "boolean"):
-                raise ValueError(f"`health`: `ks` is for numbers and dates; `{name}` takes `chi_square` or `psi`")
+                raise ValueError(
+                    f"`health`: `ks` is only for numbers and dates; use `chi_square` or `psi` for `{name}`"
+                )
             if bounds.chi_square and column.type not in ("string", "boolean"):
-                raise ValueError(f"`health`: `chi_square` is for words and booleans; `{name}` takes `ks` or `psi`")
+                raise ValueError(
+                    f"`health`: `chi_square` is only for words and booleans; use `ks` or `psi` for `{name}`"
+                )
         return self
 
     @property

@@ -150,7 +150,7 @@ def test_files_where_airflow_cannot_look_are_not_waited_for(call: Call, root: Pa
     settings.write_text(
         settings.read_text(encoding="utf-8").replace("reviews: null", "reviews: x.csv"), encoding="utf-8"
     )
-    with pytest.raises(ProjectError, match="`reviews`, whose files are not where Airflow can look"):
+    with pytest.raises(ProjectError, match="`reviews`, whose files are where Airflow cannot look"):
         dag_file(load(root, offline=True), root / "dags" / "attrition.py")
 
 
@@ -187,14 +187,14 @@ def test_a_source_that_is_no_files_cannot_be_waited_for(root: Path) -> None:
     declare(root, "wait_for: {hrms: x.csv}")
     from potable.airflow.generate import dag_file
 
-    with pytest.raises(ProjectError, match=r"potable.yaml:\d+:\d+: .*`hrms`, which is no source of files"):
+    with pytest.raises(ProjectError, match=r"potable.yaml:\d+:\d+: .*`hrms`, which is not a source of files"):
         dag_file(load(root, offline=True), root / "dags" / "attrition.py")
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("schedule: monthly", "five fields of cron"),
+        ("schedule: monthly", "five cron fields"),
         ("timezone: India", "time zone"),
         ("retry_delay: 5 minutes", "5m"),
         ("operator: python", "needs `python`"),

@@ -62,19 +62,21 @@ def test_it_tells_first_and_removes_with_delete(folder: Path) -> None:
 def test_what_is_younger_than_asked_stays(folder: Path) -> None:
     for age in ("2w", "1mo"):
         told = call(folder, "gc", "--delete", "--older-than", age)
-        assert told.output == f"nothing to remove; what runs of the last {age} made or used stays\n"
+        assert told.output == f"nothing to remove; what runs of the last {age} wrote or used is kept\n"
     assert json.loads(call(folder, "gc", "--older-than", "11d", "-o", "json").output)["steps"]
     # an attempt that another machine writes just now
     attempt = folder / "lake/open/features/customer_churn" / ("0" * 32) / "0123456789ab/rows/part-0.parquet"
     attempt.parent.mkdir(parents=True)
     attempt.write_bytes(b"x" * 2048)
     told = call(folder, "gc", "--delete")
-    assert "1 file that nothing needs stays: younger than 7d, 2.0 KB" in told.output and attempt.exists()
+    assert "1 file not needed any more stays: younger than 7d, 2.0 KB" in told.output and attempt.exists()
 
 
 def test_versions_lose_their_files_only_where_it_is_asked_for(folder: Path) -> None:
     told = call(folder, "gc", "--keep-versions", "1")
-    assert "customer_churn version 1 loses its files" in told.output and "versions that are not kept" in told.output
+    assert (
+        "customer_churn version 1 loses its files" in told.output and "versions beyond --keep-versions" in told.output
+    )
     done = call(folder, "gc", "--keep-versions", "1", "--delete")
     assert "customer_churn version 1 lost its files" in done.output
     assert "version 1: its files were removed" in call(folder, "show").output

@@ -58,6 +58,6 @@ def test_the_text_names_versions_definitions_and_shares(folder: Path) -> None:
 
 
 def test_a_version_that_is_not_there_is_refused(folder: Path) -> None:
-    with pytest.raises(ProjectError, match="version 7: there is none") as failure:
+    with pytest.raises(ProjectError, match="version 7: there is no such version") as failure:
         call(folder, "diff", "--to", "7")
     assert failure.value.allowed == "1, 2"

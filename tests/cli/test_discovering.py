@@ -90,7 +90,7 @@ def test_moments_without_an_offset_are_asked_about(project: Path, text: str, off
     rows = "".join(f"E{number},{text}{offset}\n" for number in range(30))
     (project / "dumps" / "a.csv").write_text("EmpNo,seen at\n" + rows)
     said = discover(project).stdout
-    assert ("# timezone: `seen_at`: no offset" in said) == (not offset)
+    assert ("# timezone: `seen_at` has no offset" in said) == (not offset)
     path = project / "sources" / "pay.yaml"
     path.write_text(path.read_text() + "timezone: Asia/Kolkata\n")
     assert "no offset" not in discover(project).stdout
@@ -340,9 +340,9 @@ def test_a_file_of_another_kind_in_an_archive_is_told_how_to_be_left_out(project
         archive.writestr("data.xml", "<all><one><no>1</no></one></all>")
     kept = "source: xml\ntype: xml\npath: x.zip\ntables: {ones: {record: /all/one}}\n"
     (project / "sources" / "xml.yaml").write_text(kept)
-    with pytest.raises(DataError, match="cannot be read") as refused:
+    with pytest.raises(DataError, match="cannot be parsed") as refused:
         discover(project, source="xml")
-    assert '`members: "*.xml"`, say, chooses which files of an archive are read' in refused.value.hint
+    assert '`members: "*.xml"`, for example, selects which files of an archive are read' in refused.value.hint
     (project / "sources" / "xml.yaml").write_text(kept.replace("/all/one}", '/all/one, members: "*.xml"}'))
     assert "no: {type: " in discover(project, source="xml").stdout
 
@@ -350,7 +350,7 @@ def test_a_file_of_another_kind_in_an_archive_is_told_how_to_be_left_out(project
 def test_a_table_in_which_nobody_can_be_known_is_told(project: Path) -> None:
     assert "# key:" not in discover(project).stdout
     (project / "dumps" / "a.csv").write_text("Ref,gross\nA-1,5\n")
-    assert "# key: which column tells who a record is about?" in discover(project).stdout
+    assert "# key: which column identifies the person?" in discover(project).stdout
 
 
 def test_amounts_are_no_keys(project: Path) -> None:
@@ -556,8 +556,8 @@ def test_a_comma_that_may_stand_between_thousands_is_left_to_people(values: list
 
 def test_days_that_may_be_months_are_left_to_people() -> None:
     found = suggested(pa.array(["01/01/2020", "02/01/2020"]))
-    assert found.evidence.endswith("days or months first: `format: %d/%m/%Y` or `%m/%d/%Y`?")
-    assert "months first" not in suggested(pa.array(["01/31/2020", "word", None])).evidence
+    assert found.evidence.endswith("is the day or the month first, `format: %d/%m/%Y` or `%m/%d/%Y`?")
+    assert "month first" not in suggested(pa.array(["01/31/2020", "word", None])).evidence
 
 
 def test_amounts_with_a_currency_are_read_by_the_sign_before_their_cents(project: Path) -> None:
@@ -639,7 +639,7 @@ def test_a_moment_alone_is_not_declared_as_a_key(project: Path) -> None:
     rows = "".join(f"E{n % 7},2024-01-01 10:00:{n:02d}\n" for n in range(50))
     (project / "dumps" / "a.csv").write_text("EmpNo,said_at\n" + rows)
     told = discover(project).stdout
-    assert "    # unique: [said_at]  # tells all 50 records apart, as a moment does by chance\n" in told
+    assert "    # unique: [said_at]  # unique in all 50 records, but timestamps may be unique by chance\n" in told
     assert "    unique:" not in told
 
 
@@ -754,7 +754,7 @@ def test_an_address_of_a_firm_links_nobody() -> None:
 def test_a_text_in_which_an_address_stands_is_no_key() -> None:
     told = classified("text", pa.array([f"Ask p{n}@example.org." for n in range(5)]))
     assert (told.category, told.key) == ("free_text", "")
-    assert told.why == "5 of 5 values hold the form of email among other words"
+    assert told.why == "5 of 5 values contain email among other words"
     assert classified("mail", pa.array([" <a@b.org>", "c@d.org;"])).key == "email"
 
 
@@ -805,7 +805,7 @@ def test_names_of_a_source_write_nothing_else_into_a_project_file(project: Path)
     (project / "sources" / "pay.yaml").write_text("source: pay\ntype: json\npath: ${env:DUMPS}\n")
     text = discover(project).stdout
     assert all(char.isprintable() or char == "\n" for char in text)
-    assert "# left out: 3 names that would be read as references here" in text
+    assert "# left out: 3 names that YAML would read as a reference (${…})" in text
     assert discover(project, "--write").exit_code == 0
     written = YAML(typ="safe").load((project / "sources" / "pay.yaml").read_text())
     assert set(written) == {"source", "type", "path", "tables"} and set(written["tables"]) == {"pay"}

@@ -55,7 +55,7 @@ def test_what_an_interrupted_engine_says_is_no_bug(
     before = [signal.getsignal(each) for each in SIGNALS]
     with pytest.raises(SystemExit) as ended:
         main(["-C", str(tmp_path), "check"])
-    told = f"interrupted; finished steps are kept, `potable -C {tmp_path} run` continues"
+    told = f"interrupted; finished steps are kept, run `potable -C {tmp_path} run` to continue"
     assert ended.value.code == 130 and told in capsys.readouterr().err
     assert [signal.getsignal(each) for each in SIGNALS] == before
 

@@ -138,7 +138,7 @@ def test_the_summary_is_as_short_where_there_is_everything_to_tell():
         text = summary(replace(made, tables=[first, *others], identity=same, dataset=data), "r.html")
         # and one line of drift
         assert len(text.splitlines()) == 14
-        assert "; deleted are 7\n" in text
+        assert "; 7 deleted at the source\n" in text
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,9 @@ def test_while_files_are_not_written_the_next_command_leads_on(verb, away, told)
 def test_a_label_with_one_value_is_told():
     made = records.attrition()
     alone = replace(made, dataset=replace(made.dataset, balance={"Stayed": 1_912}))
-    assert "attrition: Stayed 1,912 (100%), the same for all, so no model can learn it" in summary(alone, "r.html")
+    assert "attrition: Stayed 1,912 (100%), only one value, so a model cannot learn anything" in summary(
+        alone, "r.html"
+    )
 
 
 def test_the_summary_of_a_published_version():
@@ -172,7 +174,7 @@ def test_the_summary_of_a_published_version():
         "150 MB raw → 13.5 MB validated → 7.7 MB protected → 393 KB features → 598 KB dataset",
         "851 of 307,077 rows: duplicate 332, belongs to nobody 254, mistyped 98, 7 more reasons",
         "78,392 cells searched for 18,406 known identifiers: nothing found. k = 6, required 5.",
-        "611 MB at most, of 2.0 GB allowed",
+        "peak 611 MB of 2.0 GB allowed",
         "41.3 s, 29 steps done, 1 unchanged",
         "00000003/employee_attrition.csv",
         "potable show employee_attrition",
@@ -182,7 +184,7 @@ def test_the_summary_of_a_published_version():
 
 def test_the_summary_of_nothing_new_names_the_current_version():
     first = summary(records.unchanged(), "r.html").splitlines()[0]
-    assert first == "nothing changed; current is employee_attrition version 3: 1,912 rows × 41 columns, 598 KB"
+    assert first == "nothing changed; current: employee_attrition version 3: 1,912 rows × 41 columns, 598 KB"
 
 
 def test_the_summary_of_a_failed_run_says_where_what_state_and_what_next():
@@ -207,7 +209,7 @@ def test_checks_that_only_warn_are_counted_where_they_fail():
     clean = replace(made, tables=[replace(first, checks=[check]), *others])
     assert "only warn" not in summary(clean, "r.html")
     failed = replace(made, tables=[replace(first, checks=[check, replace(check, success=False)]), *others])
-    assert "  checks       1 of 2 failed and only warn\n" in summary(failed, "r.html")
+    assert "  checks       1 of 2 failed with `severity: warn`\n" in summary(failed, "r.html")
 
 
 def test_columns_that_tell_nothing_are_named():
@@ -226,9 +228,9 @@ def test_columns_that_tell_nothing_are_named():
 
 def test_the_summary_tells_how_many_people_keys_made_of_several():
     made = records.attrition()
-    assert "\n  people       2,000, 1 joined with another\n" in summary(made, "r.html")
+    assert "\n  people       2,000, 1 merged with another person\n" in summary(made, "r.html")
     joined = replace(made, identity={**made.identity, "several": 622, "merged": 0})
-    assert "\n  people       2,000, 622 with several numbers of a roster\n" in summary(joined, "r.html")
+    assert "\n  people       2,000, 622 with several roster keys\n" in summary(joined, "r.html")
     alone = replace(made, identity={**made.identity, "merged": 0})
     assert "  people  " not in summary(alone, "r.html")
 

@@ -46,7 +46,7 @@ def test_a_column_the_database_keeps_is_suggested_with_its_evidence(project: Pat
         more="CREATE INDEX i ON people (updated_at, a);",
     )
     assert suggested(text) == {"column": "updated_at"}
-    assert "by its name, timestamp, not null, indexed;" in text and "of deleted records it hears nothing" in text
+    assert "by its name, timestamp, not null, indexed;" in text and "does not notice deleted records" in text
     facts = json.loads(discover(project, "-o", "json", source="hr").stdout)["people"]["incremental"]
     assert facts == {"column": "updated_at", "evidence": ["by its name", "timestamp", "not null", "indexed"]}
 
@@ -80,10 +80,14 @@ def test_when_it_was_recorded_goes_before_when_it_changed(project: Path) -> None
     [
         ("id INTEGER PRIMARY KEY, created_at TEXT NOT NULL, a TEXT", ROWS, ""),
         ("id INTEGER PRIMARY KEY, pay_date TEXT NOT NULL UNIQUE ON CONFLICT IGNORE, a TEXT", ROWS, ""),
-        ("id INTEGER PRIMARY KEY, updated_at TEXT, a TEXT", [*ROWS, (99, None, "x")], "is not always there"),
+        (
+            "id INTEGER PRIMARY KEY, updated_at TEXT, a TEXT",
+            [*ROWS, (99, None, "x")],
+            "some records have no value in it",
+        ),
         ("id INTEGER PRIMARY KEY, updated_at TEXT, a TEXT", [(n, "31.01.2024", a) for n, _, a in ROWS], ""),
         ("id INTEGER PRIMARY KEY, updated_at TEXT, a TEXT", [(n, "x", a) for n, _, a in ROWS], ""),
-        ("id INTEGER, updated_at TEXT, a TEXT", [(1, at, a) for _, at, a in ROWS], "needs `unique`"),
+        ("id INTEGER, updated_at TEXT, a TEXT", [(1, at, a) for _, at, a in ROWS], "declare `unique`"),
     ],
 )
 def test_without_evidence_the_table_is_read_whole(project: Path, definition: str, rows: Any, said: str) -> None:
@@ -162,7 +166,7 @@ def test_the_key_a_database_declares_goes_before_one_the_records_bear_out(projec
         "row_id",
         "part",
     ]
-    assert "the key of the table in its database" in discover(project, source="hr").stdout
+    assert "primary or unique key in the database" in discover(project, source="hr").stdout
 
 
 def test_what_may_not_be_null_in_a_database_is_required_unless_it_is_empty(project: Path) -> None:

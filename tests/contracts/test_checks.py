@@ -44,25 +44,25 @@ def positive(**more: Any) -> Table:
     [
         ({BETWEEN: {"column": "gross"}}, "needs `min_value`, `max_value` or both"),
         ({BETWEEN: {"column": "gross", "min_value": 2, "max_value": 1}}, "`min_value` is greater"),
-        ({BETWEEN: {"column": "gross", "min_value": "2"}}, "`min_value` is a number"),
-        ({BETWEEN: {"column": "pay_date", "min_value": "soon"}}, "a date or moment"),
+        ({BETWEEN: {"column": "gross", "min_value": "2"}}, "`min_value` must be a number"),
+        ({BETWEEN: {"column": "pay_date", "min_value": "soon"}}, "a date or timestamp"),
         ({BETWEEN: {"column": "gross", "min_value": 0, "strict_min": "yes"}}, "true or false"),
         ({BETWEEN: {"column": "gross", "min_value": 0, "mostly": 95}}, "a share between 0 and 1"),
         ({BETWEEN: {"column": "gross", "min_value": 0, "severity": "fatal"}}, "warn, stop"),
         ({BETWEEN: {"column": "gross", "min_value": 0, "at_most": "1"}}, "a count such as 100"),
         ({BETWEEN: {"column": "gross", "min_value": 0, "row_condition": "gross > 1"}}, "condition_parser"),
         ({UNIQUE: {"column": "emp_no", "severity": "quarantine"}}, "stop, warn"),
-        ({"expect_column_values_to_be_in_set": {"column": "currency", "value_set": [1]}}, "a text; write it in quotes"),
-        ({"expect_column_values_to_match_regex": {"column": "currency", "regex": "("}}, "cannot be read"),
+        ({"expect_column_values_to_be_in_set": {"column": "currency", "value_set": [1]}}, "a text; put it in quotes"),
+        ({"expect_column_values_to_match_regex": {"column": "currency", "regex": "("}}, "but it is not valid"),
         ({"expect_column_values_to_match_regex": {"column": "currency", "regexp": "a"}}, "has no argument `regexp`"),
-        ({"expect_column_mean_to_be_between": {"column": "currency", "min_value": 1}}, "is for numbers"),
+        ({"expect_column_mean_to_be_between": {"column": "currency", "min_value": 1}}, "is only for numbers"),
         ({"expect_multicolumn_sum_to_equal": {"column_list": ["gross"], "sum_total": 1}}, "at least two columns"),
         ({"expect_column_pair_values_to_be_equal": {"column_A": "gross", "column_B": "currency"}}, "different types"),
         ({"expect_column_values_to_match_json_schema": {"column": "currency", "json_schema": {"type": 1}}}, "schema"),
-        ({"unexpected_rows_expectation": {"unexpected_rows_query": "select 1"}}, "cannot be run: a SQL query"),
-        ({BETWEEN: {"column": ["gross"], "min_value": 0}}, "names no column of the table"),
+        ({"unexpected_rows_expectation": {"unexpected_rows_query": "select 1"}}, "cannot be run: needs a SQL query"),
+        ({BETWEEN: {"column": ["gross"], "min_value": 0}}, "the table has no column"),
         ({LIKE: {"column": "currency", "like_pattern": [[1]]}}, "a LIKE pattern"),
-        ({KL: {"column": "gross", "partition_object": {"bins": [1, "a"], "weights": [1.0]}}}, "rising bins of numbers"),
+        ({KL: {"column": "gross", "partition_object": {"bins": [1, "a"], "weights": [1.0]}}}, "rising numeric bins"),
         (
             {KL: {"column": "gross", "partition_object": {"bins": [1, 2], "weights": [1], "tail_weights": 1}}},
             "`weights`",
@@ -77,14 +77,14 @@ def test_a_wrong_argument_is_named(check: dict[str, Any], problem: str) -> None:
 @pytest.mark.parametrize(
     ("check", "problem"),
     [
-        ({IN_OTHER: {"column": "currency", "other_table_name": ["pay.old"]}}, "`other_table_name` is a text"),
+        ({IN_OTHER: {"column": "currency", "other_table_name": ["pay.old"]}}, "`other_table_name` must be a text"),
         (
             {IN_OTHER: {"column": "currency", "other_table_name": "pay.old", "other_column": 1}},
-            "`other_column` is a text",
+            "`other_column` must be a text",
         ),
         (
             {IN_OTHERS: {"column_list": ["emp_no", "pay_date"], "other_table_name": "pay.old", "other_column_list": 1}},
-            "`other_column_list` is a list of texts",
+            "`other_column_list` must be a list of texts",
         ),
     ],
 )
@@ -96,13 +96,13 @@ def test_what_names_no_other_table_or_column_is_told(check: dict[str, Any], prob
 def test_a_severity_that_is_none_is_told_of_a_suite_too() -> None:
     suite = Suite("s", [Item("s.json", 0, UNIQUE, {"column": "emp_no", "severity": ["warning"]})], [])
     checks, (error,) = parse("payslips", payslips(checks=[]), suite=suite)
-    assert not checks and "`severity` is one of stop, warn" in error.problem
+    assert not checks and "`severity` must be one of stop, warn" in error.problem
 
 
 def test_conditions_for_pandas_are_refused() -> None:
     condition = {"row_condition": "gross > 1", "condition_parser": "pandas"}
     _, (error,) = parse("payslips", positive(**condition))
-    assert "not with `pandas`" in error.problem
+    assert "not `pandas`" in error.problem
 
 
 def test_everything_wrong_with_a_suite_is_told_at_once_with_its_place(tmp_path: Path) -> None:

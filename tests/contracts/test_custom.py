@@ -215,7 +215,7 @@ def test_a_class_that_judges_a_value_by_the_others_is_refused(
     engine: Engine, customs: dict[str, Custom], tmp_path: Path
 ) -> None:
     check = {"expect_column_values_to_be_there_once": {"column": "emp_no"}}
-    with pytest.raises(ProjectError, match="judges a row by the other rows") as refused:
+    with pytest.raises(ProjectError, match="judges a row by the values of other rows") as refused:
         judged(engine, tmp_path, customs, check, rows=[{"emp_no": "E1"}, {"emp_no": "E1"}, {"emp_no": "E2"}])
     assert refused.value.place and str(refused.value.place).startswith("expectations.py:")
 
@@ -240,7 +240,7 @@ def test_a_wrong_argument_is_told_when_the_class_takes_it(
     local: Engine, customs: dict[str, Custom], tmp_path: Path
 ) -> None:
     check = {DIGIT: {"column": "emp_no", "modulus": "many"}}
-    with pytest.raises(ProjectError, match="does not take its arguments") as failed:
+    with pytest.raises(ProjectError, match="does not accept its arguments") as failed:
         judged(local, tmp_path, customs, check, rows=[{}])
     assert "modulus" in failed.value.given
 
@@ -269,7 +269,7 @@ def test_nothing_that_a_class_sees_is_printed_or_logged(
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("expect_table_to_be_even", "may ask for any column"),
+        ("expect_table_to_be_even", "may read any column"),
         ("expect_none_of_them", "a SQL query"),
     ],
 )
@@ -283,10 +283,10 @@ def test_a_class_that_cannot_run_is_refused_with_the_reason(customs: dict[str, C
     [
         (
             "class ExpectX(gxe.ExpectColumnValuesToBeBetween):\n  min_value: int = len('abc')",
-            "something that only running",
+            "an expression, which could only be known by running",
         ),
-        ("class ExpectX(Nothing): pass", "is no class of GX that judges rows"),
-        ("class ExpectColumnValuesToBeBetween(ColumnMapExpectation): pass", "of this name itself"),
+        ("class ExpectX(Nothing): pass", "is not a GX class for rows"),
+        ("class ExpectColumnValuesToBeBetween(ColumnMapExpectation): pass", "with this name"),
     ],
 )
 def test_what_would_be_judged_wrongly_is_refused(body: str, why: str) -> None:
@@ -445,8 +445,8 @@ def severity(entry: dict[str, Any]) -> dict[str, Any]:
     [
         ("nothing.py", "", "`nothing.py` does not exist"),
         ("../checks.py", "", "a file of the project folder or an installed module"),
-        ("company.checks", "", "there is no module `company.checks`"),
-        ("checks.py", "class", "is not Python"),
+        ("company.checks", "", "there is no Python module `company.checks`"),
+        ("checks.py", "class", "is not valid Python"),
     ],
 )
 def test_a_plug_in_that_cannot_be_read_is_told_with_its_place(

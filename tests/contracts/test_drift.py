@@ -57,7 +57,7 @@ def test_all_refused_changes_are_told_at_once() -> None:
     assert [error.problem for error in caught.value.errors] == [
         "`reviews.ratings` has the undeclared columns `mood` and `room` (first seen in a)",
         "`reviews.ratings` lacks `emp_no` and `rating` (first seen in a)",
-        "`reviews.ratings` seems to have another name for `rating` (first seen in c)",
+        "`reviews.ratings` seems to have renamed `rating` (first seen in c)",
     ]
     for error in caught.value.errors:
         assert error.text() in caught.value.text() and error.record() in caught.value.record()["errors"]
@@ -95,7 +95,7 @@ def test_an_object_written_another_way_than_most_has_drifted() -> None:
     seen = observe(table(), {}, WAYS)
     found = [Drift("dialect", "delimiter ,", 1, "c"), Drift("dialect", "encoding utf-8", 1, "c")]
     assert compare(table(), seen, fixed=True) == found
-    with pytest.raises(DataError, match="written another way than most"):
+    with pytest.raises(DataError, match="written differently from the others"):
         refuse("reviews.ratings", table(dialect="fail"), found)
     refuse("reviews.ratings", table(), found)
 

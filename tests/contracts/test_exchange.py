@@ -191,7 +191,7 @@ def test_a_contract_of_others_is_taken_over_and_the_rest_is_named(tmp_path: Path
     ]
     # all of it runs
     assert parse("tbl", Table.model_validate(table))[1] == []
-    left = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("# not taken over")]
+    left = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("# not imported")]
     assert left == [
         "rule `orphans` of `tbl`",
         "rule of type custom of `tbl`",
@@ -199,7 +199,7 @@ def test_a_contract_of_others_is_taken_over_and_the_rest_is_named(tmp_path: Path
         "classification `restricted` of `tbl.rcvr_id`",
         "`domain`",
     ]
-    assert "# say what the system is" in text
+    assert "# add what the system is" in text
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_an_exported_suite_has_what_the_suite_of_the_table_says(tmp_path: Path) 
 
 
 def test_a_suite_is_of_one_table() -> None:
-    with pytest.raises(ProjectError, match="a suite is of one"):
+    with pytest.raises(ProjectError, match="a suite describes one table"):
         call("-C", str(EXAMPLE), "contract", "export", "hrms", "--format", "gx")
 
 

@@ -124,14 +124,14 @@ def test_what_is_found_is_what_python_finds(
 @pytest.mark.parametrize(
     ("check", "problem"),
     [
-        ({KEY: {"column": "emp_no", "other_table_name": "hr.peple"}}, "names no table of the project: `hr.peple`"),
+        ({KEY: {"column": "emp_no", "other_table_name": "hr.peple"}}, "the project has no table `hr.peple`"),
         (
             {KEY: {"column": "boss", "other_table_name": "hr.people"}},
             "`hr.people` has no column `boss`",
         ),
         (
             {KEY: {"column": "emp_no", "other_table_name": "hr.people", "other_column": "grade"}},
-            "`emp_no` is of type string, and `hr.people.grade` of type integer",
+            "`emp_no` is of type string, but `hr.people.grade` is of type integer",
         ),
         (
             {KEYS: {"column_list": ["emp_no", "site"], "other_table_name": "hr.people", "other_column_list": ["site"]}},

@@ -114,7 +114,7 @@ def test_a_batch_without_times_fractions_or_long_texts_is_narrower(engine: Engin
     found = told(engine, tmp_path, before, before, after, after)
     assert [(item.change, item.column, item.batch, item.first, item.detail) for item in found] == [
         ("narrowed", "at", 3, "file-3", "timestamp → date"),
-        ("narrowed", "note", 3, "file-3", "texts end at 26 characters"),
+        ("narrowed", "note", 3, "file-3", "texts are cut off at 26 characters"),
         ("narrowed", "pay", 3, "file-3", "decimal(8,2) → integer"),
         ("narrowed", "share", 3, "file-3", "float → integer"),
     ]

@@ -313,7 +313,7 @@ def test_no_row_is_lost_whatever_comes(engine: Engine, tmp_path_factory: pytest.
     ("check", "problem"),
     [
         ({"expect_column_values_to_be_betwen": {"column": "gross"}}, "unknown expectation"),
-        ({"expect_column_values_to_be_between": {"column": "gros"}}, "names no column"),
+        ({"expect_column_values_to_be_between": {"column": "gros"}}, "the table has no column"),
         ({"expect_column_values_to_be_between": {"column": "gross", "minvalue": 1}}, "has no argument"),
         ({"expect_column_values_to_be_in_set": {"column": "gross"}}, "needs `value_set`"),
         ("expect", "a check is one expectation"),

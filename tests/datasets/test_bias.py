@@ -51,7 +51,7 @@ def test_label_rates_are_those_of_the_four_fifths_rule(engine: Engine, tmp_path:
 def test_what_chance_alone_does_is_told_and_passes(engine: Engine, tmp_path: Path) -> None:
     (found,) = judged(engine, tmp_path, people(9, 1, 6, 4))
     assert found.state == "ok"
-    assert "by chance" in found.told
+    assert "may be chance" in found.told
     require_fair([found])
 
 
@@ -106,12 +106,12 @@ def test_groups_are_features_of_words(tmp_path: Path) -> None:
         example(tmp_path / "misspelt", "gender, gendr")
     assert (wrong.value.code, wrong.value.hint) == ("P040", "did you mean `gender`?")
     assert wrong.value.place and wrong.value.place.file == "features.yaml"
-    with pytest.raises(ProjectError, match="names no groups"):
+    with pytest.raises(ProjectError, match="`bias` cannot group by"):
         example(tmp_path / "number", "years_at_company")
 
 
 def test_a_favourable_value_is_one_of_the_label(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="`Stayd` is no value of the label `attrition`") as wrong:
+    with pytest.raises(ProjectError, match="`Stayd` is not a value of the label `attrition`") as wrong:
         example(tmp_path / "misspelt", "gender], favourable: Stayd, max_difference: 0.9} #")
     assert (wrong.value.code, wrong.value.hint) == ("P040", "did you mean `Stayed`?")
 
@@ -123,9 +123,9 @@ def test_a_favourable_value_is_one_of_the_last_label(tmp_path: Path, label: str,
     text = file.read_text(encoding="utf-8")
     second = f"  exits: {label} in next 6mo from hrms.exits\nembargo: 30d"
     file.write_text(text.replace("embargo: 30d", second, 1), encoding="utf-8")
-    with pytest.raises(ProjectError, match="`Stayed` is no value of the label `exits`") as wrong:
+    with pytest.raises(ProjectError, match="`Stayed` is not a value of the label `exits`") as wrong:
         load(tmp_path / "p", variables=VARIABLES)
-    assert (wrong.value.allowed, wrong.value.hint) == (allowed, "of several labels the last one is compared")
+    assert (wrong.value.allowed, wrong.value.hint) == (allowed, "with several labels, the last one is compared")
 
 
 def test_other_groups_publish_anew_and_build_nothing_again(tmp_path: Path) -> None:

@@ -57,10 +57,10 @@ def test_it_says_what_a_stranger_needs():
     text = card(FACTS)
     for part in (
         "1,912 rows of 4 columns: one row per employee, made from 2 tables",
-        "Facts of the last 30d before it are not used either.",
+        "Facts of the last 30d before it are not used.",
         "| Stayed | 1,634 | 85.5% |\n| Left | 278 | 14.5% |",
         "| `monthly_income` | string | `latest(gross) \\| band(edges: [30000])` | `pay.slips` | Gross pay, in bands. | 239 (12.5%) |",
-        "`gender` comes from tables without history: what they say today, declared never to change.",
+        "`gender` comes from tables without history: today's values, which are declared never to change.",
         "**pseudonymous, not anonymous**",
         "Legal basis: legitimate_interest",
         "Retention: 3y",
@@ -83,7 +83,7 @@ def test_of_a_label_of_many_values_the_most_frequent_are_told_and_how_many_more_
 def test_it_tells_who_has_a_row_and_how_far_fractions_are_rounded():
     chosen = {"table": "hrms.employment", "start": "hired_on", "end": "left_on", "where": "tenure_days >= 90"}
     text = card(replace(FACTS, chosen=chosen, digits=4))
-    needs = "It needs a record of `hrms.employment` that ran then (`hired_on` to `left_on`), as known then"
+    needs = "It needs a record of `hrms.employment` that was valid then (`hired_on` to `left_on`), as known then"
     assert f"{needs}, for which `tenure_days >= 90` holds." in text
     assert "Fractions have at most 4 decimals." in text
     assert f"{needs}. " in card(replace(FACTS, chosen={**chosen, "where": ""}))
@@ -110,7 +110,7 @@ def test_it_admits_what_is_missing():
     text = card(bare)
     assert "k-anonymity: none required." in text
     assert "2 findings remained" in text
-    assert "No row carries a label." in text
+    assert "No row has a label." in text
     assert "configs" not in front(text)
 
 

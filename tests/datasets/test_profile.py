@@ -43,5 +43,5 @@ def test_words_that_pandas_takes_for_missing_are_told() -> None:
         Distribution("paid", "float64", 0, 2, [0.0, 1.0], [5]),
     ]
     (told,) = misread(found)
-    assert "takes None of claim for missing" in told
+    assert "reads None of claim as missing" in told
     assert misread(found[1:]) == []

@@ -95,7 +95,7 @@ def test_what_is_expected_is_shown_until_it_is_over() -> None:
     late = replace(bounds, expected={"it": (date(2026, 1, 30), "the new tariff")})
     with pytest.raises(DataError) as refused:
         require_stable([one(*rows, late)], "x version 1", "version 1 stays current")
-    assert refused.value.code == "D010" and "It was expected until 2026-01-30." in refused.value.text()
+    assert refused.value.code == "D010" and "It was expected only until 2026-01-30." in refused.value.text()
 
 
 def test_dates_other_types_and_columns_of_one_version_are_not_compared() -> None:

@@ -93,7 +93,7 @@ engine = opened()
 engine._session.sparkContext._jsc.stop()
 collect(engine, engine.map_items([5], fn.count_to, fn.NUMBERS))
 """
-    assert "error[E007] Spark, or one of its workers, ended" in told(work, tmp_path)
+    assert "error[E007] Spark, or one of its workers, died" in told(work, tmp_path)
 
 
 @pytest.mark.long
@@ -165,7 +165,7 @@ except PotableError as failure:
     raise
 """
         text = told(work, tmp_path / "scratch")
-    assert text.startswith("True []\n") and "error[E007] the cluster gave no executor in 0.05 minutes" in text
+    assert text.startswith("True []\n") and "error[E007] the cluster provided no executor within 0.05 minutes" in text
 
 
 @pytest.mark.long
@@ -190,7 +190,7 @@ frame = engine._session.range(10**13).selectExpr("sum(id * 2)")
 engine._guarded(frame.collect)
 """
         text = told(work, tmp_path / "scratch")
-    assert text.startswith("7") and "error[E007] the cluster gave no executor in 0.1 minutes" in text
+    assert text.startswith("7") and "error[E007] the cluster provided no executor within 0.1 minutes" in text
 
 
 def test_a_missing_connector_is_told_before_any_work(tmp_path: Path) -> None:

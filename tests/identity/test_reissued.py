@@ -98,10 +98,10 @@ def test_whom_no_roster_lists_holds_nothing(registry: Registry) -> None:
 @pytest.mark.parametrize(
     ("column", "told"),
     [
-        ({"reissued": True}, "`reissued` is for a `key`"),
-        ({"key": "email", "someone_else": True, "reissued": True}, "`reissued` is for a `key`"),
+        ({"reissued": True}, "`reissued` is only for a `key`"),
+        ({"key": "email", "someone_else": True, "reissued": True}, "`reissued` is only for a `key`"),
         *(
-            ({"key": "email", "reissued": given}, "`true`, or the columns of the first and the last day")
+            ({"key": "email", "reissued": given}, "`true`, or the columns of the first and last day")
             for given in ("maybe", [], ["since"], ["since", "since", "since"], {"from": "since"}, ["since", 1])
         ),
         ({"key": "email", "reissued": ["since", "till"]}, "`email`: `reissued` names `till`"),
@@ -114,7 +114,7 @@ def test_what_cannot_be_reissued_is_refused(column: dict[str, Any], told: str) -
 
 
 def test_a_table_without_a_lasting_key_cannot_tell_whose_one_was() -> None:
-    with pytest.raises(ValidationError, match="a lasting `key` of the same table"):
+    with pytest.raises(ValidationError, match="another, permanent `key`"):
         Table.model_validate({"columns": {"email": {"key": "email", "reissued": True}, "day": DAY}})
 
 

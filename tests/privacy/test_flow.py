@@ -92,9 +92,9 @@ def test_refusals_name_column_category_and_place():
     ("kind", "hint"),
     [
         ("integer", "add `| band(…)`"),
-        ("string", "none of these takes a text: publish something else of it, such as `count()` or `distinct(…)`,"
+        ("string", "no such operator accepts a text: publish something else of the column, such as `count()` or `distinct(…)`,"
          " or allow `generalise` for `user.financial.salary` in privacy.yaml"),
-        ("boolean", "none of these takes a boolean: publish something else of it, such as `count()` or `distinct(…)`"),
+        ("boolean", "no such operator accepts a boolean: publish something else of the column, such as `count()` or `distinct(…)`"),
     ],
 )  # fmt: skip
 def test_the_operator_that_is_told_fits_the_kind_of_the_column(kind, hint):
@@ -122,6 +122,6 @@ def test_the_table_shows_one_aligned_line_for_each_flow():
     flows = prove(outputs, CATEGORIES, POLICY)
     assert table(flows.flows).splitlines() == [
         "column  carries                from               through  verdict",
-        "income  user.financial.salary  pay.slips.gross    band     taken off by band",
+        "income  user.financial.salary  pay.slips.gross    band     removed by band",
         "n       user.performance       hr.reviews.rating  -        allowed",
     ]

@@ -75,6 +75,13 @@ def test_a_column_without_a_category_is_refused_at_its_place(project):
     assert [(code, place) for code, place, _ in found] == [("P010", "hr.yaml:8:7")]
 
 
+def test_columns_of_a_table_without_a_category_are_one_error(project):
+    source = SOURCE.replace("{category: user.demographic.gender}", "{}\n      more: {}")
+    ((code, place, text),) = failures(project, source=source)
+    assert (code, place) == ("P010", "hr.yaml:8:7")
+    assert "`gender` (line 8)" in text and "`more` (line 9)" in text and text.count("categories.md") == 1
+
+
 def test_unknown_categories_are_refused_with_a_suggestion(project):
     found = failures(project, source=SOURCE.replace("demographic.gender", "demografic.gender"))
     assert found[0][:2] == ("P011", "hr.yaml:8:26") and "did you mean `user.demographic.gender`" in found[0][2]

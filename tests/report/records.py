@@ -166,11 +166,11 @@ def health_of_payslips():
     rows = [round(1_600 * 1.01**place) for place in range(35)] + [1_120]
     return (
         Finding("missing", "ok", "No column has over 2% more nulls than before.", bound=0.02),
-        Finding("incorrect", "accepted", "3.1% of its rows break a rule, 0.4% before; at most 2% more. Expected until 2025-06-30: new provider.", value=0.027, bound=0.02, chance=1e-9),
+        Finding("incorrect", "accepted", "3.1% of its rows fail a check, 0.4% before; at most 2% more allowed. Expected until 2025-06-30: new provider.", value=0.027, bound=0.02, chance=1e-9),
         Finding("freshness", "ok", "The newest `pay_date` is 14 days old; at most 45d.", value=14.0, bound=45.0),
-        Finding("volume", "warn", "2024-12 has 1,120 rows, about 2,267 expected: 14.1 deviations off the trend; at most 3.5.", value=-14.1, bound=3.5, cells=months, now=rows),
+        Finding("volume", "warn", "2024-12 has 1,120 rows, about 2,267 expected: 14.1 deviations from the trend; at most 3.5 allowed.", value=-14.1, bound=3.5, cells=months, now=rows),
         Finding("drift", "warn", "Cramér's V 0.211, below 0.1 wanted.", "currency", "chi_square", 0.211, 0.1, 1e-12, ("INR", "USD", "EUR", "GBP"), (0.41, 0.33, 0.2, 0.06), (0.62, 0.2, 0.13, 0.05)),
-        Finding("drift", "open", "Not judged: the newest complete month has no month a year before it.", "gross_usd"),
+        Finding("drift", "open", "Not judged: there is no month a year before the newest complete month.", "gross_usd"),
         Finding("hindsight", "warn", "`bonus` was filled in later in 214 of the records that landed again, known for 61 days by then on average; 2,267 came meanwhile. That is 8.6% of both; at most 1%. `bonuses_3y` reads it.", "bonus", value=0.086, bound=0.01),
     )
 

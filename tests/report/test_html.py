@@ -58,7 +58,7 @@ def test_every_tag_is_closed_where_it_was_opened(record):
 def test_a_dataset_emptied_to_reach_k_says_so_beside_k():
     record = records.attrition()
     emptied = replace(record, privacy=replace(record.privacy, k=1_912, suppressed=1_912))
-    told = "k = 1,912, required 5, by emptying age, gender, education, job_level in 1,912 of 1,912 rows."
+    told = "k = 1,912, required 5, after emptying age, gender, education, job_level in 1,912 of 1,912 rows."
     assert view.anonymity(emptied) == told
     assert view.anonymity(record) == "k = 6, required 5."
 
@@ -124,7 +124,7 @@ def test_a_published_run_names_its_dataset_and_its_promises():
         "307,077 rows in = 306,226 out + 851 quarantined, in 11 tables.",
         "78,392 cells searched for 18,406 known identifiers: nothing found. k = 6, required 5.",
         "38 columns of 200 sampled subjects stayed byte-identical",
-        "611 MB of 2.0 GB at most",
+        "peak 611 MB of 2.0 GB",
         "1,094 files restricted zone",
     ):
         assert part in text
@@ -174,7 +174,7 @@ def test_what_could_not_be_judged_is_not_called_fine():
 def test_the_last_line_of_the_tables_has_no_number_that_no_table_has():
     made = records.partial()
     bare = replace(made, tables=[replace(table, protected_rows=0, nobody=0) for table in made.tables])
-    line = text_of(bare).split("All tables")[1].split("Of checks of rows")[0]
+    line = text_of(bare).split("All tables")[1].split("A check of rows")[0]
     assert line.strip().endswith("––")
 
 
@@ -196,7 +196,7 @@ def test_a_failed_run_shows_its_error_in_the_one_form():
     error = records.failed().error
     parts = ("error[D001] sources/payroll.yaml:31:9:", "state:" + error["state"], "next:" + error["next"])
     assert all(part in text for part in parts)
-    assert text.count("The run ended before this.") >= 4
+    assert text.count("The run ended before this step.") >= 4
 
 
 def test_all_of_several_errors_are_shown():
@@ -230,10 +230,10 @@ def test_privacy_is_kept_only_where_it_was_measured(change, promise):
 
 
 def test_what_a_gate_refused_is_not_called_unmeasured():
-    error = {"code": "G002", "problem": "`d` is only 2-anonymous over age"}
+    error = {"code": "G002", "problem": "`d` has only k = 2 over age"}
     text = text_of(replace(records.failed(), error=error))
-    told = "A gate refused what was built: d is only 2-anonymous over age. It was not published."
-    assert "No one is exposed: broken" in text and told in text and "it was not measured" not in text
+    told = "A gate refused the result: d has only k = 2 over age. It was not published."
+    assert "No one is exposed: broken" in text and told in text and "k was not measured" not in text
 
 
 def test_a_leak_and_too_much_memory_break_their_promises():

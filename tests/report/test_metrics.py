@@ -301,7 +301,9 @@ def test_what_goes_wrong_with_metrics_is_no_failed_run(
 
     monkeypatch.setattr(exporting, "standing", broken)
     code, _, err = called(ran, capsys, "run")
-    assert code == 0 and err.count("warning: metrics could not be told: ValueError\n") == 1 and "Lovelace" not in err
+    assert (
+        code == 0 and err.count("warning: metrics could not be collected: ValueError\n") == 1 and "Lovelace" not in err
+    )
 
 
 # the Pushgateway
@@ -419,10 +421,10 @@ def test_any_name_can_be_a_group(value: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("observability", "told"),
     [
-        ("{textfile: churn.txt}", "the collector reads files that end in .prom"),
+        ("{textfile: churn.txt}", "the collector reads only such files"),
         ("{pushgateway: {url: push.example.com}}", "write an address such as"),
         ("{pushgateway: {url: '${env:PUSH_URL}'}}", "write an address such as"),
-        ("{pushgateway: {url: 'https://push', timeout: 2m}}", "a minute at most"),
+        ("{pushgateway: {url: 'https://push', timeout: 2m}}", "at most one minute"),
         ("{pushgateway: {url: 'https://push', auth: {bearer: abc}}}", "looks like a credential"),
         ("{pushgateway: {url: 'https://push', auth: {token: '${env:PUSH_URL}'}}}", "unknown key `token`"),
         ("{prometheus: 9090}", "unknown key `prometheus`"),

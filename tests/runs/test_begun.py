@@ -94,11 +94,11 @@ def test_a_killed_run_is_told_and_its_record_written_by_the_next(
     assert listed(root)["ended"] == []
 
     code, out, _ = called(root, capsys, "doctor")
-    assert code == 0 and "did not end: it was killed; what it finished is kept" in out
+    assert code == 0 and "was killed before it ended; finished steps are kept" in out
     assert listed(root)["begun"] == [name]
 
     code, _, err = called(root, capsys, "run")
-    assert code == 0 and "UTC did not end: it was killed; what it finished is kept" in err
+    assert code == 0 and "UTC was killed before it ended; finished steps are kept" in err
     assert "validate crm.customers  unchanged, skipped" in err
     ends = listed(root)
     assert ends["begun"] == [] and ends["ended"][0] == name and len(ends["ended"]) == 2
@@ -120,7 +120,7 @@ def test_a_killed_run_is_told_and_its_record_written_by_the_next(
 @pytest.mark.parametrize("sign", ["SIGTERM", "SIGINT"])
 def test_an_interrupted_run_leaves_its_record(sign: str, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, err = ended(root, sign, state="started")
-    assert code == 130 and f"interrupted; finished steps are kept, `potable -C {root} run` continues" in err
+    assert code == 130 and f"interrupted; finished steps are kept, run `potable -C {root} run` to continue" in err
     ends = listed(root)
     assert ends["begun"] == []
     record = record_of(root, ends["ended"][0])
@@ -178,7 +178,7 @@ def test_a_run_that_is_stopped_for_a_while_is_not_taken_for_killed(
         while psutil.Process(slow.pid).status() != psutil.STATUS_STOPPED:
             assert slow.poll() is None
             time.sleep(0.05)
-        assert "goes on" in called(root, capsys, "doctor")[1]
+        assert "is still running" in called(root, capsys, "doctor")[1]
         code, _, err = called(root, capsys, "run")
         assert code == 0 and "note:" not in err
         slow.send_signal(signal.SIGCONT)
@@ -255,7 +255,7 @@ def test_a_process_that_ended_and_was_not_asked_for_is_gone() -> None:
 def test_a_run_elsewhere_is_told_as_what_it_may_be(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noted(root, lambda mine: replace(mine, machine="another"), ago=timedelta(hours=1))
     code, _, err = called(root, capsys, "run")
-    assert code == 0 and "has not ended: it goes on on another machine, or was killed there" in err
+    assert code == 0 and "has not ended: it is still running on another machine, or was killed there" in err
     assert "has not ended" in called(root, capsys, "report")[2]
 
 

@@ -119,7 +119,7 @@ def test_a_version_that_is_named_is_compared_with(shop: Path) -> None:
     assert record.dataset and record.dataset.beside
     assert (record.dataset.beside.reference, record.dataset.beside.unknown) == (
         "customer_churn version 7",
-        "there is none",
+        "there is no such version",
     )
 
 
@@ -132,14 +132,14 @@ def test_rows_to_score_are_compared_with_what_models_were_trained_on(shop: Path)
 
 def test_an_expected_change_of_no_column_is_refused(shop: Path) -> None:
     declare(shop, "{accepted: [{column: tickets_6m, until: 2030-01-01, reason: x}]}")
-    with pytest.raises(ProjectError, match="`tickets_6m` is no column of `customer_churn`"):
+    with pytest.raises(ProjectError, match="`tickets_6m`, which is not a column of `customer_churn`"):
         load(shop)
     path = shop / "features.yaml"
     whole = path.read_text(encoding="utf-8")
     label = re.search(r"label:\n.*\n", whole)
     assert label
     path.write_text(whole.replace(label[0], "label: {}\n"), encoding="utf-8")
-    with pytest.raises(ProjectError, match="`tickets_6m` is no column of `customer_churn`"):
+    with pytest.raises(ProjectError, match="`tickets_6m`, which is not a column of `customer_churn`"):
         load(shop)
     path.write_text(whole.replace("tickets_6m,", "churn,"), encoding="utf-8")
     load(shop)

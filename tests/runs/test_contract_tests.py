@@ -192,7 +192,7 @@ def test_a_class_about_a_whole_column_is_asked_only_where_a_test_looks_at_what_s
 def test_a_column_that_was_filled_wrongly_is_named(local: Engine, made: Callable[..., Project]) -> None:
     contract = CONTRACT.replace('regex: "^code"', 'regex: "^[A-Z]{3}$"')
     (test,) = ran(made("- {name: t, rows: [{paid: 0.1}]}", contract), local).values()
-    assert test.failures[0].hint.startswith("the row leaves out code:")
+    assert test.failures[0].hint.startswith("the row has no value for code:")
 
 
 GONE = """\
@@ -243,10 +243,10 @@ def test_everything_wrong_with_a_test_is_found_when_the_project_is_read(made: Ca
 @pytest.mark.parametrize(
     ("test", "problem"),
     [
-        ("{name: a, rows: [{}], expect: {}}", "say what must happen"),
+        ("{name: a, rows: [{}], expect: {}}", "a test needs an expected result"),
         ("{name: a, rows: [{}], expect: [passes, passes]}", "lists 2 outcomes for 1 rows"),
-        ("{name: a, rows: []}", "a test without rows is about what stops"),
-        ("{name: a, rows: [{}], expect: {quarantined: [duplicate], nulled: [hours]}}", "gives nothing"),
+        ("{name: a, rows: []}", "a test without rows must say which check stops the run"),
+        ("{name: a, rows: [{}], expect: {quarantined: [duplicate], nulled: [hours]}}", "cannot have `gives`"),
         ("{name: a, row: [{}]}", "unknown key `row`"),
     ],
 )

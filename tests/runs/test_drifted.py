@@ -53,7 +53,7 @@ def test_a_renamed_column_stops_the_run_and_says_what_to_write(notes: Notes) -> 
     with pytest.raises(DataError) as caught:
         notes.layered()
     assert caught.value.code == "D002"
-    assert "another name for `amount`" in caught.value.text()
+    assert "seems to have renamed `amount`" in caught.value.text()
     assert "amount: {path: [amount, amountPaid]}" in caught.value.text()
 
 

@@ -206,7 +206,7 @@ def test_a_broken_threshold_stops_the_run_and_names_the_check(published: Bench) 
 def test_more_quarantined_rows_than_all_tables_may_have_stop_the_run(published: Bench) -> None:
     published.edit("potable.yaml", "threads: 1", "threads: 1\nquarantine: {at_most: 1}")
     text = refused(published, "D001", 1)
-    assert "the tables together" in text and "at most 1" in text
+    assert "all tables together" in text and "at most 1" in text
     assert published.version.number == 1
 
 
@@ -224,7 +224,7 @@ def test_identifiers_of_a_column_declared_harmless_never_reach_the_open_root(
     published.edit("sources/hrms.yaml", "category: user.contact.phone_number", "category: none")
     # as if the process were killed before it could take away what it wrote
     monkeypatch.setattr(Store, "clear", lambda self, folder: None)
-    assert "`hrms.people` keeps identifiers in `phone`" in refused(published, "G001", 4)
+    assert "`hrms.people` would keep identifiers in `phone`" in refused(published, "G001", 4)
     assert before and set(lake.list("protected/hrms.people")) == before
 
 
@@ -278,10 +278,10 @@ def test_a_page_that_cannot_be_written_hides_no_failure(published: Bench, monkey
     monkeypatch.setattr(Store, "put", put)
     published.edit("sources/lms.yaml", "max_value: 400}", "max_value: 4, mostly: 0.99}")
     told = refused(published, "D001", 1)
-    assert told.index("error[D001]") < told.index("error[E004]") and "only its page is missing" in told
+    assert told.index("error[D001]") < told.index("error[E004]") and "only the HTML page is missing" in told
     assert "failed in validate lms.trainings" in told and "report " not in told
     published.edit("sources/lms.yaml", "max_value: 4, mostly: 0.99}", "max_value: 400}")
-    assert "only its page is missing" in refused(published, "E004", 3)
+    assert "only the HTML page is missing" in refused(published, "E004", 3)
 
 
 def test_whoever_fails_without_knowing_the_step_is_told_with_its_state(
@@ -293,7 +293,7 @@ def test_whoever_fails_without_knowing_the_step_is_told_with_its_state(
     monkeypatch.setitem(perform._MAKERS, ("build", ""), broken)
     published.edit("features.yaml", "embargo: 30d", "embargo: 31d")
     told = refused(published, "E004", 3)
-    assert "state:   nothing of this step is kept; the last version stays current" in told
+    assert "state:   nothing of this step was kept; the last version stays current" in told
     assert f"next:    potable -C {published.root} doctor" in told
 
 
@@ -305,15 +305,15 @@ def test_a_store_that_fails_at_the_very_end_does_not_deny_what_was_published(fin
     lake: Any = SimpleNamespace(open=SimpleNamespace(put_new=full, put=full, size=lambda _: None, list=lambda _: []))
     with pytest.raises(EnvironmentFailure) as caught:
         _keep(lake, record)
-    told = "version 1 of `employee_attrition` is published; the run's record or its entry in the audit log is missing"
+    told = "version 1 of `employee_attrition` is published; but its run record or audit entry could not be written"
     assert caught.value.state == told
     with pytest.raises(EnvironmentFailure) as caught:
         _keep(lake, replace(record, outcome="failed", dataset=None, error={"code": "D001"}))
-    assert caught.value.state.startswith("what the run finished is kept") and caught.value.hint.endswith(": D001")
+    assert caught.value.state.startswith("what the run finished is kept") and caught.value.hint.endswith(" with D001")
     project: Any = SimpleNamespace(lake=lambda: lake)
     with pytest.raises(EnvironmentFailure) as caught:
         write_report(project, record)
-    assert caught.value.state == "the run and its record stand; only its page is missing"
+    assert caught.value.state == "the run and its record are complete; only the HTML page is missing"
     assert bench.version.number == 1
 
 

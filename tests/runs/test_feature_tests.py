@@ -39,8 +39,8 @@ FAIL = f"""\
 - {{name: a number of people, {AT}, rows: {{reviews.ratings: [{RATING}]}}, gives: {{rating_worst_3y: 3}}}}
 - {{name: a word of people, {AT}, rows: {{reviews.ratings: [{RATING}]}}, gives: {{performance_rating: Low}}}}
 - {{name: nothing there, {AT}, gives: {{performance_rating: High}}}}
-- {{name: cannot be read, {AT}, rows: {{lms.trainings: [{{completed_at: 2020-01-01, recorded_at: 2020-01-01, hours: many}}]}}, gives: {{training_hours_12mo: 0}}}}
-- {{name: decided by chance, {AT}, rows: {{hrms.employment: [{{hired_on: 2015-01-01, recorded_at: 2015-01-01}}, {{hired_on: 2015-01-01, recorded_at: 2015-01-01, left_on: 2020-01-01}}]}}, gives: {{years_at_company: 60}}}}
+- {{name: cannot be parsed, {AT}, rows: {{lms.trainings: [{{completed_at: 2020-01-01, recorded_at: 2020-01-01, hours: many}}]}}, gives: {{training_hours_12mo: 0}}}}
+- {{name: depend on chance, {AT}, rows: {{hrms.employment: [{{hired_on: 2015-01-01, recorded_at: 2015-01-01}}, {{hired_on: 2015-01-01, recorded_at: 2015-01-01, left_on: 2020-01-01}}]}}, gives: {{years_at_company: 60}}}}
 - {{name: holds beside them, {AT}, rows: {{reviews.ratings: [{RATING}]}}, gives: {{performance_rating: High}}}}
 """
 
@@ -73,12 +73,12 @@ def test_what_holds_holds(engine: Engine, made: Callable[[str], Project]) -> Non
 def test_what_does_not_hold_is_told_with_its_place(engine: Engine, made: Callable[[str], Project]) -> None:
     found = ran(made(FAIL), engine)
     told = {name: (each.given, each.allowed) for name, test in found.items() for each in test.failures}
-    assert told.pop("decided by chance")
+    assert told.pop("depend on chance")
     assert told == {
         "an open number": ("`surveys_answered` is `0`", "`surveys_answered` is `1`"),
         # of what carries a category, only the shape is told, and which is more
         "a number of people": (
-            "`rating_worst_3y` is a value of the shape `9`, more than it must be",
+            "`rating_worst_3y` is a value of the shape `9`, more than expected",
             "`rating_worst_3y` is a value of the shape `9`",
         ),
         "a word of people": (
@@ -86,9 +86,9 @@ def test_what_does_not_hold_is_told_with_its_place(engine: Engine, made: Callabl
             "`performance_rating` is a value of the shape `Aaa`",
         ),
         "nothing there": ("`performance_rating` is nothing", "`performance_rating` is a value of the shape `Aaaa`"),
-        "cannot be read": ("no value of its type: hours", ""),
+        "cannot be parsed": ("values that do not fit their column's type: hours", ""),
     }
-    assert found["decided by chance"].failures[0].code == "D004"
+    assert found["depend on chance"].failures[0].code == "D004"
     lines = (OLD + "tests:\n" + FAIL).splitlines()
     for name, test in found.items():
         for failure in test.failures:

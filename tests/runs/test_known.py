@@ -179,7 +179,7 @@ def test_a_proof_finds_out_a_kept_file_that_changed(vault: Vault) -> None:
     first = vault.found()
     assert vault.found(replace(STEP, proves=True)) == first
     vault.spoil("a")
-    with pytest.raises(DataError, match="digests of identifiers") as caught:
+    with pytest.raises(DataError, match="digests of known identifiers") as caught:
         vault.found(replace(STEP, proves=True))
     assert caught.value.code == "D005"
 

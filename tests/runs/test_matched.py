@@ -46,8 +46,8 @@ def test_a_table_of_nobodys_records_stops_the_run_until_that_is_expected(root: P
     record = ran(root, {"calls-1.csv": STRANGERS})
     assert (record.exit_code, record.error["code"], version(root)) == (1, "D008", 1)
     assert record.error["problem"] == "`desk.calls` breaks `health: unmatched`"
-    assert "None of its 6 rows is about anybody" in record.error["given"]
-    assert "is `phone` written as in `crm.phones`?" in record.error["hint"]
+    assert "None of its 6 rows belongs to a person" in record.error["given"]
+    assert "is `phone` written the same way as in `crm.phones`?" in record.error["hint"]
     # it tells the same again, though every step is done
     assert ran(root, {}).error["code"] == "D008"
     declare(root, "health: {accepted: [{check: unmatched, until: 9999-01-01, reason: the desk has not moved yet}]}")
@@ -75,7 +75,7 @@ def test_a_batch_whose_keys_changed_is_told(root: Path, severity: str) -> None:
         record = ran(root, data)
         assert found(record) == [severity] and record.exit_code == (severity == "stop")
         told = next(finding.told for table in record.tables for finding in table.health)
-        assert told == "100.0% of its rows belong to nobody, 0.0% before; at most 5% more."
+        assert told == "100.0% of its rows belong to nobody, 0.0% before; at most 5% more allowed."
     assert version(root) == 2 + (severity == "warn")
 
 
@@ -95,12 +95,14 @@ def test_rows_that_belong_to_nobody_count_in_the_limits_of_the_quarantine(root: 
     declare(root, "quarantine: {at_most: 1}")
     record = ran(root, data)
     assert record.error["problem"] == "`desk.calls` breaks quarantine()"
-    assert record.error["given"] == "2 of 8 rows go to quarantine, 1 of them belong to nobody; at most 1 may"
+    assert (
+        record.error["given"] == "2 of 8 rows go to quarantine, 1 of them because they belong to nobody; at most 1 may"
+    )
     path = root / "sources/desk.yaml"
     path.write_text(path.read_text().replace("at_most: 1", "at_most: 2"))
     declare(root, "quarantine: {at_most: 1}", "potable.yaml")
     record = ran(root, {})
-    assert "the tables together break the limit" in record.error["problem"]
+    assert "more rows of all tables together are quarantined" in record.error["problem"]
     assert record.error["given"] == "2 of 14 rows; most of `desk.calls`, `crm.contracts`, `crm.phones`"
     assert version(root) == 0
 

@@ -240,7 +240,7 @@ def test_a_contract_that_says_another_thing_of_a_column_makes_the_identifiers_wh
     office.ever.remove("boss@x.example")
     resolved, named = office.day(FIRST)
     assert "boss@x.example" not in office.values(named) and named.facts["stands_on"] == ""
-    # who is who does not depend on it, but its rows were made anew, and hold the same people
+    # who is who does not depend on it, but its rows were recreated, and hold the same people
     assert resolved.counts["new"] == 0 and resolved.facts["stands_on"]
     without_key = SOURCE.replace(
         "{type: string, key: email, category: user.contact.email}\n      boss",

@@ -79,7 +79,10 @@ def test_columns_called_after_people_are_told_by_the_shape(root: Path, capfd: py
     assert all(f'"{name}"' in opened(root) for name in told)
     assert command(root, "source", "preview", "notes") == 0
     said = capfd.readouterr()
-    assert all(name in said.out for name in told) and f"in full: `potable -C {root} source discover notes`" in said.out
+    assert (
+        all(name in said.out for name in told)
+        and f"for the full names: `potable -C {root} source discover notes`" in said.out
+    )
     path = root / "sources" / "notes.yaml"
     path.write_text(path.read_text().replace("missing_column: warn", "missing_column: warn, new_column: fail"))
     assert both(root) == [0, 1]
@@ -92,7 +95,7 @@ def test_columns_called_after_people_are_told_by_the_shape(root: Path, capfd: py
 def test_a_file_that_cannot_be_parsed_is_told_by_the_shape(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (root / "notes" / f"{NAMES[0]}.csv").write_bytes(b"\x1f\x8b" + b"x" * 100)
     assert both(root) == [0, 1]
-    assert "`Aaaaa.Aaaa-9999.csv` cannot be read" in opened(root)
+    assert "`Aaaaa.Aaaa-9999.csv` cannot be parsed" in opened(root)
     said = clear(*capfd.readouterr())
     # whoever may read the raw zone finds it there
     (place,) = [line.split()[-1] for line in said.splitlines() if line.strip().startswith("given:")]

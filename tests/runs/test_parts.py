@@ -267,14 +267,14 @@ def test_every_kind_of_source_tells_the_versions_of_the_records_around(kind: str
 @pytest.mark.parametrize(
     ("around", "inside", "problem"),
     [
-        ({}, {"parts_of": "t"}, "its records lie in those of `o`"),
-        ({}, {"parts_of": "other"}, "cannot be of parts of `other`'s records: its records lie in those of `o`"),
-        ({}, {"files": "else*"}, "they lie in those of no table"),
-        ({"unique": []}, {}, "these need `unique`"),
-        ({}, {"columns": INSIDE["columns"] | {"day": {"type": "date"}}, "known": "day"}, "a column `day` of their own"),
-        ({"unique": ["id", "other"]}, {}, r"such as `other: \{path: \.\./other\}`"),
+        ({}, {"parts_of": "t"}, "its records are inside those of `o`"),
+        ({}, {"parts_of": "other"}, "cannot have `parts_of: other`: its records are inside those of `o`"),
+        ({}, {"files": "else*"}, "its records are not inside those of another table"),
+        ({"unique": []}, {}, "that table needs `unique`"),
+        ({}, {"columns": INSIDE["columns"] | {"day": {"type": "date"}}, "known": "day"}, "a column of its own `day`"),
+        ({"unique": ["id", "other"]}, {}, r"by the same names: `other: \{path: \.\./other\}`"),
         ({}, {"unique": []}, "`parts_of` needs `unique`"),
-        ({}, {"known": "landed"}, "`parts_of` needs `unique`, the key of a part, and `known` to be a column"),
+        ({}, {"known": "landed"}, "a column as `known`"),
     ],
 )
 def test_parts_that_cannot_be_told_are_a_project_error(

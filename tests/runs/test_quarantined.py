@@ -105,7 +105,7 @@ def test_show_can_be_asked_for_one_reason_and_a_few(call: Call) -> None:
     show = ("quarantine", "show", "notes.notes", "-o", "json")
     assert [item["record"] for item in facts(call(*show, "--reason", "mistyped"))] == [2, 6]
     assert [item["record"] for item in facts(call(*show, "--limit", "1"))] == [2]
-    assert "nothing of `notes.notes` is held back for `no`" in call(*show[:3], "--reason", "no")[1]
+    assert "no row of `notes.notes` is in quarantine for `no`" in call(*show[:3], "--reason", "no")[1]
 
 
 def test_export_has_the_original_and_is_noted_in_the_audit_log(call: Call, notes: Path) -> None:

@@ -142,7 +142,7 @@ def test_the_command_lists_the_months_that_differ(
 
     assert call("run", "--only", "ingest", "--select", "notes")[0] == 0
     code, text = call("source", "reconcile", "notes.notes")
-    assert code == 0 and "2 records of `notes.notes` in 2 months: all are landed" in text
+    assert code == 0 and "2 records of `notes.notes` in 2 months: all of them are landed" in text
     (root / "notes" / "n.csv").write_text(dump.replace("E2", "E3"), encoding="utf-8")
     code, text = call("source", "reconcile", "notes.notes", "-o", "json")
     assert code == 1
@@ -153,6 +153,6 @@ def test_the_command_lists_the_months_that_differ(
     code, text = call("source", "reconcile", "notes.notes")
     assert "2020-02" in text and "2020-01" not in text and "E3" not in text
     called = f"potable -C {root} run"
-    assert text.endswith(f"landed by `{called}`; all else by `{called} --full-refresh`\n")
+    assert text.endswith(f"the last run; `{called} --full-refresh` lands everything else\n")
     (root / "features.yaml").unlink()
     assert f"`{called} --only ingest --full-refresh`" in call("source", "reconcile", "notes.notes")[1]

@@ -98,7 +98,7 @@ def test_a_word_that_is_no_source_is_refused_with_a_suggestion(bench: Bench) -> 
 def test_verbs_that_read_all_tables_take_no_selection(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["-C", str(bench.root), "run", "--only", "build", "--select", "payroll"])
-    assert stop.value.code == 2 and "all tables at once" in capsys.readouterr().err
+    assert stop.value.code == 2 and "all tables together" in capsys.readouterr().err
 
 
 @pytest.mark.long

@@ -44,11 +44,11 @@ def on_spark(finished: Finished, root: Path, **settings: object) -> Bench:
 
 
 def unresolved(bench: Bench, vault: Path) -> None:
-    """People keep their subjects, but whatever the vault holds of them is to be made anew."""
+    """People keep their subjects, but whatever the vault holds of them is to be recreated."""
     log = Log(bench.project().lake().vault, "ledger")
     number, entry = log.last()
     assert entry
-    log.append({**entry, "fingerprint": "of other code"}, parent=number)
+    log.append({**entry, "fingerprint": "by another version of the code"}, parent=number)
     for manifest in vault.rglob("manifest.json"):
         manifest.unlink()
 

@@ -77,7 +77,7 @@ def test_check_tells_what_is_not_written_and_what_waits_for_it(call: Call, begun
     assert code == 0 and out.startswith("ok: 5 sources, 11 tables, 91 columns (every one has a category), 16 checks\n")
     assert "not written yet: privacy.yaml (infosec: what may happen to each category of data)" in out
     assert "not written yet: features.yaml (data science: which rows, which label, which features)" in out
-    assert f"protect, build and publish wait\nnext: potable -C {begun.root} run --only ingest" in out
+    assert f"protect, build and publish wait for these files\nnext: potable -C {begun.root} run --only ingest" in out
     facts = as_json(call(begun, "check", "-o", "json"))
     assert [file["file"] for file in facts["unwritten"]] == [*LATER]
     assert facts["waiting"] == ["protect", "build", "publish"] and facts["features"] == 0
@@ -115,7 +115,7 @@ def test_what_needs_them_ends_at_once_and_names_them(
     code, out, err = call(bench, *arguments)
     assert code == 2 and not out
     assert err.startswith(f"error[P001] {LACKING}, and ") and err.count("error[") == 1
-    assert "privacy.yaml is infosec's" in err and "features.yaml is data science's" in err
+    assert "infosec writes privacy.yaml" in err and "data science writes features.yaml" in err
     assert "state:   nothing was run" in err and f"next:    potable -C {bench.root} run --only ingest" in err
     assert files(bench.root) == before
 
@@ -126,7 +126,7 @@ def test_plan_shows_the_steps_there_are_and_where_they_end(call: Call, company: 
     assert (
         code == 0 and "validate, resolve" in out and out.endswith(f"next: potable -C {bench.root} run --only ingest\n")
     )
-    assert f"which category reaches which column is not proved: {LACKING}" in out
+    assert f"the proof of which category reaches which column has to wait: {LACKING}" in out
     assert call(bench, "run", "--only", "ingest")[0] == 0
     facts = as_json(call(bench, "plan", "-o", "json"))
     assert [step["step"] for step in facts["steps"]][-2:] == ["resolve subjects", "protect, build, publish"]
@@ -188,7 +188,7 @@ def test_commands_that_need_only_sources_work_and_show_nobodys_values(call: Call
 
 def test_a_dataset_cannot_be_tested_before_it_is_named_or_protected(call: Call, begun: Bench, tmp_path: Path) -> None:
     code, _, err = call(begun, "test", "employee_attrition")
-    assert code == 2 and "error[P031]" in err and "features.yaml, which is not written yet" in err
+    assert code == 2 and "error[P031]" in err and "features.yaml is not written" in err
     bench = copied(begun, tmp_path / "project", "features.yaml")
     code, out, _ = call(bench, "test")
     assert code == 0 and "employee_attrition: 3 tests not run: privacy.yaml is not written yet" in out

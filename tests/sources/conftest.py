@@ -99,7 +99,7 @@ def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCa
         monkeypatch.setattr(mysql, "_ROWS", 500)
         monkeypatch.setattr(postgres, "_BATCH_BYTES", 1 << 16)
         landing = raw_zone(tmp_path / "lake")
-        with pytest.raises(EnvironmentFailure, match="the server ended the connection") as caught:
+        with pytest.raises(EnvironmentFailure, match="the server closed the connection") as caught:
             ingest(source, landing, base=tmp_path, progress=lambda objects, size: kill())
         assert (caught.value.code, current(landing.log).batch) == ("E001", 0)
         assert SECRET not in caught.value.text() + caplog.text

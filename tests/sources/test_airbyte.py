@@ -112,14 +112,14 @@ def test_objects_are_bounded_and_the_same_every_time(world: World, monkeypatch: 
 FAULTS = {
     "error": "reports an error: its own",
     "config error": "reports an error: a wrong `config`",
-    "incomplete": "could not read stream `users` to its end",
+    "incomplete": "did not finish reading stream `users`",
     "exit": "failed (exit code 3)",
     "killed": "was killed (SIGKILL)",
-    "garbage": "says something that is not a message",
-    "no object": "says something that is not a message",
-    "unknown": "a kind that is not known",
-    "silent": "says nothing for 1 s",
-    "cut off": "says something that is not a message",
+    "garbage": "sent something that is not a message",
+    "no object": "sent something that is not a message",
+    "unknown": "an unknown kind",
+    "silent": "sent nothing for 1 s",
+    "cut off": "sent something that is not a message",
     "no data": "a record without a stream or data",
 }
 
@@ -155,13 +155,13 @@ def test_a_program_that_fails_lands_nothing(world: World, fault: str, position: 
 def test_a_program_that_never_ends_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("potable.sources.programs._GRACE", 0.2)
     endless = source(world, {"fault": "endless", "position": "last"}, longest=1.0)
-    assert "does not end: it ran 1 s" in refused(world, endless).problem
+    assert "did not end within 1 s" in refused(world, endless).problem
     assert (
-        "says nothing for 1 s"
+        "sent nothing for 1 s"
         in refused(world, source(world, {"fault": "deaf", "position": "last"}, timeout=1.0)).problem
     )
     closed = source(world, {"fault": "closed", "position": "last"}, timeout=1.0)
-    assert "says nothing for 1 s" in refused(world, closed).problem
+    assert "sent nothing for 1 s" in refused(world, closed).problem
     monkeypatch.setattr("potable.sources.programs._LONGEST", 100_000)
     assert "a line of more than" in refused(world, source(world, {"fault": "long line", "position": "last"})).problem
 
@@ -175,7 +175,7 @@ def test_a_program_that_is_not_there_or_offers_something_else_is_told(world: Wor
         "did you mean `users`?",
     )
     told = refused(world, source(world, table={"stream": "others", **ON}))
-    assert "cannot be read with `sync_mode: incremental`" in told.problem
+    assert "does not support `sync_mode: incremental`" in told.problem
 
 
 def test_secrets_go_by_private_files_that_are_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +238,7 @@ def test_what_is_told_of_a_state(world: World) -> None:
     world.ingest(source(world, {"count": 3}, table=ON))
     at = current(world.landing().log).state["people"]
     assert cli_state._read(at)["state"]["stream"]["stream_state"] == {"last": 2}
-    assert cli_state._onwards(cli_state._read(at)) == "on from the program's state"
+    assert cli_state._onwards(cli_state._read(at)) == "from the program's saved state"
 
 
 def test_a_preview_ends_the_program(world: World) -> None:
@@ -268,12 +268,12 @@ def test_a_container_gets_the_folder_and_runs_as_us(world: World) -> None:
     ("change", "why"),
     [
         ({"command": []}, "the name of an executable"),
-        ({"tables": {"t": {"columns": {"a": {"path": "@offset"}}}}}, "there are @stream, @emitted_at"),
-        ({"tables": {"t": {"columns": {"a": {}}, "sync_mode": "incremental"}}}, "needs `known` to be a column"),
-        ({"tables": {"t": {"columns": {"a": {}}, "cursor_field": "a"}}}, "goes with `sync_mode: incremental`"),
+        ({"tables": {"t": {"columns": {"a": {"path": "@offset"}}}}}, "write @stream, @emitted_at"),
+        ({"tables": {"t": {"columns": {"a": {}}, "sync_mode": "incremental"}}}, "needs a column as `known`"),
+        ({"tables": {"t": {"columns": {"a": {}}, "cursor_field": "a"}}}, "needs `sync_mode: incremental`"),
         (
             {"tables": {"t": {"columns": COLUMNS, **ON}, "u": {"columns": COLUMNS, "stream": "t"}}},
-            "of the same stream as another one",
+            "reads the same stream as another table",
         ),
     ],
 )

@@ -205,7 +205,7 @@ def test_an_object_that_changes_while_it_is_read_is_told(fake: FakeS3, tmp_path:
 
 REFUSED = {
     "access denied": ((403, {}, b"<Error><Code>AccessDenied</Code></Error>"), "access denied", False),
-    "credentials": ((401, {}, b"<Error/>"), "credentials are refused", False),
+    "credentials": ((401, {}, b"<Error/>"), "refused the credentials", False),
     "changed": ((412, {}, b"<Error/>"), "changed after it was listed", True),
     "other version": (
         (
@@ -239,7 +239,7 @@ def test_a_store_that_says_nothing_or_is_not_there_is_given_up(fake: FakeS3, tmp
         told = refused(tmp_path, source(fake, timeout=0.2))
     finally:
         held.set()
-    assert "cannot be reached, or says nothing in time" in told.problem and told.retryable
+    assert "cannot be reached, or does not answer in time" in told.problem and told.retryable
     fake.url = "http://127.0.0.1:1"
     assert "cannot be reached" in refused(tmp_path, source(fake, timeout=0.2)).problem
 
@@ -256,9 +256,9 @@ def test_a_bucket_or_folder_that_is_not_there_is_told(bucket: Any, tmp_path: Pat
     ("path", "more", "why"),
     [
         ("ftp://host/a", {}, "begins with s3"),
-        ("exports", {"storage": {"region": "x"}}, "`storage` goes with"),
-        ("s3://b/a", {"auth": {"bearer": "x"}}, "`auth` goes with"),
-        ("https://h/a", {"tables": {"t": {"columns": {"a": {}}, "files": "*.csv"}}}, "names, not globs"),
+        ("exports", {"storage": {"region": "x"}}, "`storage` needs"),
+        ("s3://b/a", {"auth": {"bearer": "x"}}, "`auth` needs"),
+        ("https://h/a", {"tables": {"t": {"columns": {"a": {}}, "files": "*.csv"}}}, "names without wildcards"),
     ],
 )
 def test_what_does_not_fit_the_place_is_refused(path: str, more: Any, why: str) -> None:

@@ -394,5 +394,5 @@ def test_a_time_zone_that_is_none_is_told_once() -> None:
         CsvSource.model_validate({"source": "s", "type": "csv", "path": "x", "timezone": "Berlin", "tables": tables})
     assert [error["loc"] for error in raised.value.errors()] == [("timezone",)]
     assert "a time zone such as `Europe/Berlin`" in str(raised.value)
-    with pytest.raises(ValidationError, match="`timezone` is for timestamps"):
+    with pytest.raises(ValidationError, match="`timezone` is only for timestamps"):
         source({"a": {"type": "date", "timezone": "Europe/Berlin"}})

@@ -168,19 +168,19 @@ def test_a_token_is_renewed_before_it_ends(server: Server, clock: Clock) -> None
 
 def test_a_token_that_is_never_taken_is_asked_for_twice_only(server: Server) -> None:
     tokens = Tokens(server, last=0)
-    assert "refuses the credentials (HTTP 401)" in refused(oauth(server)).problem
+    assert "refused the credentials (HTTP 401)" in refused(oauth(server)).problem
     assert tokens.given == 2
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ((401, {}, SECRET.encode()), "token endpoint refuses the client"),
+        ((401, {}, SECRET.encode()), "token endpoint refused the client"),
         ((400, {}, SECRET.encode()), "HTTP 400 for `the token endpoint`"),
         ((500, {}, SECRET.encode()), "gave up after 6 attempts: HTTP 500"),
         ((200, {}, SECRET.encode()), "gave up"),
-        ((200, {}, b'{"token": "x"}'), "gave no token"),
-        ((200, {}, b'{"access_token": "a\\nb"}'), "gave no token"),
+        ((200, {}, b'{"token": "x"}'), "sent no token"),
+        ((200, {}, b'{"access_token": "a\\nb"}'), "sent no token"),
     ],
 )
 def test_a_token_endpoint_that_gives_none_is_told(server: Server, answer: Answer, said: str) -> None:
@@ -238,7 +238,7 @@ def test_an_answer_that_is_packed_twice_or_as_nobody_asked_is_refused(server: Se
     twice = gzip.compress(gzip.compress(bytes(1 << 20)))
     server.handle = lambda path, query: (200, {"Content-Encoding": how}, twice)
     failure = refused(source(server.url))
-    assert "packed in a way" in failure.problem and not failure.retryable and len(server.heard) == 1
+    assert "compressed in a way" in failure.problem and not failure.retryable and len(server.heard) == 1
 
 
 def test_a_file_that_was_to_come_in_secret_does_not_come_in_clear() -> None:
@@ -335,8 +335,8 @@ def test_no_secret_shows_anywhere(
     [
         ({"auth": {}}, "exactly one of"),
         ({"auth": {"bearer": "x", "api_key": "y"}}, "exactly one of"),
-        ({"auth": {"basic": {"user": "a:b", "password": "x"}}}, "without a colon"),
-        ({"auth": {"api_key": "x", "header": "a", "param": "b"}}, "not both"),
+        ({"auth": {"basic": {"user": "a:b", "password": "x"}}}, "may not contain a colon"),
+        ({"auth": {"api_key": "x", "header": "a", "param": "b"}}, "give either"),
         ({"auth": {"oauth2": {"client_id": "me"}}}, "Field required"),
         ({"pace": {"requests_per_second": 0}}, "greater than 0"),
         ({"timeout": 0}, "greater than 0"),

@@ -206,7 +206,7 @@ def test_a_word_that_is_no_number_costs_a_document_its_record(tmp_path: Path, ma
 def test_a_refusal_says_after_which_record(tmp_path: Path) -> None:
     data = "[" + '{"a":1},' * 500_000 + "oops]"
     assert refusal(source(), blob(tmp_path, data.encode())).startswith(
-        "`aaaaaa` cannot be read: not well-formed JSON after record "
+        "`aaaaaa` cannot be parsed: not well-formed JSON after record "
     )
 
 
@@ -244,7 +244,7 @@ def test_what_to_declare_is_said_where_a_list_is_missing(tmp_path: Path) -> None
     with pytest.raises(DataError) as refused:
         parsed(source(records="items"), blob(tmp_path, b'{\n"data": []}'))
     assert "`optional: true`" in refused.value.hint
-    assert "stands twice" in refusal(source(records="items"), blob(tmp_path, b'{\n"items": [], "items": []}'))
+    assert "occurs twice" in refusal(source(records="items"), blob(tmp_path, b'{\n"items": [], "items": []}'))
 
 
 def test_the_records_of_small_files_share_batches_and_keep_their_places(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Flat lines that are set alike: cut out where they stand, to what the exact reader says, or left to it."""
+"""Flat lines that are set alike: cut out without a position, to what the exact reader says, or left to it."""
 
 from __future__ import annotations
 

@@ -175,8 +175,8 @@ def test_what_refuses_is_told_without_the_key(
     told = ""
     for keys, said in [
         ({"table": {"stream": "none"}}, "has no such stream"),
-        ({"endpoint": "http://127.0.0.1:9"}, "does not answer"),
-        ({"endpoint": "nowhere"}, "cannot be used"),
+        ({"endpoint": "http://127.0.0.1:9"}, "did not answer"),
+        ({"endpoint": "nowhere"}, "is not valid"),
     ]:
         with pytest.raises(EnvironmentFailure, match=said) as caught:
             world.ingest(**keys)

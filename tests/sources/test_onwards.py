@@ -180,7 +180,7 @@ def test_the_state_is_readable_and_holds_no_values(world: World) -> None:
 
 def test_texts_that_are_no_iso_moments_are_refused(world: World) -> None:
     world.write([(70, "21.01.2024", "german")])
-    with pytest.raises(EnvironmentFailure, match="cannot be read on"):
+    with pytest.raises(EnvironmentFailure, match="cannot be used for `incremental`"):
         world.ingest()
     assert current(world.landing.log).batch == 0
 
@@ -190,7 +190,7 @@ def test_texts_that_are_no_iso_moments_are_refused(world: World) -> None:
     [
         ({"incremental": {"column": "b"}}, "date or timestamp"),
         ({"incremental": {"column": "a"}}, "date or timestamp"),
-        ({"incremental": {"column": "at"}}, "`known` to be a column"),
+        ({"incremental": {"column": "at"}}, "a column as `known`"),
         ({"incremental": {"column": "at", "overlap": "2mo"}, "known": "at"}, "days or weeks"),
         ({"incremental": {"column": "at", "overlap": "2"}, "known": "at"}, "is not a duration"),
     ],

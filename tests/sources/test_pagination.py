@@ -174,14 +174,14 @@ def test_records_inserted_while_reading_come_twice_and_none_is_lost(server: Serv
 def test_records_lost_by_a_deletion_while_reading_are_noticed(server: Server) -> None:
     server.handle = shifting([1, 2, 3, 4, 5], [2, 3, 4, 5])
     failure = refused(source(server.url, {"offset": "skip", "total": "count"}))
-    assert "counts 5 records at `count` and gave 4" in failure.problem
+    assert "counts 5 records at `count` but sent 4" in failure.problem
     assert failure.retryable
 
 
 @pytest.mark.parametrize("count", [None, "many", -1, True, []])
 def test_a_count_that_is_none_is_refused(server: Server, count: Any) -> None:
     server.answers = [page([1], count=count)]
-    assert "no count at `count`" in refused(source(server.url, {"page": "p", "total": "count"})).problem
+    assert "no total at `count`" in refused(source(server.url, {"page": "p", "total": "count"})).problem
 
 
 XML = {
@@ -261,7 +261,7 @@ def test_children_whose_pages_are_missing_are_noticed(server: Server) -> None:
 def test_children_are_not_asked_for_by_offset(server: Server) -> None:
     server.handle = visits(VISITS)
     failure = refused(source(server.url, **{**CALLS, "pagination": {"offset": "p", "start": 1}}))
-    assert "counts its records or `visit`" in failure.problem and not failure.retryable
+    assert "counts records or the `visit`" in failure.problem and not failure.retryable
 
 
 def test_children_of_a_server_that_heeds_no_number_are_given_up(server: Server) -> None:
@@ -291,7 +291,7 @@ def test_xml_that_is_none_of_ours_is_given_up(server: Server, body: bytes) -> No
         ({"how": {"page": "p", "size": 0}}, "greater than or equal to 1"),
         ({"how": {"link": "next", "next": "x"}}, "Extra inputs"),
         ({"how": "none", "endpoint": "https://elsewhere.example/list"}, "below the source's `url`"),
-        ({**XML, "how": None, "records": "data"}, "not both"),
+        ({**XML, "how": None, "records": "data"}, "give either"),
         ({**XML, "how": None, "record": "item"}, "from the root"),
         ({**XML, "how": None, "columns": {"id": {"path": "a//b"}}}, "below the record"),
     ],

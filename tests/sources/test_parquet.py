@@ -84,7 +84,7 @@ def test_times_of_long_ago_are_right_in_the_old_form_of_spark(tmp_path: Path) ->
 def test_bytes_may_be_texts_that_do_not_say_so(tmp_path: Path) -> None:
     assert read(tmp_path, pa.array(["é".encode(), None]), binary_as_string=True) == ["é", None]
     data = saved({"a": pa.array([b"fine", b"\xff" + SECRET.encode()])})
-    assert "cannot be read" in refusal(source(binary_as_string=True), blob(tmp_path, data))
+    assert "cannot be parsed" in refusal(source(binary_as_string=True), blob(tmp_path, data))
 
 
 def test_a_comma_is_of_texts_and_a_number_stays_what_it_is(tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def test_a_path_that_leads_out_of_the_file_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
     whole = saved({"a": [SECRET] * 10_000, "b": [*range(10_000)]}, compression="none", use_dictionary=False)
-    assert "no Parquet file" in refusal(source(), blob(tmp_path, SECRET.encode()))
-    assert "no Parquet file" in refusal(source(), blob(tmp_path, b""))
+    assert "not a Parquet file" in refusal(source(), blob(tmp_path, SECRET.encode()))
+    assert "not a Parquet file" in refusal(source(), blob(tmp_path, b""))
     assert "encrypted" in refusal(source(), blob(tmp_path, b"PARE" + whole[4:]))
     for data in (whole[:-20], whole[: len(whole) // 2], b"PAR1", whole[:4] + b"\xff" * 100 + whole[104:]):
         assert "damaged" in refusal(source(), blob(tmp_path, data))

@@ -36,11 +36,11 @@ def test_texts_come_out_alike_and_in_their_order() -> None:
     [
         ({"value.proto": "syntax = x"}, "value.proto:1:10: Expected syntax identifier"),
         ({"value.proto": HEAD + "message A { Secret b = 1; }"}, "value.proto:2:13: … is not defined"),
-        ({"../value.proto": HEAD}, "no path of a .proto file"),
-        ({"/tmp/value.proto": HEAD}, "no path of a .proto file"),
-        ({"a/../../value.proto": HEAD}, "no path of a .proto file"),
-        ({"value.proto": HEAD + 'import "../../x.proto";'}, "no path of a .proto file"),
-        ({"grpc_tools/protoc.py": HEAD, "value.proto": HEAD}, "no path of a .proto file"),
+        ({"../value.proto": HEAD}, "not the path of a .proto file"),
+        ({"/tmp/value.proto": HEAD}, "not the path of a .proto file"),
+        ({"a/../../value.proto": HEAD}, "not the path of a .proto file"),
+        ({"value.proto": HEAD + 'import "../../x.proto";'}, "not the path of a .proto file"),
+        ({"grpc_tools/protoc.py": HEAD, "value.proto": HEAD}, "not the path of a .proto file"),
         ({"a.proto": HEAD, "a.proto/b.proto": HEAD, "value.proto": HEAD}, "exclude each other"),
         ({"value.proto": "\ud800"}, "exclude each other"),
         ({"value.proto": HEAD + "message A {" * 5000}, "protoc ended with|value.proto:2:"),
@@ -56,7 +56,7 @@ def test_what_does_not_compile_is_told_without_what_it_says(texts: dict[str, str
 
 def test_a_compiler_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prototexts, "_SECONDS", 0.001)
-    with pytest.raises(ValueError, match="was not done after"):
+    with pytest.raises(ValueError, match="did not finish within"):
         compiled({"value.proto": HEAD})
 
 

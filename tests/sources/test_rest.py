@@ -230,11 +230,11 @@ def test_a_page_without_its_list_is_told_with_its_endpoint_and_what_helps(server
     server.answers = [(200, {}, b'[{"id": 1}]')]
     failure = refused(source(server.url))
     assert failure.problem == "source `s`: `/api/trainings`: a page has no list at `data`"
-    assert failure.hint == 'the page itself is a list: `records: ""`'
+    assert failure.hint == 'the page itself is a list: write `records: ""`'
     server.answers = [(200, {}, b'{"items": [], "Erika Mustermann": [], "total": 0}')]
-    assert refused(source(server.url)).hint == "`records` leads to the list in a page, such as `records: items`"
+    assert refused(source(server.url)).hint == "`records` must lead to the list in a page, such as `records: items`"
     server.answers = [(200, {}, b'{"Erika Mustermann": []}')]
-    assert refused(source(server.url)).hint == "`records` leads to the list in a page"
+    assert refused(source(server.url)).hint == "`records` must lead to the list in a page"
 
 
 ORDERS = [
@@ -305,8 +305,8 @@ def test_what_cannot_be_read_on_by_or_has_no_keys_is_told(server: Server) -> Non
     keys = {"records": "data.lines", "known": "at", "pagination": "none"}
     own = source(server.url, {"at": {"type": "timestamp"}, "sku": {}}, unique=["sku"], incremental=fresh, **keys)
     failure = refused(own)
-    assert "inside records, and `at` is not of those" in failure.problem and "../updated_at" in failure.hint
-    with pytest.raises(ValidationError, match="lie in lists inside"):
+    assert "inside records, but `at` is not a column of those" in failure.problem and "../updated_at" in failure.hint
+    with pytest.raises(ValidationError, match="in lists inside"):
         source(server.url, LINES, unique=["order"], incremental={**fresh, "keys": {"every": "1d"}}, **keys)
     with pytest.raises(ValidationError, match="is not a path"):
         source(server.url, {"a": {"path": "../"}}, records="data.lines")
@@ -341,7 +341,7 @@ def test_keys_with_dots_are_found_by_the_paths_that_are_observed(tmp_path: Path)
     made = source("http://x", {name: {"path": path} for name, path in zip("abc", SPELLED, strict=True)})
     assert list(made.observe("t", blob(tmp_path, body)) or ()) == SPELLED
     assert values(parsed(made, blob(tmp_path, body)), "a", "b", "c") == [("7", "8", "a")]
-    with pytest.raises(ValidationError, match="needs no such quotes"):
+    with pytest.raises(ValidationError, match="does not need quotes"):
         source("http://x", {"a": {"path": '"@id"'}})
 
 

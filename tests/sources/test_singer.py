@@ -76,14 +76,14 @@ def test_a_new_version_replaces_what_was_landed_before(world: World) -> None:
 
 
 FAULTS = {
-    "schema": "changes the schema of stream `users` in the middle",
+    "schema": "changed the schema of stream `users` in the middle",
     "no schema": "a record of stream `users` before its schema",
-    "unknown": "a kind that is not known",
-    "no stream": "a RECORD without a stream",
+    "unknown": "an unknown kind",
+    "no stream": "a RECORD message without a stream",
     "no record": "a record without data",
     "exit": "failed (exit code 1)",
     "no catalog": "gives no catalog",
-    "version": "in a version that it does not activate",
+    "version": "in a version that it did not activate",
 }
 
 
@@ -99,7 +99,7 @@ def test_a_tap_that_fails_lands_nothing(world: World, fault: str) -> None:
 
 
 def test_a_stream_the_tap_does_not_have_is_told(world: World) -> None:
-    with pytest.raises(EnvironmentFailure, match="offers no such stream: `user`") as caught:
+    with pytest.raises(EnvironmentFailure, match="has no stream `user`") as caught:
         world.ingest(source(world, table={"stream": "user"}))
     assert caught.value.hint == "did you mean `users`?"
 

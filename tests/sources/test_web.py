@@ -172,7 +172,7 @@ def test_a_file_that_changes_where_the_connection_broke_is_no_file_of_two_halves
 
 REFUSED = {
     "404": ((404, {}, b""), "removed after it was listed", "E002"),
-    "403": ((403, {}, b""), "refuses the credentials (HTTP 403)", "E001"),
+    "403": ((403, {}, b""), "refused the credentials (HTTP 403)", "E001"),
     "418": ((418, {}, b""), "HTTP 418", "E001"),
     "412": ((412, {}, b""), "changed after it was listed", "E001"),
     "other version": ((200, {"ETag": '"other"'}, b"a\n1\n"), "changed after it was listed", "E001"),

@@ -259,16 +259,16 @@ GOOD = saved([("a", "b"), (SECRET, 1)])
     ("data", "why"),
     [
         (b"", "not an xlsx"),
-        (b"\xd0\xcf\x11\xe0 an old one", "saved as xlsx"),
+        (b"\xd0\xcf\x11\xe0 an old one", "save other spreadsheets as xlsx"),
         (GOOD[: len(GOOD) // 2], "damaged"),
         (b"PK\x03\x04" + SECRET.encode(), "damaged"),
         (torn(GOOD), "damaged"),
         (repacked(GOOD, SHEET, lambda xml: xml.replace(b'r="B2"', b'r="XFD1048576"')), "spans more"),
-        (repacked(GOOD, SHEET, lambda xml: xml.replace(b' r="B2"', b"")), "where they stand"),
+        (repacked(GOOD, SHEET, lambda xml: xml.replace(b' r="B2"', b"")), "without a position"),
         (repacked(GOOD, SHEET, lambda xml: b'<!DOCTYPE x [<!ENTITY a "b">]>' + xml), "document type"),
         (repacked(GOOD, SHEET, lambda xml: xml.decode().encode("utf-16")), "UTF-8"),
         (repacked(GOOD, SHEET, lambda xml: xml[:-40]), "damaged"),
-        (repacked(GOOD, "xl/workbook.xml", lambda xml: xml.replace(b"Id", b"no")), "no such sheet"),
+        (repacked(GOOD, "xl/workbook.xml", lambda xml: xml.replace(b"Id", b"no")), "no sheet"),
     ],
     ids=["empty", "xls", "cut", "junk", "torn", "far cell", "no place", "entity", "utf-16", "cut sheet", "no sheet"],
 )
@@ -277,7 +277,7 @@ def test_what_cannot_be_read_is_refused_without_its_content(tmp_path: Path, data
 
 
 def test_a_workbook_without_the_sheet_is_refused(tmp_path: Path) -> None:
-    assert "no such sheet" in refusal(source(sheet="2020"), blob(tmp_path, GOOD))
+    assert "no sheet" in refusal(source(sheet="2020"), blob(tmp_path, GOOD))
 
 
 @pytest.mark.parametrize("keys", [{"sheet": 0}, {"header": 0}, {"header": []}, {"first": 0}])
@@ -353,7 +353,7 @@ def test_a_title_above_the_header_is_told_and_not_taken_for_a_column(tmp_path: P
     for look in (lambda made: parsed(made, data), lambda made: made.observe("t", data)):
         with pytest.raises(DataError) as told:
             look(source())
-        assert "row 1 names 1 of the 3 columns" in str(told.value) and "`header: 3`" in told.value.hint
+        assert "row 1 names only 1 of the 3 columns" in str(told.value) and "`header: 3`" in told.value.hint
         assert "Complaints" not in told.value.text()
     assert read(tmp_path, saved(TITLED), header=3) == [(1, "x", "1"), (2, "y", "3")]
 
@@ -361,9 +361,9 @@ def test_a_title_above_the_header_is_told_and_not_taken_for_a_column(tmp_path: P
 def test_a_header_of_few_names_is_one_where_it_is_declared(tmp_path: Path) -> None:
     rows = [("a", None, None), ("x", 1, 2)]
     assert read(tmp_path, saved(rows), {"a": {}, "b": {}}, header=1) == [(1, "x", None)]
-    with pytest.raises(DataError, match="names 1 of the 3 columns") as told:
+    with pytest.raises(DataError, match="names only 1 of the 3 columns") as told:
         read(tmp_path, saved(rows))
-    assert told.value.hint.startswith("say which row does (`header: N`)"), "no row looks like one"
+    assert told.value.hint.startswith("declare which row names the columns (`header: N`)"), "no row looks like one"
 
 
 def test_sheets_of_one_header_are_not_left_unread_without_a_word(tmp_path: Path) -> None:
@@ -387,4 +387,4 @@ def test_a_hostile_comment_takes_no_time_by_the_square(tmp_path: Path, repeated:
     """By the square it would be hours."""
     comment = f"</sheetData><!-- {repeated * (2_000_000 // len(repeated))} -->".encode()
     data = repacked(GOOD, SHEET, lambda xml: xml.replace(b"</sheetData>", comment))
-    assert "do not say where they stand" in refusal(source(), blob(tmp_path, data))
+    assert "cells without a position" in refusal(source(), blob(tmp_path, data))

@@ -50,7 +50,7 @@ class SourceArrival(BaseSensorOperator):
         known, found = self.variables(), self.files
         for reference, name in re.findall(r"(\$\{env:([^}]+)\})", found):
             if name not in known:
-                raise AirflowFailException(f"the variable {name} is set neither here nor in the project's .env")
+                raise AirflowFailException(f"the variable {name} is not set, neither here nor in the project's .env")
             found = found.replace(reference, known[name])
         if found.startswith("file://"):
             found = unquote(urlsplit(found).path)

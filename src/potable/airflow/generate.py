@@ -86,8 +86,8 @@ def _texts(project: Project, environment: str) -> dict[str, object]:
         "| --- | --- | --- |",
         *owners,
         "",
-        f"New versions are events of the asset `potable://{name}/{dataset}`; versions of another day, as backfills",
-        f"make them, of `potable://{name}/{dataset}@as-of`.",
+        f"New versions are events of the asset `potable://{name}/{dataset}`; versions as of another day (backfills)",
+        f"are events of `potable://{name}/{dataset}@as-of`.",
     ]
     return {
         "version": potable.__version__,
@@ -162,7 +162,7 @@ def _arrivals(project: Project) -> list[dict[str, str]]:
     for name, file in wanted.items():
         if name not in (files if file else all_files):
             place = project.documents["potable"].place("airflow", "wait_for", name, of_key=True)
-            why = "whose files are not where Airflow can look" if name in paths else "which is no source of files"
+            why = "whose files are where Airflow cannot look" if name in paths else "which is not a source of files"
             problem = f"`airflow.wait_for` names `{name}`, {why}"
             raise ProjectError(problem, "P040", place=place, allowed=", ".join(files) or "none is declared")
     found = []

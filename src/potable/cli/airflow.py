@@ -25,7 +25,7 @@ def generated(
         (True, "current"): f"{path} is current",
         (True, "stale"): f"{path} is out of date\n{again}",
         (True, "missing"): f"{path} does not exist\n{again}",
-    }.get((check, state), f"{path}\nnext: make its folder one of Airflow's DAG bundles, or copy it into one")
+    }.get((check, state), f"{path}\nnext: add its folder to Airflow's DAG bundles, or copy the file into one")
     return {"file": str(path), "state": state if check else "current"}, text, not check or state == "current"
 
 

@@ -30,9 +30,14 @@ NOTHING_NEW, INTERRUPTED, BUG = 99, 130, 70
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(potable.__version__, prog_name="potable")
 @click.option(
-    "-C", "folder", type=click.Path(path_type=Path), default=Path(), metavar="DIR", help="Project folder; this one."
+    "-C",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    metavar="DIR",
+    help="Project folder. [default: the current folder]",
 )
-@click.option("--env", "environment", metavar="NAME", help="Lay envs/NAME.yaml over potable.yaml.")
+@click.option("--env", "environment", metavar="NAME", help="Use envs/NAME.yaml on top of potable.yaml.")
 @click.pass_context
 def cli(context: click.Context, folder: Path, environment: str | None) -> None:
     """Turn records scattered over many systems into one dataset that is safe to train on."""
@@ -41,9 +46,9 @@ def cli(context: click.Context, folder: Path, environment: str | None) -> None:
 
 @cli.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--example", metavar="NAME", help="Copy a whole example: churn is small, attrition has five systems.")
+@click.option("--example", metavar="NAME", help="Copy a complete example: churn is small, attrition has five systems.")
 def init(directory: Path, example: str | None) -> None:
-    """Make a project folder: potable.yaml and a place for the sources, which come first, or a whole example."""
+    """Create a project folder with potable.yaml and an empty sources/, or copy a complete example."""
     from potable.cli.scaffold import scaffold
 
     for line in scaffold(directory, example):
@@ -54,7 +59,7 @@ def init(directory: Path, example: str | None) -> None:
 @output_option
 @click.pass_obj
 def check(settings: Settings, output: str) -> None:
-    """Check all project files; report everything that is wrong at once, and what is not written yet."""
+    """Check all project files; list all errors at once, and which files are not written yet."""
     from potable.cli.checking import checked
 
     facts, text = checked(settings.project())
@@ -65,10 +70,10 @@ def check(settings: Settings, output: str) -> None:
 @click.argument("name", type=click.Choice(["potable", "env", "source", "privacy", "features"]), required=False)
 @click.pass_obj
 def schema(settings: Settings, name: str | None) -> None:
-    """Write the JSON Schemas by which editors complete and check project files, or print the one of NAME.
+    """Write the JSON Schemas with which editors complete and check project files, or print one of them.
 
-    They lie in .schemas/ of the project; the first line of a file names its schema. `init` writes both; write them
-    again after an upgrade, or when a connector was installed.
+    The schemas are in .schemas/ of the project, and the first line of each project file names its schema. `init`
+    writes both; run this again after an upgrade or after installing a connector.
     """
     from potable.cli.schemas import schemas, write
 
@@ -80,16 +85,20 @@ def schema(settings: Settings, name: str | None) -> None:
 
 @cli.command()
 @output_option
-@click.option("--exit-code", is_flag=True, help="Exit 5 when a run would do something.")
-@click.option("--estimate", is_flag=True, help="Predict time, memory, disk and shuffle of a full run instead.")
-@click.option("--size", default="", help="Estimate for so many bytes as received (0.8TB), or times what is landed.")
-@click.option("--engine", default="", help="Estimate for this engine; the project's.")
-@click.option("--cores", type=int, help="Estimate for so many cores of a machine; the project's threads.")
-@click.option("--nodes", type=int, default=1, show_default=True, help="Estimate for so many machines.")
-@click.option("--memory", default="", help="Estimate for this memory of a machine (4GB); the project's.")
+@click.option("--exit-code", is_flag=True, help="Exit with code 5 if a run would do something.")
+@click.option(
+    "--estimate", is_flag=True, help="Estimate time, memory, disk and shuffle of a full run; do not show the plan."
+)
+@click.option(
+    "--size", default="", help="Size to estimate for: bytes as received (0.8TB), or a multiple of what is landed (10x)."
+)
+@click.option("--engine", default="", help="Engine to estimate for. [default: the project's]")
+@click.option("--cores", type=int, help="Cores per machine to estimate for. [default: the project's threads]")
+@click.option("--nodes", type=int, default=1, show_default=True, help="Number of machines to estimate for.")
+@click.option("--memory", default="", help="Memory per machine to estimate for (4GB). [default: the project's]")
 @click.pass_obj
 def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **asked: Any) -> None:
-    """Show what a run would do, and the proof of which categories reach which output."""
+    """Show what a run would do, and prove which privacy categories reach which output column."""
     from potable.cli.planning import Asked, estimated, planned
 
     if estimate:
@@ -109,38 +118,38 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
     "--output",
     type=click.Choice(["text", "json", "line"]),
     default="text",
-    help="Form of the result; `line` is a short one on one line, for schedulers.",
+    help="Output format; `line` is a one-line summary for schedulers.",
 )
 @click.option(
     "--only",
     type=click.Choice(["ingest", "validate", "resolve", "protect", "build", "publish"]),
-    help="Run this verb alone; what it needs must have run before.",
+    help="Run only this verb; the verbs before it must have run already.",
 )
 @click.option(
     "--select",
     multiple=True,
     metavar="SOURCE|TABLE",
-    help="Work on this source (payroll) or table (payroll.payslips) only; may be repeated. Goes with ingest, "
+    help="Process only this source (payroll) or table (payroll.payslips); may be repeated. Works with ingest, "
     "validate and protect; without --only the run stops after validate.",
 )
 @click.option(
     "--as-of",
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="DATE",
-    help="Build the dataset of this day, under the name DATASET@DATE; the current version stays what it is.",
+    help="Build the dataset as of this date, under the name DATASET@DATE; the current version does not change.",
 )
 @click.option(
     "--scoring",
     is_flag=True,
-    help="With --as-of: the same features of that day without label, to be scored by a model, as DATASET@DATE.scoring.",
+    help="With --as-of: the same features without a label, for a model to score, as DATASET@DATE.scoring.",
 )
 @click.option(
     "--full-refresh",
     is_flag=True,
-    help="Read the sources from the beginning and make finished steps again; a different result is an error.",
+    help="Read all sources from the beginning and recompute finished steps; it is an error if a result differs.",
 )
-@click.option("--reason", default="", help="Why, for the audit log.")
-@click.option("--exit-code", is_flag=True, help="Exit 99 when nothing was new.")
+@click.option("--reason", default="", help="Reason, recorded in the audit log.")
+@click.option("--exit-code", is_flag=True, help="Exit with code 99 if nothing was new.")
 @click.pass_obj
 def run(settings: Settings, /, output: str, as_of: Any, scoring: bool, exit_code: bool, **asked: Any) -> None:
     """Run the project: ingest, validate, resolve, protect, build, publish."""
@@ -155,7 +164,7 @@ def run(settings: Settings, /, output: str, as_of: Any, scoring: bool, exit_code
     except ValueError as failure:
         raise click.UsageError(f"--select: {failure}") from None
     if scoring and not as_of:
-        raise click.UsageError("--scoring needs --as-of DATE: the day as of which people are scored")
+        raise click.UsageError("--scoring needs --as-of DATE, the as-of date of the rows to score")
     lands = options.only in (None, "ingest")
     day = as_of.date() if as_of else None
     project = settings.project(offline=False if lands else "sources", as_of=day, scoring=scoring)
@@ -186,7 +195,7 @@ def run(settings: Settings, /, output: str, as_of: Any, scoring: bool, exit_code
 
 @cli.command()
 @click.argument("dataset", required=False)
-@click.option("--rows", default=5, show_default=True, help="How many rows to show.")
+@click.option("--rows", default=5, show_default=True, help="Number of rows to show.")
 @output_option
 @click.pass_obj
 def show(settings: Settings, dataset: str | None, rows: int, output: str) -> None:
@@ -199,12 +208,12 @@ def show(settings: Settings, dataset: str | None, rows: int, output: str) -> Non
 
 @cli.command()
 @click.argument("dataset", required=False)
-@click.option("--from", "old", type=int, metavar="N", help="The older version; the one before the other by default.")
-@click.option("--to", "new", type=int, metavar="N", help="The newer version; the current one by default.")
+@click.option("--from", "old", type=int, metavar="N", help="Older version. [default: the one before the newer version]")
+@click.option("--to", "new", type=int, metavar="N", help="Newer version. [default: the current version]")
 @output_option
 @click.pass_obj
 def diff(settings: Settings, dataset: str | None, old: int | None, new: int | None, output: str) -> None:
-    """Compare two versions of the dataset: rows, label, columns, definitions, and how many cells differ."""
+    """Compare two versions of the dataset: rows, label, columns, definitions, number of changed cells."""
     from potable.cli.comparing import compared
 
     facts, text = compared(settings.project(offline=True), dataset, old, new)
@@ -214,9 +223,11 @@ def diff(settings: Settings, dataset: str | None, old: int | None, new: int | No
 @cli.command()
 @click.argument("feature")
 @click.argument("dataset", required=False)
-@click.option("--row", metavar="ID", help="The row, by its pseudonym; by default the first that has a value.")
-@click.option("--version", "number", type=int, metavar="N", help="The version; the current one by default.")
-@click.option("--all", "every", is_flag=True, help="All records of the person, however many.")
+@click.option("--row", metavar="ID", help="Pseudonym of the row. [default: the first row with a value]")
+@click.option(
+    "--version", "number", type=int, metavar="N", help="Version of the dataset. [default: the current version]"
+)
+@click.option("--all", "every", is_flag=True, help="Show all records of the person, however many.")
 @output_option
 @click.pass_obj
 def explain(settings: Settings, /, output: str, **asked: Any) -> None:
@@ -233,12 +244,14 @@ def explain(settings: Settings, /, output: str, **asked: Any) -> None:
 @cli.command()
 @click.argument("table")
 @click.option(
-    "--period", metavar="YYYY-MM", help="Only this month (or what `health: period` says) of the table's `time`."
+    "--period",
+    metavar="YYYY-MM",
+    help="Only rows whose `time` is in this month (or in the period that `health: period` sets).",
 )
 @output_option
 @click.pass_obj
 def profile(settings: Settings, table: str, period: str | None, output: str) -> None:
-    """Show what a table holds, column by column: nulls, distinct values (estimated), quantiles, words."""
+    """Profile a table, column by column: nulls, distinct values (estimated), quantiles, words."""
     from potable.cli.showing import profiled
 
     facts, text = profiled(settings.project(offline=True), table, period)
@@ -253,17 +266,17 @@ def profile(settings: Settings, table: str, period: str | None, output: str) -> 
     type=click.Choice(["html", "gx", "prometheus"]),
     default="html",
     show_default=True,
-    help="gx: print what the checks found as validation results of Great Expectations, one per table. "
-    "prometheus: print the metrics of the project, as its runs tell them (`observability` in potable.yaml).",
+    help="gx: print the check results as validation results of Great Expectations, one per table. prometheus: "
+    "print the metrics of the project (see `observability` in potable.yaml).",
 )
 @output_option
 @click.pass_obj
 def report(settings: Settings, run_id: str | None, form: str, output: str) -> None:
-    """Write the HTML report of a run (the latest) and print its path."""
+    """Write the HTML report of a RUN (default: the latest) and print its path."""
     from potable.cli.reporting import metrics_of, report_of, results_of, told_before
 
     if form == "prometheus" and run_id:
-        raise click.UsageError("metrics are of the project as it is now, not of one run")
+        raise click.UsageError("metrics describe the project as it is now, not a single run")
     made: Any = {"html": report_of, "gx": results_of, "prometheus": metrics_of}[form]
     project = settings.project(offline=True)
     facts, text = made(project, run_id)
@@ -278,14 +291,14 @@ def report(settings: Settings, run_id: str | None, form: str, output: str) -> No
     "--engine",
     default="duckdb",
     show_default=True,
-    help="What runs them, on this machine: duckdb, or spark to try what the project will run on; spark takes longer.",
+    help="Engine that runs the tests, on this machine: duckdb, or spark (slower) to test what the project will run on.",
 )
 @output_option
 @click.pass_obj
 def test(settings: Settings, select: str | None, engine: str, output: str) -> None:
-    """Run the tests that contracts and features declare: a few rows each, and what must become of them.
+    """Run the tests declared in contracts and features: a few input rows each, and the expected result.
 
-    Nothing is read but the project's files, and no cluster is asked. Exit code 1 when a test does not hold.
+    Reads only the project files and uses no cluster. Exit code 1 if a test fails.
     """
     from potable.cli.testing import tested
 
@@ -337,7 +350,7 @@ def identify(settings: Settings, /, output: str, log: bool, file: Path | None, *
 @output_option
 @click.pass_obj
 def doctor(settings: Settings, output: str) -> None:
-    """Check the machine, the lake and every source, without changing anything."""
+    """Check that the machine, the lake and every source are ready for a run; changes nothing."""
     from potable.cli.diagnosis import diagnose
 
     facts, text, healthy = diagnose(settings.project())
@@ -383,7 +396,7 @@ def _main(given: Sequence[str]) -> None:
 def _interrupted(given: Sequence[str]) -> NoReturn:
     asked = cli.make_context("potable", [*given], resilient_parsing=True).params
     again = Settings(asked["folder"] or Path(), asked["environment"]).called("potable run")
-    click.echo(f"interrupted; finished steps are kept, `{again}` continues", err=True)
+    click.echo(f"interrupted; finished steps are kept, run `{again}` to continue", err=True)
     sys.exit(INTERRUPTED)
 
 

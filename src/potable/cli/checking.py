@@ -34,10 +34,13 @@ def _notes(project: Project, nobodys: list[str]) -> list[str]:
     notes = []
     if nobodys:
         tables = ", ".join(f"`{name}`" for name in nobodys)
-        notes.append(f"no `key` says who the records of {tables} are about: all of them will belong to nobody")
+        notes.append(
+            f"no column of {tables} is a `key`, so their records cannot be linked to a person: all of them "
+            'will go to quarantine ("belongs to nobody")'
+        )
     notes += [f"not written yet: {file.file} ({file.team}: {file.says})" for file in project.unwritten]
     if project.unwritten:
-        notes.append("until then ingest, validate and resolve work, and protect, build and publish wait")
+        notes.append("until then ingest, validate and resolve can run; protect, build and publish wait for these files")
     return notes
 
 

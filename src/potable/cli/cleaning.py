@@ -17,8 +17,8 @@ from potable.runs.cleaning import Cleaning
 
 _MONTH = 31
 """Days of a month of an age; the longest, for what is kept too long harms nobody."""
-_NOT_KEPT = "versions that are not kept"
-_SCRATCH = "left by processes that were killed"
+_NOT_KEPT = "versions beyond --keep-versions"
+_SCRATCH = "left behind by killed processes"
 
 
 def cleaned(
@@ -52,11 +52,11 @@ def _age(text: str) -> timedelta:
     days = age.days + _MONTH * age.months
     if not days:
         raise ProjectError(
-            "`--older-than` is less than a day",
+            "`--older-than` must be at least one day",
             "P005",
             given=text,
-            allowed="1d and more",
-            hint="what is younger may belong to a run that goes on now, here or on another machine",
+            allowed="1d or more",
+            hint="younger files may belong to a run that is still going on, here or on another machine",
         )
     return timedelta(days=days)
 
@@ -113,11 +113,11 @@ def _text(facts: dict[str, Any], older_than: str) -> str:
     if younger := facts["younger"]["files"]:
         size = human_bytes(facts["younger"]["bytes"])
         stay = "stays" if younger == 1 else "stay"
-        parts.append(f"{plural(younger, 'file')} that nothing needs {stay}: younger than {older_than}, {size}")
+        parts.append(f"{plural(younger, 'file')} not needed any more {stay}: younger than {older_than}, {size}")
     if others := facts["of_other_lakes"]:
-        parts.append(f"of the vault stays what was made from tables of another lake: {plural(len(others), 'step')}")
+        parts.append(f"kept in the vault: {plural(len(others), 'step')} computed from tables of another lake")
     if not rows:
-        parts.append(f"nothing to remove; what runs of the last {older_than} made or used stays")
+        parts.append(f"nothing to remove; what runs of the last {older_than} wrote or used is kept")
     elif facts["removed"]:
         parts.append(f"removed {total}")
     else:

@@ -39,7 +39,7 @@ def compared(project: Project, dataset: str | None, old: int | None, new: int | 
     before = after - 1 if old is None else old
     for number in (after, before):
         if number not in versions or number in gone:
-            problem = "its files were removed" if number in gone else "there is none"
+            problem = "its files were removed by `potable gc`" if number in gone else "there is no such version"
             kept = ", ".join(str(each) for each in versions if each not in gone)
             raise ProjectError(f"`{name}` version {number}: {problem}", "P031", allowed=kept)
     return _told(lake, versions[before], versions[after])
@@ -70,7 +70,9 @@ def _told(lake: Lake, old: Version, new: Version) -> tuple[dict[str, Any], str]:
         f" {human_count(found.went)} went",
         "label": " → ".join(filter(None, (_shares(each) for each in facts["label"]))),
         "columns": "; ".join(f"{kind} {some(names, 8)}" for kind, names in columns.items() if names),
-        "cells": "" if found.shared else "no row is in both: were pseudonyms renewed (`epoch`, another vault)?",
+        "cells": ""
+        if found.shared
+        else "the versions have no row in common; did the pseudonyms change (a new `epoch`, or another vault)?",
     }
     lines = [f"{plain(new.dataset)} version {old.number} → {new.number}"]
     lines += [f"  {key:<8} {plain(text)}" for key, text in told.items() if text]

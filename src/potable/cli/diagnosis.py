@@ -36,9 +36,9 @@ def diagnose(project: Project) -> tuple[list[dict[str, str]], str, bool]:
     healthy = all(finding["state"] != "bad" for finding in findings)
     rows = [list(finding.values()) for finding in findings]
     closing = (
-        f"all is well; next: {project.next_run}"
+        f"everything is ok; next: {project.next_run}"
         if healthy
-        else "mend what is marked bad, then run `potable doctor` again"
+        else "fix what is marked bad, then run `potable doctor` again"
     )
     return findings, table(rows, ["what", "state", "detail"]) + f"\n\n{closing}", healthy
 
@@ -48,8 +48,8 @@ def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
     yield _memory(project)
     yield _attempt("scratch", partial(_scratch, project))
     if (kept := project.root / ".env").is_file():
-        told = "bad: everybody on this machine may read its secrets; `chmod 600 .env`"
-        yield _attempt(".env", lambda: told if _anybodys(str(kept)) else "its owner's alone, or its group's")
+        told = "bad: every user of this machine can read the secrets in it; run `chmod 600 .env`"
+        yield _attempt(".env", lambda: told if _anybodys(str(kept)) else "readable by its owner or group only")
     for source in project.sources.values():
         package = _NEEDED.get(source.type)
         if package and importlib.util.find_spec(package) is None:
@@ -77,7 +77,7 @@ def _scratch(project: Project) -> str:
         with tempfile.TemporaryFile(dir=place):
             return f"writable{_free(str(place))}"
     except OSError as failure:
-        return f"bad: it cannot be written ({type(failure).__name__})"
+        return f"bad: not writable ({type(failure).__name__})"
 
 
 def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -90,12 +90,15 @@ def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:
             second = store.put_new(probe, b"probe")
             store.delete([probe])
             if second:
-                return "bad: put-if-absent overwrites here, so two runs could harm each other"
+                return (
+                    "bad: the store overwrites an existing object on put-if-absent, so two runs at once could "
+                    "damage the lake"
+                )
             if shut := _shut(store.locate("")):
-                return f"bad: `{shut}` cannot be read and written"
+                return f"bad: `{shut}` is not readable and writable for this user"
             if name != "open" and _anybodys(store.locate("")):
-                return "bad: everybody on this machine may look into it; `chmod o-rwx` it"
-            return f"writable, put-if-absent holds{_free(store.locate(''))}"
+                return "bad: every user of this machine can read it; run `chmod o-rwx` on it"
+            return f"writable, put-if-absent works{_free(store.locate(''))}"
 
         yield name, write
 
@@ -126,7 +129,7 @@ def _first(source: Any, project: Project) -> str:
     arrivals = source.arrivals(project.root)
     try:
         arrival = next(arrivals, None)
-        return "reachable" if arrival else "reachable, offers nothing"
+        return "reachable" if arrival else "reachable, but has no data"
     finally:
         arrivals.close()
 
@@ -135,7 +138,7 @@ def _version(project: Project) -> str:
     lake = project.lake()
     broken = list(lake.audit.broken())
     if broken:
-        return f"bad: the audit log is broken at entry {broken[0]}"
+        return f"bad: the hash chain of the audit log is broken at entry {broken[0]}"
     if problem := disclosed.broken(lake):
         return f"bad: the record of who was told who people are: {problem}"
     if project.agreed.features is None:

@@ -40,7 +40,7 @@ from potable.sources.suggest import ENOUGH
 from potable.tables import MISTYPED, Table
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
-_REPEATS = "repeats in a record, so it is a table of its own"
+_REPEATS = "repeats within a record, so it becomes a table of its own"
 _ANY = {"data", "items", "records", "results", "rows", "value", "values"}
 """Names of lists that say nothing of what is in them."""
 _SAMPLE = 500
@@ -81,10 +81,10 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
     document = read(root / "sources" / f"{name}.yaml", root=root, environment=own_variables(root))
     if write and any((table or {}).get("columns") for table in (document.data.get("tables") or {}).values()):
         raise ProjectError(
-            f"`{document.path}` has columns already; they would be lost",
+            f"`{document.path}` already has columns; writing would overwrite them",
             "P005",
             place=document.place("tables"),
-            hint="leave --write away and take over what you want",
+            hint="run it without --write and copy what you need into the file",
         )
     with tables_named(document, name):
         explored = _explored(document, name, root, rows)
@@ -93,7 +93,7 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
     if write:
         (root / document.path).write_text(marked(document.path, text), encoding="utf-8")
         write_schemas(root)
-        undecided = "columns without a category need your decision (docs/reference/categories.md)"
+        undecided = "now decide the category of the columns that have none (docs/reference/categories.md)"
         text = f"wrote {document.path}: {undecided}\nnext: potable check"
     return {table: facts for table, (facts, _) in found.items()}, text
 
@@ -110,9 +110,10 @@ def _explored(document: Document, name: str, root: Path, rows: int) -> _Explored
     columns = _offered(seen)
     if empty := [table for table, found in columns.items() if not found]:
         raise DataError(
-            f"`{name}.{empty[0]}`: no column can be seen in what the source offers",
+            f"no columns were found for `{name}.{empty[0]}` in what the source has",
             "D007",
-            hint="is there data, and does the file say where its records are (`record`, `records`, `files`)?",
+            hint="is there any data, and does the source's file say where its records are (`record`, `records`, "
+            "`files`)?",
             state="nothing was written",
         )
     seen, left_out = _read(document, columns, root, rows)
@@ -158,18 +159,19 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         around, _ = source.around(table)
         if around in found:
             columns, records, key = _placed(explored, table, found[around][0], root, rows)
-        why = f"what tells `{around}` apart, and the place in its list"
+        why = f"what identifies a record of `{around}`, and the position in its list"
         found[table] = drafted(columns, records, promised[table], words=words, own=(key, why), clocks=source.timezone)
         found[table][1].extend(_around(explored, table, columns, found))
         if key:
             found[table][1].append(
-                f"# parts_of: {around}  where a later version of it takes the place of all its parts; both need `known`"
+                f"# parts_of: {around}  # a later version of that record replaces all its parts; both tables need "
+                "`known`"
             )
         if source.beside:
             found[table][1].append(f"# path: also {source.beside}")
         if chance:
             found[table][1].append(
-                f"# left out: {len(chance)} labels that almost no record has; names before a colon are none"
+                f"# left out: {len(chance)} labels that almost no record has; text before a colon is not always a label"
             )
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
@@ -178,7 +180,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
         if hidden := [path for path in {*(item.seen or ()), *item.children} if not writable([path])]:
-            lines.append(f"# left out: {plural(len(hidden), 'name')} that would be read as references here")
+            lines.append(f"# left out: {plural(len(hidden), 'name')} that YAML would read as a reference (${{…}})")
     for table, paths in explored.left_out.items():
         many = "more than one column has this name" if source.fixed_columns else _REPEATS
         found[table][1].append(f"# {many}: {', '.join(paths)}")

@@ -54,23 +54,28 @@ def drafted(
     guesses = {name: guess.of(hints[name].type) for name, guess in found.items()}
     hints |= {name: _a_code(hints[name]) for name, guess in guesses.items() if guess.category in _CODES}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
-    declared = _declared_key(columns, promised), "the key of the table in its database"
-    seen = _key(texts, hints, guesses, dated), f"tells all {rows.num_rows:,} records apart"
+    declared = _declared_key(columns, promised), "primary or unique key in the database"
+    seen = _key(texts, hints, guesses, dated), f"unique in all {rows.num_rows:,} records"
     unique, why = next((found for found in (declared, own) if found[0]), seen)
     chance = unique if (unique, why) == seen and set(unique) <= set(dated) else ()
     unique = () if chance else unique
     lines = ["columns:"]
     lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
     lines += [f"unique: [{', '.join(unique)}]  # {why}"] if unique else []
-    lines += [f"# unique: [{', '.join(chance)}]  # {why}, as a moment does by chance"] if chance else []
+    lines += [f"# unique: [{', '.join(chance)}]  # {why}, but timestamps may be unique by chance"] if chance else []
     if not any(guess.key for guess in guesses.values()):
-        lines += ["# key: which column tells who a record is about? without one its records belong to nobody"]
+        lines += [
+            "# key: which column identifies the person? without a key all records go to quarantine "
+            '("belongs to nobody")'
+        ]
     if dated:
-        lines += [f"# time: when it happened, known: when it became known; of {', '.join(dated)}"]
+        lines += [f"# time: when it happened, known: when it became known; candidates: {', '.join(dated)}"]
     local = [name for name in dated if hints[name].type == "timestamp" and _without_offset(texts[name])]
     if local and not clocks:
         shown = "`, `".join(local)
-        lines += [f"# timezone: `{shown}`: no offset; taken for UTC, unless the source has `timezone: Europe/Berlin`"]
+        lines += [
+            f"# timezone: `{shown}` has no offset and is read as UTC, unless the source sets `timezone: Europe/Berlin`"
+        ]
     open_words = [name for name, guess in guesses.items() if words and quotable(guess)]
     if checks := list(_checks(hints, open_words)):
         lines += ["checks:", *(f"  - {check}" for check in checks)]

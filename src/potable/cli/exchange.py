@@ -40,12 +40,14 @@ def exported(project: Project, select: str, form: str) -> str:
     """
     names = selected(project, select)
     if not names:
-        raise ProjectError(f"`{select}` is the dataset; a contract is of a source or a table", "P031")
+        raise ProjectError(f"`{select}` is the dataset; only a source or a table has a contract", "P031")
     source = names[0].split(".", 1)[0]
     if form == "gx":
         if len(names) > 1:
             listed = ", ".join(names)
-            raise ProjectError(f"`{select}` has several tables, and a suite is of one", "P005", allowed=listed)
+            raise ProjectError(
+                f"`{select}` has several tables, and a suite describes one table", "P005", allowed=listed
+            )
         table = project.tables[names[0]]
         own = read_suite(project.root, table.suite) if table.suite else None
         return json.dumps(to_suite(names[0], table, own), indent=2, ensure_ascii=False)
@@ -74,8 +76,8 @@ def imported(file: Path, form: str) -> str:
     found = from_odcs(document, categories=CATEGORIES)
     text = dumped({**found.head, "tables": found.tables})
     if "type" not in found.head:
-        text = "# say what the system is and where: type, and what it needs\n" + text
-    return marked(f"sources/{found.head['source']}.yaml", _told(found.left, "not taken over") + text)
+        text = "# add what the system is and where: `type`, and the keys that type needs\n" + text
+    return marked(f"sources/{found.head['source']}.yaml", _told(found.left, "not imported") + text)
 
 
 def dumped(data: Mapping[str, Any]) -> str:

@@ -16,17 +16,19 @@ from potable.cli.settings import PENDING, Settings, output_option, show_result, 
 
 @click.group()
 def source() -> None:
-    """Look at the systems the facts come from."""
+    """Look into the source systems."""
 
 
 @source.command("preview")
 @click.argument("name", metavar="SOURCE")
-@click.option("--table", "wanted", metavar="TABLE", help="One of its tables; all by default.")
-@click.option("--rows", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Records to read of each.")
+@click.option("--table", "wanted", metavar="TABLE", help="Only this table. [default: all]")
+@click.option(
+    "--rows", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Records to read per table."
+)
 @output_option
 @click.pass_obj
 def preview_source(settings: Settings, name: str, wanted: str | None, rows: int, output: str) -> None:
-    """Show the tables, types and first records a SOURCE gives, before anything is landed.
+    """Show the tables, types and first records of a SOURCE, without landing anything.
 
     Values are shown as shapes (Aaaa-99) unless their column is declared with category `none`.
     """
@@ -38,17 +40,18 @@ def preview_source(settings: Settings, name: str, wanted: str | None, rows: int,
 
 @source.command("discover")
 @click.argument("name", metavar="SOURCE")
+@click.option("--rows", type=click.IntRange(1), default=10_000, show_default=True, help="Records to read per table.")
+@click.option("--write", is_flag=True, help="Write the contract into the source's file, if no table has columns yet.")
 @click.option(
-    "--rows", type=click.IntRange(1), default=10_000, show_default=True, help="Records to read of each table."
+    "--words", is_flag=True, help="Show words of small value sets that many records share; they may be names."
 )
-@click.option("--write", is_flag=True, help="Write it into the source's file, where no table has columns yet.")
-@click.option("--words", is_flag=True, help="Quote words of small sets that many records share; they may be names.")
 @output_option
 @click.pass_obj
 def discover_source(settings: Settings, name: str, rows: int, write: bool, words: bool, output: str) -> None:
     """Suggest a contract for SOURCE from its first records: columns, types, keys, categories, checks.
 
-    sources/SOURCE.yaml must say what the system is and where; its tables need no columns yet. Nothing is landed.
+    sources/SOURCE.yaml must declare the type of the system and where it is; its tables need no columns yet. Nothing is
+    landed.
     """
     from potable.cli.discovering import discovered
 
@@ -61,9 +64,9 @@ def discover_source(settings: Settings, name: str, rows: int, write: bool, words
 @output_option
 @click.pass_obj
 def reconcile_source(settings: Settings, name: str, output: str) -> None:
-    """Compare what is landed of TABLE (hrms.people) with all its source has now, by month of its `time`.
+    """Compare the landed records of TABLE (hrms.people) with what the source has now, by month of its `time`.
 
-    The source is read whole and nothing is landed. Exit code 1 when records of the source are not landed.
+    Reads the whole source and lands nothing. Exit code 1 if records of the source are not landed.
     """
     from potable.cli.reconciling import reconciled
 
@@ -75,20 +78,23 @@ def reconcile_source(settings: Settings, name: str, output: str) -> None:
 
 @click.group()
 def contract() -> None:
-    """What tables promise: suggest more of it, and exchange it with other tools."""
+    """Suggest contracts of tables, and exchange them with other tools."""
 
 
 @contract.command("suggest")
 @click.argument("select", metavar="SOURCE|TABLE")
-@click.option("--words", is_flag=True, help="Quote words of small sets that many records share; they may be names.")
-@click.option("--fresh", is_flag=True, help="Suggest all, also what is declared already.")
+@click.option(
+    "--words", is_flag=True, help="Show words of small value sets that many records share; they may be names."
+)
+@click.option("--fresh", is_flag=True, help="Suggest everything, also what is already declared.")
 @output_option
 @click.pass_obj
 def suggest_contract(settings: Settings, select: str, words: bool, fresh: bool, output: str) -> None:
-    """Suggest what the contract of a TABLE (payroll.payslips) could promise more, from all that is landed.
+    """Suggest additions to the contract of a TABLE (payroll.payslips), from everything that is landed.
 
-    Prints YAML to take over: types, required columns, keys, ranges with headroom, sets, patterns and categories, each
-    with its evidence, and what the records say against the contract. Values of protected columns are not shown.
+    Prints YAML to copy into the contract: types, required columns, keys, ranges with headroom, sets, patterns and
+    categories, each with its evidence; then where the records contradict the contract. Values of protected columns are
+    not shown.
     """
     from potable.cli.suggesting import Asked, suggested
 
@@ -110,9 +116,9 @@ _FORM = click.option(
 @_FORM
 @click.pass_obj
 def export_contract(settings: Settings, select: str, form: str) -> None:
-    """Print the contract of a SOURCE or TABLE as other tools read it; a suite is of one table.
+    """Print the contract of a SOURCE or TABLE in the format of another tool (a suite: of one table).
 
-    What the Open Data Contract Standard has no word for stands in custom properties, so that `import` gives it back.
+    What the Open Data Contract Standard cannot express is written as custom properties, which `import` reads back.
     """
     from potable.cli.exchange import exported
 
@@ -123,9 +129,9 @@ def export_contract(settings: Settings, select: str, form: str) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_FORM
 def import_contract(file: Path, form: str) -> None:
-    """Print a contract of other tools as YAML of a source's file, and what of it has no meaning here.
+    """Print a contract of another tool as YAML of a source's file, and list what could not be imported.
 
-    Suites may be of Great Expectations 1.x or 0.18. To run one as it is, name it as `suite` of a table instead.
+    Suites may come from Great Expectations 1.x or 0.18. To run one unchanged, name it as `suite` of a table instead.
     """
     from potable.cli.exchange import imported
 
@@ -134,7 +140,7 @@ def import_contract(file: Path, form: str) -> None:
 
 @click.group()
 def state() -> None:
-    """How far each source has been read."""
+    """Show how far each source was read, or go back to an earlier batch."""
 
 
 @state.command("show")
@@ -142,7 +148,7 @@ def state() -> None:
 @output_option
 @click.pass_obj
 def show_state(settings: Settings, source: str | None, output: str) -> None:
-    """Show the batches of every SOURCE and what its next run will read."""
+    """Show the batches of every SOURCE and what the next run will read."""
     from potable.cli.state import shown
 
     facts, text = shown(settings.project(offline=True), source)
@@ -151,11 +157,11 @@ def show_state(settings: Settings, source: str | None, output: str) -> None:
 
 @state.command("rewind")
 @click.argument("source")
-@click.option("--to", type=int, required=True, metavar="BATCH", help="The batch to go back to.")
+@click.option("--to", type=int, required=True, metavar="BATCH", help="Batch to go back to.")
 @output_option
 @click.pass_obj
 def rewind_state(settings: Settings, source: str, to: int, output: str) -> None:
-    """Make what BATCH of a SOURCE left current again; nothing is removed from the raw zone."""
+    """Go back to the state of a SOURCE after BATCH; nothing is removed from the raw zone."""
     from potable.cli.state import rewound
 
     facts, text = rewound(settings.project(offline=True), source, to)
@@ -164,7 +170,7 @@ def rewind_state(settings: Settings, source: str, to: int, output: str) -> None:
 
 @click.group()
 def quarantine() -> None:
-    """What is held back, why, and where it came from."""
+    """Look at quarantined records, and release them once they pass."""
 
 
 @quarantine.command("list")
@@ -172,7 +178,7 @@ def quarantine() -> None:
 @output_option
 @click.pass_obj
 def list_quarantine(settings: Settings, table: str | None, output: str) -> None:
-    """Show how many rows of every TABLE (payroll.payslips) are held back, by reason."""
+    """Show how many rows of every TABLE (payroll.payslips) are quarantined, by reason."""
     from potable.cli.quarantine import listed
 
     facts, text = listed(settings.project(offline=True), table)
@@ -181,12 +187,14 @@ def list_quarantine(settings: Settings, table: str | None, output: str) -> None:
 
 @quarantine.command("show")
 @click.argument("table")
-@click.option("--reason", default="", metavar="REASON", help="Only for this reason, or one that starts so.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Records to show.")
+@click.option(
+    "--reason", default="", metavar="REASON", help="Only records with this reason (or one that starts with it)."
+)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Number of records to show.")
 @output_option
 @click.pass_obj
 def show_quarantine(settings: Settings, table: str, reason: str, limit: int, output: str) -> None:
-    """Show records of TABLE that are held back: where they stand, since when, why, and values as shapes."""
+    """Show quarantined records of TABLE: where they are, since when, why, and their values as shapes."""
     from potable.cli.quarantine import shown
 
     facts, text = shown(settings.project(offline=True), table, reason=reason, limit=limit)
@@ -196,14 +204,16 @@ def show_quarantine(settings: Settings, table: str, reason: str, limit: int, out
 @quarantine.command("export")
 @click.argument("table")
 @click.option("--to", "target", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
-@click.option("--why", required=True, help="Why, for the audit log.")
-@click.option("--reason", default="", metavar="REASON", help="Only for this reason, or one that starts so.")
+@click.option("--why", required=True, help="Reason, recorded in the audit log.")
+@click.option(
+    "--reason", default="", metavar="REASON", help="Only records with this reason (or one that starts with it)."
+)
 @output_option
 @click.pass_obj
 def export_quarantine(settings: Settings, table: str, target: Path, why: str, reason: str, output: str) -> None:
-    """Write the records of TABLE that are held back, with their original content, as NDJSON.
+    """Write the quarantined records of TABLE, with their original content, to a file (NDJSON).
 
-    The file holds personal data and is readable by its owner only; who wrote it and why is in the audit log.
+    The file holds personal data and only its owner can read it; the audit log records who wrote it and why.
     """
     from potable.cli.quarantine import exported
 
@@ -216,7 +226,7 @@ def export_quarantine(settings: Settings, table: str, target: Path, why: str, re
 @output_option
 @click.pass_obj
 def replay_quarantine(settings: Settings, tables: tuple[str, ...], output: str) -> None:
-    """Take back what passes now that a contract or a source was mended; of all TABLES by default."""
+    """Validate again and release records that pass now that a contract or source was fixed (default: all TABLES)."""
     from potable.cli.output import Progress
     from potable.cli.quarantine import replayed
 
@@ -236,7 +246,7 @@ def airflow() -> None:
 
 @airflow.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@click.option("--check", "compare", is_flag=True, help="Write nothing; exit 5 when the file is out of date.")
+@click.option("--check", "compare", is_flag=True, help="Write nothing; exit with code 5 if the file is out of date.")
 @output_option
 @click.pass_obj
 def generate(settings: Settings, file: Path | None, compare: bool, output: str) -> None:
@@ -251,23 +261,25 @@ def generate(settings: Settings, file: Path | None, compare: bool, output: str) 
 
 
 @click.command()
-@click.option("--delete", is_flag=True, help="Remove it; without this, only tell what would go.")
-@click.option("--older-than", default="7d", show_default=True, metavar="AGE", help="Only what is older: 7d, 2w, 1mo.")
+@click.option("--delete", is_flag=True, help="Remove the files; without this option they are only listed.")
+@click.option(
+    "--older-than", default="7d", show_default=True, metavar="AGE", help="Only files older than this: 7d, 2w, 1mo."
+)
 @click.option(
     "--keep-versions",
     "keep",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Keep the files of the newest N versions of the dataset, and of each DATASET@DATE; all by default.",
+    help="Keep the files of the newest N versions of the dataset and of each DATASET@DATE. [default: all]",
 )
-@click.option("--reason", "why", default="", help="Why, for the audit log.")
+@click.option("--reason", "why", default="", help="Reason, recorded in the audit log.")
 @output_option
 @click.pass_obj
 def gc(settings: Settings, /, output: str, **asked: Any) -> None:
-    """Tell what nothing in the lake needs any more, by zone, and remove it with --delete.
+    """List files of the lake that are not needed any more, by zone; --delete removes them.
 
-    What a next run would find done or stand on stays, and so does what runs used within that age. Raw objects, keys,
-    the ledger, records of runs and the audit log are never touched.
+    Everything that the next run would reuse or read is kept, and so is what runs used within --older-than. Raw objects,
+    keys, the ledger, run records and the audit log are never removed.
     """
     from potable.cli.cleaning import cleaned
 

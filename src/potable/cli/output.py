@@ -163,8 +163,8 @@ def over_limit(project: Project) -> str:
     if allowed <= most:
         return ""
     return (
-        f"warning: `memory: {project.platform.memory}` is more than the {human_bytes(most)} its container leaves it,"
-        " which may be killed\n"
+        f"warning: `memory: {project.platform.memory}` is more than the {human_bytes(most)} its container may use; "
+        "the container may be killed. Lower `memory` or raise the container's limit\n"
     )
 
 
@@ -186,7 +186,7 @@ def summary(record: RunRecord, report: str) -> str:
         "privacy": plain(privacy.strip()),
         "state": plain(record.error.get("state", "") or view.outcome(record)) if record.outcome in UNFINISHED else "",
         "waiting": plain(view.waiting(record)),
-        "memory": f"{human_bytes(record.peak_memory)} at most, of {human_bytes(record.memory)} allowed",
+        "memory": f"peak {human_bytes(record.peak_memory)} of {human_bytes(record.memory)} allowed",
         "time": _time(record),
         "csv": plain(data.csv) if data and record.outcome not in UNFINISHED else "",
         "report": plain(report),
@@ -275,7 +275,7 @@ def _headline(record: RunRecord) -> str:
     what = f"{plain(data.name)} version {data.version}: {view.size(record)}"
     if record.outcome == "published":
         return what
-    return f"nothing changed; current is {what}" if record.outcome == "nothing new" else f"done; current is {what}"
+    return f"nothing changed; current: {what}" if record.outcome == "nothing new" else f"done; current: {what}"
 
 
 def _label(record: RunRecord) -> str:
@@ -283,7 +283,7 @@ def _label(record: RunRecord) -> str:
     parts, total = view.ranked(record.dataset.balance), sum(record.dataset.balance.values())
     shown = [f"{plain(value)} {human_count(rows)} ({share(rows, total)})" for value, rows in parts[:4]]
     more = [f"{len(parts) - 4} more"] if len(parts) > 4 else []
-    more += ["the same for all, so no model can learn it"] if len(parts) == 1 else []
+    more += ["only one value, so a model cannot learn anything"] if len(parts) == 1 else []
     return f"{plain(record.dataset.label)}: {', '.join(shown + more)}" if shown else ""
 
 
@@ -298,7 +298,7 @@ def _quarantined(record: RunRecord) -> str:
     if not record.tables:
         return ""
     rows_in, _, away = view.totals(record)
-    gone = f"; deleted are {human_count(rows)}" if (rows := view.deleted(record)) else ""
+    gone = f"; {human_count(rows)} deleted at the source" if (rows := view.deleted(record)) else ""
     if not away:
         return f"nothing, of {plural(rows_in, 'row')}{gone}"
     reasons: Counter[str] = Counter()
@@ -314,7 +314,7 @@ def _warned(record: RunRecord) -> str:
     """How many checks failed that quarantine nothing and stop nothing; the report tells each."""
     checks = [check for table in record.tables for check in table.checks]
     failed = sum(check.action == "warn" and not check.success for check in checks)
-    return f"{human_count(failed)} of {human_count(len(checks))} failed and only warn" if failed else ""
+    return f"{human_count(failed)} of {human_count(len(checks))} failed with `severity: warn`" if failed else ""
 
 
 def _drift(record: RunRecord) -> str:

@@ -58,10 +58,10 @@ def planned(project: Project) -> Planned:
     lake = project.lake()
     landed = landed_now(project, lake)
     missing = [name for name, objects in landed.items() if not objects]
-    rows = [(step.label, "looks at the source", "") for step in ingest_steps(project)]
+    rows = [(step.label, "checks the source for new data", "") for step in ingest_steps(project)]
     pending, next_run = bool(missing), project.next_run
     if missing:
-        after = "validate, resolve" if project.unwritten else "everything after"
+        after = "validate, resolve" if project.unwritten else "everything after it"
         rows.append((after, "runs", f"not landed yet: {', '.join(missing)}"))
     else:
         key = key_name(existing_key(lake.vault))
@@ -75,12 +75,14 @@ def planned(project: Project) -> Planned:
         rows.append(("protect, build, publish", "wait", lacking(project.unwritten)))
     proof = project.agreed.proof
     flows = proof.flows if proof else ()
-    proved = "which category reaches which column, and what takes it off:\n" + flow.table(flows)
-    ending = f"nothing to do for what is landed; `{next_run}` looks at the sources"
+    proved = "which category reaches which column, and which operator removes it:\n" + flow.table(flows)
+    ending = f"nothing to do for the landed data; `{next_run}` checks the sources for new data"
     text = "\n\n".join(
         [
             table(rows, ["step", "", "fingerprint"]),
-            proved if proof else f"which category reaches which column is not proved: {lacking(project.unwritten)}",
+            proved
+            if proof
+            else f"the proof of which category reaches which column has to wait: {lacking(project.unwritten)}",
             f"next: {next_run}" if pending else ending,
         ]
     )
@@ -122,7 +124,7 @@ def estimated(project: Project, asked: Asked) -> Planned:
     base = sum(received.values())
     size = asked_size(asked.size, base) if asked.size else base
     if not size:
-        raise _unsized("nothing is landed yet, so the size of the data is not known")
+        raise _unsized("nothing is landed yet, so the size of the data is unknown")
     rates = rates_of(own, shipped(), machine.engine)
     work = Work(_mixed(received if base else _known_mix(rates.anchor, types), size), _steps(project, types))
     made = estimating.predict(rates, work, machine)
@@ -146,7 +148,7 @@ def asked_size(text: str, base: float) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:(x?)|([KMGTP]?)i?B)", text.strip(), re.IGNORECASE | re.ASCII)
     unit = match[3] if match else None
     if match and unit is None and not base:
-        raise _unsized("`--size` is a factor, but nothing is landed that it could multiply")
+        raise _unsized("`--size` is a factor, but no data is landed yet to multiply")
     scale = base if unit is None else 1 << (10 * " KMGTP".index(unit.upper() or " "))
     size = float(match[1]) * scale if match else 0.0
     if not 1 <= size <= estimating.MOST:
@@ -189,7 +191,7 @@ def _unsized(problem: str) -> EnvironmentFailure:
     return EnvironmentFailure(
         problem,
         "E008",
-        allowed="--size with bytes as received, such as 6GB or 0.8TB",
+        allowed="give --size in bytes as received, such as 6GB or 0.8TB",
         state="nothing was read or written",
         next="potable plan --estimate --size 6GB",
     )
@@ -252,17 +254,25 @@ def notes(made: Estimate, rates: Rates, machine: Machine) -> list[str]:
     if made.basis == "computed":
         cores = machine.cores * machine.nodes
         lines.append(
-            f"extrapolated: {times(made.factor)} the measured bytes, {times(cores / anchor.threads)} its cores; "
-            "the range shows what the measurements leave open"
+            f"extrapolated: {times(made.factor)} the measured bytes, {times(cores / anchor.threads)} its cores; the "
+            "range shows how uncertain that is"
         )
     if made.factor > _FAR:
-        lines.append(f"that is far: run a part of the data of at least {human_bytes(made.size / _FAR)} first")
+        lines.append(
+            "that is a long way to extrapolate: first run a part of the data of at least "
+            f"{human_bytes(made.size / _FAR)}"
+        )
     if not rates.own:
-        lines.append("other data and other machines differ; a full run of this project replaces the reference")
+        lines.append(
+            "other data and other machines differ; once this project has had a full run, estimates start "
+            "from that instead"
+        )
     if len(rates.shape) < 2:
-        lines.append("no two sizes were measured on this engine: all time is taken to grow with the data")
+        lines.append("only one size was measured on this engine: all time is assumed to grow with the data")
     if machine.nodes > 1:
-        lines.append("assumed: 10 Gbit/s between machines; sources read by the driver; never run on this cluster")
+        lines.append(
+            "assumed: 10 Gbit/s between machines; the driver reads the sources; nothing was measured on this cluster"
+        )
     return [*lines, *made.notes]
 
 

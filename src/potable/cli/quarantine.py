@@ -44,13 +44,15 @@ def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], 
         facts[-1]["stopped"] = found.stopped
         total = found.rows + found.nobody
         first = [name, total, found.cells, share(total, found.rows_in) if total else ""]
-        told = ["a check stops the table"] * found.stopped
+        told = ["a check stops the run"] * found.stopped
         told += [f"{count:,} {plain(reason)}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])]
         rows.append([*first, told[0] if told else ""])
         rows += [["", "", "", "", reason] for reason in told[1:]]
-    text = table(rows, ["table", "rows held back", "cells nulled", "of its rows", "reasons (a row may have several)"])
+    text = table(
+        rows, ["table", "rows quarantined", "cells set to null", "of its rows", "reasons (a row may have several)"]
+    )
     if stale:
-        return facts, f"{text}\nthe contract or the landed data changed since; next: potable quarantine replay"
+        return facts, f"{text}\nthe contract or the landed data has changed since; next: potable quarantine replay"
     most = max(facts, key=lambda fact: fact["rows"] + fact["nobody"], default=None)
     if most is None or not most["rows"] + most["nobody"]:
         return facts, text
@@ -90,8 +92,8 @@ def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list
         place = f"{plain(told_name(record.object))}, record {record.row:,}"
         rows.append([place, record.batch, record.first_seen[:10], "; ".join(record.reasons), told])
     if not rows:
-        return facts, f"nothing of `{name}` is held back" + (f" for `{plain(reason)}`" if reason else "")
-    text = table(rows, ["where", "batch", "first seen", "reasons", "values, as shapes"])
+        return facts, f"no row of `{name}` is in quarantine" + (f" for `{plain(reason)}`" if reason else "")
+    text = table(rows, ["where", "batch", "first seen", "reasons", "values (as shapes)"])
     every = found.rows + found.nobody
     more = f"{len(rows):,} of {every:,} records\n" if not reason and len(rows) < every else ""
     return facts, f"{text}\n{more}next: potable quarantine export {name} --to FILE --why REASON"
@@ -109,7 +111,7 @@ def exported(project: Project, name: str, *, reason: str, target: Path, why: str
     """
     found = _held(project, name)
     if target.exists():
-        raise EnvironmentFailure(f"`{target.name}` exists", "E002", hint="choose another name, or remove it")
+        raise EnvironmentFailure(f"`{target.name}` exists", "E002", hint="choose another name, or remove the file")
     project.lake().audit.add(
         {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -128,10 +130,10 @@ def exported(project: Project, name: str, *, reason: str, target: Path, why: str
     except OSError as failure:
         problem = f"`{target.name}` cannot be written ({type(failure).__name__})"
         raise EnvironmentFailure(
-            problem, "E004", hint="is there such a folder, is the disk full, and may this user write there?"
+            problem, "E004", hint="does the folder exist, is the disk full, and may this user write there?"
         ) from None
     told = f"{plural(count, 'record')} of `{name}` with {'its' if count == 1 else 'their'} original content"
-    text = f"{told} {'is' if count == 1 else 'are'} in {target}; it holds personal data"
+    text = f"{told} {'is' if count == 1 else 'are'} in {target}; the file holds personal data"
     return {"table": name, "records": count, "file": str(target)}, text
 
 
@@ -158,7 +160,7 @@ def replayed(project: Project, names: Sequence[str], listener: Listener) -> tupl
         back, new = taken_back(project, before[name], after) if name in before else (0, after.rows)
         facts.append({"table": name, "taken_back": back, "still": after.rows - new, "new": new})
         rows.append([name, back, after.rows - new, new])
-    text = table(rows, ["table", "taken back", "still held back", "newly held back"])
+    text = table(rows, ["table", "released", "still quarantined", "newly quarantined"])
     after_it = "potable run --only resolve" if project.unwritten else "potable run"
     return record, facts, f"{text}\nnext: {after_it}"
 

@@ -34,18 +34,20 @@ def reading_on(
     if not best:
         return {}, []
     column, told = columns[best[0]], promised.get(columns[best[0]]["path"], ())
-    may = f"# `{best[0]}` may tell what changed since the last run"
+    may = f"# `{best[0]}` may tell which records changed since the last run"
     if not (column["required"] or "not null" in told):
-        return {}, [f"{may}, but is not always there: all is read each time"]
+        return {}, [f"{may}, but some records have no value in it, so every run reads the whole table"]
     if not unique or best[0] in unique:
-        return {}, [f"{may}; it needs `unique`, to replace what it changes"]
+        return {}, [f"{may}; declare `unique`, so that changed records can replace their earlier versions"]
     evidence = ["by its name", column["type"], *(told or [f"never null in {facts['rows']:,} records"])]
     why = f"later runs read only what changed; {', '.join(evidence)}"
-    lines = [f"known: {best[0]}  # when it was recorded; its changes count as corrections of the same `unique` key"]
+    lines = [f"known: {best[0]}  # when it was recorded; a later version of the same `unique` key is a correction"]
     if missing := _missing(table, best[0]):
         more = ", ".join(f"{name}: …" for name in missing)
         return {}, [f"# {lines[0].partition('  #')[0]}", f"# incremental: {{column: {best[0]}, {more}}}  # {why}"]
-    lines.append(f"incremental: {{column: {best[0]}}}  # {why}; of deleted records it hears nothing without `keys`")
+    lines.append(
+        f"incremental: {{column: {best[0]}}}  # {why}; does not notice deleted records, unless `keys` is declared"
+    )
     return {"column": best[0], "evidence": evidence}, lines
 
 
@@ -53,7 +55,10 @@ def paging(table: Table) -> list[str]:
     """A line about pages, where it is not declared how they follow one another and the rest would be lost unseen."""
     if "pagination" not in type(table).model_fields or "pagination" in table.model_fields_set:
         return []
-    return ["# pagination: not declared, so the first page without `next_cursor` is the last; are these all records?"]
+    return [
+        "# pagination: not declared, so the first page without `next_cursor` is taken as the last; are these "
+        "all records?"
+    ]
 
 
 def _moment(column: Mapping[str, Any]) -> bool:

@@ -41,10 +41,10 @@ def reconciled(project: Project, name: str) -> tuple[dict[str, Any], str]:
         if item.missing or item.gone
     ]
     if not rows:
-        return facts, f"{whole}: all are landed, and none is landed that is gone"
+        return facts, f"{whole}: all of them are landed, and no landed record is missing in the source"
     listed = table(rows, ["month", "in the source", "landed", "not landed", "gone from the source"])
     run = project.next_run
-    ending = f"what was recorded since the last run is landed by `{run}`; all else by `{run} --full-refresh`"
+    ending = f"`{run}` lands what was recorded since the last run; `{run} --full-refresh` lands everything else"
     if getattr(project.tables[name], "incremental", None):
-        ending += ",\nafter which of records that were changed only what the source has now counts"
+        ending += ",\nand where records were changed, only the version that the source has now remains"
     return facts, f"{whole}\n{listed}\n{ending}"

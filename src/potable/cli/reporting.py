@@ -25,7 +25,7 @@ def write_report(project: Project, record: RunRecord) -> str:
         try:
             lake.open.put(path, [render(record, history=_history(lake, record.run)).encode()])
         except EnvironmentFailure as failure:
-            failure.state = "the run and its record stand; only its page is missing"
+            failure.state = "the run and its record are complete; only the HTML page is missing"
             raise
     return lake.open.locate(path)
 

@@ -26,7 +26,9 @@ def scaffold(directory: Path, example: str | None) -> list[str]:
     }
     if example is not None and example not in known:
         hint = did_you_mean(example, known)
-        raise ProjectError(f"there is no example `{example}`", "P001", allowed=", ".join(sorted(known)), hint=hint)
+        raise ProjectError(
+            f"there is no example called `{example}`", "P001", allowed=", ".join(sorted(known)), hint=hint
+        )
     if directory.exists() and any(directory.iterdir()):
         raise EnvironmentFailure(
             f"`{directory}` is not empty", "E007", state="nothing was written", next="potable init OTHER_DIRECTORY"
@@ -58,14 +60,14 @@ def _begin(directory: Path, platform: str) -> None:
 def _first_steps(directory: Path) -> list[str]:
     here = f"potable -C {directory}"
     return [
-        f"{directory}: potable.yaml, and sources/ for one file per system",
-        f"next: write {directory}/sources/NAME.yaml (every kind: docs/reference/sources.md), such as",
+        f"{directory}: potable.yaml, and a folder sources/ for one file per system",
+        f"next: write {directory}/sources/NAME.yaml (all types: docs/reference/sources.md), for example",
         "  source: NAME",
         "  type: csv",
         "  path: /data/exports",
         "  tables: {people: {files: people*.csv}}",
         "then:",
-        f"  {here} source discover NAME --write   # columns, types, keys; categories are for you to decide",
+        f"  {here} source discover NAME --write   # writes columns, types and keys; you decide the categories",
         f"  {here} check",
         f"  {here} run --only ingest",
         f"  {here} run --only validate",

@@ -79,7 +79,7 @@ class Commands(click.Group):
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`-o text|json` on a command."""
-    return click.option("-o", "--output", type=_FORMATS, default="text", help="Form of the result.")(command)
+    return click.option("-o", "--output", type=_FORMATS, default="text", help="Output format.")(command)
 
 
 def as_json(facts: Any) -> str:

@@ -117,7 +117,7 @@ def profiled(project: Project, name: str, period: str | None) -> tuple[list[dict
         try:
             found = found.of_period(written(period, kind))
         except ValueError:
-            problem = f"`{name}` counts rows by {kind}, and a {kind} is written {FORM[kind]}"
+            problem = f"the periods of `{name}` are {kind}s; write a {kind} as {FORM[kind]}"
             raise ProjectError(problem, "P031", given=period) from None
     distinct = found.distinct(contract)
     facts = [_column(contract, column, found, distinct) for column in contract.columns]

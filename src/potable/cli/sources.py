@@ -56,7 +56,9 @@ def known_source(root: Path, name: str) -> None:
     """
     known = sorted(path.stem for path in (root / "sources").glob("*.yaml"))
     if name not in known:
-        hint = did_you_mean(name, known) or f"write sources/{name}.yaml: `source: {name}`, its `type` and where it is"
+        hint = did_you_mean(name, known) or (
+            f"write sources/{name}.yaml with `source: {name}`, its `type` and its location"
+        )
         raise ProjectError(f"the project has no source `{name}`", "P031", hint=hint, allowed=", ".join(known))
 
 
@@ -70,7 +72,7 @@ def tables_named(document: Document, name: str) -> Iterator[None]:
         of_table = lacks and lacks[1] not in connector(document).model_fields
         if not document.data.get("tables") and (of_table or f"table `{name}` could not be read" in failure.problem):
             like = f"tables: {{NAME: {{{lacks[1] + ': …' if lacks else ''}}}}}"
-            failure.hint = f"the file names no tables, so one called `{name}` was looked for; add `{like}`"
+            failure.hint = f"the file declares no tables, so a table called `{name}` was looked for; add `{like}`"
         raise
 
 
@@ -110,7 +112,7 @@ def _shown(column: Column, value: Any) -> str | None:
 
 def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> str:
     if not item.object:
-        return f"{name}: the source offers nothing for it"
+        return f"{name}: the source has no data for it"
     lines = [f"{name}: {plural(facts['rows'], 'record')} from {plain(facts['object'])}"]
     rows = []
     for column in facts["columns"]:
@@ -122,12 +124,15 @@ def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> s
     head = ["column", "type", "category", "null", "unreadable", *[f"record {n}" for n in range(1, width + 1)]]
     lines.append(table(rows, head))
     if broken := _unreadable(item.rows, "@record"):
-        lines.append(f"{plural(broken, 'record')} could not be read at all and would go to quarantine")
+        lines.append(f"{plural(broken, 'record')} cannot be parsed and would go to quarantine")
     if facts["undeclared"]:
         lines.append("not declared: " + ", ".join(map(plain, facts["undeclared"])))
         if {*facts["undeclared"]} - {*(item.seen or ())}:
             source = name.split(".")[0]
-            lines.append(f"names that may be somebody's are shapes; in full: `potable source discover {source}`")
+            lines.append(
+                "names that could be a person's are shown as shapes; for the full names: `potable source "
+                f"discover {source}`"
+            )
     return "\n".join(lines)
 
 

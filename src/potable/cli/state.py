@@ -51,7 +51,7 @@ def rewound(project: Project, source: str, to: int) -> tuple[dict[str, Any], str
         raise ProjectError(str(failure), "P031", next="potable state show") from None
     facts = {"source": source, "batch": raw.batch, "as": to, "objects": len(raw.objects)}
     there = f"{plural(len(raw.objects), 'object')} {'is' if len(raw.objects) == 1 else 'are'} current"
-    text = f"`{source}` is as after batch {to}, written as batch {raw.batch}: {there}"
+    text = f"`{source}` is back at batch {to}, recorded as batch {raw.batch}: {there}"
     return facts, f"{text}\nnext: {project.next_run}"
 
 
@@ -67,15 +67,15 @@ def _read(at: Mapping[str, Any]) -> dict[str, Any]:
 
 def _onwards(read: Mapping[str, Any]) -> str:
     if "state" in read:
-        return "on from the program's state"
+        return "from the program's saved state"
     if "offsets" not in read:
-        keys = f"; keys were read {read['keys_read'][:16]}" if "keys_read" in read else ""
-        return f"on from {read['newest'][:19]}{keys}"
+        keys = f"; keys last read {read['keys_read'][:16]}" if "keys_read" in read else ""
+        return f"from {read['newest'][:19]}{keys}"
     first = [f"{partition}:{offset}" for partition, offset in list(read["offsets"].items())[:_PARTITIONS]]
     more = ", …" if len(read["offsets"]) > _PARTITIONS else ""
     gaps = [f"{partition}:{first}-{last}" for partition, spans in read["lost"].items() for first, last in spans]
     lost = f"; lost {', '.join(gaps)}" if gaps else ""
-    return f"on from offsets {', '.join(first)}{more}{lost}"
+    return f"from offsets {', '.join(first)}{more}{lost}"
 
 
 def _known(project: Project, source: str) -> str:

@@ -97,7 +97,7 @@ def suggestions(table: Table, checks: Sequence[Check], seen: Profile, asked: Ask
         if line := _column(name, column, seen.columns[name], asked):
             columns.append(line)
         promises += _checks(name, table, seen.columns[name], known, asked)
-    told = f"tells all {seen.rows:,} records apart"
+    told = f"unique in all {seen.rows:,} records"
     unique = _Line(f"[{', '.join(map(quoted, seen.unique))}]", told) if seen.unique else None
     return Suggestions(columns, unique, promises, [*_against(table, seen), *_against_checks(seen)])
 
@@ -141,7 +141,7 @@ def _checks(name: str, table: Table, seen: Profiled, known: Sequence[Check], ask
         found = bounds(seen.least, seen.most, shown=shown)
         if isinstance(seen.least, int) and (seen.distinct == seen.filled or _counts(name, table)):
             found.pop("max_value", None)
-        ends = f"{seen.least} to {seen.most}" if shown else "as many digits as the values have"
+        ends = f"{seen.least} to {seen.most}" if shown else "the largest number of digits found"
         if found:
             yield _check(_BETWEEN, name, found, f"{ends}, {seen.hint.evidence}")
     if has & {*_PATTERNS} or (column.levels and not asked.fresh):
@@ -179,8 +179,8 @@ def _against(table: Table, seen: Profile) -> Iterator[str]:
     for name, column in table.columns.items():
         found = {kind: count for kind, count in seen.columns[name].forms.items() if kind in kinds}
         if column.category == "none" and found:
-            told = ", ".join(f"{count:,} have the form of {kind}" for kind, count in found.items())
-            yield f"`{name}` is declared with category none: {told}"
+            told = ", ".join(f"{count:,} have the format of {kind}" for kind, count in found.items())
+            yield f"`{name}` is declared `category: none`, but {told}"
 
 
 def _against_checks(seen: Profile) -> Iterator[str]:
@@ -193,10 +193,10 @@ def _against_checks(seen: Profile) -> Iterator[str]:
 def _broken(result: Result) -> str:
     if result.expectation == "mistyped":
         some = f"{result.unexpected_count:,} of {result.element_count:,} records"
-        return f"types: {some} hold a cell that is not of its type"
+        return f"types: {some} have a cell that does not fit its declared type"
     if result.expectation == "missing":
-        empty = f"{result.unexpected_count:,} of {result.element_count:,} records have none"
-        return f"`{result.columns[0]}` is declared `required`: {empty}"
+        empty = f"{result.unexpected_count:,} of {result.element_count:,} records have no value"
+        return f"`{result.columns[0]}` is declared `required`, but {empty}"
     return f"{result.name}: {result.told}"
 
 
@@ -221,7 +221,7 @@ def _text(found: dict[str, tuple[Profile, Suggestions]]) -> str:
         if not made.empty:
             text += [f"  {quoted(name.split('.', 1)[1])}:", *(f"    {line}" for line in lines(made))]
     for name, (_, made) in found.items():
-        text += [f"# {name}, against the contract: {told}" for told in made.against]
+        text += [f"# {name}, contradicts the contract: {told}" for told in made.against]
     return "\n".join(text)
 
 

@@ -82,7 +82,7 @@ def selected(project: Project, select: str | None) -> list[str]:
     features = project.agreed.features
     known = [*project.sources, *project.tables, *([features.dataset] if features else [])]
     if select is not None and select not in known:
-        unnamed = "" if features else "a dataset is named in features.yaml, which is not written yet"
+        unnamed = "" if features else "no dataset is declared yet: features.yaml is not written"
         hint = did_you_mean(select, known) or unnamed
         raise ProjectError(
             f"the project has no source, table or dataset `{select}`", "P031", hint=hint, allowed=", ".join(known)
@@ -93,7 +93,7 @@ def selected(project: Project, select: str | None) -> list[str]:
 def _text(names: list[str], results: list[Ran], select: str | None) -> str:
     if not results:
         where = f"`{select}`" if select else "the project"
-        return f"{where} has no tests; write `tests:` beside columns or features (docs/contracts.md)"
+        return f"{where} has no tests; declare them under `tests:` beside columns or features (docs/contracts.md)"
     lines = [failure.text() + "\n" for result in results for failure in result.failures]
     for name in names:
         own = [result for result in results if result.table == name]

@@ -91,7 +91,7 @@ def wrong(
     columns = [table.columns[column] for column in named_columns(expectation, arguments)]
     others = {key: value for key, value in arguments.items() if known[key].kind not in ("column", "columns")}
     problems = {key: KINDS[known[key].kind](_Given(value, known[key], columns, table)) for key, value in others.items()}
-    yield from (Wrong(key, f"`{name}`: `{key}` is {problem}") for key, problem in problems.items() if problem)
+    yield from (Wrong(key, f"`{name}`: `{key}` must be {problem}") for key, problem in problems.items() if problem)
     if name in EXPECTATIONS and all(argument in arguments for argument, spec in known.items() if spec.needed):
         yield from _together(name, expectation, arguments, columns)
         if expectation.refers and tables is not None and not any(problems.values()):
@@ -124,16 +124,16 @@ def _columns(name: str, expectation: Expectation, arguments: Mapping[str, Any], 
         if key not in arguments or argument.kind not in ("column", "columns"):
             continue
         if argument.kind == "columns" and (not isinstance(value, list) or len(value) < 2):
-            yield Wrong(key, f"`{name}`: `{key}` is a list of at least two columns")
+            yield Wrong(key, f"`{name}`: `{key}` must be a list of at least two columns")
             continue
         for column in value if argument.kind == "columns" else [value]:
             if not isinstance(column, str) or column not in table.columns:
                 hint = did_you_mean(str(column), table.columns)
-                yield Wrong(key, f"`{name}` names no column of the table: `{column}`", hint)
+                yield Wrong(key, f"`{name}`: the table has no column `{column}`", hint)
             elif expectation.families and family(table.columns[column].arrow) not in expectation.families:
                 kinds = {"number": "numbers", "time": "dates and timestamps", "string": "texts"}
                 allowed = ", ".join(kinds.get(kind, kind) for kind in expectation.families)
-                yield Wrong(key, f"`{name}` is for {allowed}, and `{column}` is a {table.columns[column].type}")
+                yield Wrong(key, f"`{name}` is only for {allowed}, but `{column}` is a {table.columns[column].type}")
 
 
 def _together(
@@ -157,7 +157,7 @@ def _together(
             try:
                 like_regex(pattern, arguments.get("escape"))
             except ValueError as problem:
-                yield Wrong(key, f"`{name}`: `{key}` is {problem}")
+                yield Wrong(key, f"`{name}`: `{key}` must be {problem}")
 
 
 def _elsewhere(name: str, arguments: Mapping[str, Any], table: Table, tables: Mapping[str, Table]) -> Iterator[Wrong]:
@@ -165,12 +165,12 @@ def _elsewhere(name: str, arguments: Mapping[str, Any], table: Table, tables: Ma
     there = arguments[OTHER_TABLE]
     if there not in tables:
         hint = did_you_mean(str(there), tables)
-        yield Wrong(OTHER_TABLE, f"`{name}` names no table of the project: `{there}`", hint)
+        yield Wrong(OTHER_TABLE, f"`{name}`: the project has no table `{there}`", hint)
         return
     own, theirs = looked_up(arguments)
     place = "other_column_list" if "column_list" in arguments else "other_column"
     if len(own) != len(theirs):
-        yield Wrong(place, f"`{name}`: `{place}` names as many columns as `column_list`")
+        yield Wrong(place, f"`{name}`: `{place}` must list as many columns as `column_list`")
         return
     for mine, column in zip(own, theirs, strict=True):
         found = tables[there].columns.get(column)
@@ -178,7 +178,7 @@ def _elsewhere(name: str, arguments: Mapping[str, Any], table: Table, tables: Ma
             hint = did_you_mean(column, tables[there].columns)
             yield Wrong(place, f"`{name}`: `{there}` has no column `{column}`", hint)
         elif found.arrow != table.columns[mine].arrow:
-            told = f"`{mine}` is of type {table.columns[mine].type}, and `{there}.{column}` of type {found.type}"
+            told = f"`{mine}` is of type {table.columns[mine].type}, but `{there}.{column}` is of type {found.type}"
             yield Wrong(place, f"`{name}`: {told}")
 
 
@@ -211,7 +211,7 @@ def _values(given: _Given) -> str:
     if not isinstance(given.value, list):
         return "a list of values"
     kind = given.columns[0].arrow
-    return next((f"a list of which each is {said}" for value in given.value
+    return next((f"a list in which each value is {said}" for value in given.value
                  if value is not None and (said := _fits(kind, value))), "")  # fmt: skip
 
 
@@ -219,7 +219,7 @@ def _fits(kind: pa.DataType, value: Any) -> str:
     try:
         fit(kind, value)
     except ValueError as wanted:
-        return f"{wanted}, for that is what the column holds"
+        return f"{wanted}, because the column has that type"
     return ""
 
 
@@ -231,7 +231,7 @@ def _pairs(given: _Given) -> str:
     for pair in given.value:
         for column, value in zip(given.columns, pair, strict=False):
             if value is not None and (said := _fits(column.arrow, value)):
-                return f"a list of pairs; one of a pair is {said}"
+                return f"a list of pairs, in which each value is {said}"
     return ""
 
 
@@ -243,8 +243,12 @@ def _regex(given: _Given) -> str:
     try:
         re.compile(given.value)
     except (re.error, OverflowError, RecursionError) as failure:
-        return f"a regular expression, and this one cannot be read: {failure}"
-    return "" if given.columns[0].type == "string" else "a regular expression that RE2 knows, for a column of no texts"
+        return f"a regular expression, but it is not valid: {failure}"
+    return (
+        ""
+        if given.columns[0].type == "string"
+        else ("a regular expression that RE2 supports, because the column is not a text")
+    )
 
 
 def _regexes(given: _Given) -> str:
@@ -277,7 +281,7 @@ def _schema(given: _Given) -> str:
     try:
         validator_for(given.value).check_schema(given.value)
     except SchemaError as failure:
-        return f"a JSON schema, and this one is wrong at {'/'.join(map(str, failure.absolute_path)) or 'its root'}"
+        return f"a JSON schema, but it is not valid at {'/'.join(map(str, failure.absolute_path)) or 'its root'}"
     return ""
 
 
@@ -287,11 +291,11 @@ def _quantiles(given: _Given) -> str:
     if not isinstance(shares, list) or not isinstance(ranges, list) or len(shares) != len(ranges) or not shares:
         return "`quantiles` and as many `value_ranges`"
     if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares):
-        return "made of quantiles between 0 and 1"
+        return "an object with quantiles between 0 and 1"
     if not all(isinstance(pair, list) and len(pair) == 2 for pair in ranges):
-        return "made of ranges with two ends, of which one may be null"
+        return "an object with ranges of two ends, of which one may be null"
     bounds = [bound for pair in ranges for bound in pair if bound is not None]
-    return next((f"made of ranges of which an end is {said}" for bound in bounds
+    return next((f"an object with ranges in which each end is {said}" for bound in bounds
                  if (said := _fits(given.columns[0].arrow, bound))), "")  # fmt: skip
 
 
@@ -300,17 +304,17 @@ def _partition(given: _Given) -> str:
     weights = value.get("weights") if isinstance(value, Mapping) else None
     tails = value.get("tail_weights") or [] if isinstance(value, Mapping) else None
     if not _are_numbers(weights) or not _are_numbers(tails):
-        return "an object of `values` or `bins`, and `weights`"
+        return "an object with `values` or `bins`, and `weights`"
     if not math.isclose(math.fsum([*weights, *tails]), 1, rel_tol=1e-5):
-        return "an object whose weights add up to one"
+        return "an object with weights that add up to one"
     if "bins" in value:
         bins = value["bins"]
         rising = _are_numbers(bins) and all(a < b for a, b in pairwise(bins))
         numbers = family(given.columns[0].arrow) == "number"
         good = rising and numbers and len(bins) == len(weights) + 1 and len(tails) in (0, 2)
-        return "" if good else "an object of rising bins of numbers, one more than weights"
+        return "" if good else "an object with rising numeric bins, one more than weights"
     if not isinstance(value.get("values"), list) or len(value["values"]) != len(weights):
-        return "an object of as many `values` as `weights`"
+        return "an object with as many `values` as `weights`"
     return _values(_Given(value["values"], given.argument, given.columns, given.table))
 
 

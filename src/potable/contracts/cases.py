@@ -81,7 +81,7 @@ def _wrong(test: ContractTest, table: Table, checks: Sequence[Check]) -> Iterato
     for each in test.stopped or ():
         if each not in stops:
             hint = did_you_mean(each, stops) or f"checks of this table: {', '.join(stops)}"
-            yield ("stopped",), f"nothing of the table stops a run by the name `{each}`", hint
+            yield ("stopped",), f"no check of the table that stops a run has the name `{each}`", hint
 
 
 def _wrong_outcome(outcome: Outcome, table: Table, reasons: Sequence[str]) -> Iterator[Problem]:
@@ -89,13 +89,15 @@ def _wrong_outcome(outcome: Outcome, table: Table, reasons: Sequence[str]) -> It
     for reason in outcome.quarantined:
         if reason not in reasons:
             hint = did_you_mean(reason, reasons) or f"reasons of this table: {', '.join(reasons)}"
-            yield ("quarantined",), f"no row of the table is quarantined for `{reason}`", hint
+            yield ("quarantined",), f"the table never quarantines a row for `{reason}`", hint
     for column in outcome.nulled:
         if column not in table.columns or table.columns[column].on_error != "null":
-            hint = did_you_mean(column, table.columns) if column not in table.columns else "it lacks `on_error`"
-            yield ("nulled",), f"`{column}` is no column whose cells are set to null", hint
+            hint = (
+                did_you_mean(column, table.columns) if column not in table.columns else "it does not declare `on_error`"
+            )
+            yield ("nulled",), f"`{column}` is not a column whose cells can be set to null", hint
     if outcome.deleted and not table.deletion:
-        yield ("deleted",), "no row of the table is deleted by another", "its source declares no `deleted`"
+        yield ("deleted",), "no row of the table can be deleted by another row", "its source declares no `deleted`"
     gives = wrong_cells(outcome.gives, table, typed=True)
     yield from ((("gives", *key), problem, hint) for key, problem, hint in gives)
 
@@ -112,8 +114,12 @@ def wrong_cells(row: Mapping[str, Any], table: Table, *, typed: bool = False) ->
             except ValueError as failure:
                 exact, wanted = False, str(failure)
             if not exact:
-                hint = "" if typed else "in quotes it is read as the source's text"
-                yield (name,), f"`{name}` is given as no {table.columns[name].type}; it takes {wanted}", hint
+                hint = "" if typed else "put it in quotes to give the text as the source has it"
+                yield (
+                    (name,),
+                    f"`{name}` has type {table.columns[name].type}, but the value does not; it takes {wanted}",
+                    hint,
+                )
 
 
 def _reasons(table: Table, checks: Sequence[Check]) -> list[str]:

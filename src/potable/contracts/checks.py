@@ -216,7 +216,7 @@ def _check(expectation: str, given: Any, table: Table, custom: Custom | None) ->
 
 def _allowed(found: Wrong) -> str:
     listed = found.problem.startswith(("a check is", "unknown expectation"))
-    more = "docs/reference/expectations.md lists them, `plugins:` in potable.yaml names modules with others"
+    more = "all checks are in docs/reference/expectations.md; `plugins:` in potable.yaml adds modules with your own"
     return more if listed else ""
 
 
@@ -228,13 +228,13 @@ def _wrong(
         return
     expectation, given = next(iter(item.items()))
     if custom and custom.refused:
-        yield Wrong("", f"`{custom.name}` of {custom.place} cannot be run: {custom.refused}")
+        yield Wrong("", f"`{custom.name}` in {custom.place} cannot be run: {custom.refused}")
         return
     if not custom and expectation not in EXPECTATIONS:
         yield _unknown(expectation)
         return
     if not _by_name(given):
-        yield Wrong("", f"`{expectation}` takes arguments by name")
+        yield Wrong("", f"`{expectation}` needs its arguments by name")
         return
     given, word = given or {}, custom.word if custom else EXPECTATIONS[expectation]
     own = {key: value for key, value in given.items() if key in word.arguments}
@@ -251,7 +251,9 @@ def _wrong(
 def _unknown(expectation: Any) -> Wrong:
     if expectation in LEFT_OUT:
         return Wrong("", f"`{expectation}` cannot be run: {LEFT_OUT[expectation]}")
-    hint = did_you_mean(str(expectation), EXPECTATIONS) or "a class of your own is named by `plugins` in potable.yaml"
+    hint = did_you_mean(str(expectation), EXPECTATIONS) or (
+        "if it is a class of your own, name its module under `plugins` in potable.yaml"
+    )
     return Wrong("", f"unknown expectation `{expectation}`", hint)
 
 
@@ -260,21 +262,21 @@ def _wrong_common(
 ) -> Iterator[Wrong]:
     mostly = given.get("mostly")
     if mostly is not None and (isinstance(mostly, bool) or not isinstance(mostly, int | float) or not 0 <= mostly <= 1):
-        yield Wrong("mostly", f"`{expectation}`: `mostly` is a share between 0 and 1")
+        yield Wrong("mostly", f"`{expectation}`: `mostly` must be a share between 0 and 1")
     severity = given.get("severity")
     if severity is not None and not (of_gx and severity in (*_GX_SEVERITIES,)) and severity not in word.severities:
         hint = ""
         if severity == "quarantine":
-            hint = "it judges rows by other rows or the table as a whole, so no row of its own can be sent away"
-        yield Wrong("severity", f"`{expectation}`: `severity` is one of {', '.join(word.severities)}", hint)
+            hint = "it compares rows, or checks the table as a whole, so it cannot quarantine single rows"
+        yield Wrong("severity", f"`{expectation}`: `severity` must be one of {', '.join(word.severities)}", hint)
     if given.get("at_most") is not None:
         try:
             Limit.parse(given["at_most"])
         except ValueError as problem:
-            yield Wrong("at_most", f"`{expectation}`: `at_most` is {problem}")
+            yield Wrong("at_most", f"`{expectation}`: `at_most` must be {problem}")
     if given.get("row_condition"):
         if expectation.startswith(NO_CONDITION):
-            yield Wrong("row_condition", f"`{expectation}` is about no rows, so it has no condition")
+            yield Wrong("row_condition", f"`{expectation}` does not check rows, so it cannot have a condition")
         try:
             conditions.read(given["row_condition"], given.get("condition_parser"), table)
         except ValueError as problem:

@@ -78,7 +78,7 @@ def read(given: Any, parser: Any, table: Table) -> Condition:
     if isinstance(given, str):
         if parser not in PARSERS:
             shown = f"`{parser}`" if parser else "no parser"
-            raise ValueError(f"conditions are read with `condition_parser: great_expectations`, not with {shown}")
+            raise ValueError(f"only `condition_parser: great_expectations` is supported, not {shown}")
         found = _text(given)
     else:
         found = _object(given)
@@ -89,7 +89,7 @@ def read(given: Any, parser: Any, table: Table) -> Condition:
 def _text(given: str) -> Condition:
     match = _TEXT.fullmatch(given)
     if not match:
-        raise ValueError('a condition reads `col("name") == "value"`, with ==, !=, <, <=, >, >=, or `.notNull()`')
+        raise ValueError('write a condition as `col("name") == "value"`, with ==, !=, <, <=, >, >=, or `.notNull()`')
     if match["present"]:
         return Condition("present", match["column"])
     if match["number"]:
@@ -105,18 +105,18 @@ def _object(given: Any) -> Condition:
     if kind in ("and", "or") and isinstance(given.get("conditions"), list) and given["conditions"]:
         return Condition(kind, parts=tuple(_object(part) for part in given["conditions"]))
     if kind == "pass_through":
-        raise ValueError("a condition passed through to pandas or Spark is a program; write it with col()")
+        raise ValueError("conditions for pandas or Spark are programs and are not run; write the condition with col()")
     column = given.get("column") if kind in ("comparison", "nullity") else None
     name = column.get("name") if isinstance(column, Mapping) else column
     if not isinstance(name, str):
-        raise ValueError("a condition object has a `type` of comparison, nullity, and, or, and its column")
+        raise ValueError("a condition object needs a `type` (comparison, nullity, and, or) and a column")
     if kind == "nullity":
         return Condition("null" if given.get("is_null") else "present", name)
     word, value = given.get("operator"), given.get("parameter")
     if word not in _WORDS or value is None:
-        raise ValueError(f"a comparison has an `operator` of {', '.join(_WORDS)} and a `parameter`")
+        raise ValueError(f"a comparison needs an `operator` ({', '.join(_WORDS)}) and a `parameter`")
     if (word in ("IN", "NOT_IN")) != isinstance(value, list):
-        raise ValueError("IN and NOT_IN compare with a list, the other operators with one value")
+        raise ValueError("IN and NOT_IN need a list, the other operators one value")
     return Condition(word, name, value)
 
 
@@ -126,12 +126,10 @@ def _check(condition: Condition, table: Table) -> None:
     if condition.parts:
         return
     if condition.column not in table.columns:
-        raise ValueError(f"the condition names no column of the table: `{condition.column}`")
+        raise ValueError(f"the condition names a column that the table does not have: `{condition.column}`")
     values = condition.value if isinstance(condition.value, list) else [condition.value]
     for value in values if condition.word not in ("null", "present") else ():
         try:
             fit(table.columns[condition.column].arrow, value)
         except ValueError as wanted:
-            raise ValueError(
-                f"the condition compares `{condition.column}` with something that is not {wanted}"
-            ) from None
+            raise ValueError(f"the condition compares `{condition.column}` with a value that is not {wanted}") from None

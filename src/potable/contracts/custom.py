@@ -93,7 +93,7 @@ def _classes(module: Module) -> Iterator[Custom]:
         tree = ast.parse(module.text)
     except SyntaxError as failure:
         place = Place(module.name, failure.lineno or 0, failure.offset or 0)
-        raise ProjectError(f"`{module.name}` is not Python: {failure.msg}", "P005", place=place) from None
+        raise ProjectError(f"`{module.name}` is not valid Python: {failure.msg}", "P005", place=place) from None
     aliases = {
         name.asname or name.name: name.name
         for node in ast.walk(tree)
@@ -166,7 +166,7 @@ def _custom(node: ast.ClassDef, body: _Body, root: str, module: Module, of_nulls
     if root in _SQL or core in LEFT_OUT:
         return made(nothing, refused=LEFT_OUT.get(core, LEFT_OUT["unexpected_rows_expectation"]))
     if name in EXPECTATIONS:
-        return made(nothing, refused="GX has an expectation of this name itself; give the class another one")
+        return made(nothing, refused="GX already has an expectation with this name; rename the class")
     if base is not None and body.plain and set(body.fields) <= {*base.arguments, *COMMON, *_TOLD, "mostly"}:
         defaults, wrong = _defaults(body, [*base.arguments, "mostly", "row_condition", "condition_parser", "severity"])
         return made(base, core=core, defaults=defaults, refused=wrong)
@@ -227,17 +227,19 @@ def _defaults(body: _Body, names: Sequence[str]) -> tuple[dict[str, Any], str]:
         try:
             found[name] = ast.literal_eval(value)
         except ValueError:
-            return {}, f"it sets `{name}` to something that only running it would tell; write the value itself"
+            return {}, (
+                f"it sets `{name}` to an expression, which could only be known by running it; write the value itself"
+            )
     return found, ""
 
 
 def _why_not(root: str, base: Expectation | None) -> str:
     if base is not None or root == "BatchExpectation":
         return (
-            "it judges the table, and may ask for any column of it, for which GX would need all of them in memory; "
-            "a class that judges one column as a whole runs, and one that judges row by row"
+            "it checks the whole table and may read any column, which GX could only do with all of them in memory; "
+            "write a class that checks each row, or one column as a whole"
         )
-    return f"`{root}` is no class of GX that judges rows or a column ({', '.join([*_ROOTS, _AGGREGATE])})"
+    return f"its base class `{root}` is not a GX class for rows or for a column ({', '.join([*_ROOTS, _AGGREGATE])})"
 
 
 def _snake(name: str) -> str:

@@ -45,7 +45,7 @@ def drifted(table: Table, column: str, pair: tuple[Profile, Profile], shared: in
         else:
             found = (divergence.kolmogorov_smirnov if measure == "ks" else divergence.chi_square)(*counts)
         drifts = found.effect >= bound and found.chance < CHANCE
-        told = f"{_NAMES[measure]} {found.effect:.3f}, below {bound:g} wanted{_by_chance(found, bound)}."
+        told = f"{_NAMES[measure]} {found.effect:.3f}; the bound is {bound:g}{_by_chance(found, bound)}."
         yield Finding(
             "drift",
             judged(drifts, bounds.severity),
@@ -65,7 +65,7 @@ _NAMES: Mapping[str, str] = {"psi": "PSI", "ks": "Kolmogorov-Smirnov distance", 
 def _by_chance(found: divergence.Measured, bound: float) -> str:
     if found.effect < bound or found.chance < CHANCE:
         return ""
-    return f"; so few rows differ as much by chance (p = {found.chance:.2g})"
+    return f"; with so few rows, a difference like this may be chance (p = {found.chance:.2g})"
 
 
 def _drawn(table: Table, column: str, found: tuple[Sequence[Any], list[int], list[int]], shared: int) -> dict[str, Any]:

@@ -19,18 +19,19 @@ CHANGED = "D002"
 _WORDS = {
     "new_column": "has the undeclared column",
     "missing_column": "lacks",
-    "renamed_column": "seems to have another name for",
+    "renamed_column": "seems to have renamed",
     "widened": "has values that are too wide for",
     "narrowed": "has narrower values than before in",
-    "dialect": "has objects that are written another way than most:",
+    "dialect": "has files that are written differently from the others:",
 }
 _HINTS = {
-    "new_column": "declare it, or change the policy; `potable source discover` tells in full a name that is a shape",
-    "renamed_column": "if it is the same: `{drift.column}: {{path: [{paths}]}}`; `potable source discover` tells in"
-    " full a name that is a shape",
-    "widened": "declare the wider type, and how to read what is landed, or change the policy",
-    "narrowed": "ask whether something is cut off in the source; if not, change the policy",
-    "dialect": "declare how the files are written (`delimiter`, `encoding`), or change the policy",
+    "new_column": "declare the column in the contract, or change the drift policy; `potable source discover` shows "
+    "the full name of a column whose name is shown as a shape",
+    "renamed_column": "if it is the same column, declare both names: `{drift.column}: {{path: [{paths}]}}`; "
+    "`potable source discover` shows the full name of a column whose name is shown as a shape",
+    "widened": "declare the wider type (what is landed is then read again), or change the drift policy",
+    "narrowed": "ask the owner of the source whether values are cut off; if not, change the drift policy",
+    "dialect": "declare how the files are written (`delimiter`, `encoding`), or change the drift policy",
 }
 
 
@@ -195,10 +196,10 @@ def _refusal(name: str, table: Table, drifts: Sequence[Drift]) -> DataError:
         CHANGED,
         given="; ".join(f"`{drift.column}`: {like}" if many else like for drift in some if (like := _like(drift))),
         allowed=f"drift.{change}: allow | warn | fail, in the contract",
-        hint=_HINTS.get(change, "declare the new name as a second `path` of the column, or change the policy").format(
-            drift=drifts[0], paths=", ".join(map(_written, paths))
-        ),
-        state="the objects stay in the raw zone; the last version is current",
+        hint=_HINTS.get(
+            change, "declare the new name as a second `path` of the column, or change the drift policy"
+        ).format(drift=drifts[0], paths=", ".join(map(_written, paths))),
+        state="the objects stay in the raw zone; the last version stays current",
         next="potable check",
     )
 

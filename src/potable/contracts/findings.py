@@ -58,7 +58,7 @@ class Result:
     def told(self) -> str:
         """What was found, in counts."""
         if self.missing_count is None and not self.unexpected_percent_total:
-            return f"not so over {self.element_count:,} rows"
+            return f"does not hold over {self.element_count:,} rows"
         return f"{self.unexpected_count:,} of {self.judged:,} judged rows fail{self.allowed and f'; {self.allowed}'}"
 
 

@@ -42,7 +42,7 @@ def fit(kind: pa.DataType, given: Any) -> Fit:
         ValueError: it can be no value of such a column; the text says what would be.
     """
     if pa.types.is_string(kind):
-        return Fit(_of(given, str, "a text; write it in quotes"))
+        return Fit(_of(given, str, "a text; put it in quotes"))
     if pa.types.is_boolean(kind):
         return Fit(_of(given, bool, "true or false"))
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
@@ -142,7 +142,7 @@ def _parsed(given: Any) -> datetime:
     if isinstance(given, date):
         return datetime(given.year, given.month, given.day)
     if not isinstance(given, str):
-        raise ValueError("a date or moment such as 2020-01-31")
+        raise ValueError("a date or timestamp such as 2020-01-31")
     try:
         return datetime.fromisoformat(given)
     except ValueError:
@@ -150,5 +150,5 @@ def _parsed(given: Any) -> datetime:
     try:
         found: datetime = parser.parse(given, default=datetime(1970, 1, 1))
     except (ValueError, OverflowError):
-        raise ValueError("a date or moment such as 2020-01-31") from None
+        raise ValueError("a date or timestamp such as 2020-01-31") from None
     return found

@@ -62,7 +62,7 @@ def shrunk(table: Table, rows: int, before: int, today: date) -> Finding | None:
     """
     if rows * 2 >= before:
         return None
-    told = f"It has {f'{rows:,}' if rows else 'no'} rows that can be used, where the run before had {before:,}."
+    told = f"It has {f'{rows:,}' if rows else 'no'} usable rows; in the run before it had {before:,}."
     return accepted(Finding("volume", "warn" if rows else "stop", told), table.health, today)
 
 
@@ -75,7 +75,7 @@ def accepted(finding: Finding, declared: Health, today: date) -> Finding:
             if today <= expected.until:
                 told = f"{finding.told} Expected until {expected.until}: {expected.reason}."
                 return replace(finding, state="accepted", told=told)
-            return replace(finding, told=f"{finding.told} It was expected until {expected.until}.")
+            return replace(finding, told=f"{finding.told} It was expected only until {expected.until}.")
     return finding
 
 
@@ -89,13 +89,17 @@ def _fresh(table: Table, profile: Profile, moment: Moment) -> Finding:
             column, newest = table.time, _newest(profile, table.time, moment.today)
     what = f"newest `{column}`" if column else "newest batch"
     if newest is None:
-        return Finding("freshness", "open", f"There is no {what} to tell the age by.")
+        return Finding("freshness", "open", f"It has no {what} from which to calculate the age.")
     age, most = (moment.today - newest).days, _days(Duration.parse(bound.at_most))
     shown = column is None or is_open(table, column)
     old = f"is {age:,} day{'s' * (age != 1)} old" if shown else f"is {'older' if age > most else 'no older'} than that"
     state = judged(age > most, bound.severity)
     return Finding(
-        "freshness", state, f"The {what} {old}; at most {bound.at_most}.", value=age if shown else None, bound=most
+        "freshness",
+        state,
+        f"The {what} {old}; at most {bound.at_most} allowed.",
+        value=age if shown else None,
+        bound=most,
     )
 
 
@@ -116,7 +120,7 @@ def _volume(table: Table, profile: Profile, moment: Moment) -> Finding:
     unit = period if table.time else "earlier state"
     if trend is None:
         there = max(len(counts) - 1, 0)
-        few = f"{there} {unit}{'s' * (there != 1)} before it, of {FEWEST} that a trend needs"
+        few = f"{there} {unit}{'s' * (there != 1)} before it; a trend needs {FEWEST}"
         return Finding("volume", "open", f"Not judged: there {'is' if there == 1 else 'are'} {few}.")
     shown = table.time is None or is_open(table, table.time)
     if shown:
@@ -124,7 +128,7 @@ def _volume(table: Table, profile: Profile, moment: Moment) -> Finding:
     else:
         rows = f"{'fewer' if trend.distance < 0 else 'more'} rows than expected"
     what = (named(list(passed)[-1], period) if shown else f"The newest {period}") if table.time else "The table"
-    far = f"{abs(trend.distance):.1f} deviations off the trend; at most {bound.at_most:g}"
+    far = f"{abs(trend.distance):.1f} deviations from the trend; at most {bound.at_most:g} allowed"
     drawn = list(passed.items())[-_PERIODS:] if shown else []
     return Finding(
         "volume",
@@ -187,7 +191,7 @@ def _pair(declared: Health, profile: Profile, moment: Moment) -> tuple[Profile, 
         last = max(over, default=0)
         earlier_year = year_before(last, period) if last else 0
         if not over.get(earlier_year):
-            return newest, None, f"Not judged: the newest complete {period} has no {period} a year before it."
+            return newest, None, f"Not judged: there is no {period} a year before the newest complete {period}."
         return profile.of_period(last), profile.of_period(earlier_year), ""
     if declared.version:
         missing = f"Not judged: version {declared.version} has no profile of this table."
@@ -211,7 +215,7 @@ def _risen(check: Check, bound: Rise, columns: Sequence[str], pair: tuple[Profil
 
 def _rise(check: Check, bound: Rise, column: str, pair: tuple[Profile, Profile]) -> Finding:
     now, before = ((round(part.rows * part.share(column)), part.rows) for part in pair)
-    what = "of its rows break a rule" if column == ROWS else f"of `{column}` is null"
+    what = "of its rows fail a check" if column == ROWS else f"of `{column}` is null"
     return replace(rise(check, bound, now, before, what), column=column)
 
 
@@ -227,7 +231,7 @@ def rise(check: Check, bound: Rise, now: tuple[int, int], before: tuple[int, int
     shares = [some / rows if rows else 0.0 for some, rows in (now, before)]
     chance = divergence.chi_square(*([some, rows - some] for some, rows in (now, before))).chance
     risen = shares[0] - shares[1]
-    told = f"{shares[0]:.1%} {what}, {shares[1]:.1%} before; at most {bound.at_most} more."
+    told = f"{shares[0]:.1%} {what}, {shares[1]:.1%} before; at most {bound.at_most} more allowed."
     state = judged(risen > bound.share and chance < CHANCE, bound.severity)
     return Finding(check, state, told, value=round(risen, 6), bound=bound.share, chance=chance)
 

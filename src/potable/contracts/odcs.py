@@ -77,9 +77,9 @@ def require_odcs(document: Any, path: str) -> None:
     """
     found = sorted(_validator().iter_errors(plain(document)), key=lambda error: error.json_path)
     if found:
-        where = "/".join(map(str, found[0].absolute_path)) or "its root"
+        where = "/".join(map(str, found[0].absolute_path)) or "the top level"
         raise ProjectError(
-            f"this is no contract of the Open Data Contract Standard {VERSION}: wrong at {where}",
+            f"not a valid contract of the Open Data Contract Standard {VERSION}: error at {where}",
             "P005",
             place=Place(path),
             given=f"{len(found)} violation(s) of the standard's JSON schema",

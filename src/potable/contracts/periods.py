@@ -107,7 +107,7 @@ def written(text: str, period: Period) -> int:
     if period == "day":
         return of_day(date.fromisoformat(text), period)
     if not match:
-        raise ValueError(f"a {period} is written {FORM[period]}")
+        raise ValueError(f"write a {period} as {FORM[period]}")
     year, part = int(match[1]), int(match[2] or 1)
     if period == "week":
         return of_day(date.fromisocalendar(year, part, 1), period)

@@ -166,7 +166,7 @@ def like_regex(pattern: str, escape: str | None) -> str:
 def _next(signs: Any) -> str:
     sign = next(signs, None)
     if sign is None:
-        raise ValueError("a pattern that does not end in its escape")
+        raise ValueError("a pattern that does not end with its escape character")
     return str(sign)
 
 

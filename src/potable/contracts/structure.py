@@ -201,7 +201,7 @@ def _narrower(
     row = scalars(engine, longest.agg(n=longest[name].nunique(), example=longest[name].min()))
     if row["n"] < EXPECTED:
         return None
-    return {"detail": f"texts end at {now['full']:,} characters", "example": shape(row["example"])}
+    return {"detail": f"texts are cut off at {now['full']:,} characters", "example": shape(row["example"])}
 
 
 def _example(mine: ir.Table, name: str, engine: Engine) -> str:

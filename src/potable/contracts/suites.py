@@ -46,7 +46,7 @@ def read_suite(root: Path, path: str) -> Suite:
     """
     place = Place(path)
     if Path(path).is_absolute() or ".." in Path(path).parts:
-        raise ProjectError("a suite lies inside the project folder", "P020", place=place, given=path)
+        raise ProjectError("a suite must be inside the project folder", "P020", place=place, given=path)
     try:
         data = json.loads((root / path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
@@ -59,7 +59,7 @@ def read_suite(root: Path, path: str) -> Suite:
     listed = data.get("expectations") if isinstance(data, Mapping) else None
     if not isinstance(listed, list) or not all(_is_entry(entry) for entry in listed):
         hint = "a suite has `expectations`, each with its `type` (0.18: `expectation_type`) and `kwargs`"
-        raise ProjectError("this is no suite of Great Expectations", "P020", place=place, hint=hint)
+        raise ProjectError("the file is not a suite of Great Expectations", "P020", place=place, hint=hint)
     items = [Item(path, index, _type(entry), _arguments(entry)) for index, entry in enumerate(listed)]
     name = data.get("name") or data.get("expectation_suite_name") or Path(path).stem
     return Suite(str(name), items, [(item.expectation, item.arguments) for item in items])

@@ -78,9 +78,9 @@ class Failing:
             _probed[name] = 0
             raise _wrong(
                 self.custom,
-                "judges a row by the other rows",
-                hint="write it so that each row is judged by itself; order, uniqueness and distance from the mean "
-                "are expectations of GX that run natively",
+                "judges a row by the values of other rows",
+                hint="write it so that each row is judged by itself; for order, uniqueness and distance from the "
+                "mean, use GX's own expectations, which run natively",
             )
 
     def _failed(self, rows: pa.RecordBatch) -> np.ndarray:
@@ -89,7 +89,7 @@ class Failing:
         places = found.result.get("unexpected_index_list")
         count = found.result.get("unexpected_count")
         if count != len(places or ()):
-            raise _wrong(self.custom, "does not tell which rows fail")
+            raise _wrong(self.custom, "does not report which rows fail")
         failed = np.zeros(rows.num_rows, dtype=bool)
         failed[list(places or ())] = True
         return failed
@@ -150,12 +150,12 @@ def _weight(values: pa.Array) -> int:
 def _too_large(custom: Custom, names: Sequence[str], room: int) -> EnvironmentFailure:
     asked = ", ".join(f"`{name}`" for name in names)
     return EnvironmentFailure(
-        f"`{custom.name}` needs all values of {asked} in memory, and they are too many",
+        f"`{custom.name}` needs all values of {asked} in memory, and they do not fit",
         "E007",
         custom.place,
-        given=f"more than the {room >> 20:,} MiB a check may take, a quarter of `memory`",
-        hint="raise `memory` in potable.yaml, narrow the check by a `row_condition`, or use an expectation that runs "
-        "natively, for which no column needs to fit",
+        given=f"more than the {room >> 20:,} MiB a check may use (a quarter of `memory`)",
+        hint="raise `memory` in potable.yaml, restrict the check with a `row_condition`, or use an expectation "
+        "that runs natively and needs no column in memory",
     )
 
 
@@ -187,8 +187,8 @@ def _validated(rows: pa.RecordBatch | pa.Table, custom: Custom, arguments: Mappi
     if told := _raised(found.exception_info):
         line = re.findall(rf'File "{re.escape(custom.module.name)}", line (\d+)', told)
         place = Place(custom.module.name, int(line[-1]), 1) if line else custom.place
-        hint = "what it says is not shown, for it may hold a value"
-        raise _wrong(custom, "raises an error", place=place, hint=hint)
+        hint = "its message is not shown, because it may contain a value"
+        raise _wrong(custom, "raised an error", place=place, hint=hint)
     return found
 
 
@@ -199,7 +199,7 @@ def _expectation(custom: Custom, arguments: Mapping[str, Any]) -> Any:
         raise _wrong(custom, "needs a package that is not installed", given=str(failure.name)) from None
     except Exception as failure:
         # arguments are of the project, not of the data
-        raise _wrong(custom, "does not take its arguments", given=f"{type(failure).__name__}: {failure}") from None
+        raise _wrong(custom, "does not accept its arguments", given=f"{type(failure).__name__}: {failure}") from None
 
 
 def _wrong(

@@ -215,14 +215,15 @@ EXPECTATIONS: Mapping[str, Expectation] = {
 }
 """Every expectation that runs, by name; those of kind `key` are ours, for GX has none that looks into another table."""
 
-_SHELL = "GX 1.x has no implementation of it either: the class takes no argument and computes nothing"
+_SHELL = "GX 1.x does not implement it either: the class takes no argument and computes nothing"
 LEFT_OUT: Mapping[str, str] = {
     "expect_column_bootstrapped_ks_test_p_value_to_be_greater_than": _SHELL,
     "expect_column_chisquare_test_p_value_to_be_greater_than": _SHELL,
     "expect_column_pair_cramers_phi_value_to_be_less_than": _SHELL,
     "expect_column_parameterized_distribution_ks_test_p_value_to_be_greater_than": _SHELL,
-    "expect_query_results_to_match_comparison": "two SQL queries on data sources of GX; a contract has neither",
-    "unexpected_rows_expectation": "a SQL query in the dialect of one database; write row checks or a `row_condition`",
+    "expect_query_results_to_match_comparison": "needs two SQL queries on data sources of GX; a contract has neither",
+    "unexpected_rows_expectation": "needs a SQL query in the dialect of one database; write row checks or a "
+    "`row_condition` instead",
 }
 """Expectations of GX core that do not run, and why."""
 

@@ -35,7 +35,7 @@ class Groups:
     """Output columns whose values are the groups."""
     label: str
     favourable: str
-    """The value of the label that is good for a person."""
+    """Value of the label that is favourable for a person."""
     min_ratio: float | None = None
     max_difference: float | None = None
     max_feature_difference: float | None = None
@@ -85,7 +85,8 @@ def require_fair(found: Sequence[Disparity]) -> None:
                 f"`{each.column}` differs between the groups of `{each.by}` more than features.yaml allows",
                 "D009",
                 given=each.told,
-                hint="look for how the label comes about and whom the sources miss; then mend, or change `bias`",
+                hint="find out how the label comes about and who is missing in the sources; then correct that, or "
+                "change `bias`",
                 state="nothing was published; the last version stays current",
                 next="potable report",
             )
@@ -135,7 +136,11 @@ def _of_label(compared: _Compared, groups: Groups) -> Disparity:
     good = [cells[name][groups.favourable] for name in names]
     shares = [part / size for part, size in zip(good, sizes, strict=True)]
     if len(names) < 2 or not any(good):
-        told = f"Fewer than two groups of {groups.least} rows." if any(good) else f"No row has `{groups.favourable}`."
+        told = (
+            f"Fewer than two groups have {groups.least} rows."
+            if any(good)
+            else (f"No row has the value `{groups.favourable}`.")
+        )
         return Disparity(groups.label, compared.by, "label", names, sizes, shares, 0, None, None, "open", told)
     low, high = (shares.index(pick(shares)) for pick in (min, max))
     pair = [[good[place], sizes[place] - good[place]] for place in (low, high)]
@@ -149,7 +154,7 @@ def _of_label(compared: _Compared, groups: Groups) -> Disparity:
         f"ratio {ratio:.2f}, difference {difference:.1%}."
     )
     if over and chance >= CHANCE:
-        told += f" So few rows differ as much by chance (p = {chance:.2g})."
+        told += f" With so few rows, a difference like this may be chance (p = {chance:.2g})."
     state: Literal["ok", "warn", "stop"] = groups.severity if over and chance < CHANCE else "ok"
     return Disparity(
         groups.label,
@@ -184,7 +189,7 @@ def _of_feature(compared: _Compared, groups: Groups) -> Disparity:
     bound = groups.max_feature_difference
     state: Literal["ok", "warn", "stop"] = groups.severity if bound is not None and most > bound else "ok"
     where = names[distances.index(most)] if names else ""
-    told = f"`{where}` differs from all others by {most * 100:.1f} points." if most else "No difference."
+    told = f"`{where}` differs from all others by {most * 100:.1f} percentage points." if most else "No difference."
     return Disparity(
         compared.column,
         compared.by,

@@ -167,7 +167,7 @@ def _what(facts: CardFacts) -> str:
         f"{plural(facts.rows, 'row')} of {plural(count, 'column')}: one row per {text(facts.subject)}, made from "
         f"{plural(len(facts.sources), 'table')} for {listed(facts.personal.purposes)}."
     )
-    return told if facts.label else f"{told} No column is a label: these are rows to score or to describe."
+    return told if facts.label else f"{told} There is no label column: these are rows to score or to describe."
 
 
 def _rows(facts: CardFacts) -> str:
@@ -177,11 +177,12 @@ def _rows(facts: CardFacts) -> str:
         "A feature uses a fact only if it happened and became known before that date.",
     ]
     if facts.embargo:
-        lines.append(f"Facts of the last {text(facts.embargo)} before it are not used either.")
+        lines.append(f"Facts of the last {text(facts.embargo)} before it are not used.")
     if today := [code(column.name) for column in facts.columns if column.today]:
         told = "comes" if len(today) == 1 else "come"
         lines.append(
-            f"{', '.join(today)} {told} from tables without history: what they say today, declared never to change."
+            f"{', '.join(today)} {told} from tables without history: today's values, which are declared never to "
+            "change."
         )
     return " ".join(lines)
 
@@ -194,7 +195,7 @@ def _chosen(facts: CardFacts) -> list[str]:
         code(facts.chosen.get(key, ""), cell=False) for key in ("table", "start", "end", "where")
     )
     condition = f", for which {where} holds" if where else ""
-    return [f"It needs a record of {name} that ran then ({start} to {end}), as known then{condition}."]
+    return [f"It needs a record of {name} that was valid then ({start} to {end}), as known then{condition}."]
 
 
 def _label(facts: CardFacts) -> str:
@@ -206,20 +207,20 @@ def _label(facts: CardFacts) -> str:
     rows = [[value, f"{count:,}", share(count, total)] for value, count in shown]
     defined = f"{code(facts.label)}: {code(facts.label_definition, cell=False)}."
     intro = " ".join([defined, *(_gap(gap, facts) for gap in facts.gaps)])
-    return intro + "\n\n" + (table(["Value", "Rows", "Share"], rows) if rows else "No row carries a label.")
+    return intro + "\n\n" + (table(["Value", "Rows", "Share"], rows) if rows else "No row has a label.")
 
 
 def _gap(gap: Gap, facts: CardFacts) -> str:
     rows = f"In {plural(gap.rows, 'row')} ({share(gap.rows, facts.rows)})" if gap.rows else "In no row"
     return (
-        f"The window of {code(gap.label)} starts {text(gap.length)} after the as-of date. {rows} something it would "
-        "count happens before that: no feature sees it, and the label does not count it."
+        f"The window of {code(gap.label)} starts {text(gap.length)} after the as-of date. {rows} something it "
+        "would count happens before that: no feature sees it, and the label does not count it."
     )
 
 
 def _groups(facts: CardFacts) -> str:
     rows = [[code(group.by), text(group.name), f"{group.rows:,}", f"{group.rate:.1%}"] for group in facts.groups]
-    intro = f"How often {code(facts.label)} is {text(facts.favourable)}. Rates tell that groups differ, not why."
+    intro = f"How often {code(facts.label)} is {text(facts.favourable)}. Rates show that groups differ, not why."
     return f"{intro}\n\n{table(['By', 'Group', 'Rows', 'Rate'], rows)}"
 
 
@@ -248,8 +249,8 @@ def _nulls(column: CardColumn, facts: CardFacts) -> str:
 def _personal(personal: PersonalData) -> str:
     found = "nothing was found" if not personal.findings else f"{plural(personal.findings, 'finding')} remained"
     lines = [
-        "The dataset is **pseudonymous, not anonymous**: whoever holds the vault can lead a row back to a person, and "
-        "data protection law applies to it.",
+        "The dataset is **pseudonymous, not anonymous**: whoever has the vault can trace a row back to a person, "
+        "and data protection law applies.",
         f"- Legal basis: {text(personal.legal_basis)}",
         f"- Purposes: {listed(personal.purposes)}. Any other use needs a new decision.",
         f"- Retention: {text(personal.retention)}",
@@ -266,20 +267,19 @@ def _anonymity(personal: PersonalData) -> str:
     told = f"k-anonymity: every combination of {columns} is shared by at least {personal.k:,} rows"
     told += f" (required: {personal.k_required:,})."
     if personal.suppressed:
-        told += f" To reach it these columns are empty in {plural(personal.suppressed, 'row')}"
+        told += f" To reach it, these columns are empty in {plural(personal.suppressed, 'row')}"
         others = ", ".join(code(column) for column in personal.kin)
-        told += f", with what is made of the same source columns: {others}." if others else "."
+        told += f", and so is what is made of the same source columns: {others}." if others else "."
     return told
 
 
 def _made(facts: CardFacts) -> str:
     tool = f"Potable {text(facts.potable)}" if facts.potable else "Potable"
     return (
-        f"By {tool}, in six steps: raw records are landed unchanged and hashed; rows that break their contract "
-        "go to quarantine; records of one person are joined; identifiers are dropped and replaced by pseudonyms; "
-        "features are computed as of each row's date; the result is scanned and only then published. Tables used: "
-        + ", ".join(code(source) for source in sorted(facts.sources))
-        + "."
+        f"By {tool}, in six steps: raw records are landed unchanged and hashed; rows that break their contract go "
+        "to quarantine; records of one person are linked; identifiers are dropped and replaced by pseudonyms; "
+        "features are computed as of each row's date; the result is scanned for identifiers and only then "
+        "published. Tables used: " + ", ".join(code(source) for source in sorted(facts.sources)) + "."
     )
 
 
@@ -292,9 +292,10 @@ def _lineage(facts: CardFacts) -> str:
 
 def _limits(facts: CardFacts) -> str:
     always = [
-        "Rows that sources never sent, or that are in quarantine, are missing here.",
-        "A pattern in past decisions is not a reason to repeat them: check a model for unequal treatment before use.",
-        "Do not join it with other data about the same people; k-anonymity does not survive that.",
+        "Rows that the sources did not send, or that are in quarantine, are missing here.",
+        "A pattern in past decisions is no reason to repeat them: check a model for unequal treatment before you "
+        "use it.",
+        "Do not join the dataset with other data about the same people: the k-anonymity does not survive that.",
     ]
     return "\n".join(f"- {text(limit)}" for limit in [*facts.limits, *always])
 

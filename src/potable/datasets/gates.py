@@ -107,10 +107,10 @@ def require_clean(scan: LeakScan) -> None:
     if scan.findings:
         shown = "; ".join(f"{found.column}: {found.count:,} {found.kind}" for found in scan.findings)
         raise PrivacyRefusal(
-            "known identifiers stand in the finished dataset",
+            "the finished dataset contains known identifiers",
             "G001",
             given=shown,
-            hint="`potable plan` tells which columns these outputs are made from",
+            hint="`potable plan` shows from which source columns these output columns are made",
             state="nothing was published; the last version stays current",
             next="potable plan",
         )
@@ -191,7 +191,7 @@ def _by_form(features: ir.Table, texts: Sequence[str], patterns: Patterns | None
     found: Counter[tuple[str, str]] = Counter()
     for name, part in by_column(engine, _cells(features, texts).distinct()):
         found.update({(name, kind): count for kind, count in patterns(part).items()})
-    yield from (Finding(name, f"{kind} by form", count) for (name, kind), count in found.items())
+    yield from (Finding(name, f"{kind} by its format", count) for (name, kind), count in found.items())
 
 
 def _cells(rows: ir.Table, names: Sequence[str], *beside: str) -> ir.Table:

@@ -75,8 +75,8 @@ def misread(found: Sequence[Distribution]) -> list[str]:
     """What readers of the CSV file should know of words that look like missing values, a sentence for each column."""
     words = {item.name: [str(word) for word in item.bins if word in MISSING] for item in found}
     return [
-        f"In the CSV, pandas takes {' and '.join(some)} of {name} for missing; read it with keep_default_na=False and"
-        " na_values=[''], or read the Parquet."
+        f"In the CSV, pandas reads {' and '.join(some)} of {name} as missing; use keep_default_na=False and "
+        "na_values=[''], or read the Parquet file."
         for name, some in words.items()
         if some
     ]

@@ -131,7 +131,7 @@ def _require_one_row_each(rows: ir.Table, spec: Spec, engine: Engine, *, expecte
     wanted = scalars(engine, expected.agg(n=expected.count()))["n"]
     if not found["rows"] == found["subjects"] == wanted or found["unlabelled"]:
         raise DataError(
-            f"`{spec.name}` is not one {'labelled ' if spec.label else ''}row per subject",
+            f"`{spec.name}` does not have exactly one {'labelled ' if spec.label else ''}row per subject",
             "D005",
             given=f"{found['rows']:,} rows, {found['subjects']:,} subjects, {found['unlabelled']:,} without label",
             allowed=f"{wanted:,} of each, none without label",
@@ -146,12 +146,12 @@ def _require_k(rows: ir.Table, spec: Spec, engine: Engine) -> Anonymity | None:
     found = measure(rows, spec.quasi, k=spec.k, engine=engine)
     if found.rows_below:
         raise PrivacyRefusal(
-            f"`{spec.name}` is only {found.k}-anonymous over {', '.join(spec.quasi)}",
+            f"`{spec.name}` has only k = {found.k} over {', '.join(spec.quasi)}",
             "G002",
-            given=f"{found.rows_below:,} rows in classes smaller than {spec.k}",
-            hint="the dataset has fewer rows than `k`, even with these columns empty in all of them"
+            given=f"{found.rows_below:,} rows in groups smaller than {spec.k}",
+            hint="the dataset has fewer rows than `k`, so k cannot be reached even with these columns empty"
             if spec.suppress
-            else "use coarser bands, name fewer columns, or set `below: suppress` in privacy.yaml",
+            else "use coarser bands, list fewer columns, or set `below: suppress` in privacy.yaml",
             state="nothing was published; the last version stays current",
             next="potable plan",
         )

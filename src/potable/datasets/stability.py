@@ -73,11 +73,11 @@ def require_stable(found: Sequence[Shift], reference: str, current: str) -> None
     stopping = [each for each in found if each.state == "stop"]
     if stopping:
         raise DataError(
-            f"the distribution of {', '.join(f'`{each.column}`' for each in stopping)} is not that of {reference}",
+            f"the distribution of {', '.join(f'`{each.column}`' for each in stopping)} has drifted from {reference}",
             "D010",
             given=" ".join(each.told for each in stopping),
-            hint="look for what changed in the sources (`potable profile TABLE`); where it is meant, write it under"
-            " `drift: accepted` in features.yaml",
+            hint="find out what changed in the sources (`potable profile TABLE`); if the change is expected, add "
+            "it to `drift: accepted` in features.yaml",
             state=f"nothing was published; {current}",
             next="potable run",
         )
@@ -158,4 +158,4 @@ def _expected(shift: Shift, bounds: Bounds, today: date) -> Shift:
     until, why = bounds.expected[shift.column]
     if today <= until:
         return replace(shift, state="accepted", told=f"{shift.told} Expected until {until}: {why}.")
-    return replace(shift, told=f"{shift.told} It was expected until {until}.")
+    return replace(shift, told=f"{shift.told} It was expected only until {until}.")

@@ -86,7 +86,8 @@ class DuckDBEngine:
                 f"the engine cannot start ({type(failure).__name__})",
                 "E007",
                 given=str(scratch),
-                hint="can the scratch folder be written, and are `memory` and `threads` of this machine?",
+                hint="is the scratch folder writable, and does this machine have the `memory` and `threads` of "
+                "potable.yaml?",
             ) from failure
         self._connection: Any = self._ibis.con
         self._connection.execute("SET TimeZone = 'UTC'")

@@ -183,8 +183,8 @@ def _died() -> EnvironmentFailure:
     return EnvironmentFailure(
         "a worker process died",
         "E007",
-        hint="the machine may be out of memory: lower `threads`; a script of your own must start its run under"
-        ' `if __name__ == "__main__":`, for every worker reads it again',
+        hint="the machine may be out of memory: lower `threads`. If you start runs from your own script, start "
+        'them under `if __name__ == "__main__":`, because every worker imports the script',
         retryable=True,
     )
 

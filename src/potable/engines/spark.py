@@ -112,7 +112,7 @@ class SparkEngine:
                 f"the engine cannot start ({type(failure).__name__})",
                 "E007",
                 given=str(scratch),
-                hint="can the scratch folder be written?",
+                hint="is the scratch folder writable?",
             ) from failure
         try:
             self._opened = spark_session.opened(settings, scratch)
@@ -325,16 +325,16 @@ def _translated(failure: Exception) -> PotableError:
         )
     if any(sign in text for sign in _LOST) or type(failure).__name__ == "Py4JNetworkError":
         return EnvironmentFailure(
-            "Spark, or one of its workers, ended",
+            "Spark, or one of its workers, died",
             "E007",
-            hint="the machine may be out of memory; what executors log tells more",
+            hint="the machine may be out of memory; see the logs of the executors",
             retryable=True,
         )
     if isinstance(failure, OSError) or any(sign in text for sign in _FILES):
         return EnvironmentFailure(
             "the engine could not read or write its files",
             "E004",
-            hint="is the disk full, was a file of the lake removed, or does an executor not reach it?",
+            hint="is the disk full, was a file of the lake removed, or can an executor not reach it?",
             retryable=True,
         )
     if any(sign in text for sign in _OUTGROWN):

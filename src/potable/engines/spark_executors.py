@@ -37,11 +37,11 @@ class Watch:
     def failure(self) -> EnvironmentFailure:
         """What to tell of cancelled jobs."""
         return EnvironmentFailure(
-            f"the cluster gave no executor in {PATIENCE / 60:g} minutes",
+            f"the cluster provided no executor within {PATIENCE / 60:g} minutes",
             "E007",
             given=self._context.master,
-            hint="has it room for what `spark.executor.*` asks for, can its machines fetch the image, and were they"
-            " taken away?",
+            hint="has it the resources that `spark.executor.*` asks for, can its machines pull the image, and were "
+            "executors taken away?",
             retryable=True,
         )
 

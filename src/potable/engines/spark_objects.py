@@ -121,6 +121,7 @@ def _reaching() -> Iterator[None]:
         raise EnvironmentFailure(
             f"the engine could not read or write its files ({type(failure).__name__})",
             "E004",
-            hint="was a file of the lake removed, is a disk full, and do executors reach the store, with rights to it?",
+            hint="was a file of the lake removed, is a disk full, or can an executor not reach the store (or lacks "
+            "the rights)?",
             retryable=True,
         ) from None

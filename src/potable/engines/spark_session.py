@@ -116,7 +116,7 @@ def opened(settings: Settings, scratch: Path) -> Opened:
     """
     if wrong := sorted(key for key, value in MEANING.items() if settings.conf.get(key, value) != value):
         raise EnvironmentFailure(
-            f"`{wrong[0]}` decides what results mean and cannot be set", "E007", allowed=MEANING[wrong[0]]
+            f"`{wrong[0]}` would change results, so it cannot be set", "E007", allowed=MEANING[wrong[0]]
         )
     made = _connected(settings, scratch) if settings.remote else _joined(settings, scratch)
     # pyspark itself logs the text of failing queries, which may hold data
@@ -140,7 +140,7 @@ def _require_meaning(made: Opened) -> None:
     for key, value in MEANING.items():
         if str(made.session.conf.get(key)).lower() != value.lower():
             made.close()
-            problem = f"Spark does not let a session set `{key}`, on which results depend"
+            problem = f"Spark does not let a session set `{key}`, but results depend on it"
             raise EnvironmentFailure(problem, "E007", allowed=value)
 
 
@@ -166,7 +166,7 @@ def _connected(settings: Settings, scratch: Path) -> Opened:
             f"the Spark Connect server cannot be used ({type(failure).__name__})",
             "E007",
             given=settings.remote.partition(";")[0],
-            hint="is the server running, of the same Spark version, and pyspark's `connect` extra installed?",
+            hint="is the server running with the same Spark version, and is pyspark's `connect` extra installed?",
             retryable=True,
         ) from None
     return Opened(session, True, folder)
@@ -178,10 +178,10 @@ def _joined(settings: Settings, scratch: Path) -> Opened:
         _running = _started(settings, scratch)
     elif not settings.local and settings.master != _running.master:
         raise EnvironmentFailure(
-            "this process runs another Spark already", "E007", given=settings.master, allowed=_running.master
+            "this process already runs another Spark session", "E007", given=settings.master, allowed=_running.master
         )
     elif settings.stores and not _running.stores:
-        raise EnvironmentFailure("this process runs a Spark already that reaches no object stores", "E007")
+        raise EnvironmentFailure("this process already runs a Spark session that cannot reach object stores", "E007")
     _running.users += 1
     return Opened(_running.session.newSession(), False)
 
@@ -243,7 +243,9 @@ def lonely() -> EnvironmentFailure | None:
 def _launched(settings: Settings, folder: Path) -> Any:
     if not (shutil.which("java") or _java_home()):
         raise EnvironmentFailure(
-            "Spark needs Java 17 or newer, and there is no `java` here", "E007", hint="install it, or set JAVA_HOME"
+            "Spark needs Java 17 or newer, but there is no `java` on this machine",
+            "E007",
+            hint="install Java, or set JAVA_HOME",
         )
     conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, folder).items()))
     conf.set("spark.jars", ",".join(filter(None, (conf.get("spark.jars", ""), spark_files.jar(folder)))))
@@ -363,13 +365,13 @@ def _log(folder: Path) -> str:
 
 
 def _refused(settings: Settings, failure: Exception, log: str) -> EnvironmentFailure:
-    hint = "is the master reachable, and do `spark.conf` and `memory` suit this machine?"
+    hint = "is the master reachable, and do `spark.conf` and `memory` fit this machine?"
     if "UnsupportedClassVersionError" in log or "class file version" in log:
-        hint = "Spark needs Java 17 or newer; set JAVA_HOME to one"
+        hint = "Spark needs Java 17 or newer; set JAVA_HOME to it"
     elif "basedir must be absolute: ?" in log or "invalid null input: name" in log:
-        hint = f"the user {os.getuid()} has no name here, and Java wants one: name it in /etc/passwd (of the image)"
+        hint = f"the user id {os.getuid()} has no name here, which Java needs: add it to /etc/passwd (of the image)"
     elif "HADOOP_CONF_DIR" in log:
-        hint = "set HADOOP_CONF_DIR to the folder that holds YARN's configuration"
+        hint = "set HADOOP_CONF_DIR to the folder with YARN's configuration"
     condition = failure.getCondition() if isinstance(failure, PySparkException) else ""
     return EnvironmentFailure(
         f"Spark cannot start ({condition or type(failure).__name__})", "E007", given=settings.master, hint=hint

@@ -90,7 +90,8 @@ def require(session: Any, stores: Sequence[str]) -> None:
                 f"Spark cannot open the store ({kind})",
                 "E007",
                 given=store,
-                hint="do `spark.hadoop.fs.s3a.…` and AWS_ENDPOINT_URL suit it, are its jars of Spark's Hadoop version?",
+                hint="do `spark.hadoop.fs.s3a.…` and AWS_ENDPOINT_URL fit the store, and do its jars have Spark's "
+                "Hadoop version?",
             ) from None
 
 
@@ -102,5 +103,5 @@ def missing(text: str) -> EnvironmentFailure | None:
     return EnvironmentFailure(
         "Spark has no connector for `s3://`",
         "E007",
-        hint=f"set in `spark.conf`, `spark.jars.packages: {','.join(PACKAGES)}` and `spark.jars.excludes: {EXCLUDED}`",
+        hint=f"add to `spark.conf`: `spark.jars.packages: {','.join(PACKAGES)}` and `spark.jars.excludes: {EXCLUDED}`",
     )

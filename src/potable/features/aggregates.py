@@ -44,12 +44,16 @@ AGGREGATES: Mapping[str, Aggregate] = {
         "optional", INTEGER, "number of rows, or of rows with a value", "zero", example="count() in 12mo"
     ),
     "any": Aggregate(
-        "optional", BOOLEAN, "whether there is a row, or one for which it holds", "false", example="any(hours > 8)"
+        "optional",
+        BOOLEAN,
+        "whether there is such a row, or one for which the condition holds",
+        "false",
+        example="any(hours > 8)",
     ),
     "sum": Aggregate("number", None, "exact sum of the values", "zero", example="sum(hours) in 12mo"),
     "avg": Aggregate("number", FLOAT, "exact sum divided by the number of values", example="avg(rating) last 3"),
-    "min": Aggregate("ordered", None, "least value", example="min(level(rating))"),
-    "max": Aggregate("ordered", None, "greatest value", example="max(score) in 3y"),
+    "min": Aggregate("ordered", None, "smallest value", example="min(level(rating))"),
+    "max": Aggregate("ordered", None, "largest value", example="max(score) in 3y"),
     "distinct": Aggregate("any", INTEGER, "number of different values", "zero", example="distinct(department)"),
     "latest": Aggregate(
         "any", None, "value of the newest row, null if that is null", at="newest", example="latest(rating)"
@@ -63,15 +67,16 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "slope": Aggregate(
         "number",
         FLOAT,
-        "least-squares change per year (365.25 days) over rows with a value, which `last N` counts alone; null below"
-        " two days",
+        "least-squares change per year (365.25 days), over rows with a value (`last N` counts only these); null if "
+        "they span less than two days",
         only_values=True,
         example="slope(rating) last 5",
     ),
     "change": Aggregate(
         "number",
         FLOAT,
-        "(newest - oldest) / |oldest| over rows with a value, which `last N` counts alone; null below two or from zero",
+        "(newest - oldest) / |oldest|, over rows with a value (`last N` counts only these); null with fewer than "
+        "two, or if the oldest is zero",
         at="ends",
         only_values=True,
         example="change(gross) in 24mo",
@@ -90,9 +95,9 @@ AGGREGATES: Mapping[str, Aggregate] = {
         "number", FLOAT, "middle value, or the mean of the two middle ones", example="median(hours) in 12mo"
     ),
     "mode": Aggregate(
-        "any", None, "most frequent value, the least of equally frequent ones", example="mode(department)"
+        "any", None, "most frequent value; of equally frequent ones, the smallest", example="mode(department)"
     ),
-    "share": Aggregate("boolean", FLOAT, "share of rows for which it holds", example="share(score >= 50)"),
+    "share": Aggregate("boolean", FLOAT, "share of rows for which the condition holds", example="share(score >= 50)"),
 }
 
 

@@ -265,10 +265,10 @@ def checked(finished: ir.Table, plan: FeaturePlan, engine: Engine, funnel: Funne
     counts = scalars(engine, finished.aggregate(rows=finished.count(), ids=finished[plan.id_column].nunique()))
     if not counts["rows"] == counts["ids"] == funnel.eligible:
         raise DataError(
-            f"`{plan.dataset}` must have one row per eligible subject",
+            f"`{plan.dataset}` does not have exactly one row per eligible subject",
             "D005",
             given=f"{counts['rows']} rows, {counts['ids']} ids, {funnel.eligible} eligible subjects",
-            hint="a bucket must hold all records of its subjects",
+            hint="all records of a subject must be in the same bucket",
         )
     return replace(funnel, rows=int(counts["rows"]))
 
@@ -276,7 +276,9 @@ def checked(finished: ir.Table, plan: FeaturePlan, engine: Engine, funnel: Funne
 def _refuse_empty(funnel: Funnel) -> None:
     if not funnel.rows:
         lost = "; ".join(f"{reason}: {count}" for reason, count in funnel.dropped.items())
-        raise DataError("no subject is eligible for a row", "D006", given=f"{funnel.seen} subjects seen; {lost}")
+        raise DataError(
+            "no subject is eligible for a row of the dataset", "D006", given=f"{funnel.seen} subjects seen; {lost}"
+        )
 
 
 def _balance(finished: ir.Table, plan: FeaturePlan, engine: Engine) -> dict[str, dict[str, int]]:

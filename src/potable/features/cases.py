@@ -27,7 +27,7 @@ _TAKES: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "float": ("a number", (int, float)),
     "integer": ("a whole number", (int,)),
     "string": ("a text", (str,)),
-    "timestamp": ("a date or moment", (date,)),
+    "timestamp": ("a date or timestamp", (date,)),
 }
 
 
@@ -46,7 +46,7 @@ def _wrong(test: FeatureTest, plan: FeaturePlan, wrong_cells: WrongCells) -> Ite
     for name, rows in test.rows.items():
         if name not in plan.sources:
             hint = did_you_mean(name, plan.sources) or f"tables that features read: {', '.join(plan.sources)}"
-            yield ("rows", name), f"no feature reads a table `{name}`", hint
+            yield ("rows", name), f"no feature reads the table `{name}`", hint
             continue
         table = plan.tables[name]
         for index, row in enumerate(rows):
@@ -66,10 +66,13 @@ def _missing(row: Mapping[str, Any], table: Table, plan: FeaturePlan, name: str)
     times = [table.time, None if table.known_lag else table.known_column, start]
     for column in dict.fromkeys(filter(None, times)):
         if column not in row:
-            yield (), f"the row needs `{column}`, which says when it counts", ""
+            yield (), f"the row needs `{column}`, because it says when the record counts", ""
     for column in row:
         if column in table.keys:
-            yield (column,), f"`{column}` is a key: all rows of a test are of one person, and keys are filled in", ""
+            problem = (
+                f"`{column}` is a key: leave it out; all rows of a test belong to one person, and keys are filled in"
+            )
+            yield (column,), problem, ""
 
 
 def _unfit(feature: Feature, value: Any) -> str:
@@ -77,4 +80,4 @@ def _unfit(feature: Feature, value: Any) -> str:
     told, types = _TAKES[feature.type.kind]
     if value is None or (isinstance(value, types) and (isinstance(value, bool) == (feature.type.kind == "boolean"))):
         return ""
-    return f"`{feature.name}` is {told} or null"
+    return f"`{feature.name}` must be {told} or null"

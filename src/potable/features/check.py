@@ -133,9 +133,11 @@ class _Checker:
         for key in [*keys, *(key for key, _, _ in self._definitions())]:
             name = str(key[-1])
             if name in taken:
-                self._refuse_name(key, f"the name is already that of {taken[name]}")
+                self._refuse_name(key, f"the name is already used by {taken[name]}")
             elif not name.isidentifier() or name.startswith("_"):
-                self._refuse_name(key, "an output's name is made of letters, digits and `_`, no digit or `_` first")
+                self._refuse_name(
+                    key, "a name consists of letters, digits and `_`, and does not start with a digit or `_`"
+                )
             taken.setdefault(name, "a label" if key[0] == "label" else f"a feature of `{key[1]}`")
 
     def _refuse_name(self, key: Key, problem: str) -> None:
@@ -172,7 +174,7 @@ class _Checker:
         if parsed is None:
             return None
         if parsed.table is None:
-            problem = Problem(len(parsed.text), "P032", "a label says its table: `… from source.table`")
+            problem = Problem(len(parsed.text), "P032", "a label must name its table: `… from source.table`")
             self.findings.add(key, problem, text=parsed.text)
             return None
         if not self._known_table(parsed.table, key, at=parsed.places["table"], text=parsed.text):
@@ -234,7 +236,7 @@ class _Checker:
         # an output that is itself wrong fits everywhere, so that its mistake is told once
         names: dict[str, Type] = {str(key[-1]): UNKNOWN for key, _, _ in self._definitions()}
         names |= {name: feature.type for name, feature in made.items()} | dict(BUILT_IN)
-        refused = dict.fromkeys(self.features.label, "a label lies in the future; no feature may read it")
+        refused = dict.fromkeys(self.features.label, "a label lies in the future, so no feature may read it")
         levels = {name: words for name, feature in made.items() if (words := self._levels(feature))}
         return Scope(names, "the outputs", levels, refused, AGGREGATES)
 
@@ -260,7 +262,7 @@ class _Checker:
         table = self.tables[rows.from_]
         scope = table_scope(rows.from_, table, self._kept(rows.from_), built_in=True)
         if table.time is None:
-            message = "rows need a table with history: its source must declare `time` (and `known`)"
+            message = "`rows.from` needs a table with history: declare `time` (and `known`) in its source"
             self.findings.add_of(rows.from_, ("rows", "from"), Problem(0, "P032", message, about="time"), "")
             return None
         if problem := lost_identity(table):
@@ -286,7 +288,7 @@ class _Checker:
             try:
                 where, kind = resolve(parse_condition(rows.where), scope)
                 if kind.kind not in ("boolean", "unknown"):
-                    scope.fail(0, f"a condition must be true or false, not {kind.kind}")
+                    scope.fail(0, f"the condition must be true or false, but it is {kind.kind}")
             except FeatureSyntaxError as failure:
                 scope.problems.append(Problem(failure.at, "P030", failure.problem, "", failure.allowed))
             self._tell(key, rows.from_, scope, rows.where)
@@ -296,7 +298,7 @@ class _Checker:
         inside = [day for day in dates if all(self._window_inside(label, day) for label in labels)]
         covered = (inside[0], inside[-1]) if inside else None
         if not inside and labels:
-            message = "no label window lies inside the data: see `coverage` of the label's table"
+            message = "no as-of date leaves a label window inside the data: see `coverage` of the label's table"
             last = self._last_day(labels)
             allowed = f"as-of dates to {last}" if last else ""
             self.findings.add(("rows", "as_of"), Problem(0, "P032", message, allowed=allowed))

@@ -82,15 +82,15 @@ def tied(name: str, table: Table, outputs: Sequence[str], *, versions: bool = Tr
     """
     others = [] if versions else [column for column in identity(table) if column != table.order]
     such = f", such as `order: {others[-1]}`" if others else ""
-    never = "" if versions else "; what needs no order is never tied: `max(…)`, `mode(…)`, `count()`"
-    shared = "; or do two people share a key, and have become one?" if table.roster else ""
-    order = f"`order: {table.order}` does not decide" if table.order else "no `order` is declared"
+    never = "" if versions else "; aggregates such as `max(…)`, `mode(…)` and `count()` need no order"
+    shared = "; or check whether two people share a key and were taken for one person" if table.roster else ""
+    order = f"`order: {table.order}` does not decide between them" if table.order else "no `order` is declared"
     unordered = "have equal times" if table.time else "have no time"
     return DataError(
-        f"records of `{name}` {unordered} but different values, and {order}: {', '.join(outputs)} would be"
-        " decided by chance",
+        f"records of `{name}` {unordered} but different values, and {order}: {', '.join(outputs)} would depend on "
+        "chance",
         "D004",
-        allowed="a column of the table that tells which record counts as the newest",
+        allowed="a column of the table that says which record is the newest",
         hint=f"declare `order:` for `{name}` in its source{such}, or a finer `time` or `known`{never}{shared}",
         state="no features of this step were kept",
     )
@@ -99,7 +99,7 @@ def tied(name: str, table: Table, outputs: Sequence[str], *, versions: bool = Tr
 def outgrown(task: facts.TableTask) -> Outgrown:
     """The error of a table of which some number is greater than engines calculate exactly."""
     error = Outgrown()
-    error.problem = f"a number of `{task.name}` outgrew exact arithmetic"
+    error.problem = f"a number of `{task.name}` is too large for exact arithmetic"
     large = [f.name for f in task.features if "*" in f.text or f.recipe.aggregate in ("stddev", "slope")]
     error.given = read_by(large or [f.name for f in task.features])
     error.state = "no features of this step were kept"
@@ -112,6 +112,6 @@ def _too_large(task: facts.TableTask) -> DataError:
         "D005",
         given=read_by([feature.name for feature in task.features if feature.recipe.quantised]),
         allowed="numbers below 2^63 units of the smallest decimal that `digits` keeps",
-        hint="add a check to its contract that quarantines impossible values, or lower `digits`",
+        hint="add a check to the contract that quarantines impossible values, or lower `digits`",
         state="no features of this step were kept",
     )

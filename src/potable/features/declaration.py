@@ -21,13 +21,13 @@ class AsOf(Declaration):
     """How each row gets its as-of date: one drawn month end of a period, or one date for all."""
 
     pick: Literal["random_month_end"] | None = None
-    """Draw one of the month ends at which the subject is eligible; the same law for every subject."""
+    """Draw one of the month ends at which the subject is eligible, with equal chances for every subject."""
     between: tuple[date, date] | None = None
     """First and last day of the period to draw from."""
     seed: int = 0
     """Seed of the draw; the same seed gives the same dates on every engine."""
     at: date | None = None
-    """The one as-of date of all rows."""
+    """One as-of date for all rows."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -36,7 +36,7 @@ class AsOf(Declaration):
         if self.pick and self.between is None:
             raise ValueError("`pick` needs `between: [first day, last day]`")
         if not self.dates():
-            raise ValueError("no month end lies in `between`")
+            raise ValueError("there is no month end within `between`")
         return self
 
     def __str__(self) -> str:
@@ -65,10 +65,10 @@ class Rows(Declaration):
     """Which rows the dataset has: one per subject that is eligible at some as-of date."""
 
     from_: str = Field(alias="from")
-    """Table of the employments (or contracts, or memberships) a row needs."""
+    """Table of the employments (or contracts, or memberships); a row needs one that runs at its as-of date."""
     during: tuple[str, str]
-    """Columns with the start and the end of an employment, which still runs on the day of its end; an empty end means
-    running."""
+    """Columns with the start and the end of an employment; its last day is included, and an empty end means that it
+    still runs."""
     as_of: AsOf
     """How each row gets its as-of date."""
     where: str | None = None
@@ -90,15 +90,15 @@ class Bias(Declaration):
     groups: list[str] = Field(min_length=1)
     """Output columns whose values are the groups, such as `gender`."""
     favourable: str
-    """The value of the label that is good for a person."""
+    """Value of the label that is favourable for a person."""
     min_ratio: float | None = Field(default=None, gt=0, le=1)
-    """Least ratio of the lowest favourable rate to the highest; 0.8 is the four-fifths rule."""
+    """Smallest allowed ratio of the lowest favourable rate to the highest; 0.8 is the four-fifths rule."""
     max_difference: float | None = Field(default=None, gt=0, le=1)
-    """Greatest difference of favourable rates."""
+    """Largest allowed difference between favourable rates."""
     max_feature_difference: float | None = Field(default=None, gt=0, le=1)
-    """Greatest distance of any group from all others, in any feature."""
+    """Largest allowed distance of any group from all others, in any feature."""
     severity: Literal["warn", "stop"] = "warn"
-    """What more does: tell, or publish nothing."""
+    """What happens if a bound is exceeded: report it, or publish nothing."""
 
 
 class ExpectedShift(Declaration):
@@ -116,15 +116,15 @@ class Drift(Declaration):
     """How far the columns of a new version may lie from those of an earlier one; judged in every project."""
 
     against: int | None = Field(default=None, gt=0)
-    """Number of the version that is compared with; the current one by default, and of rows to be scored the newest
-    labelled one with the same definitions."""
+    """Number of the version to compare with; by default the current one, and for rows to be scored the newest labelled
+    one with the same definitions."""
     psi: float = Field(default=0.25, gt=0)
     """Population stability index of a feature, or of a label of numbers; 0.1 is a small change and 0.25 a large one by
     common usage."""
     label: str = "20%"
     """Change of the share of any value of the label, by the share it had: from 10% to 12% is 20%."""
     severity: Literal["warn", "stop"] = "warn"
-    """What more does: tell, or publish nothing."""
+    """What happens if a bound is exceeded: report it, or publish nothing."""
     accepted: list[ExpectedShift] = Field(default_factory=list)
     """Changes that are expected."""
 
@@ -144,14 +144,14 @@ class FeatureTest(Declaration):
     """A few records of one person and what features must be at a date; run by `potable test`."""
 
     name: str
-    """What is shown, as a sentence."""
+    """Name that is shown, as a sentence."""
     as_of: date
     """The as-of date: what happened or became known later is not seen."""
     rows: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
-    """Records of the person by table, with the columns that matter and their times. A text is typed as the source's
-    text is, any other value stands for itself; keys are filled in."""
+    """Records of the person by table, with the columns that matter and their times. A text is parsed like the source's
+    text, any other value is taken as it is; keys are filled in."""
     gives: dict[str, Any] = Field(min_length=1)
-    """Features and labels, and what each must be; a fraction is compared to as many decimals as are written."""
+    """Features and labels with their expected values; a fraction is compared to as many decimals as are written."""
 
 
 class FeatureSet(Declaration):
@@ -164,19 +164,19 @@ class FeatureSet(Declaration):
     rows: Rows
     """Which rows the dataset has."""
     label: dict[str, str | Definition]
-    """Labels by name: aggregates that look forward from the as-of date. `{}` where nothing is to be predicted."""
+    """Labels by name: aggregates that look forward from the as-of date. `{}` for a dataset without a label."""
     embargo: Duration | None = None
     """No feature sees facts that happened this shortly before the as-of date."""
     bias: Bias | None = None
-    """Groups that are compared; none by default."""
+    """Groups to compare; none by default."""
     drift: Drift = Drift()
-    """How far a new version may lie from the one before."""
+    """How far a new version may drift from the one before."""
     digits: int = Field(default=6, ge=0, le=9)
     """Decimals that fractional outputs are rounded to."""
     features: dict[str, dict[str, str | Definition]] = Field(min_length=1)
     """Features by table (or `derived`) and name."""
     tests: list[FeatureTest] = Field(default_factory=list)
-    """Records of one person and what features must be; `potable test` runs them."""
+    """Tests of features: records of one person and the expected values; `potable test` runs them."""
 
     @field_validator("embargo", mode="before")
     @classmethod

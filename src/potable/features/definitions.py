@@ -61,7 +61,7 @@ def table_feature(draft: Draft, name: str, table: Table, *, label: bool) -> Feat
     argument, argument_type = _argument(draft, aggregate, spec)
     where = _condition(parsed.where, scope)
     if table.time is not None and aggregate == "value" and not label and not scope.problems:
-        scope.fail(0, "this table keeps history: say which row, such as `latest(…)`, or how to aggregate")
+        scope.fail(0, "this table keeps history, so aggregate its rows, or choose one such as `latest(…)`")
     raw = (spec.result or argument_type or UNKNOWN).output
     otherwise = _otherwise(draft, raw)
     steps, final = _operators(draft, raw)
@@ -92,12 +92,12 @@ def derived_feature(draft: Draft, tenure_reads: frozenset[tuple[str, str]]) -> F
     parsed, scope = draft.parsed, draft.scope
     for clause, at in parsed.places.items():
         if clause != "otherwise":
-            scope.fail(at, "a derived feature reads finished outputs; this clause belongs to a table's feature")
+            scope.fail(at, "this clause needs the rows of a table; a derived feature only reads other outputs")
     assert parsed.argument is not None
     argument, type_ = resolve(parsed.argument, scope)
     raw = type_.output
     if raw.kind == "null":
-        scope.fail(0, "this is always null")
+        scope.fail(0, "this expression is always null")
     otherwise = _otherwise(draft, raw)
     steps, final = _operators(draft, raw)
     names = names_in(argument)
@@ -143,8 +143,8 @@ def _check_table(draft: Draft, spec: Aggregate, table: Table, *, label: bool) ->
     if label and not (table.coverage and table.coverage[1]):
         scope.fail(
             parsed.places["table"],
-            "the label's table must declare `coverage` and its last day: without it no one knows whether a window runs "
-            "past the data",
+            "the label's table must declare `coverage` with a last day; otherwise it is unknown whether a window "
+            "runs past the data",
             about="coverage",
         )
 
@@ -152,9 +152,9 @@ def _check_table(draft: Draft, spec: Aggregate, table: Table, *, label: bool) ->
 def _check_feature(draft: Draft) -> None:
     parsed, scope = draft.parsed, draft.scope
     messages = {
-        "ahead": "a feature looks back; only labels look forward with `in next`",
-        "after": "`after` says where a label starts; features use `before`",
-        "table": "the table of a feature is the key it stands under",
+        "ahead": "features look back; `in next` is only for labels",
+        "after": "`after` is only for labels; use `before` for features",
+        "table": "a feature reads the table it is declared under, so `from` is only for labels",
     }
     for clause, message in messages.items():
         if clause in parsed.places:
@@ -170,14 +170,14 @@ def _check_label(draft: Draft) -> None:
         if clause in parsed.places:
             scope.fail(parsed.places[clause], "a label looks forward; use `in next DUR` and `after DUR`")
     if parsed.aggregate is None or parsed.aggregate in _BACKWARD:
-        scope.fail(0, "a label is an aggregate over a window in the future, such as `any()`")
+        scope.fail(0, "a label must be an aggregate over a window in the future, such as `any()`")
     _check_both_ends(draft)
 
 
 def _check_both_ends(draft: Draft) -> None:
     places = draft.parsed.places
     if "last" in places and "first" in places:
-        draft.scope.fail(max(places["last"], places["first"]), "`last N` and `first N` contradict each other")
+        draft.scope.fail(max(places["last"], places["first"]), "`last N` and `first N` cannot be combined")
 
 
 def _check_kept(draft: Draft, table: Table, *, ordered: bool) -> None:
@@ -189,14 +189,14 @@ def _check_kept(draft: Draft, table: Table, *, ordered: bool) -> None:
         declared = table.columns[column]
         if declared.key or (column not in draft.scope.names and column in draft.scope.refused):
             orders = column == table.order
-            role = "orders its records" if orders else "tells its records apart"
+            role = "orders its records" if orders else "identifies its records"
             message = f"`{column}` {role}, so it must be kept: {draft.scope.refused[column]}"
             draft.scope.fail(0, message, hint=_to_keep(column, declared, orders=orders), about=f"kept {column}")
 
 
 def _to_keep(name: str, column: Column, *, orders: bool) -> str:
     """What to do about a column that is needed and not in the protected zone."""
-    other = "another column as `order`" if orders else f"`unique` without `{name}`, if others tell records apart,"
+    other = "another column as `order`" if orders else f"`unique` without `{name}`, if other columns identify a record,"
     if column.key or column.category is None:
         return f"declare {other} in its source"
     return (
@@ -209,12 +209,12 @@ def _argument(draft: Draft, name: str, spec: Aggregate) -> tuple[Expression | No
     parsed, scope = draft.parsed, draft.scope
     if parsed.argument is None:
         if spec.argument not in ("none", "optional"):
-            scope.fail(0, f"`{name}` needs a value: `{spec.example}`")
+            scope.fail(0, f"`{name}` needs an argument: `{spec.example}`")
         return None, None
     argument, type_ = resolve(parsed.argument, scope)
     at, kind = parsed.argument.at, type_.kind
     if spec.argument == "none":
-        scope.fail(at, f"`{name}()` takes nothing; choose the rows with `where`")
+        scope.fail(at, f"`{name}()` takes no argument; choose rows with `where`")
     wanted = "boolean" if name == "any" else spec.argument
     fits: Mapping[str, bool] = {
         "number": type_.number,
@@ -222,7 +222,7 @@ def _argument(draft: Draft, name: str, spec: Aggregate) -> tuple[Expression | No
         "ordered": kind not in ("boolean", "null"),
     }
     if kind != "unknown" and not fits.get(wanted, kind != "null"):
-        scope.fail(at, f"`{name}` needs a value of kind {wanted}, not {kind}")
+        scope.fail(at, f"`{name}` needs a value of type {wanted}, but this is {kind}")
     if spec.argument == "ordered":
         unordered([parsed.argument], scope)
     return argument, type_
@@ -233,7 +233,7 @@ def _condition(where: Expression | None, scope: Scope) -> Expression | None:
         return None
     condition, type_ = resolve(where, scope)
     if type_.kind not in ("boolean", "unknown"):
-        scope.fail(where.at, f"a condition must be true or false, not {type_.kind}")
+        scope.fail(where.at, f"the condition must be true or false, but it is {type_.kind}")
     return condition
 
 
@@ -245,7 +245,7 @@ def _otherwise(draft: Draft, raw: Type) -> Literal | None:
     if raw.kind in ("date", "timestamp"):
         made, type_ = as_date(literal, type_, draft.scope)  # type: ignore[assignment]
     if type_.kind == "null" or common(raw, type_) != raw:
-        draft.scope.fail(literal.at, f"`else` gives {type_.kind} where the feature is {raw.kind}")
+        draft.scope.fail(literal.at, f"`else` gives a value of type {type_.kind}, but the feature is {raw.kind}")
     return made
 
 
@@ -263,7 +263,7 @@ def _operators(draft: Draft, raw: Type) -> tuple[tuple[Step, ...], Type]:
         arguments = _bound(call, operator, draft.scope)
         if current != UNKNOWN and current.kind not in operator.accepts:
             allowed = ", ".join(sorted(operator.accepts))
-            draft.scope.fail(call.at, f"`{call.name}` cannot take {current.kind}", allowed=allowed)
+            draft.scope.fail(call.at, f"`{call.name}` does not accept a value of type {current.kind}", allowed=allowed)
         elif problem := operator.problem(arguments, current.kind):
             draft.scope.fail(call.at, f"`{call.name}`: {problem}", hint=f"such as `{operator.example}`")
         elif not steps:
@@ -290,7 +290,9 @@ def _bound(call: OperatorCall, operator: OutputOperator, scope: Scope) -> Mappin
     for index, (name, value) in enumerate(call.arguments):
         known = list(operator.arguments)
         if name is None and (index > 0 or not known or known[0] == "*"):
-            scope.fail(call.at, f"`{call.name}`: give this argument by name", hint=f"such as `{operator.example}`")
+            scope.fail(
+                call.at, f"`{call.name}`: write this argument as `name=value`", hint=f"such as `{operator.example}`"
+            )
             continue
         key = known[0] if name is None else name
         if "*" not in known and key not in known:

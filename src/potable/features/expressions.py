@@ -109,18 +109,18 @@ class Function:
 FUNCTIONS: Mapping[str, Function] = {
     "abs": Function(("number",), "first", "the number without its sign"),
     "coalesce": Function(("any", "any"), "common", "the first value that is not null", many=True),
-    "contains": Function(("text", "text"), "boolean", "whether the second text stands inside the first"),
+    "contains": Function(("text", "text"), "boolean", "whether the first text contains the second"),
     "day": Function(("time",), "integer", "day of the month"),
     "days_between": Function(("time", "time"), "integer", "calendar days from the first to the second"),
-    "greatest": Function(("any", "any"), "common", "the greatest value, nulls ignored", many=True),
-    "hour": Function(("moment",), "integer", "hour of the day, 0 to 23, in UTC"),
+    "greatest": Function(("any", "any"), "common", "the largest value; nulls are ignored", many=True),
+    "hour": Function(("timestamp",), "integer", "hour of the day, 0 to 23, in UTC"),
     "if": Function(("boolean", "any", "any"), "common", "the second where the first is true, else the third"),
-    "least": Function(("any", "any"), "common", "the least value, nulls ignored", many=True),
+    "least": Function(("any", "any"), "common", "the smallest value; nulls are ignored", many=True),
     "length": Function(("text",), "integer", "number of characters"),
     "level": Function(
         ("column",),
         "integer",
-        "1-based rank of the word among the column's `levels`; in `derived` of a word as it was read",
+        "rank of the word in the column's `levels`, from 1; under `derived`, a column that was read unchanged",
     ),
     "lower": Function(("text",), "string", "the text in lower case"),
     "month": Function(("time",), "integer", "month, 1 to 12"),
@@ -140,7 +140,7 @@ _CLASSES: Mapping[str, tuple[str, ...]] = {
     "text": ("string",),
     "boolean": ("boolean",),
     "time": ("date", "timestamp"),
-    "moment": ("timestamp",),
+    "timestamp": ("timestamp",),
 }
 
 
@@ -238,7 +238,7 @@ def _name(name: Name, scope: Scope) -> Type:
         return scope.fail(name.at, reason)
     return scope.fail(
         name.at,
-        f"`{name.name}` is not known in {scope.place}",
+        f"`{name.name}` does not exist in {scope.place}",
         code="P031",
         hint=did_you_mean(name.name, scope.names),
         allowed=", ".join(sorted(scope.names)),
@@ -248,7 +248,7 @@ def _name(name: Name, scope: Scope) -> Type:
 def _wanted(type_: Type, kind: str, at: int, scope: Scope, what: str) -> None:
     allowed = _CLASSES[kind]
     if type_.kind not in (*allowed, "null", "unknown"):
-        scope.fail(at, f"{what} must be {kind}, not {type_.kind}", allowed=", ".join(allowed))
+        scope.fail(at, f"{what} must be {kind}, but it is {type_.kind}", allowed=", ".join(allowed))
 
 
 def _call(call: Call, scope: Scope) -> tuple[Expression, Type]:
@@ -283,8 +283,8 @@ def _unknown_function(call: Call, scope: Scope) -> Type:
     if call.function in scope.aggregates:
         return scope.fail(
             call.at,
-            f"`{call.function}` is an aggregate; it starts the text of a table's feature",
-            hint="give it a name there and calculate with that under `derived`",
+            f"`{call.function}` is an aggregate; it can only be the first word of a table's feature",
+            hint="give the aggregate a name as a feature there, and calculate with that name under `derived`",
         )
     known = [*FUNCTIONS, *scope.aggregates]
     return scope.fail(
@@ -298,12 +298,12 @@ def _unknown_function(call: Call, scope: Scope) -> Type:
 
 def _level(call: Call, scope: Scope) -> tuple[Expression, Type]:
     if len(call.arguments) != 1 or not isinstance(call.arguments[0], Name):
-        return call, scope.fail(call.at, "`level` takes one column")
+        return call, scope.fail(call.at, "`level` takes exactly one column")
     column = call.arguments[0]
     type_ = _name(column, scope)
     words = scope.levels.get(column.name, ())
     if not words and type_.kind != "unknown":
-        return call, scope.fail(column.at, f"`{column.name}` declares no `levels` in its source")
+        return call, scope.fail(column.at, f"the source of `{column.name}` declares no `levels` for it")
     return replace(call, arguments=(column, *map(Literal, words))), INTEGER
 
 
@@ -339,7 +339,7 @@ def _compared(sides: Sequence[Expression], scope: Scope) -> list[tuple[Expressio
     if any(type_ == STRING for _, type_ in pairs):
         words = {side.at: side.name for side in sides if isinstance(side, Name) and side.name not in scope.names}
         scope.problems[:] = [
-            replace(problem, hint=f"a text stands in quotes, `'{words[problem.at]}'`")
+            replace(problem, hint=f"write a text in quotes: `'{words[problem.at]}'`")
             if problem.at in words and problem.code == "P031" and not problem.hint
             else problem
             for problem in scope.problems
@@ -353,14 +353,14 @@ def unordered(expressions: Sequence[Expression], scope: Scope) -> None:
         if isinstance(item, Name) and (words := scope.levels.get(item.name)):
             scope.fail(
                 item.at,
-                f"this would put words in order of letters, but `{item.name}` has `levels`",
-                hint=f"`level({item.name})` is their rank, from 1 for `{words[0]}` to {len(words)} for `{words[-1]}`",
+                f"this would compare the words of `{item.name}` alphabetically, but the column has `levels`",
+                hint=f"use `level({item.name})`, the rank from 1 for `{words[0]}` to {len(words)} for `{words[-1]}`",
             )
 
 
 def _one_of(one_of: OneOf, scope: Scope) -> tuple[Expression, Type]:
     if not one_of.options:
-        scope.fail(one_of.at, "`in ()` names nothing")
+        scope.fail(one_of.at, "`in ()` has no values")
     pairs = _compared([one_of.value, *one_of.options], scope)
     _, (value, *options) = _agree(pairs, one_of, scope)
     return replace(one_of, value=value, options=tuple(options)), BOOLEAN
@@ -380,7 +380,7 @@ def _agree(pairs: Sequence[tuple[Expression, Type]], where: Expression, scope: S
     if not isinstance(where, Call):
         _check_words([pair[0] for pair in pairs], scope)
     if isinstance(where, Binary) and where.operator not in ("=", "!=") and shared.kind == "boolean":
-        scope.fail(where.at, f"truth values cannot be compared by `{where.operator}`")
+        scope.fail(where.at, f"true/false values cannot be compared with `{where.operator}`")
     return shared, [pair[0] for pair in pairs]
 
 
@@ -391,7 +391,7 @@ def as_date(expression: Expression, type_: Type, scope: Scope) -> tuple[Expressi
     try:
         return replace(expression, value=date.fromisoformat(expression.value)), DATE
     except ValueError:
-        return expression, scope.fail(expression.at, "this is not a date", allowed="such as '2024-12-31'")
+        return expression, scope.fail(expression.at, "this is not a valid date", allowed="such as '2024-12-31'")
 
 
 def _check_words(expressions: Sequence[Expression], scope: Scope) -> None:

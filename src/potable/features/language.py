@@ -87,8 +87,10 @@ def _tokens(text: str) -> list[_Token]:
         match = _TOKEN.match(text, at)
         if not match:
             if span := re.match(r"\d+[^\W\d]+", text[at:]):
-                raise FeatureSyntaxError(f"`{span.group()}` is neither a number nor a span", at, "`30d 2w 12mo 4q 5y`")
-            raise FeatureSyntaxError(f"`{text[at]}` does not belong here", at)
+                raise FeatureSyntaxError(
+                    f"`{span.group()}` is neither a number nor a duration", at, "`30d 2w 12mo 4q 5y`"
+                )
+            raise FeatureSyntaxError(f"`{text[at]}` is not allowed here", at)
         if match.lastgroup != "space":
             tokens.append(_Token(str(match.lastgroup), match.group(), at))
         at = match.end()
@@ -127,7 +129,7 @@ class _Parser:
     def _fail(self, *, allowed: str = "") -> _Token:
         found = f"unexpected `{self._token.text}`" if self._token.text else "the text ends too early"
         if (small := self._token.text.lower()) != self._token.text and small in _SMALL:
-            found, allowed = f"{found}: the language is written in small letters", f"`{small}`"
+            found, allowed = f"{found}: keywords are written in lower case", f"`{small}`"
         raise FeatureSyntaxError(found, self._token.at, allowed)
 
     def end(self) -> None:
@@ -157,7 +159,10 @@ class _Parser:
 
     def _no_arithmetic(self) -> None:
         if self._is("+", "-", "*", "/", *_COMPARISONS, "and", "or", "is"):
-            problem = f"`{self._token.text}` after an aggregate; give it a name and calculate with it under `derived`"
+            problem = (
+                f"`{self._token.text}` cannot follow an aggregate; give the aggregate a name and calculate "
+                "with it under `derived`"
+            )
             raise FeatureSyntaxError(problem, self._token.at)
 
     def _clauses(self) -> tuple[dict[str, Any], dict[str, int]]:
@@ -182,7 +187,7 @@ class _Parser:
             "from": ("table", self._table),
         }
         if token.text == "by":
-            raise FeatureSyntaxError("`by` is not part of the language yet; write one feature per value", token.at)
+            raise FeatureSyntaxError("`by` is not supported yet; write one feature per value", token.at)
         if token.text == "in":
             return ("ahead", self._duration()) if self._accept("next") else ("within", self._duration())
         key, read = readers[token.text]
@@ -191,19 +196,19 @@ class _Parser:
     def _count(self) -> int:
         token = self._take()
         if token.kind != "number" or not token.text.isdigit() or int(token.text) < 1:
-            raise FeatureSyntaxError("a count of rows must be a whole number from 1", token.at, "such as `last 3`")
+            raise FeatureSyntaxError("the number of rows must be a whole number from 1", token.at, "such as `last 3`")
         return int(token.text)
 
     def _duration(self) -> Duration:
         token = self._take()
         if token.kind != "duration":
             raise FeatureSyntaxError(
-                f"`{token.text}` is not a span",
+                f"`{token.text}` is not a duration",
                 token.at,
-                "a whole number and d, w, mo, q or y, such as `12mo`",
+                "a whole number with d, w, mo, q or y, such as `12mo`",
             )
         if int(re.sub(r"\D", "", token.text)) < 1:
-            raise FeatureSyntaxError("a span must be longer than nothing", token.at)
+            raise FeatureSyntaxError("a duration must be longer than zero", token.at)
         return Duration.parse(token.text)
 
     def _table(self) -> str:
@@ -224,7 +229,7 @@ class _Parser:
         literal = self._primary()
         if not isinstance(literal, Literal) or (sign < 0 and type(literal.value) not in (int, Decimal)):
             allowed = "a number, `true`, `false`, `null`, or a text 'in quotes'"
-            raise FeatureSyntaxError("only a literal may stand here", at, allowed)
+            raise FeatureSyntaxError("only a literal value is allowed here", at, allowed)
         return Literal(literal.value * -1, at) if sign < 0 else literal  # type: ignore[operator]
 
     # expressions, loosest binding first

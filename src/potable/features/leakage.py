@@ -52,10 +52,12 @@ def prove(bench: Bench, files: Files, spine: ir.Table, finished: ir.Table) -> in
     for copy, destroy in enumerate(DESTROYERS):
         if changed := _changed(before, _taken(after, copy, plan.id_column), plan):
             raise PrivacyRefusal(
-                f"the future leaks into {', '.join(f'`{name}`' for name in changed)}",
+                f"features leak from the future: {', '.join(f'`{name}`' for name in changed)} changed when data "
+                "after the as-of date was changed",
                 "G003",
-                given=f"of {sample.num_rows} subjects, with everything after the as-of date {destroy.__name__}",
-                state="nothing was published; the features of this step are not kept",
+                given=f"{sample.num_rows} subjects were rebuilt with everything after the as-of date "
+                f"{destroy.__name__}",
+                state="nothing was published; the features of this step were not kept",
             )
     return int(sample.num_rows)
 

@@ -13,36 +13,41 @@ from potable.features.plan import AS_OF, BUILT_IN, OutputOperator
 
 RULES: Mapping[str, str] = {
     "visibility": "`time < as_of - embargo` (the cut) and `known < as_of`, both strict",
-    "window": "half-open `[cut - DUR, cut)`; `mo`, `q` and `y` are calendar steps, month ends clamp; `before DUR`"
-    " moves the end back, and the steps of both are added up before they are taken",
+    "window": "half-open `[cut - DUR, cut)`; `mo`, `q` and `y` are calendar steps, and month ends are clamped; "
+    "`before DUR` moves the end back (both durations are added first)",
     "order": "visible, corrections, where, in, last N, aggregate",
-    "ties": "time, then known, then the declared `order`, newest first; still tied and different is an error (D004)",
-    "corrections": "of records with the same unique key the newest visible `known` wins; a version that puts the record"
-    " off to the cut or later is not visible, so until then the one before it counts, though it was known to be wrong",
-    "latest(x)": "value of the newest row, null if that is null",
-    "nulls": "values that are null are ignored; if all are, the result is null, and 0 for `count(x)` and `distinct(x)`;"
-    " what is calculated with null is null, except by `coalesce`, `greatest`, `least` and `is null`; `false and null`"
-    " is false, `true or null` true; a condition that is null does not hold",
-    "empty": "count, distinct and sum give 0 and any gives false only if the source's `coverage` includes the window"
-    " (one without a start begins with the source, and must end after that), else null; all others give null",
-    "label window": "`[as_of + after, as_of + after + DUR)`; one that runs past the data is unknown: the row is"
-    " dropped and counted, never labelled 0; what happens from the as-of date to `as_of + after` is not looked at, so"
-    " who leaves in that gap has no event in the window; the dataset's card tells how many rows have such an event",
-    "numbers": "sums are exact, with one division at the end, and fractions are rounded to `digits` decimals, halves"
-    " up (-2.5 to -2), before any operator or derived feature sees them; sum, avg, stddev, slope, change, median, mode"
-    " and distinct read floats to `digits` decimals, too",
+    "ties": "newest first, by time, then known, then the declared `order`; if records are still tied and differ, "
+    "it is an error (D004)",
+    "corrections": "of records with the same unique key, the newest visible `known` wins; a version that moves the "
+    "record to the cut or later is not visible, so the version before it still counts",
+    "latest(x)": "value of the newest row; null if that value is null",
+    "nulls": "null values are ignored; if all are null, the result is null (0 for `count(x)` and `distinct(x)`); "
+    "an expression with a null is null, except with `coalesce`, `greatest`, `least` and `is null`; `false "
+    "and null` is false, `true or null` is true; a condition that is null does not hold",
+    "empty": "count, distinct and sum give 0, and any gives false, only if the source's `coverage` includes the "
+    "window (a window without a start begins with the source and must end after that), else null; all "
+    "other aggregates give null",
+    "label window": "`[as_of + after, as_of + after + DUR)`; if it runs past the data, the label is unknown: the row "
+    "is dropped and counted, never labelled 0; events between the as-of date and `as_of + after` are "
+    "ignored, so somebody who leaves in that gap has no event in the window; the dataset's card "
+    "reports how many rows have such an event",
+    "numbers": "sums are exact, with one division at the end; fractions are rounded to `digits` decimals, halves "
+    "up (-2.5 to -2), before an operator or derived feature reads them; sum, avg, stddev, slope, "
+    "change, median, mode and distinct read floats to `digits` decimals, too",
     "division": "by zero gives null",
-    "several labels": "all are columns; the last one declared may not be null, and is the one that balance, groups and"
-    " card tell of",
-    "no label": "`label: {}`, and rows that are to be scored (`run --as-of DATE --scoring`)",
-    "current-state tables": "a table without `time` shows today's values: only columns declared `static` are allowed;"
-    " of several records of a person the one `known` last counts, then the declared `order`; without either they must"
-    " agree",
-    "ends": "the end of `during` is filled in later; features may read it of the rows' table only where `known` is a"
-    " column. Other columns that are filled in later are told by `health: hindsight`, as soon as records land again:"
-    " declare `known` so that it holds for them",
-    "several employments": "of those that run at the as-of date and for which `rows.where` holds, tenure is that of the"
-    " one that began last",
+    "several labels": "each is a column; the last one declared may not be null, and "
+    "balance, groups and card refer to it",
+    "no label": "`label: {}`, and rows to be scored (`run --as-of DATE --scoring`)",
+    "current-state tables": "a table without `time` shows today's values, so only columns "
+    "declared `static` are allowed; of "
+    "several records of a person the one with the latest `known` counts, then the declared `order`; "
+    "without either they must agree",
+    "ends": "the end of `during` is filled in later, so features of the rows' table may read it only if `known` is "
+    "a column. Other columns that are filled in later are reported by `health: hindsight`, as soon as records land "
+    "again: declare `known` so that it holds for them",
+    "several employments": "tenure is that of the employment that began last, of those that run "
+    "at the as-of date and meet "
+    "`rows.where`",
     "rows": "one row per eligible subject, checked in every build",
 }
 """The rules of time and emptiness, as tested one by one."""
@@ -51,29 +56,31 @@ CLAUSES: Mapping[str, str] = {
     "first N": "only the oldest N rows",
     "in DUR": "only rows of the last DUR before the cut",
     "before DUR": "only rows older than DUR before the cut",
-    "in next DUR": "labels: only rows of the DUR that starts after the as-of date",
+    "in next DUR": "labels: only rows in the DUR that starts after the as-of date",
     "after DUR": "labels: the window starts DUR after the as-of date",
-    "where …": "only rows for which it holds",
-    "else literal": "in place of null",
+    "where …": "only rows for which the condition holds",
+    "else literal": "value to use instead of null",
     "from table": "labels: the table",
 }
 EXPRESSIONS: Mapping[str, str] = {
-    "+ - * /": "arithmetic; of whole numbers too, `/` gives a fraction",
-    "= != < <= > >=": "comparison; texts are written `'in quotes'`, dates as texts: `'2020-01-31'`; texts"
-    " are in order of their signs' code points, words with `levels` only by `level(column)`",
-    "and or not": "of truth values; `not` binds tighter than `and`, and that than `or`",
-    "x in ('a', 'b')": "whether it is one of them; also `x not in (…)`",
-    "x is null": "whether there is no value; also `x is not null`",
-    "`odd name`": "a column whose name is no plain word, in backticks",
+    "+ - * /": "arithmetic; `/` of two whole numbers gives a fraction",
+    "= != < <= > >=": "comparison; texts are written `'in quotes'`, dates as texts: "
+    "`'2020-01-31'`; texts are ordered by "
+    "the code points of their characters, words with `levels` only through `level(column)`",
+    "and or not": "logic; `not` binds tighter than `and`, and `and` tighter than `or`",
+    "x in ('a', 'b')": "whether the value is in the list; also `x not in (…)`",
+    "x is null": "whether the value is missing; also `x is not null`",
+    "`odd name`": "a column whose name contains other characters, in backticks",
 }
 """What calculates with columns and values, in arguments, `where` and `derived`."""
 RECIPES: Mapping[str, str] = {
     "days_since() first 1": "days since the first event",
     "max(days_between(at, as_of)) last 3": "days since the third last event, or since the first where there are fewer",
     "first(x) last 2": "the value before the latest, or the only one",
-    "avg(if(severity = 'high', 1, 0)) in 6mo": "the share of events that are so",
-    "distinct(year(at) * 12 + month(at)) in 12mo": "in how many months something happened",
-    "sum(x) in 1mo before 1mo": "the month before the last; beside `sum(x) in 1mo`, a change in `derived`",
+    "avg(if(severity = 'high', 1, 0)) in 6mo": "share of events with a property",
+    "distinct(year(at) * 12 + month(at)) in 12mo": "number of months in which something happened",
+    "sum(x) in 1mo before 1mo": "the month before the last one; with `sum(x) in 1mo`, a change can be "
+    "calculated under `derived`",
 }
 """What is often asked for and has no word of its own; `at` is the table's time."""
 _EMPTY = {"zero": "0", "false": "false", "null": "null"}
@@ -98,10 +105,10 @@ def reference(operators: Mapping[str, OutputOperator]) -> str:
 def _built_ins() -> Iterator[tuple[str, str, str]]:
     meanings = {
         AS_OF: "the row's as-of date",
-        "tenure_days": "calendar days since the running employment began",
-        "tenure_months": "complete months since then; from the 31st of January to the 29th of February is one",
+        "tenure_days": "calendar days since the current employment began",
+        "tenure_months": "complete months since then; from 31 January to 29 February is one",
         "tenure_years": "complete years since then",
-        "first_tenure_months": "complete months since the first employment began that was known then, running or over",
+        "first_tenure_months": "complete months since the first employment known then began, current or ended",
     }
     return ((f"`{name}`", meanings[name], kind.kind) for name, kind in BUILT_IN.items())
 
@@ -113,7 +120,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _aggregates() -> Iterable[Sequence[str]]:
     for name, spec in AGGREGATES.items():
-        gives = spec.result.kind if spec.result else "the kind of its value"
+        gives = spec.result.kind if spec.result else "the type of its value"
         yield f"`{name}`", spec.meaning, gives, _EMPTY[spec.empty], f"`{spec.example}`"
 
 
@@ -127,7 +134,7 @@ def _functions() -> Iterable[Sequence[str]]:
         yield f"`{name}({_parameters(function)})`", function.meaning, _RESULTS.get(function.result, function.result)
 
 
-_RESULTS = {"first": "the kind of the first", "common": "the kind they share"}
+_RESULTS = {"first": "the type of the first", "common": "the type they share"}
 
 
 def _parameters(function: Function) -> str:

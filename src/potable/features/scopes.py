@@ -38,21 +38,21 @@ def table_scope(
     return Scope(names, f"table `{name}`", levels, refused, AGGREGATES)
 
 
-_ONLY_ROWS = "this built-in belongs to the row: use it in `rows.where` or under `derived`"
+_ONLY_ROWS = "this built-in describes the row: use it in `rows.where` or under `derived`"
 
 
 def _refusal(name: str, column: Column, table: Table, kept: Collection[str] | None) -> str:
     if column.key:
-        return f"`{name}` is a subject key; keys do not leave the restricted zones"
+        return f"`{name}` is a subject key, and keys do not leave the restricted zones"
     if kept is not None and name not in kept:
         about = f" (`{column.category}`)" if column.category else ""
-        return f"`{name}`{about} is not kept by privacy.yaml, so it is not in the protected zone"
+        return f"privacy.yaml does not keep `{name}`{about}, so features cannot read it"
     if name in BUILT_IN:
-        return f"`{name}` is a built-in and a column of this table; rename the column in its source"
+        return f"`{name}` is the name of a built-in and of a column of this table; rename the column in its source"
     if table.time is None and not column.static:
         return (
-            f"this table keeps no history: `{name}` shows today's value, not that of the as-of date; declare it"
-            " `static` in its source if it never changes, or declare the table's `time`"
+            f"this table keeps no history, so `{name}` shows today's value, not the value at the as-of date; "
+            "declare the column `static` in its source if it never changes, or declare the table's `time`"
         )
     kind = column_type(column)
     if kind.exact and kind.kind == "decimal" and column.arrow.precision > EXACT_DIGITS:
@@ -65,8 +65,8 @@ def _early(end: str, table: Table) -> str:
     if table.time is None or table.known_column or table.known == "landed":
         return ""
     return (
-        f"`{end}` is filled in when it ends, and `known` of this table does not say when that was: it would tell"
-        " the future; declare the column that says it as `known`, or read a table with a record of each end"
+        f"`{end}` is filled in when the record ends, and `known` of this table does not say when that was, so it "
+        "would leak the future; declare the column that says it as `known`, or read a table with one record per end"
     )
 
 
@@ -95,12 +95,13 @@ def lost_identity(table: Table) -> str:
         return ""
     if somebodys := [name for name in table.unique if table.columns[name].key and table.columns[name].someone_else]:
         return (
-            f"`{somebodys[0]}` tells its records apart, and keys of somebody else do not leave the restricted zones:"
-            " leave it out of `unique`, or declare a column that numbers the records"
+            f"`{somebodys[0]}` is part of `unique` but is a key of somebody else, which does not leave the "
+            "restricted zones: remove it from `unique`, or declare a column that numbers the records"
         )
     if _others(table):
         return ""
     return (
-        f"`unique: [{', '.join(table.unique)}]` names only keys; without them all records of a subject would look"
-        f" like corrections of one: add the column that tells them apart, such as `{table.time}`"
+        f"`unique: [{', '.join(table.unique)}]` contains only keys, which features do not see, so all records of a "
+        "subject would look like corrections of one record: add a column that distinguishes them, such as "
+        f"`{table.time}`"
     )

@@ -62,7 +62,7 @@ class Funnel:
     def dropped(self) -> dict[str, int]:
         """Subjects without a row, by reason."""
         return {
-            "no employment running in the period": self.seen - self.employed,
+            "no employment that runs in the period": self.seen - self.employed,
             "`rows.where` never holds": self.employed - self.selected,
             "the label window runs past the data": self.selected - self.eligible,
         }

@@ -163,7 +163,7 @@ def _formed(found: Mapping[str, int], filled: int) -> Guess | None:
     """By the form that most values have, the most certain first."""
     for kind, (category, key) in _FORMS.items():
         if found.get(kind, 0) >= _MOST * filled:
-            return Guess(category, key, f"{found[kind]:,} of {filled:,} values have the form of {kind}")
+            return Guess(category, key, f"{found[kind]:,} of {filled:,} values have the format of {kind}")
     return None
 
 
@@ -171,7 +171,5 @@ def _holding(held: Mapping[str, int], filled: int) -> Guess | None:
     """Texts in which an identifier stands among other words are texts, and tell nobody from anybody."""
     for kind in _FORMS:
         if held.get(kind, 0) >= _MOST * filled:
-            return Guess(
-                FREE_TEXT, why=f"{held[kind]:,} of {filled:,} values hold the form of {kind} among other words"
-            )
+            return Guess(FREE_TEXT, why=f"{held[kind]:,} of {filled:,} values contain {kind} among other words")
     return None

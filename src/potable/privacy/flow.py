@@ -154,7 +154,7 @@ def _verdict(output: Output, category: str, policy: Policy) -> tuple[Verdict, st
     if rule is None:
         return "refused", f"no rule for `{category}`" if category else "a column without a category"
     if rule.stays:
-        return "refused", "dropped by protect" if rule.protect == "drop" else "stays in the restricted zones"
+        return "refused", "dropped by protect" if rule.protect == "drop" else "kept in the restricted zones"
     if rule.publish == "allow":
         return "allowed", "the policy allows it"
     if rule.publish == "never":
@@ -183,12 +183,12 @@ def _hint(flow: Flow) -> str:
         return f"add `| {fitting[0].name}{'(…)' if fitting[0].arguments else ''}`"
     others = [name for name in sorted(PROTECTING) if flow.kind in OPERATORS[name].accepts]
     kind = "a text" if flow.kind == "string" else f"a {flow.kind}"
-    told = f"none of these takes {kind}: publish something else of it, such as `count()` or `distinct(…)`"
+    told = f"no such operator accepts {kind}: publish something else of the column, such as `count()` or `distinct(…)`"
     named = " or ".join(f"`{name}`" for name in others)
     return f"{told}, or allow {named} for `{flow.category}` in privacy.yaml" if others else told
 
 
 def _cells(flow: Flow) -> tuple[str, ...]:
-    told = {"refused": f"refused ({flow.why})", "taken off": f"taken off {flow.why}"}
+    told = {"refused": f"refused ({flow.why})", "taken off": f"removed {flow.why}"}
     verdict = told.get(flow.verdict, flow.verdict)
     return flow.column, flow.category or "?", ", ".join(flow.sources), " | ".join(flow.operators) or "-", verdict

@@ -78,13 +78,13 @@ def _band(value: ir.Value, arguments: Arguments) -> ir.Value:
 def _band_problem(arguments: Arguments, kind: str) -> str:
     edges, labels = arguments.get("edges"), arguments.get("labels")
     if not isinstance(edges, tuple) or not edges or not all(map(_number, edges)):
-        return "`edges` is a list of numbers"
+        return "`edges` must be a list of numbers"
     if any(low >= high for low, high in pairwise(edges)):
-        return "`edges` must rise"
+        return "`edges` must be in rising order"
     if labels is not None and (not isinstance(labels, tuple) or len(set(labels)) != len(edges) + 1):
-        return f"`labels` is a list of {len(edges) + 1} different words, one more than the edges"
+        return f"`labels` must be a list of {len(edges) + 1} different words, one more than `edges`"
     if labels is not None and not all(isinstance(label, str) for label in labels):
-        return "`labels` are words"
+        return "`labels` must be words"
     return ""
 
 
@@ -105,9 +105,9 @@ def _round(value: ir.Value, arguments: Arguments) -> ir.Value:
 def _round_problem(arguments: Arguments, kind: str) -> str:
     step = arguments.get("step")
     if not _number(step) or step <= 0:  # type: ignore[operator]
-        return "`step` is a number above 0"
+        return "`step` must be a number above 0"
     if kind == "integer" and not float(step).is_integer():  # type: ignore[arg-type]
-        return "`step` must be whole, for the value is an integer"
+        return "`step` must be a whole number, because the value is an integer"
     return ""
 
 
@@ -131,7 +131,7 @@ def _clip_problem(arguments: Arguments, kind: str) -> str:
     if len(given) == 2 and given[0] >= given[1]:  # type: ignore[operator]
         return "`min` must be below `max`"
     if kind == "integer" and not all(isinstance(bound, int) for bound in given):
-        return "the bounds must be whole, for the value is an integer"
+        return "the bounds must be whole numbers, because the value is an integer"
     return ""
 
 
@@ -155,10 +155,10 @@ def _generalise_problem(arguments: Arguments, kind: str) -> str:
     if (groups is None) == (prefix is None):
         return "give either `map` or `prefix`"
     if prefix is not None and (type(prefix) is not int or prefix < 1 or "other" in arguments):
-        return "`prefix` is a number of characters from 1, and stands alone"
+        return "`prefix` must be a number of characters from 1, and cannot be combined with other arguments"
     if groups is not None and not _words_of(groups):
-        return "`map` gives each word its group: {Delhi: 'North', Chennai: 'South'}"
-    return "" if isinstance(arguments.get("other", OTHER), str) else "`other` is a word"
+        return "`map` must give the group of each word: {Delhi: 'North', Chennai: 'South'}"
+    return "" if isinstance(arguments.get("other", OTHER), str) else "`other` must be a word"
 
 
 def _words_of(groups: object) -> bool:
@@ -173,7 +173,7 @@ def _year(value: ir.Value, arguments: Arguments) -> ir.Value:
 
 
 def _no_arguments(arguments: Arguments, kind: str) -> str:
-    return "it takes no arguments" if arguments else ""
+    return "this operator takes no arguments" if arguments else ""
 
 
 # words
@@ -190,9 +190,9 @@ def _words(value: ir.Value, arguments: Arguments) -> ir.Value:
 
 def _words_problem(arguments: Arguments, kind: str) -> str:
     if not _words_of(arguments):
-        return "each value gets a word: true='Yes', false='No'"
+        return "give a word for each value: true='Yes', false='No'"
     if kind == "boolean" and set(arguments) != {"true", "false"}:
-        return "a truth value needs a word for `true` and one for `false`, and no others"
+        return "give one word for `true` and one for `false`, and nothing else"
     return ""
 
 
@@ -201,35 +201,35 @@ OPERATORS: Mapping[str, Operator] = {
     for operator in (
         Operator(
             "band", _band,
-            {"edges": "rising edges; a band holds its lower edge", "labels": "one word per band, one more than edges"},
-            "band([25, 35, 45])", "the half-open band a number lies in: `<25`, `25-35`, `35-45`, `>=45`",
+            {"edges": "rising edges; a band includes its lower edge", "labels": "words, one more than the edges"},
+            "band([25, 35, 45])", "the half-open band that contains the number: `<25`, `25-35`, `35-45`, `>=45`",
             _NUMBERS, "string", _band_problem,
         ),
         Operator(
-            "round", _round, {"step": "distance between the values that are left"},
-            "round(1000)", "the nearest multiple of a step, halves up", _NUMBERS, "same", _round_problem,
+            "round", _round, {"step": "distance between the rounded values"},
+            "round(1000)", "the nearest multiple of `step`, halves up", _NUMBERS, "same", _round_problem,
         ),
         Operator(
-            "clip", _clip, {"min": "smallest value left", "max": "greatest value left"},
-            "clip(min=0, max=40)", "values beyond a bound become the bound", _NUMBERS, "same", _clip_problem,
+            "clip", _clip, {"min": "largest value to keep", "max": "smallest value to keep"},
+            "clip(min=0, max=40)", "values beyond a bound are replaced by the bound", _NUMBERS, "same", _clip_problem,
         ),
         Operator(
             "generalise", _generalise,
             {
-                "map": "word to group; words it does not name become `other`",
-                "prefix": "keep only so many first characters",
-                "other": "the word for all the rest",
+                "map": "group of each word; words not listed become `other`",
+                "prefix": "number of first characters to keep",
+                "other": "group of all other words",
             },
-            "generalise({Delhi='North', Chennai='South'})", "a group in place of the word", frozenset({"string"}),
+            "generalise({Delhi='North', Chennai='South'})", "the group of the word", frozenset({"string"}),
             "string", _generalise_problem,
         ),
         Operator(
-            "year", _year, {}, "year", "only the year of a date", frozenset({"date", "timestamp"}), "integer",
+            "year", _year, {}, "year", "the year of a date", frozenset({"date", "timestamp"}), "integer",
             _no_arguments,
         ),
         Operator(
-            "words", _words, {"*": "a value, and the word it gets"},
-            "words(true='Left', false='Stayed')", "other words for truth values or words; protects nothing",
+            "words", _words, {"*": "the word for each value"},
+            "words(true='Left', false='Stayed')", "other words for true/false or words; protects nothing",
             frozenset({"boolean", "string"}), "string", _words_problem,
         ),
     )

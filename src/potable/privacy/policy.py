@@ -67,18 +67,19 @@ class Rule(Declaration):
     """What may happen to the columns of one category."""
 
     protect: Protect
-    """drop and inside keep it out of the open zones, redact is for texts, truncate for dates, keep changes nothing."""
+    """`drop` and `inside` keep it out of the open zones, `redact` is for texts, `truncate` for dates, `keep` changes
+    nothing."""
     to: Literal["month", "year"] | None = None
     """What a date is truncated to."""
     publish: Literal["never", "allow"] | Annotated[list[str], Field(min_length=1)] = "never"
-    """Operators an output column must have passed, one of them; or allow, or never."""
+    """Operators of which an output column must have passed one; or `allow`, or `never`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.protect == "truncate") != (self.to is not None):
-            raise ValueError("`to: month` or `to: year` goes with `protect: truncate`")
+            raise ValueError("`protect: truncate` needs `to: month` or `to: year`; other rules have no `to`")
         if self.protect in STAYS and self.publish != "never":
-            raise ValueError(f"what protect `{self.protect}`s cannot be published")
+            raise ValueError(f"a category with `protect: {self.protect}` cannot be published")
         return self
 
     @property
@@ -95,13 +96,13 @@ class AnonymityRule(Declaration):
     k: Annotated[int, Field(ge=2)] = 5
     """Smallest number of rows that may share one combination."""
     below: Literal["suppress", "refuse"] = "suppress"
-    """What happens to smaller classes: their columns become empty, with every other feature that is made of the same
-    source columns, or nothing is published."""
+    """What happens to smaller groups: their columns are emptied, with every other feature made of the same source
+    columns, or nothing is published."""
 
     @model_validator(mode="after")
     def _once(self) -> Self:
         if twice := [name for name in self.columns if self.columns.count(name) > 1]:
-            raise ValueError(f"`{twice[0]}` is named twice")
+            raise ValueError(f"`{twice[0]}` is listed twice")
         return self
 
 
@@ -143,11 +144,11 @@ class Policy(Declaration):
     purposes: Annotated[list[str], Field(min_length=1)]
     """What the dataset is for."""
     legal_basis: LegalBasis
-    """Ground of the processing: GDPR Art. 6 or DPDP s. 7."""
+    """Legal basis of the processing: GDPR Art. 6 or DPDP s. 7."""
     retention: Span
     """How long a published version is kept, such as 3y."""
     epoch: Annotated[int, Field(ge=1)] = 1
-    """Raise it to give everybody new pseudonyms."""
+    """Increase it to give everybody new pseudonyms."""
     rules: Annotated[dict[Category, Rule], Field(min_length=1)]
     """What happens to each category; the most specific one wins."""
     anonymity: AnonymityRule | None = None
@@ -186,11 +187,16 @@ def check(
     for name, table in tables.items():
         source, _, short = name.partition(".")
         document = documents.get(source, Document(source, {}, {}))
+        undecided = {}
         for column, declared in table.columns.items():
             key = ("tables", short, "columns", column)
             place = document.place(*key, "category") if declared.category else document.place(*key, of_key=True)
-            errors += _column_errors(f"{name}.{column}", declared, policy, place)
+            if declared.declared_category is None:
+                undecided[column] = place
+            else:
+                errors += _column_errors(f"{name}.{column}", declared, declared.declared_category, policy, place)
             errors += _time_errors(name, column, table, policy, place) if policy else []
+        errors += [_undecided(name, undecided)] if undecided else []
     raise_all(errors)
 
 
@@ -203,12 +209,28 @@ def _rule_errors(policy: Policy, document: Document, operators: Collection[str])
         for index, operator in enumerate(named):
             if operator not in operators:
                 yield ProjectError(
-                    f"`{operator}` is not an operator that protects",
+                    f"`{operator}` is not an operator that takes off a category",
                     "P012",
                     place=document.place("rules", category, "publish", index),
                     allowed=", ".join(sorted(operators)),
                     hint=did_you_mean(operator, operators),
                 )
+
+
+def _undecided(name: str, columns: Mapping[str, Place]) -> ProjectError:
+    """One error for all columns of a table without a category: what to do is the same for each."""
+    first, *others = columns
+    problem = f"column `{name}.{first}` has no privacy category"
+    if others:
+        listed = ", ".join(f"`{column}` (line {place.line})" for column, place in columns.items())
+        problem = f"{len(columns)} columns of `{name}` have no privacy category: {listed}"
+    return ProjectError(
+        problem,
+        "P010",
+        place=columns[first],
+        hint="add `category:` with what the column is about (docs/reference/categories.md); `none` only if it says "
+        "nothing about a person",
+    )
 
 
 def _identify_errors(
@@ -238,16 +260,10 @@ def _identify_errors(
         yield ProjectError(f"`{IDENTIFY}`: `{name}` {problem}", "P012", place=place, given=category, allowed=allowed)
 
 
-def _column_errors(name: str, column: Column, policy: Policy | None, place: Place) -> Iterator[ProjectError]:
-    category = column.declared_category
-    if category is None:
-        yield ProjectError(
-            f"column `{name}` has no privacy category",
-            "P010",
-            place=place,
-            hint="what is it about (docs/reference/categories.md)? `none` only if it says nothing about a person",
-        )
-    elif category not in CATEGORIES:
+def _column_errors(
+    name: str, column: Column, category: str, policy: Policy | None, place: Place
+) -> Iterator[ProjectError]:
+    if category not in CATEGORIES:
         yield ProjectError(
             f"column `{name}` has the unknown category `{category}`",
             "P011",
@@ -280,14 +296,14 @@ def _misfits(name: str, column: Column, category: str, rule: Rule, place: Place)
     needed = {"redact": ("string",), "truncate": ("date", "timestamp")}.get(rule.protect, (column.type,))
     if column.type not in needed:
         yield ProjectError(
-            f"column `{name}`: `protect: {rule.protect}` needs a {' or '.join(needed)} column",
+            f"column `{name}`: `protect: {rule.protect}` is only for columns of type {' or '.join(needed)}",
             "P012",
             place=place,
             given=column.type,
         )
     if category == FREE_TEXT and rule.protect == "keep":
         yield ProjectError(
-            f"column `{name}`: free text cannot be kept as it is",
+            f"column `{name}`: free text cannot be kept unchanged",
             "P012",
             place=place,
             allowed="redact, drop, inside",
@@ -301,7 +317,7 @@ def _time_errors(name: str, column: str, table: Table, policy: Policy, place: Pl
     rule = policy.rule_for(table.columns[column].declared_category or NONE)
     if rule is not None and rule.protect != "keep":
         yield ProjectError(
-            f"column `{name}.{column}` places its facts in time, so it must be kept as it is",
+            f"column `{name}.{column}` is a time or order column, so it must be kept unchanged",
             "P012",
             place=place,
             given=f"protect: {rule.protect}",

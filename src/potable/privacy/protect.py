@@ -322,7 +322,7 @@ def _require_all(name: str, rows_in: int, rows_out: int, quarantined: int) -> No
             f"`{name}`: rows in do not equal rows out plus rows quarantined",
             "D003",
             given=f"{rows_in:,} in, {rows_out:,} out, {quarantined:,} quarantined",
-            hint="a key that leads to several people multiplies rows",
+            hint="does a key lead to several people? Then its rows are multiplied",
             state="nothing was published",
         )
 

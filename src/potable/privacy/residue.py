@@ -60,10 +60,10 @@ def require_no_residue(
         exposed = _exposed(owned(), tuple(exposed), mostly_own, people, engine)
     if exposed:
         raise PrivacyRefusal(
-            f"`{name}` keeps identifiers in {', '.join(f'`{column}`' for column in exposed)}",
+            f"`{name}` would keep identifiers in {', '.join(f'`{column}`' for column in exposed)}",
             "G001",
             given="; ".join(f"{column}: {', '.join(sorted(kinds))}" for column, kinds in exposed.items()),
-            hint="declare what these columns hold: `free_text` is redacted, a direct identifier is dropped",
+            hint="change the category of these columns: `free_text` is redacted, a direct identifier is dropped",
             state="nothing was published",
         )
     return tuple(columns)

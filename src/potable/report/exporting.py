@@ -85,7 +85,7 @@ def _attempted(project: Project, now: Callable[[], Standing]) -> list[str]:
         # a lake that cannot be asked is the run's own error
         return []
     except Exception as failure:
-        return [f"metrics could not be told: {type(failure).__name__}"]
+        return [f"metrics could not be collected: {type(failure).__name__}"]
 
 
 def _after(project: Project, started: float, code: int, before: str) -> Standing:

@@ -42,33 +42,33 @@ class Metric:
 
 
 METRICS: Mapping[str, Metric] = {
-    "potable_build_info": Metric("The Potable that tells; always 1.", ("version",)),
-    "potable_run_start_timestamp_seconds": Metric("When the newest run began, also one that has not ended."),
-    "potable_run_end_timestamp_seconds": Metric("When the last run ended; of one that was killed, when it began."),
-    "potable_run_duration_seconds": Metric("How long the last run took."),
+    "potable_build_info": Metric("Version of Potable; the value is always 1.", ("version",)),
+    "potable_run_start_timestamp_seconds": Metric("Start of the newest run, also if it has not ended."),
+    "potable_run_end_timestamp_seconds": Metric("End of the last run; if it was killed, its start."),
+    "potable_run_duration_seconds": Metric("Duration of the last run."),
     "potable_run_exit_code": Metric("Exit code of the last run; 130 interrupted, 137 killed."),
-    "potable_run_peak_memory_bytes": Metric("Memory the last run held at most, over all its processes."),
-    "potable_run_memory_limit_bytes": Metric("Memory the last run was allowed, by `memory` in potable.yaml."),
-    "potable_runs_killed": Metric("Runs that were killed before the last run, which found them."),
-    "potable_runs_unended": Metric("Runs that go on, or, where that cannot be seen, were killed."),
-    "potable_verb_duration_seconds": Metric("Seconds of the steps of the last run, added up.", ("verb",)),
+    "potable_run_peak_memory_bytes": Metric("Peak memory of the last run, over all its processes."),
+    "potable_run_memory_limit_bytes": Metric("Memory the last run was allowed (`memory` in potable.yaml)."),
+    "potable_runs_killed": Metric("Killed runs before the last run, as found by it."),
+    "potable_runs_unended": Metric("Runs still going on; where that cannot be told, they may have been killed."),
+    "potable_verb_duration_seconds": Metric("Seconds of the steps of the last run, summed.", ("verb",)),
     "potable_source_received_bytes": Metric("Bytes as received that the last run landed.", ("source",)),
-    "potable_source_landed_timestamp_seconds": Metric("When the newest batch was landed.", ("source",)),
-    "potable_table_received_rows": Metric("Rows of the table as they came.", ("table",)),
+    "potable_source_landed_timestamp_seconds": Metric("Time of the newest batch.", ("source",)),
+    "potable_table_received_rows": Metric("Rows of the table as they were received.", ("table",)),
     "potable_table_rows": Metric("Rows of the table that can be used.", ("table",)),
-    "potable_table_quarantined_rows": Metric("Rows in quarantine, with those that belong to nobody.", ("table",)),
-    "potable_failed_checks": Metric("Checks of the contract that do not hold.", ("table", "severity")),
-    "potable_health_findings": Metric("Findings of the health of the table.", ("table", "severity")),
+    "potable_table_quarantined_rows": Metric("Rows in quarantine, including those that belong to nobody.", ("table",)),
+    "potable_failed_checks": Metric("Checks of the contract that failed.", ("table", "severity")),
+    "potable_health_findings": Metric("Health findings of the table.", ("table", "severity")),
     "potable_drifted_columns": Metric(
-        "Columns of a new version that lie elsewhere than in the one it was compared with.", ("severity",)
+        "Columns of a new version that have drifted from the version it was compared with.", ("severity",)
     ),
     "potable_dataset_version": Metric("Number of the current version."),
     "potable_dataset_rows": Metric("Rows of the current version."),
-    "potable_dataset_publish_timestamp_seconds": Metric("When the current version was published."),
+    "potable_dataset_publish_timestamp_seconds": Metric("Time the current version was published."),
     "potable_identify_calls": Metric("Calls that told somebody who people are, in the time that privacy.yaml counts."),
     "potable_identified_people": Metric("People of whom they told who they are."),
     "potable_dataset_confirmed_timestamp_seconds": Metric(
-        "When a run last published a version, or found the current one to be what it would publish."
+        "Last time a run published a version, or confirmed that the current one is up to date."
     ),
 }
 

@@ -21,20 +21,20 @@ NOBODY = "belongs to nobody"
 _SPINE: Mapping[str, str] = {
     "seen": "subjects with any employment record",
     "employed": "employed at a candidate date",
-    "selected": "where the condition of the rows holds",
+    "selected": "meeting `rows.where`",
     "eligible": "with a label window inside the data",
     "rows": "rows of the dataset",
 }
 IDENTITY: Mapping[str, str] = {
     "keys": "keys in all systems",
-    "people": "people behind them",
-    "rostered": "known to a roster",
-    "several": "with several numbers of a roster",
-    "crowded": "held back, with more numbers than one has",
-    "new": "met for the first time",
-    "merged": "joined with another",
-    "split": "found to be two",
-    "shared_keys": "placeholders that do not link",
+    "people": "people they belong to",
+    "rostered": "in a roster",
+    "several": "with several roster keys",
+    "crowded": "quarantined, with more keys than a person can have",
+    "new": "seen for the first time",
+    "merged": "merged with another person",
+    "split": "split into two people",
+    "shared_keys": "placeholder values that do not link people",
 }
 """Counts of people, as they are told."""
 
@@ -84,7 +84,7 @@ def defined(record: RunRecord) -> str:
         return ""
     if data.defined_as:
         return f"defined as in {data.scores} version {data.defined_as}"
-    return f"defined as in no version of {data.scores}: a model of one expects others"
+    return f"not defined as in any version of {data.scores}, so a model trained on one expects other columns"
 
 
 def outcome(record: RunRecord) -> str:
@@ -98,8 +98,8 @@ def outcome(record: RunRecord) -> str:
         kept = f" Version {data.version} stays current." if data else " No version was published."
         return "The run failed." + kept
     if record.outcome in UNFINISHED:
-        return f"The run was {record.outcome}. What it finished is kept, and the next run goes on from there."
-    return "The run did what it was asked to. It published no new version."
+        return f"The run was {record.outcome}. Finished steps are kept, and the next run continues from there."
+    return "The run finished the steps it was asked for. No new version was published."
 
 
 def waiting(record: RunRecord) -> str:
@@ -118,7 +118,7 @@ def size(record: RunRecord) -> str:
 
 def absent(record: RunRecord) -> str:
     """Why a section has nothing to show."""
-    return "The run ended before this." if record.outcome in UNFINISHED else "Not part of this run."
+    return "The run ended before this step." if record.outcome in UNFINISHED else "Not part of this run."
 
 
 def verdicts(record: RunRecord) -> tuple[Verdict, ...]:
@@ -145,7 +145,7 @@ def _no_one_exposed(record: RunRecord) -> Verdict:
     promise, privacy = "No one is exposed", record.privacy
     if record.error.get("code") in {"G001", "G002", "G004"}:
         refused = str(record.error["problem"]).replace("`", "")
-        return Verdict(promise, "broken", f"A gate refused what was built: {refused}. It was not published.")
+        return Verdict(promise, "broken", f"A gate refused the result: {refused}. It was not published.")
     # where nothing was published yet, k is required and not measured
     if privacy.findings or 0 < privacy.k < privacy.k_required:
         return Verdict(promise, "broken", f"{leak_scan(record)} {anonymity(record)}")
@@ -159,15 +159,15 @@ def _no_one_exposed(record: RunRecord) -> Verdict:
 def _no_future(record: RunRecord) -> Verdict:
     promise = "No future leaks in"
     if record.error.get("code") == "G003":
-        return Verdict(promise, "broken", "Destroying the future changed a feature; the error names it.")
+        return Verdict(promise, "broken", "A feature changed when the future was removed; the error names it.")
     if not record.leakage.get("subjects"):
         return Verdict(promise, "open", absent(record))
-    return Verdict(promise, "kept", f"{proof(record)} stayed byte-identical when the future was destroyed.")
+    return Verdict(promise, "kept", f"{proof(record)} stayed byte-identical when the future was removed.")
 
 
 def _memory_kept(record: RunRecord) -> Verdict:
     state: Literal["kept", "broken"] = "broken" if record.peak_memory > record.memory else "kept"
-    peak = f"{human_bytes(record.peak_memory)} of {human_bytes(record.memory)} at most"
+    peak = f"peak {human_bytes(record.peak_memory)} of {human_bytes(record.memory)}"
     return Verdict("Memory is bounded", state, f"{peak}, {plural(record.threads, 'thread')}.")
 
 
@@ -187,14 +187,14 @@ def anonymity(record: RunRecord) -> str:
     if not privacy.k_required:
         return "No k-anonymity is required." if privacy.cells_scanned else ""
     if not privacy.k:
-        return f"k = {privacy.k_required} is required; it was not measured."
+        return f"k = {privacy.k_required} is required; k was not measured."
     measured = f"k = {human_count(privacy.k)}, required {privacy.k_required}"
     rows = record.dataset.rows if record.dataset else 0
     if 2 * privacy.suppressed <= rows:
         return f"{measured}."
     # what is left of these columns is hardly a feature
     columns, emptied = ", ".join(privacy.k_columns), human_count(privacy.suppressed)
-    return f"{measured}, by emptying {columns} in {emptied} of {plural(rows, 'row')}."
+    return f"{measured}, after emptying {columns} in {emptied} of {plural(rows, 'row')}."
 
 
 def untelling(record: RunRecord) -> str:

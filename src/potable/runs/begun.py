@@ -46,9 +46,9 @@ class Unended:
         """What became of it, as a sentence."""
         run = f"the run of {self.record.started[:16].replace('T', ' ')} UTC"
         return {
-            "killed": f"{run} did not end: it was killed; what it finished is kept",
-            "goes on": f"{run} goes on",
-            "unknown": f"{run} has not ended: it goes on on another machine, or was killed there",
+            "killed": f"{run} was killed before it ended; finished steps are kept",
+            "goes on": f"{run} is still running",
+            "unknown": f"{run} has not ended: it is still running on another machine, or was killed there",
         }[self.state]
 
 
@@ -61,8 +61,9 @@ def begin(lake: Lake, record: RunRecord) -> None:
     error = EnvironmentFailure(
         "the run was killed",
         "E010",
-        hint="was memory or power gone, was it stopped for having run too long, or could it not write its record?",
-        state="what it finished is kept",
+        hint="was memory exhausted, the power lost, or the run stopped because of a time limit? Or could it not "
+        "write its record?",
+        state="finished steps are kept",
         next="potable run",
     )
     told = {**error.record(), "exit_code": KILLED, "text": error.text()}

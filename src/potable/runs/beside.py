@@ -39,10 +39,10 @@ def compared(shop: Workshop, version: Version, today: date) -> Beside | None:
     else:
         reference = alike(shop, version) if project.scoring else standing
     if reference is None:
-        return Beside(f"{name} version {number}", unknown="there is none") if number else None
+        return Beside(f"{name} version {number}", unknown="there is no such version") if number else None
     named = f"{name} version {reference.number}"
     if reference.number in removed(lake.open, name):
-        return Beside(named, unknown="its files were removed")
+        return Beside(named, unknown="its files were removed by `potable gc`")
     with ExitStack() as stack:
         new, old = (
             pq.ParquetFile(stack.enter_context(mapped(lake.open.locate(each.files["parquet"]))))

@@ -92,7 +92,7 @@ def _require(health: Mapping[str, Collection[Finding]]) -> None:
         f"`{name}` breaks `health: {finding.check}`" + (f" in `{finding.column}`" if finding.column else ""),
         "D008",
         given=finding.told + (f" Also {', '.join(others)}." if others else ""),
-        hint="mend the source; a change that is expected goes to `health: accepted` of the contract, with a reason",
+        hint="fix the source; if the change is expected, add it to `health: accepted` of the contract, with a reason",
         state="nothing was published; the last version stays current",
         next="potable report",
     )

@@ -50,7 +50,7 @@ class _Found:
             return "is deleted"
         if self.quarantined:
             return f"is quarantined for {', '.join(sorted(self.quarantined))}"
-        return f"stays with {', '.join(sorted(self.nulled))} set to null" if self.nulled else "passes"
+        return f"passes with {', '.join(sorted(self.nulled))} set to null" if self.nulled else "passes"
 
 
 def run_tests(project: Project, tables: Sequence[str], engine: Engine) -> Iterator[Ran]:
@@ -123,7 +123,7 @@ def _compared(test: ContractTest, judged: _Judged, contract: Contract, document:
     ]
     if told := _stops_missed(test, judged.stopped):
         problems.append((document.place(*key, "stopped"), told))
-    problem, again = f"`{name}`: `{test.name}` does not hold", f"potable test {name}"
+    problem, again = f"`{name}`: test `{test.name}` failed", f"potable test {name}"
     failures = [
         DataError(problem, "D020", place, given, allowed, hint, next=again)
         for place, (given, allowed, hint) in problems
@@ -178,7 +178,7 @@ def _missed(
         if found.cells[name] != expected:
             clear = column.declared_category == "none"
             both = [shown(cell, clear) for cell in (found.cells[name], expected)]
-            return f"row {number} holds {both[0]} in `{name}`", f"row {number} holds {both[1]} in `{name}`", ""
+            return f"row {number} has {both[0]} in `{name}`", f"row {number} has {both[1]} in `{name}`", ""
     return None
 
 
@@ -193,4 +193,4 @@ def _hint(found: _Found, table: Table, given: Mapping[str, Any]) -> str:
     """Which columns that the row leaves out took part, if any did."""
     named = {name for reason in found.quarantined for name in reason.partition(":")[2].split(",")}
     left = [name for name in table.columns if name in named and name not in given]
-    return f"the row leaves out {', '.join(left)}: give it a value that the contract allows" if left else ""
+    return f"the row has no value for {', '.join(left)}: add one that the contract allows" if left else ""

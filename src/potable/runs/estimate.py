@@ -115,7 +115,7 @@ def require_machine(machine: Machine) -> None:
         if not 1 <= value <= 10_000:
             raise refused(option, str(value), "1 to 10000")
     if machine.nodes > 1 and machine.engine != "spark":
-        allowed = f"1 with `{machine.engine}`, which runs on one machine; or --engine spark"
+        allowed = f"1 with `{machine.engine}`, which runs on one machine (or use --engine spark)"
         raise refused("--nodes", str(machine.nodes), allowed)
 
 
@@ -140,7 +140,10 @@ def predict(found: Rates, work: Work, machine: Machine) -> Estimate:
     memory, notes = _memory(found, work.size, machine)
     basis: Basis = "measured" if _is_measured(found.anchor, work, machine) else "computed"
     disk = {zone: size * factor for zone, size in found.anchor.zones.items()}
-    missing = [f"`{name}` was never measured: taken as the dearest of its kind" for name in _unknown(found, work)]
+    missing = [
+        f"`{name}` was never measured: estimated like the most expensive part of its kind"
+        for name in _unknown(found, work)
+    ]
     return Estimate(work.size, factor, basis, seconds, memory, disk, shuffle, (*notes, *missing))
 
 
@@ -189,7 +192,7 @@ def _memory(found: Rates, size: float, machine: Machine) -> tuple[Span, list[str
     fixed = OWN_BYTES + (WORKER_BYTES * machine.cores if machine.cores > 1 else 0)
     if machine.engine != "duckdb":
         most = max(anchor.peak_memory, machine.memory) + more
-        return Span(most, anchor.peak_memory, most), ["memory of Spark's machines is what spark.executor.* gives them"]
+        return Span(most, anchor.peak_memory, most), ["memory of Spark's machines is what spark.executor.* allows"]
     engine = max(ENGINE_LEAST, min(int(machine.memory * ENGINE_SHARE), machine.memory - fixed))
     # the roster's forms are a file that all workers map
     mapped = anchor.known * factor
@@ -205,7 +208,7 @@ def _memory(found: Rates, size: float, machine: Machine) -> tuple[Span, list[str
     if min(need, span.likely) <= machine.memory:
         return span, []
     least = math.ceil(10 * need / GB) / 10
-    return span, [f"{machine.cores} workers need more than `memory` says: set at least {least:g}GB"]
+    return span, [f"{machine.cores} workers need more memory than `memory` allows: set at least {least:g}GB"]
 
 
 def _peaks(found: Rates, machine: Machine) -> list[tuple[int, float]]:
@@ -243,4 +246,4 @@ def _moved(run: Observed) -> dict[str, int]:
 
 def refused(option: str, given: str, allowed: str) -> ProjectError:
     """The error of an option that says something impossible."""
-    return ProjectError(f"`{option}` cannot be used", "P005", given=given, allowed=allowed)
+    return ProjectError(f"the value of `{option}` is not valid", "P005", given=given, allowed=allowed)

@@ -159,7 +159,9 @@ def _require_read(batch: pa.RecordBatch, name: str) -> None:
         if texts:
             columns = ", ".join(json.loads(texts))
             raise DataError(
-                f"row {number} of `{name}` cannot be read", "D020", given=f"no value of its type: {columns}"
+                f"row {number} of `{name}` cannot be parsed",
+                "D020",
+                given=f"values that do not fit their column's type: {columns}",
             )
 
 
@@ -174,7 +176,7 @@ def _compared(
         return replace(ran, failures=[found])
     failures = [
         DataError(
-            f"`{dataset}`: `{test.name}` does not hold",
+            f"`{dataset}`: test `{test.name}` failed",
             "D020",
             document.place("tests", index, "gives", name),
             f"`{name}` is {given}",
@@ -193,7 +195,7 @@ def _told(found: Any, wanted: Any, *, clear: bool) -> tuple[str, str]:
     both = shown(found, clear), shown(wanted, clear)
     if clear or not all(isinstance(value, int | float) and not isinstance(value, bool) for value in (found, wanted)):
         return both
-    return f"{both[0]}, {'more' if found > wanted else 'less'} than it must be", both[1]
+    return f"{both[0]}, {'more' if found > wanted else 'less'} than expected", both[1]
 
 
 def _same(found: Any, wanted: Any) -> bool:

@@ -26,8 +26,8 @@ _PRINT = "[0-9a-f]{32}(?:-[0-9a-f]{8})?"
 _FILE = re.compile(rf"({'|'.join(ZONES)})/((?:nobody/)?[^/]+)/({_PRINT})/(.+)")
 _ENTRY = re.compile(r"([^/]+/[^/]+/made/[0-9a-f]{32})/\d{8}\.json")
 _COMPILED = re.compile(r"compiled/[0-9a-f]{32}\.json")
-_UNNEEDED, _UNNAMED = "steps that nothing needs", "files that no step names"
-_LOGS, _OTHER_CODE = "notes about such steps", "compiled queries of other code"
+_UNNEEDED, _UNNAMED = "steps that nothing needs", "files that belong to no step"
+_LOGS, _OTHER_CODE = "notes about removed steps", "queries compiled by another version of the code"
 
 
 @dataclass(frozen=True)

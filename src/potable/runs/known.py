@@ -35,10 +35,11 @@ def digests(shop: Workshop, step: Step) -> ir.Table:
     anew = kept(shop.engine, anew, str(shop.scratch / f"digests-{step.fingerprint}"))
     if step.proves and stored and _sums(shop, anew) != _sums(shop, _rows(shop, stored)):
         raise DataError(
-            "the digests of identifiers that the vault keeps are not those of the identifiers",
+            "the vault's digests of known identifiers do not match the identifiers",
             "D005",
-            hint="was a file of the vault changed by hand? Without its folder `known`, they are made anew",
-            state="what was there stays; the last version stays current",
+            hint="was a file of the vault changed by hand? Remove the folder `known` of the vault, and the digests "
+            "are computed again",
+            state="nothing was changed; the last version stays current",
             next="potable run --full-refresh",
         )
     return anew

@@ -56,10 +56,11 @@ def _unread_keys(listed: ir.Table, keys: Sequence[str]) -> ir.BooleanValue:
 def _unlisted(name: str, keys: Sequence[str], count: int) -> DataError:
     """The error of keys that cannot be read: their records, which are there, would count as deleted."""
     return DataError(
-        f"`{name}`: the list of keys its source has now cannot be read",
+        f"`{name}`: the list of keys that its source has now cannot be parsed",
         "D007",
-        given=f"{count:,} of its keys are not what the contract says of {', '.join(f'`{key}`' for key in keys)}",
-        hint="mend the types of these columns, or go back to the batch before: `potable state rewind`",
-        state="nothing counts as deleted; the last version stays current",
+        given=f"{count:,} keys do not fit the type that the contract declares for "
+        f"{', '.join(f'`{key}`' for key in keys)}",
+        hint="correct the types of these columns, or go back to the batch before with `potable state rewind`",
+        state="no record was counted as deleted; the last version stays current",
         next="potable source preview",
     )

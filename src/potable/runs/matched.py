@@ -39,7 +39,7 @@ def require_matched(shop: Workshop, tables: Collection[str], today: date) -> Non
         nobody[name] = counts["quarantined"]
         found = []
         if counts["rows_in"] and not counts["rows"] and table.tells_who:
-            told = f"None of its {counts['rows_in']:,} rows is about anybody whom a roster knows."
+            told = f"None of its {counts['rows_in']:,} rows belongs to a person in a roster."
             found.append(accepted(Finding("unmatched", "stop", told), table.health, today))
         elif table.health.unmatched:
             found.append(accepted(_judged(shop, name, table, earlier), table.health, today))
@@ -102,13 +102,14 @@ def _require(shop: Workshop) -> None:
         if other != name and not set(keys.values()).isdisjoint(table.keys.values())
     ]
     written = " and ".join(f"`{column}`" for column in keys)
-    alike = f" as in `{'`, `'.join(others[:3])}`" if others else " in a roster's table too"
+    alike = f" as in `{'`, `'.join(others[:3])}`" if others else " in the roster's table too"
     also = ", ".join(f"`{each}`" for each, _ in stopping[1:])
     raise DataError(
         f"`{name}` breaks `health: unmatched`",
         "D008",
         given=finding.told + (f" Also {also}." if also else ""),
-        hint=f"is {written} written{alike}? what is expected goes to `health: accepted` of the contract, with a reason",
+        hint=f"is {written} written the same way{alike}? If the change is expected, add it to `health: accepted` of "
+        "the contract, with a reason",
         state="nothing was published; the last version stays current",
         next=f"potable quarantine show {name}",
     )
@@ -123,9 +124,10 @@ def _require_within(shop: Workshop, name: str, table: Table, nobody: int) -> Non
     raise DataError(
         f"`{name}` breaks quarantine()",
         "D001",
-        given=f"{away:,} of {counts['rows_in']:,} rows go to quarantine, {nobody:,} of them belong to nobody; "
-        f"at most {limit} may",
-        hint="rows belong to nobody where no key of theirs leads to anybody whom a roster knows; mend the source",
+        given=f"{away:,} of {counts['rows_in']:,} rows go to quarantine, {nobody:,} of them because they belong to "
+        f"nobody; at most {limit} may",
+        hint="rows belong to nobody if none of their keys is a key of a person in a roster; fix the keys in the "
+        "source, or raise the limit",
         state="nothing was published; the last version stays current",
         next=f"potable quarantine show {name}",
     )

@@ -101,7 +101,9 @@ def perform(running: Running, step: Step, *, make: bool, again: bool) -> None:
     if manifest is None:
         if not make:
             raise EnvironmentFailure(
-                f"`{step.label}` has not run yet for what is landed now", "E008", next=f"potable run --only {step.verb}"
+                f"`{step.label}` has not run yet for the data that is landed now",
+                "E008",
+                next=f"potable run --only {step.verb}",
             )
         running.tell(step, "started", StepRecord(step.verb, step.label, "started"))
         with failing(running, step):
@@ -154,7 +156,7 @@ def _attempted(shop: Workshop, step: Step) -> Manifest:
             store.clear(attempt)
         except PotableError:
             if isinstance(failure, PotableError):
-                failure.hint += f" What it wrote could not be removed: {store.locate(attempt)}"
+                failure.hint += f" Its incomplete output could not be removed: {store.locate(attempt)}"
         raise
     give_back()
     for output in _SCRATCH_OUTPUTS:
@@ -181,12 +183,12 @@ def _prove(shop: Workshop, step: Step, manifest: Manifest) -> None:
                 store.clear(folder)
     if _result(found) != _result(manifest):
         raise DataError(
-            f"`{step.label}` made again gave another result",
+            f"`{step.label}` gave a different result when it was repeated",
             "D005",
             given=f"{found.counts}",
             allowed=f"{dict(manifest.counts)}",
-            hint="was a file of the lake changed by hand, or a package replaced?",
-            state="what was there stays; the last version stays current",
+            hint="was a file of the lake changed by hand, or a package upgraded?",
+            state="the earlier result stays; the last version stays current",
             next="potable report",
         )
 
@@ -208,7 +210,7 @@ def failing(running: Running, step: Step) -> Iterator[None]:
     except BaseException as failure:
         # who raised it may know nothing of steps, as an engine
         if isinstance(failure, PotableError):
-            failure.state = failure.state or "nothing of this step is kept; the last version stays current"
+            failure.state = failure.state or "nothing of this step was kept; the last version stays current"
         if isinstance(failure, EnvironmentFailure):
             failure.next = failure.next or "potable doctor"
         seconds, held = round(time.monotonic() - begun, 3), running.watched.since(mark)

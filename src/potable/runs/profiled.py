@@ -97,7 +97,7 @@ def profile(project: Project, name: str, *, engine: Engine, scratch: str, fresh:
     blobs = _landed(project, source_name, short)
     if not blobs:
         again = f"potable run --only ingest --select {source_name}"
-        raise EnvironmentFailure(f"nothing is landed of `{name}` yet", "E008", next=again)
+        raise EnvironmentFailure(f"no data of `{name}` is landed yet", "E008", next=again)
     found = looked(_parsed(source, short, blobs, engine), table, engine=engine, scratch=scratch, fresh=fresh)
     parsed = engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), landed_schema(table))
     places = Places(f"{scratch}/rows", f"{scratch}/aside")

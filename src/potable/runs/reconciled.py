@@ -89,11 +89,11 @@ def reconcile(
 def _require_comparable(source: Source[Any], table: str) -> None:
     name = f"{source.source}.{table}"
     if not source.tables[table].unique:
-        hint = "declare the columns that identify a record as `unique`"
-        raise ProjectError(f"`{name}` has no key to be compared by", "P004", hint=hint)
+        hint = "declare `unique`: the columns that identify a record"
+        raise ProjectError(f"`{name}` has no key by which its records could be compared", "P004", hint=hint)
     if source.forgets:
-        hint = "streams are proven by their offsets: `potable state show`"
-        problem = f"`{name}` cannot be compared: its system forgets what it once offered"
+        hint = "streams are checked by their offsets: `potable state show`"
+        problem = f"`{name}` cannot be compared, because its system deletes data that it offered before"
         raise EnvironmentFailure(problem, "E007", hint=hint)
 
 

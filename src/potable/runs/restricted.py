@@ -161,16 +161,14 @@ def _with_rows(files: Mapping[str, Sequence[Part]]) -> dict[str, list[Part]]:
 def _stop(name: str, made: Validated) -> DataError:
     """The error of a table that a check stops."""
     others = len(made.stopped) - 1
-    more = f"; {others} more check{'s' * (others > 1)} too: {', '.join(made.stopped[1:])}" if others else ""
+    more = f"; {others} more check{'s' * (others > 1)} failed: {', '.join(made.stopped[1:])}" if others else ""
     split_off = made.split_off and made.rows_quarantined
-    where = (
-        "the records that fail lie in the quarantine of the restricted root" if split_off else "it is about all rows"
-    )
+    where = "the failing records are in quarantine" if split_off else ("the check is about the table as a whole")
     return DataError(
         f"`{name}` breaks {made.stopped[0]}",
         "D001",
         given=f"{made.told[0]}{more}",
-        hint=f"{where}; mend the source or the check",
+        hint=f"{where}; fix the source, or change the check",
         state="nothing was published; the last version stays current",
         next=f"potable quarantine show {name}" if split_off else "potable report",
     )
@@ -200,12 +198,13 @@ def _stopped_across(stopping: Sequence[tuple[str, Result]]) -> DataError:
     """The error of tables that do not fit each other."""
     name, result = stopping[0]
     there, others = result.arguments[OTHER_TABLE], len(stopping) - 1
-    more = f"; {others} more check{'s' * (others > 1)} across tables too" if others else ""
+    more = f"; {others} more check{'s' * (others > 1)} between tables failed" if others else ""
     return DataError(
         f"`{name}` breaks {result.name} in `{there}`",
         "D001",
         given=f"{result.told}{more}",
-        hint=f"the report shows what was not found; is `{there}` complete, or is `severity: warn` meant?",
+        hint=f"the report shows which values were not found; is `{there}` complete? Set `severity: warn` to "
+        "continue anyway",
         state="nothing was published; the last version stays current",
         next="potable report",
     )
@@ -228,11 +227,11 @@ def require_total(shop: Workshop, nobody: Mapping[str, int] | None = None) -> No
         return
     most = sorted(away, key=lambda name: (-away[name], name))[:3]
     raise DataError(
-        "the tables together break the limit of the quarantine in potable.yaml",
+        "more rows of all tables together are quarantined than potable.yaml allows",
         "D001",
         given=f"{aside:,} of {rows:,} rows; most of `" + "`, `".join(most) + "`",
         allowed=f"at most {limit}",
-        hint="the records that fail lie in the quarantine of the restricted root; mend the source or the checks",
+        hint="the failing records are in quarantine (`potable quarantine list`); fix the source, or change the checks",
         state="nothing was published; the last version stays current",
         next="potable report",
     )

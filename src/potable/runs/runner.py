@@ -61,7 +61,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.select and self.only not in (None, *SELECTABLE):
-            raise ValueError(f"`{self.only}` works on all tables at once and takes no selection")
+            raise ValueError(f"`{self.only}` works on all tables together, so it cannot be used with --select")
 
     @property
     def last(self) -> Verb:
@@ -188,9 +188,9 @@ def _keep(lake: Lake, record: RunRecord) -> None:
         done = "what the run finished is kept"
         if record.outcome == "published" and record.dataset:
             done = f"version {record.dataset.version} of `{record.dataset.name}` is published"
-        failure.state = f"{done}; the run's record or its entry in the audit log is missing"
+        failure.state = f"{done}; but its run record or audit entry could not be written"
         if record.error:
-            failure.hint += f" The run had failed before: {record.error['code']}"
+            failure.hint += f" Before that, the run had failed with {record.error['code']}"
         raise
 
 

@@ -137,10 +137,11 @@ class Workshop:
         """
         if not self.stands(step, fingerprint):
             raise EnvironmentFailure(
-                f"what `{step.label}` stands on was removed while it was made",
+                f"the input of `{step.label}` was removed while the step ran",
                 "E005",
-                hint="`potable gc` keeps what runs of the last days used, and this was not used for longer",
-                state="nothing of this step is kept; the last version stays current",
+                hint="`potable gc` keeps what recent runs used, and this was last used before that; do not run it "
+                "with a shorter --older-than than a run takes",
+                state="nothing of this step was kept; the last version stays current",
                 next="potable run",
                 retryable=True,
             )

@@ -39,7 +39,7 @@ def secret(reference: str) -> str:
     except ClientError as failure:
         code = str(failure.response.get("Error", {}).get("Code", ""))
         if code in _ABSENT:
-            raise _wrong(reference, "names no secret that is there") from None
+            raise _wrong(reference, "refers to a secret that does not exist") from None
         raise _refused(name, code, passing=code.startswith(_PASSING)) from None
     except (BotoCoreError, ValueError) as trouble:
         raise _refused(name, type(trouble).__name__, passing=True) from None
@@ -53,19 +53,19 @@ def _value(reference: str, found: str, key: str) -> str:
         values = None
     value = of_key(values, key)
     if value is None:
-        raise _wrong(reference, "names no key of a secret that is there")
+        raise _wrong(reference, "refers to a key that the secret does not have")
     return value
 
 
 def _wrong(reference: str, why: str) -> ProjectError:
     return ProjectError(
-        f"`${{aws:{reference}}}` {why}", "P006", hint="`aws secretsmanager list-secrets` tells the names there are"
+        f"`${{aws:{reference}}}` {why}", "P006", hint="`aws secretsmanager list-secrets` lists the secrets"
     )
 
 
 def _refused(name: str, why: str, *, passing: bool) -> EnvironmentFailure:
     return refused(
-        f"AWS Secrets Manager does not give `{name}`: {why}",
-        "are region and credentials of this machine right, and may they `secretsmanager:GetSecretValue`?",
+        f"AWS Secrets Manager does not return `{name}`: {why}",
+        "are the region and credentials of this machine right, and do they allow `secretsmanager:GetSecretValue`?",
         passing=passing,
     )

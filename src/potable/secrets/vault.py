@@ -42,7 +42,7 @@ def secret(reference: str) -> str:
     data = found.get("data")
     value = of_key(data.get("data") if isinstance(data, dict) else None, key)
     if value is None:
-        raise _wrong(reference, "names no key of a secret that is there")
+        raise _wrong(reference, "refers to a key that the secret does not have")
     return value
 
 
@@ -50,7 +50,11 @@ def _asked(address: str, path: str) -> dict[str, Any]:
     """Vault's answer; an empty one where it has none."""
     server = os.environ.get("VAULT_ADDR", "")
     if not server.startswith(("http://", "https://")):
-        raise ProjectError("`VAULT_ADDR` is not set, or no URL", "P006", hint="where Vault is: https://vault.corp:8200")
+        raise ProjectError(
+            "`VAULT_ADDR` is not set, or not a URL",
+            "P006",
+            hint="set it to the address of Vault, such as https://vault.corp:8200",
+        )
     headers = {"X-Vault-Token": _token(), "X-Vault-Request": "true"}
     if namespace := os.environ.get("VAULT_NAMESPACE"):
         headers["X-Vault-Namespace"] = namespace
@@ -87,7 +91,9 @@ def _token() -> str:
     except (OSError, RuntimeError, UnicodeDecodeError):
         token = ""
     if not token or not (token.isascii() and token.isprintable()):
-        raise ProjectError("there is no token for Vault", "P006", hint="set `VAULT_TOKEN`, or sign in by `vault login`")
+        raise ProjectError(
+            "there is no token for Vault", "P006", hint="set `VAULT_TOKEN`, or log in with `vault login`"
+        )
     return token
 
 
@@ -95,13 +101,13 @@ def _wrong(reference: str, why: str) -> ProjectError:
     return ProjectError(
         f"`${{vault:{reference}}}` {why}",
         "P006",
-        hint="`vault kv get secret/payroll` shows the keys of `${vault:secret/payroll#KEY}`",
+        hint="`vault kv get secret/payroll` shows the keys that `${vault:secret/payroll#KEY}` can refer to",
     )
 
 
 def _refused(path: str, why: str, *, passing: bool) -> EnvironmentFailure:
     return refused(
-        f"Vault does not give `{path}`: {why}",
-        "is `VAULT_ADDR` right, is Vault unsealed, and may the token of `VAULT_TOKEN` still read it?",
+        f"Vault does not return `{path}`: {why}",
+        "is `VAULT_ADDR` right, is Vault unsealed, and may the token (`VAULT_TOKEN`) still read this path?",
         passing=passing,
     )

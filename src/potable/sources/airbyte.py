@@ -44,7 +44,7 @@ class AirbyteTable(ExtractTable):
     """A table of the records of an Airbyte stream."""
 
     namespace: str | None = None
-    """Namespace of the stream, where two have the same name."""
+    """Namespace of the stream, if two have the same name."""
 
     def of_stream(self, name: str) -> Hashable:
         """The stream that a table of this `name` is of, with its namespace."""
@@ -69,7 +69,7 @@ class AirbyteSource(ExtractSource[AirbyteTable], Program):
     @model_validator(mode="after")
     def _something_to_run(self) -> Self:
         if self.manifest is None and "command" not in self.model_fields_set:
-            raise ValueError("give a `command`, or a `manifest`")
+            raise ValueError("give either `command` or `manifest`")
         one_way_each(self.tables)
         return self
 
@@ -95,7 +95,7 @@ class AirbyteSource(ExtractSource[AirbyteTable], Program):
             return (base / Path(self.manifest or "").expanduser()).read_bytes()
         except OSError as trouble:
             raise EnvironmentFailure(
-                f"source `{self.source}`: its manifest cannot be read ({type(trouble).__name__})",
+                f"source `{self.source}`: the manifest cannot be read ({type(trouble).__name__})",
                 "E002",
                 given=self.manifest or "",
                 hint="`manifest` is a path below the project folder",
@@ -146,7 +146,7 @@ class _Reading:
         if kind == "RECORD":
             said = message.get("record")
             if not isinstance(said, dict) or not isinstance(said.get("stream"), str) or "data" not in said:
-                raise failed(self._source, "the program says a record without a stream or data", retryable=False)
+                raise failed(self._source, "the program sent a record without a stream or data", retryable=False)
             if stream := self.streams.get((said.get("namespace"), said["stream"])):
                 yield from stream.add(received, said["data"])
         elif kind == "STATE":
@@ -155,7 +155,7 @@ class _Reading:
         elif kind == "LOG":
             self._levels[str(at(message, "log.level"))] += 1
         elif kind not in _MEANINGLESS:
-            raise failed(self._source, "the program says a message of a kind that is not known", retryable=False)
+            raise failed(self._source, "the program sent a message of an unknown kind", retryable=False)
 
     def end(self, state: State) -> Iterator[Arrival]:
         """What is left when the program has ended, and its states."""
@@ -168,7 +168,7 @@ class _Reading:
 
     def _reached(self, said: Any) -> None:
         if not isinstance(said, dict):
-            raise failed(self._source, "the program says a state without one", retryable=False)
+            raise failed(self._source, "the program sent a state message without a state", retryable=False)
         if said.get("type") == "STREAM":
             key = (at(said, "stream.stream_descriptor.namespace"), at(said, "stream.stream_descriptor.name"))
             if key in self.streams:
@@ -196,14 +196,14 @@ def _told(source: str, message: Mapping[str, Any], streams: Set[str] = frozenset
     kind, name = at(message, "trace.error.failure_type"), at(message, "trace.error.stream_descriptor.name")
     if at(message, "trace.type") == "ERROR":
         of = f" in stream `{name}`" if isinstance(name, str) and name in streams else ""
-        why = {"config_error": "a wrong `config`", "transient_error": "something that may pass"}.get(
+        why = {"config_error": "a wrong `config`", "transient_error": "possibly a temporary problem"}.get(
             str(kind), "its own"
         )
         raise failed(source, f"the program reports an error{of}: {why}", retryable=kind != "config_error")
     if at(message, "trace.stream_status.status") == "INCOMPLETE":
         name = at(message, "trace.stream_status.stream_descriptor.name")
         of = f" `{name}`" if isinstance(name, str) and name in streams else ""
-        raise failed(source, f"the program could not read stream{of} to its end")
+        raise failed(source, f"the program did not finish reading stream{of}")
 
 
 def _key(source: str, name: str, table: AirbyteTable, offered: Mapping[Key, Any]) -> Key:
@@ -213,10 +213,10 @@ def _key(source: str, name: str, table: AirbyteTable, offered: Mapping[Key, Any]
     if len(found) == 1:
         return found[0]
     known = sorted({offer for _, offer in offered})
-    why = "several of that name; give its `namespace`" if found else "no such stream"
+    why = "several streams of that name; give its `namespace`" if found else "no such stream"
     failure = failed(source, f"the program offers {why}: `{wanted}`", retryable=False)
     failure.allowed = ", ".join(known[:20])
-    failure.hint = did_you_mean(wanted, known) or "`stream` in the table says which one it is of"
+    failure.hint = did_you_mean(wanted, known) or "`stream` in the table names the stream to read"
     raise failure
 
 
@@ -225,7 +225,7 @@ def _configured(source: str, stream: dict[str, Any], tables: Mapping[str, Airbyt
     table = next(iter(tables.values()))
     modes = stream.get("supported_sync_modes") or ["full_refresh"]
     if table.sync_mode not in modes:
-        why = f"stream `{stream['name']}` cannot be read with `sync_mode: {table.sync_mode}`"
+        why = f"stream `{stream['name']}` does not support `sync_mode: {table.sync_mode}`"
         failure = failed(source, why, retryable=False)
         failure.allowed = ", ".join(str(mode) for mode in modes)
         raise failure

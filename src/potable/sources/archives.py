@@ -58,7 +58,7 @@ def why_refused(stream: BinaryIO) -> str:
         _trusted(stream, stream.seek(0, io.SEEK_END))
     except _Refused as refused:
         return str(refused)
-    return "a zip archive, not a file; members are taken of files that are named .zip"
+    return "it is a zip archive; only files named .zip are unpacked"
 
 
 def _trusted(source: Path | BinaryIO, size: int) -> list[tuple[zipfile.ZipFile, zipfile.ZipInfo]]:
@@ -77,7 +77,7 @@ def _trusted(source: Path | BinaryIO, size: int) -> list[tuple[zipfile.ZipFile, 
     if sum(info.file_size for info in found) > max(_ALWAYS_FINE, _LARGEST_RATIO * size):
         raise _Refused(f"a zip archive that unpacks to more than {_LARGEST_RATIO} times its size")
     if len({info.filename for info in found}) < len(found):
-        raise _Refused("a zip archive with two members of one name")
+        raise _Refused("a zip archive with two members of the same name")
     for info in found:
         _check(info)
     return [(archive, info) for info in found if _is_data(info)]
@@ -86,13 +86,13 @@ def _trusted(source: Path | BinaryIO, size: int) -> list[tuple[zipfile.ZipFile, 
 def _check(info: zipfile.ZipInfo) -> None:
     path = PurePosixPath(info.orig_filename.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in info.orig_filename:
-        raise _Refused("a zip archive with a member whose path leads outside")
+        raise _Refused("a zip archive with a member whose path leads outside it")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise _Refused("a zip archive with a link")
     if info.flag_bits & 0x1:
         raise _Refused("a zip archive with an encrypted member")
     if info.compress_type not in _METHODS:
-        raise _Refused("a zip archive packed in a way that cannot be read")
+        raise _Refused("a zip archive with a compression method that is not supported")
 
 
 def _is_data(info: zipfile.ZipInfo) -> bool:

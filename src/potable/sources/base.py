@@ -188,10 +188,10 @@ class Blob:
             raw: Any = io.BytesIO(store.part(self.path, *self.part)) if self.part else store.open(self.path)
         except FileNotFoundError:
             raise EnvironmentFailure(
-                f"`{self.shown}` is listed as landed, but the raw zone no longer holds it",
+                f"`{self.shown}` was landed, but the raw zone no longer has it",
                 "E002",
                 given=self.path,
-                hint="bring the object back from a backup; if it was removed on purpose, land the source again",
+                hint="restore the object from a backup; if it was removed on purpose, land the source again",
                 next="potable run --full-refresh",
             ) from None
         return Unpacked(pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"), raw) if self.zstd else raw
@@ -207,10 +207,9 @@ class Source(Declaration, Generic[T]):
     description: str = ""
     """What the system is, for people."""
     owner: str = ""
-    """Team that answers for its data."""
+    """Team responsible for its data."""
     timezone: str | None = None
-    """Time zone of timestamps that are told without an offset, such as `Europe/Berlin`; UTC by default. A column may
-    say otherwise."""
+    """Time zone of timestamps without an offset, such as `Europe/Berlin`; UTC by default. A column may override it."""
     tables: dict[str, T]
     """Contract of each table."""
 
@@ -243,26 +242,31 @@ class Source(Declaration, Generic[T]):
         """
 
         def refused(why: str) -> Inside:
-            return Inside(f"`{name}` cannot be of parts of `{whole}`'s records: {why}", "tables", name, "parts_of")
+            return Inside(f"`{name}` cannot have `parts_of: {whole}`: {why}", "tables", name, "parts_of")
 
         around, met = self.tables.get(whole), list[str]()
         while whole not in met and (outer := self.around(met[-1] if met else name)[0]):
             met.append(outer)
         if around is None or whole not in met:
             raise refused(
-                f"its records lie in those of `{'`, `'.join(met)}`" if met else "they lie in those of no table"
+                f"its records are inside those of `{'`, `'.join(met)}`"
+                if met
+                else "its records are not inside those of another table"
             )
         if not around.unique or table.known_column not in around.columns:
             raise refused(
-                f"these need `unique`, what identifies them, and a column `{table.known_column}` of their own, the time"
-                " of their versions"
+                "that table needs `unique` (the columns that identify a record) and a column of its own "
+                f"`{table.known_column}` (the time of its version)"
             )
         if lacking := [column for column in around.unique if column not in table.unique]:
             way = self.around(name)[1]
             told = ", ".join(
                 f"`{column}: {{path: {way}{around.columns[column].paths(column)[0]}}}`" for column in lacking
             )
-            raise refused(f"its columns and its `unique` lack what identifies these, by the same name, such as {told}")
+            raise refused(
+                "the columns that identify those records must be among its columns and in its `unique`, by the same "
+                f"names: {told}"
+            )
 
     snapshot: ClassVar[bool] = False
     """Whether `arrivals` always lists everything there is, so that names it no longer lists are gone."""
@@ -352,9 +356,9 @@ class Source(Declaration, Generic[T]):
             EnvironmentFailure: E002, the object is gone.
         """
         raise DataError(
-            f"sources of type `{self.type}` do not show single records",
+            f"sources of type `{self.type}` cannot show single records",
             "D007",
-            hint="`potable quarantine show` says where the records stand; the object itself lies in the raw zone",
+            hint="`potable quarantine show` tells where the records are; the object itself is in the raw zone",
         )
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:

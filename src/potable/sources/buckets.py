@@ -209,12 +209,12 @@ def _why(failure: Exception) -> tuple[str, bool]:
     if isinstance(failure, PermissionDeniedError):
         return "access denied", False
     if isinstance(failure, UnauthenticatedError):
-        return "the credentials are refused", False
+        return "the store refused the credentials", False
     if isinstance(failure, UnknownConfigurationKeyError | ValueError):
-        return "a setting in `storage` or in the environment is not one of this store", False
+        return "a setting in `storage`, or in the environment, is unknown to this store", False
     text = str(failure)
     if "NoSuchBucket" in text or "ContainerNotFound" in text:
         return "there is no such bucket", False
     if status := _STATUS.search(text):
         return f"the store answers with HTTP {status[1]}", True
-    return "the store cannot be reached, or says nothing in time", True
+    return "the store cannot be reached, or does not answer in time", True

@@ -49,7 +49,7 @@ class Security(Declaration):
     private_key_password: SecretStr | None = None
     """Password of that file, by reference."""
     sasl: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    """How name and password are proven."""
+    """SASL mechanism for name and password."""
     user: str | None = None
     """Name, for SASL."""
     password: SecretStr | None = None
@@ -58,11 +58,11 @@ class Security(Declaration):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if bool(self.sasl) != bool(self.user and self.password):
-            raise ValueError("`sasl`, `user` and `password` go together")
+            raise ValueError("`sasl`, `user` and `password` must be given together")
         if not self.tls and any((self.ca, self.certificate, self.private_key_file, self.private_key_password)):
             raise ValueError("certificates and keys need `tls: true`")
         if bool(self.certificate) != bool(self.private_key_file):
-            raise ValueError("`certificate` and `private_key_file` go together")
+            raise ValueError("`certificate` and `private_key_file` must be given together")
         return self
 
     def settings(self, base: Path) -> dict[str, str]:
@@ -140,7 +140,7 @@ class Cluster:
             self._consumer = ck.Consumer(settings, logger=quiet)
         except (ck.KafkaException, ValueError, TypeError) as refused:
             raise EnvironmentFailure(
-                f"source `{source}`: the Kafka client does not take its settings ({type(refused).__name__})",
+                f"source `{source}`: the Kafka client rejects its settings ({type(refused).__name__})",
                 "E007",
                 hint="check `brokers`, and that the files named in `security` exist and belong together",
                 next="potable doctor",
@@ -163,7 +163,7 @@ class Cluster:
             found = self._metadata()
             for topic in topics:
                 if topic not in found.topics:
-                    self._fail(f"there is no topic `{topic}`, or we may not see it", retryable=False)
+                    self._fail(f"there is no topic `{topic}`, or this user may not see it", retryable=False)
                 if error := found.topics[topic].error:
                     self._fail_by(error.name())
             spans = {
@@ -235,7 +235,9 @@ class Cluster:
         if error.code() == ck.KafkaError._PARTITION_EOF:
             return int(message.offset())
         if error.name() in ("_AUTO_OFFSET_RESET", "OFFSET_OUT_OF_RANGE"):
-            raise gone(self._source, f"messages of `{topic}` were deleted while they were read (partition {partition})")
+            raise gone(
+                self._source, f"messages of `{topic}` were deleted while they were being read (partition {partition})"
+            )
         # troubles of connections are the client's to mend, as long as the time lasts
         if error.fatal() or not (error.retriable() or error.name().startswith("_")):
             self._fail_by(error.name())
@@ -245,13 +247,13 @@ class Cluster:
         """Fail for what the client calls `name`, or for a refusal it told of before."""
         refusal = next((trouble for trouble in (*self._troubles, name) if trouble in _REFUSED), None)
         if refusal:
-            self._fail(f"the brokers refuse the credentials ({refusal})", retryable=False)
+            self._fail(f"the brokers refused the credentials ({refusal})", retryable=False)
         if not name.startswith("_"):
-            self._fail(f"the brokers refuse to be read ({name})")
+            self._fail(f"the brokers refused to let this user read ({name})")
         found = [item for item in reversed(self._troubles) if item != "_ALL_BROKERS_DOWN"]
         # a connection that was lost says least: it is lost again after what tells why
         trouble = next((item for item in found if item != "_TRANSPORT"), next(iter(found), name))
-        self._fail(f"no broker answers ({trouble})")
+        self._fail(f"no broker answered ({trouble})")
 
     def _fail(self, why: str, *, retryable: bool = True) -> NoReturn:
         raise EnvironmentFailure(

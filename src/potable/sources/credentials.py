@@ -28,7 +28,7 @@ class Login(Declaration):
     """A name and a password."""
 
     user: str
-    """Name, without a colon."""
+    """User name, without a colon."""
     password: SecretStr
     """Password, by reference."""
 
@@ -36,7 +36,7 @@ class Login(Declaration):
     @classmethod
     def _without_colon(cls, value: str) -> str:
         if ":" in value:
-            raise ValueError("a name without a colon, which would end it")
+            raise ValueError("the user name may not contain a colon")
         return value
 
 
@@ -53,14 +53,14 @@ class ApiKey(Declaration):
     api_key: SecretStr
     """The key, by reference."""
     header: str | None = None
-    """Header that carries it; `X-API-Key` where `param` is not given either."""
+    """Header for the key; `X-API-Key` if `param` is not given either."""
     param: str | None = None
-    """Query parameter that carries it, instead of a header."""
+    """Query parameter for the key, instead of a header."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if self.header and self.param:
-            raise ValueError("give `header` or `param`, not both")
+            raise ValueError("give either `header` or `param`")
         return self
 
 
@@ -78,7 +78,7 @@ class ClientCredentials(Declaration):
     params: dict[str, str] = Field(default_factory=dict, repr=False)
     """Further fields of the token request, such as `audience`."""
     client: Literal["header", "body"] = "header"
-    """Where the token endpoint takes name and secret: as HTTP basic authentication, or as fields of the request."""
+    """How name and secret are sent to the token endpoint: as HTTP basic authentication, or as fields of the request."""
 
     @property
     def form(self) -> dict[str, str]:
@@ -101,7 +101,7 @@ class OAuth2(Declaration):
     """OAuth2 with client credentials (RFC 6749, 4.4)."""
 
     oauth2: ClientCredentials
-    """How tokens are asked for; one that expires is renewed, also in the middle of a table."""
+    """How tokens are requested; a token that expires is renewed, also in the middle of a table."""
 
 
 def _kind(value: Any) -> str | None:
@@ -120,7 +120,7 @@ Auth = Annotated[
     Discriminator(
         _kind,
         custom_error_type="auth",
-        custom_error_message="exactly one of `bearer`, `basic`, `api_key` and `oauth2` says who asks",
+        custom_error_message="give exactly one of `bearer`, `basic`, `api_key` and `oauth2`",
     ),
 ]
 
@@ -147,7 +147,7 @@ def headers(auth: Bearer | Basic | ApiKey | OAuth2 | None, token: str = "") -> d
         case _:
             found = {}
     if not all(text.isascii() and text.isprintable() for pair in found.items() for text in pair):
-        raise ValueError("no header can carry it")
+        raise ValueError("it contains characters that are not allowed in a header")
     return found
 
 

@@ -1,8 +1,8 @@
 """CSV dumps as they really come: any delimiter, several encodings, quoted newlines, renamed columns.
 
-Delimiter and encoding are declared or found per file (`dialect`); found are UTF-8, UTF-16 by its mark and Windows-1252,
-all others are declared. Rows with the wrong number of fields keep their
-place and their text and go to quarantine; they are never dropped. Empty lines are not records.
+Delimiter and encoding are declared, or detected per file (`dialect`): UTF-8, UTF-16 by its byte order mark, and
+Windows-1252 are detected, all others must be declared. Rows with the wrong number of fields are quarantined with
+their position and text; they are never dropped. Empty lines are not records.
 """
 
 from __future__ import annotations
@@ -41,42 +41,46 @@ class CsvTable(FileTable):
     """Encoding; `auto` is UTF-8 (with or without BOM), UTF-16 by its BOM, or else Windows-1252."""
 
     quote: str = '"'
-    """Sign around fields that hold delimiters or newlines; doubled inside of them. Empty where there is none."""
+    """Character around fields that contain delimiters or newlines; doubled inside them. Empty if there is none."""
     escape: str = ""
-    """Sign before a quote, delimiter or newline that belongs to a field; usually there is none."""
+    """Character before a quote, delimiter or newline that is part of a field; none by default."""
     comment: str = ""
-    """What lines that are no records start with, such as `#`."""
+    """Start of lines that are comments, such as `#`."""
     skip_lines: int = Field(default=0, ge=0)
-    """Lines before the header, or before the first record, that say something else."""
+    """Number of lines to skip before the header, or before the first record."""
     header: bool = True
-    """Whether the first record names the columns; else `names` does."""
+    """Whether the first record has the column names; if not, give `names`."""
     names: list[str] = Field(default_factory=list)
-    """Names of all columns in the order of the file, where it has no header."""
+    """Names of all columns in the order of the file, if it has no header."""
 
     @field_validator("delimiter", "quote", "escape")
     @classmethod
     def _one_sign(cls, value: str, info: ValidationInfo) -> str:
         words = ("auto",) if info.field_name == "delimiter" else ("",)
         if value not in words and (len(value) != 1 or not value.isascii() or value in "\0\r\n"):
-            raise ValueError(f"one ASCII character, or `{words[0]}`" if words[0] else "one ASCII character, or nothing")
+            raise ValueError(
+                f"write one ASCII character, or `{words[0]}`" if words[0] else "write one ASCII character, or nothing"
+            )
         return value
 
     @field_validator("comment")
     @classmethod
     def _start_of_line(cls, value: str) -> str:
         if "\n" in value or "\r" in value:
-            raise ValueError("the start of a line, such as `#`")
+            raise ValueError("write what the lines start with, such as `#`")
         return value
 
     @model_validator(mode="after")
     def _signs_differ(self) -> Self:
         signs = [sign for sign in (self.delimiter, self.quote, self.escape) if sign]
         if len(set(signs)) < len(signs):
-            raise ValueError("`delimiter`, `quote` and `escape` are different signs; doubled quotes need no `escape`")
+            raise ValueError(
+                "`delimiter`, `quote` and `escape` must be different characters; doubled quotes need no `escape`"
+            )
         if self.header == bool(self.names):
-            raise ValueError("`names` are given where `header: false`, and only there")
+            raise ValueError("`names` is required with `header: false`, and not allowed otherwise")
         if len(set(self.names)) < len(self.names):
-            raise ValueError("two of the `names` are the same")
+            raise ValueError("`names` contains the same name twice")
         return self
 
     _known_encoding = field_validator("encoding")(declared)
@@ -110,10 +114,12 @@ class CsvSource(FileSource[CsvTable]):
                         yield typed_at(contract, texts, blob.name, ordinals)
                     yield from ragged.taken(contract, blob.name)
         except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
-            raise unreadable(blob, f"not well-formed CSV or damaged ({type(failure).__name__})", row=done) from None
+            raise unreadable(
+                blob, f"it is damaged or not well-formed CSV ({type(failure).__name__})", row=done
+            ) from None
         yield from ragged.taken(contract, blob.name)
         if stream.quotes % 2 and "\n" in last:
-            raise unreadable(blob, "its last record opens a quote that is never closed", row=done - 1)
+            raise unreadable(blob, "a quote in its last record is never closed", row=done - 1)
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record's lines, in the file's own encoding and without the newline behind them."""

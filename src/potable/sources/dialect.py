@@ -48,13 +48,13 @@ class Dialect:
             with Content(Utf8(decompressed(blob), encoding), table) as stream:
                 text = stream.read(LONGEST_HEADER).decode("utf-8", "ignore")
         except (UnicodeDecodeError, *DAMAGE) as failure:
-            raise unreadable(blob, f"its head cannot be decoded ({type(failure).__name__})") from None
+            raise unreadable(blob, f"the start of the file cannot be decoded ({type(failure).__name__})") from None
         head = _head(text, table)
         if not head.strip():
             return None
         if "\0" in head and encoding == "ascii":
             raise unreadable(
-                blob, "its header has NUL bytes, as UTF-16 without a byte order mark; declare its `encoding`"
+                blob, "its header contains NUL bytes, like UTF-16 without a byte order mark; declare its `encoding`"
             )
         delimiter = table.delimiter if table.delimiter != "auto" else _delimiter(head, table)
         if not table.header:
@@ -91,7 +91,7 @@ def encoding_of(declared: str, blob: Blob) -> str:
     try:
         return found(decompressed(blob))
     except Ambiguous:
-        why = "its bytes are not UTF-8 and not of Western Europe throughout; declare its `encoding`: gb18030, cp1251 …"
+        why = "its bytes are neither UTF-8 nor a Western European encoding; declare its `encoding`: gb18030, cp1251 …"
         raise unreadable(blob, why) from None
     except DAMAGE as failure:
         raise unreadable(blob, f"it is damaged ({type(failure).__name__})") from None

@@ -57,7 +57,7 @@ def declared(encoding: str) -> str:
     try:
         return encoding if encoding == "auto" else normal(encoding)
     except LookupError:
-        raise ValueError("not an encoding; examples: utf-8, cp1252, gb18030, shift_jis, utf-16, cp037, auto") from None
+        raise ValueError("unknown encoding; examples: utf-8, cp1252, gb18030, shift_jis, utf-16, cp037, auto") from None
 
 
 def found(stream: BinaryIO) -> str:

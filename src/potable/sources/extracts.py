@@ -34,9 +34,9 @@ class ExtractTable(InnerTable):
     stream: str | None = None
     """Name of the stream; the table's own name by default."""
     sync_mode: Literal["full_refresh", "incremental"] = "full_refresh"
-    """Whether the stream is read whole every time, or on from the state the program gave."""
+    """Whether the whole stream is read each time, or from the state that the program gave."""
     cursor_field: str | list[str] | None = None
-    """Field that says what is new, or its path, where the stream has none of its own; for `incremental`."""
+    """Field (or its path) that tells what is new, if the stream defines none; for `incremental`."""
     columns: dict[str, Column] = Field(min_length=1)
     """Columns by name, in output order. Paths are dotted paths in the record, or `@stream` and `@emitted_at`: when the
     program said it, which may serve as `known`."""
@@ -46,13 +46,13 @@ class ExtractTable(InnerTable):
         for name, declared in self.columns.items():
             for path in declared.paths(name):
                 if path.startswith("@") and path not in _OF_MESSAGE:
-                    raise ValueError(f"column `{name}`: there are {', '.join(_OF_MESSAGE)}, and paths in the record")
+                    raise ValueError(f"column `{name}`: write {', '.join(_OF_MESSAGE)}, or a path in the record")
         if self.cursor_field and self.sync_mode == "full_refresh":
-            raise ValueError("`cursor_field` goes with `sync_mode: incremental`")
+            raise ValueError("`cursor_field` needs `sync_mode: incremental`")
         if self.sync_mode == "incremental" and self.known_column is None:
             raise ValueError(
-                "`sync_mode: incremental` needs `known` to be a column, such as one with the path `@emitted_at`: a"
-                " record that was changed is said again, and counts as a correction by its later known time"
+                "`sync_mode: incremental` needs a column as `known`, such as one with the path `@emitted_at`: a "
+                "changed record is sent again and counts as a correction because it is known later"
             )
         return self
 
@@ -87,7 +87,9 @@ def one_way_each(tables: Mapping[str, ExtractTable]) -> None:
     for name, table in tables.items():
         way = (table.sync_mode, table.cursor)
         if ways.setdefault(table.of_stream(name), way) != way:
-            raise ValueError(f"table `{name}` is of the same stream as another one, so both have one `sync_mode`")
+            raise ValueError(
+                f"table `{name}` reads the same stream as another table, so both need the same `sync_mode`"
+            )
 
 
 @dataclass(frozen=True, slots=True)

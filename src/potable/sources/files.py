@@ -41,7 +41,7 @@ class FileTable(Table):
     """Glob of its files, relative to the source's `path`, or several; all of the source's files by default. Behind
     `https://` they are names."""
     members: str = "*"
-    """Glob of its files inside zip archives, by their path there; `*` also stands for slashes."""
+    """Glob of its files inside zip archives, by their path there; `*` also matches slashes."""
 
     @property
     def patterns(self) -> list[str | None]:
@@ -66,7 +66,7 @@ class FileSource(Source[F]):
     auth: Auth | None = None
     """Credentials for `https://`, by reference."""
     timeout: float = Field(default=30.0, gt=0)
-    """Seconds to wait for an object store or a server that says nothing."""
+    """Seconds to wait for an answer of an object store or server."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("path", "storage", "auth"))
 
@@ -76,16 +76,18 @@ class FileSource(Source[F]):
             # nobody will look for it
             return self
         if self._scheme not in ("", "file", *_WEB, *_STORES):
-            raise ValueError(f"`path` is a folder, or a URL that begins with {', '.join((*_STORES, *_WEB))}")
+            raise ValueError(f"`path` must be a folder, or a URL that begins with {', '.join((*_STORES, *_WEB))}")
         if self.storage and self._scheme not in _STORES:
-            raise ValueError(f"`storage` goes with a `path` that begins with {', '.join(_STORES)}")
+            raise ValueError(f"`storage` needs a `path` that begins with {', '.join(_STORES)}")
         if self._scheme not in _WEB:
             if self.auth:
-                raise ValueError("`auth` goes with a `path` that begins with https")
+                raise ValueError("`auth` needs a `path` that begins with https")
             return self
         for name, table in self.tables.items():
             if any(pattern and glob.has_magic(pattern) for pattern in table.patterns):
-                raise ValueError(f"table `{name}`: a web server lists nothing, so `files` are names, not globs")
+                raise ValueError(
+                    f"table `{name}`: a web server cannot list files, so `files` must be names without wildcards"
+                )
         return self
 
     @property
@@ -180,7 +182,7 @@ DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged packed file raises."""
 
 
-EXPORT_AGAIN = "have the source system export it again; the raw zone keeps what arrived"
+EXPORT_AGAIN = "have the source system export it again; the raw zone keeps what was received"
 """What to do about an object where nothing better is known."""
 
 
@@ -188,11 +190,11 @@ def unreadable(blob: Blob, why: str, *, row: int | None = None, hint: str = "") 
     """The error for an object that cannot be parsed; `why` must not quote its content."""
     at = f" after record {row}" if row else ""
     return DataError(
-        f"`{blob.shown}` cannot be read: {why}{at}",
+        f"`{blob.shown}` cannot be parsed: {why}{at}",
         "D007",
         given=blob.path,
         hint=hint or EXPORT_AGAIN,
-        state="the object stays in the raw zone; nothing of this step was written, the last version is current",
+        state="the object stays in the raw zone; nothing of this step was written, the last version stays current",
         next="potable run",
     )
 
@@ -236,7 +238,7 @@ def _inside(file: File) -> list[Arrival] | None:
 
 
 def _missing(source: str, table: str, place: Place) -> EnvironmentFailure:
-    there = "the folder has no matching file, nor an archive in it a matching member"
+    there = "no file of the folder matches, nor a member of an archive in it"
     there = there if place.exists() else "the folder does not exist"
     return EnvironmentFailure(
         f"source `{source}` has no file for table `{table}`: {there}",

@@ -1,8 +1,8 @@
-"""Fixed-width files: every field at its place in a line, or in a record of so many characters without newlines.
+"""Fixed-width files: every field at a fixed position of a line, or of a record of fixed length without newlines.
 
-Places and lengths count characters, whatever the encoding; mainframe code pages (cp037, cp500) are encodings
-like others. A record of another length has moved fields, so it is not read: it goes to quarantine with its
-text. Packed decimals are bytes, not characters, and are not read here.
+Places and lengths count characters, whatever the encoding; mainframe code pages (cp037, cp500) are encodings like
+others. In a record of another length the fields have moved, so it is quarantined with its text. Packed decimals
+(COMP-3) are bytes, not characters, and cannot be read.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class FixedTable(FileTable):
     """A table in fixed-width files."""
 
     fields: dict[str, Place] = Field(default_factory=dict)
-    """Fields by name, each with `start` and `length`; columns take them by `path`. Or else `widths`."""
+    """Fields by name, each with `start` and `length`; columns refer to them by `path`. Alternative: `widths`."""
     widths: dict[str, int] = Field(default_factory=dict)
-    """Fields by name that follow one another, with their lengths. Or else `fields`."""
+    """Consecutive fields by name, with their lengths. Alternative: `fields`."""
     length: int | None = Field(default=None, ge=1)
     """Characters of a record; up to the end of the last field by default."""
     newlines: bool = True
-    """Whether records are lines; else they follow one another."""
+    """Whether each record is a line; if not, records follow each other without newlines."""
     trimmed: bool = False
-    """Whether blanks at the end of a line may be missing."""
+    """Whether spaces at the end of a line may be missing."""
     skip_lines: int = Field(default=0, ge=0)
-    """Lines (or records) at the start that say something else."""
+    """Number of lines (or records) to skip at the start."""
     encoding: str = "auto"
     """Encoding, such as cp1252 or cp037; `auto` is UTF-8, UTF-16 by its byte order mark, or else Windows-1252."""
 
@@ -61,14 +61,14 @@ class FixedTable(FileTable):
     @model_validator(mode="after")
     def _one_layout(self) -> Self:
         if bool(self.fields) == bool(self.widths):
-            raise ValueError("either `fields` or `widths` say where the fields are")
+            raise ValueError("give either `fields` or `widths`")
         if any(width < 1 for width in self.widths.values()):
-            raise ValueError("a width is at least 1")
+            raise ValueError("a width must be at least 1")
         end = max(place.start + place.length - 1 for place in self.places.values())
         if end > self.record_length or self.record_length > _BLOCK:
-            raise ValueError(f"`length` is at least {end}, where the last field ends, and at most {_BLOCK}")
+            raise ValueError(f"`length` must be at least {end}, where the last field ends, and at most {_BLOCK}")
         if self.trimmed and not self.newlines:
-            raise ValueError("`trimmed` is for lines")
+            raise ValueError("`trimmed` is only for lines")
         for name, column in self.columns.items():
             if unknown := set(column.paths(name)) - {*self.places, "@object"}:
                 raise ValueError(f"column `{name}`: `{min(unknown)}` is not one of {', '.join(self.places)}")
@@ -139,7 +139,7 @@ def _records(table: FixedTable, blob: Blob, encoding: str) -> Iterator[tuple[int
                 yield done + 1, kept
                 done += len(kept)
     except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
-        why = f"it is damaged or not in its encoding ({type(failure).__name__})"
+        why = f"it is damaged, or not in its encoding ({type(failure).__name__})"
         raise unreadable(blob, why, row=done) from None
     except OverflowError:
         raise unreadable(blob, f"a line is longer than {_BLOCK >> 20} MiB", row=done) from None

@@ -48,13 +48,13 @@ class Pace(Declaration):
     """How fast and how often a service may be asked."""
 
     requests_per_second: float | None = Field(default=None, gt=0)
-    """Requests per second, at most; as fast as the server answers by default."""
+    """Largest number of requests per second; no limit by default."""
     reset_header: str | None = None
-    """Header in which the server says when its limit is lifted, such as `X-RateLimit-Reset`: Unix time or seconds."""
+    """Header in which the server sends when its rate limit ends, such as `X-RateLimit-Reset`: Unix time or seconds."""
     attempts: int = Field(default=6, ge=1, le=20)
-    """How often a page is asked for before the run gives up."""
+    """How often a page is requested before the run gives up."""
     patience: float = Field(default=600.0, ge=0)
-    """Seconds that are waited for one page at most, all its pauses together."""
+    """Longest time to wait for one page in seconds, including all pauses."""
 
 
 class _Refused(Exception):
@@ -107,7 +107,7 @@ class Service:
             packed = {"Accept-Encoding": "gzip, deflate"}
             self._client = httpx.Client(timeout=timeout, verify=_trust(), headers=packed)
         except (httpx.InvalidURL, ValueError):
-            why = "`url` is not a URL, or the token holds characters no header can carry"
+            why = "`url` is not a URL, or the token contains characters that are not allowed in a header"
             raise failure(source, why, retryable=False) from None
 
     def __enter__(self) -> Self:
@@ -123,7 +123,7 @@ class Service:
             found = httpx.URL(str(self.url.copy_with(query=None)).rstrip("/") + path)
             return found.copy_merge_params(self.url.params)
         except httpx.InvalidURL:
-            raise failure(self._source, "`url` is not a URL", retryable=False) from None
+            raise failure(self._source, "`url` is not a valid URL", retryable=False) from None
 
     def get(
         self,
@@ -164,7 +164,7 @@ class Service:
             answer = self._client.send(self._paced(request), stream=True, follow_redirects=follow)
             if self.url.scheme == "https" != answer.url.scheme:
                 answer.close()
-                why = f"the server sends `{name}` on to an address without TLS"
+                why = f"the server redirects `{name}` to an address without TLS"
                 raise failure(self._source, why, retryable=False)
             if answer.status_code not in statuses:
                 answer.close()
@@ -194,7 +194,7 @@ class Service:
                 return answered(request)
             except _Refused as refused:
                 status = refused.status
-        raise failure(self._source, f"the server refuses the credentials (HTTP {status})", retryable=False) from None
+        raise failure(self._source, f"the server refused the credentials (HTTP {status})", retryable=False) from None
 
     def _bearer(self) -> str:
         """The token in use, asked for where there is none or its time is over."""
@@ -214,7 +214,7 @@ class Service:
         try:
             return self._patiently(request, "the token endpoint", _granted)
         except _Refused as refused:
-            why = f"the token endpoint refuses the client (HTTP {refused.status})"
+            why = f"the token endpoint refused the client (HTTP {refused.status})"
             raise failure(self._source, why, retryable=False) from None
 
     def _patiently(
@@ -265,12 +265,12 @@ class Service:
         try:
             # packed twice, a few bytes are gigabytes before they can be counted
             if response.headers.get("Content-Encoding", "identity").strip().lower() not in _PACKED:
-                why = "an answer is packed in a way that was not asked for"
+                why = "an answer is compressed in a way that was not asked for"
                 raise failure(self._source, why, retryable=False)
             for piece in response.iter_bytes():
                 body += piece
                 if len(body) > _LARGEST_PAGE:
-                    why = f"a page has more than {_LARGEST_PAGE >> 20} MiB; ask for fewer records at once"
+                    why = f"a page is larger than {_LARGEST_PAGE >> 20} MiB; ask for fewer records per page"
                     raise failure(self._source, why, retryable=False)
                 if time.monotonic() > end:
                     raise httpx.ReadTimeout("the body does not end")
@@ -283,7 +283,7 @@ class Service:
         try:
             built = request()
         except (httpx.InvalidURL, UnicodeEncodeError):
-            raise failure(self._source, "an address in the source's file is not a URL", retryable=False) from None
+            raise failure(self._source, "an address in the source's file is not a valid URL", retryable=False) from None
         if self._pace.requests_per_second:
             now = time.monotonic()
             if self._next > now:
@@ -327,7 +327,7 @@ def _granted(body: bytes, received: httpx.Headers) -> tuple[str, float]:
     found: Any = read_json(body)
     token = found.get("access_token") if isinstance(found, dict) else None
     if not isinstance(token, str) or not token or not (token.isascii() and token.isprintable()):
-        raise ValueError("the token endpoint gave no token")
+        raise ValueError("the token endpoint sent no token")
     try:
         return token, max(0.0, float(found.get("expires_in") or 3600))
     except (TypeError, ValueError):

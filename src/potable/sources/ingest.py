@@ -92,7 +92,7 @@ def ingest(
                 landed = replace(landed, batch=batch)
             if landed.name in now:
                 raise EnvironmentFailure(
-                    f"source `{source.source}` offers `{source.naming.told(landed.name)}` twice", "E001"
+                    f"source `{source.source}` lists `{source.naming.told(landed.name)}` twice", "E001"
                 )
             now[landed.name] = landed
     stays = {name: landed for name, landed in before.items() if not source.snapshot or _resumed(landed, state)}
@@ -174,7 +174,7 @@ def rewind(source: Source[Any], log: Log, to: int) -> Raw:
     """
     now, then = current(log), current(log, until=to)
     if not 0 < then.batch == to <= now.batch:
-        raise ValueError(f"batch {to} of `{source.source}` does not exist; the newest is {now.batch}")
+        raise ValueError(f"`{source.source}` has no batch {to}; the newest is {now.batch}")
     changed = [landed for name, landed in then.objects.items() if now.objects.get(name) != landed]
     gone = sorted(now.objects.keys() - then.objects.keys())
     number = log.append(_entry(source, changed, gone, then.state), parent=now.batch)

@@ -38,9 +38,9 @@ class InnerTable(Table):
     """A table of records, or of the elements of lists inside of them."""
 
     records: str = ""
-    """Dotted path to a list inside each record, whose elements are the records of this table then; lists on the way are
-    gone through. `../id` is a value of the record around one, `#` its position in the list, from 1, and `.` the
-    element itself where it is no object. `parts_of` has what a list no longer has deleted."""
+    """Dotted path to a list inside each record, whose elements become the records of this table; lists on the way are
+    flattened. `../id` is a value of the surrounding record, `#` the position in the list, from 1, and `.` the
+    element itself if it is not an object. `parts_of` deletes elements that a list no longer has."""
 
     @model_validator(mode="after")
     def _readable_inner_paths(self) -> Self:
@@ -49,7 +49,7 @@ class InnerTable(Table):
             require_inside(self.columns)
             return self
         if not re.fullmatch(KEYS, self.records, re.DOTALL) or dotted(self.steps, SIGNS) != self.records:
-            raise ValueError("`records` is a dotted path such as `order.lines`; only a key with a dot is quoted")
+            raise ValueError("`records` must be a dotted path such as `order.lines`; only a key with a dot is quoted")
         for name, column in self.columns.items():
             for path in column.paths(name):
                 if not path.startswith("@") and not _PATH.fullmatch(path):
@@ -76,7 +76,9 @@ def require_inside(columns: Mapping[str, Column]) -> None:
     """
     for name, column in columns.items():
         if any(path.startswith("../") for path in column.paths(name)):
-            raise ValueError(f"column `{name}`: nothing is around its record, for there are no `records`")
+            raise ValueError(
+                f"column `{name}`: the path leads out of the record, but there is no `records`, so nothing is around it"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,9 @@
 """JSON files: a record per line, a list inside a document, lists inside records.
 
-`records` leads to the records, dotted; lists on the way are gone through, so that a list inside a record
-becomes a table of its own, whose rows take values of the record around them (`../id`), or of the document around
-its list, which is then read as a whole (up to 16 MiB). Numbers are the text
-they are written as. A line that cannot be read costs exactly itself; a document is cut into records without
-being parsed, so it may be larger than memory.
+`records` is the dotted path to the records; lists on the way are flattened, so a list inside a record becomes a table
+of its own, whose rows can take values of the surrounding record (`../id`) or of the surrounding document, which is
+then read as a whole (up to 16 MiB). Numbers are kept as the text that was written. If a line cannot be parsed, only
+this line is quarantined; a document is cut into records without being parsed, so it may be larger than memory.
 """
 
 from __future__ import annotations
@@ -36,16 +35,15 @@ class JsonTable(NestedTable):
     """A table in JSON files.
 
     Paths of columns are dotted (`user.email`); a key that has a dot or a slash itself, or begins a path with `@` or
-    `#`, stands in quotes (`user."e.mail"`, `"@id"`). `../id` is a value of the record around this one, one list
-    further out; `#` is a record's position in its list, from 1, and `../#` the ordinal of the record around it in
-    the file; `.` is the record itself where it is no object; `@rest` is everything that no other column took, as
-    JSON.
+    `#`, must be in quotes (`user."e.mail"`, `"@id"`). `../id` is a value of the surrounding record, one list further
+    out; `#` is a record's position in its list, from 1, and `../#` the ordinal of the record around it in the file;
+    `.` is the record itself, if it is not an object; `@rest` is everything that no other column took, as JSON.
     """
 
     format: Literal["auto", "lines", "document"] = "auto"
-    """Whether each line is a JSON value (NDJSON) or the file is one; `auto` tells by the first line."""
+    """Whether each line is a JSON value (NDJSON) or the whole file is one; `auto` decides by the first line."""
     encoding: str = "utf-8"
-    """Encoding, where no byte order mark says otherwise."""
+    """Encoding of files without a byte order mark."""
 
     @field_validator("encoding")
     @classmethod
@@ -53,7 +51,7 @@ class JsonTable(NestedTable):
         try:
             return normal(value)
         except LookupError:
-            raise ValueError("not an encoding; examples: utf-8, cp1252, utf-16") from None
+            raise ValueError("unknown encoding; examples: utf-8, cp1252, utf-16") from None
 
     def why(self, failure: ValueError) -> str:
         """Why a record cannot be read; a key is named only where a column is declared by it."""

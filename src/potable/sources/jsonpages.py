@@ -115,10 +115,10 @@ class JsonPage(ABC):
 def _leading(page: Any) -> str:
     """What `records` may be: the names of lists in a page, where they are words that cannot be a person's."""
     if isinstance(page, list):
-        return 'the page itself is a list: `records: ""`'
+        return 'the page itself is a list: write `records: ""`'
     lists = [name for name, value in page.items() if isinstance(value, list)] if isinstance(page, dict) else []
     named = " or ".join(f"`records: {name}`" for name in lists if tells_nobody(name))
-    return f"`records` leads to the list in a page{named and f', such as {named}'}"
+    return f"`records` must lead to the list in a page{named and f', such as {named}'}"
 
 
 class _Exact(JsonPage):
@@ -128,7 +128,7 @@ class _Exact(JsonPage):
         self._value, self._sight = read_json(body, Number if sight.told else str), sight
         listed, left = self._found(self._value)
         if not isinstance(listed, list):
-            where = f"a page has no list at `{sight.records}`" if sight.records else "a page is no list"
+            where = f"a page has no list at `{sight.records}`" if sight.records else "a page is not a list"
             raise Astray(where, _leading(self._value))
         super().__init__(body, headers, len(listed))
         self._listed, self.inside = listed, left

@@ -106,7 +106,7 @@ class Reading:
         except Malformed as failure:
             raise unreadable(self.blob, failure.why, row=self.done, hint=failure.hint) from None
         except (UnicodeDecodeError, *DAMAGE) as failure:
-            why = f"it is damaged or not in its encoding ({type(failure).__name__})"
+            why = f"it is damaged, or not in its encoding ({type(failure).__name__})"
             raise unreadable(self.blob, why, row=self.done) from None
 
     def _blocks(self) -> Iterator[tuple[bytes | list[bytes], tuple[str, ...], bool]]:
@@ -150,7 +150,7 @@ class Reading:
             data = stream.read(LONGEST + 1)
         if len(data) > LONGEST:
             raise Malformed(
-                f"a column's path leads to the document around its records, which is longer than {LONGEST >> 20} MiB"
+                f"a column's path leads to the document around its records, and that is longer than {LONGEST >> 20} MiB"
             )
         return data
 

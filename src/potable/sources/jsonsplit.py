@@ -31,7 +31,7 @@ _SCALAR = re.compile(rb'[^\s,:\[\]{}"]*')
 class Listless(Malformed):
     """A document without the list in which its records should be."""
 
-    hint = "is `records` right? Where documents may lack the list: `optional: true`"
+    hint = "is `records` right? If some documents have no such list, declare `optional: true`"
 
 
 def is_lines(stream: BinaryIO, *, whole: bool) -> bool:
@@ -92,7 +92,7 @@ def pieces(stream: BinaryIO, steps: Sequence[str]) -> Iterator[tuple[list[bytes]
         found = True
         yield part
     if walk.peek():
-        raise Malformed("something follows its end")
+        raise Malformed("there is text after its end")
     if not found:
         raise Listless(f"it has no list at `{'.'.join(steps)}`") if steps else Malformed("it is empty")
 
@@ -168,7 +168,7 @@ class _Walk:
                 self._value(keep=False)
                 continue
             if met:
-                raise Malformed("a key on the way to its records stands twice")
+                raise Malformed("a key on the way to its records occurs twice")
             met = True
             yield from self.find(steps[1:], taken + 1)
 

@@ -1,8 +1,8 @@
 """Kafka topics, read in batches: from where the last batch ended to where the topic ends now, then no further.
 
-Offsets and objects stand in one manifest that is written last, so that a killed landing begins again where
-it began, and nothing is lost or doubled. Messages are landed as received and decoded when they are parsed.
-The landed form and its parsing are `streams`, the cluster is `cluster`, schemas are `registry`.
+Offsets and objects are in one manifest that is written last, so a killed landing starts again from the same offsets,
+and nothing is lost or doubled. Messages are landed as received and decoded when they are parsed. The landed form and
+its parsing are `streams`, the cluster is `cluster`, schemas are `registry`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class KafkaSource(StreamSource[KafkaTable]):
     registry: SchemaRegistry | None = None
     """Schema registry, for Avro and Protobuf."""
     timeout: float = Field(default=30.0, gt=0)
-    """Seconds to wait for brokers that say nothing."""
+    """Seconds to wait for an answer of the brokers."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("brokers", "security", "registry"))
     snapshot: ClassVar[bool] = True
@@ -57,7 +57,7 @@ class KafkaSource(StreamSource[KafkaTable]):
     def _schemas_can_be_had(self) -> Self:
         for name, table in self.tables.items():
             if table.needs_registry and self.registry is None:
-                raise ValueError(f"table `{name}` has keys or values whose schemas need a `registry`")
+                raise ValueError(f"table `{name}` has keys or values with schemas, so the source needs a `registry`")
         return self
 
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
@@ -134,7 +134,9 @@ class Offsets:
             return cls(origin, cluster, False)
         if cluster and before["cluster"] not in ("", cluster):
             if table.lost == "fail":
-                raise gone(source, f"`{table.topic}` was read from another cluster before, so its offsets mean nothing")
+                raise gone(
+                    source, f"`{table.topic}` was read from another cluster before, so its offsets are not valid here"
+                )
             return cls(origin, cluster, True, {}, before["lost"], before["restarts"])
         lost, restarts = copy.deepcopy((before["lost"], before["restarts"]))
         return cls(origin, cluster, True, dict(before["offsets"]), lost, restarts)
@@ -150,7 +152,10 @@ class Offsets:
         at = self.next.get(name, 0 if self.resumed else span.first)
         if at > span.end:
             if table.lost == "fail":
-                why = f"{what} was read to offset {at:,} and ends at {span.end:,}: the topic was made anew or cut"
+                why = (
+                    f"{what} was read up to offset {at:,} but now ends at {span.end:,}: the topic was recreated "
+                    "or truncated"
+                )
                 raise gone(source, why)
             self.restarts.setdefault(name, []).append(at)
             return span

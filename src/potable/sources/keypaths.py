@@ -61,4 +61,4 @@ def require_spelled(columns: Mapping[str, Column], signs: str = "") -> None:
         for path in column.paths(name):
             place = re.sub(r"^(\.\./)*(@key\.)?", "", path)
             if not place.startswith("@") and '"' in place and (plain := dotted(steps(place), signs)) != place:
-                raise ValueError(f"column `{name}`: `{place}` needs no such quotes; write `{plain}`")
+                raise ValueError(f"column `{name}`: `{place}` does not need quotes; write `{plain}`")

@@ -1,7 +1,7 @@
 """Kinesis streams, read in batches like Kafka's topics: from the last batch's sequence numbers to the run's start.
 
-State and objects stand in one manifest; no lease table is kept. Shards that were split or merged are read to
-their end before those that came of them. The landed form and its parsing are `streams`.
+State and objects are in one manifest; no lease table is kept. Shards that were split or merged are read to their end
+before their successors. The landed form and its parsing are `streams`.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class KinesisTable(StreamTable):
     stream: str
     """Name of the stream."""
     value: Literal["json"] = "json"
-    """Form of values."""
+    """Format of values."""
     key: Literal["text", "json"] = "text"
-    """Form of partition keys."""
+    """Format of partition keys."""
 
     @property
     def stream_name(self) -> str:
@@ -72,7 +72,7 @@ class KinesisSource(StreamSource[KinesisTable]):
     region: str
     """Region of the streams."""
     endpoint: str | None = None
-    """URL of the service, where it is not AWS's own."""
+    """URL of the service, if it is not AWS's own."""
     access: AccessKey | None = None
     """Credentials, by reference; those of the machine (environment, profile, role) by default."""
     timeout: float = Field(default=30.0, gt=0)
@@ -123,7 +123,7 @@ def _client(source: KinesisSource) -> Any:
         )
     except ValueError:
         raise EnvironmentFailure(
-            f"source `{source.source}`: `endpoint` or `region` cannot be used", "E007", next="potable doctor"
+            f"source `{source.source}`: the `endpoint` or `region` is not valid", "E007", next="potable doctor"
         ) from None
 
 
@@ -220,8 +220,8 @@ class Positions:
         anew = before["origin"] != origin
         if anew or datetime.fromisoformat(before["until"]) < first:
             if table.lost == "fail":
-                why = "was made anew" if anew else f"keeps records for {stream.keeps}"
-                raise gone(source, f"`{table.stream}` {why}, and was last read at {before['until']}")
+                why = "was recreated" if anew else f"keeps records for {stream.keeps}"
+                raise gone(source, f"`{table.stream}` {why}, but was last read at {before['until']}")
             lost.setdefault(table.stream, []).append([before["until"], first.astimezone(UTC).isoformat()])
         if anew:
             return cls(origin, True, until, lost=lost)
@@ -253,7 +253,7 @@ def _fail(source: str, refused: BotoCoreError | ClientError) -> NoReturn:
     code = refused.response["Error"]["Code"] if isinstance(refused, ClientError) else type(refused).__name__
     denied = code.startswith(_REFUSED) or code in ("NoCredentialsError", "PartialCredentialsError")
     absent = code == "ResourceNotFoundException"
-    why = "refuses the credentials" if denied else "has no such stream" if absent else "does not answer"
+    why = "refused the credentials" if denied else "has no such stream" if absent else "did not answer"
     raise EnvironmentFailure(
         f"source `{source}`: Kinesis {why} ({code})",
         "E001",

@@ -118,8 +118,9 @@ def gone(source: str, why: str) -> EnvironmentFailure:
     return EnvironmentFailure(
         f"source `{source}`: {why}",
         "E009",
-        hint="run more often than the topic forgets; `lost: record` in the table notes what is lost and reads on",
-        state="nothing was landed from this source; what was landed before stays",
+        hint="run more often than the topic deletes messages; with `lost: record` in the table, the gap is "
+        "recorded and reading continues",
+        state="nothing was landed from this source; what was landed before is kept",
         next="potable state show",
     )
 

@@ -26,16 +26,19 @@ class NestedTable(FileTable):
     """A table whose records may lie in others."""
 
     records: str = ""
-    """Dotted path from the document, or from each line or row, to the records; lists on the way are gone through.
-    Empty where the lines, the rows, the elements of the document's list or the document are the records."""
+    """Dotted path from the document, line or row to the records; lists on the way are flattened. Empty if the lines,
+    the rows, the elements of the document's list or the document itself are the records."""
     optional: bool = False
-    """Whether a document or file may lack the list, as some systems leave out what is empty; it has no records then."""
+    """Whether a document or file may lack the list, because some systems leave out empty lists; it then has no
+    records."""
 
     @field_validator("records")
     @classmethod
     def _dotted(cls, value: str) -> str:
         if value and (not re.fullmatch(KEYS, value, re.DOTALL) or dotted(steps(value), SIGNS) != value):
-            raise ValueError("a dotted path such as `response.items`, or nothing; only a key with a dot is quoted")
+            raise ValueError(
+                "write a dotted path such as `response.items`, or nothing; only a key with a dot is quoted"
+            )
         return value
 
     @model_validator(mode="after")

@@ -55,13 +55,13 @@ class Keys(Declaration):
     """How deleted records are noticed: all keys are read now and then, and what is not among them is gone."""
 
     every: str
-    """Days or weeks from one reading of the keys to the next, such as `7d`."""
+    """How often the keys are read, in days or weeks, such as `7d`."""
 
     @field_validator("every")
     @classmethod
     def _whole_days(cls, value: str) -> str:
         if Duration.parse(value).months:
-            raise ValueError("keys are read every so many days or weeks, such as 7d or 2w")
+            raise ValueError("write how often keys are read in days or weeks, such as 7d or 2w")
         return value
 
 
@@ -71,7 +71,7 @@ class Incremental(Declaration):
     column: str
     """Column that says when a record was recorded or changed; date or timestamp, in ISO 8601 in a database's texts."""
     overlap: str = "1d"
-    """How far before the newest record to look again, for records that were committed late; days or weeks."""
+    """How far before the newest record to read again, for records that were committed late; days or weeks."""
     keys: Keys | None = None
     """Read the keys of all records from time to time, to notice deleted ones; never by default."""
 
@@ -79,7 +79,7 @@ class Incremental(Declaration):
     @classmethod
     def _whole_days(cls, value: str) -> str:
         if Duration.parse(value).months:
-            raise ValueError("an overlap is days or weeks, such as 1d or 2w")
+            raise ValueError("write an overlap in days or weeks, such as 1d or 2w")
         return value
 
 
@@ -87,7 +87,7 @@ class IncrementalTable(Table):
     """A table of a system that can be asked for what is new."""
 
     incremental: Incremental | None = None
-    """Read only what was recorded since the last run; the whole table every time by default."""
+    """Read only what was recorded since the last run; the whole table each time by default."""
 
     @model_validator(mode="after")
     def _can_be_read_on(self) -> Self:
@@ -95,14 +95,14 @@ class IncrementalTable(Table):
             return self
         column = self.columns.get(self.incremental.column)
         if column is None or column.type not in ("date", "timestamp"):
-            raise ValueError("`incremental` needs a `column` of this table that is a date or timestamp")
+            raise ValueError("`incremental` needs as `column` a date or timestamp column of this table")
         if self.known_column is None:
             raise ValueError(
-                "`incremental` needs `known` to be a column: a record that was changed is landed again, and counts as"
-                " a correction of the earlier one by its later known time"
+                "`incremental` needs a column as `known`: a changed record is landed again and counts as a "
+                "correction because it is known later"
             )
         if self.incremental.keys and not self.unique:
-            raise ValueError("`keys` needs `unique`: the columns that are read and compared")
+            raise ValueError("`keys` needs `unique`: the columns to read and compare")
         return self
 
 
@@ -219,10 +219,10 @@ def now() -> datetime:
 def no_keys(source: str, table: str) -> EnvironmentFailure:
     """The list of keys came back empty, which would delete all that is landed."""
     return EnvironmentFailure(
-        f"source `{source}`: the keys of `{table}` were asked for, and there are none",
+        f"source `{source}`: `{table}` returned no keys, so all its records would count as deleted",
         "E001",
-        hint="is it the right table, and may this user see its rows? if it was emptied, read it whole",
-        state="nothing was landed from this source, and nothing deleted",
+        hint="is it the right table, and may this user see its rows? If it was emptied, read the whole table",
+        state="nothing was landed from this source, and nothing was deleted",
         next="potable run --full-refresh",
     )
 

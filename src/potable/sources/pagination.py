@@ -30,7 +30,7 @@ class Astray(Exception):
     """A list that cannot be followed to its end; `why` quotes nothing of it."""
 
     def __init__(
-        self, why: str, hint: str = "check the table's `pagination`, and ask again", *, retryable: bool = True
+        self, why: str, hint: str = "check the table's `pagination`, and run again", *, retryable: bool = True
     ) -> None:
         super().__init__(why)
         self.why, self.hint, self.retryable = why, hint, retryable
@@ -95,7 +95,7 @@ class Cursor(Declaration):
     """A page names the cursor of the next one."""
 
     cursor: str = "cursor"
-    """Query parameter that carries the cursor."""
+    """Query parameter for the cursor."""
     next: str = "next_cursor"
     """Path in the page to the next cursor; null or absent on the last page."""
 
@@ -150,13 +150,13 @@ class Counted(Declaration):
     """Pages by number or offset; the first page without records is the last, unless more is declared."""
 
     limit: str | None = None
-    """Query parameter that carries `size`."""
+    """Query parameter for `size`."""
     size: int | None = Field(default=None, ge=1)
-    """Records per page that are asked for."""
+    """Records to request per page."""
     short_page: bool = False
     """A page with fewer records than `size` is the last; only for servers that never cap `size`."""
     total: str | None = None
-    """Path in the page to the number of all records; the list ends there, and not before."""
+    """Path in the page to the total number of records; reading ends when it is reached, and not before."""
 
     def sized(self, url: httpx.URL) -> httpx.URL:
         """`url` with the number of records per page."""
@@ -172,8 +172,8 @@ class Counted(Declaration):
         missing = got.counted not in units if self.total and units[1:] else got.records < got.counted
         if over and missing:
             raise Astray(
-                f"the server counts {got.counted:,} records at `{self.total}` and gave {got.records:,}: "
-                "the list changed while it was read, or pages are missing"
+                f"the server counts {got.counted:,} records at `{self.total}` but sent {got.records:,}: the list "
+                "changed while it was read, or pages are missing"
             )
         return over
 
@@ -182,7 +182,7 @@ class Counted(Declaration):
             return None
         count = page.at(self.total)
         if not (isinstance(count, str) and count.isdecimal()):
-            raise Astray(f"a page has no count at `{self.total}`")
+            raise Astray(f"a page has no total at `{self.total}`")
         got.counted = max(got.counted, int(count))
         return int(count)
 
@@ -191,7 +191,7 @@ class PageNumber(Counted):
     """Pages have numbers."""
 
     page: str
-    """Query parameter that carries the number."""
+    """Query parameter for the page number."""
     start: int = 1
     """Number of the first page."""
 
@@ -206,7 +206,7 @@ class Offset(Counted):
     """Pages start at a record's number. Records inserted or deleted meanwhile shift all others: see `total`."""
 
     offset: str
-    """Query parameter that carries how many records to leave out."""
+    """Query parameter for the number of records to skip."""
     start: int = 0
     """Offset of the first record."""
 
@@ -216,9 +216,9 @@ class Offset(Counted):
     def following(self, first: httpx.URL, here: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
         if len(got.units) > 1:
             raise Astray(
-                f"the server counts its records or `{next(iter(got.units)).rpartition('/')[2]}` around them, and"
-                f" `{self.offset}` does not say which",
-                "ask by page numbers, a cursor or links, if the server has them",
+                f"it is unclear whether `{self.offset}` counts records or the "
+                f"`{next(iter(got.units)).rpartition('/')[2]}` around them",
+                "use page numbers, a cursor or links, if the server has them",
                 retryable=False,
             )
         # by what was given, not by what was asked for: servers cap the size of a page
@@ -247,7 +247,7 @@ Pagination = Annotated[
     Discriminator(
         _kind,
         custom_error_type="pagination",
-        custom_error_message="`none`, or one of `cursor`, `link`, `next_link`, `page` and `offset`",
+        custom_error_message="write `none`, or one of `cursor`, `link`, `next_link`, `page` and `offset`",
     ),
 ]
 
@@ -274,18 +274,18 @@ def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
         nonlocal told
         told = _digest(page.content())
         if not _bare(page) and told in got.seen:
-            raise ValueError("the server gives a page again that it gave before")
+            raise ValueError("the server sent a page again")
 
     while True:
         if (asked := _digest(str(here).encode())) in got.seen:
-            raise Astray("the server repeats a cursor or link, so its pages would never end")
+            raise Astray("the server repeats a cursor or link, so the pages would never end")
         got.seen.add(asked)
         page = fetch(here, new)
         got.seen.add(told)
         got.add(page)
         empty = empty + 1 if _bare(page) else 0
         if empty > _EMPTY_PAGES:
-            raise Astray(f"the server gives more than {_EMPTY_PAGES:,} pages without records in a row")
+            raise Astray(f"the server sent more than {_EMPTY_PAGES:,} pages without records in a row")
         following = None if how == "none" else how.following(first, here, page, got)
         yield page
         if following is None:
@@ -303,10 +303,10 @@ def _joined(here: httpx.URL, target: str) -> httpx.URL:
     try:
         found = here.join(target)
     except httpx.InvalidURL:
-        raise Astray("the link to the next page is not a URL") from None
+        raise Astray("the link to the next page is not a valid URL") from None
     if (found.scheme, found.host, found.port) != (here.scheme, here.host, here.port):
         raise Astray(
-            "the link to the next page leads to another host, port or scheme, which gets no credentials of ours",
+            "the link to the next page leads to another host, port or scheme, which must not get the credentials",
             retryable=False,
         )
     return found.copy_with(userinfo=b"", fragment=None)

@@ -1,4 +1,4 @@
-"""Parquet files, as data lakes and exports of warehouses hold them: typed values, each as one exact text.
+"""Parquet files, such as those of data lakes and warehouse exports: typed values, each landed as one exact text.
 
 Only columns that a contract names are read, in batches, so that a file may be larger than memory. Values of structs are
 reached by dotted paths, lists of structs become tables of their own, as in JSON files.
@@ -45,13 +45,13 @@ class ParquetTable(NestedTable):
     Columns are found by their names, values of structs by dotted paths (`address.city`); a list or map is one JSON
     text. Where `records` leads to a list of structs, its elements are the records: `../id` is a value of the row
     around one, `#` its position in the list from 1, `../#` the ordinal of the row in the file, and `@rest` what no
-    other column took, as JSON. Moments with a time zone are told in UTC; those without are of the `timezone` declared.
-    A float that is no number is the text `nan`, which `null_values: [nan]` makes nothing.
+    other column took, as JSON. Timestamps with a time zone are converted to UTC; those without get the declared
+    `timezone`. A float that is not a number is the text `nan`; `null_values: [nan]` makes it null.
     """
 
     binary_as_string: bool = False
-    """Whether bytes are texts in UTF-8, as Impala, Hive and old versions of Spark write them without saying so; bytes
-    are hexadecimal by default."""
+    """Whether bytes are UTF-8 texts, which Impala, Hive and old versions of Spark write without declaring it; by
+    default bytes become hexadecimal."""
 
     @model_validator(mode="after")
     def _inside_of_rows(self) -> Self:
@@ -138,7 +138,7 @@ class _Reading:
         """The rows, with the columns called `roots` (all by default) as far as there are such."""
         names = self.schema.names if roots is None else [name for name in roots if name in self.schema.names]
         if twice := next((name for name in names if self.schema.names.count(name) > 1), None):
-            told = f"two of its columns are called `{twice}`" if roots else "two of its columns have one name"
+            told = f"two of its columns are called `{twice}`" if roots else "two of its columns have the same name"
             raise unreadable(self.blob, told)
         # a batch without columns would not say how many rows it has
         names = names or self.schema.names[:1]
@@ -203,7 +203,7 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
             if start == _ENCRYPTED:
                 raise unreadable(blob, "it is encrypted")
             if start != _START:
-                raise unreadable(blob, "it is no Parquet file")
+                raise unreadable(blob, "it is not a Parquet file")
             # moments of before 1677 are beyond what nanoseconds reach
             opened = pa.PythonFile(stream, "r")
             metadata = pq.read_metadata(opened)
@@ -220,7 +220,9 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
         raise unreadable(blob, failure.why) from None
     except (pa.ArrowException, NotImplementedError, *DAMAGE) as failure:
         row = reading.done if reading else None
-        raise unreadable(blob, f"it is damaged or of a kind not known ({type(failure).__name__})", row=row) from None
+        raise unreadable(
+            blob, f"it is damaged, or of an unsupported kind ({type(failure).__name__})", row=row
+        ) from None
 
 
 def _roots(table: ParquetTable) -> list[str]:

@@ -1,8 +1,9 @@
 """PDF files: one record per file, of its form fields, its form lines, its text and its document information.
 
 A column's path is the name of a form field (AcroForm), the label of a line (`Employee number: E0012`), `@text`,
-`@pages`, `@object`, or `@` and a key of the document information (`@Title`, `@Author`). Reading is pypdf's, which is
-Python throughout and counts what a file makes it do: it is refused everywhere alike, and can end no worker.
+`@pages`, `@object`, or `@` and a key of the document information (`@Title`, `@Author`). Files are read by pypdf,
+which is pure Python and limits what a file makes it do: the same files are refused on every machine, and none can
+crash a worker.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class Folder:
             raise EnvironmentFailure(
                 f"a link at or below `{self.shown}` leads outside that folder",
                 "E001",
-                hint="put the file there instead of the link, or name in `path` the folder that holds both",
+                hint="copy the file there instead of linking it, or set `path` to a folder that contains both",
                 state="nothing was landed from this source; the last version stays current",
                 next="potable doctor",
             )
@@ -169,7 +169,7 @@ class Folder:
         return EnvironmentFailure(
             f"a folder at or below `{self.shown}` cannot be read ({type(failure).__name__})",
             "E001",
-            hint="may the user of this run list all folders there, and are they mounted?",
+            hint="may this user list all folders there, and are they mounted?",
             state="nothing was landed from this source; the last version stays current",
             next="potable run",
             retryable=True,
@@ -279,7 +279,7 @@ def unread(source: str, name: str, why: str, *, code: str = "E001", retryable: b
     return EnvironmentFailure(
         f"source `{source}`: `{name}` cannot be read: {why}",
         code,
-        hint="check `path` in the source's file, the credentials it uses and their rights, and that the place is up",
+        hint="check `path` in the source's file, the credentials and their rights, and that the place is reachable",
         state="nothing was landed from this source; the last version stays current",
         next="potable run",
         retryable=retryable,

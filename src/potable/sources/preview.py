@@ -96,9 +96,9 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
     except DataError as failure:
         # it says what becomes of a landed object
         if failure.hint == EXPORT_AGAIN:
-            failure.hint = "is it damaged, or is something else said of it in the source's file than it is?"
+            failure.hint = "is it damaged, or does the source's file describe it wrongly?"
             if ".zip/" in arrival.name.lower():
-                failure.hint += ' `members: "*.xml"`, say, chooses which files of an archive are read'
+                failure.hint += ' `members: "*.xml"`, for example, selects which files of an archive are read'
         failure.state, failure.next = "nothing was landed", f"potable source preview {source.source}"
         raise
     except OSError as failure:

@@ -51,17 +51,17 @@ class Program(Declaration):
     """An executable, or a whole command line. A path with a slash starts at the project folder; any other is looked for
     in `PATH`. A container (`[docker, run, --rm, -i, image]`) gets the folder with its files mounted."""
     environment: dict[str, SecretStr] = Field(default_factory=dict)
-    """Environment variables it gets beside those of language, path and network, by reference where they are secret."""
+    """Environment variables it gets in addition to those for language, path and network; secrets by reference."""
     timeout: float = Field(default=600.0, gt=0)
-    """Seconds it may say nothing."""
+    """Longest time without output, in seconds."""
     longest: float = Field(default=86_400.0, gt=0)
-    """Seconds it may run altogether."""
+    """Longest run time in seconds."""
 
     @field_validator("command")
     @classmethod
     def _not_empty(cls, value: str | list[str]) -> str | list[str]:
         if not value or not (value if isinstance(value, str) else value[0]).strip():
-            raise ValueError("the name of an executable, or a list that begins with one")
+            raise ValueError("write the name of an executable, or a list that begins with one")
         return value
 
     def line(self, base: Path, folder: Path, arguments: Sequence[str]) -> list[str]:
@@ -180,7 +180,7 @@ class _Watch:
                 yield from (line for line in whole if line.strip())
             elif before > _LONGEST:
                 raise failed(
-                    self._source, f"the program says a line of more than {_LONGEST >> 20} MiB", retryable=False
+                    self._source, f"the program sent a line of more than {_LONGEST >> 20} MiB", retryable=False
                 )
         if rest.strip():
             # a program that failed says so better
@@ -214,11 +214,11 @@ class _Watch:
     def _in_time(self, said: bool) -> None:
         now = time.monotonic()
         if now >= self._until:
-            raise failed(self._source, f"the program does not end: it ran {self._program.longest:g} s")
+            raise failed(self._source, f"the program did not end within {self._program.longest:g} s")
         if said:
             self._heard = now
         elif now - self._heard >= self._program.timeout:
-            raise failed(self._source, f"the program says nothing for {self._program.timeout:g} s")
+            raise failed(self._source, f"the program sent nothing for {self._program.timeout:g} s")
 
 
 def _read(source: str, line: bytes) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def _read(source: str, line: bytes) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("type"), str):
-        raise failed(source, "the program says something that is not a message", retryable=False)
+        raise failed(source, "the program sent something that is not a message", retryable=False)
     return found
 
 
@@ -253,8 +253,8 @@ def failed(source: str, why: str, *, retryable: bool = True) -> EnvironmentFailu
     return EnvironmentFailure(
         f"source `{source}`: {why}",
         "E001",
-        hint="check `command` and `config`; its own words may quote records and credentials and are never shown:"
-        " to read them, run it by hand",
+        hint="check `command` and `config`; the program's own output may contain records and credentials, so it is "
+        "never shown: run it by hand to see it",
         state="nothing was landed from this source; the last version stays current",
         next="potable run",
         retryable=retryable,

@@ -54,7 +54,7 @@ def named(texts: Mapping[str, str]) -> list[str] | None:
         try:
             file = descriptor_pb2.FileDescriptorProto.FromString(base64.b64decode(text, validate=True))
         except binascii.Error:
-            raise ValueError("not in base64") from None
+            raise ValueError("it is not base64") from None
         except DecodeError:
             return None
         file.name = name
@@ -131,7 +131,7 @@ def _indexes(data: bytes) -> tuple[tuple[int, ...], int]:
     """
     count, at = _varint(data, 0)
     if not 0 <= count <= len(data):
-        raise ValueError("no such message")
+        raise ValueError("it has no such message")
     indexes = []
     for _ in range(count):
         index, at = _varint(data, at)
@@ -146,7 +146,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << 7 * place
         if byte < 0x80:
             return (value >> 1) ^ -(value & 1), at + place + 1
-    raise ValueError("cut short")
+    raise ValueError("it is cut short")
 
 
 def _name(file: descriptor_pb2.FileDescriptorProto, indexes: tuple[int, ...]) -> str:
@@ -158,7 +158,7 @@ def _name(file: descriptor_pb2.FileDescriptorProto, indexes: tuple[int, ...]) ->
     names, inside = [file.package] if file.package else [], file.message_type
     for index in indexes:
         if not 0 <= index < len(inside):
-            raise ValueError("no such message")
+            raise ValueError("it has no such message")
         names.append(inside[index].name)
         inside = inside[index].nested_type
     return ".".join(names)

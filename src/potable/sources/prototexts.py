@@ -51,13 +51,13 @@ def compiled(texts: Mapping[str, str]) -> list[str]:
 
 def _write(folder: Path, name: str, text: str) -> None:
     if not _NAME.fullmatch(name) or ".." in PurePosixPath(name).parts:
-        raise ValueError("it refers to a name that is no path of a .proto file")
+        raise ValueError("it refers to a name that is not the path of a .proto file")
     path = folder / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except (OSError, UnicodeError):
-        raise ValueError("names of files in it exclude each other") from None
+        raise ValueError("two of its file names exclude each other") from None
 
 
 def _run(folder: str, name: str) -> descriptor_pb2.FileDescriptorSet:
@@ -69,7 +69,7 @@ def _run(folder: str, name: str) -> descriptor_pb2.FileDescriptorSet:
             [*command, "--include_imports", name], capture_output=True, timeout=_SECONDS, check=False, text=True
         )
     except subprocess.TimeoutExpired:
-        raise ValueError(f"protoc was not done after {_SECONDS} seconds") from None
+        raise ValueError(f"protoc did not finish within {_SECONDS} seconds") from None
     if done.returncode:
         said = done.stderr.replace(f"{folder}/", "").splitlines()
         errors = [line for line in said if ".proto:" in line and ": warning:" not in line]
@@ -79,4 +79,4 @@ def _run(folder: str, name: str) -> descriptor_pb2.FileDescriptorSet:
     try:
         return descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes())
     except (OSError, DecodeError):
-        raise ValueError("protoc wrote nothing that can be read") from None
+        raise ValueError("protoc wrote no readable output") from None

@@ -102,12 +102,14 @@ class Registry:
             from potable.sources.prototexts import compiled
         except ModuleNotFoundError:
             absent = MissingExtra("grpcio-tools", "protobuf-texts")
-            absent.hint = "the schema registry gives Protobuf schemas as texts only, not compiled (`format=serialized`)"
+            absent.hint = (
+                "the schema registry returns Protobuf schemas only as text, not compiled (`format=serialized`)"
+            )
             raise absent from None
         try:
             return compiled(texts)
         except ValueError as broken:
-            why = f"schema {number} of the schema registry does not compile: {broken}"
+            why = f"schema {number} of the schema registry cannot be compiled: {broken}"
             raise failure(self._source, why, retryable=False) from None
 
     def _asked(self, form: str, path: str) -> dict[str, Any] | None:
@@ -136,4 +138,4 @@ class Registry:
             return found
         if isinstance(found, dict) and found.get("error_code") in _ABSENT:
             return None
-        raise ValueError("the schema registry gave no schema")
+        raise ValueError("the schema registry returned no schema")

@@ -1,7 +1,7 @@
 """Tables behind HTTP endpoints, page by page: JSON, or XML.
 
-Pages are landed as received. How requests prove who asks is `credentials`, how one page leads to the next
-`pagination`, and what is done when a server refuses, fails or cuts an answer off `http`.
+Pages are landed as received. Authentication is in `credentials`, how one page leads to the next in `pagination`, and
+what happens when a server refuses, fails or cuts an answer off in `http`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RestSource(Source[RestTable]):
     timeout: float = Field(default=30.0, gt=0)
     """Seconds to wait for the server."""
     pace: Pace = Pace()
-    """How fast and how often the server may be asked."""
+    """How many requests the server gets, and how often they are retried."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("url", "auth"))
     snapshot: ClassVar[bool] = True
@@ -86,8 +86,11 @@ class RestSource(Source[RestTable]):
         assert table.incremental
         column = table.incremental.column
         if page.inside and not all(path.startswith("../") for path in table.columns[column].paths(column)):
-            why = f"`{table.endpoint}`: what is at `{table.records}` is inside records, and `{column}` is not of those"
-            hint = "give the column that `incremental` reads on by a path such as `../updated_at`"
+            why = (
+                f"`{table.endpoint}`: the list at `{table.records}` is inside records, but `{column}` is not a "
+                "column of those"
+            )
+            hint = "give the column that `incremental` uses as a path such as `../updated_at`"
             raise failure(self.source, why, retryable=False, hint=hint)
         # the service is asked in its own time
         declared = table.columns[column].model_copy(update={"timezone": None})

@@ -22,9 +22,9 @@ class RestKeys(Keys):
     """How an endpoint is asked for all keys there are."""
 
     endpoint: str | None = None
-    """Path below the source's `url` of a shorter list that has the keys; the table's own by default."""
+    """Path below the source's `url` of a shorter list with the keys; the table's own by default."""
     params: dict[str, str | int] = Field(default_factory=dict, repr=False)
-    """Query parameters beside those of the table, such as one that asks for the keys alone."""
+    """Query parameters in addition to those of the table, such as one that requests only the keys."""
 
     @field_validator("endpoint")
     @classmethod
@@ -36,9 +36,9 @@ class RestIncremental(Incremental):
     """How an endpoint is asked for what is new."""
 
     param: str
-    """Query parameter that takes the first moment wanted; the server answers with records at or after it."""
+    """Query parameter for the start time; the server returns records at or after it."""
     format: str = "%Y-%m-%dT%H:%M:%SZ"
-    """strftime form of that moment (UTC)."""
+    """strftime format of that time (UTC)."""
     keys: RestKeys | None = None
     """Read the keys of all records from time to time, to notice deleted ones; never by default."""
 
@@ -49,17 +49,17 @@ class RestTable(IncrementalTable):
     endpoint: str
     """Path below the source's `url`."""
     records: str = "data"
-    """Dotted path in a page to its list of records; empty where the page itself is the list. Where it leads on to lists
-    inside the records (`data.lines`), their elements are the records of this table: `../id` is a value of the record
-    around one, `#` its position in the list."""
+    """Dotted path in a page to its list of records; empty if the page itself is the list. If it leads to lists inside
+    the records (`data.lines`), their elements are the records of this table: `../id` is a value of the surrounding
+    record, `#` the position in the list."""
     record: str | None = None
-    """For answers in XML: path of the record element from the root; columns have paths below it, as in XML files."""
+    """For XML answers: path of the record element from the root; columns have paths below it, as in XML files."""
     params: dict[str, str | int] = Field(default_factory=dict, repr=False)
     """Query parameters of every request."""
     pagination: Pagination = Cursor()
-    """How pages follow one another: `none`, or by cursor, Link header, link in the page, page number or offset."""
+    """How the next page is requested: `none`, or by cursor, Link header, link in the page, page number or offset."""
     incremental: RestIncremental | None = None
-    """Ask only for what was recorded since the last run; for everything every time by default."""
+    """Request only what was recorded since the last run; everything each time by default."""
 
     @field_validator("endpoint")
     @classmethod
@@ -72,9 +72,9 @@ class RestTable(IncrementalTable):
             (require_paths if self.outward else require_spelled)(self.columns)
             return self
         if "records" in self.model_fields_set:
-            raise ValueError("give `records` for JSON or `record` for XML, not both")
+            raise ValueError("give either `records` (JSON) or `record` (XML)")
         if self.incremental is not None:
-            raise ValueError("`incremental` needs answers in JSON")
+            raise ValueError("`incremental` is only for JSON answers")
         xml_files()[1].model_validate({"columns": self.columns, "record": self.record})
         return self
 
@@ -83,11 +83,11 @@ class RestTable(IncrementalTable):
         keys = self.incremental and self.incremental.keys
         if keys and isinstance(self.pagination, Counted) and self.pagination.total is None:
             raise ValueError(
-                "`keys` over numbered pages needs the pagination's `total`: a record deleted meanwhile shifts others,"
-                " and one that is jumped over would count as deleted"
+                "`keys` with numbered pages needs the pagination's `total`: a record deleted meanwhile shifts the "
+                "others, and one that is skipped would count as deleted"
             )
         if keys and self.outward:
-            raise ValueError("`keys` are of an endpoint's own records, and these lie in lists inside of them")
+            raise ValueError("`keys` is only for an endpoint's own records, but these are in lists inside them")
         return self
 
     @property
@@ -121,5 +121,5 @@ def below_the_source(endpoint: str) -> str:
         ValueError: it can.
     """
     if "://" in endpoint or endpoint.startswith("//"):
-        raise ValueError("a path below the source's `url`, which is where credentials are sent")
+        raise ValueError("write a path below the source's `url`, because credentials are sent there")
     return endpoint

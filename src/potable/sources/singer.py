@@ -37,8 +37,8 @@ class SingerSource(ExtractSource[SingerTable], Program):
     config: dict[str, Any] = Field(default_factory=dict, repr=False)
     """The tap's configuration; secrets by reference. It reaches the program in a private file."""
     selection: Literal["catalog", "properties", "none"] = "catalog"
-    """How the tap is told which streams to read: by `--catalog`, or `--properties` as old ones are; `none` takes what
-    it gives unasked."""
+    """How streams are selected: with `--catalog`, or with `--properties` for old taps; `none` reads whatever the tap
+    sends."""
 
     for_landing: ClassVar[frozenset[str]] = frozenset(("command", "config", "environment"))
     form: ClassVar[Form] = Form("record", "time_extracted", "stream", _itself)
@@ -93,9 +93,9 @@ class _Reading:
             raise failed(self._source, "the program gives no catalog", retryable=False) from None
         for name in self.streams:
             if name not in offered:
-                failure = failed(self._source, f"the program offers no such stream: `{name}`", retryable=False)
+                failure = failed(self._source, f"the program has no stream `{name}`", retryable=False)
                 failure.allowed = ", ".join(sorted(offered)[:20])
-                failure.hint = did_you_mean(name, offered) or "`stream` in the table says which one it is of"
+                failure.hint = did_you_mean(name, offered) or "`stream` in the table names the stream to read"
                 raise failure
         for name, item in offered.items():
             table = next(iter(self._tables[name].values())) if name in self._tables else None
@@ -126,9 +126,9 @@ class _Reading:
             self._reached(json.loads(received).get("value"))
             return
         if kind not in ("RECORD", "SCHEMA", "ACTIVATE_VERSION"):
-            raise failed(self._source, "the program says a message of a kind that is not known", retryable=False)
+            raise failed(self._source, "the program sent a message of an unknown kind", retryable=False)
         if not isinstance(name, str):
-            raise failed(self._source, f"the program says a {kind} without a stream", retryable=False)
+            raise failed(self._source, f"the program sent a {kind} message without a stream", retryable=False)
         stream = self.streams.get(name)
         if stream is None:
             return
@@ -147,9 +147,9 @@ class _Reading:
 
     def _record(self, stream: Stream, received: bytes, message: Mapping[str, Any]) -> Iterator[Arrival]:
         if "record" not in message:
-            raise failed(self._source, "the program says a record without data", retryable=False)
+            raise failed(self._source, "the program sent a record without data", retryable=False)
         if stream.name not in self._schemas:
-            why = f"the program says a record of stream `{stream.name}` before its schema"
+            why = f"the program sent a record of stream `{stream.name}` before its schema"
             raise failed(self._source, why, retryable=False)
         version = message.get("version")
         if version is not None:
@@ -161,13 +161,15 @@ class _Reading:
     def _described(self, name: str, message: Mapping[str, Any]) -> None:
         schema = json.dumps([message.get("schema"), message.get("key_properties")], sort_keys=True)
         if self._schemas.setdefault(name, schema) != schema:
-            why = f"the program changes the schema of stream `{name}` in the middle; run again to read it in one"
+            why = (
+                f"the program changed the schema of stream `{name}` in the middle; run again to read it with one schema"
+            )
             raise failed(self._source, why)
 
     def _activated(self, stream: Stream, version: Any) -> None:
         """From now on only records of this version count, also among those landed before."""
         if self._versions.get(stream.name, {version}) != {version}:
-            why = f"the program gives records of stream `{stream.name}` in a version that it does not activate"
+            why = f"the program sent records of stream `{stream.name}` in a version that it did not activate"
             raise failed(self._source, why)
         stream.replaced |= stream.before is not None and stream.version != version
         if stream.replaced:
@@ -176,7 +178,7 @@ class _Reading:
 
     def _reached(self, value: Any) -> None:
         if not isinstance(value, dict):
-            raise failed(self._source, "the program says a state without one", retryable=False)
+            raise failed(self._source, "the program sent a state message without a state", retryable=False)
         marks = value.get("bookmarks")
         for name, stream in self.streams.items():
             if not isinstance(marks, dict):

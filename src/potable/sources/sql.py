@@ -42,9 +42,9 @@ class Partition(Declaration):
     """How a large table is read in parts, side by side where the database lets connections share a snapshot."""
 
     column: str
-    """Column of the contract whose ranges are the parts; best one with an index."""
+    """Column of the contract by whose ranges the table is divided; best one with an index."""
     parts: int = Field(ge=2, le=99)
-    """How many parts of about equally many rows; each is read by a connection of its own."""
+    """Number of parts, of about equally many rows; each is read over its own connection."""
 
 
 class SqlTable(IncrementalTable):
@@ -55,21 +55,23 @@ class SqlTable(IncrementalTable):
     query: str | None = None
     """A SELECT instead of a table."""
     order_by: list[str] = Field(default_factory=list)
-    """Columns that give every row a fixed place; by default the columns of `unique`, then all others."""
+    """Columns that put the rows into a fixed order; by default the columns of `unique`, then all others."""
     partition: Partition | None = None
     """Read a large table in parts; whole by default."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if self.table and self.query:
-            raise ValueError("give `table` or `query`, not both")
+            raise ValueError("give either `table` or `query`")
         return self
 
     @model_validator(mode="after")
     def _has_ranges(self) -> Self:
         column = self.columns.get(self.partition.column) if self.partition else None
         if self.partition and (column is None or column.type in ("boolean", "float")):
-            raise ValueError("`partition` needs a `column` of this table that is ordered, and no float or boolean")
+            raise ValueError(
+                "`partition` needs as `column` one of this table's columns that can be ordered, not a float or boolean"
+            )
         return self
 
 
@@ -94,7 +96,7 @@ class SqlSource(Source[SqlTable]):
                 select = Select(origins[name], found, order=self._order(session, found, name), told=paths_told(table))
                 fresh = None
                 if table.incremental:
-                    column = self._path(table.incremental.column, select, "`incremental` reads on by")
+                    column = self._path(table.incremental.column, select, "`incremental` uses")
                     reading = Reading(table.incremental, _known_as(origins[name]), state.before.get(name))
                     fresh = _Fresh(self.source, table, column.name, reading)
                     if reading.since:
@@ -149,9 +151,9 @@ class SqlSource(Source[SqlTable]):
         names = [column.name for column in found]
         if twice := [name for name in names if names.count(name) > 1]:
             raise EnvironmentFailure(
-                f"source `{self.source}`: the query of `{origin.name}` gives two columns called `{twice[0]}`",
+                f"source `{self.source}`: the query of `{origin.name}` returns two columns called `{twice[0]}`",
                 "E007",
-                hint="give one of them another name with AS",
+                hint="rename one of them with AS",
             )
         return found
 
@@ -169,7 +171,7 @@ class SqlSource(Source[SqlTable]):
     def _keys(self, session: Session, select: Select, label: str) -> Iterator[Arrival]:
         """The keys of all rows, in chunks."""
         name = select.origin.name
-        columns = [self._path(key, select, "its key is made of") for key in self.tables[name].unique]
+        columns = [self._path(key, select, "is part of its key") for key in self.tables[name].unique]
         order = tuple(session.column(column.name) for column in columns)
 
         def counted(name: str, chunk: pa.Table) -> pa.Table:
@@ -187,7 +189,7 @@ class SqlSource(Source[SqlTable]):
         partition = self.tables[select.origin.name].partition
         if partition is None:
             return [select]
-        column = self._path(partition.column, select, "`partition` divides it by")
+        column = self._path(partition.column, select, "`partition` uses")
         bounds = _bounds(session, select, column, partition.parts)
         at = session.column(column.name)
         conditions = [
@@ -217,7 +219,7 @@ class SqlSource(Source[SqlTable]):
             # SQLite would take an unknown name for a text
             if column not in names:
                 raise EnvironmentFailure(
-                    f"source `{self.source}`: `{name}` has no column `{column}` to be ordered by",
+                    f"source `{self.source}`: `{name}` has no column `{column}` to order by",
                     "E007",
                     hint=did_you_mean(column, names),
                 )
@@ -251,10 +253,11 @@ class _Fresh:
         times = moments(texts, (), pa.timestamp("us"))
         if times.null_count > texts.null_count:
             raise EnvironmentFailure(
-                f"source `{self._source}`: `{name}` cannot be read on by `{column}`: not every value is a moment",
+                f"source `{self._source}`: `{column}` of `{name}` cannot be used for `incremental`: not every value "
+                "is a date or time",
                 "E007",
-                allowed="dates and timestamps, or texts of them in ISO 8601",
-                hint="read the whole table every time: take `incremental` away",
+                allowed="dates and timestamps, or texts with them in ISO 8601",
+                hint="remove `incremental`, so that every run reads the whole table",
             )
         with self._lock:
             new = self.reading.new(times, lambda number: json.dumps(chunk.slice(number, 1).to_pylist()).encode())
@@ -319,7 +322,7 @@ def _landed(blob: Blob) -> pq.ParquetFile:
         with blob.open() as stream:
             return pq.ParquetFile(io.BytesIO(stream.read()))
     except (pa.ArrowInvalid, OSError) as failure:
-        raise unreadable(blob, f"not the chunk that was landed ({type(failure).__name__})") from None
+        raise unreadable(blob, f"it is not the chunk that was landed ({type(failure).__name__})") from None
 
 
 def _batches(blob: Blob) -> Iterator[pa.RecordBatch]:
@@ -331,4 +334,4 @@ def _batches(blob: Blob) -> Iterator[pa.RecordBatch]:
             yield batch
             done += batch.num_rows
     except (pa.ArrowException, OSError) as failure:
-        raise unreadable(blob, f"not the chunk that was landed ({type(failure).__name__})", row=done) from None
+        raise unreadable(blob, f"it is not the chunk that was landed ({type(failure).__name__})", row=done) from None

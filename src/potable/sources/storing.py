@@ -139,10 +139,10 @@ class _Copy:
 
 def _no_room(failure: OSError) -> EnvironmentFailure:
     return EnvironmentFailure(
-        f"what is fetched cannot be kept on disk until it is stored ({type(failure).__name__})",
+        f"downloaded data cannot be kept on disk until it is stored ({type(failure).__name__})",
         "E004",
         given=tempfile.gettempdir(),
-        hint="one object per thread needs room there, compressed; the variable TMPDIR names another place",
+        hint="one object per thread needs space there, compressed; set TMPDIR to use another folder",
         state="nothing was landed from this source; the last version stays current",
         next="potable run",
         retryable=True,

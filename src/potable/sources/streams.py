@@ -30,8 +30,8 @@ from potable.tables import Column
 
 _FIRST_RECORDS = 100
 BESIDE = (
-    "`@key`, `@timestamp`, `@header.NAME`, `@partition` and `@offset`, which tell all messages apart, and `@deleted`,"
-    " true where a message has no value and its key may be gone (`deleted`)"
+    "`@key`, `@timestamp`, `@header.NAME`, `@partition` and `@offset` (which identify a message), and `@deleted` "
+    "(true if the message has no value, so that its key may be gone: `deleted`)"
 )
 """What is told of messages when a first contract is written."""
 Decode = Callable[[bytes], Any]
@@ -44,13 +44,13 @@ class StreamTable(InnerTable):
     """Columns by name, in output order. Paths are dotted paths in the value, or `@key` (`@key.PATH`), `@partition`,
     `@offset`, `@timestamp`, `@header.NAME` and `@deleted`, which is true for a message without a value."""
     value: Literal["json", "avro", "protobuf"] = "json"
-    """Form of values: JSON objects, or Avro records or Protobuf messages whose schemas a registry has."""
+    """Format of values: JSON objects, or Avro records or Protobuf messages whose schemas are in a registry."""
     key: Literal["text", "json", "avro", "protobuf"] = "text"
-    """Form of keys."""
+    """Format of keys."""
     tombstones: Literal["rows", "none"] = "rows"
-    """What messages without a value are: rows with nothing but their key and place, or no records."""
+    """What messages without a value become: rows with only their key and position, or nothing."""
     lost: Literal["fail", "record"] = "fail"
-    """What messages do that were deleted before they were read: stop the run, or be noted in the state."""
+    """What happens if messages were deleted before they were read: stop the run, or record the gap in the state."""
 
     @model_validator(mode="after")
     def _readable_paths(self) -> Self:
@@ -59,13 +59,13 @@ class StreamTable(InnerTable):
                 known = path in _OF_MESSAGE or path.startswith(("@header.", "@key."))
                 if path.startswith("@") and not known:
                     allowed = ", ".join((*_OF_MESSAGE, "@key.PATH", "@header.NAME"))
-                    raise ValueError(f"column `{name}`: `{path}` is nothing a message has; there are {allowed}")
+                    raise ValueError(f"column `{name}`: a message has nothing called `{path}`; use {allowed}")
                 if path.startswith("@key.") and self.key == "text":
                     raise ValueError(f"column `{name}`: `{path}` needs `key: json`, `avro` or `protobuf`")
                 if path == "@deleted" and self.records:
                     raise ValueError(
-                        f"column `{name}`: a message without a value has no lists, so none tells what went;"
-                        " `parts_of` does"
+                        f"column `{name}`: a message without a value has no lists, so it cannot tell which records "
+                        "are gone; use `parts_of`"
                     )
         return self
 

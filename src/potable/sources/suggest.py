@@ -185,15 +185,13 @@ def concluded(found: Mapping[str, int], *, distinct: int, least: float = _FIT) -
     rows, filled = found["rows"], found["filled"]
     evidence = f"{filled:,} of {rows:,} filled, {_distinct(filled, distinct)}"
     if not filled:
-        return Suggestion("string", evidence="no value was seen")
+        return Suggestion("string", evidence="it has no values")
     kind, form, decimal, misfits = _type(found, least)
     evidence += f", {misfits:,} no {kind}" if misfits else ""
     if kind == "string" and found["commas"] and found[f"misfits {_COMMA}"] <= filled * (1 - least):
-        evidence += (
-            f", numbers with a comma: before a fraction (`decimal`) or between thousands (`format: {ACCOUNTING}`)?"
-        )
+        evidence += f": is the comma before a fraction (`decimal`) or between thousands (`format: {ACCOUNTING}`)?"
     if kind == "string" and (orders := _orders(found, filled * (1 - least))):
-        evidence += f", days or months first: `format: {orders[0]}` or `{orders[1]}`?"
+        evidence += f": is the day or the month first, `format: {orders[0]}` or `{orders[1]}`?"
     number = kind == "integer" or kind.startswith(("decimal", "float"))
     negative = found[f"negative {_AMOUNTS[decimal]}" if form == ACCOUNTING else "negative"]
     nonnegative = number and filled >= ENOUGH and not negative

@@ -90,7 +90,7 @@ class _Found:
                 if answer.status_code != 416:
                     ranges = answer.status_code == 206
                     return cls(source, service, url, name, _version(answer), _size(answer), ranges)
-        raise unread(source, name, "the server contradicts itself about its size")
+        raise unread(source, name, "the server contradicts itself about the size")
 
     @property
     def stamp(self) -> str:
@@ -175,7 +175,7 @@ class _Body(io.RawIOBase):
                 self._broken += 1
                 # without a sign of its version the rest may be another file's
                 if self._broken > _RESUMED or not any(self._found.version):
-                    why = f"the connection breaks ({type(trouble).__name__})"
+                    why = f"the connection broke ({type(trouble).__name__})"
                     raise unread(self._found.source, self._found.name, why) from None
 
     def _begin(self) -> None:

@@ -19,10 +19,10 @@ from potable.sources.encodings import UTF16, Layer, Utf8, normal
 from potable.sources.xmlbounds import DEEPEST, LONGEST, TOO_DEEP, TOO_LONG, Bounds
 from potable.sources.xmlencodings import readable
 
-REPEATED = "a record repeats an element the contract takes a single value from"
-ENTITY = "it uses entities of its own, which are refused"
-OWN_TYPE = "it declares a document type of its own, which is refused: a reader that knows it would see other values"
-PROLOG = "more than 1 MiB stands before its first element"
+REPEATED = "a record repeats an element, but the contract takes a single value from it"
+ENTITY = "it uses its own entities, which are refused"
+OWN_TYPE = "it declares its own document type, which is refused: another reader might see other values"
+PROLOG = "there is more than 1 MiB before its first element"
 _PIECE = 1 << 12
 _BLOCK = 1 << 18
 _TAIL = 1 << 12
@@ -342,4 +342,4 @@ def feed(parser: expat.XMLParserType, piece: bytes) -> None:
             raise Malformed("it ends before its root element is closed") from None
         raise Malformed(f"not well-formed XML, line {failure.lineno}: {why}") from None
     except (LookupError, ValueError):
-        raise Malformed("it is in an encoding that cannot be read") from None
+        raise Malformed("it is in an encoding that cannot be decoded") from None

@@ -75,7 +75,7 @@ class Package:
             _require_small(archive)
             return cls(archive, _sheets(archive), _from_1904(archive))
         except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError, RuntimeError, *DAMAGE):
-            raise Malformed("not an xlsx workbook, or damaged") from None
+            raise Malformed("it is damaged, or not an xlsx workbook") from None
 
     def errors(self, sheet: str) -> Errors:
         """The cells of a sheet that are errors, and the formulas that have no value.
@@ -91,7 +91,7 @@ class Package:
             for piece in _rows(part):
                 cells = _CELL.findall(piece)
                 if len(cells) != len(_CELLS.findall(piece)):
-                    raise Malformed("it has cells that do not say where they stand")
+                    raise Malformed("it has cells without a position")
                 columns.update(cell[0] for cell in cells)
                 last = max(last, max((int(cell[1]) for cell in cells), default=0))
                 if last * max(map(_number, columns), default=0) > MOST_CELLS:
@@ -115,7 +115,7 @@ def _require_small(archive: zipfile.ZipFile) -> None:
     """Unpack everything once, in pieces, and count."""
     left = LARGEST_PART
     if len(set(archive.namelist())) < len(archive.namelist()):
-        raise Malformed("two of its parts have one name")
+        raise Malformed("two of its parts have the same name")
     for info in archive.infolist():
         if info.flag_bits & 1:
             raise Malformed("it is encrypted")
@@ -129,9 +129,9 @@ def _require_small(archive: zipfile.ZipFile) -> None:
                 if left < 0:
                     raise Malformed(f"it unpacks to more than {LARGEST_PART >> 20} MiB")
         if b"<!DOCTYPE" in start or b"<!ENTITY" in start:
-            raise Malformed("it declares a document type, which no workbook does")
+            raise Malformed("it declares a document type, which a workbook must not")
         if b"\0" in start or not _UTF8.search(start):
-            raise Malformed("a part of it is not in UTF-8")
+            raise Malformed("one of its parts is not UTF-8")
 
 
 def _sheets(archive: zipfile.ZipFile) -> dict[str, str]:
@@ -155,7 +155,7 @@ def _from_1904(archive: zipfile.ZipFile) -> bool:
 
 def _tree(archive: zipfile.ZipFile, name: str) -> ElementTree.Element:
     if archive.getinfo(name).file_size > _SMALL:
-        raise Malformed("it has more sheets than can be")
+        raise Malformed("it has more sheets than a workbook can have")
     return ElementTree.fromstring(archive.read(name))
 
 
@@ -169,7 +169,7 @@ def _rows(part: IO[bytes]) -> Iterator[bytes]:
             yield held[:end]
             held = held[end:]
         elif len(held) > _LONGEST_ROW:
-            raise Malformed("a row is longer than can be")
+            raise Malformed("a row is longer than a row can be")
     yield held
 
 

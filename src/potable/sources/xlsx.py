@@ -1,11 +1,11 @@
 """Excel workbooks: sheets with a header row, read by calamine; every cell as one exact text.
 
-Numbers are the shortest decimal text that means them (`12345`, never `12345.0`), dates and times ISO 8601 in
-both of Excel's calendars, booleans true and false; an error cell is its own text (`#N/A`), so a number column
-keeps it in `_unparsed` unless the contract calls it nothing. A number in a column of days or moments counts days as
-Excel does. A formula that was never calculated has no value, which is said. Rows without a value are not records.
-Where `header` is not declared and row 1 is rather a title, or `sheet` is not and several sheets have one header, the
-workbook is refused with what to declare.
+Numbers are the shortest decimal text that means them (`12345`, never `12345.0`), dates and times ISO 8601 in both of
+Excel's calendars, booleans true and false; an error cell is its own text (`#N/A`), so in a number column it is
+mistyped unless it is one of the `null_values`. A number in a date or timestamp column counts days as Excel does. A
+formula that was never calculated has no value and is reported. Rows without a value are not records. If `header` is
+not declared and row 1 looks like a title, or `sheet` is not declared and several sheets have the same header, the
+workbook is refused, and the error says what to declare.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ _NEVER_CALCULATED = "a formula that was never calculated (open the workbook in E
 class XlsxTable(FileTable):
     """A table in Excel workbooks (.xlsx, .xlsm); the path `@sheet` of a column is the name of the sheet.
 
-    A number in a column of type `date` or `timestamp` that its `format` cannot read counts days as the workbook
-    does (from 1900 or 1904): `43861` is 2020-01-31. Whole numbers from 1900 to 2100, which are rather years, and 60,
-    the 29 February 1900 that never was, are no days; texts never count. A formula that a program wrote and nobody
-    calculated has no value: its record goes to quarantine (`mistyped:gross: a formula that was never calculated …`),
-    its cell alone where `on_error: "null"` says so, and it is nothing where `null_values: ["#UNCALCULATED!"]` does.
-    Open the workbook in Excel or LibreOffice and save it.
+    A number in a column of type `date` or `timestamp` that its `format` cannot read counts days as the workbook does
+    (from 1900 or 1904): `43861` is 2020-01-31. Whole numbers from 1900 to 2100 (probably years) and 60 (29 February
+    1900, which never existed) do not count as days, and texts never do. A formula that was written by a program and
+    never calculated has no value: its record is quarantined (`mistyped:gross: a formula that was never calculated
+    …`), only its cell becomes null with `on_error: "null"`, and it counts as null with `null_values:
+    ["#UNCALCULATED!"]`. Open the workbook in Excel or LibreOffice and save it.
     """
 
     sheet: str | int = 1
-    """Name of the sheet, or a pattern of names (`20*`, `*`) whose sheets belong together, or its number from 1; to be
-    declared where several sheets have one header."""
+    """Name of the sheet, or a pattern of names (`20*`, `*`) of sheets that belong together, or its number from 1; must
+    be declared if several sheets have the same header."""
     header: int | list[int] = 1
-    """Row that names the columns, or rows whose texts together do, from 1; merged cells name all their columns. To be
-    declared where row 1 names less than half of them, as a title does."""
+    """Row with the column names, or several rows whose texts together form them, from 1; merged cells name all their
+    columns. Must be declared if row 1 names fewer than half of the columns, like a title."""
     first: int | None = Field(default=None, ge=1)
     """First row of records; the one below the header by default."""
 
@@ -154,8 +154,8 @@ def _require_header(sheet: Sheet, blob: Blob) -> None:
     if not width or 2 * filled[0] >= width:
         return
     row = next((number for number, cells in enumerate(filled, 1) if 2 * cells >= width and sheet.is_texts(number)), 0)
-    named = f"say which row does (`header: {row or 'N'}`), or `header: 1` if it is all there is"
-    raise unreadable(blob, f"row 1 names {filled[0]} of the {width} columns that have values", hint=named)
+    named = f"declare which row names the columns (`header: {row or 'N'}`), or `header: 1` if row 1 is complete"
+    raise unreadable(blob, f"row 1 names only {filled[0]} of the {width} columns that have values", hint=named)
 
 
 def _require_one(table: XlsxTable, first: Sheet, blob: Blob) -> None:
@@ -168,8 +168,8 @@ def _require_one(table: XlsxTable, first: Sheet, blob: Blob) -> None:
     if same > 1:
         raise unreadable(
             blob,
-            f"{same} of its {first.among} sheets have this header, and which are meant is not declared",
-            hint='say which belong to the table: `sheet: "*"` or a pattern of names, or `sheet: 1` for the first alone',
+            f"{same} of its {first.among} sheets have this header, and the contract does not declare which to read",
+            hint='declare which to read: `sheet: "*"` or a pattern of names, or `sheet: 1` for the first one alone',
         )
 
 
@@ -190,7 +190,7 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[Sheet]:
                 name for name in names if fnmatchcase(name, table.sheet)
             ]
         if not wanted:
-            raise Malformed(f"it has no such sheet as `{table.sheet}`")
+            raise Malformed(f"it has no sheet `{table.sheet}`")
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(content))
         for name in wanted:
             errors = package.errors(name)
@@ -198,7 +198,7 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[Sheet]:
     except Malformed as failure:
         raise unreadable(blob, failure.why) from None
     except (CalamineError, zipfile.BadZipFile, *DAMAGE) as failure:
-        raise unreadable(blob, f"not an xlsx workbook, or damaged ({type(failure).__name__})") from None
+        raise unreadable(blob, f"it is damaged, or not an xlsx workbook ({type(failure).__name__})") from None
 
 
 def _content(blob: Blob) -> bytes:
@@ -207,5 +207,5 @@ def _content(blob: Blob) -> bytes:
     if len(content) > LARGEST_PACKED:
         raise Malformed(f"it is larger than {LARGEST_PACKED >> 20} MiB")
     if not content.startswith(b"PK"):
-        raise Malformed("not an xlsx workbook; other spreadsheets are to be saved as xlsx")
+        raise Malformed("it is not an xlsx workbook; save other spreadsheets as xlsx")
     return content

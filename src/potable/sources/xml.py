@@ -62,7 +62,7 @@ class XmlTable(FileTable):
     @classmethod
     def _from_root(cls, value: str) -> str:
         if not _RECORD.fullmatch(_local(value)):
-            raise ValueError("a path of element names from the root, such as `/payroll/payslip`")
+            raise ValueError("write a path of element names from the root, such as `/payroll/payslip`")
         return value
 
     @model_validator(mode="after")
@@ -76,8 +76,8 @@ class XmlTable(FileTable):
                 inside = place == record or (element and _VALUE.fullmatch(place.removeprefix(f"{element}/")))
                 if path != "@object" and not inside and not re.fullmatch(rf"/{re.escape(root)}/@{_NAME}", place):
                     raise ValueError(
-                        f"column `{name}`: `{path}` is neither below the record (`gross/@currency`), nor a value of "
-                        f"an element above it (`../empNo`), nor an attribute of the root (`/{root}/@period`)"
+                        f"column `{name}`: `{path}` must be below the record (`gross/@currency`), or a value of an "
+                        f"element above it (`../empNo`), or an attribute of the root (`/{root}/@period`)"
                     )
         return self
 
@@ -287,7 +287,7 @@ def _reason(failure: Exception) -> str:
         text = str(failure)
         if "more than once" in text:
             return REPEATED
-        return ENTITY if "entity reference" in text else "not well-formed XML"
+        return ENTITY if "entity reference" in text else "it is not well-formed"
     if isinstance(failure, TypeError | UnicodeDecodeError):
         return "it is not in the encoding it declares"
     if isinstance(failure, RuntimeError):

@@ -16,7 +16,7 @@ LONGEST = 16 << 20
 """Bytes that may stand between two tags, and in one."""
 DEEPEST = 1000
 """Elements that may be open at a time."""
-TOO_LONG = f"a text, an attribute or a comment in it is larger than {LONGEST >> 20} MiB"
+TOO_LONG = f"it contains a text, attribute or comment larger than {LONGEST >> 20} MiB"
 TOO_DEEP = f"its elements are nested more than {DEEPEST:,} deep"
 _CLOSERS = {b"<!-": (b"-->", 7), b"<![": (b"]]>", 12), b"<?": (b"?>", 4)}
 """What ends a special piece, and the fewest bytes of a whole one."""

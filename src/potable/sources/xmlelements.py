@@ -158,7 +158,7 @@ class Above:
         self._before += self._batch.num_rows if self._batch else 0
         self._batch = next(self._batches, None)
         if self._batch is None:
-            raise Malformed("its elements cannot be told apart")
+            raise Malformed("its elements cannot be distinguished")
         self.element.count(self._batch, self._valued)
         self._keys = self.element.keys(self._batch)
 

@@ -109,4 +109,4 @@ def _plain(path: str) -> str:
 
 
 def _refuse_entity(*declaration: object) -> None:
-    raise ValueError("the page uses entities of its own, which are refused")
+    raise ValueError("the page uses its own entities, which are refused")

@@ -66,7 +66,7 @@ class Log:
             raise EnvironmentFailure(
                 f"another run wrote entry {number} of `{self._folder}` first",
                 "E005",
-                state="its entry is current; nothing of this run was committed there",
+                state="its entry is current; this run committed nothing there",
                 next="potable run",
                 retryable=True,
             )

@@ -231,14 +231,14 @@ class Store:
                 raise EnvironmentFailure(
                     f"there is no `{self.url}`",
                     "E004",
-                    hint="create the bucket, or correct its name in potable.yaml: Potable creates folders, not buckets",
+                    hint="create the bucket, or correct its name in potable.yaml; Potable does not create buckets",
                     state="nothing was committed; the last version stays current",
                     next="potable doctor",
                 ) from None
             raise EnvironmentFailure(
                 f"the store refused `{path or self.url}`: {_kind(failure)}",
                 "E004",
-                hint="is the disk full, are the permissions missing, or can the store not be reached?",
+                hint="is the disk full, is a permission missing, or is the store unreachable?",
                 state="nothing was committed; the last version stays current",
                 next="potable doctor",
                 retryable=True,

@@ -118,7 +118,7 @@ def connected(source: str, url: str, base: Path, origins: Sequence[Origin]) -> I
         raise EnvironmentFailure(
             f"source `{source}`: there is no ADBC driver `{name}`",
             "E006",
-            hint="look the package up that brings it for your database; its name is most often the one below",
+            hint="look up the package that contains it for your database; usually it is the one below",
             next=f"pip install adbc-driver-{name}",
         ) from None
     uri = rest if name in _PLAIN else f"{name}://{rest}"

@@ -79,18 +79,18 @@ REFUSED = Reason("the user name or password was refused", False)
 NO_DATABASE = Reason("there is no such database, or this user may not see it", False)
 NO_TABLE = Reason("there is no such table", False)
 NO_COLUMN = Reason("there is no such column", False)
-NO_RIGHT = Reason("this user may not read it", False)
-WRITES = Reason("it would write, and a source is only read", False)
+NO_RIGHT = Reason("this user has no right to read it", False)
+WRITES = Reason("the statement would write, but a source is only read", False)
 SYNTAX = Reason("the database does not understand the query", False)
-BAD_URL = Reason("the URL cannot be read, or names a setting that is not known", False)
-UNKNOWN_HOST = Reason("the host name is not known")
-SILENT = Reason("no server answers there")
-LOST = Reason("the server ended the connection")
+BAD_URL = Reason("the URL is not valid, or has an unknown setting", False)
+UNKNOWN_HOST = Reason("the host name cannot be resolved")
+SILENT = Reason("no server answers at this address")
+LOST = Reason("the server closed the connection")
 STOPPED = Reason("the statement was cancelled, or ran longer than the server allows")
 LOCKED = Reason("the table is locked by another session")
-FULL = Reason("the server has no connection left")
-ALTERED = Reason("the table was altered while it was read")
-NOT_UTF8 = Reason("a text is not UTF-8", False)
+FULL = Reason("the server has no free connection")
+ALTERED = Reason("the table was altered while it was being read")
+NOT_UTF8 = Reason("a text is not valid UTF-8", False)
 
 
 class Session(ABC):
@@ -164,7 +164,7 @@ def unreachable(source: str, reason: Reason, code: str = "E001", *, name: str = 
     """The database, or one table of it, could not be read."""
     what = f"table `{name}`" if name else "the database"
     check = {
-        REFUSED: "check the references that `url` takes its user and password from",
+        REFUSED: "check the user and password that `url` refers to",
         NO_TABLE: "check the table's `table` or `query`, and that this user may see it",
         NO_COLUMN: "check the table's `query`",
         SYNTAX: "check the table's `query`",
@@ -176,7 +176,7 @@ def unreachable(source: str, reason: Reason, code: str = "E001", *, name: str = 
     return EnvironmentFailure(
         f"source `{source}`: {what} could not be read: {reason.text}",
         code,
-        hint=check.get(reason, "check `url` in the source's file and that the database is up"),
+        hint=check.get(reason, "check `url` in the source's file, and that the database is up"),
         state="nothing was landed from this source; the last version stays current",
         next="potable doctor",
         retryable=reason.passing,

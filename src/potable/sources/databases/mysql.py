@@ -218,10 +218,10 @@ def _settings(source: str, url: str, base: Path) -> dict[str, Any]:
             settings[name] = _SETTINGS[name](str(base / text) if name in ("ssl_ca", "ssl_cert", "ssl_key") else text)
     except KeyError as unknown:
         name = str(unknown.args[0])
-        raise _unusable(source, f"does not know `{name}`", did_you_mean(name, _SETTINGS)) from None
+        raise _unusable(source, f"has the unknown setting `{name}`", did_you_mean(name, _SETTINGS)) from None
     except ValueError:
         # its text would show the URL
-        raise _unusable(source, "cannot be read") from None
+        raise _unusable(source, "is not valid") from None
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     return {**settings, "user": user, "password": password, "database": unquote(parts.path.removeprefix("/"))}
 
