@@ -178,10 +178,13 @@ def test_a_run_that_is_stopped_for_a_while_is_not_taken_for_killed(
         while psutil.Process(slow.pid).status() != psutil.STATUS_STOPPED:
             assert slow.poll() is None
             time.sleep(0.05)
-        assert "is still running" in called(root, capsys, "doctor")[1]
-        code, _, err = called(root, capsys, "run")
-        assert code == 0 and "note:" not in err
-        slow.send_signal(signal.SIGCONT)
+        try:
+            assert "is still running" in called(root, capsys, "doctor")[1]
+            code, _, err = called(root, capsys, "run")
+            assert code == 0 and "note:" not in err
+        finally:
+            # one that stands still would be waited for for ever
+            slow.send_signal(signal.SIGCONT)
         assert b"killed" not in slow.communicate()[1] and slow.returncode == 0
     records = [record_of(root, name) for name in listed(root)["ended"]]
     assert [(record.outcome, list(record.killed)) for record in records] == [("published", []), ("published", [])]
