@@ -242,6 +242,16 @@ def test_a_partitioned_write_names_the_partition_and_leaves_it_out(pair: Engine,
         assert {n % 7 for n in found["n"].to_pylist()} == {part.partition}
 
 
+def test_the_rows_of_a_partition_are_written_in_the_order_asked_for(pair: Engine, tmp_path: Path) -> None:
+    relation = numbered(pair, tmp_path, 1000, columns=2)
+    bucketed = relation.mutate(bucket=relation.n % 3)
+    parts = pair.write(bucketed, str(tmp_path / "out"), partition_by="bucket", order_by=["bucket", "c1"])
+    assert sum(part.rows for part in parts) == 1000
+    for part in parts:
+        found = pq.ParquetFile(tmp_path / "out" / part.path).read()["c1"].to_pylist()
+        assert found == sorted(found)
+
+
 def test_a_row_without_partition_is_an_error(pair: Engine, tmp_path: Path) -> None:
     relation = numbered(pair, tmp_path, 10)
     with pytest.raises(PotableError, match="no partition"):

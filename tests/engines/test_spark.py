@@ -156,8 +156,8 @@ def test_a_cluster_that_gives_no_executor_is_not_waited_for_for_ever(tmp_path: P
     with cluster(tmp_path, workers=0) as empty:
         section = json.loads(empty.settings())
         work = f"""
-from potable.engines import spark_session
-spark_session.PATIENCE = 3.0
+from potable.engines import spark_executors
+spark_executors.PATIENCE = 3.0
 try:
     opened(master={section["master"]!r}, conf={section["conf"]!r})
 except PotableError as failure:
@@ -166,6 +166,31 @@ except PotableError as failure:
 """
         text = told(work, tmp_path / "scratch")
     assert text.startswith("True []\n") and "error[E007] the cluster gave no executor in 0.05 minutes" in text
+
+
+@pytest.mark.long
+def test_a_cluster_that_loses_its_executors_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    with cluster(tmp_path, workers=1) as machines:
+        section = json.loads(machines.settings())
+        work = f"""
+import threading
+import psutil
+from potable.engines import spark_executors
+spark_executors.PATIENCE = 6.0
+engine = opened(master={section["master"]!r}, conf={section["conf"]!r})
+print(engine._session.range(7).count())
+
+def lose():
+    worker = psutil.Process({machines.workers[0].pid})
+    for process in [worker, *worker.children(recursive=True)]:
+        process.kill()
+
+threading.Timer(2, lose).start()
+frame = engine._session.range(10**13).selectExpr("sum(id * 2)")
+engine._guarded(frame.collect)
+"""
+        text = told(work, tmp_path / "scratch")
+    assert text.startswith("7") and "error[E007] the cluster gave no executor in 0.1 minutes" in text
 
 
 def test_a_missing_connector_is_told_before_any_work(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -96,6 +97,20 @@ def test_rows_in_are_rows_out_plus_rows_quarantined(finished: Finished) -> None:
         assert table.rows_in == table.rows + table.quarantined, table.table
         assert table.rows == table.protected_rows + table.nobody, table.table
         assert table.rows_in > 0
+
+
+def test_the_order_of_open_rows_tells_nothing_of_the_order_in_the_sources(finished: Finished) -> None:
+    # systems list people by number or name, which readers of the open root may know
+    bench, _ = finished
+    files = (bench.root / "lake" / "open").rglob("*.parquet")
+    seen = 0
+    for file in files:
+        (column,) = {"_subject", "employee_id"} & set(pq.ParquetFile(file).schema_arrow.names)
+        pseudonyms = pq.read_table(file, columns=[column])[column].to_pylist()
+        # a writer of several threads may begin anew, once for tens of thousands of rows
+        assert sum(before > after for before, after in itertools.pairwise(pseudonyms)) <= 2, file
+        seen += len(pseudonyms)
+    assert seen > 100 * EMPLOYEES
 
 
 def test_identity_agrees_with_the_truth(finished: Finished) -> None:

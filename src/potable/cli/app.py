@@ -212,6 +212,25 @@ def diff(settings: Settings, dataset: str | None, old: int | None, new: int | No
 
 
 @cli.command()
+@click.argument("feature")
+@click.argument("dataset", required=False)
+@click.option("--row", metavar="ID", help="The row, by its pseudonym; by default the first that has a value.")
+@click.option("--version", "number", type=int, metavar="N", help="The version; the current one by default.")
+@click.option("--all", "every", is_flag=True, help="All records of the person, however many.")
+@output_option
+@click.pass_obj
+def explain(settings: Settings, /, output: str, **asked: Any) -> None:
+    """Explain one cell of the dataset: the records it was computed from, those left out, and why.
+
+    Values of records are shown where privacy.yaml publishes them as they are, else as shapes.
+    """
+    from potable.cli.explaining import explained
+
+    facts, text = explained(settings.project(offline=True), **asked)
+    show_result(output, facts, text)
+
+
+@cli.command()
 @click.argument("table")
 @click.option(
     "--period", metavar="YYYY-MM", help="Only this month (or what `health: period` says) of the table's `time`."

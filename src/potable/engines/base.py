@@ -59,7 +59,8 @@ class Engine(Protocol):
     ) -> list[Part]:
         """Write `relation` as zstd Parquet below `directory` (absolute, new); returns its parts.
 
-        A partition column (integer) is named in the path and left out of the files.
+        A partition column (integer) is named in the path and left out of the files. Rows stand as `order_by` says; of
+        partitions, in long runs, each of which is in that order.
         """
 
     def stream(self, relation: ibis.Table, *, small: bool = False) -> Iterator[pa.RecordBatch]:

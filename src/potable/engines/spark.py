@@ -150,9 +150,11 @@ class SparkEngine:
     def write(
         self, relation: ibis.Table, directory: str, *, partition_by: str | None = None, order_by: Sequence[str] = ()
     ) -> list[Part]:
-        with self._frame(relation.order_by(list(order_by)) if order_by else relation) as frame:
+        ordered = relation.order_by(list(order_by)) if order_by and not partition_by else relation
+        with self._frame(ordered) as frame:
             if partition_by:
                 frame = frame.repartition(_quoted(partition_by))
+                frame = frame.sortWithinPartitions(_quoted(partition_by), *map(_quoted, order_by))
             if spark_stores.in_python(directory):
                 return self._put(frame, relation.schema().to_pyarrow(), directory, partition_by)
             local = {} if places.scheme_of(directory) else spark_files.writing(ours=not self._opened.remote)
@@ -164,8 +166,6 @@ class SparkEngine:
 
     def _put(self, frame: Any, given: pa.Schema, directory: str, partition_by: str | None) -> list[Part]:
         """Write `frame` to a store that Python reaches."""
-        if partition_by:
-            frame = frame.sortWithinPartitions(_quoted(partition_by))
         each = spark_objects.Parts(directory.rstrip("/"), given, partition_by)
         written = _plain(frame, given).mapInArrow(each, from_arrow_schema(spark_objects.PARTS))
         rows = self._guarded(lambda: self._collected(written)).to_pylist()
@@ -256,7 +256,7 @@ class SparkEngine:
         try:
             return action()
         except (PySparkException, Py4JError, pa.ArrowException, OSError) as failure:
-            raise carried(str(failure)) or _translated(failure) from None
+            raise carried(str(failure)) or spark_session.lonely() or _translated(failure) from None
 
 
 @cache

@@ -15,8 +15,6 @@ import shutil
 import socket
 import sys
 import tempfile
-import threading
-import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -31,14 +29,13 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from potable.engines import spark_files, spark_stores
+from potable.engines.spark_executors import Watch
 from potable.errors import EnvironmentFailure, PotableError
 
 ENGINE_SHARE = 0.5
 """Most of the memory setting a local Spark's heap may take; Python, Arrow and the workers need the rest."""
 LEAST_HEAP = 512 << 20
 CONNECT_PORT = 15002
-PATIENCE = 900.0
-"""Seconds in which a cluster must have given the first executor; a new machine may have to be started for it."""
 MEANING = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.caseSensitive": "true",
@@ -85,6 +82,8 @@ class Running:
     master: str
     stores: bool = False
     """Whether it was told how to reach object stores."""
+    watch: Watch | None = None
+    """Of a cluster."""
     users: int = 0
 
 
@@ -199,6 +198,7 @@ def _leave() -> None:
 
 def _started(settings: Settings, scratch: Path) -> Running:
     folder = Path(tempfile.mkdtemp(dir=scratch, prefix="spark-jvm-"))
+    watch = None
     try:
         session = _launched(settings, folder)
         if settings.local:
@@ -206,48 +206,38 @@ def _started(settings: Settings, scratch: Path) -> Running:
         else:
             session.sparkContext.pythonExec = settings.conf.get("spark.pyspark.python", "python3")
             session.sparkContext.addPyFile(str(package(folder)))
-            _require_executor(session, settings)
+            watch = Watch(session.sparkContext)
+            _require_executor(session, watch)
     except BaseException as failure:
+        if watch:
+            watch.stop()
         log = _log(folder)
         _end_java()
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(failure, PotableError) or not isinstance(failure, Exception):
             raise
         raise _refused(settings, failure, log) from None
-    return Running(session, folder, settings.master, bool(settings.stores))
+    return Running(session, folder, settings.master, bool(settings.stores), watch)
 
 
-def _require_executor(session: Any, settings: Settings) -> None:
-    """Nothing, as soon as an executor has done something; Spark itself waits for one for ever.
+def _require_executor(session: Any, watch: Watch) -> None:
+    """Nothing, as soon as an executor has done something.
 
     Raises:
-        EnvironmentFailure: E007, none came in `PATIENCE`.
+        EnvironmentFailure: E007, there was none for too long.
     """
-    came = threading.Event()
-
-    def give_up() -> None:
-        patience = PATIENCE
-        while not came.wait(patience):
-            session.sparkContext.cancelAllJobs()
-            # the job may not have been there yet
-            patience = 1.0
-
-    threading.Thread(target=give_up, daemon=True).start()
-    begun = time.monotonic()
     try:
         session.range(1).count()
     except Exception:
-        if time.monotonic() - begun < PATIENCE:
-            raise
-        raise EnvironmentFailure(
-            f"the cluster gave no executor in {PATIENCE / 60:g} minutes",
-            "E007",
-            given=settings.master,
-            hint="has it room for what `spark.executor.*` asks for, and can its machines fetch the image?",
-            retryable=True,
-        ) from None
-    finally:
-        came.set()
+        if watch.alone:
+            raise watch.failure() from None
+        raise
+
+
+def lonely() -> EnvironmentFailure | None:
+    """What to tell of a query that was given up because the cluster had no executor any more."""
+    watch = _running.watch if _running else None
+    return watch.failure() if watch and watch.alone else None
 
 
 def _launched(settings: Settings, folder: Path) -> Any:
@@ -337,6 +327,8 @@ def package(folder: Path) -> Path:
 
 
 def _stop(running: Running) -> None:
+    if running.watch:
+        running.watch.stop()
     running.session.stop()
     _end_java()
     shutil.rmtree(running.folder, ignore_errors=True)

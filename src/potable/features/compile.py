@@ -16,7 +16,7 @@ import ibis
 
 from potable.engines.rounding import halves_up
 from potable.features.aggregates import AGGREGATES, Chosen, compute
-from potable.features.evaluate import IBIS_TYPES, Value, days_between, evaluate, months_between, number, stored
+from potable.features.evaluate import IBIS_TYPES, Value, days_between, evaluate, months_between, number, output, stored
 from potable.features.expressions import DATE, Type, column_type
 from potable.features.facts import (
     CUT,
@@ -65,6 +65,32 @@ def compile_table(rows: ir.Table, spine: ir.Table, task: TableTask, *, prefix: s
     return _Query(task, prefix).compiled(facts_of(rows, spine, task))
 
 
+TRACED = "_traced"
+"""Rows that are traced: a number for each."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What became of the rows of one feature; each relation leaves out rows that the one before has."""
+
+    visible: ir.Table
+    """(_traced) of the rows that are seen as of their date, or of all for a label."""
+    newest: ir.Table
+    """(_traced, holds, inside, chosen, used, value) of the newest versions: whether the condition holds, and the row
+    lies in the window, and is among the last or first N, and is one that the result is computed from; its value."""
+
+
+def trace(rows: ir.Table, spine: ir.Table, task: TableTask) -> Trace:
+    """The rows one feature is computed from, by the query it is computed with.
+
+    Args:
+        rows, spine: as for `compile_table`; each row has a number `_traced`.
+        task: the table and one feature.
+    """
+    met = facts_of(rows, spine, task)
+    return Trace(met.select(TRACED), _Query(task, "").traced(met))
+
+
 @dataclass
 class _Query:
     """The columns of one table's query, each made once however many features want it."""
@@ -88,6 +114,21 @@ class _Query:
         rows = self._chosen(self._masked(rows))
         return self._aggregated(self._frequencies(rows))
 
+    def traced(self, met: ir.Table) -> ir.Table:
+        (feature,) = self.task.features
+        rows = self._frequencies(self._chosen(self._masked(self._calculated(self._corrected(met)))))
+        reads, seen = AGGREGATES[feature.recipe.aggregate or ""].at, self._features(feature, rows)
+        ends = {"newest": seen.newest, "oldest": seen.oldest, "ends": seen.newest | seen.oldest}
+        used = {"mode": seen.frequent, "value": seen.newest}.get(feature.recipe.aggregate or "", seen.rows)
+        return rows.select(
+            TRACED,
+            holds=rows[self._where(feature)],
+            inside=rows[self._mask(feature)],
+            chosen=seen.rows,
+            used=ends.get(reads or "", used).fill_null(False),
+            value=output(seen.value) if seen.value else ibis.null("string"),
+        )
+
     def _corrected(self, rows: ir.Table) -> ir.Table:
         """Only the newest version of each record."""
         if not self.task.table.unique or self.task.table.time is None:
@@ -106,6 +147,8 @@ class _Query:
         times = self._times(rows)
         if self.task.order:
             columns["_order"] = rows[self.task.order]
+        if TRACED in rows.columns:
+            carried.append(TRACED)
         return rows.select(*carried, CUT, MOMENT, **times, **columns)
 
     def _times(self, rows: ir.Table) -> dict[str, Any]:

@@ -205,7 +205,8 @@ def protect(
         aside = aside.union(standing.nobodys(gone))
     if standing and gone and gone.buckets:
         kept = kept.union(stays(standing, gone, contract.schema(), engine))
-    written = engine.write(kept, places.rows, partition_by=BUCKET)
+    # sources list people by name or number: in that order pseudonyms would tell whose they are
+    written = engine.write(kept, places.rows, partition_by=BUCKET, order_by=[BUCKET, SUBJECT])
     rows_in, rows_out = int(scalars(engine, every.agg(n=every.count()))["n"]), _total([*left, *written])
     split_off = engine.write(aside, places.quarantine) if rows_in != rows_out else []
     counts = (rows_in, rows_out, _total(split_off))
