@@ -55,6 +55,7 @@ CODES: dict[str, str] = {
     "D008": "The health of a table is worse than its contract allows.",
     "D009": "The dataset treats groups more unequally than its declaration allows.",
     "D010": "A version lies farther from the one it is compared with than its declaration allows.",
+    "D011": "A file of subject ids cannot be read, or nobody is known by its ids.",
     "D020": "A test of a contract or of features does not hold.",
     "E001": "A source cannot be reached or refused the request.",
     "E002": "A source file is missing.",
@@ -70,6 +71,8 @@ CODES: dict[str, str] = {
     "G002": "The dataset is below its required k-anonymity.",
     "G003": "A feature changed when the future was destroyed.",
     "G004": "Free text could not be redacted safely.",
+    "G005": "Who people are may not be told: privacy.yaml does not say so, or not for this, or not of so many.",
+    "G006": "The record of who was told who people are was changed.",
     "X001": "Something unexpected failed inside Potable.",
 }
 

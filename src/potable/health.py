@@ -17,7 +17,8 @@ from potable.quantities import Duration, share_of
 
 Severity = Literal["warn", "stop"]
 Period = Literal["day", "week", "month", "quarter", "year"]
-Check = Literal["missing", "incorrect", "freshness", "volume", "drift", "unmatched"]
+Check = Literal["missing", "incorrect", "freshness", "volume", "drift", "unmatched", "hindsight"]
+_OF_A_COLUMN = ("missing", "drift", "hindsight")
 _VERSION = re.compile(r"version ([1-9]\d*)")
 
 
@@ -74,6 +75,13 @@ class Rise(Bound):
         return share_of(self.at_most)
 
 
+class Hindsight(Rise):
+    """How many records may be filled in or changed after they were known; judged in every project."""
+
+    at_most: str = "1%"
+    """Share of them among the records that came or changed between landings."""
+
+
 class ColumnDrift(Declaration):
     """How far the distribution of a column may lie from that of the reference."""
 
@@ -105,7 +113,7 @@ class Accepted(Declaration):
     check: Check
     """What would find it."""
     column: str | None = None
-    """Column it is in, of `missing` and `drift`."""
+    """Column it is in, of `missing`, `drift` and `hindsight`."""
     until: date
     """Last day on which it is expected."""
     reason: str = Field(min_length=1)
@@ -113,8 +121,8 @@ class Accepted(Declaration):
 
     @model_validator(mode="after")
     def _column_where_one_is(self) -> Self:
-        if (self.column is None) == (self.check in ("missing", "drift")):
-            raise ValueError("`column` goes with `missing` and `drift`, and with no other check")
+        if (self.column is None) == (self.check in _OF_A_COLUMN):
+            raise ValueError("`column` goes with `missing`, `drift` and `hindsight`, and with no other check")
         return self
 
 
@@ -137,6 +145,8 @@ class Health(Declaration):
     """Rise of the share of rows that break a check or cannot be read."""
     unmatched: Rise | None = None
     """Rise of the share of rows that belong to nobody, with the newest batch."""
+    hindsight: Hindsight = Hindsight()
+    """Columns that features read, and that are filled in or changed after their record was known."""
     drift: dict[str, ColumnDrift] = Field(default_factory=dict)
     """Bounds of the change of distributions, by column."""
     accepted: list[Accepted] = Field(default_factory=list)

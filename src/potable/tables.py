@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
@@ -20,6 +20,9 @@ from potable.declarations import Declaration
 from potable.health import Health
 from potable.quantities import Duration as Duration
 from potable.quantities import Limit as Limit
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 OBJECT = "_object"
 """Origin: name of the raw object a row came from."""
@@ -308,3 +311,21 @@ class Table(Declaration):
     def schema(self) -> pa.Schema:
         """Arrow schema of the typed columns."""
         return pa.schema([(name, column.arrow) for name, column in self.columns.items()])
+
+
+def moments(table: Table, rows: ir.Table) -> tuple[ir.Value, ir.Value]:
+    """When the fact of each row happened and became known; without `time` only a column says the latter."""
+    import ibis
+
+    absent = ibis.null("timestamp(6)")
+    told = rows[table.known_column].cast("timestamp(6)") if table.known_column else absent
+    if table.time is None:
+        return absent, told
+    time = rows[table.time].cast("timestamp(6)")
+    lagged = time
+    if lag := table.known_lag:
+        lagged = time + (ibis.interval(months=lag.months) if lag.months else ibis.interval(days=lag.days))
+    if table.known_column is None:
+        return time, lagged
+    # without a declared lag, a fact nobody dated stays unseen
+    return time, ibis.coalesce(told, lagged) if table.known_lag else told

@@ -139,3 +139,49 @@ def test_direct_identifiers_are_known_categories_and_their_exceptions_lie_below_
     assert is_direct("user.contact.address.street") and is_direct("user.name.first") and is_direct("user.government_id")
     assert not is_direct("user.contact.address.country") and not is_direct("user.demographic.gender")
     assert not is_direct("user.namesake")
+
+
+IDENTIFY = "identify:\n  columns: [{}]\n  purposes: [talks]\n  most: 5\n"
+
+
+def test_what_tells_who_somebody_is_may_be_declared(project) -> None:
+    declared = project(policy=POLICY + IDENTIFY.format("hr.people.emp_no, hr.people.name")).identify
+    assert (declared.most, declared.days, declared.by, declared.legal_basis) == (5, 30, [], None)
+    text = IDENTIFY.format("hr.people.emp_no") + "  within: 2mo\n  by: [asha]\n  legal_basis: contract\n"
+    assert project(policy=POLICY + text).identify.days == 62
+    assert project().identify is None
+
+
+def test_columns_that_do_not_say_who_somebody_is_are_refused_where_they_stand(project) -> None:
+    text = IDENTIFY.format("hr.people.emp_no, hr.people.gender, hr.people.nmae, name, hr.people.boss, hr.log.by")
+    source = (
+        SOURCE.replace("      born:", "      boss: {category: user.name, someone_else: true}\n      born:")
+        + "  log: {columns: {by: {category: user.name}}}\n"
+    )
+    found = failures(project, policy=POLICY + text, source=source)
+    assert [(code, place) for code, place, _ in found] == [
+        ("P012", "privacy.yaml:15:31"),
+        ("P031", "privacy.yaml:15:49"),
+        ("P031", "privacy.yaml:15:65"),
+        ("P012", "privacy.yaml:15:71"),
+        ("P012", "privacy.yaml:15:87"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("most: 5", "most: 0", "identify.most"),
+        ("  most: 5\n", "", "`identify.most` is missing"),
+        ("most: 5", "mots: 5", "unknown key `mots`"),
+        ("[talks]", "[talks, talks]", "named twice"),
+        ("[talks]", "[]", "identify.purposes"),
+        ("most: 5", "most: 5\n  within: 0d", "a day at least"),
+        ("most: 5", "most: 5\n  within: soon", "not a duration"),
+    ],
+)
+def test_what_is_wrong_with_the_declaration_is_told(project, old: str, new: str, told: str) -> None:
+    text = IDENTIFY.format("hr.people.emp_no")
+    assert old in text
+    with pytest.raises(Exception, match=told):
+        project(policy=POLICY + text.replace(old, new))

@@ -13,7 +13,7 @@ from lxml import html as lxml_html
 from tests.report import records
 
 from potable.contracts.findings import Result
-from potable.report import checks, view
+from potable.report import checks, health, view
 from potable.report.html import render
 from potable.runs.record import RunRecord, TableRecord
 
@@ -142,17 +142,33 @@ def test_each_question_of_health_has_its_answer_and_what_was_found():
     made = records.attrition()
     page = lxml_html.fromstring(render(made)).get_element_by_id("health")
     (row,) = [row for row in page.xpath(".//tr") if row.xpath("./th")[0].text_content() == "payroll.payslips"]
-    assert [cell.text_content() for cell in row.xpath("./td")] == ["no", "expected", "no", "yes", "yes", "< 0.1%"]
+    assert [cell.text_content() for cell in row.xpath("./td")] == [
+        "no",
+        "expected",
+        "no",
+        "yes",
+        "yes",
+        "< 0.1%",
+        "yes",
+    ]
     told = re.sub(r"\s+", " ", page.text_content())
     for finding in made.tables[6].health:
         assert finding.told.replace("`", "") in told
     assert "Favourable" in told and "Male differs from all others by 31.0 points." in told
     assert (
-        "4 findings of 11 checks (1 not judged yet): payroll.payslips anomalous, payroll.payslips drifted: currency, remote_work biased by gender, 1 more."
+        "5 findings of 12 checks (1 not judged yet): payroll.payslips anomalous, payroll.payslips drifted: currency, payroll.payslips filled in later: bonus, 2 more."
         in told
     )
     assert "3 columns compared with employee_attrition version 2." in told and "monthly_income: PSI 0.41" in told
     assert "Expected until 2030-01-01: a merger." in told and "age: PSI" not in told
+
+
+def test_what_could_not_be_judged_is_not_called_fine():
+    made = records.attrition()
+    open_ = replace(made.tables[6], health=(records.health_of_payslips()[5],))
+    bare = replace(made, tables=[open_], dataset=replace(made.dataset, bias=(), beside=None))
+    assert health.line(bare) == "1 check, not judged yet"
+    assert health.line(replace(bare, tables=[open_, open_])) == "2 checks, none judged yet"
 
 
 def test_the_last_line_of_the_tables_has_no_number_that_no_table_has():

@@ -415,7 +415,21 @@ def test_health_compares_with_what_it_would_have_compared_with(begun: Shop, tmp_
         each.edit(CHECK, "max_value: 4000")
     same(shop, twin)
     (found,) = [table.health for table in shop.run().tables if table.table == "desk.tickets"]
-    assert found and not any("Not judged" in finding.told for finding in found)
+    compared = [finding for finding in found if finding.check != "hindsight"]
+    assert compared and not any("Not judged" in finding.told for finding in compared)
+
+
+def test_records_that_land_again_are_compared_with_what_a_cleaning_left(begun: Shop, tmp_path: Path) -> None:
+    shop = begun.copy(tmp_path / "shop")
+    file = shop.root / "data/tickets.ndjson"
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    for kept in (lines[:-60], lines):
+        emptied = [line | {"hours_to_close": None} for line in kept[-20:]]
+        file.write_text("".join(json.dumps(line) + "\n" for line in kept[:-20] + emptied), encoding="utf-8")
+        found = shop.publish()
+        shop.clean()
+    (told,) = [each for table in found.tables for each in table.health if each.column == "hours_to_close"]
+    assert (told.check, told.state) == ("hindsight", "warn")
 
 
 def test_what_a_check_stopped_can_still_be_looked_at(shop: Shop) -> None:

@@ -227,7 +227,7 @@ def test_a_removed_object_makes_the_whole_table_again(notes: Notes) -> None:
     notes.land(b=SECOND)
     second = notes.layered()
     log = notes.shop.lake.batches("notes")
-    log.append({"objects": [], "gone": ["a.csv"]}, parent=2)
+    log.append({"landed_at": "2024-01-01T00:00:00+00:00", "objects": [], "gone": ["a.csv"]}, parent=2)
     notes.shop.landed["notes"] = tuple(current(log).objects.values())
     made = notes.layered()
     assert (made.facts["parsed"], made.facts["stands_on"]) == (1, "")

@@ -142,3 +142,23 @@ def test_a_log_of_thousands_is_not_listed_for_every_entry(tmp_path: Path) -> Non
     for number in range(200):
         log.add({"n": number})
     assert len(listed) <= 2
+
+
+def test_an_audit_entry_is_written_only_if_all_before_it_allow_it(tmp_path: Path) -> None:
+    """Of many writers at the same time exactly as many are let in as may be."""
+    log = AuditLog(Store(str(tmp_path)))
+
+    def few() -> None:
+        if len(log.entries()) >= 3:
+            raise PermissionError
+
+    def write(turn: int) -> bool:
+        try:
+            AuditLog(Store(str(tmp_path))).add_if({"turn": turn}, few)
+        except PermissionError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(write, range(16))) == 3
+    assert [entry["number"] for entry in log.entries()] == [1, 2, 3] and not list(log.broken())

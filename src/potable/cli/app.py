@@ -296,6 +296,44 @@ def test(settings: Settings, select: str | None, engine: str, output: str) -> No
 
 
 @cli.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option(
+    "--purpose", default="", metavar="TEXT", help="What for: one of the purposes in `identify` of privacy.yaml."
+)
+@click.option(
+    "--out", "target", type=click.Path(path_type=Path, dir_okay=False), help="File to write, outside of the lake."
+)
+@click.option("--column", default="", metavar="NAME", help="Column of the subject ids; by default as in the dataset.")
+@click.option(
+    "--log", is_flag=True, help="Instead, show who was told who people are, and whether that record is whole."
+)
+@output_option
+@click.pass_obj
+def identify(settings: Settings, /, output: str, log: bool, file: Path | None, **asked: Any) -> None:
+    """Write the rows of FILE (scores, CSV or Parquet) with who the people are, where privacy.yaml allows it.
+
+    Needs the restricted root and the vault. Each call is recorded there before anything is written. The written file
+    holds personal data and is readable by its owner only. Exit code 4 where it is not allowed.
+    """
+    from potable.cli.identifying import identified, logged
+    from potable.runs.identified import Asked
+    from potable.runs.scores import is_parquet
+
+    project = settings.project(offline=True)
+    if log:
+        if file or any(asked.values()):
+            raise click.UsageError("--log goes alone")
+        facts, text = logged(project)
+    elif file and asked["purpose"] and asked["target"]:
+        if is_parquet(file) != is_parquet(asked["target"]):
+            raise click.UsageError("--out: the rows are written in the form they have, CSV or Parquet")
+        facts, text = identified(project, Asked(file, **asked))
+    else:
+        raise click.UsageError("name the FILE, --purpose and --out, or ask for the --log")
+    show_result(output, facts, text)
+
+
+@cli.command()
 @output_option
 @click.pass_obj
 def doctor(settings: Settings, output: str) -> None:

@@ -24,7 +24,7 @@ from potable.deployment import memory_bytes
 from potable.errors import PotableError
 from potable.machine import memory_limit
 from potable.project import Project
-from potable.runs import begun
+from potable.runs import begun, disclosed
 
 _NEEDED = {"xml": "xml2arrow", "docx": "lxml", "rest": "httpx", "kafka": "confluent_kafka", "kinesis": "boto3"}
 _SPARE = 1 << 30
@@ -136,6 +136,8 @@ def _version(project: Project) -> str:
     broken = list(lake.audit.broken())
     if broken:
         return f"bad: the audit log is broken at entry {broken[0]}"
+    if problem := disclosed.broken(lake):
+        return f"bad: the record of who was told who people are: {problem}"
     if project.agreed.features is None:
         return f"no version yet: {lacking(project.unwritten)}"
     version = current(lake.versions(project.features.dataset))

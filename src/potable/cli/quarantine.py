@@ -16,9 +16,10 @@ from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
 from potable.privacy.shapes import shape
 from potable.project import Project
 from potable.report.numbers import plain, plural, share
+from potable.runs.processes import who
 from potable.runs.quarantined import Held, Record, held, original, records, taken_back
 from potable.runs.record import Listener, RunRecord
-from potable.runs.runner import Options, run, who
+from potable.runs.runner import Options, run
 
 
 def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], str]:

@@ -224,9 +224,9 @@ def _sharpened(definitions: Mapping[str, Any]) -> dict[str, Any]:
             properties["category"] = _categories(properties["category"])
         if "checks" in properties and "columns" in properties:
             properties["checks"]["items"] = {"$ref": "#/definitions/Expectation"}
-        if "legal_basis" in properties:
+        if "legal_basis" in properties and "rules" in properties:
             properties["rules"]["propertyNames"] = {"enum": [*CATEGORIES]}
-        if name in ("Freshness", "Volume", "Rise"):
+        if name in ("Freshness", "Volume", "Rise", "Hindsight"):
             # `freshness: 35d` is short for `freshness: {at_most: 35d}`
             short = {key: item for key, item in properties["at_most"].items() if key not in ("description", "default")}
             made[name] = {"description": schema["description"], "anyOf": [short, schema]}

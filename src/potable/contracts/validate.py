@@ -44,6 +44,8 @@ from potable.engines.base import Engine, Part, union_all
 from potable.errors import DataError
 from potable.tables import OBJECT, ORIGIN, ROW, UNPARSED, Table
 
+DUPLICATE = "duplicate"
+"""Reason of a row whose key another has."""
 _DUPLICATES = "duplicates"
 """Total of the rows that are there because of their key."""
 
@@ -327,5 +329,5 @@ def _written(split: Split, own: Mapping[str, int], judged: judging.Judged, job: 
 
 
 def _reasons(rules: Sequence[Rule], totals: Mapping[str, int]) -> dict[str, int]:
-    counts = {**reason_counts(rules, totals), "duplicate": totals.get(_DUPLICATES, 0), NO_KEY: totals.get(NO_KEY, 0)}
+    counts = {**reason_counts(rules, totals), DUPLICATE: totals.get(_DUPLICATES, 0), NO_KEY: totals.get(NO_KEY, 0)}
     return {reason: count for reason, count in counts.items() if count}

@@ -191,6 +191,19 @@ class FeaturePlan:
         given = set().union(*map(sources, names))
         return tuple(name for name in made if name not in names and sources(name) & given)
 
+    def readers(self, table: str) -> dict[str, list[str]]:
+        """What reads the columns of a table, by column: names of outputs, and `rows.where`.
+
+        Not the end of `during`: it is filled in later, and every row looks at it as of its date.
+        """
+        read = [(column, item.name) for item in self.outputs for source, column in item.reads if source == table]
+        rows = self.rows
+        if rows.table == table:
+            read += [(column, "rows.where") for column in names_in(rows.where)]
+            read += [(rows.start, "rows.during")]
+        names = self.tables[table].columns
+        return {name: [output for column, output in read if column == name] for name in names if name in dict(read)}
+
     def of_table(self, table: str, *, labels: bool) -> tuple[Feature, ...]:
         """The features (or labels) computed from one table."""
         return tuple(item for item in (self.labels if labels else self.features) if item.table == table)

@@ -39,8 +39,8 @@ RULES: Mapping[str, str] = {
     " of several records of a person the one `known` last counts, then the declared `order`; without either they must"
     " agree",
     "ends": "the end of `during` is filled in later; features may read it of the rows' table only where `known` is a"
-    " column. Other columns that are filled in later are not noticed: declare `known` so that it holds for"
-    " them",
+    " column. Other columns that are filled in later are told by `health: hindsight`, as soon as records land again:"
+    " declare `known` so that it holds for them",
     "several employments": "of those that run at the as-of date and for which `rows.where` holds, tenure is that of the"
     " one that began last",
     "rows": "one row per eligible subject, checked in every build",

@@ -13,10 +13,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from potable.declarations import Declaration, Document
+from potable.declarations import Declaration, Document, Inside
 from potable.errors import Place, ProjectError, did_you_mean, raise_all
 from potable.privacy.categories import CATEGORIES, FREE_TEXT, NONE, ancestry, is_direct
 from potable.tables import Column, Duration, Table
+
+IDENTIFY = "identify"
+"""The key that says who may be told who people are. Nothing that is published depends on it."""
 
 Protect = Literal["drop", "inside", "keep", "redact", "truncate"]
 LegalBasis = Literal[
@@ -102,6 +105,38 @@ class AnonymityRule(Declaration):
         return self
 
 
+class Identify(Declaration):
+    """Of whom `potable identify` may tell who they are, and to whom; without this it refuses."""
+
+    columns: Annotated[list[str], Field(min_length=1)]
+    """Columns it tells, as `source.table.column`: direct identifiers, in a table that has a key of the person."""
+    purposes: Annotated[list[str], Field(min_length=1)]
+    """What for. Each call names one of them."""
+    most: Annotated[int, Field(ge=1)]
+    """Most people it may tell `within` that time, over all calls. The same people asked for again count once."""
+    within: Annotated[Span, Field(json_schema_extra={"default": "30d"})] = Duration.parse("30d")
+    """The time up to now in which people are counted, such as 30d; a month counts as 31 days."""
+    by: list[str] = Field(default_factory=list)
+    """Accounts of the system that may call it; by default all that can read the restricted root and the vault."""
+    legal_basis: LegalBasis | None = None
+    """Its ground, where that is not the `legal_basis` of the dataset."""
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        for key in ("columns", "purposes", "by"):
+            names = getattr(self, key)
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise Inside(f"`{twice[0]}` is named twice", key)
+        if not self.within.days + self.within.months:
+            raise Inside("a day at least", "within")
+        return self
+
+    @property
+    def days(self) -> int:
+        """The days in which people are counted; a month is the longest there is."""
+        return self.within.days + 31 * self.within.months
+
+
 class Policy(Declaration):
     """What a project does with personal data, and why it may."""
 
@@ -117,6 +152,8 @@ class Policy(Declaration):
     """What happens to each category; the most specific one wins."""
     anonymity: AnonymityRule | None = None
     """k-anonymity of the published dataset."""
+    identify: Identify | None = None
+    """Who may be told whom a row of the dataset is about."""
 
     def rule_for(self, category: str) -> Rule | None:
         """The rule of `category` or of the nearest category it is part of; None refuses."""
@@ -145,6 +182,7 @@ def check(
             rule (P011), a rule that would expose an identifier or does not fit its column (P012).
     """
     errors = list(_rule_errors(policy, policy_document, operators)) if policy and policy_document else []
+    errors += _identify_errors(policy.identify, policy_document, tables) if policy and policy_document else []
     for name, table in tables.items():
         source, _, short = name.partition(".")
         document = documents.get(source, Document(source, {}, {}))
@@ -171,6 +209,33 @@ def _rule_errors(policy: Policy, document: Document, operators: Collection[str])
                     allowed=", ".join(sorted(operators)),
                     hint=did_you_mean(operator, operators),
                 )
+
+
+def _identify_errors(
+    declared: Identify | None, document: Document, tables: Mapping[str, Table]
+) -> Iterator[ProjectError]:
+    """Columns that no table has, or that do not say who the person is."""
+    known = {f"{name}.{column}": (table, column) for name, table in tables.items() for column in table.columns}
+    for index, name in enumerate(declared.columns if declared else ()):
+        place = document.place(IDENTIFY, "columns", index)
+        if name not in known:
+            hint = did_you_mean(name, known) or "write source.table.column"
+            yield ProjectError(f"`{IDENTIFY}`: no table has a column `{name}`", "P031", place=place, hint=hint)
+            continue
+        table, column = known[name]
+        category = table.columns[column].declared_category or NONE
+        if not is_direct(category):
+            problem, allowed = (
+                "is no direct identifier: it tells what somebody is, not who",
+                "user.unique_id, user.name …",
+            )
+        elif table.columns[column].someone_else:
+            problem, allowed = "names somebody else than the person its row is about", "columns about the person"
+        elif not table.keys:
+            problem, allowed = "stands in a table without a key, so nothing says whose it is", "a table with a `key`"
+        else:
+            continue
+        yield ProjectError(f"`{IDENTIFY}`: `{name}` {problem}", "P012", place=place, given=category, allowed=allowed)
 
 
 def _column_errors(name: str, column: Column, policy: Policy | None, place: Place) -> Iterator[ProjectError]:

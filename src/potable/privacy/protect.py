@@ -32,7 +32,7 @@ from potable.privacy.redact import Redactor
 from potable.privacy.residue import require_no_residue
 from potable.privacy.roster import SUBJECT_ID, Held, Normalise, with_subject
 from potable.privacy.standing import Standing, stays, touched
-from potable.tables import BUCKET, KNOWN, OBJECT, ORIGIN, ROW, SUBJECT, TIME, WHICH, Table
+from potable.tables import BUCKET, KNOWN, OBJECT, ORIGIN, ROW, SUBJECT, TIME, WHICH, Table, moments
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -264,22 +264,10 @@ def _times(rows: ir.Table, contract: Contract) -> tuple[ir.Value, ir.Value]:
     """When the fact of each row happened and became known; without `time` only a column says the latter."""
     import ibis
 
-    table = contract.table
-    absent = ibis.null("timestamp(6)")
-    if table.time is None:
-        known = table.known_column
-        return absent, rows[known].cast("timestamp(6)") if known else absent
-    time = rows[table.time].cast("timestamp(6)")
-    if table.known == "landed":
-        return time, contract.landed(rows).cast("timestamp(6)") if contract.landed else absent
-    lagged = time
-    if lag := table.known_lag:
-        lagged = time + (ibis.interval(months=lag.months) if lag.months else ibis.interval(days=lag.days))
-    if table.known_column is None:
-        return time, lagged
-    known = rows[table.known_column].cast("timestamp(6)")
-    # without a declared lag, a fact nobody dated stays unseen
-    return time, ibis.coalesce(known, lagged) if table.known_lag else known
+    time, known = moments(contract.table, rows)
+    if contract.table.known == "landed" and contract.table.time:
+        known = contract.landed(rows).cast("timestamp(6)") if contract.landed else ibis.null("timestamp(6)")
+    return time, known
 
 
 def _redacted(rows: ir.Table, contract: Contract, people: People, engine: Engine) -> ir.Table:

@@ -21,6 +21,7 @@ QUESTIONS = {
     "Anomalous": "volume",
     "Drifted": "drift",
     "Unmatched": "unmatched",
+    "Filled in later": "hindsight",
 }
 """What people ask, by the check that answers it."""
 _WORDS = {"ok": "no", "warn": "yes", "stop": "yes, stops", "accepted": "expected", "open": "not judged"}
@@ -94,6 +95,8 @@ def line(record: RunRecord) -> str:
     bad += [f"{each.column} drifted" for each in moved if each.state in ("warn", "stop")]
     total = plural(len(found) + len(groups) + len(moved), "check")
     unknown = sum(finding.state == "open" for _, finding in found) + sum(each.state == "open" for each in groups)
+    if unknown == len(found) + len(groups) + len(moved):
+        return f"{total}, {'none' if unknown > 1 else 'not'} judged yet"
     total += f" ({unknown} not judged yet)" if unknown else ""
     if not bad:
         return f"nothing found by {total}"

@@ -21,6 +21,7 @@ from potable.datasets.version import Version, current
 from potable.project import Project
 from potable.report import view
 from potable.runs import begun
+from potable.runs.disclosed import recent
 from potable.runs.record import UNFINISHED, RunRecord
 from potable.store.layout import Lake
 
@@ -64,6 +65,8 @@ METRICS: Mapping[str, Metric] = {
     "potable_dataset_version": Metric("Number of the current version."),
     "potable_dataset_rows": Metric("Rows of the current version."),
     "potable_dataset_publish_timestamp_seconds": Metric("When the current version was published."),
+    "potable_identify_calls": Metric("Calls that told somebody who people are, in the time that privacy.yaml counts."),
+    "potable_identified_people": Metric("People of whom they told who they are."),
     "potable_dataset_confirmed_timestamp_seconds": Metric(
         "When a run last published a version, or found the current one to be what it would publish."
     ),
@@ -84,6 +87,8 @@ class Standing:
     confirmed: float = 0.0
     landed: Mapping[str, float] = field(default_factory=dict)
     """When the newest batch of each source was landed."""
+    identified: tuple[int, int] | None = None
+    """Calls of `identify` that told somebody, and of how many people; None where none may and none did."""
 
 
 def standing(project: Project) -> Standing:
@@ -103,7 +108,13 @@ def standing(project: Project) -> Standing:
         current(lake.versions(name)) if name else None,
         confirmed,
         {source: landed for source in project.sources if (landed := _landed(lake, source))},
+        _identified(project),
     )
+
+
+def _identified(project: Project) -> tuple[int, int] | None:
+    calls, policy = recent(project), project.agreed.policy
+    return calls if calls[0] or (policy and policy.identify) else None
 
 
 def _ended(lake: Lake, project: Project, name: str) -> tuple[RunRecord | None, float]:
@@ -161,6 +172,9 @@ def _samples(now: Standing) -> Iterator[Sample]:
         yield "potable_dataset_publish_timestamp_seconds", {}, _moment(now.version.published_at)
     if now.confirmed:
         yield "potable_dataset_confirmed_timestamp_seconds", {}, now.confirmed
+    if now.identified:
+        yield "potable_identify_calls", {}, now.identified[0]
+        yield "potable_identified_people", {}, now.identified[1]
     for source, moment in now.landed.items():
         yield "potable_source_landed_timestamp_seconds", {"source": source}, moment
 

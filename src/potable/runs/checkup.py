@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from potable.contracts.health import Finding, Moment, Profile, judge, shrunk
+from potable.contracts import hindsight
+from potable.contracts.health import Finding, Moment, Profile, accepted, judge, shrunk
 from potable.contracts.profile import PROFILE
 from potable.datasets.version import history
 from potable.engines.base import Part
@@ -64,9 +65,19 @@ def check_up(shop: Workshop, tables: Collection[str], today: date) -> None:
         fewer = shrunk(table, manifest.counts["rows"], earlier.rows(name), today)
         if fewer and (fewer.state == "stop" or told <= {"ok", "open"}):
             found.append(fewer)
+        found += [accepted(each, table.health, today) for each in _filled_later(shop, name, manifest)]
         if found:
             shop.health[name] = found
     _require(shop.health)
+
+
+def _filled_later(shop: Workshop, name: str, manifest: Manifest) -> list[Finding]:
+    """What is found of columns that the dataset reads."""
+    plan, table = shop.project.agreed.plan, shop.project.tables[name]
+    if plan is None or name not in plan.tables:
+        return []
+    again = hindsight.Again(**manifest.facts.get("again", {}))
+    return hindsight.judge(table, again, plan.readers(name), [label.name for label in plan.labels])
 
 
 def _require(health: Mapping[str, Collection[Finding]]) -> None:

@@ -20,7 +20,7 @@ from potable.datasets.version import history, note_removed, removed
 from potable.project import SCORING, Project
 from potable.runs.garbage import ZONES, Garbage, Item, is_named, look
 from potable.runs.needed import Needs, store_of
-from potable.runs.runner import who
+from potable.runs.processes import who
 from potable.store.layout import Lake, step_folder
 from potable.store.objects import Store, Stored
 

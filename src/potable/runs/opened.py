@@ -29,7 +29,7 @@ from potable.privacy.protect import Contract, People, Places, protect
 from potable.project import Project
 from potable.runs import known, since
 from potable.runs.beside import DEFINITIONS, compared
-from potable.runs.plan import Step, code
+from potable.runs.plan import Step, code, published_by
 from potable.runs.record import VERBS
 from potable.runs.vault import key_name
 from potable.runs.workshop import Made, Workshop
@@ -185,7 +185,7 @@ def lineage_of(shop: Workshop, step: Step) -> dict[str, str]:
     return {
         **{f"input {name}": value for name, value in inputs.items()},
         "contracts": fingerprint(contracts),
-        "policy": fingerprint(documents["privacy"].literal),
+        "policy": fingerprint(published_by(shop.project)),
         "features": fingerprint(declared),
         DEFINITIONS: definitions(declared),
         "code": fingerprint([code(verb) for verb in VERBS]),

@@ -15,6 +15,7 @@ from potable.datasets.disparities import Disparity
 from potable.datasets.version import Version
 from potable.privacy.policy import Policy
 from potable.runs.beside import alike
+from potable.runs.disclosed import recent
 from potable.runs.drifted import told
 from potable.runs.plan import REFERENCES
 from potable.runs.record import (
@@ -154,6 +155,7 @@ def _privacy(shop: Workshop) -> PrivacyRecord:
         k=found.get("k", 0),
         k_columns=tuple(anonymity.columns) if anonymity else (),
         suppressed=published.counts["suppressed"] if published else 0,
+        identified=recent(shop.project)[1],
     )
 
 

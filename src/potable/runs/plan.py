@@ -17,6 +17,7 @@ from typing import Any
 from potable.contracts.arguments import OTHER_TABLE
 from potable.contracts.profile import kind_of
 from potable.contracts.references import referring
+from potable.privacy.policy import IDENTIFY
 from potable.project import Project
 from potable.runs.record import Verb
 from potable.sources.base import Landed
@@ -57,8 +58,8 @@ class Step:
     """Of validate: the batches before the newest, newest first, each with the fingerprint of the step for what
     of the table's present objects had landed by then. One that was made can be built on."""
     rules: str = ""
-    """Of resolve, protect and build: a hash of all that decides its output but for the data. The last step of the same
-    rules can be built on."""
+    """Of all that work on data: a hash of all that decides its output but for the data. The last step of the same rules
+    can be built on; validate compares its records with what has landed again."""
     proves: str = ""
     """Fingerprint of the finished step that must come out, where it is made whole beside that."""
     again: str = ""
@@ -149,13 +150,13 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     # validate makes
     words = [column for column in project.tables[name].columns if kind_of(project.tables[name], column) == "word"]
     counted = (words, project.tables[name].health.period)
-    found = fingerprint(code("validate"), reading["type"], reading.get("timezone"), contract, counted, *parts)
+    found = rules = fingerprint(code("validate"), reading["type"], reading.get("timezone"), contract, counted, *parts)
     covered = sorted((item for item in landed if item.concerns(table)), key=lambda item: (item.batch, item.name))
     prints = []
     for number, batch in groupby(covered, key=lambda item: item.batch):
         found = fingerprint(found, [(item.name, item.sha256, *item.skip) for item in batch])
         prints.append((number, found))
-    return Step("validate", name, found, "validated", tuple(reversed(prints[:-1])))
+    return Step("validate", name, found, "validated", tuple(reversed(prints[:-1])), rules=rules)
 
 
 def _references(project: Project, steps: Sequence[Step]) -> list[Step]:
@@ -219,8 +220,13 @@ def _build(project: Project, protect: Sequence[Step]) -> Step:
     return Step("build", project.features.dataset, found, "features", rules=fingerprint(*rules))
 
 
+def published_by(project: Project) -> dict[str, Any]:
+    """What privacy.yaml says, as it is written, but for what nothing that is published depends on."""
+    return {key: value for key, value in project.documents["privacy"].literal.items() if key != IDENTIFY}
+
+
 def _publish(project: Project, build: Step, roster: Step) -> Step:
-    policy = project.documents["privacy"].literal
+    policy = published_by(project)
     inputs = (build.fingerprint, roster.fingerprint, project.features.bias)
     return Step(
         "publish",

@@ -3,13 +3,14 @@
 A process is gone for sure where its machine was started anew since, or where it was one of ours, among processes that
 we can see, and is there no more. Of another machine, or of another container, nothing is known.
 
-Entry: `this`, `Process.is_gone`.
+Entry: `this`, `Process.is_gone`; `who` is the account it runs under.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import pwd
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,3 +86,11 @@ def _text(file: str) -> str:
     with suppress(OSError):
         return Path(file).read_text(encoding="utf-8", errors="replace").strip()
     return ""
+
+
+def who() -> str:
+    """The account of this process, whatever its environment says; containers may run one that has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

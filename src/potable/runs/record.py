@@ -189,6 +189,8 @@ class PrivacyRecord:
     k_columns: Sequence[str] = ()
     suppressed: int = 0
     """Rows whose quasi-identifiers were set to null to reach k."""
+    identified: int = 0
+    """People of whom somebody was told who they are, in the time in which privacy.yaml counts them."""
 
 
 @dataclass(frozen=True)

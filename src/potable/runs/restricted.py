@@ -23,6 +23,7 @@ from potable.contracts.validate import Contract, Places, Standing, Validated, va
 from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.identity.match import normalise
+from potable.runs.again import again
 from potable.runs.around import versions
 from potable.runs.checkup import read_profile, write_profile
 from potable.runs.drifted import described, told
@@ -75,6 +76,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "seen": asdict(seen),
         "parsed": len(blobs),
         "stands_on": before.fingerprint,
+        "again": {} if made.stopped else again(shop, step, before, made, attempt).facts(),
     }
     done = _made(made, before, facts, beside, aside)
     if made.stopped:

@@ -7,8 +7,6 @@ refresh makes finished steps once more beside themselves: what stands stays, and
 
 from __future__ import annotations
 
-import getpass
-import os
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -37,6 +35,7 @@ from potable.runs.memory import PeakMemory
 from potable.runs.outcome import facts
 from potable.runs.perform import Running, perform
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps, validate_steps
+from potable.runs.processes import who
 from potable.runs.queries import carried
 from potable.runs.record import VERBS, Listener, Outcome, RunRecord, StepRecord, Verb, run_name
 from potable.runs.select import SELECTABLE, Selection, selection
@@ -330,11 +329,3 @@ def _audit(record: RunRecord) -> dict[str, object]:
         "dataset": list(version),
         "error": record.error.get("code", ""),
     }
-
-
-def who() -> str:
-    """The user of this process; containers may run one that has no name."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.getuid()}"

@@ -1,7 +1,8 @@
 """The lake: which zone lies under which root.
 
 `raw/ validated/ quarantine/` and the vault are restricted, `protected/ features/ datasets/ runs/ audit/`
-are open. The two roots can be two buckets with two sets of rights; the vault may be shared by lakes.
+are open. The two roots can be two buckets with two sets of rights; the vault may be shared by lakes. The restricted
+root has an `audit/` of its own, of who was told who people are.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Lake:
     def audit(self) -> AuditLog:
         """The hash-chained audit log."""
         return AuditLog(self.open)
+
+    @cached_property
+    def identified(self) -> AuditLog:
+        """The hash-chained log of who was told who people are, where only those look who may know."""
+        return AuditLog(self.restricted)
 
 
 def step_folder(zone: str, name: str, fingerprint: str) -> str:

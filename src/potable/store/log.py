@@ -104,14 +104,28 @@ class AuditLog:
 
     def add(self, entry: dict[str, Any]) -> int:
         """Append `entry`, chained; waits its turn when others write at the same time."""
+        return int(self.add_if(entry, bool)["number"])
+
+    def add_if(self, entry: dict[str, Any], allowed: Callable[[], object]) -> dict[str, Any]:
+        """Append `entry`, unless `allowed` raises; as it is stored, with its number and hash.
+
+        Whatever `allowed` reads of the log is all there is before the entry, also when others write at the same time.
+        """
         while True:
             number, previous = self._log.last()
+            allowed()
             chained = {**entry, "number": number + 1, "previous": (previous or {}).get("hash", "")}
+            stored = {**chained, "hash": _digest(chained)}
             try:
-                return self._log.append({**chained, "hash": _digest(chained)}, parent=number)
+                self._log.append(stored, parent=number)
+                return stored
             except EnvironmentFailure as failure:
                 if failure.code != "E005":
                     raise
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All entries, oldest first; an empty one where the bytes are none."""
+        return [_entry(data) for _, data in self._log.stored()]
 
     def broken(self) -> Iterator[int]:
         """Numbers of entries that were changed, or whose link to the one before does not hold."""
