@@ -20,6 +20,7 @@ from tests.sources.web import Server
 from tests.store import azure, google
 
 from potable.cli import testing
+from potable.engines import compiled
 from potable.engines.base import Engine
 from potable.engines.duckdb import DuckDBEngine
 
@@ -38,9 +39,10 @@ QUICK = {
 def pytest_configure() -> None:
     """Look for garbage less often: Ibis makes so many small objects that looking takes a fifth of the time.
 
-    No test asserts a time, and no property does by itself.
+    No test asserts a time, and no property does by itself. SQL is kept for the runs of all tests, which ask the same.
     """
     gc.set_threshold(50_000, 20, 20)
+    compiled.SHAPES = 100_000
     settings.register_profile("potable", deadline=None)
     settings.load_profile("potable")
 

@@ -12,8 +12,9 @@ import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoints, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -47,7 +48,13 @@ EXTRAS = {
 
 def names(group: str) -> list[str]:
     """Names registered in `group`, sorted."""
-    return sorted(entry.name for entry in entry_points(group=f"potable.{group}"))
+    return sorted(_registered(group).names)
+
+
+@cache
+def _registered(group: str) -> EntryPoints:
+    """What is registered in `group`; to look opens a file of every installed package."""
+    return entry_points(group=f"potable.{group}")
 
 
 def load(group: str, name: str) -> Any:
@@ -57,8 +64,7 @@ def load(group: str, name: str) -> Any:
         ProjectError: nothing is registered under that name.
         MissingExtra: it is, but a package it imports is not installed.
     """
-    found: list[EntryPoint] = list(entry_points(group=f"potable.{group}", name=name))
-    if not found:
+    if name not in _registered(group).names:
         raise ProjectError(
             f"`{name}` is not one of the installed {group}",
             "P005",
@@ -66,7 +72,7 @@ def load(group: str, name: str) -> Any:
             hint=did_you_mean(name, names(group)),
         )
     try:
-        return found[0].load()
+        return _registered(group)[name].load()
     except ModuleNotFoundError as failure:
         package = (failure.name or "").split(".")[0]
         raise MissingExtra(package, EXTRAS.get(package, "all")) from failure

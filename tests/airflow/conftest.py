@@ -1,4 +1,4 @@
-"""A real Airflow in an environment of its own, its scheduler running, and a small company beside it."""
+"""A real Airflow in an environment of its own, its scheduler running, and a small project beside it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,18 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from potable import estate
 from potable.cli.app import main
 from potable.datasets.version import Version, current
-from potable.estate.environment import read_environment
 from potable.project import load
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 BIN = Path(os.environ.get("POTABLE_AIRFLOW", ROOT / ".venv-airflow")) / "bin"
-DATASET = "potable://attrition/employee_attrition"
+DATASET = "potable://churn/customer_churn"
 SETTINGS = """
 airflow:
   schedule: "@monthly"
-  start: 2019-01-01
+  start: 2023-01-01
   command: {python} -m potable
   project: {project}
   retries: 2
@@ -127,21 +125,14 @@ def kill_once(plant: Plant, verb: str, *, after: float = 0.0) -> None:
 
 
 @pytest.fixture(scope="session")
-def attrition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The attrition project of a company of 100 people; its .env tells where the systems are."""
-    root = tmp_path_factory.mktemp("airflow") / "attrition"
-    shutil.copytree(ROOT / "examples" / "attrition", root)
-    with contextlib.redirect_stdout(io.StringIO()):
-        estate.make(root / "estate", employees=100, years=20, seed=7)
-    settings = SETTINGS.format(python=sys.executable, project=root)
-    platform = root / "potable.yaml"
-    # each of the forty tasks is a process, and would start two more
-    declared = platform.read_text(encoding="utf-8").replace("threads: 2", "threads: 1")
-    platform.write_text(declared + settings, encoding="utf-8")
-    with estate.serve(root / "estate") as url:
-        variables = {**read_environment(root / "estate"), "LMS_URL": url}
-        (root / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
-        yield root
+def churn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small example: what Airflow does with two sources, it does with five."""
+    root = tmp_path_factory.mktemp("airflow") / "churn"
+    shutil.copytree(ROOT / "examples" / "churn", root)
+    with (root / "potable.yaml").open("a", encoding="utf-8") as platform:
+        # each task is a process, and would start two more
+        platform.write("threads: 1\n" + SETTINGS.format(python=sys.executable, project=root))
+    return root
 
 
 def generate(root: Path, file: Path) -> None:
@@ -152,13 +143,13 @@ def generate(root: Path, file: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def plant(attrition: Path, airflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+def plant(churn: Path, airflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """Airflow as `airflow standalone` starts it, with the generated DAG and two that people wrote."""
     home = tmp_path_factory.mktemp("home")
-    generate(attrition, home / "dags" / "attrition.py")
+    generate(churn, home / "dags" / "churn.py")
     for path in (Path(__file__).parent / "dags").glob("*.py"):
         shutil.copy(path, home / "dags")
-    with standing(attrition, home, airflow_python) as found:
+    with standing(churn, home, airflow_python) as found:
         yield found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,15 +31,22 @@ def aged(folder: Path, days: int) -> None:
             os.utime(path, (moment.timestamp(), moment.timestamp()))
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The small example in which a feature was changed twelve days ago."""
-    folder = tmp_path / "mine"
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small example in which a feature was changed."""
+    folder = tmp_path_factory.mktemp("changed") / "mine"
     assert CliRunner().invoke(cli, ["init", "--example", "churn", str(folder)]).exit_code == 0
     features = folder / "features.yaml"
     for months in (6, 5):
         features.write_text(re.sub(r"count\(\) in \dmo", f"count() in {months}mo", features.read_text()), "utf-8")
         assert call(folder, "run").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def folder(changed: Path, tmp_path: Path) -> Path:
+    """A copy of it, in which that was twelve days ago."""
+    folder = shutil.copytree(changed, tmp_path / "mine")
     aged(folder, 12)
     return folder
 

@@ -22,6 +22,7 @@ from potable.runs.runner import Options, run
 from potable.sources.ingest import current as current_raw
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "attrition"
+SMALL = EXAMPLE.parent / "churn"
 EMPLOYEES = 150
 
 
@@ -111,6 +112,12 @@ def make_bench(company: Company, root: Path, *, vault: Path | None = None, **set
         "project: attrition\nlake: {restricted: lake/restricted, open: lake/open}\n" + "\n".join(lines) + "\n"
     )
     return Bench(root, company)
+
+
+def make_small(root: Path) -> Bench:
+    """A project folder for the small example, which has its data beside it and runs in two seconds."""
+    shutil.copytree(SMALL, root)
+    return Bench(root, Company(root, {}))
 
 
 @pytest.fixture

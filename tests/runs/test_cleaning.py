@@ -461,9 +461,11 @@ def acting(monkeypatch: pytest.MonkeyPatch, told: Callable[[], None]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("every", [80, pytest.param(20, marks=pytest.mark.long)])
 def test_a_cleaning_killed_anywhere_leaves_no_step_that_only_looks_done(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
+    """Looked at after every single act, and gone on from after some; from four times as many with the long ones."""
     twin, states = shop.copy(tmp_path / "twin"), list[Shop]()
     acts = 0
 
@@ -472,7 +474,7 @@ def test_a_cleaning_killed_anywhere_leaves_no_step_that_only_looks_done(
         nonlocal acts
         acts += 1
         whole(shop.lake, clean=False)
-        if acts % 20 == 3:
+        if acts % every == 3:
             states.append(shop.copy(tmp_path / f"killed-{acts}"))
 
     found = shop.found(keep=1)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.runs.conftest import Bench, Company, make_bench
+from tests.runs.conftest import Bench, Company, make_bench, make_small
 
 from potable.errors import ProjectErrors
 from potable.store.objects import Store
@@ -27,21 +27,29 @@ def copied(vault: Path, url: str) -> None:
         there.put(path, [here.get(path)])
 
 
-@pytest.mark.parametrize(
-    "any_store",
-    ["object_store", *(pytest.param(name, marks=pytest.mark.long) for name in ("azure_store", "google_store"))],
-    indirect=True,
-)
+def test_a_small_dataset_in_a_bucket_has_the_same_bytes(object_store: str, tmp_path: Path) -> None:
+    near, far = make_small(tmp_path / "near"), make_small(tmp_path / "far")
+    near.publish()
+    stays_in_a_bucket(near, far, f"{object_store}/small")
+
+
+@pytest.mark.long
 def test_the_dataset_in_a_bucket_has_the_same_bytes(
     published: Bench, company: Company, any_store: str, tmp_path: Path
 ) -> None:
-    bench = moved(make_bench(company, tmp_path / "far"), any_store)
-    copied(published.root / "vault", any_store)
+    """More tables, kinds of sources and texts than the small one has."""
+    stays_in_a_bucket(published, make_bench(company, tmp_path / "far"), any_store)
+
+
+def stays_in_a_bucket(near: Bench, far: Bench, url: str) -> None:
+    """What was published from local folders is published with everything under a URL, in the same bytes."""
+    bench = moved(far, url)
+    copied(near.root / "vault", url)
     record = bench.run()
     assert record.exit_code == 0, record.error
-    assert record.dataset and record.dataset.csv.startswith(f"{any_store}/open/datasets/")
-    assert bench.file("csv") == published.file("csv")
-    assert bench.file("parquet") == published.file("parquet")
+    assert record.dataset and record.dataset.csv.startswith(f"{url}/open/datasets/")
+    assert bench.file("csv") == near.file("csv")
+    assert bench.file("parquet") == near.file("parquet")
     assert not (bench.root / "lake").exists()
     assert not (bench.root / "vault").exists()
     assert bench.run().outcome == "nothing new"

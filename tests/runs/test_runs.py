@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.runs.conftest import EMPLOYEES, Bench, Company, landed, left_to_do, make_bench
+from tests.runs.conftest import EMPLOYEES, Bench, Company, landed, left_to_do, make_bench, make_small
 
 from potable.runs.record import Event, RunRecord, Verb
 
@@ -145,10 +145,19 @@ def test_a_run_killed_while_it_names_people_names_nobody_twice(finished: Finishe
     same_files(bench, other)
 
 
+def test_two_runs_at_once_on_one_lake_agree(tmp_path: Path) -> None:
+    agree_at_once(make_small(tmp_path / "project"), "customer_id")
+
+
+@pytest.mark.long
 @pytest.mark.slow
-def test_two_runs_at_once_on_one_lake_agree(company: Company, tmp_path: Path) -> None:
-    bench = make_bench(company, tmp_path / "project")
-    environment = {**os.environ, **company.variables}
+def test_two_runs_at_once_over_many_tables_agree(company: Company, tmp_path: Path) -> None:
+    """The same with five systems and four times as many steps."""
+    agree_at_once(make_bench(company, tmp_path / "project"), "employee_id")
+
+
+def agree_at_once(bench: Bench, subject: str) -> None:
+    environment = {**os.environ, **bench.company.variables}
     command = [sys.executable, "-m", "potable", "-C", str(bench.root), "run"]
     both = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)
@@ -158,7 +167,7 @@ def test_two_runs_at_once_on_one_lake_agree(company: Company, tmp_path: Path) ->
     assert {code for code, _ in codes} == {0}, codes
     assert bench.run().exit_code == 0
     assert bench.version.number == 1
-    assert len(set(bench.table()["employee_id"].to_pylist())) == bench.version.rows
+    assert len(set(bench.table()[subject].to_pylist())) == bench.version.rows
 
 
 def test_events_tell_how_far_the_run_is(company: Company, tmp_path: Path) -> None:

@@ -34,9 +34,9 @@ def lower(text: ir.StringValue) -> ir.StringValue:
 @cache
 def _capitals() -> tuple[str, str, str]:
     """Letters whose capitals may be several letters; all small letters, and the one capital of each."""
-    several = "".join(char for char in map(chr, _LETTERS) if len(char.upper()) > 1)
-    pairs = {char: _capital(char) for char in map(chr, [*range(128), *_LETTERS])}
-    changed = {char: capital for char, capital in pairs.items() if capital != char}
+    small = [char for char in map(chr, [*range(128), *_LETTERS]) if char.upper() != char or char.title() != char]
+    several = "".join(char for char in small if len(char.upper()) > 1)
+    changed = {char: capital for char in small if (capital := _capital(char)) != char}
     return several, "".join(changed), "".join(changed.values())
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import pickle
 import re
+import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from zipimport import zipimporter
 
 import pyarrow as pa
 
@@ -78,6 +80,18 @@ def carrying() -> Iterator[None]:
     except Exception as failure:
         packed = base64.b64encode(_pickled(failure)).decode()
         raise Carrier(f"potable-carries[{packed}]") from None
+    finally:
+        _forget_archives()
+
+
+def _forget_archives() -> None:
+    """Keep Spark from reading all archives it is imported from again before the next task.
+
+    It asks for that by `importlib.invalidate_caches` at the start of every task, and its own archives alone take a
+    tenth of a second. Python finds them again, in what it has read once, if it needs to.
+    """
+    for path in [path for path, finder in sys.path_importer_cache.items() if isinstance(finder, zipimporter)]:
+        del sys.path_importer_cache[path]
 
 
 def _pickled(failure: Exception) -> bytes:

@@ -8,7 +8,7 @@ from airflow.sdk import DAG
 from potable.airflow import PythonRun, SourceArrival, versions_of
 
 PROJECT = os.environ["PROJECT"]
-VERSIONS = versions_of("attrition", "employee_attrition")
+VERSIONS = versions_of("churn", "customer_churn")
 
 with DAG("own", schedule=None, start_date=datetime(2025, 1, 1), default_args={"trigger_rule": "none_failed"}):
     arrive = SourceArrival(task_id="arrive", files="flags/*.ready", project=PROJECT, poke_interval=1, timeout=120)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from airflow.sdk import DAG, Asset, task
 
-DATASET = Asset("potable://attrition/employee_attrition")
+DATASET = Asset("potable://churn/customer_churn")
 
 with DAG("train", schedule=[DATASET], start_date=datetime(2025, 1, 1)):
 
