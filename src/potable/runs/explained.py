@@ -127,7 +127,9 @@ def _row(lake: Lake, version: Version, id_column: str, name: str, row: str | Non
     if row is None:
         ids = pq.read_table(file, columns=[id_column, name])
         filled = ids.filter(pc.is_valid(ids[name]))
-        row = (filled if filled.num_rows else ids)[id_column][0].as_py()
+        # a count of nothing has little to explain
+        telling = filled.filter(pc.not_equal(filled[name], 0)) if pa.types.is_integer(ids[name].type) else filled
+        row = next(some for some in (telling, filled, ids) if some.num_rows)[id_column][0].as_py()
     rows = pq.read_table(file, filters=[(id_column, "=", row)]).to_pylist()
     if not rows:
         problem = f"`{version.dataset}` version {version.number} has no row `{row}`"
