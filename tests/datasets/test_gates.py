@@ -162,7 +162,7 @@ def test_injected_patterns_see_distinct_values_of_every_other_text(scan):
         return {"iban": sum(value == "Large" for value in values.to_pylist())}
 
     found = scan(patterns=patterns)
-    assert Finding("size", "iban by form", 1) in found.findings
+    assert Finding("size", "iban by its format", 1) in found.findings
     assert seen.count("Large") == 1 and "p1" not in seen
 
 

@@ -41,6 +41,6 @@ def test_the_rows_told_as_emptied_are_all_that_were(engine: Engine, tmp_path: Pa
 
 @pytest.mark.long_on_spark
 def test_a_dataset_smaller_than_k_is_not_told_to_suppress_what_it_did(engine: Engine, tmp_path: Path) -> None:
-    with pytest.raises(PrivacyRefusal, match="only 25-anonymous") as caught:
+    with pytest.raises(PrivacyRefusal, match="only k = 25") as caught:
         published(engine, tmp_path, k=26)
     assert "fewer rows than `k`" in caught.value.hint and "below: suppress" not in caught.value.hint

@@ -75,7 +75,7 @@ def test_yarn_without_its_configuration_is_told(tmp_path: Path, monkeypatch: pyt
 def test_a_user_without_a_name_is_told(tmp_path: Path) -> None:
     # what Java makes of one, as containers have them
     text = told("opened()", tmp_path, JAVA_TOOL_OPTIONS="-Duser.home=?")
-    assert "error[E007]" in text and f"user {os.getuid()} has no name" in text
+    assert "error[E007]" in text and f"user id {os.getuid()} has no name" in text
 
 
 def test_what_results_depend_on_cannot_be_set(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_rows_still_tied_that_differ_are_an_error(world: World) -> None:
     with pytest.raises(DataError) as failure:
         one_row(world, {"fine": "sum(n)", **tied}, facts, table="hr.loose")
     assert failure.value.code == "D004"
-    assert "`hr.loose`" in failure.value.problem and ": a, b, c, d, e would be" in failure.value.problem
+    assert "`hr.loose`" in failure.value.problem and ": a, b, c, d, e would depend" in failure.value.problem
     assert "declare `order:`" in failure.value.hint and "`mode(…)`" in failure.value.hint
     unordered = {**TABLES, "hr.facts": TABLES["hr.facts"].model_copy(update={"order": None})}
     plan = plan_of(world.path, {"hr.facts": {"a": "latest(word)"}}, tables=unordered)
@@ -222,7 +222,7 @@ def test_of_several_tables_with_open_values_the_first_is_told_and_no_other(world
     for loose, name, open_ in ((facts, "hr.loose", "b"), (facts[:1], "hrms.people", "gender")):
         with pytest.raises(DataError, match="D004") as failure:
             world.build(plan, {**rows, "hr.loose": loose})
-        assert f"records of `{name}`" in failure.value.problem and f": {open_} would be" in failure.value.problem
+        assert f"records of `{name}`" in failure.value.problem and f": {open_} would depend" in failure.value.problem
 
 
 @story(

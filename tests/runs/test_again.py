@@ -140,6 +140,22 @@ def test_a_column_that_a_changed_file_fills_in_is_told(open_desk: Open) -> None:
     assert made.facts["again"]["columns"]["reason"][0] == 40
 
 
+def test_a_table_that_keeps_no_history_is_compared_without_days(engine: Engine, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    source = TICKETS.replace("    time: opened_on\n    known: KNOWN\n", "")
+    source = source.replace("reason: {type: string,", "reason: {type: string, static: true,")
+    notes_project(root, source)
+    path = root / "features.yaml"
+    path.write_text(
+        path.read_text().replace("\n  derived:\n", "\n  notes.notes:\n    why: value(reason)\n\n  derived:\n")
+    )
+    desk = Desk(open_notes(load(root, variables=VARIABLES), engine, tmp_path / "desk"))
+    desk.land(a=[*OLD, *OPEN])
+    made = desk.land(a=[*OLD, *CLOSED, *OPEN[20:]])
+    assert made.facts["again"]["columns"]["reason"] == [20, 0, 0]
+    assert desk.columns() == {"reason": "warn"}
+
+
 def test_a_known_time_that_moves_with_the_change_is_not_told(open_desk: Open) -> None:
     desk = open_desk(known="changed_on")
     desk.land(a=[*OLD, *OPEN])

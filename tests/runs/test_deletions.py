@@ -119,6 +119,7 @@ def test_keys_that_cannot_be_read_delete_nothing(
     with pytest.raises(DataError) as caught:
         staff.judged()
     assert (
-        caught.value.code == "D007" and "1 of its keys are not what the contract says of `emp_no`" in caught.value.given
+        caught.value.code == "D007"
+        and "1 keys do not fit the type that the contract declares for `emp_no`" in caught.value.given
     )
     assert "E-2" not in caught.value.text()

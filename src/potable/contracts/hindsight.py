@@ -109,7 +109,9 @@ def changes(table: Table, names: Sequence[str], pairs: ir.Table, engine: Engine,
     pairs = pairs.filter(pairs[BATCH] > after, pairs[_WAS] < pairs[BATCH])
     # of what was not known yet nobody read a word
     known = pairs[_SINCE] <= pairs[LANDED] if table.time else ibis.literal(True)
-    days = pairs[LANDED].date().delta(pairs[_SINCE].date(), unit="day") if table.time else ibis.literal(0)
+    days = (
+        pairs[LANDED].date().delta(pairs[_SINCE].date(), unit="day").cast("int64") if table.time else pairs[BATCH] * 0
+    )
     counts: dict[str, ir.Scalar] = {"seen": pairs.count()}
     for index in range(len(names)):
         old, new = pairs[f"_old_{index}"], pairs[f"_new_{index}"]
@@ -117,7 +119,7 @@ def changes(table: Table, names: Sequence[str], pairs: ir.Table, engine: Engine,
         changed = known & old.notnull() & ~old.identical_to(new)
         counts[f"filled_{index}"] = pairs.count(where=filled)
         counts[f"changed_{index}"] = pairs.count(where=changed)
-        counts[f"days_{index}"] = days.cast("int64").sum(where=filled | changed)
+        counts[f"days_{index}"] = days.sum(where=filled | changed)
     found = scalars(engine, pairs.agg(**{name: count.cast("int64").fill_null(0) for name, count in counts.items()}))
     columns = {
         name: [found[f"{what}_{index}"] for what in ("filled", "changed", "days")] for index, name in enumerate(names)
