@@ -15,7 +15,7 @@ from potable.contracts.findings import Finding
 from potable.engines.base import Engine
 from potable.errors import DataError
 from potable.project import Project, load
-from potable.runs import since
+from potable.runs import again, since
 from potable.runs.checkup import check_up
 from potable.store.manifest import Manifest
 
@@ -138,6 +138,13 @@ def test_a_column_that_a_changed_file_fills_in_is_told(open_desk: Open) -> None:
     assert desk.columns() == {"reason": "warn", "status": "warn", "hours": "warn"}
     made = desk.land(a=[*OLD, *CLOSED, *OPEN[20:], *(ticket(number, closed=True) for number in range(200, 220))])
     assert made.facts["again"]["columns"]["reason"][0] == 40
+
+
+def test_what_lands_first_is_compared_with_nothing(open_desk: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    # of a large company that would cost as much as validating its records
+    monkeypatch.setattr(again, "changes", lambda *_, **__: pytest.fail("records of one batch were compared"))
+    made = open_desk().land(a=[*OLD, *OPEN], b=OPEN[:5])
+    assert made.counts["quarantined"] == 5 and not made.facts["again"]["seen"]
 
 
 def test_a_table_that_keeps_no_history_is_compared_without_days(engine: Engine, tmp_path: Path) -> None:
