@@ -94,6 +94,20 @@ def test_values_that_are_not_published_as_they_are_are_shapes(finished: Finished
     assert all(set(str(fact.value)) <= set("9.") for fact in found.facts if fact.fate == USED)
 
 
+def test_times_that_are_not_published_as_they_are_are_shapes(finished: Finished, monkeypatch: Any) -> None:
+    bench, _ = finished
+    project = bench.project()
+    table = project.tables["payroll.payslips"]
+    assert table.time
+    hidden = table.columns[table.time].model_copy(update={"category": "user.financial.salary"})
+    monkeypatch.setitem(table.columns, table.time, hidden)
+    version = current(project.lake().versions(project.features.dataset))
+    assert version
+    found = explain(project, version, "overtime_hours_6mo", None)
+    assert found.facts and {fact.happened for fact in found.facts} == {"9999-99-99 99:99:99"}
+    assert found.computed == found.cell
+
+
 def test_what_k_anonymity_emptied_stays_hidden(finished: Finished, rows: list[dict[str, Any]]) -> None:
     project = finished[0].project()
     assert project.policy.anonymity

@@ -127,8 +127,8 @@ def _listed(facts: Sequence[Fact]) -> str:
 
 
 def _moment(value: Any) -> str:
-    if value is None:
-        return ""
+    if value is None or isinstance(value, str):
+        return value or ""
     return f"{value:%Y-%m-%d}" if not (value.hour or value.minute or value.second) else f"{value:%Y-%m-%d %H:%M:%S}"
 
 

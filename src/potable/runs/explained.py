@@ -52,8 +52,9 @@ OF_THE_ROW = "of the running employment, as of the row's date"
 class Fact:
     """One record of the person."""
 
-    happened: datetime | None
-    known: datetime | None
+    happened: datetime | str | None
+    known: datetime | str | None
+    """Both are shapes where the columns they are made of may not be shown."""
     columns: Mapping[str, Any]
     """Values of the columns that the definition reads; those that may not be shown as shapes."""
     value: Any
@@ -214,13 +215,14 @@ class _Person:
         fates = _Fates(feature, table, plan, self.asked.as_of)
         shown = {name: self._clear(table, name) for name in task.used}
         clear = all(shown.values())
+        dated = all(self._clear(table, name) for name in (table.time, table.known_column) if name)
         out = []
         for row in rows_of(self.engine, rows.order_by(TRACED)):
             seen = newest.get(row[TRACED], {})
             columns = {name: _told(row[name], open_) for name, open_ in shown.items()}
             fate = fates.of(row, visible=row[TRACED] in visible, seen=seen)
             value = _told(seen.get("value"), clear) if fate == USED else None
-            out.append(Fact(row.get(TIME), row.get(KNOWN), columns, value, fate))
+            out.append(Fact(_told(row.get(TIME), dated), _told(row.get(KNOWN), dated), columns, value, fate))
         return out
 
     def _spine(self) -> ir.Table:
