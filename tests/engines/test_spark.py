@@ -130,6 +130,8 @@ def look():
             seen.update(child.cmdline())
         except psutil.Error:
             pass
+    # a child that was forked and has not become its program yet has the line of this process, which has the secret
+    seen.difference_update(psutil.Process().cmdline())
 
 done = threading.Event()
 watching = threading.Thread(target=lambda: [look() for _ in iter(lambda: done.wait(0.02), True)])
