@@ -140,3 +140,48 @@ def test_a_folder_without_sources_says_what_to_write(tmp_path: Path) -> None:
     shutil.rmtree(root / "sources")
     text = refused(root)
     assert "the project has no source yet" in text and "write sources/NAME.yaml" in text
+
+
+@pytest.mark.parametrize(
+    ("places", "named"),
+    [
+        ("lake: {restricted: lake, open: lake}", ["lake.restricted"]),
+        ("lake: {restricted: data/inside, open: ./data}", ["lake.restricted"]),
+        ("vault: file://HERE/lake/open/vault", ["vault"]),
+        ("lake: {restricted: s3://one/a/b, open: s3://one/a/}\nvault: s3://one/a/", ["lake.restricted", "vault"]),
+        ("lake: {restricted: linked, open: lake/open}", ["lake.restricted"]),
+        ("lake: {restricted: lake, open: lake/open}\nvault: lake/opened", []),
+        ("lake: {restricted: s3://one/ab, open: s3://one/a}", []),
+    ],
+)
+def test_personal_data_may_not_lie_in_the_open_root(tmp_path: Path, places: str, named: list[str]) -> None:
+    root = written(tmp_path / "p", *LATER)
+    (root / "lake" / "open").mkdir(parents=True)
+    (root / "linked").symlink_to("lake/open")
+    kept = ("lake:",) if "lake: {" in places else ()
+    kept += ("vault:",) if "vault:" in places else ()
+    lines = (root / "potable.yaml").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in lines if not line.startswith(kept)] if kept else lines
+    (root / "potable.yaml").write_text("\n".join([*lines, places.replace("HERE", str(root)), ""]), encoding="utf-8")
+    if not named:
+        assert load(root)
+        return
+    text = refused(root)
+    assert text.count("error[P040] potable.yaml:") == len(named)
+    assert all(f"`{name}` lies in `lake.open`" in text for name in named)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("engine: sprak", "potable.yaml:6:9: `sprak` is not one of the installed engines"),
+        ("engine: sprak", "did you mean `spark`?"),
+        ("threads: 0", "potable.yaml:6:10: `threads`: Input should be greater than or equal to 1"),
+        ("threads: 100000", "`threads`: Input should be less than or equal to 1024"),
+    ],
+)
+def test_a_run_that_could_not_start_is_refused_before(tmp_path: Path, line: str, told: str) -> None:
+    root = written(tmp_path / "p", *LATER)
+    with (root / "potable.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+    assert told in refused(root)

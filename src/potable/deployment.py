@@ -110,7 +110,7 @@ class Platform(Declaration):
     """Engine that runs the project."""
     memory: str = "2GB"
     """Memory a run may use, over all its processes."""
-    threads: int = Field(default_factory=processors)
+    threads: int = Field(default_factory=processors, ge=1, le=1024)
     """Threads and worker processes; by default one for each processor that the process, or its container, may use."""
     scratch: str = ".potable/scratch"
     """Folder for spilled data and temporary results; on a cluster every executor must reach it."""

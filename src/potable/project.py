@@ -25,6 +25,7 @@ from potable.agreement import (
     kept_columns,
     not_written,
     not_yet,
+    platform_errors,
     proof_of,
     roster_errors,
     uncovered,
@@ -248,7 +249,7 @@ def _checked(
         parsed, wrong = parse(short, table, documents[source], suites.get(name), tables, customs)
         checks[name] = tuple(parsed)
         reader.errors += [*wrong, *wrong_tests(short, table, parsed, documents[source])]
-    reader.errors += not_yet(platform, tables, documents)
+    reader.errors += [*platform_errors(platform, root, documents["potable"]), *not_yet(tables, documents)]
     policy, written = declared.policy, documents.get("privacy")
     reader.keep(
         lambda: check_policy(tables, policy, documents=documents, policy_document=written, operators=PROTECTING)
