@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from potable.errors import ProjectError
+from potable.errors import ProjectError, ProjectErrors
 from potable.project import Project, load
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "churn"
@@ -185,3 +185,56 @@ def test_a_run_that_could_not_start_is_refused_before(tmp_path: Path, line: str,
     with (root / "potable.yaml").open("a", encoding="utf-8") as file:
         file.write(f"{line}\n")
     assert told in refused(root)
+
+
+def told(root: Path) -> list[tuple[str, str]]:
+    """Code and file of all that is wrong, in the order it is told."""
+    with pytest.raises(ProjectErrors) as caught:
+        load(root)
+    return [(error.code, error.place.file if error.place else "") for error in caught.value.errors]
+
+
+def test_a_mistake_in_one_file_hides_none_in_another(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "potable.yaml", "memory: 1GB", "memmory: 1GB")
+    edit(root / "privacy.yaml", "publish: [band]", "publish: [bands]")
+    edit(root / "sources" / "desk.yaml", "known: ", "knwon: ")
+    edit(root / "sources" / "crm.yaml", "category: user.name.first}", "category: user.name.frist}")
+    edit(root / "features.yaml", "latest(plan)", "latst(plan)")
+    edit(root / "features.yaml", "tickets_6mo / 6", "tickets_6m / 6")
+    # nothing is told of columns of the help desk, which cannot be read
+    assert told(root) == [
+        ("P031", "features.yaml"),
+        ("P031", "features.yaml"),
+        ("P003", "potable.yaml"),
+        ("P012", "privacy.yaml"),
+        ("P011", "sources/crm.yaml"),
+        ("P003", "sources/desk.yaml"),
+    ]
+
+
+def test_what_is_wrong_in_the_policy_hides_nothing_of_the_features(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "privacy.yaml", "k: 5", "k: 0")
+    edit(root / "features.yaml", "severity = 'high'", "severty = 'high'")
+    assert told(root) == [("P031", "features.yaml"), ("P005", "privacy.yaml")]
+
+
+@pytest.mark.parametrize("broken", ["crm", "desk"])
+def test_what_a_broken_source_would_have_said_is_no_second_mistake(tmp_path: Path, broken: str) -> None:
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "sources" / f"{broken}.yaml", "tables:\n", "tabels:\n")
+    assert {file for _, file in told(root)} == {f"sources/{broken}.yaml"}
+
+
+def test_a_variable_that_is_not_set_hides_nothing(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "sources" / "crm.yaml", "path: data", "path: ${env:NOWHERE_AT_ALL}\npaht: x")
+    edit(root / "potable.yaml", "memory: 1GB", "memory: ${env:NOT_SET_EITHER}\nmemory: 1GB\nthreads: none")
+    assert told(root) == [
+        ("P006", "potable.yaml"),
+        ("P002", "potable.yaml"),
+        ("P005", "potable.yaml"),
+        ("P006", "sources/crm.yaml"),
+        ("P003", "sources/crm.yaml"),
+    ]

@@ -32,7 +32,7 @@ from potable.cli.sources import known_source, tables_named
 from potable.cli.translated import translated
 from potable.declarations import Document
 from potable.errors import DataError, ProjectError
-from potable.project import connector
+from potable.folder import connector
 from potable.projectfiles import own_variables, read
 from potable.report.numbers import plain, plural
 from potable.sources.base import Source
