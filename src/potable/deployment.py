@@ -100,7 +100,7 @@ class Observability(Declaration):
 class Platform(Declaration):
     """potable.yaml: what the platform team decides."""
 
-    project: str
+    project: str = Field(min_length=1)
     """Name of the project."""
     lake: LakeSettings = LakeSettings()
     """Roots of the lake."""
