@@ -125,6 +125,7 @@ def opened(settings: Settings, scratch: Path) -> Opened:
     # pyspark itself logs the text of failing queries, which may hold data
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(name).disabled = True
+    logging.getLogger().addFilter(_not_py4j)
     for key, value in {**_of_queries(settings.conf), **MEANING}.items():
         # what cannot be set in a session was set when Spark started, or is the server's own
         with suppress(PySparkException):
@@ -153,6 +154,11 @@ def _require_stores(made: Opened, stores: Sequence[str]) -> None:
     except BaseException:
         made.close()
         raise
+
+
+def _not_py4j(record: logging.LogRecord) -> bool:
+    """py4j tells the root logger, with a traceback, of queries that were interrupted; we tell it in our own words."""
+    return f"{os.sep}py4j{os.sep}" not in record.pathname
 
 
 def _connected(settings: Settings, scratch: Path) -> Opened:
