@@ -17,7 +17,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 TABLE = """CREATE TABLE payslips AS SELECT g AS id, 'E' || lpad((g % 500000)::text, 7, '0') AS emp_no,
@@ -28,6 +27,9 @@ TABLE = """CREATE TABLE payslips AS SELECT g AS id, 'E' || lpad((g % 500000)::te
 
 def ours(url: str, folder: Path, parts: int = 1) -> int:
     """Landed as text in Parquet, in the order of the key."""
+    from potable.lazy_pandas import make_pandas_lazy
+
+    make_pandas_lazy()  # as every command does
     from potable.sources.ingest import Landing, ingest
     from potable.sources.sql import SqlSource
     from potable.store.log import Log
@@ -79,19 +81,8 @@ READERS: dict[str, Callable[[str, Path], int]] = {
 }
 
 
-class WithoutPandas(MetaPathFinder):
-    """pandas is not installed with Potable; where it is all the same, pyarrow imports it, in a quarter of a second."""
-
-    def find_spec(self, name: str, *_: object) -> None:
-        """Nothing is found of it."""
-        if name == "pandas":
-            raise ModuleNotFoundError(name=name)
-
-
 def measure(name: str, url: str) -> None:
     """Run one reader in this process and print its seconds and its peak memory."""
-    if name.startswith("potable"):
-        sys.meta_path.insert(0, WithoutPandas())
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         READERS[name](url, Path(folder))
