@@ -57,8 +57,9 @@ def test_a_query_fails_by_the_rows_that_come_back(engine: Engine, tmp_path: Path
     made = judged(engine, tmp_path, {}, query(text), query(text, severity="warn"), rows=ROWS)
     stopping, warning = made.results[-2:]
     assert (stopping.success, stopping.unexpected_count, stopping.element_count) == (count == 0, count, len(ROWS))
-    assert stopping.observed_value == f"{count} unexpected row{'s' * (count != 1)}"
+    assert stopping.observed_value == count
     assert len(made.stopped) == (count > 0) and warning.action == "warn" and made.rows_quarantined == 0
+    assert stopping.told == f"its query returns {count}, from 5 rows"
     # of the rows that came back nothing is told
     assert not stopping.partial_unexpected_list and stopping.details == {"unexpected_count": count}
 

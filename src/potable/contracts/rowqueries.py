@@ -70,7 +70,7 @@ def unexpected_rows(whole: Whole, a: Arguments) -> Finding:
             hint="compare values with values of their column's type, and write casts where they differ",
             allowed="standard SQL over the columns of the contract, with their types",
         ) from None
-    return Finding(count == 0, f"{count} unexpected row{'s' * (count != 1)}", False, {"unexpected_count": count})
+    return Finding(count == 0, count, False, {"unexpected_count": count})
 
 
 def _read(query: str) -> exp.Expression:
