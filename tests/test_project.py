@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from potable.errors import ProjectError
+from potable.errors import ProjectError, ProjectErrors
 from potable.project import Project, load
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "churn"
@@ -140,3 +140,101 @@ def test_a_folder_without_sources_says_what_to_write(tmp_path: Path) -> None:
     shutil.rmtree(root / "sources")
     text = refused(root)
     assert "the project has no source yet" in text and "write sources/NAME.yaml" in text
+
+
+@pytest.mark.parametrize(
+    ("places", "named"),
+    [
+        ("lake: {restricted: lake, open: lake}", ["lake.restricted"]),
+        ("lake: {restricted: data/inside, open: ./data}", ["lake.restricted"]),
+        ("vault: file://HERE/lake/open/vault", ["vault"]),
+        ("lake: {restricted: s3://one/a/b, open: s3://one/a/}\nvault: s3://one/a/", ["lake.restricted", "vault"]),
+        ("lake: {restricted: linked, open: lake/open}", ["lake.restricted"]),
+        ("lake: {restricted: lake, open: lake/open}\nvault: lake/opened", []),
+        ("lake: {restricted: s3://one/ab, open: s3://one/a}", []),
+    ],
+)
+def test_personal_data_may_not_lie_in_the_open_root(tmp_path: Path, places: str, named: list[str]) -> None:
+    root = written(tmp_path / "p", *LATER)
+    (root / "lake" / "open").mkdir(parents=True)
+    (root / "linked").symlink_to("lake/open")
+    kept = ("lake:",) if "lake: {" in places else ()
+    kept += ("vault:",) if "vault:" in places else ()
+    lines = (root / "potable.yaml").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in lines if not line.startswith(kept)] if kept else lines
+    (root / "potable.yaml").write_text("\n".join([*lines, places.replace("HERE", str(root)), ""]), encoding="utf-8")
+    if not named:
+        assert load(root)
+        return
+    text = refused(root)
+    assert text.count("error[P040] potable.yaml:") == len(named)
+    assert all(f"`{name}` lies in `lake.open`" in text for name in named)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("engine: sprak", "potable.yaml:6:9: `sprak` is not one of the installed engines"),
+        ("engine: sprak", "did you mean `spark`?"),
+        ("threads: 0", "potable.yaml:6:10: `threads`: Input should be greater than or equal to 1"),
+        ("threads: 100000", "`threads`: Input should be less than or equal to 1024"),
+    ],
+)
+def test_a_run_that_could_not_start_is_refused_before(tmp_path: Path, line: str, told: str) -> None:
+    root = written(tmp_path / "p", *LATER)
+    with (root / "potable.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+    assert told in refused(root)
+
+
+def told(root: Path) -> list[tuple[str, str]]:
+    """Code and file of all that is wrong, in the order it is told."""
+    with pytest.raises(ProjectErrors) as caught:
+        load(root)
+    return [(error.code, error.place.file if error.place else "") for error in caught.value.errors]
+
+
+def test_a_mistake_in_one_file_hides_none_in_another(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "potable.yaml", "memory: 1GB", "memmory: 1GB")
+    edit(root / "privacy.yaml", "publish: [band]", "publish: [bands]")
+    edit(root / "sources" / "desk.yaml", "known: ", "knwon: ")
+    edit(root / "sources" / "crm.yaml", "category: user.name.first}", "category: user.name.frist}")
+    edit(root / "features.yaml", "latest(plan)", "latst(plan)")
+    edit(root / "features.yaml", "tickets_6mo / 6", "tickets_6m / 6")
+    # nothing is told of columns of the help desk, which cannot be read
+    assert told(root) == [
+        ("P031", "features.yaml"),
+        ("P031", "features.yaml"),
+        ("P003", "potable.yaml"),
+        ("P012", "privacy.yaml"),
+        ("P011", "sources/crm.yaml"),
+        ("P003", "sources/desk.yaml"),
+    ]
+
+
+def test_what_is_wrong_in_the_policy_hides_nothing_of_the_features(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "privacy.yaml", "k: 5", "k: 0")
+    edit(root / "features.yaml", "severity = 'high'", "severty = 'high'")
+    assert told(root) == [("P031", "features.yaml"), ("P005", "privacy.yaml")]
+
+
+@pytest.mark.parametrize("broken", ["crm", "desk"])
+def test_what_a_broken_source_would_have_said_is_no_second_mistake(tmp_path: Path, broken: str) -> None:
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "sources" / f"{broken}.yaml", "tables:\n", "tabels:\n")
+    assert {file for _, file in told(root)} == {f"sources/{broken}.yaml"}
+
+
+def test_a_variable_that_is_not_set_hides_nothing(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "sources" / "crm.yaml", "path: data", "path: ${env:NOWHERE_AT_ALL}\npaht: x")
+    edit(root / "potable.yaml", "memory: 1GB", "memory: ${env:NOT_SET_EITHER}\nmemory: 1GB\nthreads: none")
+    assert told(root) == [
+        ("P006", "potable.yaml"),
+        ("P002", "potable.yaml"),
+        ("P005", "potable.yaml"),
+        ("P006", "sources/crm.yaml"),
+        ("P003", "sources/crm.yaml"),
+    ]

@@ -10,16 +10,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 
+from potable import plugins
 from potable.declarations import Document
 from potable.deployment import STORES, Platform
-from potable.errors import ProjectError, did_you_mean
+from potable.errors import PotableError, ProjectError, did_you_mean
 from potable.features.aggregates import AGGREGATES
 from potable.features.declaration import FeatureSet
 from potable.features.plan import AS_OF, Feature, FeaturePlan, read_by
 from potable.features.windows import moved
 from potable.privacy import flow
 from potable.privacy.policy import Policy
+from potable.store.objects import location
 from potable.tables import Table
 
 
@@ -109,9 +112,14 @@ def proof_of(plan: FeaturePlan, tables: Mapping[str, Table], policy: Policy, doc
     return proof
 
 
-def not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping[str, Document]) -> list[ProjectError]:
-    """What may be declared but cannot be run yet; better refused than done wrongly."""
-    errors = []
+def platform_errors(platform: Platform, base: Path, document: Document) -> list[PotableError]:
+    """An engine that is not installed, stores of unknown kinds, and personal data that would lie in the open root."""
+    errors: list[PotableError] = []
+    try:
+        plugins.require("engines", platform.engine)
+    except ProjectError as failure:
+        failure.place = document.place("engine")
+        errors.append(failure)
     roots = {
         ("lake", "restricted"): platform.lake.restricted,
         ("lake", "open"): platform.lake.open,
@@ -123,7 +131,20 @@ def not_yet(platform: Platform, tables: Mapping[str, Table], documents: Mapping[
             continue
         problem = f"`{'.'.join(key)}` is a URL of an unknown kind of store"
         allowed = ", ".join(["a path", *(f"{name}://" for name in STORES)])
-        errors.append(ProjectError(problem, "P040", place=documents["potable"].place(*key), allowed=allowed))
+        errors.append(ProjectError(problem, "P040", place=document.place(*key), allowed=allowed))
+    opened = location(roots.pop(("lake", "open")), base=base)
+    for key, url in roots.items():
+        if location(url, base=base).is_relative_to(opened):
+            name = ".".join(key)
+            problem = f"`{name}` lies in `lake.open`, so whoever may read the dataset could read personal data"
+            allowed = f"a place for `{name}` that is not in `lake.open`"
+            errors.append(ProjectError(problem, "P040", place=document.place(*key), given=url, allowed=allowed))
+    return errors
+
+
+def not_yet(tables: Mapping[str, Table], documents: Mapping[str, Document]) -> list[ProjectError]:
+    """What may be declared but cannot be run yet; better refused than done wrongly."""
+    errors = []
     for name, table in tables.items():
         if table.known == "landed":
             source, short = name.split(".", 1)

@@ -100,7 +100,7 @@ class Observability(Declaration):
 class Platform(Declaration):
     """potable.yaml: what the platform team decides."""
 
-    project: str
+    project: str = Field(min_length=1)
     """Name of the project."""
     lake: LakeSettings = LakeSettings()
     """Roots of the lake."""
@@ -110,7 +110,7 @@ class Platform(Declaration):
     """Engine that runs the project."""
     memory: str = "2GB"
     """Memory a run may use, over all its processes."""
-    threads: int = Field(default_factory=processors)
+    threads: int = Field(default_factory=processors, ge=1, le=1024)
     """Threads and worker processes; by default one for each processor that the process, or its container, may use."""
     scratch: str = ".potable/scratch"
     """Folder for spilled data and temporary results; on a cluster every executor must reach it."""

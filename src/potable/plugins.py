@@ -64,6 +64,20 @@ def load(group: str, name: str) -> Any:
         ProjectError: nothing is registered under that name.
         MissingExtra: it is, but a package it imports is not installed.
     """
+    require(group, name)
+    try:
+        return _registered(group)[name].load()
+    except ModuleNotFoundError as failure:
+        package = (failure.name or "").split(".")[0]
+        raise MissingExtra(package, EXTRAS.get(package, "all")) from failure
+
+
+def require(group: str, name: str) -> None:
+    """Nothing, where `name` is registered in `group`; nothing is imported for it.
+
+    Raises:
+        ProjectError: P005, with the names that are.
+    """
     if name not in _registered(group).names:
         raise ProjectError(
             f"`{name}` is not one of the installed {group}",
@@ -71,11 +85,6 @@ def load(group: str, name: str) -> Any:
             allowed=", ".join(names(group)),
             hint=did_you_mean(name, names(group)),
         )
-    try:
-        return _registered(group)[name].load()
-    except ModuleNotFoundError as failure:
-        package = (failure.name or "").split(".")[0]
-        raise MissingExtra(package, EXTRAS.get(package, "all")) from failure
 
 
 def secret_provider(scheme: str) -> Callable[[str], str]:

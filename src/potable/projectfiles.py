@@ -45,6 +45,7 @@ def read(
     root: Path | None = None,
     environment: Mapping[str, str] | None = None,
     unneeded: Callable[[Mapping[str, Any]], Collection[str]] | None = None,
+    wrong: list[PotableError] | None = None,
 ) -> Document:
     """Read one strict YAML file.
 
@@ -54,10 +55,11 @@ def read(
         environment: values for `${env:…}`; the process environment by default.
         unneeded: tells, of the content as written, keys at the top below which references may stay as they are: no
             vault is asked for them, and what is not set is no error.
+        wrong: takes the errors that leave something to read; they are raised where it is not given.
 
     Raises:
-        ProjectError: the file is missing, is not YAML, repeats a key, holds an unresolvable reference or
-            a literal credential; ProjectErrors for several of these.
+        ProjectError: the file is missing or is not YAML; it repeats a key, holds an unresolvable reference (which then
+            stays as it is written) or a literal credential; ProjectErrors for several of these.
     """
     shown = str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
     if not path.is_file():
@@ -77,7 +79,10 @@ def read(
         raise ProjectError("the file must contain keys and values (a YAML mapping)", "P002", place=Place(shown, 1, 1))
     reader.unneeded = frozenset(unneeded(literal)) if unneeded else frozenset()
     data = reader.resolve(literal, ())
-    raise_all(reader.errors)
+    if wrong is None:
+        raise_all(reader.errors)
+    else:
+        wrong += reader.errors
     return Document(shown, data, literal, reader.places, reader.resolved)
 
 

@@ -75,6 +75,29 @@ def test_the_file_says_where_it_is_from_and_not_to_edit_it(call: Call, root: Pat
     assert "`potable airflow generate`" in head[1]
 
 
+IDS = """
+import runpy
+import sys
+for file in sys.argv[1:]:
+    print(runpy.run_path(file)["resolve"].dag.dag_id)
+"""
+
+
+def test_a_name_that_airflow_would_refuse_is_made_an_id(root: Path, tmp_path: Path, airflow_python: Path) -> None:
+    names = {"Köln (1)/Lohn": "K_ln_1_Lohn", "../../x": "x", '"""\\': "potable", "2026.v1-b_c": "2026.v1-b_c"}
+    settings = (root / "potable.yaml").read_text(encoding="utf-8")
+    for name, made in names.items():
+        named = settings.replace("project: attrition", f"project: {json.dumps(name)}", 1)
+        (root / "potable.yaml").write_text(named, encoding="utf-8")
+        main(["-C", str(root), "airflow", "generate"])
+        assert (root / "dags" / f"{made}.py").is_file()
+    files = [str(root / "dags" / f"{made}.py") for made in names.values()]
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path / "home")}
+    command = [airflow_python, "-c", IDS, *files]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-len(names) :] == [*names.values()], done.stderr
+
+
 def test_the_same_declarations_give_the_same_bytes_in_any_surroundings(
     call: Call, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,36 @@ def test_a_missing_java_is_told(tmp_path: Path) -> None:
     assert "error[E007]" in text and "Java 17" in text
 
 
+@pytest.mark.parametrize("version", ["11.0.20", "1.8.0_402", ""])
+def test_a_java_that_is_too_old_or_gone_is_told(tmp_path: Path, version: str) -> None:
+    java = tmp_path / "bin" / "java"
+    if version:
+        java.parent.mkdir()
+        java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2023-07-18' >&2\n")
+        java.chmod(0o755)
+    text = told("opened()", tmp_path, JAVA_HOME=str(tmp_path))
+    found = {"11.0.20": "this is Java 11", "1.8.0_402": "this is Java 8", "": "there is no `java` in `JAVA_HOME`"}
+    assert f"error[E007] Spark needs Java 17 or newer, but {found[version]}" in text
+
+
+INTERRUPTED = """
+import os, signal, threading
+sys.stderr = sys.stdout
+signal.signal(signal.SIGINT, signal.default_int_handler)
+engine = opened()
+threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    engine._opened.session.sql("SELECT count(*) FROM range(1000000000000)").collect()
+except BaseException:
+    print("interrupted")
+engine.close()
+"""
+
+
+def test_an_interrupted_query_leaves_no_traceback_on_the_terminal(tmp_path: Path) -> None:
+    assert told(INTERRUPTED, tmp_path) == "interrupted\n"
+
+
 def test_a_master_out_of_reach_is_told(tmp_path: Path) -> None:
     text = told("opened(master='sc://127.0.0.1:9')", tmp_path)
     assert "error[E007]" in text and "Connect server" in text

@@ -1,3 +1,5 @@
+import re
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -5,6 +7,7 @@ from tests.features.world import FACTS, LABEL, TABLES, World, employed, fact, pl
 
 from potable.errors import PotableError, ProjectError, ProjectErrors
 from potable.features.expressions import BOOLEAN, FLOAT, INTEGER, STRING
+from potable.features.plan import FeaturePlan
 
 
 def refused(tmp_path: Path, text: str, table: str = "hr.facts", **rest: object) -> PotableError:
@@ -160,12 +163,19 @@ def test_labels_look_forward(tmp_path: Path, label: str, part: str) -> None:
     assert part in str(failure.value)
 
 
-@pytest.mark.parametrize(("at", "last"), [("2025-12-31", "2024-12-01"), ("2024-12-02", "2024-12-01")])
-def test_where_no_label_is_known_the_last_day_that_has_one_is_told(tmp_path: Path, at: str, last: str) -> None:
+@pytest.mark.parametrize("at", ["1990-01-01", "2009-01-01", "2024-12-02", "2025-12-31"])
+def test_where_no_label_is_known_the_days_that_have_one_are_told(tmp_path: Path, at: str) -> None:
+    def made(day: str) -> FeaturePlan:
+        return plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=f"{{at: {day}}}")
+
     with pytest.raises(ProjectError) as failure:
-        plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=f"{{at: {at}}}")
-    assert failure.value.allowed == f"as-of dates to {last}"
-    assert plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=f"{{at: {last}}}").rows.covered
+        made(at)
+    found = re.fullmatch(r"as-of dates from (\S+) to (\S+)", failure.value.allowed)
+    assert found
+    for day, outside in zip(map(date.fromisoformat, found.groups()), (-1, 1), strict=True):
+        assert made(day.isoformat()).rows.covered
+        with pytest.raises(ProjectError):
+            made((day + timedelta(days=outside)).isoformat())
 
 
 @pytest.mark.parametrize("name", ["person_id", "as_of", "left", "tenure_days", "_x", "two words"])

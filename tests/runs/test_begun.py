@@ -163,7 +163,7 @@ def test_runs_at_once_leave_each_other_alone(root: Path) -> None:
             seen.append(run(load(root), Options(), lambda event: None))
 
     outer = run(load(root), Options(), listener)
-    assert [record.outcome for record in (*seen, outer)] == ["published", "published"]
+    assert [record.outcome for record in (*seen, outer)] == ["published", "done"]
     assert not outer.killed and not seen[0].killed and listed(root)["begun"] == []
 
 
@@ -187,7 +187,7 @@ def test_a_run_that_is_stopped_for_a_while_is_not_taken_for_killed(
             slow.send_signal(signal.SIGCONT)
         assert b"killed" not in slow.communicate()[1] and slow.returncode == 0
     records = [record_of(root, name) for name in listed(root)["ended"]]
-    assert [(record.outcome, list(record.killed)) for record in records] == [("published", []), ("published", [])]
+    assert [(record.outcome, list(record.killed)) for record in records] == [("done", []), ("published", [])]
     assert {record.dataset.version for record in records if record.dataset} == {1}
 
 

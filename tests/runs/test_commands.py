@@ -120,13 +120,29 @@ def test_doctor_finds_a_healthy_project_healthy_and_a_broken_source_broken(
     assert code == 3 and "source lms" in out and "wr0ng-one" not in out
 
 
+def test_doctor_asks_whether_the_engine_can_start(
+    call: Call, published: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert re.search("^engine +ok +duckdb$", call("doctor")[1], re.MULTILINE)
+    pytest.importorskip("pyspark")
+    with (published.root / "potable.yaml").open("a", encoding="utf-8") as file:
+        file.write("\nengine: spark\n")
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_402\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    code, out, _ = call("doctor")
+    assert code == 3 and re.search("^engine +bad +Spark needs Java 17 or newer, but this is Java 8$", out, re.MULTILINE)
+
+
 def test_doctor_looks_whether_scratch_can_be_written(call: Call, published: Bench) -> None:
     scratch = published.root / ".potable"
     shutil.rmtree(scratch, ignore_errors=True)
     assert "scratch" in call("doctor")[1] and not scratch.exists()
     scratch.write_text("in the way")
     code, out, _ = call("doctor")
-    assert code == 3 and re.search(r"^scratch +bad +bad: not writable \(NotADirectoryError\)", out, re.MULTILINE)
+    assert code == 3 and re.search(r"^scratch +bad +not writable \(NotADirectoryError\)", out, re.MULTILINE)
     code, _, err = call("run")
     assert code == 3 and "error[E007] the engine cannot start (" in err and "is the scratch folder writable" in err
 
@@ -145,7 +161,7 @@ def test_doctor_looks_at_the_folders_of_a_root_too(
     # whoever runs tests may be allowed everything
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != shut and access(path, mode))
     code, out, _ = call("doctor")
-    assert code == 3 and re.search(r"^root open +bad +bad: `audit` is not readable and writable", out, re.MULTILINE)
+    assert code == 3 and re.search(r"^root open +bad +`audit` is not readable and writable", out, re.MULTILINE)
 
 
 @contextmanager
@@ -169,7 +185,7 @@ def test_doctor_tells_of_roots_that_everybody_may_look_into(call: Call, publishe
     assert not shut or call("doctor")[0] == 0
     with open_to_anybody(vault):
         code, out, _ = call("doctor")
-        assert code == 3 and re.search(r"^root vault +bad +bad: every user .*`chmod o-rwx` on it", out, re.MULTILINE)
+        assert code == 3 and re.search(r"^root vault +bad +every user .*`chmod o-rwx` on it", out, re.MULTILINE)
         vault.chmod(0o750)
         assert call("doctor")[0] == 0
 
@@ -181,7 +197,7 @@ def test_doctor_tells_of_secrets_that_everybody_may_read(call: Call, published: 
     kept.chmod(0o644)
     with open_to_anybody(kept):
         code, out, _ = call("doctor")
-        assert code == 3 and re.search(r"^\.env +bad +bad: every user .*`chmod 600 \.env`", out, re.MULTILINE)
+        assert code == 3 and re.search(r"^\.env +bad +every user .*`chmod 600 \.env`", out, re.MULTILINE)
         assert "secret\n" not in out
         kept.chmod(0o600)
         assert call("doctor")[0] == 0

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.runs.conftest import make_small
 from tests.sources.web import Answer, Server
 
 from potable.project import Project, load
@@ -143,3 +144,11 @@ def test_a_verb_asked_for_alone_does_nothing_else(tmp_path: Path, server: Server
         assert run(made, Options(only="ingest"), lambda event: None).outcome == "done"
     record = run(made, Options(only=only), lambda event: None)  # type: ignore[arg-type]
     assert {step.split()[0] for step, _ in told(record)} == {only}
+
+
+def test_what_comes_in_is_told_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("potable.runs.landing._PAUSE", -1)
+    events: list[Event] = []
+    make_small(tmp_path / "small").run("ingest", events.append)
+    going = [event for event in events if event.state == "progress"]
+    assert max(event.bytes for event in going) > 0 and not any(event.rows for event in going)

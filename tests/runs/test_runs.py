@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.runs.conftest import EMPLOYEES, Bench, Company, landed, left_to_do, make_bench, make_small
 
+from potable.cli.output import summary
 from potable.runs.record import Event, RunRecord, Verb
 
 Finished = tuple[Bench, RunRecord]
@@ -55,6 +56,20 @@ def test_an_unchanged_project_does_nothing(published: Bench) -> None:
     record = published.run()
     assert record.outcome == "nothing new" and published.version == before
     assert set().union(*states(record).values()) == {"skipped"}
+
+
+def test_a_run_that_ends_with_the_version_before_publishes_none(tmp_path: Path) -> None:
+    small = make_small(tmp_path / "small")
+    assert small.run().outcome == "published"
+    file = small.root / "data" / "cancellations.csv"
+    before = file.read_bytes()
+    file.write_bytes(before.rpartition(b"\n")[0].rpartition(b"\n")[0] + b"\n")
+    assert small.run("ingest").outcome == "done"
+    file.write_bytes(before)
+    record = small.run()
+    assert record.outcome == "done" and record.dataset and (record.dataset.version, record.dataset.new) == (1, False)
+    assert "done; current: customer_churn version 1" in summary(record, "")
+    assert small.project().lake().audit.entries()[-1]["what"] == "run done"
 
 
 def test_one_changed_feature_rebuilds_only_build_and_publish(published: Bench) -> None:

@@ -39,8 +39,13 @@ _DEADLINE = {"AsyncCallback", "DeadlineAlert", "DeadlineReference"}
 
 
 def default_path(project: Project) -> Path:
-    """Where the DAG file goes when nobody says: `dags/<project>.py` in the project's folder."""
-    return project.root / "dags" / f"{project.platform.project}.py"
+    """Where the DAG file goes when nobody says: `dags/<id of the DAG>.py` in the project's folder."""
+    return project.root / "dags" / f"{_dag_id(project)}.py"
+
+
+def _dag_id(project: Project) -> str:
+    """The project's name as far as Airflow takes it for an id: of letters, digits, dots, dashes and underscores."""
+    return re.sub(r"[^\w.-]+", "_", project.platform.project, flags=re.ASCII).strip("._") or "potable"
 
 
 def dag_file(project: Project, path: Path, *, environment: str = "") -> str:
@@ -77,7 +82,7 @@ def dag_file(project: Project, path: Path, *, environment: str = "") -> str:
 
 
 def _texts(project: Project, environment: str) -> dict[str, object]:
-    name, dataset = project.platform.project, project.features.dataset
+    name, dataset = _dag_id(project), project.features.dataset
     owners = [f"| {source} | {found.type} | {found.owner or '–'} |" for source, found in project.sources.items()]
     doc = [
         f"One dataset that is safe to train on: **{dataset}**, from {len(project.sources)} sources.",

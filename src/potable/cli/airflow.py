@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from potable.cli.settings import writing
 from potable.project import Project
 
 
@@ -18,8 +19,9 @@ def generated(
     wanted = dag_file(project, path, environment=environment or "")
     state = _state(path, wanted)
     if not check and state != "current":
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted, encoding="utf-8")
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(wanted, encoding="utf-8")
     again = "next: potable airflow generate"
     text = {
         (True, "current"): f"{path} is current",

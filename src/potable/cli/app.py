@@ -196,7 +196,7 @@ def run(settings: Settings, /, output: str, as_of: Any, scoring: bool, exit_code
 
 @cli.command()
 @click.argument("dataset", required=False)
-@click.option("--rows", default=5, show_default=True, help="Number of rows to show.")
+@click.option("--rows", type=click.IntRange(min=0), default=5, show_default=True, help="Number of rows to show.")
 @output_option
 @click.pass_obj
 def show(settings: Settings, dataset: str | None, rows: int, output: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from potable import plugins
 from potable.agreement import lacking
 from potable.cli.output import human_bytes, table
 from potable.datasets.version import current
@@ -54,6 +55,7 @@ def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
         package = _NEEDED.get(source.type)
         if package and importlib.util.find_spec(package) is None:
             yield f"package {package}", "bad", f"pip install 'potable[{source.type}]'"
+    yield _attempt("engine", lambda: _engine(project))
     yield from (_attempt(f"root {name}", work) for name, work in _roots(project))
     for name, source in project.sources.items():
         yield _attempt(f"source {name}", partial(_first, source, project))
@@ -67,6 +69,14 @@ def _memory(project: Project) -> tuple[str, str, str]:
     wanted, there = memory_bytes(project.platform.memory), min(psutil.virtual_memory().available, memory_limit())
     detail = f"{human_bytes(wanted)} allowed, {human_bytes(there)} available"
     return "memory", "ok" if wanted <= there else "bad", detail
+
+
+def _engine(project: Project) -> str:
+    """Nothing is started: on a cluster that could take long."""
+    engine = plugins.load("engines", project.platform.engine)
+    if require := getattr(engine, "require", None):
+        require(**project.platform.engine_options())
+    return project.platform.engine
 
 
 def _scratch(project: Project) -> str:
@@ -152,4 +162,4 @@ def _attempt(what: str, work: Callable[[], str]) -> tuple[str, str, str]:
         detail = work()
     except PotableError as failure:
         return what, "bad", failure.problem
-    return what, "bad" if "bad:" in detail else "ok", detail
+    return what, "bad" if "bad: " in detail else "ok", detail.replace("bad: ", "")

@@ -27,11 +27,12 @@ from potable.cli.drafting import drafted, writable
 from potable.cli.reading import paging, reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
+from potable.cli.settings import writing
 from potable.cli.sources import known_source, tables_named
 from potable.cli.translated import translated
 from potable.declarations import Document
 from potable.errors import DataError, ProjectError
-from potable.project import connector
+from potable.folder import connector
 from potable.projectfiles import own_variables, read
 from potable.report.numbers import plain, plural
 from potable.sources.base import Source
@@ -91,7 +92,8 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
     found = _contracts(explored, root, rows, words=words)
     text = _text(explored.document, found)
     if write:
-        (root / document.path).write_text(marked(document.path, text), encoding="utf-8")
+        with writing(document.path):
+            (root / document.path).write_text(marked(document.path, text), encoding="utf-8")
         write_schemas(root)
         undecided = "now decide the category of the columns that have none (docs/reference/categories.md)"
         text = f"wrote {document.path}: {undecided}\nnext: potable check"

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from potable import plugins
 from potable.agreement import lacking
 from potable.cli.output import table
 from potable.cli.reporting import run_names
@@ -115,6 +116,7 @@ def estimated(project: Project, asked: Asked) -> Planned:
     memory = _memory(asked.memory or platform.memory)
     machine = Machine(asked.engine or platform.engine, cores, asked.nodes, memory)
     estimating.require_machine(machine)
+    plugins.require("engines", machine.engine)
     types = {name: source.type for name, source in project.sources.items()}
     landed = landed_now(project, lake)
     own = _own_run(lake, machine.engine, types, sum(item.stored for objects in landed.values() for item in objects))

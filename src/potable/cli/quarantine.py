@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from potable.cli.output import table
+from potable.cli.settings import writing
 from potable.contracts.results import declared_words, is_open, unmasked
 from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
 from potable.privacy.shapes import shape
@@ -121,17 +122,12 @@ def exported(project: Project, name: str, *, reason: str, target: Path, why: str
         }
     )
     count = 0
-    try:
+    with writing(target.name):
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             for line in _lines(project, found, reason):
                 file.write(line)
                 count += 1
-    except OSError as failure:
-        problem = f"`{target.name}` cannot be written ({type(failure).__name__})"
-        raise EnvironmentFailure(
-            problem, "E004", hint="does the folder exist, is the disk full, and may this user write there?"
-        ) from None
     told = f"{plural(count, 'record')} of `{name}` with {'its' if count == 1 else 'their'} original content"
     text = f"{told} {'is' if count == 1 else 'are'} in {target}; the file holds personal data"
     return {"table": name, "records": count, "file": str(target)}, text

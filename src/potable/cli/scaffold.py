@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
 import potable
 from potable.cli.schemas import marked, write
+from potable.cli.settings import writing
 from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
 
 _PLACES = (Path(potable.__file__).parent / "examples", Path(potable.__file__).parents[2] / "examples")
@@ -29,24 +31,34 @@ def scaffold(directory: Path, example: str | None) -> list[str]:
         raise ProjectError(
             f"there is no example called `{example}`", "P001", allowed=", ".join(sorted(known)), hint=hint
         )
-    if directory.exists() and any(directory.iterdir()):
-        raise EnvironmentFailure(
-            f"`{directory}` is not empty", "E007", state="nothing was written", next="potable init OTHER_DIRECTORY"
-        )
+    with writing(directory):
+        if directory.exists() and any(directory.iterdir()):
+            raise EnvironmentFailure(
+                f"`{directory}` is not empty", "E007", state="nothing was written", next="potable init OTHER_DIRECTORY"
+            )
+        if example:
+            _copy(known[example], directory)
+        else:
+            _begin(directory, (known["attrition"] / "potable.yaml").read_text(encoding="utf-8"))
+        (directory / ".gitignore").write_text(_IGNORED, encoding="utf-8")
+        write(directory)
+        files = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*.yaml"))
+        for name in files:
+            text = (directory / name).read_text(encoding="utf-8")
+            (directory / name).write_text(marked(name, text), encoding="utf-8")
+    here = f"potable -C {shlex.quote(str(directory))}"
     if example:
-        shutil.copytree(known[example], directory, dirs_exist_ok=True)
-    else:
-        _begin(directory, (known["attrition"] / "potable.yaml").read_text(encoding="utf-8"))
-    (directory / ".gitignore").write_text(_IGNORED, encoding="utf-8")
-    write(directory)
-    files = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*.yaml"))
-    for name in files:
-        text = (directory / name).read_text(encoding="utf-8")
-        (directory / name).write_text(marked(name, text), encoding="utf-8")
-    if example:
-        listed = [f"{directory}: {len(files)} files", *(f"  {name}" for name in files)]
-        return [*listed, f"next: potable -C {directory} check"]
-    return _first_steps(directory)
+        return [f"{directory}: {len(files)} files", *(f"  {name}" for name in files), f"next: {here} check"]
+    return _first_steps(directory, here)
+
+
+def _copy(example: Path, directory: Path) -> None:
+    """A copy as if it were written here: with the rights of new files, not those of the installed ones."""
+    for path in sorted(example.rglob("*")):
+        if path.is_file():
+            target = directory / path.relative_to(example)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def _begin(directory: Path, platform: str) -> None:
@@ -57,8 +69,7 @@ def _begin(directory: Path, platform: str) -> None:
     (directory / "potable.yaml").write_text(text, encoding="utf-8")
 
 
-def _first_steps(directory: Path) -> list[str]:
-    here = f"potable -C {directory}"
+def _first_steps(directory: Path, here: str) -> list[str]:
     return [
         f"{directory}: potable.yaml, and a folder sources/ for one file per system",
         f"next: write {directory}/sources/NAME.yaml (all types: docs/reference/sources.md), for example",

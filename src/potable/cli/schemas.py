@@ -17,6 +17,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from potable import plugins
+from potable.cli.settings import writing
 from potable.contracts.arguments import TYPES
 from potable.contracts.custom import Custom, classes
 from potable.contracts.vocabulary import EXPECTATIONS, NO_CONDITION, Argument, Expectation
@@ -142,12 +143,12 @@ def schemas(root: Path | None = None) -> dict[str, dict[str, Any]]:
 def write(root: Path) -> list[str]:
     """Write the schemas into the project folder `root`; returns their paths in it."""
     folder = root / FOLDER
-    folder.mkdir(exist_ok=True)
-    paths = []
-    for name, schema in schemas(root).items():
-        (folder / f"{name}.json").write_text(json.dumps(schema, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        paths.append(f"{FOLDER}/{name}.json")
-    return paths
+    made = {f"{name}.json": json.dumps(schema, indent=1, ensure_ascii=False) for name, schema in schemas(root).items()}
+    with writing(FOLDER):
+        folder.mkdir(exist_ok=True)
+        for name, text in made.items():
+            (folder / name).write_text(f"{text}\n", encoding="utf-8")
+    return [f"{FOLDER}/{name}" for name in made]
 
 
 def marked(path: str, text: str) -> str:

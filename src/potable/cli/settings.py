@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from potable.errors import PotableError, Several
+from potable.errors import EnvironmentFailure, PotableError, Several
 
 if TYPE_CHECKING:
     from datetime import date
@@ -86,6 +87,22 @@ def as_json(facts: Any) -> str:
     """Data as JSON for people and programs, without what a terminal obeys or shows another way round."""
     text = json.dumps(facts, indent=2, ensure_ascii=False, default=str)
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+@contextmanager
+def writing(name: object) -> Iterator[None]:
+    """Around the writing of a file or folder that the user named.
+
+    Raises:
+        EnvironmentFailure: E004, it cannot be written.
+    """
+    try:
+        yield
+    except OSError as failure:
+        problem = f"`{name}` cannot be written ({type(failure).__name__})"
+        raise EnvironmentFailure(
+            problem, "E004", hint="does the folder exist, is the disk full, and may this user write there?"
+        ) from None
 
 
 def show_result(output: str, facts: Any, text: str, *, failed: bool = False) -> None:

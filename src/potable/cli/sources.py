@@ -14,8 +14,9 @@ import pyarrow as pa
 from potable.cli.output import table
 from potable.declarations import Document
 from potable.errors import PotableError, ProjectError, did_you_mean
+from potable.folder import connector
 from potable.privacy.shapes import shape
-from potable.project import connector, one_source
+from potable.project import one_source
 from potable.report.numbers import plain, plural
 from potable.sources.base import Source
 from potable.sources.names import told_column

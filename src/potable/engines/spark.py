@@ -32,6 +32,7 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
 from potable.engines import compiled, places, spark_files, spark_objects, spark_session, spark_stores
 from potable.engines.base import BatchFunction, ItemFunction, Part
+from potable.engines.java import require_java
 from potable.engines.spark_session import Settings
 from potable.engines.spark_tasks import ITEMS, EachBatch, EachItem, carried
 from potable.errors import EnvironmentFailure, Outgrown, PotableError
@@ -80,6 +81,16 @@ class SparkEngine:
 
     name = "spark"
 
+    @staticmethod
+    def require(*, master: str = "", **_: object) -> None:
+        """What of this machine it needs, so that `doctor` can ask before anything starts.
+
+        Raises:
+            EnvironmentFailure: E007, there is no Java for it.
+        """
+        if not master.startswith(spark_session.REMOTE):
+            require_java()
+
     def __init__(
         self,
         *,
@@ -101,7 +112,7 @@ class SparkEngine:
             stores: URLs of the object stores it will read and write.
         """
         self.memory = memory
-        remote = master if master.startswith("sc://") else ""
+        remote = master if master.startswith(spark_session.REMOTE) else ""
         driven = "" if remote else master or f"local[{threads}]"
         settings = Settings(driven, remote, conf or {}, memory, threads, tuple(stores))
         try:

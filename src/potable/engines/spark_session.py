@@ -29,6 +29,7 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from potable.engines import spark_files, spark_stores
+from potable.engines.java import require_java
 from potable.engines.spark_executors import Watch
 from potable.errors import EnvironmentFailure, PotableError
 
@@ -36,6 +37,8 @@ ENGINE_SHARE = 0.5
 """Most of the memory setting a local Spark's heap may take; Python, Arrow and the workers need the rest."""
 LEAST_HEAP = 512 << 20
 CONNECT_PORT = 15002
+REMOTE = "sc://"
+"""How the URL of a Spark Connect server begins."""
 MEANING = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.caseSensitive": "true",
@@ -122,6 +125,7 @@ def opened(settings: Settings, scratch: Path) -> Opened:
     # pyspark itself logs the text of failing queries, which may hold data
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(name).disabled = True
+    logging.getLogger().addFilter(_not_py4j)
     for key, value in {**_of_queries(settings.conf), **MEANING}.items():
         # what cannot be set in a session was set when Spark started, or is the server's own
         with suppress(PySparkException):
@@ -150,6 +154,11 @@ def _require_stores(made: Opened, stores: Sequence[str]) -> None:
     except BaseException:
         made.close()
         raise
+
+
+def _not_py4j(record: logging.LogRecord) -> bool:
+    """py4j tells the root logger, with a traceback, of queries that were interrupted; we tell it in our own words."""
+    return f"{os.sep}py4j{os.sep}" not in record.pathname
 
 
 def _connected(settings: Settings, scratch: Path) -> Opened:
@@ -241,12 +250,7 @@ def lonely() -> EnvironmentFailure | None:
 
 
 def _launched(settings: Settings, folder: Path) -> Any:
-    if not (shutil.which("java") or _java_home()):
-        raise EnvironmentFailure(
-            "Spark needs Java 17 or newer, but there is no `java` on this machine",
-            "E007",
-            hint="install Java, or set JAVA_HOME",
-        )
+    require_java()
     conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, folder).items()))
     conf.set("spark.jars", ",".join(filter(None, (conf.get("spark.jars", ""), spark_files.jar(folder)))))
     with (folder / "spark.log").open("wb") as log, _unseen(conf, folder):
@@ -354,11 +358,6 @@ def _end_java() -> None:
     SparkContext._jvm = None
 
 
-def _java_home() -> bool:
-    home = os.environ.get("JAVA_HOME")
-    return bool(home and Path(home, "bin", "java").exists())
-
-
 def _log(folder: Path) -> str:
     path = folder / "spark.log"
     return path.read_text(errors="replace") if path.exists() else ""
@@ -366,9 +365,7 @@ def _log(folder: Path) -> str:
 
 def _refused(settings: Settings, failure: Exception, log: str) -> EnvironmentFailure:
     hint = "is the master reachable, and do `spark.conf` and `memory` fit this machine?"
-    if "UnsupportedClassVersionError" in log or "class file version" in log:
-        hint = "Spark needs Java 17 or newer; set JAVA_HOME to it"
-    elif "basedir must be absolute: ?" in log or "invalid null input: name" in log:
+    if "basedir must be absolute: ?" in log or "invalid null input: name" in log:
         hint = f"the user id {os.getuid()} has no name here, which Java needs: add it to /etc/passwd (of the image)"
     elif "HADOOP_CONF_DIR" in log:
         hint = "set HADOOP_CONF_DIR to the folder with YARN's configuration"

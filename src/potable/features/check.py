@@ -20,7 +20,7 @@ from potable.features.language import FeatureSyntaxError, parse, parse_condition
 from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan, OutputOperator, RowRule, read_by
 from potable.features.scopes import IDENTITY, lost_identity, table_scope, time_reads
 from potable.features.tree import Name, Parsed
-from potable.features.windows import moved
+from potable.features.windows import Offset, moved
 from potable.tables import Table
 
 
@@ -299,8 +299,7 @@ class _Checker:
         covered = (inside[0], inside[-1]) if inside else None
         if not inside and labels:
             message = "no as-of date leaves a label window inside the data: see `coverage` of the label's table"
-            last = self._last_day(labels)
-            allowed = f"as-of dates to {last}" if last else ""
+            allowed = self._known_days(labels)
             self.findings.add(("rows", "as_of"), Problem(0, "P032", message, allowed=allowed))
         return RowRule(rows.from_, *rows.during, where, dates, covered, rows.as_of.seed, reads)
 
@@ -315,8 +314,18 @@ class _Checker:
         assert coverage and coverage[1]
         return coverage[0], coverage[1]
 
-    def _last_day(self, labels: list[Feature]) -> date | None:
-        """The last day on which all labels are known."""
+    def _known_days(self, labels: list[Feature]) -> str:
+        """The days on which all labels are known, in words; nothing where there is none."""
+
+        def known(day: date) -> bool:
+            return all(self._window_inside(label, day) for label in labels)
+
         first, last = zip(*map(self._covered, labels), strict=True)
-        days = (min(last) - timedelta(days=back) for back in range(-1, (min(last) - min(first)).days))
-        return next((day for day in days if all(self._window_inside(label, day) for label in labels)), None)
+        latest = (min(last) - timedelta(days=back) for back in range(-1, (min(last) - min(first)).days))
+        if (end := next(filter(known, latest), None)) is None:
+            return ""
+        starts = [label.recipe.window.start or Offset() for label in labels]
+        begin = max(moved(day, Offset(-start.months, -start.days)) for day, start in zip(first, starts, strict=True))
+        # a month end may have been moved to a shorter month
+        begin = next(filter(known, (begin + timedelta(days=later) for later in range(-3, 5))), end)
+        return f"as-of dates from {begin} to {end}"

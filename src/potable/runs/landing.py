@@ -72,19 +72,19 @@ def validate_early(running: Running, source: str, tables: Sequence[str], *, agai
 def _land(running: Running, step: Step, *, fresh: bool) -> None:
     shop, begun, mark = running.shop, time.monotonic(), running.watched.mark()
     running.tell(step, "started", StepRecord("ingest", step.label, "started"))
-    objects = received = 0
+    received = 0
     told = begun
 
-    def progress(more: int, size: int) -> None:
-        nonlocal objects, received, told
+    def progress(_: int, size: int) -> None:
+        nonlocal received, told
         if running.interrupted.is_set():
             raise KeyboardInterrupt
-        objects, received = objects + more, received + size
+        received += size
         # hundreds of thousands may stand as they are, and nobody can read that fast
         if time.monotonic() < told + _PAUSE:
             return
         told = time.monotonic()
-        running.tell(step, "progress", StepRecord("ingest", step.label, "progress", rows=objects, bytes=received))
+        running.tell(step, "progress", StepRecord("ingest", step.label, "progress", bytes=received))
 
     landing = Landing(shop.lake.restricted, shop.lake.batches(step.name))
     with failing(running, step):

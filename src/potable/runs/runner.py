@@ -108,7 +108,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     told = _told(failure)
     record = replace(
         record,
-        outcome=_outcome(running, options, told, new=bool(version and version[1])),
+        outcome=_outcome(running, told, new=bool(version and version[1])),
         exit_code=told.exit_code if told else 0,
         seconds=round(time.monotonic() - began, 3),
         peak_memory=watched.peak,
@@ -298,12 +298,12 @@ def _workshop(project: Project, lake: Lake, record: RunRecord) -> Iterator[Works
         engine.close()
 
 
-def _outcome(running: Running | None, options: Options, failure: PotableError | None, *, new: bool) -> Outcome:
+def _outcome(running: Running | None, failure: PotableError | None, *, new: bool) -> Outcome:
     if failure or running is None:
         return "interrupted" if isinstance(failure, Interrupted) else "failed"
-    if not new and not running.changed:
-        return "nothing new"
-    return "published" if options.publishes else "done"
+    if new:
+        return "published"
+    return "done" if running.changed else "nothing new"
 
 
 def _note(lake: Lake, options: Options, version: Version) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urlsplit
 
@@ -39,6 +39,18 @@ _CODE = re.compile("<Code>([A-Za-z]{1,60})</Code>")
 """How object stores say what is wrong."""
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 """How S3 and Azure call that there is none."""
+
+
+def location(url: str, *, base: Path) -> PurePath:
+    """Where a store is, so that one which lies in another is seen to; relative paths start at `base`."""
+    folder = _folder(url, base)
+    return folder.resolve() if folder else PurePosixPath(url)
+
+
+def _folder(url: str, base: Path) -> Path | None:
+    """The local folder that a URL or path means; None of a bucket."""
+    local = unquote(urlsplit(url).path) if url.startswith("file://") else url
+    return None if "://" in local else (base / Path(local).expanduser()).absolute()
 
 
 @dataclass(frozen=True)
@@ -66,8 +78,7 @@ class Store:
             EnvironmentFailure: the place cannot be opened.
         """
         self.url = url
-        local = unquote(urlsplit(url).path) if url.startswith("file://") else url
-        self._root = None if "://" in local else ((base or Path()) / Path(local).expanduser()).absolute()
+        self._root = _folder(url, base or Path())
         with self._reporting(""):
             if private and self._root and not self._root.exists():
                 self._root.mkdir(parents=True, mode=0o700, exist_ok=True)
