@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -115,9 +115,15 @@ def _slow_first(items: list[pytest.Item]) -> list[pytest.Item]:
     return sorted(items, key=lambda item: item.path not in slow)
 
 
-def examples(engine: Engine, count: int) -> int:
-    """How many examples of a property to try; one of a whole verb takes Spark seconds."""
-    return count if engine.name == "duckdb" else 3
+Examples = Callable[[Engine, int], int]
+"""How many examples of a property to try."""
+
+
+@pytest.fixture(params=["few", pytest.param("many", marks=pytest.mark.long)])
+def examples(request: pytest.FixtureRequest) -> Examples:
+    """As many as asked for, and three times as many with the long ones; one of a whole verb takes Spark seconds."""
+    times = 1 if request.param == "few" else 3
+    return lambda engine, count: times * (count if engine.name == "duckdb" else 3)
 
 
 @pytest.fixture(scope="session", params=ENGINES)
