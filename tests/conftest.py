@@ -91,14 +91,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     whole = [item for item in items if _shares_a_run(item)]
     spark = [item for item in items if not _shares_a_run(item) and _marked(item, "spark")]
     dear = {*whole, *spark}
-    servers = [item for item in items if item not in dear and _marked(item, "airflow", "broker", "slow")]
+    # whole modules, whose tests share what takes long to make
+    slow_files = {item.path for item in items if _marked(item, "airflow", "broker", "slow")}
+    servers = [item for item in items if item not in dear and item.path in slow_files]
     dear.update(servers)
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     first = [whole, spark, servers] if workers > 2 else [whole, [*spark, *servers]]
     rest = iter([item for item in items if item not in dear])
-    size = len(items) // max(workers, len(first))
-    portions = [[*_slow_first(group), *islice(rest, max(0, size - len(group)))] for group in first]
-    items[:] = [*(item for portion in portions for item in portion), *rest]
+    ordered: list[pytest.Item] = []
+    for place, group in enumerate(first):
+        # as xdist gives them out
+        size = (len(items) - len(ordered)) // (max(workers, len(first)) - place)
+        ordered += [*_slow_first(group), *islice(rest, max(0, size - len(group)))]
+    items[:] = [*ordered, *rest]
 
 
 def _shares_a_run(item: pytest.Item) -> bool:

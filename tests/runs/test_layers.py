@@ -19,8 +19,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
-from tests.runs.conftest import EXAMPLE, Bench, make_bench
+from tests.conftest import Examples
+from tests.runs.conftest import EXAMPLE, SMALL, Bench, make_bench, make_small
 from tests.runs.test_runs import killed, same_files
 
 from potable.contracts.validate import quarantine_schema, validated_schema
@@ -249,6 +249,7 @@ def test_a_changed_contract_makes_the_whole_table_again(notes: Notes, tmp_path: 
     assert (made.facts["parsed"], made.facts["stands_on"]) == (2, "")
 
 
+@pytest.mark.long_on_spark
 def test_another_time_zone_of_the_source_is_another_table(notes: Notes, tmp_path: Path) -> None:
     notes.land(a=text(("E1", "2020-01-31", "2020-02-01 00:30", "1", "0")))
     seen = [row["seen"] for row in notes.rows(notes.layered(), "rows")]
@@ -291,8 +292,10 @@ def told(notes: Notes, manifest: Any) -> object:
 
 
 @pytest.mark.long_on_spark
-def test_layers_and_the_whole_agree_whatever_lands(project: Project, engine: Engine, tmp_path: Path) -> None:
-    @settings(max_examples=examples(engine, 15), deadline=None)
+def test_layers_and_the_whole_agree_whatever_lands(
+    project: Project, engine: Engine, tmp_path: Path, examples: Examples
+) -> None:
+    @settings(max_examples=examples(engine, 5), deadline=None)
     @given(batches=portions())
     def holds(batches: list[tuple[dict[str, str], bool]]) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
@@ -392,6 +395,42 @@ def test_a_full_refresh_finds_a_layer_that_was_changed_by_hand(bench: Bench) -> 
     assert record.error["code"] == "D005"
 
 
+def test_a_source_that_comes_in_two_portions_gives_the_bytes_of_a_fresh_lake(tmp_path: Path) -> None:
+    """The second portion is killed while the table is judged; the names of its files lie between those of the first."""
+    fresh = split(make_small(tmp_path / "fresh"), later=True)
+    made = fresh.publish()
+    partly = split(make_small(tmp_path / "partly"), later=False)
+    shutil.copytree(fresh.root / "vault", partly.root / "vault")
+    partly.publish()
+    before = partly.file("csv")
+    split(partly, later=True)
+    killed(partly, "validate", 0.02)
+    record = done(partly)
+    layered = {step.step for step in record.steps if step.layered}
+    assert layered == {"validate desk.tickets", "resolve subjects", *PROTECTED, "build customer_churn"}
+    assert partly.version.number == 2 and partly.file("csv") != before
+    same_files(partly, fresh)
+    assert canonical(tables_of(record)) == canonical(tables_of(made))
+
+
+PROTECTED = {
+    f"protect {name}"
+    for name in ("identifiers", "pseudonyms", "crm.customers", "crm.subscriptions", "crm.cancellations", "desk.tickets")
+}
+
+
+def split(small: Bench, *, later: bool) -> Bench:
+    """The small example with its tickets in five files, of which two come later."""
+    lines = (SMALL / "data/tickets.ndjson").read_text(encoding="utf-8").splitlines(keepends=True)
+    (small.root / "data/tickets.ndjson").unlink(missing_ok=True)
+    for number in range(5) if later else (0, 2, 4):
+        (small.root / f"data/tickets-{number}.ndjson").write_text("".join(lines[number::5]), encoding="utf-8")
+    source = small.root / "sources/desk.yaml"
+    source.write_text(source.read_text(encoding="utf-8").replace("tickets.ndjson", "tickets-*.ndjson"), "utf-8")
+    return small
+
+
+@pytest.mark.long
 @pytest.mark.slow
 def test_sources_that_come_in_two_portions_give_the_bytes_of_a_fresh_lake(finished: Finished, tmp_path: Path) -> None:
     """The second portion is killed while its first table is judged; its names lie between those of the first."""

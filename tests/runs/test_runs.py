@@ -74,7 +74,8 @@ def test_a_changed_check_runs_only_what_depends_on_it(published: Bench) -> None:
     assert validated == {"validate lms.trainings"}
 
 
-def test_a_step_asked_for_alone_needs_what_comes_before(bench: Bench) -> None:
+def test_a_step_asked_for_alone_needs_what_comes_before(tmp_path: Path) -> None:
+    bench = make_small(tmp_path / "project")
     record = bench.run(only="validate")
     assert record.exit_code == 3 and record.error["code"] == "E008"
     assert bench.run(only="ingest").outcome == "done"
