@@ -29,7 +29,7 @@ test: export TMPDIR := $(or $(ROOM),$(TMPDIR),/tmp)
 test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.snowflake $(VENV)/.prometheus $(AIRFLOW)/.ready  ## all tests but the longest
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -o tmp_path_retention_policy=failed --durations 12 -m "not long and not airbyte"
 
-test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs on Google and S3, YARN, Kubernetes and under more faults, real connectors
+test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs of a company, on Google and S3, YARN, Kubernetes and under more faults, more examples, real connectors
 	@$(BIN)/python -m pytest -q --durations 12 -m "long or airbyte"
 
 lint: $(READY) types  ## style, types, import layers

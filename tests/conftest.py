@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -91,14 +91,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     whole = [item for item in items if _shares_a_run(item)]
     spark = [item for item in items if not _shares_a_run(item) and _marked(item, "spark")]
     dear = {*whole, *spark}
-    servers = [item for item in items if item not in dear and _marked(item, "airflow", "broker", "slow")]
+    # whole modules, whose tests share what takes long to make
+    slow_files = {item.path for item in items if _marked(item, "airflow", "broker", "slow")}
+    servers = [item for item in items if item not in dear and item.path in slow_files]
     dear.update(servers)
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     first = [whole, spark, servers] if workers > 2 else [whole, [*spark, *servers]]
     rest = iter([item for item in items if item not in dear])
-    size = len(items) // max(workers, len(first))
-    portions = [[*_slow_first(group), *islice(rest, max(0, size - len(group)))] for group in first]
-    items[:] = [*(item for portion in portions for item in portion), *rest]
+    ordered: list[pytest.Item] = []
+    for place, group in enumerate(first):
+        # as xdist gives them out
+        size = (len(items) - len(ordered)) // (max(workers, len(first)) - place)
+        ordered += [*_slow_first(group), *islice(rest, max(0, size - len(group)))]
+    items[:] = [*ordered, *rest]
 
 
 def _shares_a_run(item: pytest.Item) -> bool:
@@ -115,9 +120,15 @@ def _slow_first(items: list[pytest.Item]) -> list[pytest.Item]:
     return sorted(items, key=lambda item: item.path not in slow)
 
 
-def examples(engine: Engine, count: int) -> int:
-    """How many examples of a property to try; one of a whole verb takes Spark seconds."""
-    return count if engine.name == "duckdb" else 3
+Examples = Callable[[Engine, int], int]
+"""How many examples of a property to try."""
+
+
+@pytest.fixture(params=["few", pytest.param("many", marks=pytest.mark.long)])
+def examples(request: pytest.FixtureRequest) -> Examples:
+    """As many as asked for, and three times as many with the long ones; one of a whole verb takes Spark seconds."""
+    times = 1 if request.param == "few" else 3
+    return lambda engine, count: times * (count if engine.name == "duckdb" else 3)
 
 
 @pytest.fixture(scope="session", params=ENGINES)

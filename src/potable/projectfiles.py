@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def read(
         raise missing
     reader = _Reader(shown, root or path.parent, os.environ if environment is None else environment)
     try:
-        node = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8-sig"))
+        node = _composed(path.read_text(encoding="utf-8-sig"))
         literal = reader.construct(node, ()) if node else {}
     except OSError as failure:
         raise ProjectError(f"`{shown}` cannot be read ({type(failure).__name__})", "P001", place=Place(shown)) from None
@@ -84,6 +85,13 @@ def read(
     else:
         wrong += reader.errors
     return Document(shown, data, literal, reader.places, reader.resolved)
+
+
+@lru_cache(maxsize=100)
+def _composed(text: str) -> Node | None:
+    """The nodes of a YAML text; a project is read again for every day of it that is looked at."""
+    node: Node | None = YAML(typ="safe", pure=True).compose(text)
+    return node
 
 
 def own_variables(root: Path) -> dict[str, str]:

@@ -173,6 +173,9 @@ def standing(root: Path, home: Path, airflow_python: Path, **variables: str) -> 
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        # a task that has ended may be waited for as long as this, and the next one for as long as the scheduler sleeps
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports[1]),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(ports[2]),
         **variables,

@@ -182,6 +182,7 @@ def test_more_failures_than_may_be_stop_the_run(
     assert many.told == [f"2 of 3 judged rows fail; at most {Limit.parse(at_most)} may"]
 
 
+@pytest.mark.long_on_spark
 def test_a_check_that_stops_does_so_at_the_first_failure(engine: Engine, tmp_path: Path) -> None:
     made = judge(engine, tmp_path, positive(severity="stop"), paid("1", "-1"))
     assert made.stopped and made.rows_quarantined == 1
@@ -194,6 +195,7 @@ def test_nulls_are_not_part_of_the_share(engine: Engine, tmp_path: Path) -> None
     assert made.stopped and (result.missing_count, result.unexpected_percent) == (8, 50.0)
 
 
+@pytest.mark.long_on_spark
 def test_a_table_may_send_only_so_much_to_quarantine(engine: Engine, tmp_path: Path) -> None:
     table = payslips(quarantine={"at_most": "25%"})
     assert not judge(engine, tmp_path / "1", table, paid("1", "1", "1", "-1")).stopped
@@ -221,6 +223,7 @@ def test_checks_of_a_whole_column_see_the_rows_that_stay_of_all_layers(engine: E
     assert rising.unexpected_count == 0
 
 
+@pytest.mark.long_on_spark
 def test_values_of_personal_columns_are_shown_as_shapes(engine: Engine, tmp_path: Path) -> None:
     checks = [
         {BETWEEN: {"column": "gross", "max_value": 5}},
@@ -237,6 +240,7 @@ def test_values_of_personal_columns_are_shown_as_shapes(engine: Engine, tmp_path
     assert "4321" not in json.dumps(to_gx(made.results, "payroll.payslips"))
 
 
+@pytest.mark.long_on_spark
 def test_texts_of_harmless_columns_that_may_tell_of_somebody_are_shapes_too(engine: Engine, tmp_path: Path) -> None:
     checks = [{"expect_column_values_to_be_in_set": {"column": "currency", "value_set": ["USD"]}}]
     words = ["usd", "Mustermann", "call Ann Lee", "a@b.example", "K000123D", "2024-02-30", "Pay Grade", "B"]

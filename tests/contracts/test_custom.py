@@ -204,6 +204,7 @@ def test_values_have_the_types_of_pandas(engine: Engine, customs: dict[str, Cust
     assert made.reasons == {} and [result.judged for result in made.results[1:]] == [2] * len(kinds)
 
 
+@pytest.mark.long_on_spark
 def test_a_missed_share_stops_the_run(engine: Engine, customs: dict[str, Custom], tmp_path: Path) -> None:
     rows = [{"emp_no": f"E{number}"} for number in range(10)]
     check = {DIGIT: {"column": "emp_no", "mostly": 0.5}}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.conftest import examples
+from tests.conftest import Examples
 from tests.sources.objects import blob
 
 from potable.contracts.deletions import Lists, deleted_schema
@@ -194,8 +194,10 @@ BATCHES = st.lists(
 
 
 @pytest.mark.long_on_spark
-def test_one_reading_layers_and_a_naive_reading_agree(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
-    @settings(max_examples=examples(engine, 12), deadline=None)
+def test_one_reading_layers_and_a_naive_reading_agree(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, examples: Examples
+) -> None:
+    @settings(max_examples=examples(engine, 5), deadline=None)
     @given(BATCHES, st.integers(0, 3))
     def holds(drawn: list[tuple[list[list[Row]], set[str] | None]], cut: int) -> None:
         batches = [

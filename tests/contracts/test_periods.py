@@ -94,6 +94,7 @@ def test_a_year_before(day: date, kind: Period, before: date) -> None:
     assert periods.year_before(periods.of_day(day, kind), kind) == periods.of_day(before, kind)
 
 
+@pytest.mark.long_on_spark
 def test_a_table_is_counted_and_judged_by_the_period_it_declares(engine: Engine, tmp_path: Path) -> None:
     last = date(2024, 6, 30)
     for kind in KINDS:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 from tests.contracts.test_validate import judge_files, stands
 
 from potable.contracts import profile
@@ -124,7 +124,9 @@ def test_numbers_of_two_digits_are_in_the_bin_that_begins_with_them(engine: Engi
 
 
 @pytest.mark.long_on_spark
-def test_every_row_is_counted_in_every_column_once_however_it_came(engine: Engine, tmp_path: Path) -> None:
+def test_every_row_is_counted_in_every_column_once_however_it_came(
+    engine: Engine, tmp_path: Path, examples: Examples
+) -> None:
     @settings(max_examples=examples(engine, 5), deadline=None)
     @given(ROWS, ROWS)
     def check(first: list[Row], second: list[Row]) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 
 from potable.contracts.checks import parse
 from potable.contracts.screen import suspects
@@ -77,7 +77,7 @@ _BETWEEN = "expect_column_values_to_be_between"
 ROWS = st.lists(st.fixed_dictionaries({name: st.none() | values for name, values in VALUES.items()}), max_size=12)
 
 
-def test_it_holds_the_rows_that_fail_a_check_and_no_others(engine: Engine) -> None:
+def test_it_holds_the_rows_that_fail_a_check_and_no_others(engine: Engine, examples: Examples) -> None:
     @settings(max_examples=examples(engine, 150), deadline=None)
     @given(st.lists(checks(), min_size=1, max_size=8), ROWS)
     def hold(declared: list[dict[str, Any]], rows: list[Any]) -> None:

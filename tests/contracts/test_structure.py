@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 
 from potable.contracts import judging, profile
 from potable.contracts.drift import Drift, refuse
@@ -102,6 +102,7 @@ def _widened(column: str, objects: int, first: str, batch: int, example: str, de
     return asdict(Drift("widened", column, objects, first, batch, example, detail))
 
 
+@pytest.mark.long_on_spark
 def test_a_batch_without_times_fractions_or_long_texts_is_narrower(engine: Engine, tmp_path: Path) -> None:
     before = [
         {"at": "2024-01-01 10:00:00", "pay": "1.25", "note": f"a note of some length, {n:03d} and more", "share": "0.5"}
@@ -140,7 +141,9 @@ CELLS = st.fixed_dictionaries(
 )
 
 
-def test_layers_and_the_whole_say_the_same(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_layers_and_the_whole_say_the_same(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, examples: Examples
+) -> None:
     @settings(max_examples=examples(engine, 10), deadline=None)
     @given(st.lists(st.lists(CELLS, max_size=4).map(lambda rows: rows * 12), min_size=1, max_size=4), st.integers(0, 3))
     def holds(batches: list[Rows], cut: int) -> None:

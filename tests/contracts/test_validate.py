@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 
 from potable.contracts.checks import parse
 from potable.contracts.validate import (
@@ -255,6 +255,7 @@ def test_mostly_says_when_the_run_stops(engine: Engine, tmp_path: Path) -> None:
     assert not judge(engine, tmp_path / "loose", payslips(checks=[loose]), rows).stopped
 
 
+@pytest.mark.long_on_spark
 def test_mostly_looks_at_the_whole_table_not_at_the_layer(engine: Engine, tmp_path: Path) -> None:
     check = {"expect_column_values_to_be_between": {"column": "gross", "min_value": 0, "mostly": 0.8}}
     table = payslips(checks=[check, {"expect_table_row_count_to_be_between": {"max_value": 11}}])
@@ -293,7 +294,9 @@ def test_an_empty_table_is_fine(engine: Engine, tmp_path: Path) -> None:
 cells = st.sampled_from([None, "", "E1", "E2", "-3", "7.25", "x", "2020-01-31", "1899-12-31", "31.02.2019", "INR"])
 
 
-def test_no_row_is_lost_whatever_comes(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_row_is_lost_whatever_comes(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, examples: Examples
+) -> None:
     @settings(max_examples=examples(engine, 15), deadline=None)
     @given(rows=st.lists(st.fixed_dictionaries({name: cells for name in GOOD}), min_size=1, max_size=12))
     def holds(rows: list[dict[str, str | None]]) -> None:

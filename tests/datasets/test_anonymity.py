@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
 
 from potable.datasets.anonymity import Anonymity, measure, suppress
 from potable.engines.base import Engine, collect
@@ -79,7 +78,7 @@ def test_an_anonymous_table_stays_as_it_is(engine, tmp_path):
     assert classes(engine, suppress(table, ["age", "level"], k=5)) == {("a", 1): 5, ("a", None): 5}
 
 
-def test_suppression_always_reaches_k_and_keeps_every_row(engine, tmp_path):
+def test_suppression_always_reaches_k_and_keeps_every_row(engine, tmp_path, examples):
     cells = st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from([None, 1, 2]))
 
     @settings(max_examples=examples(engine, 40), deadline=None)

@@ -166,6 +166,7 @@ def test_injected_patterns_see_distinct_values_of_every_other_text(scan):
     assert seen.count("Large") == 1 and "p1" not in seen
 
 
+@pytest.mark.long_on_spark
 def test_the_refusal_names_columns_and_counts_but_no_value(scan):
     found = scan({"note": ["Anna Müller", None, None, "bo@corp.example"]})
     with pytest.raises(PrivacyRefusal) as caught:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -114,18 +115,6 @@ def test_what_results_depend_on_cannot_be_set(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_spark_that_ended_by_itself_is_told(tmp_path: Path) -> None:
-    """As it does when executors end as soon as they start; what is asked of it afterwards fails in another way."""
-    work = """
-from potable.engines.base import collect
-from tests.engines import functions as fn
-engine = opened()
-engine._session.sparkContext._jsc.stop()
-collect(engine, engine.map_items([5], fn.count_to, fn.NUMBERS))
-"""
-    assert "error[E007] Spark, or one of its workers, died" in told(work, tmp_path)
-
-
 @pytest.mark.long
 def test_the_last_engine_to_close_ends_spark_and_a_new_one_starts_it_again(tmp_path: Path) -> None:
     work = """
@@ -143,11 +132,16 @@ for turn in range(2):
     assert told(work, tmp_path).split() == ["True", "False", "[]"] * 2
 
 
-def test_nobody_else_on_the_machine_sees_the_configuration_or_is_let_in(tmp_path: Path) -> None:
-    work = """
+LIFE = """
+import os
 import threading
 import psutil
+import pyarrow as pa
+from potable.engines import spark_files
+from potable.engines.base import collect
+from tests.engines import functions as fn
 
+os.umask(0o027)
 seen, modes = set(), set()
 def look():
     for path in Path(sys.argv[1]).rglob("spark.conf"):
@@ -170,17 +164,59 @@ odd = "s3cr\\\\et = #1: ü"
 engine = opened(conf={"spark.hadoop.fs.s3a.secret.key": odd, "spark.executor.heartbeatInterval": "7s"})
 done.set()
 watching.join()
-context = engine._session.sparkContext
-print(any("SparkSubmit" in each for each in seen), any("s3cr" in each for each in seen))
-print(modes, list(Path(sys.argv[1]).rglob("spark.conf")))
-print(context.getConf().get("spark.hadoop.fs.s3a.secret.key") == odd)
-print(engine._session._jvm.java.lang.System.getProperty("spark.hadoop.fs.s3a.secret.key") == odd)
-print(engine._session._jvm.org.apache.spark.SparkEnv.get().securityManager().isAuthenticationEnabled())
-print(engine._session._jvm.java.lang.System.getProperty("spark.executor.heartbeatInterval"))
-engine.close()
+context, machine = engine._session.sparkContext, engine._session._jvm
+print("begins:", any("SparkSubmit" in each for each in seen), any("s3cr" in each for each in seen))
+print("begins:", modes, list(Path(sys.argv[1]).rglob("spark.conf")))
+print("begins:", context.getConf().get("spark.hadoop.fs.s3a.secret.key") == odd)
+print("begins:", machine.java.lang.System.getProperty("spark.hadoop.fs.s3a.secret.key") == odd)
+print("begins:", machine.org.apache.spark.SparkEnv.get().securityManager().isAuthenticationEnabled())
+print("begins:", machine.java.lang.System.getProperty("spark.executor.heartbeatInterval"))
+
+given = pa.table({"p": [0, 1, 1], "n": [3, 5, 7]})
+for number, key in enumerate((None, "p")):
+    made = engine.map_items([given], pa.Table.to_batches, given.schema)
+    parts = engine.write(made, f"{sys.argv[1]}/out{number}", partition_by=key)
+    files = [Path(sys.argv[1], f"out{number}", part.path) for part in parts]
+    print("writes:", *(({oct(file.stat().st_mode & 0o777) for file in each}) for each in (files, [file.parent for file in files])))
+compiler = machine.org.codehaus.janino.SimpleCompiler()
+compiler.cook(spark_files.CLASS.with_suffix(".java").read_text())
+print("writes:", compiler.getBytecodes()["potable.LocalFiles"] == spark_files.CLASS.read_bytes())
+
+# as it does when executors end as soon as they start; what is asked of it afterwards fails in another way
+context._jsc.stop()
+try:
+    collect(engine, engine.map_items([5], fn.count_to, fn.NUMBERS))
+except PotableError as failure:
+    print("ends:", *failure.text().splitlines())
 """
-    text = told(work, tmp_path)
-    assert text.split() == ["True", "False", "{'0o600'}", "[]", "True", "True", "True", "7s"]
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """What was told of a part of the life of one Spark, in a process of its own: its start takes longer than all of it."""
+    require_spark()
+    folder = tmp_path_factory.mktemp("life")
+    chmod, asked = folder / "bin" / "chmod", folder / "asked"
+    chmod.parent.mkdir()
+    chmod.write_text(f'#!/bin/sh\necho "chmod: $@" >> {asked}\nexec {shutil.which("chmod")} "$@"\n')
+    chmod.chmod(0o755)
+    text = told(LIFE, folder / "a b # 50%", PATH=f"{chmod.parent}{os.pathsep}{os.environ['PATH']}")
+    text += asked.read_text() if asked.exists() else ""
+    return lambda part: "\n".join(re.findall(rf"^{part}: (.*)$", text, re.MULTILINE))
+
+
+def test_nobody_else_on_the_machine_sees_the_configuration_or_is_let_in(life: Callable[[str], str]) -> None:
+    assert life("begins").split() == ["True", "False", "{'0o600'}", "[]", "True", "True", "True", "7s"]
+
+
+def test_files_have_the_permissions_of_the_umask_and_take_no_process_each(life: Callable[[str], str]) -> None:
+    """By a class of ours, which is compiled here again from the source beside it."""
+    assert life("writes").splitlines() == ["{'0o640'} {'0o750'}"] * 2 + ["True"]
+    assert "/out" not in life("chmod")
+
+
+def test_a_spark_that_ended_by_itself_is_told(life: Callable[[str], str]) -> None:
+    assert "error[E007] Spark, or one of its workers, died" in life("ends")
 
 
 @pytest.mark.long
@@ -231,35 +267,6 @@ def test_a_missing_connector_is_told_before_any_work(tmp_path: Path) -> None:
     text = told("opened(stores=('s3://lake/open',))", tmp_path)
     assert "error[E007]" in text and all(package in text for package in spark_stores.PACKAGES)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_files_have_the_permissions_of_the_umask_and_take_no_process_each(tmp_path: Path) -> None:
-    """By a class of ours, which is compiled here again from the source beside it."""
-    work = """
-import os
-import pyarrow as pa
-from potable.engines import spark_files
-
-os.umask(0o027)
-engine = opened()
-given = pa.table({"p": [0, 1, 1], "n": [3, 5, 7]})
-for number, key in enumerate((None, "p")):
-    made = engine.map_items([given], pa.Table.to_batches, given.schema)
-    parts = engine.write(made, f"{sys.argv[1]}/out{number}", partition_by=key)
-    files = [Path(sys.argv[1], f"out{number}", part.path) for part in parts]
-    print({oct(file.stat().st_mode & 0o777) for file in files}, {oct(file.parent.stat().st_mode & 0o777) for file in files})
-compiler = engine._session._jvm.org.codehaus.janino.SimpleCompiler()
-compiler.cook(spark_files.CLASS.with_suffix(".java").read_text())
-print(compiler.getBytecodes()["potable.LocalFiles"] == spark_files.CLASS.read_bytes())
-engine.close()
-"""
-    (tmp_path / "bin").mkdir()
-    chmod = tmp_path / "bin" / "chmod"
-    chmod.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexec {shutil.which("chmod")} "$@"\n')
-    chmod.chmod(0o755)
-    text = told(work, tmp_path / "a b # 50%", PATH=f"{chmod.parent}{os.pathsep}{os.environ['PATH']}")
-    assert text.splitlines() == ["{'0o640'} {'0o750'}"] * 2 + ["True"]
-    assert "/out" not in ((tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else "")
 
 
 @pytest.mark.slow

@@ -140,6 +140,7 @@ def test_conditions_on_rows_use_tenure_and_columns(world: World) -> None:
     assert built.funnel.dropped["`rows.where` never holds"] == 2
 
 
+@pytest.mark.long_on_spark
 def test_conditions_on_rows_use_the_first_tenure_of_those_who_came_back(world: World) -> None:
     # "back" was first hired in a time that is over; "fresh" was not there before
     employments = [
@@ -181,6 +182,7 @@ def test_tables_without_rows_or_files_give_empty_features(world: World) -> None:
     assert [row[name] for name in ("a", "b", "f", "gender", "left")] == [None, None, 0.0, None, False]
 
 
+@pytest.mark.long_on_spark
 def test_no_eligible_subject_is_an_error(world: World) -> None:
     plan = plan_of(world.path, {"hr.facts": {"n": "count()"}}, where="tenure_days > 90000")
     with pytest.raises(DataError) as failure:
@@ -189,6 +191,7 @@ def test_no_eligible_subject_is_an_error(world: World) -> None:
     assert "`rows.where` never holds: 1" in failure.value.given
 
 
+@pytest.mark.long_on_spark
 def test_rows_that_are_not_one_per_subject_break_the_build(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from potable.features import build as building
 

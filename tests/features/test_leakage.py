@@ -41,6 +41,7 @@ def test_the_proof_covers_the_rows_of_the_sample(world: World) -> None:
     assert world.rows(built)["ann"]["left"] is True
 
 
+@pytest.mark.long_on_spark
 def test_each_copy_has_everybody_and_loses_its_own_future(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     real = leakage._changed
@@ -54,7 +55,7 @@ def test_each_copy_has_everybody_and_loses_its_own_future(world: World, monkeypa
     assert seen == [(["ann", "bob"], ["ann", "bob"])] * len(leakage.DESTROYERS)
 
 
-@pytest.mark.parametrize("broken", [0, 1], ids=["removed", "scrambled"])
+@pytest.mark.parametrize("broken", [pytest.param(0, marks=pytest.mark.long_on_spark), 1], ids=["removed", "scrambled"])
 def test_each_copy_alone_refuses(world: World, monkeypatch: pytest.MonkeyPatch, broken: int) -> None:
     """A copy that lost a past row too stands for a query that reads what the other copy does not show."""
     destroyers = list(leakage.DESTROYERS)
@@ -102,6 +103,7 @@ def test_a_filter_that_lets_only_the_same_moment_in_is_refused(world: World, mon
         world.build(plan_of(world.path, FEATURES, embargo="30d"), rows)
 
 
+@pytest.mark.long_on_spark
 def test_a_garbled_future_is_caught_even_where_no_row_is_gained(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         facts_room,

@@ -261,6 +261,7 @@ def test_corrections_take_the_newest_version_known_by_then(row: dict[str, Any]) 
     assert row["it"] == 2
 
 
+@pytest.mark.long_on_spark
 def test_records_of_several_keys_of_one_person_are_no_corrections_of_each_other(world: World) -> None:
     read = {"sim": {"key": "sim"}, "day": "date", "seen": "timestamp", "mb": "integer"}
     tables = {**TABLES, "net.use": table(read, unique=["sim", "day"], time="day", known="seen")}
@@ -434,6 +435,7 @@ def test_tables_without_history_give_only_static_columns(tmp_path: Path, text: s
         plan_of(tmp_path, {"hrms.people": {"it": text}})
 
 
+@pytest.mark.long_on_spark
 def test_static_columns_that_disagree_are_an_error(world: World) -> None:
     people = [{"_subject": "ann", "gender": gender} for gender in ("f", None, "f", "m")]
     plan = plan_of(world.path, {"hrms.people": {"gender": "value(gender)"}})

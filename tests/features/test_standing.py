@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 from tests.features.test_build import DRAWN, MANY, company
 from tests.features.world import TABLES, World, employed, fact, hash_of, left, plan_of, protected
 
@@ -209,10 +209,10 @@ CHANGES = st.lists(
 
 
 @pytest.mark.long_on_spark
-def test_any_change_gives_what_a_whole_build_gives(engine: Engine, tmp_path: Path) -> None:
+def test_any_change_gives_what_a_whole_build_gives(engine: Engine, tmp_path: Path, examples: Examples) -> None:
     days = first_day(World(tmp_path, engine), company(25), as_of=DRAWN, embargo="1mo")
 
-    @settings(max_examples=examples(engine, 6))
+    @settings(max_examples=examples(engine, 3))
     @given(CHANGES, st.booleans())
     def holds(changes: list[tuple[str, int, Any, int]], anew: bool) -> None:
         more: dict[str, list[dict[str, Any]]] = {"hr.facts": [], "hrms.exits": [], "hrms.employment": []}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.conftest import examples
+from tests.conftest import Examples
 from tests.identity.test_standing import Day, Done, Registry, held, histories
 
 from potable.engines.base import Engine
@@ -90,6 +90,7 @@ def test_a_key_whose_times_come_later_is_told_by_them(registry: Registry) -> Non
     assert len(registry.held(held(registry, done, undated, more))) == 3
 
 
+@pytest.mark.long_on_spark
 def test_whom_no_roster_lists_holds_nothing(registry: Registry) -> None:
     done = registry.whole({**BOTH, "people": [[("E1", "N1")]]})
     assert [row["subject"] for row in registry.held(done)] == [done.owners["emp_no:E1"]]
@@ -124,8 +125,10 @@ rows = {"people": st.tuples(few, few), "addresses": st.tuples(few, few, days, da
 
 
 @pytest.mark.long_on_spark
-def test_people_are_those_of_lasting_keys_whatever_comes_and_goes(engine: Engine, tmp_path: Path) -> None:
-    @settings(max_examples=examples(engine, 12), deadline=None)
+def test_people_are_those_of_lasting_keys_whatever_comes_and_goes(
+    engine: Engine, tmp_path: Path, examples: Examples
+) -> None:
+    @settings(max_examples=examples(engine, 5), deadline=None)
     @given(days=histories(rows), currents=st.tuples(*[st.sampled_from([True, True, True, False])] * 2))
     def holds(days: Sequence[Day], currents: Iterable[bool]) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 
 from potable.contracts.validate import validated_schema
 from potable.engines.base import Engine, collect
@@ -237,7 +237,9 @@ value = st.one_of(st.none(), st.integers(0, 7).map(str))
 
 
 @pytest.mark.long_on_spark
-def test_people_are_the_connected_components(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_people_are_the_connected_components(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, examples: Examples
+) -> None:
     @settings(max_examples=examples(engine, 12), deadline=None)
     @given(people=st.lists(st.tuples(value, value, value), min_size=1, max_size=14))
     def holds(people: list[tuple[str | None, str | None, str | None]]) -> None:

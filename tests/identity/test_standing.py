@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 
 from potable.contracts.validate import validated_schema
 from potable.engines.base import Engine, collect
@@ -336,13 +336,13 @@ def histories(draw: st.DrawFn, rows: Mapping[str, st.SearchStrategy[Any]]) -> li
 
 @pytest.mark.long_on_spark
 def test_standing_and_whole_agree_whatever_comes_and_goes(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: Examples
 ) -> None:
     # placeholders are met with few records
     for module in ("match", "resolve", "standing"):
         monkeypatch.setattr(f"potable.identity.{module}.MAX_LINKS", 2)
 
-    @settings(max_examples=examples(engine, 12), deadline=None)
+    @settings(max_examples=examples(engine, 5), deadline=None)
     @given(days=histories(rows), currents=st.tuples(*[st.sampled_from([True, True, True, False])] * 2))
     def holds(days: Sequence[Day], currents: Iterable[bool]) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:

@@ -198,7 +198,7 @@ def random_fact(
     )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long_on_spark)])
 def test_every_aggregate_is_what_plain_python_says(world: World, seed: int) -> None:
     people = [f"p{number:03}" for number in range(120)]
     rows = random_facts(people, random.Random(seed))

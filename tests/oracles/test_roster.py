@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 
 from potable.engines.base import Engine, collect
 from potable.identity.match import normalise
@@ -92,7 +92,7 @@ def expected(tables: Given, known: Mapping[tuple[str, str], tuple[str, bool]]) -
     return found
 
 
-def test_everybody_is_found_by_everything_once(engine: Engine) -> None:
+def test_everybody_is_found_by_everything_once(engine: Engine, examples: Examples) -> None:
     @settings(max_examples=examples(engine, 60), deadline=None)
     @given(companies(), keys)
     def holds(company: Given, known: Mapping[tuple[str, str], tuple[str, bool]]) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 
 from potable.contracts.validate import validated_schema
 from potable.engines.base import Engine, rows_of
@@ -93,7 +93,7 @@ def expected(table: Table, rows: Sequence[Row]) -> dict[str, Any]:
     return found
 
 
-def test_the_newest_record_counts_as_python_finds_it(engine: Engine) -> None:
+def test_the_newest_record_counts_as_python_finds_it(engine: Engine, examples: Examples) -> None:
     @settings(max_examples=examples(engine, 60))
     @given(st.sampled_from([HISTORY, STATE]), st.lists(record, min_size=1, max_size=12))
     def holds(table: Table, rows: list[Row]) -> None:

@@ -84,6 +84,7 @@ def test_rows_of_one_person_say_by_which_of_several_keys_they_are_told_apart(com
     assert {subject for subject, _ in which.values()} == {person("sa"), person("sp")}
 
 
+@pytest.mark.long_on_spark
 def test_rows_are_partitioned_by_the_bucket_of_their_subject(company):
     made, _ = company.protect("hr.reviews")
     names = collect(company.engine, company.people().pseudonyms).to_pylist()
@@ -122,6 +123,7 @@ def test_kept_columns_keep_their_types_and_values(company):
     assert {row["pay"] for row in rows} == {Decimal("1.50"), Decimal("2.50"), Decimal("3.00")}
 
 
+@pytest.mark.long_on_spark
 def test_a_key_that_leads_to_two_people_is_noticed(company):
     keys = company.keys()
     doubled = collect(company.engine, keys.union(keys.filter(keys.subject == "sa")))
@@ -173,6 +175,7 @@ def test_identifiers_amid_letters_without_blanks_are_refused(company, level, kin
     assert caught.value.given == f"level: {kinds}"
 
 
+@pytest.mark.long_on_spark
 def test_two_letters_amid_others_that_are_a_name_too_refuse_nothing(company):
     named(company, "峰", "高", ["高峰期", "高峰期", "旅游高峰"])
     _, rows = company.protect("hr.people")

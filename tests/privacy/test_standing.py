@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 from tests.privacy import known
 from tests.privacy.conftest import POLICY, Company
 
@@ -310,8 +310,8 @@ def days(draw: st.DrawFn) -> list[Day]:
 
 
 @pytest.mark.long_on_spark
-def test_standing_and_whole_agree_whatever_changes(engine: Engine, tmp_path: Path) -> None:
-    @settings(max_examples=examples(engine, 22), deadline=None)
+def test_standing_and_whole_agree_whatever_changes(engine: Engine, tmp_path: Path, examples: Examples) -> None:
+    @settings(max_examples=examples(engine, 8), deadline=None)
     @given(two=days())
     def holds(two: list[Day]) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 from tests.features.world import TABLES, World, employed, fact, plan_of
 
 from potable.engines.base import Engine, collect
@@ -74,7 +74,7 @@ def rows_of(given: list[Any], start: int) -> list[dict[str, Any]]:
     ]
 
 
-def test_features_do_not_change_with_the_future(world: World, plan: FeaturePlan) -> None:
+def test_features_do_not_change_with_the_future(world: World, plan: FeaturePlan, examples: Examples) -> None:
     after = st.tuples(futures, payloads)
 
     @settings(max_examples=examples(world.engine, 12), deadline=None, derandomize=True)

@@ -4,6 +4,7 @@
 
 import random
 from dataclasses import replace
+from functools import cache
 
 from potable.contracts.findings import Finding, Result
 from potable.datasets.disparities import Disparity
@@ -56,6 +57,7 @@ def _worded(name, table, definition, words, weights, *, describe="", nulls=0):
     return _feature(name, table, definition, words, counts, type="string", describe=describe, nulls=nulls)
 
 
+@cache
 def features():
     likert, quality = ["Low", "Medium", "High", "Very High"], ["Poor", "Fair", "Good", "Excellent"]
     months = [f"{year}-{month:02d}-{28 if month == 2 else 30}" for year in (2019, 2020, 2021) for month in (2, 4, 6, 9)]

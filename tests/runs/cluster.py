@@ -82,6 +82,7 @@ def connect_server(folder: Path) -> Iterator[str]:
     pytest.importorskip("grpc", reason="pyspark's extra `connect` is not installed")
     port = free_port()
     conf = {"spark.connect.grpc.binding.port": port, "spark.ui.enabled": "false", "spark.local.dir": folder / "local"}
+    conf |= QUICK
     settings = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     arguments = ["--master", "local[2]", *settings, "spark-internal"]
     name = "org.apache.spark.sql.connect.service.SparkConnectServer"

@@ -120,6 +120,20 @@ def make_small(root: Path) -> Bench:
     return Bench(root, Company(root, {}))
 
 
+@pytest.fixture(scope="session")
+def finished_small(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The small example's dataset, published once; read it, do not change it."""
+    bench = make_small(tmp_path_factory.mktemp("finished-small") / "project")
+    bench.publish()
+    return bench
+
+
+@pytest.fixture
+def small(finished_small: Bench, tmp_path: Path) -> Bench:
+    """A copy of the small example with lake and vault, that may be changed."""
+    return left_to_do(finished_small, tmp_path / "small")
+
+
 @pytest.fixture
 def published(finished: tuple[Bench, RunRecord], tmp_path: Path) -> Bench:
     """A copy of the finished project, lake and vault, that may be changed."""

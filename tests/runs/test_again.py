@@ -127,6 +127,7 @@ def test_a_column_that_a_later_file_fills_in_is_told(open_desk: Open) -> None:
     assert "`last_reason` reads it" in found["reason"].told and "`closed` reads it" in found["status"].told
 
 
+@pytest.mark.long_on_spark
 def test_a_column_that_a_changed_file_fills_in_is_told(open_desk: Open) -> None:
     desk = open_desk()
     desk.land(a=[*OLD, *OPEN], other=[ticket(900, closed=True)])
@@ -182,6 +183,7 @@ def test_a_table_that_keeps_no_history_is_compared_without_days(engine: Engine, 
     assert desk.columns() == {"reason": "warn"}
 
 
+@pytest.mark.long_on_spark
 def test_a_known_time_that_moves_with_the_change_is_not_told(open_desk: Open) -> None:
     desk = open_desk(known="changed_on")
     desk.land(a=[*OLD, *OPEN])

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import require_spark
+from tests.runs.test_object_store import copied
 
 from potable.cli import quarantine, showing
 from potable.cli.reporting import report_of
@@ -735,9 +736,7 @@ def test_a_lake_in_a_bucket_is_cleaned_alike(lived: Shop, any_store: str, tmp_pa
     bucket = f"{any_store}/cleaned"
     far, near = lived.copy(tmp_path / "far"), lived.copy(tmp_path / "near")
     for place in ("lake/restricted", "lake/open", "vault"):
-        here, there = Store(str(far.root / place)), Store(f"{bucket}/{place.removeprefix('lake/')}")
-        for path in here.list(""):
-            there.put(path, [here.get(path)])
+        copied(far.root / place, f"{bucket}/{place.removeprefix('lake/')}")
         shutil.rmtree(far.root / place)
     text = (far.root / "potable.yaml").read_text(encoding="utf-8")
     text = text.replace("lake/restricted", f"{bucket}/restricted").replace("lake/open", f"{bucket}/open")

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.runs.conftest import Bench
+from tests.runs.test_object_store import copied
 from tests.runs.test_scoring import EXAMPLE, Shop
 
 from potable.errors import DataError, EnvironmentFailure, PotableError, PrivacyRefusal
@@ -473,14 +474,15 @@ def test_many_rows_are_told_in_their_order(shop: Shop) -> None:
 
 
 def test_the_lake_may_lie_in_a_bucket(shop: Shop, object_store: str, tmp_path: Path) -> None:
+    path, url = shop.root / "potable.yaml", f"{object_store}/identify"
+    for place in ("lake/restricted", "lake/open", "vault"):
+        copied(shop.root / place, f"{url}/{place.removeprefix('lake/')}")
     shutil.rmtree(shop.root / "lake")
     shutil.rmtree(shop.root / "vault")
-    path, url = shop.root / "potable.yaml", f"{object_store}/identify"
     kept = [line for line in path.read_text().splitlines() if not line.startswith(("lake:", "vault:"))]
     path.write_text(
         "\n".join([*kept, f"lake: {{restricted: {url}/restricted, open: {url}/open}}", f"vault: {url}/vault", ""])
     )
-    shop.run()
     found = lake(shop).open
     scores = pq.read_table(io.BytesIO(found.get(shop.version("customer_churn").files["parquet"])))["customer_id"]
     told = ask(shop, asked(scored(shop, scores.to_pylist()[:9])))

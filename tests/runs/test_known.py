@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 
 from potable.datasets import sought
 from potable.engines.base import Engine, collect
@@ -109,6 +109,7 @@ def test_only_what_came_is_made(vault: Vault, monkeypatch: pytest.MonkeyPatch) -
     assert layered == vault.whole()
 
 
+@pytest.mark.long_on_spark
 def test_what_stands_is_not_written_again(vault: Vault) -> None:
     named = [("a", ANNA, ""), ("b", [*ANNA, *WILL], "a"), ("c", [*ANNA, *WILL], "b")]
     for name, identifiers, stands_on in named:
@@ -123,8 +124,8 @@ people = st.tuples(st.sampled_from([None, "s1", "s2"]), st.sampled_from(["name",
 
 
 @pytest.mark.long_on_spark
-def test_layers_give_what_making_all_gives(engine: Engine) -> None:
-    @settings(max_examples=examples(engine, 25), deadline=None)
+def test_layers_give_what_making_all_gives(engine: Engine, examples: Examples) -> None:
+    @settings(max_examples=examples(engine, 9), deadline=None)
     @given(st.lists(people, max_size=6, unique=True), st.lists(people, max_size=6), st.lists(people, max_size=6))
     def same(first: list[Identifier], second: list[Identifier], third: list[Identifier]) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -140,6 +141,7 @@ def test_layers_give_what_making_all_gives(engine: Engine) -> None:
     same()
 
 
+@pytest.mark.long_on_spark
 def test_where_identifiers_went_all_are_made(vault: Vault) -> None:
     vault.collected("a", [*ANNA, *WILL])
     vault.found()
@@ -155,6 +157,7 @@ def test_a_kept_file_that_changed_is_not_used(vault: Vault) -> None:
     assert vault.found() == first
 
 
+@pytest.mark.long_on_spark
 def test_a_kept_file_that_is_gone_stops_nobody(vault: Vault) -> None:
     vault.collected("a", ANNA)
     first = vault.found()

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
-from tests.runs.conftest import EXAMPLE, Bench, make_bench
+from tests.conftest import Examples
+from tests.runs.conftest import EXAMPLE, SMALL, Bench, make_bench, make_small
 from tests.runs.test_runs import killed, same_files
 
 from potable.contracts.validate import quarantine_schema, validated_schema
@@ -249,6 +249,7 @@ def test_a_changed_contract_makes_the_whole_table_again(notes: Notes, tmp_path: 
     assert (made.facts["parsed"], made.facts["stands_on"]) == (2, "")
 
 
+@pytest.mark.long_on_spark
 def test_another_time_zone_of_the_source_is_another_table(notes: Notes, tmp_path: Path) -> None:
     notes.land(a=text(("E1", "2020-01-31", "2020-02-01 00:30", "1", "0")))
     seen = [row["seen"] for row in notes.rows(notes.layered(), "rows")]
@@ -291,8 +292,10 @@ def told(notes: Notes, manifest: Any) -> object:
 
 
 @pytest.mark.long_on_spark
-def test_layers_and_the_whole_agree_whatever_lands(project: Project, engine: Engine, tmp_path: Path) -> None:
-    @settings(max_examples=examples(engine, 15), deadline=None)
+def test_layers_and_the_whole_agree_whatever_lands(
+    project: Project, engine: Engine, tmp_path: Path, examples: Examples
+) -> None:
+    @settings(max_examples=examples(engine, 5), deadline=None)
     @given(batches=portions())
     def holds(batches: list[tuple[dict[str, str], bool]]) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
@@ -392,6 +395,42 @@ def test_a_full_refresh_finds_a_layer_that_was_changed_by_hand(bench: Bench) -> 
     assert record.error["code"] == "D005"
 
 
+def test_a_source_that_comes_in_two_portions_gives_the_bytes_of_a_fresh_lake(tmp_path: Path) -> None:
+    """The second portion is killed while the table is judged; the names of its files lie between those of the first."""
+    fresh = split(make_small(tmp_path / "fresh"), *range(5))
+    made = fresh.publish()
+    partly = split(make_small(tmp_path / "partly"), 0, 2, 4)
+    shutil.copytree(fresh.root / "vault", partly.root / "vault")
+    partly.publish()
+    before = partly.file("csv")
+    split(partly, 1, 3)
+    killed(partly, "validate", 0.02)
+    record = done(partly)
+    layered = {step.step for step in record.steps if step.layered}
+    assert layered == {"validate desk.tickets", "resolve subjects", *PROTECTED, "build customer_churn"}
+    assert partly.version.number == 2 and partly.file("csv") != before
+    same_files(partly, fresh)
+    assert canonical(tables_of(record)) == canonical(tables_of(made))
+
+
+PROTECTED = {
+    f"protect {name}"
+    for name in ("identifiers", "pseudonyms", "crm.customers", "crm.subscriptions", "crm.cancellations", "desk.tickets")
+}
+
+
+def split(small: Bench, *came: int) -> Bench:
+    """The small example with these of five files of its tickets."""
+    lines = (SMALL / "data/tickets.ndjson").read_text(encoding="utf-8").splitlines(keepends=True)
+    (small.root / "data/tickets.ndjson").unlink(missing_ok=True)
+    for number in came:
+        (small.root / f"data/tickets-{number}.ndjson").write_text("".join(lines[number::5]), encoding="utf-8")
+    source = small.root / "sources/desk.yaml"
+    source.write_text(source.read_text(encoding="utf-8").replace("tickets.ndjson", "tickets-*.ndjson"), "utf-8")
+    return small
+
+
+@pytest.mark.long
 @pytest.mark.slow
 def test_sources_that_come_in_two_portions_give_the_bytes_of_a_fresh_lake(finished: Finished, tmp_path: Path) -> None:
     """The second portion is killed while its first table is judged; its names lie between those of the first."""
@@ -418,16 +457,36 @@ def test_sources_that_come_in_two_portions_give_the_bytes_of_a_fresh_lake(finish
     assert canonical(tables_of(record)) == canonical(tables_of(made))
 
 
+def test_protect_stands_on_what_was_protected_by_the_same_rules_and_a_full_refresh_proves_it(tmp_path: Path) -> None:
+    bench = split(make_small(tmp_path / "project"), 0, 2, 4)
+    rule = "user.demographic.date_of_birth:  {protect: keep,"
+    tables = ("desk.tickets", "crm.subscriptions", "crm.customers")
+    stands_and_is_proved(bench, lambda portion: split(bench, 2 * portion - 1), tables, rule)
+
+
+@pytest.mark.long
 @pytest.mark.slow
-def test_protect_stands_on_what_was_protected_by_the_same_rules_and_a_full_refresh_proves_it(bench: Bench) -> None:
+def test_protect_stands_on_what_was_protected_of_a_company(bench: Bench) -> None:
     bench, coming = partial(bench, lambda path: path.name in LATER)
-    first = protected(bench)
     (folder,) = (folder for folder, files in coming.items() if files)
-    add(folder, (path for path in coming[folder] if path.name in LATER[:2]))
+    portions = (LATER[:2], LATER[2:])
+
+    def come(portion: int) -> None:
+        add(folder, (path for path in coming[folder] if path.name in portions[portion - 1]))
+
+    rule = "user.demographic.date_of_birth:   {protect: keep,"
+    stands_and_is_proved(bench, come, ("reviews.ratings", "hrms.jobs", "hrms.people"), rule)
+
+
+def stands_and_is_proved(bench: Bench, come: Callable[[int], object], tables: tuple[str, str, str], rule: str) -> None:
+    """With more records of the first of these tables, none of the second, and another rule for dates of birth in the third."""
+    grows, stays, people = tables
+    first = protected(bench)
+    come(1)
     second = protected(bench)
     assert not any(step.layered for step in first.values()) and all(step.layered for step in second.values())
-    assert second["reviews.ratings"].rows > first["reviews.ratings"].rows
-    assert second["hrms.jobs"].rows == first["hrms.jobs"].rows
+    assert second[grows].rows > first[grows].rows
+    assert second[stays].rows == first[stays].rows
     open_files = set((bench.root / "lake/open/protected").rglob("*.parquet"))
     done(bench, only="ingest", full_refresh=True)
     done(bench, only="validate")
@@ -435,15 +494,11 @@ def test_protect_stands_on_what_was_protected_by_the_same_rules_and_a_full_refre
     proved = protected(bench, full_refresh=True)
     assert {step.state for step in proved.values()} == {"done"}
     assert set((bench.root / "lake/open/protected").rglob("*.parquet")) == open_files
-    # another rule for dates of birth concerns the one table that has them
-    bench.edit(
-        "privacy.yaml",
-        "user.demographic.date_of_birth:   {protect: keep, publish: [band]}",
-        "user.demographic.date_of_birth:   {protect: truncate, to: month, publish: [band]}",
-    )
-    add(folder, (path for path in coming[folder] if path.name in LATER[2:]))
+    # another rule concerns the one table that has what it is about
+    bench.edit("privacy.yaml", rule, rule.replace("protect: keep", "protect: truncate, to: month"))
+    come(2)
     third = protected(bench)
-    assert [name for name, step in third.items() if not step.layered] == ["hrms.people"]
+    assert [name for name, step in third.items() if not step.layered] == [people]
 
 
 def protected(bench: Bench, **options: Any) -> dict[str, StepRecord]:

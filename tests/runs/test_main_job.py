@@ -222,7 +222,7 @@ def test_k_holds_on_the_file_itself(finished: Finished) -> None:
 
 @pytest.mark.slow
 def test_a_plain_model_finds_the_planted_story(tmp_path: Path) -> None:
-    """Logistic regression on the finished dataset of 2,000 people, tried on people it has not seen."""
+    """Logistic regression on the finished dataset of 1,000 people, tried on people it has not seen."""
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
@@ -231,7 +231,7 @@ def test_a_plain_model_finds_the_planted_story(tmp_path: Path) -> None:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    estate.make(tmp_path / "estate", employees=2000, years=20, seed=11)
+    estate.make(tmp_path / "estate", employees=1000, years=20, seed=11)
     with estate.serve(tmp_path / "estate") as url:
         company = Company(tmp_path / "estate", {**read_environment(tmp_path / "estate"), "LMS_URL": url})
         bench = make_bench(company, tmp_path / "project", threads=2)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import examples
+from tests.conftest import Examples
 
 from potable.engines.base import Engine, collect
 from potable.errors import DataError
@@ -308,8 +308,10 @@ def histories(draw: st.DrawFn) -> list[Files]:
 
 
 @pytest.mark.long_on_spark
-def test_standing_and_whole_agree_whatever_lands(project: Project, engine: Engine, tmp_path: Path) -> None:
-    @settings(max_examples=examples(engine, 5), deadline=None)
+def test_standing_and_whole_agree_whatever_lands(
+    project: Project, engine: Engine, tmp_path: Path, examples: Examples
+) -> None:
+    @settings(max_examples=examples(engine, 3), deadline=None)
     @given(days=histories())
     def holds(days: Sequence[Files]) -> None:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:

@@ -20,17 +20,17 @@ def moved(bench: Bench, url: str) -> Bench:
     return bench
 
 
-def copied(vault: Path, url: str) -> None:
-    """A local vault laid under a URL."""
-    here, there = Store(str(vault)), Store(f"{url}/vault")
+def copied(folder: Path, url: str) -> None:
+    """What lies in a local folder, laid under a URL."""
+    here, there = Store(str(folder)), Store(url)
     for path in here.list(""):
         there.put(path, [here.get(path)])
 
 
-def test_a_small_dataset_in_a_bucket_has_the_same_bytes(object_store: str, tmp_path: Path) -> None:
-    near, far = make_small(tmp_path / "near"), make_small(tmp_path / "far")
-    near.publish()
-    stays_in_a_bucket(near, far, f"{object_store}/small")
+def test_a_small_dataset_in_a_bucket_has_the_same_bytes(
+    finished_small: Bench, object_store: str, tmp_path: Path
+) -> None:
+    stays_in_a_bucket(finished_small, make_small(tmp_path / "far"), f"{object_store}/small")
 
 
 @pytest.mark.long
@@ -44,7 +44,7 @@ def test_the_dataset_in_a_bucket_has_the_same_bytes(
 def stays_in_a_bucket(near: Bench, far: Bench, url: str) -> None:
     """What was published from local folders is published with everything under a URL, in the same bytes."""
     bench = moved(far, url)
-    copied(near.root / "vault", url)
+    copied(near.root / "vault", f"{url}/vault")
     record = bench.run()
     assert record.exit_code == 0, record.error
     assert record.dataset and record.dataset.csv.startswith(f"{url}/open/datasets/")

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.conftest import examples
+from tests.conftest import Examples
 from tests.runs.test_layers import Notes, notes_project, open_notes
 from tests.sources.objects import blob, parsed
 
@@ -168,9 +168,9 @@ BATCHES = st.lists(st.lists(st.lists(ORDER, min_size=1, max_size=3), min_size=1,
 
 @pytest.mark.long_on_spark
 def test_layers_a_whole_and_a_naive_reading_agree(
-    project: Project, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+    project: Project, engine: Engine, tmp_path_factory: pytest.TempPathFactory, examples: Examples
 ) -> None:
-    @settings(max_examples=examples(engine, 12))
+    @settings(max_examples=examples(engine, 5))
     @given(BATCHES)
     def holds(batches: list[Batch]) -> None:
         made = open_notes(project, engine, tmp_path_factory.mktemp("carts"))

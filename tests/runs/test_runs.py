@@ -72,13 +72,12 @@ def test_a_run_that_ends_with_the_version_before_publishes_none(tmp_path: Path) 
     assert small.project().lake().audit.entries()[-1]["what"] == "run done"
 
 
-def test_one_changed_feature_rebuilds_only_build_and_publish(published: Bench) -> None:
-    bench = published
-    bench.edit("features.yaml", "surveys_answered: count()", "surveys_answered: count() in 10y")
-    found = states(bench.run())
+def test_one_changed_feature_rebuilds_only_build_and_publish(small: Bench) -> None:
+    small.edit("features.yaml", "tickets_6mo: count() in 6mo", "tickets_6mo: count() in 5mo")
+    found = states(small.run())
     assert found["build"] == found["publish"] == {"done"}
     assert all(found[verb] == {"skipped"} for verb in ("ingest", "validate", "resolve", "protect"))
-    assert bench.version.number == 2
+    assert small.version.number == 2
 
 
 def test_a_changed_check_runs_only_what_depends_on_it(published: Bench) -> None:
@@ -89,7 +88,8 @@ def test_a_changed_check_runs_only_what_depends_on_it(published: Bench) -> None:
     assert validated == {"validate lms.trainings"}
 
 
-def test_a_step_asked_for_alone_needs_what_comes_before(bench: Bench) -> None:
+def test_a_step_asked_for_alone_needs_what_comes_before(tmp_path: Path) -> None:
+    bench = make_small(tmp_path / "project")
     record = bench.run(only="validate")
     assert record.exit_code == 3 and record.error["code"] == "E008"
     assert bench.run(only="ingest").outcome == "done"
@@ -127,17 +127,26 @@ ORDER: list[Verb] = ["validate", "protect", "build", "publish"]
 AFTER = {"validate": 0.15, "protect": 0.1, "build": 0.3, "publish": 0.02}
 
 
+def test_a_run_killed_in_every_verb_ends_with_the_same_bytes(finished_small: Bench, tmp_path: Path) -> None:
+    killed_in_every_verb(finished_small, left_to_do(finished_small, tmp_path / "project", *ORDER), 0.3)
+
+
+@pytest.mark.long
 @pytest.mark.slow
-def test_a_run_killed_in_every_verb_ends_with_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
-    """One lake, killed once in each verb; every run goes on where the one before it was killed."""
+def test_a_companys_run_killed_in_every_verb_ends_with_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
     other = left_to_do(finished[0], tmp_path / "project", *ORDER)
     other.edit("potable.yaml", "threads: 1", "threads: 2")
+    killed_in_every_verb(finished[0], other, 1.0)
+
+
+def killed_in_every_verb(whole: Bench, other: Bench, pace: float) -> None:
+    """One lake, killed once in each verb; every run goes on where the one before it was killed."""
     for before, verb in zip([None, *ORDER], ORDER, strict=False):
-        done = killed(other, verb, AFTER[verb])
+        done = killed(other, verb, AFTER[verb] * pace)
         assert done - {verb} == {before} - {None}, verb
     record = other.run()
     assert record.outcome == "published", record.error
-    same_files(finished[0], other)
+    same_files(whole, other)
     assert {step.verb for step in record.steps if step.state == "done"} == {"publish"}
 
 

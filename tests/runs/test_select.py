@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.runs.conftest import Bench, Company, make_bench
+from tests.runs.conftest import Bench, Company, landed, make_bench
 from tests.runs.test_faults import command, copied, refused
 
 from potable.cli.app import main
@@ -22,7 +22,7 @@ from potable.project import load
 from potable.runs.record import RunRecord
 from potable.runs.runner import Options, run
 
-DAY = "2019-03-31"
+DAY = "2023-03-31"
 
 
 def done(bench: Bench, **options: object) -> RunRecord:
@@ -124,26 +124,25 @@ def test_all_sources_at_once_in_processes_of_their_own(company: Company, tmp_pat
     assert not list(bench.project().lake().audit.broken())
 
 
-@pytest.mark.slow
-def test_another_day_is_a_dataset_of_its_own_and_leaves_the_current_version(published: Bench) -> None:
-    before = published.version
-    assert line(published, "--as-of", DAY)["dataset"] == f"employee_attrition@{DAY}"
-    assert published.version == before
-    project = load(published.root, variables=published.company.variables, as_of=date(2019, 3, 31))
+def test_another_day_is_a_dataset_of_its_own_and_leaves_the_current_version(small: Bench) -> None:
+    before = small.version
+    assert line(small, "--as-of", DAY)["dataset"] == f"customer_churn@{DAY}"
+    assert small.version == before
+    project = load(small.root, as_of=date(2023, 3, 31))
     found = current(project.lake().versions(project.dataset))
     assert found and found.number == 1 and found.lineage["as of"] == DAY and found.rows > 0
     rows = pq.read_table(project.lake().open.locate(found.files["parquet"]))
     assert {str(day)[:10] for day in rows["as_of"].to_pylist()} == {DAY}
-    assert command(published, "run", "--as-of", DAY, "--exit-code").returncode == 99
-    assert command(published, "run", "--exit-code").returncode == 99
-    shown = command(published, "show", f"employee_attrition@{DAY}", "-o", "json")
+    assert command(small, "run", "--as-of", DAY, "--exit-code").returncode == 99
+    assert command(small, "run", "--exit-code").returncode == 99
+    shown = command(small, "show", f"customer_churn@{DAY}", "-o", "json")
     assert json.loads(shown.stdout)["rows"] == found.rows
     # declaring the day gives the same bytes: the option is no second way to say it
-    published.edit(
-        "features.yaml", "{pick: random_month_end, between: [2008-01-01, 2024-04-30], seed: 7}", f"{{at: {DAY}}}"
+    small.edit(
+        "features.yaml", "{pick: random_month_end, between: [2022-01-01, 2024-03-31], seed: 1}", f"{{at: {DAY}}}"
     )
-    published.publish()
-    assert published.version.sha256["csv"] == found.sha256["csv"]
+    small.publish()
+    assert small.version.sha256["csv"] == found.sha256["csv"]
 
 
 def test_a_day_the_labels_cannot_know_is_refused(published: Bench) -> None:
@@ -151,17 +150,34 @@ def test_a_day_the_labels_cannot_know_is_refused(published: Bench) -> None:
     assert command(published, "run", "--as-of", "yesterday").returncode == 2
 
 
+def test_a_full_refresh_makes_everything_again_and_changes_nothing(small: Bench) -> None:
+    made_again_the_same(small, "sources/desk.yaml", "type: json", "type: json\nowner: somebody else")
+
+
+@pytest.mark.long
 @pytest.mark.slow
-def test_a_full_refresh_makes_everything_again_and_changes_nothing(published: Bench) -> None:
-    before, files = published.version, lake_files(published)
-    # what decides nothing makes no other version, and the card of this one tells of the contract it was made by
-    published.edit("sources/lms.yaml", "owner: learning-platform", "owner: somebody else")
-    record = done(published, full_refresh=True)
+def test_a_full_refresh_of_a_company_changes_nothing(published: Bench) -> None:
+    made_again_the_same(published, "sources/lms.yaml", "owner: learning-platform", "owner: somebody else")
+
+
+def test_a_full_refresh_of_every_kind_of_source_lands_nothing_new(published: Bench) -> None:
+    before = landed(published)
+    record = done(published, only="ingest", full_refresh=True)
+    assert record.outcome == "nothing new" and {step.state for step in record.steps} == {"skipped"}
+    assert landed(published) == before
+
+
+def made_again_the_same(bench: Bench, file: str, old: str, new: str) -> None:
+    """By a full refresh, after an edit that decides nothing."""
+    before, files = bench.version, lake_files(bench)
+    # it makes no other version, and the card of this one tells of the contract it was made by
+    bench.edit(file, old, new)
+    record = done(bench, full_refresh=True)
     assert record.outcome == "nothing new", record.error
     kept = {step.step for step in record.steps if step.state == "skipped"}
-    assert kept == {f"ingest {name}" for name in published.project().sources}
-    assert published.version == before and lake_files(published) == files
-    folders = [place for top in ("lake", "vault") for place in (published.root / top).rglob("*") if place.is_dir()]
+    assert kept == {f"ingest {name}" for name in bench.project().sources}
+    assert bench.version == before and lake_files(bench) == files
+    folders = [place for top in ("lake", "vault") for place in (bench.root / top).rglob("*") if place.is_dir()]
     # where notes of runs come and go
     empty = {place.name for place in folders if not any(place.iterdir())}
     assert empty <= {"begun"}, "scratch is removed with its folders"

@@ -59,7 +59,12 @@ def lent(root: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "days", [(FIRST, HANDED_ON, MORE), (FIRST, MORE, HANDED_ON, TAKEN_BACK), (FIRST, HANDED_ON, TAKEN_BACK)]
+    "days",
+    [
+        (FIRST, HANDED_ON, MORE),
+        pytest.param((FIRST, MORE, HANDED_ON, TAKEN_BACK), marks=pytest.mark.long),
+        (FIRST, HANDED_ON, TAKEN_BACK),
+    ],
 )
 def test_a_number_is_whose_it_was_on_the_day(days: tuple[dict[str, str], ...], tmp_path: Path) -> None:
     root, there = lent(tmp_path / "grown"), dict[str, str]()

@@ -88,7 +88,7 @@ def test_spark_on_a_store_gives_the_same_bytes(finished: Finished, tmp_path: Pat
     url = f"{any_store}/spark"
     conf = {**QUICK, "spark.jars": require_s3a()} if url.startswith("s3:") else QUICK
     other = on_spark(finished, tmp_path / "project", spark=json.dumps({"conf": conf}))
-    copied(tmp_path / "vault", url)
+    copied(tmp_path / "vault", f"{url}/vault")
     moved(other, url)
     environment = {**os.environ, **other.company.variables}
     for code in (0, 99):
@@ -138,23 +138,34 @@ def until_gone(root: str, seconds: float = 30.0) -> None:
         time.sleep(0.2)
 
 
-def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
+def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(finished_small: Bench, tmp_path: Path) -> None:
     """Two worker processes, whose executors get Potable from the driver; one is killed in mid-run."""
-    other = half_made(finished, tmp_path)
-    with cluster(tmp_path / "cluster") as machines:
+    a_worker_is_lost(finished_small, tmp_path, "desk.tickets")
+
+
+@pytest.mark.long
+def test_a_cluster_that_loses_a_worker_gives_a_company_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
+    """With tables of every form and texts in which names are looked for."""
+    a_worker_is_lost(finished[0], tmp_path, *LARGEST)
+
+
+def a_worker_is_lost(before: Bench, folder: Path, *tables: str) -> None:
+    """One of two workers, in mid-run; these tables and what is made of them have the bytes they had before."""
+    other = half_made(before, folder, *tables)
+    with cluster(folder / "cluster") as machines:
 
         def lose() -> None:
             assert all(machines.executors()), "both workers work"
             machines.kill(0)
 
-        run_with_a_loss(other, machines.settings(), {}, lose)
-    half_was_made(finished, other)
+        run_with_a_loss(other, tables[0], machines.settings(), {}, lose)
+    half_was_made(before, other, *tables)
 
 
 @pytest.mark.long
 def test_yarn_that_loses_a_container_gives_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
     """Two node managers, in whose containers executors get Potable from the driver; one is killed in mid-run."""
-    other = half_made(finished, tmp_path)
+    other = half_made(finished[0], tmp_path, *LARGEST)
     with yarn(tmp_path / "cluster") as machines:
 
         def lose() -> None:
@@ -162,14 +173,14 @@ def test_yarn_that_loses_a_container_gives_the_same_bytes(finished: Finished, tm
             assert len(executors) == 2
             executors[0].kill()
 
-        run_with_a_loss(other, machines.settings(), machines.variables, lose)
-    half_was_made(finished, other)
+        run_with_a_loss(other, LARGEST[0], machines.settings(), machines.variables, lose)
+    half_was_made(finished[0], other, *LARGEST)
 
 
 @pytest.mark.long
 def test_kubernetes_that_loses_a_container_gives_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
     """A real one with a node of its own; the container of one of two executors is killed, and Spark asks for another."""
-    other = half_made(finished, tmp_path)
+    other = half_made(finished[0], tmp_path, *LARGEST)
     with spark_on_kubernetes(tmp_path, tmp_path / "cluster") as machines:
 
         def lose() -> None:
@@ -177,10 +188,10 @@ def test_kubernetes_that_loses_a_container_gives_the_same_bytes(finished: Finish
             assert len(executors) == 2
             executors[0].kill()
 
-        run_with_a_loss(other, machines.settings(), machines.variables, lose)
+        run_with_a_loss(other, LARGEST[0], machines.settings(), machines.variables, lose)
         assert len(machines.started()) == 3
         until_removed(machines)
-    half_was_made(finished, other)
+    half_was_made(finished[0], other, *LARGEST)
 
 
 def until_removed(machines: OnKubernetes, seconds: float = 60.0) -> None:
@@ -191,25 +202,31 @@ def until_removed(machines: OnKubernetes, seconds: float = 60.0) -> None:
         time.sleep(0.5)
 
 
-def half_made(finished: Finished, folder: Path) -> Bench:
-    """A lake that lacks the tables with the most records and texts, what the vault holds, and all that is made of them."""
-    other = left_to_do(finished[0], folder / "project", "build", "publish")
+LARGEST = ("payroll.payslips", "reviews.ratings")
+"""The company's tables with the most records and texts."""
+
+
+def half_made(before: Bench, folder: Path, *tables: str) -> Bench:
+    """A lake that lacks these tables, what the vault holds, and all that is made of them."""
+    other = left_to_do(before, folder / "project", "build", "publish")
     unresolved(other, other.root / "vault")
-    for table in ("payroll.payslips", "reviews.ratings"):
+    for table in tables:
         for zone in ("restricted/validated", "restricted/quarantine", "open/protected"):
             shutil.rmtree(other.root / "lake" / zone / table, ignore_errors=True)
     (folder / "cluster").mkdir()
     return other
 
 
-def run_with_a_loss(bench: Bench, spark: str, variables: Mapping[str, str], lose: Callable[[], None]) -> None:
-    """A run on Spark as `spark` says; something is lost when its first step is made."""
-    bench.edit("potable.yaml", "threads: 1", f"engine: spark\nspark: {spark}")
+def run_with_a_loss(
+    bench: Bench, first: str, spark: str, variables: Mapping[str, str], lose: Callable[[], None]
+) -> None:
+    """A run on Spark as `spark` says; something is lost when the first table is validated."""
+    bench.edit("potable.yaml", "memory: 1GB", f"memory: 1GB\nengine: spark\nspark: {spark}")
     environment = {**os.environ, **bench.company.variables, **variables}
     command = [sys.executable, "-m", "potable", "-C", str(bench.root), "run"]
     run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        until_made(bench, "validated/payroll.payslips", run)
+        until_made(bench, f"validated/{first}", run)
         lose()
         _, told = run.communicate(timeout=900)
     finally:
@@ -217,20 +234,21 @@ def run_with_a_loss(bench: Bench, spark: str, variables: Mapping[str, str], lose
     assert run.returncode == 0, told.decode()[-3000:]
 
 
-def half_was_made(finished: Finished, other: Bench) -> None:
+def half_was_made(before: Bench, other: Bench, *tables: str) -> None:
     """Exactly what was lacking was made, and the dataset has the same bytes."""
     record = latest(other)
+    dataset = other.project().features.dataset
     assert {step.step for step in record.steps if step.state == "done" and step.verb != "ingest"} == {
-        *(f"{verb} {table}" for verb in ("validate", "protect") for table in ("payroll.payslips", "reviews.ratings")),
+        *(f"{verb} {table}" for verb in ("validate", "protect") for table in tables),
         "resolve subjects",
         "protect identifiers",
         "protect pseudonyms",
-        "build employee_attrition",
-        "publish employee_attrition",
+        f"build {dataset}",
+        f"publish {dataset}",
     }
     assert record.engine == "spark"
     assert leftovers(other) == []
-    same_files(finished[0], other)
+    same_files(before, other)
 
 
 def latest(bench: Bench) -> RunRecord:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,7 @@ def marked(path: str, text: str) -> str:
     return f"# yaml-language-server: $schema={'../' if folder else ''}{FOLDER}/{name}.json\n{text}"
 
 
+@cache
 def _of(model: Any) -> dict[str, Any]:
     schema = model.model_json_schema()
     definitions = {"it": {key: value for key, value in schema.items() if key != "$defs"}, **schema.get("$defs", {})}
@@ -192,15 +194,7 @@ def _source(customs: Mapping[str, Custom]) -> dict[str, Any]:
             models[name] = plugins.load("sources", name)
         except MissingExtra:
             absent.append(name)
-    refs, top = models_json_schema([(model, "validation") for model in models.values()])
-    definitions = _sharpened(top["$defs"])
-    branches = [
-        {
-            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-            "then": _moved(refs[model, "validation"]),
-        }
-        for name, model in models.items()
-    ]
+    branches, definitions = _connectors(tuple(models.items()))
     return {
         "$schema": _DIALECT,
         "title": "Source",
@@ -213,6 +207,20 @@ def _source(customs: Mapping[str, Custom]) -> dict[str, Any]:
         "allOf": branches,
         "definitions": {**definitions, "Expectation": _expectations(customs)},
     }
+
+
+@cache
+def _connectors(models: tuple[tuple[str, Any], ...]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """What a source of each type is, and the definitions they refer to."""
+    refs, top = models_json_schema([(model, "validation") for _, model in models])
+    branches = [
+        {
+            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+            "then": _moved(refs[model, "validation"]),
+        }
+        for name, model in models
+    ]
+    return branches, _sharpened(top["$defs"])
 
 
 def _sharpened(definitions: Mapping[str, Any]) -> dict[str, Any]:

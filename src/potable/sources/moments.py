@@ -132,6 +132,8 @@ def _by_form(text: pa.StringArray, form: str, place: str | None) -> pa.Array:
         # 1970 began everywhere at once
         return _since_1970(text, UNIX[form])
     parts = pc.extract_regex(text, _regex(form))
+    if parts.null_count == len(parts):
+        return pa.nulls(len(parts), pa.timestamp("us"))
     names = {field.name for field in parts.type}
 
     def numbers(name: str, default: int) -> Numbers:
