@@ -41,8 +41,13 @@ def _heard() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("sign", SIGNALS)
+@pytest.mark.parametrize("command", [["run", "--as-of", "2024-01-01"], ["check"]])
 def test_what_an_interrupted_engine_says_is_no_bug(
-    sign: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    sign: signal.Signals,
+    command: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def query(*_: object, **__: object) -> None:
         try:
@@ -54,8 +59,9 @@ def test_what_an_interrupted_engine_says_is_no_bug(
     monkeypatch.setattr("potable.project.load", query)
     before = [signal.getsignal(each) for each in SIGNALS]
     with pytest.raises(SystemExit) as ended:
-        main(["-C", str(tmp_path), "check"])
-    told = f"interrupted; finished steps are kept, run `potable -C {tmp_path} run` to continue"
+        main(["-C", str(tmp_path), *command])
+    again = f"; finished steps are kept, run `potable -C {tmp_path} run --as-of 2024-01-01` to continue"
+    told = f"interrupted{again if command[0] == 'run' else ''}\n"
     assert ended.value.code == 130 and told in capsys.readouterr().err
     assert [signal.getsignal(each) for each in SIGNALS] == before
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -396,9 +397,10 @@ def _main(given: Sequence[str]) -> None:
 
 
 def _interrupted(given: Sequence[str]) -> NoReturn:
-    asked = cli.make_context("potable", [*given], resilient_parsing=True).params
-    again = Settings(asked["folder"] or Path(), asked["environment"]).called("potable run")
-    click.echo(f"interrupted; finished steps are kept, run `{again}` to continue", err=True)
+    context = cli.make_context("potable", [*given], resilient_parsing=True)
+    _, rest, _ = cli.make_parser(context).parse_args([*given])
+    kept = f"; finished steps are kept, run `{shlex.join(['potable', *given])}` to continue"
+    click.echo(f"interrupted{kept if rest[:1] == ['run'] else ''}", err=True)
     sys.exit(INTERRUPTED)
 
 
