@@ -114,6 +114,7 @@ def test_export_has_the_original_and_is_noted_in_the_audit_log(call: Call, notes
     assert facts(call(*asked, "-o", "json"))["records"] == 4
     lines = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
     assert [line["original"].strip() for line in lines] == [DUMP.splitlines()[n] for n in (2, 3, 4, 6)]
+    assert [line["line"] for line in lines] == [3, 4, 5, 7]
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     entries = [json.loads(path.read_text()) for path in sorted((notes / "lake/open/audit").iterdir())]
     assert (entries[-1]["what"], entries[-1]["why"]) == ("quarantine export notes.notes", "for the owner")

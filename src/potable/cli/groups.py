@@ -213,6 +213,9 @@ def show_quarantine(settings: Settings, table: str, reason: str, limit: int, out
 def export_quarantine(settings: Settings, table: str, target: Path, why: str, reason: str, output: str) -> None:
     """Write the quarantined records of TABLE, with their original content, to a file (NDJSON).
 
+    Each record comes with its object, its number in it and its reasons; of CSV, fixed-width and XML files also with the
+    line it begins in (`line`), of XML with the bytes before it (`offset`), both counted in the unpacked file.
+
     The file holds personal data and only its owner can read it; the audit log records who wrote it and why.
     """
     from potable.cli.quarantine import exported

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import csv
 import io
+from array import array
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -75,7 +77,7 @@ class Dialect:
     def records(self, blob: Blob) -> Content:
         """The file as UTF-8 from its first record on."""
         stream = Content(Utf8(decompressed(blob), self.encoding), self.declared)
-        stream.read(self.start)
+        stream.lines = newlines(stream.read(self.start))
         stream.quotes = 0
         return stream
 
@@ -101,6 +103,8 @@ class Content(Chunked):
     """A CSV stream behind its first lines and without comments, counting the quotes that open or close a field."""
 
     quotes = 0
+    lines = 0
+    """Lines of the header."""
 
     def __init__(self, stream: Utf8, table: CsvTable) -> None:
         super().__init__(stream)
@@ -109,6 +113,8 @@ class Content(Chunked):
         self._skip = table.skip_lines
         self._line = self._tail = b""
         self._open = False
+        self._kept_bytes = 0
+        self._left_out = array("q")
 
     def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, fewer only at the end."""
@@ -128,10 +134,18 @@ class Content(Chunked):
         for line in held.splitlines(keepends=True):
             if self._skip:
                 self._skip -= 1
+                self._left_out.append(self._kept_bytes)
             elif self._open or not self._comment or not line.startswith(self._comment):
                 kept.append(line)
+                self._kept_bytes += len(line)
                 self._open ^= quotes_in(line, self._quote, self._escape) % 2 == 1
+            else:
+                self._left_out.append(self._kept_bytes)
         return b"".join(kept)
+
+    def left_out(self, position: int) -> int:
+        """Lines that were left out before what is kept from byte `position` on."""
+        return bisect_right(self._left_out, position)
 
     def _count(self, data: bytes) -> None:
         if self._escape:
@@ -149,6 +163,12 @@ def quotes_in(data: bytes, quote: bytes, escape: bytes) -> int:
     if escape and escape in data:
         data = data.replace(escape * 2, b"").replace(escape + quote, b"")
     return data.count(quote)
+
+
+def newlines(data: bytes) -> int:
+    """Ends of lines in `data`, of any system."""
+    ends = data.count(b"\n")
+    return ends + data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else ends
 
 
 def _head(text: str, table: CsvTable) -> str:

@@ -8,7 +8,7 @@ others. In a record of another length the fields have moved, so it is quarantine
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from itertools import accumulate
 from typing import ClassVar, Self
 
@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration
-from potable.sources.base import Blob
+from potable.sources.base import Blob, Original
 from potable.sources.dialect import encoding_of
 from potable.sources.encodings import Utf8, as_written, declared
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
-from potable.sources.originals import missing
+from potable.sources.originals import picked
 from potable.sources.typed import typed_at, untyped
 
 _BLOCK = 2 << 20
@@ -98,18 +98,24 @@ class FixedSource(FileSource[FixedTable]):
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """Typed batches; records of another length come with their text only."""
         contract = self.tables[table]
-        for first, records in _records(contract, blob, encoding_of(contract.encoding, blob)):
+        for first, records, _ in _records(contract, blob, encoding_of(contract.encoding, blob)):
             yield from _batches(contract, blob, records, first=first)
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record, in the file's own encoding and without the newline behind it."""
+        return next(self.records(table, blob, [ordinal])).data
+
+    def records(self, table: str, blob: Blob, ordinals: Iterable[int]) -> Iterator[Original]:
+        """The records and the lines they are, of one reading of the file."""
         contract = self.tables[table]
         encoding = encoding_of(contract.encoding, blob)
-        for first, records in _records(contract, blob, encoding):
-            if first <= ordinal < first + len(records):
-                with decompressed(blob) as start:
-                    return as_written(records[ordinal - first].as_py().encode(), encoding, start.read(2))
-        raise missing(blob, ordinal)
+        with decompressed(blob) as stream:
+            start = stream.read(2)
+        blocks = _records(contract, blob, encoding)
+        found = (pair for _, texts, lines in blocks for pair in zip(texts, lines, strict=True))
+        for text, line in picked(found, ordinals, blob):
+            place = int(line) if contract.newlines else None
+            yield Original(as_written(text.as_py().encode(), encoding, start), place)
 
     def names(self, table: str, blob: Blob) -> Set[str] | None:
         """The fields that are declared."""
@@ -123,20 +129,22 @@ class FixedSource(FileSource[FixedTable]):
         return frozenset() if encoding == "ascii" else frozenset({f"encoding {encoding.removesuffix('-sig')}"})
 
 
-def _records(table: FixedTable, blob: Blob, encoding: str) -> Iterator[tuple[int, pa.StringArray]]:
-    """Blocks of records with the ordinal of the first.
+def _records(table: FixedTable, blob: Blob, encoding: str) -> Iterator[tuple[int, pa.StringArray, np.ndarray]]:
+    """Blocks of records with the ordinal of the first, and the lines they are.
 
     Raises:
         DataError: D007, the file is damaged or not in its encoding, or has a line longer than any.
     """
-    done, skip = 0, table.skip_lines
+    done, skip, read = 0, table.skip_lines, 0
     try:
         with Utf8(decompressed(blob), encoding) as stream:
             for records in _lines(stream) if table.newlines else _pieces(stream, table.record_length):
-                kept, skip = records.slice(skip), max(0, skip - len(records))
+                lines = np.arange(read + 1, read + len(records) + 1)[skip:]
+                kept, skip, read = records.slice(skip), max(0, skip - len(records)), read + len(records)
                 if table.newlines:
-                    kept = kept.filter(pc.not_equal(kept, ""))
-                yield done + 1, kept
+                    filled = pc.not_equal(kept, "")
+                    kept, lines = kept.filter(filled), lines[filled.to_numpy(zero_copy_only=False)]
+                yield done + 1, kept, lines
                 done += len(kept)
     except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
         why = f"it is damaged, or not in its encoding ({type(failure).__name__})"
