@@ -2,7 +2,8 @@
 
 Delimiter and encoding are declared, or detected per file (`dialect`): UTF-8, UTF-16 by its byte order mark, and
 Windows-1252 are detected, all others must be declared. Rows with the wrong number of fields are quarantined with
-their position and text; they are never dropped. Empty lines are not records.
+their position and text; they are never dropped, nor are those with bytes that are not of a declared encoding. Empty
+lines are not records.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from potable.sources.base import Blob, Original
 from potable.sources.dialect import Content, Dialect, newlines
-from potable.sources.encodings import as_written, declared
+from potable.sources.encodings import as_written, declared, readable
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, positions, unreadable
 from potable.sources.originals import picked
-from potable.sources.typed import typed_at, untyped
+from potable.sources.typed import typed_at, typed_spared, untyped
 from potable.tables import Table
 
 _BLOCK = 2 << 20
@@ -110,7 +111,11 @@ class CsvSource(FileSource[CsvTable]):
                     done += batch.num_rows
                     if batch.num_rows:
                         last = batch.column(batch.num_columns - 1)[-1].as_py()
-                        yield typed_at(contract, texts, blob.name, ordinals)
+                        yield (
+                            typed_spared(contract, texts, blob.name, ordinals, dialect.encoding)
+                            if stream.odd
+                            else typed_at(contract, texts, blob.name, ordinals)
+                        )
                     yield from ragged.taken(contract, blob.name)
         except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
             raise unreadable(
@@ -239,7 +244,7 @@ class _Ragged:
     def keep(self, row: arrow_csv.InvalidRow) -> str:
         """Note a row, as pyarrow's handler; its number counts all records from 1."""
         self._seen.append(row.number)
-        self._texts.append(row.text)
+        self._texts.append(readable(row.text))
         self._reasons.append(f"{row.actual_columns} fields instead of {row.expected_columns}")
         return "skip"
 

@@ -47,7 +47,7 @@ class Dialect:
         """
         encoding = encoding_of(table.encoding, blob)
         try:
-            with Content(Utf8(decompressed(blob), encoding), table) as stream:
+            with Content(Utf8(decompressed(blob), encoding, spared=True), table) as stream:
                 text = stream.read(LONGEST_HEADER).decode("utf-8", "ignore")
         except (UnicodeDecodeError, *DAMAGE) as failure:
             raise unreadable(blob, f"the start of the file cannot be decoded ({type(failure).__name__})") from None
@@ -76,7 +76,7 @@ class Dialect:
 
     def records(self, blob: Blob) -> Content:
         """The file as UTF-8 from its first record on."""
-        stream = Content(Utf8(decompressed(blob), self.encoding), self.declared)
+        stream = Content(Utf8(decompressed(blob), self.encoding, spared=True), self.declared)
         stream.lines = newlines(stream.read(self.start))
         stream.quotes = 0
         return stream
@@ -93,7 +93,10 @@ def encoding_of(declared: str, blob: Blob) -> str:
     try:
         return found(decompressed(blob))
     except Ambiguous:
-        why = "its bytes are neither UTF-8 nor a Western European encoding; declare its `encoding`: gb18030, cp1251 …"
+        why = (
+            "its bytes are neither UTF-8 nor a Western European encoding throughout; declare its `encoding`: gb18030, "
+            "cp1251 …, or utf-8 if only a few records are not (they go to quarantine)"
+        )
         raise unreadable(blob, why) from None
     except DAMAGE as failure:
         raise unreadable(blob, f"it is damaged ({type(failure).__name__})") from None
@@ -108,6 +111,7 @@ class Content(Chunked):
 
     def __init__(self, stream: Utf8, table: CsvTable) -> None:
         super().__init__(stream)
+        self._text = stream
         self._quote, self._escape = table.quote.encode(), table.escape.encode()
         self._comment = table.comment.encode()
         self._skip = table.skip_lines
@@ -115,6 +119,11 @@ class Content(Chunked):
         self._open = False
         self._kept_bytes = 0
         self._left_out = array("q")
+
+    @property
+    def odd(self) -> bool:
+        """Whether there were bytes that are not of the encoding."""
+        return self._text.odd
 
     def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, fewer only at the end."""

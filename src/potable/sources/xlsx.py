@@ -94,14 +94,15 @@ class XlsxSource(FileSource[XlsxTable]):
             places = positions(contract, sheet.header(contract.header_rows), blob, virtual=_VIRTUAL)
             rows = sheet.records(contract.first_row)
             while part := list(islice(rows, _BATCH_ROWS)):
-                texts, lost = dict[str, Cells](), dict[str, list[int]]()
+                texts, lost = dict[str, Cells](), dict[str, dict[int, str]]()
                 for name, column in contract.columns.items():
                     if "@sheet" in column.paths(name):
                         texts[name] = pa.repeat(sheet.name, len(part))
                     elif name in places:
-                        texts[name], lost[name] = sheet.texts(column, [row[places[name]] for row in part])
+                        texts[name], rows_lost = sheet.texts(column, [row[places[name]] for row in part])
+                        lost[name] = dict.fromkeys(rows_lost, UNCALCULATED)
                 made = typed(contract, texts, blob.name, first=done + 1, rows=len(part))
-                yield with_lost(contract, made, lost, UNCALCULATED, _NEVER_CALCULATED)
+                yield with_lost(contract, made, lost, _NEVER_CALCULATED)
                 done += len(part)
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
