@@ -148,7 +148,7 @@ def state() -> None:
 @output_option
 @click.pass_obj
 def show_state(settings: Settings, source: str | None, output: str) -> None:
-    """Show the batches of every SOURCE and what the next run will read."""
+    """Show how far every SOURCE was read and what the next run will read; of one SOURCE also its batches."""
     from potable.cli.state import shown
 
     facts, text = shown(settings.project(offline=True), source)
