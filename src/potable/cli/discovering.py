@@ -27,7 +27,7 @@ from potable.cli.drafting import drafted, writable
 from potable.cli.reading import paging, reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
-from potable.cli.sources import known_source, tables_named
+from potable.cli.sources import known_source, tables_named, told_dialect
 from potable.cli.translated import translated
 from potable.declarations import Document
 from potable.errors import DataError, ProjectError
@@ -176,7 +176,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
-        lines += [*more, *paging(source.tables[table]), *_unread(item.rows)]
+        lines += [*more, *paging(source.tables[table]), *_written(item), *_unread(item.rows)]
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
         if hidden := [path for path in {*(item.seen or ()), *item.children} if not writable([path])]:
@@ -185,6 +185,10 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         many = "more than one column has this name" if source.fixed_columns else _REPEATS
         found[table][1].append(f"# {many}: {', '.join(paths)}")
     return found
+
+
+def _written(item: Preview) -> list[str]:
+    return [f"# found: {told_dialect(item.dialect)}"] if item.dialect else []
 
 
 def _by_chance(columns: Mapping[str, str], records: pa.Table) -> set[str]:

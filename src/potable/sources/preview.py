@@ -55,6 +55,8 @@ class Preview:
     """What all objects have of `seen`."""
     children: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Lists of records inside the records, as the source tells them."""
+    dialect: frozenset[str] = frozenset()
+    """What was found out about how the objects are written (`Source.dialect`)."""
 
     @property
     def readable(self) -> pa.Table:
@@ -92,7 +94,7 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
     wanted = rows - (before.rows.num_rows if before else 0)
     try:
         batches = list(_first(source.parse(table, blob), wanted))
-        seen, children = source.names(table, blob), source.children(table, blob)
+        seen, children, dialect = source.names(table, blob), source.children(table, blob), source.dialect(table, blob)
     except DataError as failure:
         # it says what becomes of a landed object
         if failure.hint == EXPORT_AGAIN:
@@ -113,10 +115,10 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
     if before and before.seen is not None:
         everywhere = before.everywhere if seen is None else seen & (before.everywhere or set())
         seen = dict.fromkeys([*before.seen, *(seen or ())]).keys()
-    children = {**(before.children if before else {}), **children}
-    return Preview(
-        before.object if before else arrival.name, seen, pa.concat_tables([*held, more]), everywhere, children
-    )
+    if before:
+        children, dialect = {**before.children, **children}, before.dialect | dialect
+    name = before.object if before else arrival.name
+    return Preview(name, seen, pa.concat_tables([*held, more]), everywhere, children, dialect)
 
 
 def _first(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:
