@@ -154,6 +154,22 @@ def test_the_file_written_loads_and_keeps_its_references(project: Path) -> None:
     assert source.tables["pay"].keys == {"emp_no": "emp_no", "mail": "email"}
 
 
+def test_what_the_file_says_of_its_tables_stays_as_it_is(project: Path) -> None:
+    own = {
+        "roster": "employee",
+        "unique": ["e_mail"],
+        "quarantine": {"at_most": "1%"},
+        "checks": [{"expect_table_row_count_to_be_between": {"min_value": 1}}],
+    }
+    head = {"source": "pay", "type": "csv", "path": "${env:DUMPS}"}
+    (project / "sources" / "pay.yaml").write_text(json.dumps({**head, "tables": {"pay": {"delimiter": ",", **own}}}))
+    suggested = YAML(typ="safe").load(discover(project).stdout)["tables"]["pay"]
+    assert {key: suggested[key] for key in own if key != "checks"} == {key: own[key] for key in own if key != "checks"}
+    assert suggested["checks"][0] == own["checks"][0] and len(suggested["checks"]) > 1 and suggested["columns"]
+    discover(project, "--write")
+    assert YAML(typ="safe").load((project / "sources" / "pay.yaml").read_text())["tables"]["pay"] == suggested
+
+
 def test_columns_that_are_there_already_are_not_overwritten(project: Path) -> None:
     discover(project, "--write")
     before = (project / "sources" / "pay.yaml").read_text()

@@ -342,16 +342,30 @@ def _text(document: Document, found: Found) -> str:
     written = document.literal.get("tables") or {}
     for name in document.data.get("tables") or found:
         # a name of the source's stays on its line, also in a comment
-        below = [*_yaml(_kept(written.get(name))).splitlines(), *map(plain, found[name][1])]
+        promised = {key: value for key, value in (written.get(name) or {}).items() if key in _LEFT_ASIDE - {"columns"}}
+        below = [*_yaml(_kept(written.get(name))).splitlines(), *map(plain, _merged(found[name][1], promised))]
         lines += [f"  {name}:", *(f"    {line}" for line in below)]
     return "\n".join(lines) + "\n"
 
 
-def _yaml(data: Mapping[str, Any]) -> str:
+def _merged(lines: Iterable[str], promised: Mapping[str, Any]) -> Iterator[str]:
+    """The suggested lines of a table, but what its file promises itself is as it is there, with further checks."""
+    left, own = dict(promised), False
+    for line in lines:
+        if key := re.match(r"(?:# )?([a-z_]+):", line):
+            own = key[1] in promised and key[1] != "checks"
+        if not own:
+            yield line
+        if line == "checks:" and left.get("checks"):
+            yield from (f"  {each}" for each in _yaml(left.pop("checks")).splitlines())
+    yield from _yaml(left).splitlines()
+
+
+def _yaml(data: Any) -> str:
     if not data:
         return ""
     writer = YAML()
     writer.width = 10_000
     out = io.StringIO()
-    writer.dump(dict(data), out)
+    writer.dump(dict(data) if isinstance(data, Mapping) else data, out)
     return out.getvalue().rstrip("\n")
