@@ -187,6 +187,12 @@ def test_mistakes_in_the_data_are_counted_and_change_no_type(project: Path) -> N
     assert "1 no date" in found
 
 
+def test_what_most_values_are_is_told_where_too_many_are_something_else() -> None:
+    found = suggested(pa.array(["01.02.2024", "31.01.2024"] * 9 + ["unknown", "?"]))
+    assert (found.type, found.evidence) == ("string", "20 of 20 filled, 4 distinct, 18 of them date (%d.%m.%Y)")
+    assert suggested(pa.array(["1"] * 7 + ["x"] * 3)).evidence == "10 of 10 filled, 2 distinct"
+
+
 def test_elements_that_repeat_are_not_taken_for_columns(project: Path) -> None:
     slip = '<slip><no>{n}</no><part kind="a">1</part><part kind="b">2</part></slip>'
     (project / "x.xml").write_text("<all>" + "".join(slip.format(n=n) for n in range(30)) + "</all>")
