@@ -301,10 +301,14 @@ def test_elements_that_repeat_become_tables_of_their_own(project: Path) -> None:
     line = "<deduction code='A'><amount>{n},50</amount></deduction>"
     slip = "<slip><emp_no>E{n:04d}</emp_no><slip_id>{n}</slip_id><deductions>{lines}</deductions><tag>a</tag><tag>b</tag></slip>"
     slips = [slip.format(n=n, lines=line.format(n=n) * (n % 3)) for n in range(40)]
-    (project / "x.xml").write_text("<all>" + "".join(slips) + "</all>")
+    (project / "x.xml").write_text(
+        "<all period='2024-01' xmlns:i='u' i:schemaLocation='v'>" + "".join(slips) + "</all>"
+    )
     (project / "sources" / "xml.yaml").write_text(
         "source: xml\ntype: xml\npath: x.xml\ntables: {slips: {record: /all/slip}}\n"
     )
+    told = discover(project, source="xml").stdout
+    assert "# path: also of the root, the same for all records of a file: `/all/@period`\n" in told
     discover(project, "--write", source="xml")
     tables = YAML(typ="safe").load((project / "sources" / "xml.yaml").read_text())["tables"]
     assert list(tables) == ["slips", "tag", "deduction"]

@@ -188,7 +188,13 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
 
 
 def _written(item: Preview) -> list[str]:
-    return [f"# found: {told_dialect(item.dialect)}"] if item.dialect else []
+    """What is told of how the objects are written, and of what stands around all their records."""
+    found = [f"# found: {told_dialect(item.dialect)}"] if item.dialect else []
+    paths = [f"`{path}`" for path in item.envelope if writable([path])]
+    return [
+        *found,
+        *([f"# path: also of the root, the same for all records of a file: {', '.join(paths)}"] if paths else []),
+    ]
 
 
 def _by_chance(columns: Mapping[str, str], records: pa.Table) -> set[str]:

@@ -402,6 +402,10 @@ class Source(Declaration, Generic[T]):
         """Lists of records inside the records of `table` that no table has, by path: how one says where they are."""
         return {}
 
+    def envelope(self, table: str, blob: Blob) -> Sequence[str]:
+        """Paths of values that an object has once, around all of its records, as help for writing a contract."""
+        return ()
+
     def around(self, table: str) -> tuple[str, str]:
         """The table whose records the records of `table` lie in, and what leads there; empty where there is none."""
         return "", ""

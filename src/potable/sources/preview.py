@@ -8,7 +8,7 @@ Entry: `preview`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +57,8 @@ class Preview:
     """Lists of records inside the records, as the source tells them."""
     dialect: frozenset[str] = frozenset()
     """What was found out about how the objects are written (`Source.dialect`)."""
+    envelope: Sequence[str] = ()
+    """Paths of values around all records of the first object (`Source.envelope`)."""
 
     @property
     def readable(self) -> pa.Table:
@@ -118,7 +120,8 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
     if before:
         children, dialect = {**before.children, **children}, before.dialect | dialect
     name = before.object if before else arrival.name
-    return Preview(name, seen, pa.concat_tables([*held, more]), everywhere, children, dialect)
+    envelope = before.envelope if before else source.envelope(table, blob)
+    return Preview(name, seen, pa.concat_tables([*held, more]), everywhere, children, dialect, envelope)
 
 
 def _first(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:

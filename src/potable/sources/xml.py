@@ -11,7 +11,7 @@ text. Reading is xml2arrow's; what it lets pass (cut documents, entities …) is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
@@ -133,6 +133,14 @@ class XmlSource(FileSource[XmlTable]):
         # an element around records of another table looks like a value where it has none of them
         mine = [path for path in mine if path in declared or not any(other.startswith(f"{path}/") for other in others)]
         return dict.fromkeys([*mine, *(path for path in declared if path == "#" or path.startswith("../"))]).keys()
+
+    def envelope(self, table: str, blob: Blob) -> Sequence[str]:
+        """The attributes of the root, but where its schema lies."""
+        try:
+            root = head(decompressed(blob))
+        except (Malformed, *DAMAGE):
+            return ()
+        return [f"/{root.name}/@{name}" for name in root.attributes if not name.lower().endswith("schemalocation")]
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Elements that stand more than once in one record, where they are no records of a table."""
