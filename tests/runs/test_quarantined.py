@@ -193,6 +193,14 @@ def test_a_check_that_stops_a_replay_leaves_the_table_and_tells_what_it_found(ca
     assert json.loads(runs[-1].read_text())["tables"][0]["reasons"]["be_between:amount"] == 1
 
 
+def test_more_rows_than_the_table_may_lose_are_told_by_the_name_of_its_limit(call: Call, notes: Path) -> None:
+    path = notes / "sources" / "notes.yaml"
+    path.write_text(path.read_text().rstrip("\n") + "\n    quarantine: {at_most: 1}\n")
+    code, _, err = call("run", "--only", "validate", "--select", "notes")
+    assert code == 1 and "`notes.notes` breaks `quarantine: at_most`" in err
+    assert "4 of 6 rows go to quarantine; at most 1 may" in err and "or raise the limit" in err
+
+
 def test_what_was_stopped_is_done_once_it_is_mended(call: Call, notes: Path) -> None:
     path = notes / "sources" / "notes.yaml"
     good = path.read_text()
