@@ -109,7 +109,7 @@ def test_state_shows_how_far_each_table_was_read_and_goes_back(call: Call, publi
     assert "objects are current\n" in call("state", "rewind", "lms", "--to", "1")[1]
     told = call("state", "show", "lms")[1].splitlines()
     batches = told[next(place for place, line in enumerate(told) if line.startswith("batch")) + 2 : -1]
-    assert [line.split()[0] for line in batches] == ["3", "2", "1"] and "trainings to 20" in batches[0]
+    assert [line.split()[0] for line in batches] == ["3", "2", "1"] and "trainings: 20" in batches[0]
     assert told[-1] == "go back with: potable state rewind lms --to BATCH"
     assert call("state", "rewind", "lms", "--to", "7")[0] == 2
     code, _, err = call("state", "show", "hmrs")

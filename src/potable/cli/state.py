@@ -85,7 +85,7 @@ def _history(source: str, batches: Sequence[Mapping[str, Any]]) -> str:
             batch["landed_at"][:16].replace("T", " "),
             batch["landed"],
             batch["gone"],
-            "; ".join(f"{name} {_reached(read)}" for name, read in batch["tables"].items()),
+            "; ".join(f"{name}: {_reached(read)}" for name, read in batch["tables"].items()),
         ]
         for batch in reversed(batches[-_BATCHES:])
     ]
@@ -95,7 +95,7 @@ def _history(source: str, batches: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _reached(read: Mapping[str, Any]) -> str:
-    return f"to {read['newest'][:19]}" if "newest" in read else _onwards(read).removeprefix("from ")
+    return str(read["newest"][:19]) if "newest" in read else _onwards(read).removeprefix("from ")
 
 
 def _read(at: Mapping[str, Any]) -> dict[str, Any]:
