@@ -72,6 +72,19 @@ def test_the_delimiter_is_not_looked_for_inside_quotes(tmp_path: Path) -> None:
     assert values(rows, "a, b, c, d", "e") == [("1,5", "2")]
 
 
+@pytest.mark.parametrize(
+    ("line", "keys"), [("sep=;\r\n", {}), ('"sep=;"\n', {}), ("\ufeffsep=;\n", {}), ("SEP=;\n", {"delimiter": ";"})]
+)
+def test_a_line_that_tells_spreadsheets_the_delimiter_is_no_header(
+    tmp_path: Path, line: str, keys: dict[str, Any]
+) -> None:
+    made, held = source(**keys), blob(tmp_path, f"{line}a;b\nx,1;2\n,3;4\n".encode())
+    assert values(parsed(made, held), "_row", "a", "b") == [(1, "x,1", "2"), (2, ",3", "4")]
+    assert [each.line for each in made.records("t", held, [1, 2])] == [3, 4]
+    bare = source(header=False, names=["a", "b"], **keys)
+    assert values(parsed(bare, held), "a", "b") == [("a", "b"), ("x,1", "2"), (",3", "4")]
+
+
 def test_a_header_may_have_newlines(tmp_path: Path) -> None:
     rows = parsed(source({"x": {"path": "Employee\nnumber"}, "b": {}}), blob(tmp_path, b'"Employee\nnumber",b\n1,2\n'))
     assert values(rows, "x", "b") == [("1", "2")]

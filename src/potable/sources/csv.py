@@ -36,7 +36,7 @@ class CsvTable(FileTable):
     """A table in CSV files."""
 
     delimiter: str = "auto"
-    """Field separator; `auto` takes the one that splits the header most."""
+    """Field separator; `auto` takes the one that a first line `sep=;` tells, or else that splits the header most."""
     encoding: str = "auto"
     """Encoding; `auto` is UTF-8 (with or without BOM), UTF-16 by its BOM, or else Windows-1252."""
 

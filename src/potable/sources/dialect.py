@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 LONGEST_HEADER = 1 << 20
 _DELIMITERS = ",;\t|"
 _NAMES = {"\t": "tab"}
+_LEAD = re.compile(r'"?sep=([ -~\t])"?(?:\r\n|\n|\r)', re.IGNORECASE)
+"""The line with which spreadsheets are told the delimiter, before the header."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,21 @@ class Dialect:
                 text = stream.read(LONGEST_HEADER).decode("utf-8", "ignore")
         except (UnicodeDecodeError, *DAMAGE) as failure:
             raise unreadable(blob, f"the start of the file cannot be decoded ({type(failure).__name__})") from None
-        head = _head(text, table)
+        lead = _LEAD.match(text)
+        first = lead[0] if lead else ""
+        head = _head(text[len(first) :], table)
         if not head.strip():
             return None
         if "\0" in head and encoding == "ascii":
             raise unreadable(
                 blob, "its header contains NUL bytes, like UTF-16 without a byte order mark; declare its `encoding`"
             )
-        delimiter = table.delimiter if table.delimiter != "auto" else _delimiter(head, table)
+        found = lead[1] if lead else _delimiter(head, table)
+        delimiter = found if table.delimiter == "auto" else table.delimiter
         if not table.header:
-            return cls(encoding, delimiter, tuple(table.names), 0, table)
+            return cls(encoding, delimiter, tuple(table.names), len(first.encode()), table)
         header = tuple(name.strip() for name in _fields(head, delimiter, table))
-        return cls(encoding, delimiter, header, len(head.encode()), table)
+        return cls(encoding, delimiter, header, len((first + head).encode()), table)
 
     @property
     def found(self) -> frozenset[str]:
