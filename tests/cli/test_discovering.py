@@ -193,6 +193,23 @@ def test_what_most_values_are_is_told_where_too_many_are_something_else() -> Non
     assert suggested(pa.array(["1"] * 7 + ["x"] * 3)).evidence == "10 of 10 filled, 2 distinct"
 
 
+@pytest.mark.parametrize(
+    ("data", "asked"),
+    [
+        (
+            "Umsatz 2024\n\nDatum;Betrag\n01.01.2024;1,5\n02.01.2024;2\n",
+            "do lines before the header have to be skipped",
+        ),
+        ("1,2024-01-01\n3,2024-01-02\n", "is there no header"),
+        ("a,b\n1,2\n3,4,5\n6,7\n", ""),
+    ],
+)
+def test_a_header_that_may_be_none_is_asked_about(project: Path, data: str, asked: str) -> None:
+    (project / "dumps" / "a.csv").write_text(data)
+    told = discover(project).stdout
+    assert (asked in told) if asked else not any(line for line in told.splitlines() if "?" in line and "header" in line)
+
+
 def test_elements_that_repeat_are_not_taken_for_columns(project: Path) -> None:
     slip = '<slip><no>{n}</no><part kind="a">1</part><part kind="b">2</part></slip>'
     (project / "x.xml").write_text("<all>" + "".join(slip.format(n=n) for n in range(30)) + "</all>")

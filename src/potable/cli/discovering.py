@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from ruamel.yaml import YAML
 
 from potable.cli.drafting import drafted, writable
@@ -43,6 +44,8 @@ _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", 
 _REPEATS = "repeats within a record, so it becomes a table of its own"
 _ANY = {"data", "items", "records", "results", "rows", "value", "values"}
 """Names of lists that say nothing of what is in them."""
+_VALUE = re.compile(r"[-+]?[0-9][-+0-9.,:/T ]*")
+"""A number, a day or a moment."""
 _SAMPLE = 500
 """Records that are read where columns have to be tried one by one."""
 Found = dict[str, tuple[dict[str, Any], list[str]]]
@@ -176,7 +179,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
-        lines += [*more, *paging(source.tables[table]), *_written(item), *_unread(item.rows)]
+        lines += [*more, *paging(source.tables[table]), *_written(item), *_unread(item.rows), *_header(item)]
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
         if hidden := [path for path in {*(item.seen or ()), *item.children} if not writable([path])]:
@@ -221,6 +224,18 @@ def _unread(rows: pa.Table) -> Iterator[str]:
     for reason, records in reasons.items():
         why = reason.removeprefix("@record").removeprefix(": ")
         yield f"# {records:,} of {rows.num_rows:,} records cannot be read{': ' if why else ''}{why}"
+
+
+def _header(item: Preview) -> Iterator[str]:
+    """What to ask where the names of columns look like something else."""
+    odd = pc.match_substring_regex(item.rows[MISTYPED], "fields instead of")
+    if item.dialect and len(item.seen or ()) == 1:
+        # the only name may be a title over columns that another sign parts
+        odd = pc.or_(pc.fill_null(odd, False), pc.fill_null(pc.match_substring_regex(item.rows[0], "[;\t|,]"), False))
+    if 2 * (pc.sum(odd).as_py() or 0) > item.rows.num_rows:
+        yield "# do lines before the header have to be skipped (`skip_lines`)? Most records have more fields"
+    if item.dialect and item.seen and all(_VALUE.fullmatch(name) for name in item.seen):
+        yield "# is there no header (`header: false`, and `names`)? The names of all columns look like values"
 
 
 def _placed(
