@@ -106,6 +106,10 @@ def test_columns_are_observed_as_they_are_called(tmp_path: Path) -> None:
     made = source()
     assert made.observe("t", blob(tmp_path, b"x;y z\n1;2")) == {"x", "y z"}
     assert made.observe("t", blob(tmp_path, b"")) is None
+    # a delimiter behind the last field, or numbers of rows before the first
+    trailing = blob(tmp_path, b"a;b;\n1;2;\n")
+    assert made.observe("t", trailing) == {"a", "b"} and values(parsed(made, trailing), "a", "b") == [("1", "2")]
+    assert made.observe("t", blob(tmp_path, b",a,b\n0,1,2\n")) == {"", "a", "b"}
 
 
 def test_ragged_rows_keep_their_place_and_text(tmp_path: Path) -> None:

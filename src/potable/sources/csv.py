@@ -145,9 +145,12 @@ class CsvSource(FileSource[CsvTable]):
             raise unreadable(blob, f"it is damaged ({type(failure).__name__})") from None
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
-        """The names of its columns."""
+        """The names of its columns; a delimiter at the end of the header begins none."""
         dialect = _once(self.tables[table], blob)
-        return dict.fromkeys(dialect.header).keys() if dialect else None
+        if dialect is None:
+            return None
+        names = dialect.header if dialect.header[-1] else dialect.header[:-1]
+        return dict.fromkeys(names).keys()
 
     def dialect(self, table: str, blob: Blob) -> frozenset[str]:
         """The delimiter and encoding that were found."""
