@@ -27,6 +27,9 @@ TABLE = """CREATE TABLE payslips AS SELECT g AS id, 'E' || lpad((g % 500000)::te
 
 def ours(url: str, folder: Path, parts: int = 1) -> int:
     """Landed as text in Parquet, in the order of the key."""
+    from potable.lazy_pandas import make_pandas_lazy
+
+    make_pandas_lazy()  # as every command does
     from potable.sources.ingest import Landing, ingest
     from potable.sources.sql import SqlSource
     from potable.store.log import Log

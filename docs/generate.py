@@ -21,6 +21,7 @@ from potable.deployment import Platform
 from potable.errors import CODES
 from potable.features.declaration import FeatureSet
 from potable.features.reference import reference
+from potable.meanings import meanings
 from potable.privacy.categories import CATEGORIES, is_direct
 from potable.privacy.operators import OPERATORS
 from potable.privacy.policy import Policy
@@ -204,8 +205,9 @@ def _models(title: str, model: type[BaseModel], seen: set[str]) -> list[str]:
     seen.add(model.__name__)
     rows = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
     inner: list[tuple[str, type[BaseModel]]] = []
+    about = meanings(model)
     for name, info in model.model_fields.items():
-        meaning = " ".join((info.description or "").split())
+        meaning = " ".join(about.get(name, "").split())
         rows.append(f"| `{info.alias or name}` | {_type(info)} | {_default(info)} | {meaning} |")
         nested = list(_nested(info.annotation))
         for found in nested:

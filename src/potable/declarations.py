@@ -17,9 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from potable.errors import Place, ProjectError, did_you_mean, raise_all
+from potable.meanings import meanings
 
 Key = tuple[str | int, ...]
 SECRET_NAMES = "token|bearer|password|passwd|passphrase|pwd|secret|credentials?|(api|access|secret|private)[_-]?key"
@@ -43,7 +46,18 @@ class Inside(ValueError):
 class Declaration(BaseModel):
     """Something declared in a project file: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema with what the keys mean."""
+        schema = handler(core)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        about = meanings(cls)
+        for name, info in cls.model_fields.items():
+            if name in about:
+                properties[info.alias or name].setdefault("description", about[name])
+        return schema
 
 
 M = TypeVar("M", bound=BaseModel)

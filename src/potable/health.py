@@ -79,7 +79,7 @@ class Hindsight(Rise):
     """How many records may be filled in or changed after they were known; judged in every project."""
 
     at_most: str = "1%"
-    """Share of them among the records that came or changed between landings."""
+    """Share of them among the records that came or changed between landings, or among all of one landing."""
 
 
 class ColumnDrift(Declaration):

@@ -221,7 +221,3 @@ class ExpectColumnValuesToBeUniqueSomehow(gxe.ExpectColumnValuesToBeUnique):
 
 class ExpectTableToBeEven(BatchExpectation):
     metric_dependencies = ("table.row_count",)
-
-
-class ExpectNoneOfThem(gxe.UnexpectedRowsExpectation):
-    unexpected_rows_query: str = "SELECT * FROM {batch}"

@@ -59,7 +59,7 @@ def positive(**more: Any) -> Table:
         ({"expect_multicolumn_sum_to_equal": {"column_list": ["gross"], "sum_total": 1}}, "at least two columns"),
         ({"expect_column_pair_values_to_be_equal": {"column_A": "gross", "column_B": "currency"}}, "different types"),
         ({"expect_column_values_to_match_json_schema": {"column": "currency", "json_schema": {"type": 1}}}, "schema"),
-        ({"unexpected_rows_expectation": {"unexpected_rows_query": "select 1"}}, "cannot be run: needs a SQL query"),
+        ({"unexpected_rows_expectation": {"unexpected_rows_query": "select 1"}}, "reads from `{batch}`"),
         ({BETWEEN: {"column": ["gross"], "min_value": 0}}, "the table has no column"),
         ({LIKE: {"column": "currency", "like_pattern": [[1]]}}, "a LIKE pattern"),
         ({KL: {"column": "gross", "partition_object": {"bins": [1, "a"], "weights": [1.0]}}}, "rising numeric bins"),

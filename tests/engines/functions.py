@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,12 @@ def count_to(item: int) -> Iterator[pa.RecordBatch]:
     """Batches 1..item, ten rows each; nothing for 0."""
     for start in range(1, item + 1, 10):
         yield numbers(*range(start, min(start + 10, item + 1)))
+
+
+def has_pandas(item: int) -> Iterator[pa.RecordBatch]:
+    """Whether pandas is imported, once arrays were made."""
+    made = pa.array([item])
+    yield numbers(len(made) * ("pandas" in sys.modules))
 
 
 def squared(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -66,6 +66,36 @@ def test_a_worker_imports_no_engine() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_worker_makes_arrays_without_pandas() -> None:
+    pool = Pool(2)
+    try:
+        found = pool.stream([5, 5], fn.has_pandas, fn.NUMBERS)
+        assert [batch.column(0).to_pylist() for batch in found] == [[0], [0]]
+    finally:
+        pool.close()
+
+
+def test_a_script_without_a_guard_starts_no_run_in_its_workers(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("""
+from potable.engines import pool
+from potable.errors import EnvironmentFailure
+from tests.engines import functions as fn
+pool.require_no_worker()
+pool.PATIENCE = 0
+try:
+    list(pool.Pool(2).stream([5, 5], fn.count_to, fn.NUMBERS))
+except EnvironmentFailure as failure:
+    print(failure.text())
+""")
+    root = str(Path(__file__).parents[2])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    call = [sys.executable, str(script)]
+    done = subprocess.run(call, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    assert "E007" in done.stdout and '`if __name__ == "__main__":`' in done.stdout
+    assert "a worker of a run would start the run again" in done.stderr
+
+
 def test_a_killed_worker_is_an_environment_failure_and_no_hang() -> None:
     pool = Pool(2)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,25 @@ def test_what_lands_first_is_compared_with_nothing(open_desk: Open, monkeypatch:
     monkeypatch.setattr(again, "changes", lambda *_, **__: pytest.fail("records of one batch were compared"))
     made = open_desk().land(a=[*OLD, *OPEN], b=OPEN[:5])
     assert made.counts["quarantined"] == 5 and not made.facts["again"]["seen"]
+
+
+def test_a_first_landing_tells_by_its_days_what_was_filled_in_and_small_ones_change_nothing(open_desk: Open) -> None:
+    desk = open_desk()
+    opened = [date(2023, 1, 1) + timedelta(days=number) for number in range(400)]
+    # every third is still open, and the youngest are closed sooner
+    closed = [
+        None if number % 3 == 0 else min(day + timedelta(days=90), opened[-1]) for number, day in enumerate(opened)
+    ]
+    bulk = [
+        ticket(number, closed=bool(end), opened=str(day), changed=str(end or ""))
+        for number, (day, end) in enumerate(zip(opened, closed, strict=True))
+    ]
+    desk.land(a=bulk)
+    columns = {"hours": "warn", "reason": "warn", "status": "warn"}
+    assert desk.columns() == columns
+    desk.land(b=NEW[:3])
+    assert desk.columns() == columns
+    assert "`changed_on` lies after the day" in desk.found()[0].told
 
 
 def test_a_table_that_keeps_no_history_is_compared_without_days(engine: Engine, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tests.sources.test_sql import COLUMNS, EXPECTED, ROWS, arrivals, rows, sour
 
 from potable.errors import EnvironmentFailure
 from potable.sources import sql as module
+from potable.sources.databases import mysql as dialect
 from potable.sources.sql import SqlSource
 
 
@@ -268,3 +269,18 @@ def test_the_key_a_table_declares_is_told_in_its_order(
     )
     promised = source(mariadb, {"id": {}}).promised("people", tmp_path)
     assert [name for name, words in promised.items() if "key" in words] == key
+
+
+def test_what_the_database_has_a_key_of_is_not_sorted_by_more(
+    mariadb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(mariadb, "DROP TABLE IF EXISTS people", "CREATE TABLE people (id INT, n INT, t TEXT, PRIMARY KEY (id, n))")
+    asked = []
+    read = dialect.MysqlSession.rows
+    monkeypatch.setattr(
+        dialect.MysqlSession, "rows", lambda it, select: [asked.append(select.order), read(it, select)][1]
+    )
+    for unique in (["id", "n"], ["id"], []):
+        arrivals(source(mariadb, {"id": {}, "n": {}, "t": {}}, unique=unique), tmp_path)
+    key, sorted_ = ("q.`id`", "q.`n`"), ("CAST(q.`n` AS BINARY)", "CAST(q.`t` AS BINARY)")
+    assert asked == [key, (key[0], *sorted_), key]

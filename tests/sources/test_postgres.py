@@ -48,6 +48,7 @@ def read_by_rows(url: str, query: str) -> bytes:
         sink,
         compression="zstd",
         use_dictionary=False,
+        write_statistics=False,
     )
     return sink.getvalue()
 
@@ -357,3 +358,56 @@ def test_the_key_a_table_declares_is_told_in_its_order(
     )
     promised = source(postgres, {"id": {}}, table="keyed").promised("people", tmp_path)
     assert [name for name, words in promised.items() if "key" in words] == key
+
+
+@pytest.mark.parametrize(
+    ("definition", "unique", "order"),
+    [
+        ("id int PRIMARY KEY", ["id"], ["id"]),
+        ("id int PRIMARY KEY", ["t", "id"], ["t", "id"]),
+        ("id int PRIMARY KEY", ["t"], ["t", "id", "n"]),
+        ("id int PRIMARY KEY", [], ["id"]),
+        ("id int, PRIMARY KEY (n, id)", ["id"], ["id", "n", "t"]),
+        ("id int UNIQUE", ["id"], ["id", "n", "t"]),
+        ("id int", [], ["id", "n", "t"]),
+    ],
+)
+def test_what_the_database_has_a_key_of_is_not_sorted_by_more(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, definition: str, unique: list[str], order: list[str]
+) -> None:
+    filled(
+        postgres,
+        f"""DROP TABLE IF EXISTS ordered; CREATE TABLE ordered (n int, t text, {definition});
+        INSERT INTO ordered (n, t, id) SELECT g % 7, 't' || g % 3, 500 - g FROM generate_series(1, 300) g""",
+    )
+    asked: list[list[str]] = []
+    read = dialect.PostgresSession.rows
+
+    def rows(session: Any, select: Select) -> Generator[pa.RecordBatch]:
+        asked.append([name for each in select.order for name in ("id", "n", "t") if f'"{name}"' in each])
+        return read(session, select)
+
+    monkeypatch.setattr(dialect.PostgresSession, "rows", rows)
+    made = source(postgres, {"id": {}, "n": {}, "t": {}}, table="ordered", unique=unique)
+    (landed,) = arrivals(made, tmp_path)
+    assert sorted(asked[0]) == sorted(order) and asked[0][: len(unique)] == unique
+    if unique:
+        whole = source(postgres, {"id": {}, "n": {}, "t": {}}, query="SELECT n, t, id FROM ordered", unique=unique)
+        assert columns_of(landed) == columns_of(*arrivals(whole, tmp_path))
+
+
+def columns_of(landed: tuple[str, bytes]) -> dict[str, list[Any]]:
+    table = pq.read_table(io.BytesIO(landed[1]))
+    return {name: table[name].to_pylist() for name in sorted(table.column_names)}
+
+
+def test_an_index_that_orders_texts_otherwise_than_their_column_is_no_key(postgres: str, tmp_path: Path) -> None:
+    filled(
+        postgres,
+        """DROP TABLE IF EXISTS alike; CREATE TABLE alike (t text COLLATE "C" NOT NULL);
+        CREATE UNIQUE INDEX ON alike (t COLLATE "POSIX")""",
+    )
+    made = source(postgres, {"t": {}}, table="alike")
+    assert made.promised("people", tmp_path) == {"t": ["not null", "indexed"]}
+    filled(postgres, "CREATE UNIQUE INDEX ON alike (t)")
+    assert made.promised("people", tmp_path) == {"t": ["key", "not null", "indexed"]}

@@ -22,6 +22,7 @@ import potable
 from potable.cli import groups
 from potable.cli.settings import PENDING, Commands, Settings, as_json, output_option, show_result, show_text
 from potable.errors import EnvironmentFailure, PotableError, unexpected
+from potable.lazy_pandas import make_pandas_lazy
 from potable.runs.stopping import stoppable, stopped
 
 NOTHING_NEW, INTERRUPTED, BUG = 99, 130, 70
@@ -366,6 +367,7 @@ for group in (groups.source, groups.contract, groups.state, groups.quarantine, g
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: runs the command and turns every failure into our error form and exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    make_pandas_lazy()
     with stoppable():
         _main(given)
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from potable.columns import is_re2
 from potable.contracts.fitting import family, fit
+from potable.contracts.rowqueries import problem_of
 from potable.contracts.rowwise import like_regex
 from potable.contracts.vocabulary import EXPECTATIONS, Argument, Expectation
 from potable.errors import MissingExtra, did_you_mean
@@ -318,6 +319,10 @@ def _partition(given: _Given) -> str:
     return _values(_Given(value["values"], given.argument, given.columns, given.table))
 
 
+def _query(given: _Given) -> str:
+    return problem_of(given.value, given.table.columns) if isinstance(given.value, str) else "a SQL query"
+
+
 def _choice(given: _Given) -> str:
     allowed = given.argument.choices
     return "" if given.value in allowed else f"one of {', '.join(allowed)}"
@@ -342,6 +347,7 @@ KINDS: Mapping[str, Callable[[_Given], str]] = {
         "" if given.value is None or (isinstance(given.value, str) and len(given.value) == 1) else "one character"
     ),
     "choice": _choice,
+    "query": _query,
     "interpolation": lambda given: "" if given.value in (False, None, *_WAYS) else f"one of {', '.join(_WAYS)}",
     "strftime_format": lambda given: "" if isinstance(given.value, str) else "a strptime format",
     "json_schema": _schema,

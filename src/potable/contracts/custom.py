@@ -41,7 +41,9 @@ _SHARED = ("column", "columns", "choice")
 _TOLD = ("description", "notes", "meta", "library_metadata", "windows")
 """Fields that only describe a class and do not change its verdict."""
 _OWN_VERDICT = ("_validate", "get_validation_dependencies", "metrics_validate")
-_SQL = ("UnexpectedRowsExpectation", "QueryExpectation")
+_QUERIES = ("QueryExpectation",)
+_NO_QUERY = "it needs SQL for one database; write an `UnexpectedRowsExpectation`, or row checks"
+_NO_CODE = "it adds code to a SQL query; only the query itself can be run"
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def _lineage(
             others = {key: value for key, value in known.items() if key != node.name}
             lineage, root = _lineage(known[name], others, aliases)
             return [*lineage, node], root
-    found = next((name for name in roots if name in _ROOTS or name in _SQL or _snake(name) in EXPECTATIONS), None)
+    found = next((name for name in roots if name in _ROOTS or name in _QUERIES or _snake(name) in EXPECTATIONS), None)
     return [node], found or (roots[0] if roots else "object")
 
 
@@ -163,13 +165,15 @@ def _custom(node: ast.ClassDef, body: _Body, root: str, module: Module, of_nulls
 
     base = EXPECTATIONS.get(core)
     nothing = Expectation("row", {})
-    if root in _SQL or core in LEFT_OUT:
-        return made(nothing, refused=LEFT_OUT.get(core, LEFT_OUT["unexpected_rows_expectation"]))
+    if root in _QUERIES or core in LEFT_OUT:
+        return made(nothing, refused=LEFT_OUT.get(core, _NO_QUERY))
     if name in EXPECTATIONS:
         return made(nothing, refused="GX already has an expectation with this name; rename the class")
     if base is not None and body.plain and set(body.fields) <= {*base.arguments, *COMMON, *_TOLD, "mostly"}:
         defaults, wrong = _defaults(body, [*base.arguments, "mostly", "row_condition", "condition_parser", "severity"])
         return made(base, core=core, defaults=defaults, refused=wrong)
+    if core == "unexpected_rows_expectation":
+        return made(nothing, refused=_NO_CODE)
     taken = base.arguments if base is not None and base.kind != "table" else _ROOTS.get(root)
     if root == _AGGREGATE:
         taken = {"column": _COLUMN}

@@ -58,6 +58,8 @@ class Result:
     def told(self) -> str:
         """What was found, in counts."""
         if self.missing_count is None and not self.unexpected_percent_total:
+            if not self.columns and "unexpected_count" in self.details:
+                return f"its query returns {self.unexpected_count:,}, from {self.element_count:,} rows"
             return f"does not hold over {self.element_count:,} rows"
         return f"{self.unexpected_count:,} of {self.judged:,} judged rows fail{self.allowed and f'; {self.allowed}'}"
 

@@ -5,7 +5,8 @@ known before it landed the first time, a feature as of a day in between reads wh
 versions of one record where key and known time are the same: one whose known time moves with the change is known
 later, as it should be. What is counted adds up from landing to landing; it is judged in every run.
 
-Entry: `successive` and `replacing` pair versions, `changes` counts, `judge`.
+What a single landing says of itself is `afterwards`. Entry: `successive` and `replacing` pair versions, `changes`
+counts, `judge`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from potable.contracts.distributions import judged
-from potable.contracts.findings import Finding
+from potable.contracts.findings import Finding, State
 from potable.contracts.results import is_open
 from potable.engines.base import Engine, scalars
+from potable.health import Hindsight
 from potable.tables import BATCH, OBJECT, ROW, Table, moments
 
 LANDED = "_landed"
@@ -153,17 +155,25 @@ def _known(table: Table, rows: ir.Table) -> ir.Table:
     return rows.mutate(**{_SINCE: moments(table, rows)[1]})
 
 
-def judge(table: Table, again: Again, read: Mapping[str, Sequence[str]], labels: Collection[str]) -> list[Finding]:
+def judge(
+    table: Table,
+    again: Again,
+    read: Mapping[str, Sequence[str]],
+    labels: Collection[str],
+    more: Sequence[Finding] = (),
+) -> list[Finding]:
     """What is found of a table.
 
     Args:
         again: how its records fared that landed again.
         read: what reads its columns, by column: names of outputs, and `rows.where`.
         labels: those of them that are labels.
+        more: what its days tell of it (`afterwards.judge`); less than what was seen to change.
     """
     bound = table.health.hindsight
     found = [_column(table, name, again, read[name], labels) for name in read if name in again.columns]
     bad = [finding for finding in found if finding]
+    bad += [finding for finding in more if finding.column not in {each.column for each in bad}]
     suspected = table.time is not None and table.known_column is None and table.known != "landed"
     # without evidence neither a time is suspected that the source records, nor that facts will have happened otherwise
     if bad or set(read) <= {table.time} or not (suspected or "hindsight" in table.health.model_fields_set):
@@ -192,12 +202,17 @@ def _column(table: Table, name: str, again: Again, outputs: Sequence[str], label
     told = (
         f"`{name}` was {' and '.join(what)} of the records that landed again{known}; {again.came:,} came meanwhile."
         f" That is {share:.1%} of both; at most {bound.at_most}."
-        f" {_names(outputs)} read{'s' * (len(outputs) == 1)} it. {_advice(table, set(outputs) <= set(labels))}"
+        f" {named(outputs)} {advice(table, set(outputs) <= set(labels))}"
     )
-    return Finding("hindsight", judged(True, bound.severity), told, name, value=round(share, 6), bound=bound.share)
+    return Finding("hindsight", state_of(bound), told, name, value=round(share, 6), bound=bound.share)
 
 
-def _advice(table: Table, only_labels: bool) -> str:
+def state_of(bound: Hindsight) -> State:
+    """How bad a finding is."""
+    return judged(True, bound.severity)
+
+
+def advice(table: Table, only_labels: bool) -> str:
     """What to do about it."""
     if only_labels:
         return "Its newest rows may be labelled before it is told: end `coverage` earlier."
@@ -210,8 +225,9 @@ def _advice(table: Table, only_labels: bool) -> str:
     )
 
 
-def _names(outputs: Sequence[str]) -> str:
+def named(outputs: Sequence[str]) -> str:
+    """Which outputs read a column."""
     shown = [f"`{name}`" for name in outputs[:3]]
     more = [f"{len(outputs) - 3} more"] if len(outputs) > 3 else []
     *others, last = [*shown, *more]
-    return f"{', '.join(others)} and {last}" if others else last
+    return f"{', '.join(others)} and {last} read it." if others else f"{last} reads it."

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from potable.contracts import aggregates, rowwise, unique
+from potable.contracts import aggregates, rowqueries, rowwise, unique
 
 Kind = Literal["row", "rows", "column", "table", "key", "tables"]
 
@@ -195,6 +195,9 @@ EXPECTATIONS: Mapping[str, Expectation] = {
         ),
         aggregates.kl_divergence,
     ),
+    "unexpected_rows_expectation": Expectation(
+        "column", _takes("unexpected_rows_query:query!"), rowqueries.unexpected_rows
+    ),
     "expect_column_values_to_be_of_type": Expectation("table", _takes(_COLUMN, "type_:text!")),
     "expect_column_values_to_be_in_type_list": Expectation("table", _takes(_COLUMN, "type_list:texts!")),
     "expect_column_type_to_be": Expectation("table", _takes(_COLUMN, "type_:text!")),
@@ -222,14 +225,12 @@ LEFT_OUT: Mapping[str, str] = {
     "expect_column_pair_cramers_phi_value_to_be_less_than": _SHELL,
     "expect_column_parameterized_distribution_ks_test_p_value_to_be_greater_than": _SHELL,
     "expect_query_results_to_match_comparison": "needs two SQL queries on data sources of GX; a contract has neither",
-    "unexpected_rows_expectation": "needs a SQL query in the dialect of one database; write row checks or a "
-    "`row_condition` instead",
 }
 """Expectations of GX core that do not run, and why."""
 
 COMMON = ("row_condition", "condition_parser", "meta", "notes", "severity")
 """Arguments any expectation may have beside its own."""
-NO_CONDITION = ("expect_column_to_exist", "expect_column_type_to_be", "expect_table_column")
-"""How the names of expectations begin that are about no rows."""
+NO_CONDITION = ("expect_column_to_exist", "expect_column_type_to_be", "expect_table_column", "unexpected_rows")
+"""How the names of expectations begin that are about no rows, or say themselves about which."""
 NULLS = ("expect_column_values_to_be_null", "expect_column_values_to_not_be_null")
 """Expectations for which a null is what they judge."""

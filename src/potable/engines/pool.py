@@ -26,6 +26,7 @@ import pyarrow as pa
 from potable.engines.base import BatchFunction, ItemFunction
 from potable.engines.freed import give_back, give_back_at_times, keep_little
 from potable.errors import EnvironmentFailure
+from potable.lazy_pandas import make_pandas_lazy
 
 REST = 1.0
 """Seconds after which workers that wait for work end; what they hold is of no use to a long query."""
@@ -34,6 +35,9 @@ LONG = 4.0
 ones little, and the query that follows needs the memory."""
 PATIENCE = 0.5
 """Processor seconds a stream takes in the caller's own process before it gets workers: starting one takes as long."""
+_WORKER = "potable worker"
+"""Name of each worker's process."""
+_GUARD = 'a script of your own must start runs under `if __name__ == "__main__":`, because every worker imports it'
 _DONE, _FAILED, _BATCH = b"D", b"F", b"B"
 
 
@@ -151,10 +155,20 @@ class OneBatch:
         return [self.function(batch)]
 
 
+def require_no_worker() -> None:
+    """Refuse to go on in a worker, whose process has imported a script that starts a run.
+
+    Raises:
+        EnvironmentFailure: E007, it is one.
+    """
+    if multiprocessing.current_process().name == _WORKER:
+        raise EnvironmentFailure("a worker of a run would start the run again", "E007", hint=_GUARD)
+
+
 def _started() -> Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs,), daemon=True)
+    process = context.Process(target=_work, name=_WORKER, args=(theirs,), daemon=True)
     process.start()
     theirs.close()
     return Worker(process, ours)
@@ -183,8 +197,7 @@ def _died() -> EnvironmentFailure:
     return EnvironmentFailure(
         "a worker process died",
         "E007",
-        hint="the machine may be out of memory: lower `threads`. If you start runs from your own script, start "
-        'them under `if __name__ == "__main__":`, because every worker imports the script',
+        hint=f"the machine may be out of memory: lower `threads`. Or {_GUARD}",
         retryable=True,
     )
 
@@ -231,6 +244,7 @@ def _work(pipe: Connection) -> None:
     # the parent decides what an interrupt means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_little()
+    make_pandas_lazy()
     try:
         while True:
             _serve(pipe, pipe.recv_bytes())

@@ -44,7 +44,7 @@ RULES: Mapping[str, str] = {
     "without either they must agree",
     "ends": "the end of `during` is filled in later, so features of the rows' table may read it only if `known` is "
     "a column. Other columns that are filled in later are reported by `health: hindsight`, as soon as records land "
-    "again: declare `known` so that it holds for them",
+    "again, or days in one landing show it: declare `known` so that it holds for them",
     "several employments": "tenure is that of the employment that began last, of those that run "
     "at the as-of date and meet "
     "`rows.where`",

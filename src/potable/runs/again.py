@@ -2,7 +2,8 @@
 
 A record that lands again in another object is among the duplicates in quarantine. One that lands again because its
 object changed takes the place of the earlier one, which still lies in the step that was made before by the same rules.
-Neither is looked at where nothing landed, and nothing where no record landed again.
+Neither is looked at where nothing landed, and nothing where no record landed again. What the days of a single landing
+tell comes with it: `days`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from potable.contracts.afterwards import Facts, afterwards, looked_at
 from potable.contracts.deletions import REASONS
 from potable.contracts.hindsight import LANDED, LANDINGS, Again, changes, comparable, of_records, replacing, successive
 from potable.contracts.profile import ALL, BROKEN, ROWS, Profile
@@ -63,6 +65,24 @@ def again(shop: Workshop, step: Step, before: Manifest, made: Validated, attempt
     return known + replace(found, came=max(look.came(made) - found.seen, 0))
 
 
+def days(shop: Workshop, step: Step, before: Manifest, made: Validated, attempt: str) -> Facts:
+    """What the days of the rows made say of themselves, or those of an earlier landing where these say nothing.
+
+    Args:
+        before, made: as in `again`.
+    """
+    table = shop.project.tables[step.name]
+    known: Facts = before.facts.get("afterwards", {})
+    new = [part for part in made.rows if part.rows]
+    if step.proves or not new or not looked_at(table):
+        return known
+    look = _Look(shop, step, [], 0, attempt)
+    until = max(look.times[item.batch] for item in shop.landed[step.name.split(".", 1)[0]])
+    files = [look.locate(f"{attempt}/rows/{part.path}") for part in new]
+    rows = shop.engine.read(files, validated_schema(table))
+    return {**known, **afterwards(table, rows, until, shop.engine)}
+
+
 @dataclass(frozen=True)
 class _Look:
     """One look at what landed after a batch."""
@@ -90,7 +110,7 @@ class _Look:
         return self.shop.lake.batches(self.step.name.split(".", 1)[0])
 
     @cached_property
-    def _times(self) -> Mapping[int, datetime]:
+    def times(self) -> Mapping[int, datetime]:
         """When each batch was landed, in UTC."""
         told = {number: datetime.fromisoformat(json.loads(data)["landed_at"]) for number, data in self._log.stored()}
         return {number: at.astimezone(UTC).replace(tzinfo=None) for number, at in told.items()}
@@ -101,7 +121,7 @@ class _Look:
         if not own or made.reasons.get(DUPLICATE, 0) == before.facts.get("reasons", {}).get(DUPLICATE, 0):
             return Again()
         table, shop = self._table, self.shop
-        aside = self._locate(self.attempt.replace("validated/", "quarantine/", 1))
+        aside = self.locate(self.attempt.replace("validated/", "quarantine/", 1))
         new = self._duplicates([f"{aside}/quarantine/{part.path}" for part in own])
         earlier = self._duplicates(before.paths(shop.lake.restricted, "quarantine"))
         names = [*table.schema.names, OBJECT, ROW]
@@ -125,7 +145,7 @@ class _Look:
         if not (gone and came and files) or any(store.size(file.path) is None for file in files):
             return Again()
         schema = validated_schema(self._table)
-        parts = [self._locate(f"{self.attempt}/rows/{part.path}") for part in made.rows if part.rows]
+        parts = [self.locate(f"{self.attempt}/rows/{part.path}") for part in made.rows if part.rows]
         earlier = shop.engine.read(last.paths(store), schema), self._landings("gone", gone)
         later = shop.engine.read(parts, schema), self._landings("came", came)
         pairs = replacing(self._table, self._names, earlier, later)
@@ -141,7 +161,7 @@ class _Look:
     def _rows(self, before: Manifest, made: Validated) -> ir.Table:
         """All rows that stay."""
         stand = () if made.rewritten else before.paths(self.shop.lake.restricted)
-        new = [self._locate(f"{self.attempt}/rows/{part.path}") for part in made.rows if part.rows]
+        new = [self.locate(f"{self.attempt}/rows/{part.path}") for part in made.rows if part.rows]
         return self.shop.engine.read([*stand, *new], validated_schema(self._table))
 
     def _duplicates(self, files: Sequence[str]) -> ir.Table:
@@ -151,12 +171,13 @@ class _Look:
 
     def _landings(self, name: str, items: Sequence[Landed]) -> ir.Table:
         """When objects landed, as a relation."""
-        rows = [{OBJECT: each.name, BATCH: each.batch, LANDED: self._times[each.batch]} for each in items]
+        rows = [{OBJECT: each.name, BATCH: each.batch, LANDED: self.times[each.batch]} for each in items]
         sink = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(rows, LANDINGS), sink)
         path = f"{self.attempt}/scratch/landings/{name}.parquet"
         self.shop.lake.restricted.put(path, [sink.getvalue()])
-        return self.shop.engine.read([self._locate(path)], LANDINGS)
+        return self.shop.engine.read([self.locate(path)], LANDINGS)
 
-    def _locate(self, path: str) -> str:
+    def locate(self, path: str) -> str:
+        """An absolute path of the restricted root."""
         return self.shop.lake.restricted.locate(path)

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from potable.contracts import hindsight
+from potable.contracts import afterwards, hindsight
 from potable.contracts.health import Finding, Moment, Profile, accepted, judge, shrunk
 from potable.contracts.profile import PROFILE
 from potable.datasets.version import history
@@ -77,7 +77,9 @@ def _filled_later(shop: Workshop, name: str, manifest: Manifest) -> list[Finding
     if plan is None or name not in plan.tables:
         return []
     again = hindsight.Again(**manifest.facts.get("again", {}))
-    return hindsight.judge(table, again, plan.readers(name), [label.name for label in plan.labels])
+    read, labels = plan.readers(name), [label.name for label in plan.labels]
+    days = list(afterwards.judge(table, manifest.facts.get("afterwards", {}), read, labels))
+    return hindsight.judge(table, again, read, labels, days)
 
 
 def _require(health: Mapping[str, Collection[Finding]]) -> None:

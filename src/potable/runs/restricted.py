@@ -24,7 +24,7 @@ from potable.contracts.validate import Contract, Places, Standing, Validated, va
 from potable.engines.base import Engine, Part
 from potable.errors import DataError
 from potable.identity.match import normalise
-from potable.runs.again import again
+from potable.runs.again import again, days
 from potable.runs.around import versions
 from potable.runs.checkup import read_profile, write_profile
 from potable.runs.drifted import described, told
@@ -78,6 +78,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "parsed": len(blobs),
         "stands_on": before.fingerprint,
         "again": {} if made.stopped else again(shop, step, before, made, attempt).facts(),
+        "afterwards": {} if made.stopped else days(shop, step, before, made, attempt),
     }
     done = _made(made, before, facts, beside, aside)
     if made.stopped:

@@ -26,6 +26,7 @@ from potable.datasets.version import Version
 from potable.deployment import memory_bytes
 from potable.engines.base import Engine
 from potable.engines.freed import imports_kept, keep_little
+from potable.engines.pool import require_no_worker
 from potable.errors import DataError, EnvironmentFailure, Interrupted, PotableError, raise_all, unexpected
 from potable.project import Project
 from potable.runs import begun, checkup, former, opened, restricted
@@ -82,7 +83,9 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
 
     Raises:
         ProjectError: as `require_possible`; nothing ran.
+        EnvironmentFailure: E007, a script without a guard started it in a worker; nothing ran.
     """
+    require_no_worker()
     require_possible(project, options)
     began, lake = time.monotonic(), project.lake()
     record = _beginning(project, options)

@@ -55,7 +55,8 @@ class SqlTable(IncrementalTable):
     query: str | None = None
     """A SELECT instead of a table."""
     order_by: list[str] = Field(default_factory=list)
-    """Columns that put the rows into a fixed order; by default the columns of `unique`, then all others."""
+    """Columns that put the rows into a fixed order; by default those of `unique`, then all others unless the database
+    has a key of columns of `unique`. Without `unique` it is the database's key, or all columns."""
     partition: Partition | None = None
     """Read a large table in parts; whole by default."""
 
@@ -223,11 +224,15 @@ class SqlSource(Source[SqlTable]):
                     "E007",
                     hint=did_you_mean(column, names),
                 )
-        keys = table.order_by or [
-            path for key in table.unique for path in table.columns[key].paths(key) if path in names
-        ]
+        if table.order_by:
+            return tuple(map(session.column, table.order_by))
+        declared = [path for key in table.unique for path in table.columns[key].paths(key) if path in names]
+        known = [] if table.query else session.key(_origin(name, table))
+        keys = declared or known
+        # a database need sort nothing by its own key, and to sort whole rows takes longer than to read them
+        whole = not known or not set(known) <= set(keys)
         # as text, for some types have no order
-        others = [] if table.order_by else [session.sortable(column) for column in names if column not in keys]
+        others = [session.sortable(column) for column in names if column not in keys] if whole else []
         return (*map(session.column, keys), *others)
 
 

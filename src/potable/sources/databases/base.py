@@ -119,6 +119,10 @@ class Session(ABC):
         """What the database promises of a table's columns, where it tells; those of `KEY` in its order."""
         return {}
 
+    def key(self, origin: Origin) -> list[str]:
+        """Columns by which alone each row of a table has a place of its own, in their order; none if it is not sure."""
+        return []
+
     def cancel(self) -> bool:
         """Stop what the session is busy with, from another thread; false where it must come to its end."""
         return False

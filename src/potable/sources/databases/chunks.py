@@ -70,8 +70,9 @@ def _lengths(column: Cells) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 def parquet(table: pa.Table) -> bytes:
     """A chunk as it is landed."""
     sink = io.BytesIO()
-    # dictionaries of 50,000 texts cost as much again as all else, and zstd finds what repeats without them
-    pq.write_table(table, sink, compression="zstd", use_dictionary=False)
+    # dictionaries of 50,000 texts cost as much again as all else, and zstd finds what repeats without them; chunks
+    # are read whole, so nobody asks for the least and greatest text of each
+    pq.write_table(table, sink, compression="zstd", use_dictionary=False, write_statistics=False)
     return sink.getvalue()
 
 

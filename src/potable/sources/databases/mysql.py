@@ -118,15 +118,18 @@ class MysqlSession(Session):
                     ),
                 )
 
+    def key(self, origin: Origin) -> list[str]:
+        table = self.origin(origin).removesuffix(" AS q")
+        with self.told(origin.name), self._result(f"SHOW INDEX FROM {table}") as cursor:
+            return _key(cursor.fetchall())
+
     def promised(self, origin: Origin) -> dict[str, list[str]]:
         table = self.origin(origin).removesuffix(" AS q")
         with self.told(origin.name), self._result(f"SHOW COLUMNS FROM {table}") as cursor:
             rows = [(name, null, key) for name, _, null, key, *_ in cursor.fetchall()]
-        with self.told(origin.name), self._result(f"SHOW INDEX FROM {table}") as cursor:
-            indexes = cursor.fetchall()
         return listed(
             [
-                (KEY, _key(indexes)),
+                (KEY, [(name,) for name in self.key(origin)]),
                 (NOT_NULL, [row for row in rows if row[1] == "NO"]),
                 # PRI also marks the later columns of a key
                 (INDEXED, [row for row in rows if row[2] in ("UNI", "MUL")]),
@@ -166,7 +169,7 @@ class MysqlSession(Session):
             cursor.close()
 
 
-def _key(indexes: Sequence[Sequence[Any]]) -> list[tuple[str]]:
+def _key(indexes: Sequence[Sequence[Any]]) -> list[str]:
     """Columns of the primary key, or of the shortest unique one without null, as SHOW INDEX tells them."""
     unique: dict[str, list[str]] = {}
     for _, repeats, name, _, column, _, _, begins, _, null, *_ in indexes:
@@ -174,7 +177,7 @@ def _key(indexes: Sequence[Sequence[Any]]) -> list[tuple[str]]:
             # of a text's first signs, or of an expression, there is no column
             unique.setdefault(name, []).append(column or "" if begins is None and null != "YES" else "")
     whole = [(name != "PRIMARY", len(columns), name) for name, columns in unique.items() if all(columns)]
-    return [(column,) for column in unique[min(whole)[2]]] if whole else []
+    return unique[min(whole)[2]] if whole else []
 
 
 def _canonical(kind: tuple[int, ...], values: Sequence[Any]) -> Texts:

@@ -40,13 +40,14 @@ _KEY = """
         AND NOT EXISTS (
             SELECT 1 FROM generate_series(0, i.indnkeyatts - 1) n
             LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n] AND a.attnotnull
-            WHERE a.attnum IS NULL
+            WHERE a.attnum IS NULL OR i.indcollation[n] <> a.attcollation
         )
         ORDER BY NOT i.indisprimary, i.indnkeyatts, i.indexrelid LIMIT 1
     ) k
     CROSS JOIN generate_series(0, k.indnkeyatts - 1) n
     JOIN pg_attribute a ON a.attrelid = k.indrelid AND a.attnum = k.indkey[n] ORDER BY n"""
-"""Columns of the primary key, or of the shortest unique one without null; an expression has no column."""
+"""Columns of the primary key, or of the shortest unique one without null; an expression has no column, and texts that
+differ to an index may be one to its column."""
 _STATES = {
     "28": why.REFUSED,
     "3D": why.NO_DATABASE,
@@ -142,19 +143,23 @@ class PostgresSession(Session):
                         ),
                     )
 
+    def key(self, origin: Origin) -> list[str]:
+        with self.told(origin.name), self._cursor() as cursor:
+            cursor.execute(f"SELECT a.attname::text {_KEY.format(table=_literal(self.origin(origin)))}")
+            return [name for (name,) in cursor.fetchall()]
+
     def promised(self, origin: Origin) -> dict[str, list[str]]:
-        table = self.origin(origin).removesuffix(" AS q").replace("'", "''")
+        table = _literal(self.origin(origin))
         of = f"FROM pg_attribute a WHERE a.attrelid = to_regclass('{table}') AND a.attnum > 0 AND NOT a.attisdropped"
         index = (
             "SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum AND i.indpred IS NULL"
         )
         about = {
-            KEY: _KEY.format(table=table),
             NOT_NULL: f"{of} AND a.attnotnull",
             INDEXED: f"{of} AND EXISTS ({index})",
         }
+        found: list[tuple[str, Sequence[Any]]] = [(KEY, [(name,) for name in self.key(origin)])]
         with self.told(origin.name), self._cursor() as cursor:
-            found = []
             for word, rest in about.items():
                 cursor.execute(f"SELECT a.attname::text {rest}")
                 found.append((word, cursor.fetchall()))
@@ -202,6 +207,11 @@ class PostgresSession(Session):
             "adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES),
         }
         return self._connection.cursor(adbc_stmt_kwargs=options)
+
+
+def _literal(origin: str) -> str:
+    """The name of a table inside quotes."""
+    return origin.removesuffix(" AS q").replace("'", "''")
 
 
 def _written(kind: str, column: str) -> str:
