@@ -118,7 +118,8 @@ Checks of a table stand under `checks:`; `suite: gx/payroll.json` adds a suite o
 
 Any check may also have `severity`, `meta` and, but for those about columns and types the contract declares,
 `row_condition` with `condition_parser: great_expectations` (`col("kind") == "a"`, `col("kind").notNull()`), or the
-condition objects of GX 1.x. Conditions for pandas or Spark are programs, so they are refused. Checks that judge rows
+condition objects of GX 1.x. Of conditions for `pandas` and `spark` those are read that compare columns with values
+(`count > 10 and colour in ["red"]`, `day IS NOT NULL`); anything else would be a program and is refused. Checks that judge rows
 may have `mostly` and `at_most`:
 
 - `mostly` is the smallest share of the judged values that must pass. If fewer pass, the run stops, unless `severity` is
@@ -138,7 +139,7 @@ number counts as null, as in pandas, and a check without any value succeeds. Whe
 - `LIKE` has no escape character unless `escape` gives one.
 - A pair with one null is ignored (`either_value_is_missing`), unless `ignore_row_if` declares otherwise. In a suite,
   GX's default `both_values_are_missing` holds, and such a pair fails.
-- A comparison with null in a `row_condition` is not true, as in SQL.
+- A comparison with null in a `row_condition` is not true, as in SQL; but `!=` and `not in` are for `pandas`, as there.
 - A bound is exactly the number that is written: compared with a decimal, `0.1` is a tenth.
 - A text that is not JSON fails `match_json_schema`; GX raises an error.
 - Types are named in the contract's, pandas', SQL's or Spark's words and compared with the type the contract declares.

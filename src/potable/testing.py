@@ -170,6 +170,9 @@ def every_row_has_its_record(case: Case) -> None:
             continue
         found = [case.source.record(table, blob, row[ROW]) for row in rows]
         _require(all(found), f"the record of a row of `{blob.name}` is empty")
+        by_place = dict(sorted(zip((row[ROW] for row in rows), found, strict=True)))
+        several = [original.data for original in case.source.records(table, blob, iter(by_place))]
+        _require(several == [*by_place.values()], f"`records` of `{blob.name}` are not what `record` gives")
         cells = {json.dumps({name: row[name] for name in row if name != ROW}, default=str) for row in rows}
         _require(len(set(found)) > 1 or len(cells) < 2, f"different rows of `{blob.name}` have one record")
         for ordinal in (0, -1, 1 + max(case.parsed(table, blob)[ROW].to_pylist(), default=0) + len(blob.skip)):

@@ -154,6 +154,22 @@ def test_the_file_written_loads_and_keeps_its_references(project: Path) -> None:
     assert source.tables["pay"].keys == {"emp_no": "emp_no", "mail": "email"}
 
 
+def test_what_the_file_says_of_its_tables_stays_as_it_is(project: Path) -> None:
+    own = {
+        "roster": "employee",
+        "unique": ["e_mail"],
+        "quarantine": {"at_most": "1%"},
+        "checks": [{"expect_table_row_count_to_be_between": {"min_value": 1}}],
+    }
+    head = {"source": "pay", "type": "csv", "path": "${env:DUMPS}"}
+    (project / "sources" / "pay.yaml").write_text(json.dumps({**head, "tables": {"pay": {"delimiter": ",", **own}}}))
+    suggested = YAML(typ="safe").load(discover(project).stdout)["tables"]["pay"]
+    assert {key: suggested[key] for key in own if key != "checks"} == {key: own[key] for key in own if key != "checks"}
+    assert suggested["checks"][0] == own["checks"][0] and len(suggested["checks"]) > 1 and suggested["columns"]
+    discover(project, "--write")
+    assert YAML(typ="safe").load((project / "sources" / "pay.yaml").read_text())["tables"]["pay"] == suggested
+
+
 def test_columns_that_are_there_already_are_not_overwritten(project: Path) -> None:
     discover(project, "--write")
     before = (project / "sources" / "pay.yaml").read_text()
@@ -169,6 +185,29 @@ def test_mistakes_in_the_data_are_counted_and_change_no_type(project: Path) -> N
     path.write_text(path.read_text().replace("2024-01-05", "2024-13-05", 1))
     found = discover(project).stdout
     assert "1 no date" in found
+
+
+def test_what_most_values_are_is_told_where_too_many_are_something_else() -> None:
+    found = suggested(pa.array(["01.02.2024", "31.01.2024"] * 9 + ["unknown", "?"]))
+    assert (found.type, found.evidence) == ("string", "20 of 20 filled, 4 distinct, 18 of them date (%d.%m.%Y)")
+    assert suggested(pa.array(["1"] * 7 + ["x"] * 3)).evidence == "10 of 10 filled, 2 distinct"
+
+
+@pytest.mark.parametrize(
+    ("data", "asked"),
+    [
+        (
+            "Umsatz 2024\n\nDatum;Betrag\n01.01.2024;1,5\n02.01.2024;2\n",
+            "do lines before the header have to be skipped",
+        ),
+        ("1,2024-01-01\n3,2024-01-02\n", "is there no header"),
+        ("a,b\n1,2\n3,4,5\n6,7\n", ""),
+    ],
+)
+def test_a_header_that_may_be_none_is_asked_about(project: Path, data: str, asked: str) -> None:
+    (project / "dumps" / "a.csv").write_text(data)
+    told = discover(project).stdout
+    assert (asked in told) if asked else not any(line for line in told.splitlines() if "?" in line and "header" in line)
 
 
 def test_elements_that_repeat_are_not_taken_for_columns(project: Path) -> None:
@@ -279,10 +318,14 @@ def test_elements_that_repeat_become_tables_of_their_own(project: Path) -> None:
     line = "<deduction code='A'><amount>{n},50</amount></deduction>"
     slip = "<slip><emp_no>E{n:04d}</emp_no><slip_id>{n}</slip_id><deductions>{lines}</deductions><tag>a</tag><tag>b</tag></slip>"
     slips = [slip.format(n=n, lines=line.format(n=n) * (n % 3)) for n in range(40)]
-    (project / "x.xml").write_text("<all>" + "".join(slips) + "</all>")
+    (project / "x.xml").write_text(
+        "<all period='2024-01' xmlns:i='u' i:schemaLocation='v'>" + "".join(slips) + "</all>"
+    )
     (project / "sources" / "xml.yaml").write_text(
         "source: xml\ntype: xml\npath: x.xml\ntables: {slips: {record: /all/slip}}\n"
     )
+    told = discover(project, source="xml").stdout
+    assert "# path: also of the root, the same for all records of a file: `/all/@period`\n" in told
     discover(project, "--write", source="xml")
     tables = YAML(typ="safe").load((project / "sources" / "xml.yaml").read_text())["tables"]
     assert list(tables) == ["slips", "tag", "deduction"]

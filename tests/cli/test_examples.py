@@ -35,7 +35,7 @@ def test_a_table_in_which_nobody_can_be_known_is_told(tmp_path: Path) -> None:
 def test_the_small_example_runs_from_its_own_folder(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     assert f"next: potable -C {folder} check" in call("init", "--example", "churn", str(folder))
-    assert call("-C", str(folder), "test") == "crm.subscriptions: 1 of 1 test hold\n"
+    assert call("-C", str(folder), "test") == "crm.subscriptions: 1 of 1 test holds\n"
     summary = json.loads(call("-C", str(folder), "run", "-o", "json"))
     assert summary["outcome"] == "published"
     project = load(folder)

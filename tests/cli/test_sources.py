@@ -75,6 +75,13 @@ def test_the_object_is_named(project: Path) -> None:
     assert "s.people: 4 records from a.csv" in asked(project).stdout
 
 
+def test_what_was_found_out_about_how_objects_are_written_is_told(project: Path) -> None:
+    assert json.loads(asked(project, "-o", "json").stdout)["people"]["dialect"] == ["delimiter ,", "encoding utf-8"]
+    (project / "dumps" / "b.csv").write_bytes("id\tfull name\tjoined\n3\té\t2021-05-01\n".encode("cp1252"))
+    told = "s.people: 3 records from a.csv (delimiter `,` or `tab`, encoding `cp1252` or `utf-8`)"
+    assert told in asked(project).stdout.splitlines()[0]
+
+
 def test_an_object_that_cannot_be_read_is_told_as_one_that_has_not_landed(project: Path) -> None:
     (project / "dumps" / "a.csv").write_text("id,id\n1,2\n")
     with pytest.raises(DataError) as failure:

@@ -99,10 +99,41 @@ def test_a_severity_that_is_none_is_told_of_a_suite_too() -> None:
     assert not checks and "`severity` must be one of stop, warn" in error.problem
 
 
-def test_conditions_for_pandas_are_refused() -> None:
-    condition = {"row_condition": "gross > 1", "condition_parser": "pandas"}
-    _, (error,) = parse("payslips", positive(**condition))
-    assert "not `pandas`" in error.problem
+@pytest.mark.parametrize("parser", ["pandas", "spark"])
+@pytest.mark.parametrize(
+    "condition",
+    ["gross.apply(str) == '1'", "@gross > 1", "gross > currency", "not gross > 1", "gross", "gross > 1 and", "(gross > 1",
+     "1 < gross < 3", "gross + 1 > 2", "gross > 1; import os", "currency == 'a\\'b'", "gross in []", "gross.sum() > 1", ""],
+)  # fmt: skip
+def test_programs_are_refused_as_conditions(condition: str, parser: str) -> None:
+    _, errors = parse("payslips", positive(row_condition=condition or " ", condition_parser=parser))
+    assert errors and "comparisons of a column with a value" in errors[0].problem
+
+
+def test_a_condition_needs_a_known_parser() -> None:
+    _, (error,) = parse("payslips", positive(row_condition="gross > 1", condition_parser="sqlite"))
+    assert "must be great_expectations, pandas or spark, not `sqlite`" in error.problem
+
+
+COMPARISONS = [
+    ("currency == 'INR' and gross < 0", "pandas", 1),
+    ('`currency` in ["INR", "USD"] & (gross >= 1 | gross < 0)', "pandas", 3),
+    ("currency != 'INR'", "pandas", 2),
+    ("currency not in ('INR', 'EUR')", "pandas", 2),
+    ("currency.isnull()", "pandas", 1),
+    ("currency <> 'INR'", "spark", 1),
+    ("currency IS NOT NULL AND gross = -1", "spark", 2),
+    ("currency NOT IN ('INR') OR gross > 0.5e0", "spark", 2),
+]
+
+
+def test_comparisons_for_pandas_and_spark_are_read(engine: Engine, tmp_path: Path) -> None:
+    about = [{"row_condition": condition, "condition_parser": parser} for condition, parser, _ in COMPARISONS]
+    table = payslips(checks=[{BETWEEN: {"column": "gross", "min_value": 0, **each}} for each in about])
+    more = [{"emp_no": "U", "gross": "-1", "currency": "USD"}, {"emp_no": "N", "gross": None, "currency": None}]
+    made = judge(engine, tmp_path, table, [*paid("1", "-1"), *({**GOOD, **each} for each in more)])
+    found = [result.element_count for result in made.results][-len(COMPARISONS) :]
+    assert found == [judged for _, _, judged in COMPARISONS]
 
 
 def test_everything_wrong_with_a_suite_is_told_at_once_with_its_place(tmp_path: Path) -> None:

@@ -146,6 +146,14 @@ schema:
       - {metric: duplicateValues, mustBe: 0, arguments: {properties: [rcvr_id, txn_ref_dt]}}
       - {type: sql, name: orphans, query: "select count(*) from t", mustBe: 0}
       - {type: custom, engine: soda, implementation: "missing_count = 0"}
+      - type: custom
+        engine: greatExpectations
+        implementation: |
+          type: expect_table_row_count_to_be_between # as the standard's own documentation writes it
+          kwargs:
+            minValue: 10000
+            maxValue: 50000
+      - {type: custom, engine: greatExpectations, implementation: "[no rule"}
     properties:
       - {name: rcvr_id, logicalType: string, physicalType: varchar(18), primaryKey: true, primaryKeyPosition: 2, classification: restricted}
       - {name: txn_ref_dt, logicalType: date, physicalType: date, primaryKey: true, primaryKeyPosition: 1, required: true}
@@ -156,6 +164,7 @@ schema:
         logicalTypeOptions: {minimum: 0, exclusiveMaximum: 1000000}
         quality:
           - {metric: nullValues, mustBeLessOrEqualTo: 5, unit: percent}
+          - {type: custom, engine: greatExpectations, implementation: '{"type": "expect_column_pair_values_a_to_be_greater_than_b", "kwargs": {"columnA": "amount", "columnB": "big"}}'}
           - {metric: invalidValues, mustBeLessThan: 3, arguments: {validValues: [1, 2]}}
           - {type: text, description: Ask finance.}
       - {name: mail, logicalType: string, unique: true, classification: user.contact.email, logicalTypeOptions: {pattern: "@", maxLength: 80}}
@@ -182,7 +191,9 @@ def test_a_contract_of_others_is_taken_over_and_the_rest_is_named(tmp_path: Path
     assert table["checks"] == [
         {"expect_table_row_count_to_be_between": {"min_value": 101}},
         {"expect_compound_columns_to_be_unique": {"column_list": ["rcvr_id", "txn_ref_dt"]}},
+        {"expect_table_row_count_to_be_between": {"min_value": 10000, "max_value": 50000}},
         {"expect_column_values_to_not_be_null": {"column": "amount", "at_most": "5%"}},
+        {"expect_column_pair_values_a_to_be_greater_than_b": {"column_A": "amount", "column_B": "big"}},
         {"expect_column_values_to_be_in_set": {"column": "amount", "value_set": [1, 2], "at_most": 2}},
         {BETWEEN: {"column": "amount", "min_value": 0, "max_value": 1000000, "strict_max": True}},
         {"expect_column_value_lengths_to_be_between": {"column": "mail", "max_value": 80}},
@@ -194,7 +205,8 @@ def test_a_contract_of_others_is_taken_over_and_the_rest_is_named(tmp_path: Path
     left = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("# not imported")]
     assert left == [
         "rule `orphans` of `tbl`",
-        "rule of type custom of `tbl`",
+        "rule of engine `soda` of `tbl`",
+        "rule of engine `greatExpectations` of `tbl`",
         "rule of type text of `tbl.amount`",
         "classification `restricted` of `tbl.rcvr_id`",
         "`domain`",
@@ -212,6 +224,19 @@ def test_what_is_no_contract_is_refused_with_its_place(tmp_path: Path, old: str,
     with pytest.raises(ProjectError) as caught:
         imported(tmp_path / "c.yaml", "odcs")
     assert caught.value.code == code and caught.value.place
+
+
+def test_each_violation_of_the_standard_is_told_where_it_is(tmp_path: Path) -> None:
+    wrong = FOREIGN.replace("primaryKey: true", "primaryKey: maybe").replace("name: bare", "nme: bare")
+    (tmp_path / "c.yaml").write_text(wrong.replace("physicalName: AMT", "description: null"), encoding="utf-8")
+    with pytest.raises(ProjectError) as caught:
+        imported(tmp_path / "c.yaml", "odcs")
+    told = caught.value.text()
+    assert "`schema/0/properties/2/description`: None is not of type 'string'" in told
+    assert "`schema/0/properties/0/primaryKey`: 'maybe' is not of type 'boolean'" in told
+    assert "`schema/0/properties/5`: 'name' is a required property" in told
+    # what else the standard's schema says of them follows from that
+    assert "unevaluated" not in told.lower()
 
 
 @settings(max_examples=40, phases=[Phase.generate], deadline=None)

@@ -256,6 +256,16 @@ WHOLE_CHECKS: list[tuple[str, dict[str, Any]]] = [
         {**REAL, "min_value": 0, "row_condition": {"type": "and", "conditions": [PRESENT, ABOVE]}},
     ),
     ("expect_table_row_count_to_be_between", {"min_value": 2, "max_value": 4, "row_condition": PRESENT}),
+    *(
+        ("expect_column_values_to_not_be_null", {**NUMBER, "row_condition": condition, "condition_parser": "pandas"})
+        for condition in (
+            "number > 0 and number <= 3",
+            'word == "a" | word != "A" & number != 1',
+            'word in ["a", "é"] or number not in [0, 1]',
+            "(word.notnull() or number == -1) and more.isnull()",
+            'day >= "2000-01-01"',
+        )
+    ),
     ("expect_column_min_to_be_between", {**NUMBER, "min_value": 0}),
     ("expect_column_max_to_be_between", {**REAL, "max_value": 1.5, "strict_max": True}),
     ("expect_column_max_to_be_between", {**NUMBER, "max_value": 3}),

@@ -117,7 +117,9 @@ def test_a_bad_row_goes_to_quarantine_with_its_reason_and_origin(engine: Engine,
 def test_a_required_cell_that_says_why_it_cannot_be_read_is_not_missing_too(engine: Engine, tmp_path: Path) -> None:
     table = payslips()
     columns = {name: pa.array([GOOD[name] if name != "emp_no" else None], pa.string()) for name in table.columns}
-    batch = with_lost(table, typed(table, columns, "file-1"), {"emp_no": [0], "dependents": [0]}, "#X!", "no value")
+    batch = with_lost(
+        table, typed(table, columns, "file-1"), {"emp_no": {0: "#X!"}, "dependents": {0: "#X!"}}, "no value"
+    )
     parsed = engine.map_items([batch.append_column(BATCH, pa.array([1]))], one, schema(table))
     contract = Contract("payroll.payslips", table, parse("payslips", table)[0])
     made = validate(parsed, contract, engine=engine, places=places(tmp_path))

@@ -275,10 +275,12 @@ def test_a_check_shows_its_promise_what_was_found_and_some_failing_values():
     counted = Result(
         "expect_column_sum_to_be_between", ("hours",), True, 1_000, 0, None, "stop", observed_value=1234567.5
     )
-    table = TableRecord("payroll.payslips", 1_000, 997, 3, {}, (failing, counted), (), {}, 0, 997)
+    # a column of which no row stayed has no mean
+    nothing = Result("expect_column_mean_to_be_between", ("hours",), False, 0, 1, None, "stop")
+    table = TableRecord("payroll.payslips", 1_000, 997, 3, {}, (failing, counted, nothing), (), {}, 0, 997)
     page = text_of(replace(records.attrition(), tables=(table,)))
     assert "max_value 250,000.5, min_value 0" in page and "3 of 900" in page and "1,234,567.5" in page
-    assert "-9.99, -99" in page
+    assert "-9.99, -99" in page and "no value to judge" in page and "1 of 0" not in page
 
 
 def test_tables_and_checks_show_their_way_over_runs():

@@ -100,11 +100,17 @@ def test_state_shows_how_far_each_table_was_read_and_goes_back(call: Call, publi
     facts = as_json(call("state", "show", "hrms", "-o", "json"))
     assert facts["hrms"]["batch"] == 1
     assert sorted(facts["hrms"]["tables"]) == ["employment", "exits", "jobs", "promotions"]
+    (batch,) = facts["hrms"]["batches"]
+    assert (batch["batch"], batch["gone"], batch["tables"].keys()) == (1, 0, facts["hrms"]["tables"].keys())
     assert call("run", "--only", "ingest")[0] == 0
     assert as_json(call("state", "rewind", "lms", "--to", "1", "-o", "json"))["batch"] == 2
     # what is current is what was current, so nothing has to be done again
     assert published.run().outcome == "nothing new"
     assert "objects are current\n" in call("state", "rewind", "lms", "--to", "1")[1]
+    told = call("state", "show", "lms")[1].splitlines()
+    batches = told[next(place for place, line in enumerate(told) if line.startswith("batch")) + 2 : -1]
+    assert [line.split()[0] for line in batches] == ["3", "2", "1"] and "trainings: 20" in batches[0]
+    assert told[-1] == "go back with: potable state rewind lms --to BATCH"
     assert call("state", "rewind", "lms", "--to", "7")[0] == 2
     code, _, err = call("state", "show", "hmrs")
     assert code == 2 and "did you mean `hrms`?" in err

@@ -98,7 +98,7 @@ def test_rows_that_belong_to_nobody_count_in_the_limits_of_the_quarantine(root: 
     data = {**FIRST, "calls-1.csv": FIRST["calls-1.csv"] + "+4930000000,2024-02-01,1\n+4930000000,2024-02-01,x\n"}
     declare(root, "quarantine: {at_most: 1}")
     record = ran(root, data)
-    assert record.error["problem"] == "`desk.calls` breaks quarantine()"
+    assert record.error["problem"] == "`desk.calls` breaks `quarantine: at_most`"
     assert (
         record.error["given"] == "2 of 8 rows go to quarantine, 1 of them because they belong to nobody; at most 1 may"
     )

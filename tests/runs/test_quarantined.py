@@ -114,6 +114,7 @@ def test_export_has_the_original_and_is_noted_in_the_audit_log(call: Call, notes
     assert facts(call(*asked, "-o", "json"))["records"] == 4
     lines = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
     assert [line["original"].strip() for line in lines] == [DUMP.splitlines()[n] for n in (2, 3, 4, 6)]
+    assert [line["line"] for line in lines] == [3, 4, 5, 7]
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     entries = [json.loads(path.read_text()) for path in sorted((notes / "lake/open/audit").iterdir())]
     assert (entries[-1]["what"], entries[-1]["why"]) == ("quarantine export notes.notes", "for the owner")
@@ -190,6 +191,14 @@ def test_a_check_that_stops_a_replay_leaves_the_table_and_tells_what_it_found(ca
     assert [(item["object"], item["record"]) for item in shown] == [("a.csv", 4)]
     runs = sorted((notes / "lake/open/runs").glob("*.json"))
     assert json.loads(runs[-1].read_text())["tables"][0]["reasons"]["be_between:amount"] == 1
+
+
+def test_more_rows_than_the_table_may_lose_are_told_by_the_name_of_its_limit(call: Call, notes: Path) -> None:
+    path = notes / "sources" / "notes.yaml"
+    path.write_text(path.read_text().rstrip("\n") + "\n    quarantine: {at_most: 1}\n")
+    code, _, err = call("run", "--only", "validate", "--select", "notes")
+    assert code == 1 and "`notes.notes` breaks `quarantine: at_most`" in err
+    assert "4 of 6 rows go to quarantine; at most 1 may" in err and "or raise the limit" in err
 
 
 def test_what_was_stopped_is_done_once_it_is_mended(call: Call, notes: Path) -> None:

@@ -21,6 +21,8 @@ def record(config, number, stream="users", version=None):
         "record": {"id": number, "name": {"first": config.get("text", VALUE)}},
         "time_extracted": "2024-05-01T12:00:00Z",
     }
+    if "inclusive" in config:
+        said["record"]["at"] = f"2024-05-{number:02d}T00:00:00Z"
     version = version or config.get("version")
     say(type="RECORD", stream=stream, **said, **({"version": version} if version else {}))
 
@@ -63,7 +65,8 @@ def main():
         schema("users")
     schema("others")
     record(config, 99, "others")
-    for number in range(first + 1, config.get("count", 4) + 1):
+    # most taps ask for what is not older than the bookmark, so what stands at it is said again
+    for number in range(first + (not config.get("inclusive") or not first), config.get("count", 4) + 1):
         record(config, number)
         if number % 2 == 0:
             state(config, number)

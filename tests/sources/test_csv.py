@@ -72,6 +72,19 @@ def test_the_delimiter_is_not_looked_for_inside_quotes(tmp_path: Path) -> None:
     assert values(rows, "a, b, c, d", "e") == [("1,5", "2")]
 
 
+@pytest.mark.parametrize(
+    ("line", "keys"), [("sep=;\r\n", {}), ('"sep=;"\n', {}), ("\ufeffsep=;\n", {}), ("SEP=;\n", {"delimiter": ";"})]
+)
+def test_a_line_that_tells_spreadsheets_the_delimiter_is_no_header(
+    tmp_path: Path, line: str, keys: dict[str, Any]
+) -> None:
+    made, held = source(**keys), blob(tmp_path, f"{line}a;b\nx,1;2\n,3;4\n".encode())
+    assert values(parsed(made, held), "_row", "a", "b") == [(1, "x,1", "2"), (2, ",3", "4")]
+    assert [each.line for each in made.records("t", held, [1, 2])] == [3, 4]
+    bare = source(header=False, names=["a", "b"], **keys)
+    assert values(parsed(bare, held), "a", "b") == [("a", "b"), ("x,1", "2"), (",3", "4")]
+
+
 def test_a_header_may_have_newlines(tmp_path: Path) -> None:
     rows = parsed(source({"x": {"path": "Employee\nnumber"}, "b": {}}), blob(tmp_path, b'"Employee\nnumber",b\n1,2\n'))
     assert values(rows, "x", "b") == [("1", "2")]
@@ -93,6 +106,10 @@ def test_columns_are_observed_as_they_are_called(tmp_path: Path) -> None:
     made = source()
     assert made.observe("t", blob(tmp_path, b"x;y z\n1;2")) == {"x", "y z"}
     assert made.observe("t", blob(tmp_path, b"")) is None
+    # a delimiter behind the last field, or numbers of rows before the first
+    trailing = blob(tmp_path, b"a;b;\n1;2;\n")
+    assert made.observe("t", trailing) == {"a", "b"} and values(parsed(made, trailing), "a", "b") == [("1", "2")]
+    assert made.observe("t", blob(tmp_path, b",a,b\n0,1,2\n")) == {"", "a", "b"}
 
 
 def test_ragged_rows_keep_their_place_and_text(tmp_path: Path) -> None:
@@ -140,6 +157,7 @@ def test_a_mixture_of_encodings_is_not_guessed(tmp_path: Path) -> None:
     data = f"a,b\né,{SECRET}\n".encode() + b"\xe9,2\n"
     assert "declare its `encoding`" in refusal(source(), blob(tmp_path, data))
     assert read(tmp_path, data, encoding="cp1252")[1] == (2, "é", "2")
+    assert read(tmp_path, data, encoding="utf-8") == [(1, "é", SECRET), (2, None, "2")]
 
 
 @pytest.mark.parametrize(
@@ -180,10 +198,36 @@ def test_letters_of_western_europe_are_read_undeclared(tmp_path: Path, text: str
     assert read(tmp_path, f'a,b\n1,"{text} é è"\n'.encode("cp1252"))[0] == (1, "1", f"{text} é è")
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "ascii"])
-def test_a_declared_encoding_is_kept_to(tmp_path: Path, encoding: str) -> None:
-    filler = b"".join(b"x,%d\n" % n for n in range(500_000))
-    assert "UnicodeDecodeError" in refusal(source(encoding=encoding), blob(tmp_path, b"a,b\n" + filler + b"\xe9,2\n"))
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "euc_jp", "gb18030", "cp1253"])
+def test_bytes_that_are_not_of_a_declared_encoding_cost_their_cells(tmp_path: Path, encoding: str) -> None:
+    filler = b"".join(b"x,c,%d\n" % n for n in range(500_000))
+    odd = [b"k,\xff,1", b"y,c,p\xffq", b"\xff\xff,c,2"]
+    held = blob(tmp_path, b"a,c,b\n" + b"\n".join([*odd, filler]))
+    made = source(encoding=encoding)
+    rows = parsed(made, held)
+    assert values(rows, "_row", "a", "b", "_mistyped")[:4] == [
+        (1, "k", "1", None),
+        (2, "y", None, f"b: not {encoding.upper()}"),
+        (3, None, "2", f"a: not {encoding.upper()}"),
+        (4, "x", "0", None),
+    ]
+    assert (len(rows), rows[1]["_unparsed"]) == (500_003, '{"b": "p\ufffdq"}')
+    # evidence is what came
+    assert [made.record("t", held, ordinal) for ordinal in (1, 2, 3)] == odd
+
+
+def test_a_row_of_another_length_is_told_once_whatever_its_bytes(tmp_path: Path) -> None:
+    rows = parsed(source(encoding="utf-8"), blob(tmp_path, b"a,b\n1,\xff,3\n1,2\n"))
+    assert values(rows, "_row", "_mistyped", "_unparsed") == [
+        (1, "@record: 3 fields instead of 2", '{"@record": "1,\ufffd,3"}'),
+        (2, None, None),
+    ]
+
+
+def test_a_cell_that_may_be_lost_costs_no_record(tmp_path: Path) -> None:
+    data = blob(tmp_path, b"a,b\n\xff,2\n")
+    (row,) = parsed(source({"a": {"on_error": "null"}, "b": {}}, encoding="utf-8"), data)
+    assert (row["a"], row["b"], row["_mistyped"], row["_unparsed"]) == (None, "2", None, '{"a": "\ufffd"}')
 
 
 def test_utf8_is_read_with_or_without_its_mark_also_when_declared(tmp_path: Path) -> None:

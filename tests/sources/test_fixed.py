@@ -87,14 +87,28 @@ def test_a_file_without_records_has_none(tmp_path: Path, data: bytes) -> None:
     ("data", "keys"),
     [
         (SECRET.encode() * 400_000, {}),
-        (b"aaa b\n\xff\xff\xff b\n", {"encoding": "utf-8"}),
         ("éaa b\n".encode() + b"\xe9aa b\n", {}),
         (gzip.compress(b"aaa b\n" * 90_000)[:-50], {}),
     ],
-    ids=["endless line", "not utf-8", "mixed", "half a gzip"],
+    ids=["endless line", "mixed", "half a gzip"],
 )
 def test_a_damaged_file_is_refused_without_its_content(tmp_path: Path, data: bytes, keys: dict[str, Any]) -> None:
     refusal(source(**keys), blob(tmp_path, data))
+
+
+@pytest.mark.parametrize("newlines", [True, False])
+def test_bytes_that_are_not_of_a_declared_encoding_cost_their_fields(tmp_path: Path, newlines: bool) -> None:
+    between = b"\n" * newlines
+    pieces = ["éaa b".encode(), b"a\xffa b", b"aaa \xff", b"aa\xffaa"]
+    made, held = source(encoding="utf-8", newlines=newlines), blob(tmp_path, between.join(pieces))
+    rows = parsed(made, held)
+    assert values(rows, "_row", "a", "b", "_mistyped") == [
+        (1, "éaa", "b", None),
+        (2, None, "b", "a: not UTF-8"),
+        (3, "aaa", None, "b: not UTF-8"),
+        (4, None, "aa", "a: not UTF-8"),
+    ]
+    assert [made.record("t", held, ordinal) for ordinal in (1, 2, 3, 4)] == pieces
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,42 @@ def test_a_record_is_found_far_into_a_document_and_before_what_is_broken(tmp_pat
     assert "not well-formed" in failure(test_xml.source(), held, 20_001).problem
 
 
+def test_several_records_are_found_in_one_reading_with_their_places(tmp_path: Path) -> None:
+    many = [f"<payslip>\n<empNo>{number}</empNo></payslip>" for number in range(20_000)]
+    raw = ("<payroll>" + "".join(many) + f"<payslip><empNo>{SECRET}</x>").encode()
+    found = []
+    for original in test_xml.source().records("t", blob(tmp_path, gzip.compress(raw)), iter([1, 2, 1500, 20_000])):
+        found.append((original.data.decode(), original.line))
+        assert original.offset and raw[original.offset :].startswith(original.data)
+    assert found == [(many[ordinal - 1], ordinal) for ordinal in (1, 2, 1500, 20_000)]
+    with pytest.raises(DataError, match="not well-formed"):
+        list(test_xml.source().records("t", blob(tmp_path, raw), [1, 20_001]))
+
+
+@pytest.mark.parametrize("keys", [{}, {"comment": "#", "skip_lines": 2}], ids=["plain", "comments"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_record_of_csv_is_told_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any], newline: str
+) -> None:
+    monkeypatch.setattr(csv, "_BLOCK", 64)
+    head, between = ("# a\nb\n# c\n", "# d\n") if keys else ("", "")
+    lines = ["a,b"] + [f'"x\n{number}",{number}\n\n{between}{number},"#"' for number in range(50)]
+    text = (head + "\n".join(lines)).replace("\n", newline)
+    asked = [1, 2, 3, 50, 99, 100]
+    found = [*test_csv.source(**keys).records("t", blob(tmp_path, text.encode("utf-16")), iter(asked))]
+    assert [text.split(newline)[(each.line or 0) - 1] for each in found] == [
+        '"x' if ordinal % 2 else f'{ordinal // 2 - 1},"#"' for ordinal in asked
+    ]
+    with pytest.raises(DataError, match="no record 101"):
+        list(test_csv.source(**keys).records("t", blob(tmp_path, text.encode()), [7, 101]))
+
+
+def test_a_record_of_fixed_width_is_told_with_its_line(tmp_path: Path) -> None:
+    made = test_fixed.source(skip_lines=2)
+    found = made.records("t", blob(tmp_path, b"HEAD\n\naaa b\n\nbb\nccc d\n"), [1, 2, 3])
+    assert [(each.data, each.line) for each in found] == [(b"aaa b", 3), (b"bb", 5), (b"ccc d", 6)]
+
+
 def test_a_record_too_large_to_show_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(originals, "LARGEST", 1 << 20)
     data = f"<payroll><payslip>{'<a>x</a>' * 300_000}</payslip></payroll>".encode()

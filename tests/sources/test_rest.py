@@ -265,6 +265,12 @@ def test_a_page_that_is_a_list_may_have_lists_inside_its_records(server: Server,
         assert len(parsed(made, blob(tmp_path, data, name))) == rows
 
 
+def test_numbered_pages_that_are_lists_end_with_an_empty_one_also_where_nothing_around_is_taken(server: Server) -> None:
+    server.answers = [(200, {}, json.dumps(ORDERS).encode()), (200, {}, b"[]")]
+    made = source(server.url, {"sku": {}}, records="lines", pagination={"page": "page"})
+    assert [data for _, data in landed(made)][1:] == [b"[]"]
+
+
 def test_what_stands_around_the_list_of_a_page_is_taken_too(server: Server, tmp_path: Path) -> None:
     server.answers = [page({"id": 1}, {"id": 2}, made="2024-05-01")]
     made = source(server.url, {"id": {}, "made": {"path": "../made"}})

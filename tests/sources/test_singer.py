@@ -61,6 +61,33 @@ def test_a_stream_is_read_on_from_its_bookmark_without_loss_or_doubles(world: Wo
     assert len(current(world.landing().log).objects) == 2
 
 
+AT = {
+    **ON,
+    "columns": {**COLUMNS, "at": {"type": "timestamp"}},
+    "unique": ["id"],
+    "known": "at",
+}
+
+
+def test_what_stands_at_the_bookmark_is_said_again_and_landed_once(world: World) -> None:
+    counts = (4, 4, 4, 6, 6)
+    batches = [world.ingest(source(world, table=AT, count=count, inclusive=True)).batch for count in counts]
+    assert batches == [1, 1, 1, 2, 2] and ids(world) == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_is_said_again_after_a_run_without_news_is_still_known(world: World) -> None:
+    for count, inclusive in ((4, True), (4, False), (4, True)):
+        done = world.ingest(source(world, table=AT, count=count, inclusive=inclusive))
+    assert done.batch == 1 and ids(world) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("change", [{"unique": []}, {"known": "emitted"}])
+def test_what_may_be_another_record_with_the_same_values_is_landed(world: World, change: dict[str, Any]) -> None:
+    for _ in range(2):
+        done = world.ingest(source(world, table={**AT, **change}, count=4, inclusive=True))
+    assert done.batch == 2 and ids(world) == [1, 2, 3, 4, 4]
+
+
 def test_a_tap_may_be_asked_in_the_old_way_or_not_at_all(world: World) -> None:
     assert world.ingest(source(world, selection="properties")).new_objects == 1
     assert world.ingest(source(world, selection="none", unasked=True, count=5)).new_objects == 1

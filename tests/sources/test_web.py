@@ -106,7 +106,10 @@ def test_credentials_of_the_url_and_of_auth_are_sent_and_not_shown(files: Files,
         "a.csv"
     ]
     files.files.clear()
-    assert refused(tmp_path / "other", made).code == "E002"
+    gone = refused(tmp_path / "other", made)
+    assert (gone.code, gone.problem.partition(": ")[2]) == ("E002", "the server does not have it")
+    more = refused(tmp_path / "other", source(files, "/hr/", tables=named("a.csv")))
+    assert more.problem.partition(": ")[2] == "the server does not have `a.csv`"
 
 
 def test_members_of_archives_are_files_with_and_without_ranges(files: Files, tmp_path: Path, monkeypatch: Any) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from ruamel.yaml import YAML
 
 from potable.cli.drafting import drafted, writable
@@ -28,7 +29,7 @@ from potable.cli.reading import paging, reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
 from potable.cli.settings import writing
-from potable.cli.sources import known_source, tables_named
+from potable.cli.sources import known_source, tables_named, told_dialect
 from potable.cli.translated import translated
 from potable.declarations import Document
 from potable.errors import DataError, ProjectError
@@ -44,6 +45,8 @@ _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", 
 _REPEATS = "repeats within a record, so it becomes a table of its own"
 _ANY = {"data", "items", "records", "results", "rows", "value", "values"}
 """Names of lists that say nothing of what is in them."""
+_VALUE = re.compile(r"[-+]?[0-9][-+0-9.,:/T ]*")
+"""A number, a day or a moment."""
 _SAMPLE = 500
 """Records that are read where columns have to be tried one by one."""
 Found = dict[str, tuple[dict[str, Any], list[str]]]
@@ -178,7 +181,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
-        lines += [*more, *paging(source.tables[table]), *_unread(item.rows)]
+        lines += [*more, *paging(source.tables[table]), *_written(item), *_unread(item.rows), *_header(item)]
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
         if hidden := [path for path in {*(item.seen or ()), *item.children} if not writable([path])]:
@@ -187,6 +190,16 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         many = "more than one column has this name" if source.fixed_columns else _REPEATS
         found[table][1].append(f"# {many}: {', '.join(paths)}")
     return found
+
+
+def _written(item: Preview) -> list[str]:
+    """What is told of how the objects are written, and of what stands around all their records."""
+    found = [f"# found: {told_dialect(item.dialect)}"] if item.dialect else []
+    paths = [f"`{path}`" for path in item.envelope if writable([path])]
+    return [
+        *found,
+        *([f"# path: also of the root, the same for all records of a file: {', '.join(paths)}"] if paths else []),
+    ]
 
 
 def _by_chance(columns: Mapping[str, str], records: pa.Table) -> set[str]:
@@ -213,6 +226,18 @@ def _unread(rows: pa.Table) -> Iterator[str]:
     for reason, records in reasons.items():
         why = reason.removeprefix("@record").removeprefix(": ")
         yield f"# {records:,} of {rows.num_rows:,} records cannot be read{': ' if why else ''}{why}"
+
+
+def _header(item: Preview) -> Iterator[str]:
+    """What to ask where the names of columns look like something else."""
+    odd = pc.match_substring_regex(item.rows[MISTYPED], "fields instead of")
+    if item.dialect and len(item.seen or ()) == 1:
+        # the only name may be a title over columns that another sign parts
+        odd = pc.or_(pc.fill_null(odd, False), pc.fill_null(pc.match_substring_regex(item.rows[0], "[;\t|,]"), False))
+    if 2 * (pc.sum(odd).as_py() or 0) > item.rows.num_rows:
+        yield "# do lines before the header have to be skipped (`skip_lines`)? Most records have more fields"
+    if item.dialect and item.seen and all(_VALUE.fullmatch(name) for name in item.seen):
+        yield "# is there no header (`header: false`, and `names`)? The names of all columns look like values"
 
 
 def _placed(
@@ -340,16 +365,30 @@ def _text(document: Document, found: Found) -> str:
     written = document.literal.get("tables") or {}
     for name in document.data.get("tables") or found:
         # a name of the source's stays on its line, also in a comment
-        below = [*_yaml(_kept(written.get(name))).splitlines(), *map(plain, found[name][1])]
+        promised = {key: value for key, value in (written.get(name) or {}).items() if key in _LEFT_ASIDE - {"columns"}}
+        below = [*_yaml(_kept(written.get(name))).splitlines(), *map(plain, _merged(found[name][1], promised))]
         lines += [f"  {name}:", *(f"    {line}" for line in below)]
     return "\n".join(lines) + "\n"
 
 
-def _yaml(data: Mapping[str, Any]) -> str:
+def _merged(lines: Iterable[str], promised: Mapping[str, Any]) -> Iterator[str]:
+    """The suggested lines of a table, but what its file promises itself is as it is there, with further checks."""
+    left, own = dict(promised), False
+    for line in lines:
+        if key := re.match(r"(?:# )?([a-z_]+):", line):
+            own = key[1] in promised and key[1] != "checks"
+        if not own:
+            yield line
+        if line == "checks:" and left.get("checks"):
+            yield from (f"  {each}" for each in _yaml(left.pop("checks")).splitlines())
+    yield from _yaml(left).splitlines()
+
+
+def _yaml(data: Any) -> str:
     if not data:
         return ""
     writer = YAML()
     writer.width = 10_000
     out = io.StringIO()
-    writer.dump(dict(data), out)
+    writer.dump(dict(data) if isinstance(data, Mapping) else data, out)
     return out.getvalue().rstrip("\n")

@@ -148,7 +148,7 @@ def state() -> None:
 @output_option
 @click.pass_obj
 def show_state(settings: Settings, source: str | None, output: str) -> None:
-    """Show the batches of every SOURCE and what the next run will read."""
+    """Show how far every SOURCE was read and what the next run will read; of one SOURCE also its batches."""
     from potable.cli.state import shown
 
     facts, text = shown(settings.project(offline=True), source)
@@ -212,6 +212,9 @@ def show_quarantine(settings: Settings, table: str, reason: str, limit: int, out
 @click.pass_obj
 def export_quarantine(settings: Settings, table: str, target: Path, why: str, reason: str, output: str) -> None:
     """Write the quarantined records of TABLE, with their original content, to a file (NDJSON).
+
+    Each record comes with its object, its number in it and its reasons; of CSV, fixed-width and XML files also with the
+    line it begins in (`line`), of XML with the bytes before it (`offset`), both counted in the unpacked file.
 
     The file holds personal data and only its owner can read it; the audit log records who wrote it and why.
     """

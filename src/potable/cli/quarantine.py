@@ -18,7 +18,7 @@ from potable.privacy.shapes import shape
 from potable.project import Project
 from potable.report.numbers import plain, plural, share
 from potable.runs.processes import who
-from potable.runs.quarantined import Held, Record, held, original, records, taken_back
+from potable.runs.quarantined import Held, Record, held, originals, records, taken_back
 from potable.runs.record import Listener, RunRecord
 from potable.runs.runner import Options, run
 
@@ -103,8 +103,9 @@ def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list
 def exported(project: Project, name: str, *, reason: str, target: Path, why: str) -> tuple[dict[str, Any], str]:
     """Write the records of a table with their original content to a file only its owner may read.
 
-    One JSON object a line: table, object, record, batch, first_seen, reasons, and `original` as text or,
-    where it is none, `original_base64`. Who did it and why stands in the audit log before anything is written.
+    One JSON object a line: table, object, record, in XML, CSV and fixed-width files its first `line`, in XML the bytes
+    before it (`offset`, of the unpacked file), batch, first_seen, reasons, and `original` as text or, where it is none,
+    `original_base64`. Who did it and why stands in the audit log before anything is written.
 
     Raises:
         ProjectError: P031, the project has no such table.
@@ -162,16 +163,17 @@ def replayed(project: Project, names: Sequence[str], listener: Listener) -> tupl
 
 
 def _lines(project: Project, found: Held, reason: str) -> Iterator[str]:
-    for record in records(project, found, reason=reason):
-        content = original(project, found.table, record)
+    for record, original in originals(project, found.table, records(project, found, reason=reason)):
         try:
-            what = {"original": content.decode()}
+            what = {"original": original.data.decode()}
         except UnicodeDecodeError:
-            what = {"original_base64": base64.b64encode(content).decode()}
+            what = {"original_base64": base64.b64encode(original.data).decode()}
+        places = {"line": original.line, "offset": original.offset}
         line = {
             "table": found.table,
             "object": record.object,
             "record": record.row,
+            **{name: place for name, place in places.items() if place is not None},
             "batch": record.batch,
             "first_seen": record.first_seen,
             "reasons": record.reasons,

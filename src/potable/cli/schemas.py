@@ -110,7 +110,7 @@ ARGUMENTS: Mapping[str, str] = {
     "fail, the run stops.",
     "severity": "What happens on a failure; the first is the default.",
     "row_condition": 'Condition that selects the rows to check: `col("kind") == "a"`.',
-    "condition_parser": "Parser of the condition; only `great_expectations` is supported.",
+    "condition_parser": "Parser of the condition; for `pandas` and `spark` only comparisons with values are read.",
     "meta": "Free notes for readers.",
     "notes": "Free notes for readers.",
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,8 @@ def _facts(source: Source[Any], name: str, item: Preview) -> dict[str, Any]:
     declared = {path.lstrip("/") for key, column in contract.columns.items() for path in column.paths(key)}
     new = [told_column(column, own) for column in item.seen or () if column not in declared]
     told = source.naming.told(item.object)
-    return {"object": told, "rows": item.rows.num_rows, "columns": columns, "undeclared": new}
+    dialect = sorted(item.dialect)
+    return {"object": told, "dialect": dialect, "rows": item.rows.num_rows, "columns": columns, "undeclared": new}
 
 
 def _unreadable(rows: pa.Table, name: str) -> int:
@@ -114,7 +116,8 @@ def _shown(column: Column, value: Any) -> str | None:
 def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> str:
     if not item.object:
         return f"{name}: the source has no data for it"
-    lines = [f"{name}: {plural(facts['rows'], 'record')} from {plain(facts['object'])}"]
+    written = f" ({dialect})" if (dialect := told_dialect(facts["dialect"])) else ""
+    lines = [f"{name}: {plural(facts['rows'], 'record')} from {plain(facts['object'])}{written}"]
     rows = []
     for column in facts["columns"]:
         first = [_cut(text) if text is not None else "-" for text in column["first"][:3]]
@@ -135,6 +138,12 @@ def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> s
                 f"discover {source}`"
             )
     return "\n".join(lines)
+
+
+def told_dialect(found: Iterable[str]) -> str:
+    """What was found out about how objects are written, in words: "delimiter `;` or `tab`, encoding `cp1252`"."""
+    kinds = groupby(sorted(found), key=lambda each: each.partition(" ")[0])
+    return ", ".join(f"{kind} " + " or ".join(f"`{each[len(kind) + 1 :]}`" for each in some) for kind, some in kinds)
 
 
 def _cut(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from potable.cli.output import table
@@ -10,13 +11,16 @@ from potable.errors import ProjectError, did_you_mean
 from potable.project import Project
 from potable.report.numbers import plural
 from potable.sources.ingest import current, rewind
+from potable.store.log import Log
 
 _PARTITIONS = 6
 """Partitions whose offsets are shown in the table; all of them are in `-o json`."""
+_BATCHES = 20
+"""Batches that are shown; all of them are in `-o json`."""
 
 
 def shown(project: Project, source: str | None) -> tuple[dict[str, Any], str]:
-    """Facts and text about the batches landed from every source, or from one.
+    """Facts and text: how far every source was read, or one with the batches that can be gone back to.
 
     Raises:
         ProjectError: P031, the project has no such source.
@@ -34,7 +38,11 @@ def shown(project: Project, source: str | None) -> tuple[dict[str, Any], str]:
             how = _onwards(read[short]) if short in read else how
             objects = sum(short in landed.tables for landed in raw.objects.values())
             rows.append([f"{name}.{short}", raw.batch, objects, how if raw.batch else "not landed yet"])
-    return facts, table(rows, ["table", "batch", "objects", "the next run reads"])
+    text = table(rows, ["table", "batch", "objects", "the next run reads"])
+    if not source:
+        return facts, text
+    facts[source]["batches"] = batches = [*_batches(lake.batches(source))]
+    return facts, f"{text}\n\n{_history(source, batches)}" if batches else text
 
 
 def rewound(project: Project, source: str, to: int) -> tuple[dict[str, Any], str]:
@@ -53,6 +61,41 @@ def rewound(project: Project, source: str, to: int) -> tuple[dict[str, Any], str
     there = f"{plural(len(raw.objects), 'object')} {'is' if len(raw.objects) == 1 else 'are'} current"
     text = f"`{source}` is back at batch {to}, recorded as batch {raw.batch}: {there}"
     return facts, f"{text}\nnext: {project.next_run}"
+
+
+def _batches(log: Log) -> Iterator[dict[str, Any]]:
+    """What each batch brought, oldest first."""
+    for number, data in log.stored():
+        entry = json.loads(data)
+        read = {name: _read(at) for name, at in entry.get("state", {}).items()}
+        landed = len(entry["objects"])
+        yield {
+            "batch": number,
+            "landed_at": entry["landed_at"],
+            "landed": landed,
+            "gone": len(entry["gone"]),
+            "tables": read,
+        }
+
+
+def _history(source: str, batches: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            batch["batch"],
+            batch["landed_at"][:16].replace("T", " "),
+            batch["landed"],
+            batch["gone"],
+            "; ".join(f"{name}: {_reached(read)}" for name, read in batch["tables"].items()),
+        ]
+        for batch in reversed(batches[-_BATCHES:])
+    ]
+    head = ["batch", "landed (UTC)", "objects landed", "objects dropped", "read up to"]
+    more = f"\nthe {_BATCHES} newest of {len(batches):,}; `-o json` has all" if len(batches) > _BATCHES else ""
+    return f"{table(rows, head)}{more}\ngo back with: potable state rewind {source} --to BATCH"
+
+
+def _reached(read: Mapping[str, Any]) -> str:
+    return str(read["newest"][:19]) if "newest" in read else _onwards(read).removeprefix("from ")
 
 
 def _read(at: Mapping[str, Any]) -> dict[str, Any]:

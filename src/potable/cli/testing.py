@@ -100,5 +100,6 @@ def _text(names: list[str], results: list[Ran], select: str | None) -> str:
         bad = [plain(result.name) for result in own if result.failures]
         if own:
             told = f", {len(bad)} not: {'; '.join(bad)}" if bad else ""
-            lines.append(f"{name}: {len(own) - len(bad)} of {plural(len(own), 'test')} hold{told}")
+            count = f"{plural(len(own), 'test')} {'holds' if len(own) == 1 else 'hold'}"
+            lines.append(f"{name}: {len(own) - len(bad)} of {count}{told}")
     return "\n".join(lines)

@@ -24,6 +24,8 @@ Problem: TypeAlias = tuple[tuple[str | int, ...], str, str]
 """Key below what is looked at, problem, and hint."""
 QUARANTINE_LIMIT = "quarantine()"
 """How `stopped` names the table's limit of quarantined rows."""
+OF_LIMIT = "`quarantine: at_most`"
+"""How errors name it."""
 _DAY = date(2020, 1, 1)
 _BETWEEN, _IN_SET = "expect_column_values_to_be_between", "expect_column_values_to_be_in_set"
 

@@ -1,7 +1,7 @@
 """Row conditions: which rows a check is about, as Great Expectations writes them.
 
-Read are the texts of `condition_parser: great_expectations` (`col("kind") == "a"`, `col("kind").notNull()`)
-and the condition objects of GX 1.x. Conditions for pandas or Spark are programs, and refused. A comparison
+Read are the texts of `condition_parser: great_expectations` (`col("kind") == "a"`, `col("kind").notNull()`), the
+condition objects of GX 1.x, and of the texts for pandas and Spark those that only compare (`comparisons`). A comparison
 with null is not true, as in SQL, so such a row is outside.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from potable.contracts import comparisons
 from potable.contracts.fitting import at_least, at_most, cell, fit, one_of
 from potable.tables import Table
 
@@ -76,10 +77,10 @@ def read(given: Any, parser: Any, table: Table) -> Condition:
         ValueError: it is not one that can be run; the text says why.
     """
     if isinstance(given, str):
-        if parser not in PARSERS:
-            shown = f"`{parser}`" if parser else "no parser"
-            raise ValueError(f"only `condition_parser: great_expectations` is supported, not {shown}")
-        found = _text(given)
+        if parser not in (*PARSERS, *comparisons.PARSERS):
+            given_parser = f", not `{parser}`" if parser else ""
+            raise ValueError(f"`condition_parser` must be great_expectations, pandas or spark{given_parser}")
+        found = _text(given) if parser in PARSERS else _compared(comparisons.parsed(given, parser=parser))
     else:
         found = _object(given)
     _check(found, table)
@@ -98,6 +99,13 @@ def _text(given: str) -> Condition:
     else:
         value = next(match[name] for name in ("double", "single", "day", "date") if match[name] is not None)
     return Condition(match["operator"], match["column"], value)
+
+
+def _compared(found: comparisons.Compared) -> Condition:
+    word, column, value = found
+    return (
+        Condition(word, parts=tuple(map(_compared, value))) if word in ("and", "or") else Condition(word, column, value)
+    )
 
 
 def _object(given: Any) -> Condition:

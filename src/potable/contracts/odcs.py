@@ -30,6 +30,8 @@ _LOGICAL = {
     "date": "date",
     "timestamp": "timestamp",
 }
+_VIOLATIONS = 5
+"""Most violations of the standard that are told."""
 _BETWEEN = "expect_column_values_to_be_between"
 _REGEX = "expect_column_values_to_match_regex"
 _LENGTHS = "expect_column_value_lengths_to_be_between"
@@ -76,15 +78,24 @@ def require_odcs(document: Any, path: str) -> None:
         MissingExtra: the standard's package is not installed.
     """
     found = sorted(_validator().iter_errors(plain(document)), key=lambda error: error.json_path)
-    if found:
-        where = "/".join(map(str, found[0].absolute_path)) or "the top level"
+    # where a property is wrong, the schema also calls all properties beside it unexpected
+    told = [error for error in found if error.validator != "unevaluatedProperties"] or found
+    if told:
         raise ProjectError(
-            f"not a valid contract of the Open Data Contract Standard {VERSION}: error at {where}",
+            f"not a valid contract of the Open Data Contract Standard {VERSION}",
             "P005",
             place=Place(path),
-            given=f"{len(found)} violation(s) of the standard's JSON schema",
-            hint=found[0].message[:200] if found[0].validator in ("required", "enum", "additionalProperties") else "",
+            given=_violations(told),
+            allowed="what the standard's JSON schema says",
         )
+
+
+def _violations(errors: Sequence[Any]) -> str:
+    """The first violations of a schema, each with its place, and how many more there are."""
+    told = [f"`{'/'.join(map(str, error.absolute_path)) or '/'}`: {error.message[:200]}" for error in errors]
+    told = [*dict.fromkeys(told)]
+    more = [f"{len(told) - _VIOLATIONS} more"] if len(told) > _VIOLATIONS else []
+    return "; ".join([*told[:_VIOLATIONS], *more])
 
 
 @cache

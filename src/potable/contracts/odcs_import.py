@@ -12,8 +12,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from potable.contracts.arguments import TYPES
 from potable.contracts.odcs import ENGINE, OPTIONS, PREFIX, plain, promised
+from potable.contracts.vocabulary import COMMON, EXPECTATIONS
 
 _LOGICAL = {"integer": "integer", "number": "float", "boolean": "boolean", "date": "date", "timestamp": "timestamp"}
 _DECIMAL = re.compile(r"(decimal|numeric|number)\((\d+) *, *(\d+)\)")
@@ -125,13 +129,8 @@ def _options(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _check(rule: Mapping[str, Any], column: str | None) -> dict[str, Any] | None:
     """The check a rule is; None where it has no meaning here."""
-    implementation = rule.get("implementation")
-    if str(rule.get("engine", "")).lower() in _ENGINES and isinstance(implementation, Mapping):
-        expectation = implementation.get("type") or implementation.get("expectation_type")
-        given = implementation.get("kwargs")
-        if column and isinstance(given, Mapping):
-            given = {"column": column, **given}
-        return {str(expectation): given} if expectation else None
+    if str(rule.get("engine", "")).lower() in _ENGINES:
+        return _expected(_implemented(rule.get("implementation")), column)
     metric = rule.get("metric") or rule.get("rule")
     if metric == "rowCount":
         bounds = _between(rule)
@@ -142,6 +141,32 @@ def _check(rule: Mapping[str, Any], column: str | None) -> dict[str, Any] | None
         return None
     expectation, given = judged
     return {expectation: {**given, **limit}}
+
+
+def _implemented(given: Any) -> Any:
+    """What implements a rule: data, or YAML or JSON in a text."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return YAML(typ="safe", pure=True).load(given)
+    except (YAMLError, ValueError, RecursionError):
+        return None
+
+
+def _expected(implementation: Any, column: str | None) -> dict[str, Any] | None:
+    """The expectation of Great Expectations that a rule is; the standard writes its arguments as `minValue`, too."""
+    if not isinstance(implementation, Mapping):
+        return None
+    expectation = str(implementation.get("type") or implementation.get("expectation_type") or "")
+    given = implementation.get("kwargs")
+    if isinstance(given, Mapping):
+        rule = EXPECTATIONS.get(expectation)
+        arguments = (*rule.arguments, "mostly", *COMMON) if rule else ("column",)
+        known = {name.replace("_", "").lower(): name for name in arguments}
+        given = {known.get(str(name).lower(), name): value for name, value in given.items()}
+        if column and "column" in arguments:
+            given = {"column": column, **given}
+    return {expectation: given} if expectation else None
 
 
 def _judged(metric: str, arguments: Mapping[str, Any], column: str | None) -> tuple[str, dict[str, Any]] | None:
@@ -187,4 +212,6 @@ def _between(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 def _called(rule: Mapping[str, Any]) -> str:
     name = rule.get("name") or rule.get("metric") or rule.get("rule")
+    if not name and rule.get("engine"):
+        return f"of engine `{rule['engine']}`"
     return f"`{name}`" if name else f"of type {rule.get('type', 'library')}"

@@ -39,6 +39,8 @@ def found(check: Result) -> str:
     if check.observed_value is not None:
         return _cut(_told(check.observed_value))
     judged = check.element_count - (check.missing_count or 0)
+    if not judged:
+        return "no value to judge"
     return f"{human_count(check.unexpected_count) if check.unexpected_count else 'none'} of {human_count(judged)}"
 
 

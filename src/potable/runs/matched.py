@@ -13,6 +13,7 @@ from datetime import date
 
 import ibis
 
+from potable.contracts.cases import OF_LIMIT
 from potable.contracts.findings import Finding
 from potable.contracts.health import Profile, accepted, rise
 from potable.engines.base import collect
@@ -122,7 +123,7 @@ def _require_within(shop: Workshop, name: str, table: Table, nobody: int) -> Non
     if limit is None or limit.allows(away, counts["rows_in"]):
         return
     raise DataError(
-        f"`{name}` breaks quarantine()",
+        f"`{name}` breaks {OF_LIMIT}",
         "D001",
         given=f"{away:,} of {counts['rows_in']:,} rows go to quarantine, {nobody:,} of them because they belong to "
         f"nobody; at most {limit} may",

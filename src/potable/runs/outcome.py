@@ -101,7 +101,7 @@ def _references(shop: Workshop) -> Mapping[str, Any]:
 def _funnel(shop: Workshop, dataset: DatasetRecord | None) -> Iterator[Stage]:
     objects = [item for found in shop.landed.values() for item in found]
     if objects:
-        note = f"{len(shop.landed)} sources, bytes as received"
+        note = f"{len(shop.landed)} {'source' if len(shop.landed) == 1 else 'sources'}, bytes as received"
         records = sum(_counts(shop, "validate", name).get("rows_in", 0) for name in shop.project.tables)
         yield Stage("raw", records, sum(item.bytes for item in objects), len(objects), note)
     for stage, verb in (("validated", "validate"), ("protected", "protect")):

@@ -6,9 +6,10 @@ Entry: `held` for the counts, `records` for the rows, `taken_back` for what a me
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import groupby, tee
 from typing import Any
 
 import ibis
@@ -25,6 +26,7 @@ from potable.runs.plan import Step, validate_steps
 from potable.runs.record import RunRecord
 from potable.runs.restricted import stopped_path
 from potable.runs.since import nobody_files
+from potable.sources.base import Original
 from potable.sources.ingest import Raw, current
 from potable.store.layout import Lake
 from potable.store.manifest import Manifest, find
@@ -132,19 +134,23 @@ def records(project: Project, found: Held, *, reason: str = "", limit: int | Non
                 yield _record(row, raw, landed_at)
 
 
-def original(project: Project, table: str, record: Record) -> bytes:
-    """A record as its raw object holds it.
+def originals(project: Project, table: str, held: Iterable[Record]) -> Iterator[tuple[Record, Original]]:
+    """Records, by object and row, as their raw objects hold them; each object is read once.
 
     Raises:
-        DataError: D007, the object cannot be read.
-        EnvironmentFailure: E002, the object is gone.
+        DataError: D007, an object cannot be read.
+        EnvironmentFailure: E002, an object is gone.
     """
     name, short = table.split(".", 1)
     lake = project.lake()
-    landed = current(lake.batches(name)).objects[record.object]
+    landed = current(lake.batches(name)).objects
     source = project.sources[name]
-    (blob,) = source.blobs([landed], lake.restricted.locate(""))
-    return source.record(short, blob, record.row)
+    for place, some in groupby(held, key=lambda record: record.object):
+        (blob,) = source.blobs([landed[place]], lake.restricted.locate(""))
+        # the object is read while its records are asked for
+        asked, told = tee(some)
+        found = source.records(short, blob, (record.row for record in asked))
+        yield from zip(told, found, strict=True)
 
 
 def taken_back(project: Project, before: Held, after: Held) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from potable.contracts import drift
 from potable.contracts.aggregates import Whole
 from potable.contracts.arguments import OTHER_TABLE
+from potable.contracts.cases import OF_LIMIT, QUARANTINE_LIMIT
 from potable.contracts.deletions import Lists
 from potable.contracts.profile import joined
 from potable.contracts.references import judge, referring
@@ -161,15 +162,16 @@ def _with_rows(files: Mapping[str, Sequence[Part]]) -> dict[str, list[Part]]:
 
 def _stop(name: str, made: Validated) -> DataError:
     """The error of a table that a check stops."""
-    others = len(made.stopped) - 1
-    more = f"; {others} more check{'s' * (others > 1)} failed: {', '.join(made.stopped[1:])}" if others else ""
+    broken = [OF_LIMIT if each == QUARANTINE_LIMIT else each for each in made.stopped]
+    others = len(broken) - 1
+    more = f"; {others} more check{'s' * (others > 1)} failed: {', '.join(broken[1:])}" if others else ""
     split_off = made.split_off and made.rows_quarantined
     where = "the failing records are in quarantine" if split_off else ("the check is about the table as a whole")
     return DataError(
-        f"`{name}` breaks {made.stopped[0]}",
+        f"`{name}` breaks {broken[0]}",
         "D001",
         given=f"{made.told[0]}{more}",
-        hint=f"{where}; fix the source, or change the check",
+        hint=f"{where}; fix the source, or {'raise the limit' if broken == [OF_LIMIT] else 'change the check'}",
         state="nothing was published; the last version stays current",
         next=f"potable quarantine show {name}" if split_off else "potable report",
     )

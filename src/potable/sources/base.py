@@ -157,6 +157,17 @@ class Unpacked(io.BufferedIOBase, BinaryIO):
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """A record as its object holds it, and where it stands there."""
+
+    data: bytes = field(repr=False)
+    line: int | None = None
+    """The line it begins in, from 1; None where that is not known or means nothing."""
+    offset: int | None = None
+    """Bytes before it, in the unpacked object."""
+
+
+@dataclass(frozen=True, slots=True)
 class Blob:
     """A landed object as a parser sees it, in whatever process it runs."""
 
@@ -361,6 +372,21 @@ class Source(Declaration, Generic[T]):
             hint="`potable quarantine show` tells where the records are; the object itself is in the raw zone",
         )
 
+    def records(self, table: str, blob: Blob, ordinals: Iterable[int]) -> Iterator[Original]:
+        """Several records as `record` gives them; sources whose objects hold many read each object once.
+
+        Args:
+            table: the table.
+            blob: the object.
+            ordinals: which of its records, ascending; asked for one by one while the object is read.
+
+        Raises:
+            DataError: D007, as `record`.
+            EnvironmentFailure: E002, the object is gone.
+        """
+        for ordinal in ordinals:
+            yield Original(self.record(table, blob, ordinal))
+
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Names of the columns the object has for `table`, in the source's own terms; None if unknowable.
 
@@ -375,6 +401,10 @@ class Source(Declaration, Generic[T]):
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Lists of records inside the records of `table` that no table has, by path: how one says where they are."""
         return {}
+
+    def envelope(self, table: str, blob: Blob) -> Sequence[str]:
+        """Paths of values that an object has once, around all of its records, as help for writing a contract."""
+        return ()
 
     def around(self, table: str) -> tuple[str, str]:
         """The table whose records the records of `table` lie in, and what leads there; empty where there is none."""

@@ -2,15 +2,15 @@
 
 Delimiter and encoding are declared, or detected per file (`dialect`): UTF-8, UTF-16 by its byte order mark, and
 Windows-1252 are detected, all others must be declared. Rows with the wrong number of fields are quarantined with
-their position and text; they are never dropped. Empty lines are not records.
+their position and text; they are never dropped, nor are those with bytes that are not of a declared encoding. Empty
+lines are not records.
 """
 
 from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator, Sequence, Set
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import ClassVar, Self
 
 import numpy as np
@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from potable.sources.base import Blob
-from potable.sources.dialect import Content, Dialect
-from potable.sources.encodings import as_written, declared
+from potable.sources.base import Blob, Original
+from potable.sources.dialect import Content, Dialect, newlines
+from potable.sources.encodings import as_written, declared, readable
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, positions, unreadable
-from potable.sources.originals import missing
-from potable.sources.typed import typed_at, untyped
+from potable.sources.originals import picked
+from potable.sources.typed import typed_at, typed_spared, untyped
 from potable.tables import Table
 
 _BLOCK = 2 << 20
@@ -36,7 +36,7 @@ class CsvTable(FileTable):
     """A table in CSV files."""
 
     delimiter: str = "auto"
-    """Field separator; `auto` takes the one that splits the header most."""
+    """Field separator; `auto` takes the one that a first line `sep=;` tells, or else that splits the header most."""
     encoding: str = "auto"
     """Encoding; `auto` is UTF-8 (with or without BOM), UTF-16 by its BOM, or else Windows-1252."""
 
@@ -111,7 +111,11 @@ class CsvSource(FileSource[CsvTable]):
                     done += batch.num_rows
                     if batch.num_rows:
                         last = batch.column(batch.num_columns - 1)[-1].as_py()
-                        yield typed_at(contract, texts, blob.name, ordinals)
+                        yield (
+                            typed_spared(contract, texts, blob.name, ordinals, dialect.encoding)
+                            if stream.odd
+                            else typed_at(contract, texts, blob.name, ordinals)
+                        )
                     yield from ragged.taken(contract, blob.name)
         except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
             raise unreadable(
@@ -123,23 +127,30 @@ class CsvSource(FileSource[CsvTable]):
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record's lines, in the file's own encoding and without the newline behind them."""
+        return next(self.records(table, blob, [ordinal])).data
+
+    def records(self, table: str, blob: Blob, ordinals: Iterable[int]) -> Iterator[Original]:
+        """The records and the lines they begin in, of one reading of the file."""
         dialect = Dialect.of(self.tables[table], blob)
         if dialect is None:
-            raise missing(blob, ordinal)
+            yield from picked((), ordinals, blob)
+            return
         try:
-            with dialect.records(blob) as stream:
-                found = next(islice(_lines(stream, dialect, blob), ordinal - 1, None), None) if ordinal > 0 else None
+            with decompressed(blob) as stream:
+                start = stream.read(2)
+            with dialect.records(blob) as content:
+                for data, line in picked(_lines(content, dialect, blob), ordinals, blob):
+                    yield Original(as_written(data, dialect.encoding, start), line)
         except (UnicodeDecodeError, *DAMAGE) as failure:
             raise unreadable(blob, f"it is damaged ({type(failure).__name__})") from None
-        if found is None:
-            raise missing(blob, ordinal)
-        with decompressed(blob) as start:
-            return as_written(found, dialect.encoding, start.read(2))
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
-        """The names of its columns."""
+        """The names of its columns; a delimiter at the end of the header begins none."""
         dialect = _once(self.tables[table], blob)
-        return dict.fromkeys(dialect.header).keys() if dialect else None
+        if dialect is None:
+            return None
+        names = dialect.header if dialect.header[-1] else dialect.header[:-1]
+        return dict.fromkeys(names).keys()
 
     def dialect(self, table: str, blob: Blob) -> frozenset[str]:
         """The delimiter and encoding that were found."""
@@ -188,10 +199,11 @@ def _batches(stream: Content, dialect: Dialect, ragged: _Ragged, wanted: Sequenc
     yield from reader
 
 
-def _lines(stream: Content, dialect: Dialect, blob: Blob) -> Iterator[bytes]:
-    """Every record as it is written, cut as pyarrow cuts: a quote counts at the start of a field only."""
+def _lines(stream: Content, dialect: Dialect, blob: Blob) -> Iterator[tuple[bytes, int]]:
+    """Every record as written and its first line; cut as pyarrow cuts: a quote counts at the start of a field only."""
     pattern = _record(dialect)
     held, end = b"", False
+    before, line = dialect.start, 1 + stream.lines
     while not end:
         chunk = stream.read(_BLOCK)
         end = not chunk
@@ -199,15 +211,16 @@ def _lines(stream: Content, dialect: Dialect, blob: Blob) -> Iterator[bytes]:
         held += chunk or b"\n"
         at = 0
         while (found := pattern.match(held, at)) and (found.end() < len(held) or end):
-            at = found.end()
             if found[1]:
-                yield found[1]
-        held = held[at:]
+                yield found[1], line + stream.left_out(before + at)
+            line += newlines(found[0])
+            at = found.end()
+        held, before = held[at:], before + at
         if len(held) > LONGEST_RECORD:
             raise unreadable(blob, f"a record is longer than {LONGEST_RECORD >> 20} MiB, or a quote is never closed")
     # what an escape or an open quote at the very end keeps from matching
     if held:
-        yield held.removesuffix(b"\n")
+        yield held.removesuffix(b"\n"), line + stream.left_out(before)
 
 
 def _record(dialect: Dialect) -> re.Pattern[bytes]:
@@ -234,7 +247,7 @@ class _Ragged:
     def keep(self, row: arrow_csv.InvalidRow) -> str:
         """Note a row, as pyarrow's handler; its number counts all records from 1."""
         self._seen.append(row.number)
-        self._texts.append(row.text)
+        self._texts.append(readable(row.text))
         self._reasons.append(f"{row.actual_columns} fields instead of {row.expected_columns}")
         return "skip"
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from array import array
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 LONGEST_HEADER = 1 << 20
 _DELIMITERS = ",;\t|"
 _NAMES = {"\t": "tab"}
+_LEAD = re.compile(r'"?sep=([ -~\t])"?(?:\r\n|\n|\r)', re.IGNORECASE)
+"""The line with which spreadsheets are told the delimiter, before the header."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +50,25 @@ class Dialect:
         """
         encoding = encoding_of(table.encoding, blob)
         try:
-            with Content(Utf8(decompressed(blob), encoding), table) as stream:
+            with Content(Utf8(decompressed(blob), encoding, spared=True), table) as stream:
                 text = stream.read(LONGEST_HEADER).decode("utf-8", "ignore")
         except (UnicodeDecodeError, *DAMAGE) as failure:
             raise unreadable(blob, f"the start of the file cannot be decoded ({type(failure).__name__})") from None
-        head = _head(text, table)
+        lead = _LEAD.match(text)
+        first = lead[0] if lead else ""
+        head = _head(text[len(first) :], table)
         if not head.strip():
             return None
         if "\0" in head and encoding == "ascii":
             raise unreadable(
                 blob, "its header contains NUL bytes, like UTF-16 without a byte order mark; declare its `encoding`"
             )
-        delimiter = table.delimiter if table.delimiter != "auto" else _delimiter(head, table)
+        found = lead[1] if lead else _delimiter(head, table)
+        delimiter = found if table.delimiter == "auto" else table.delimiter
         if not table.header:
-            return cls(encoding, delimiter, tuple(table.names), 0, table)
+            return cls(encoding, delimiter, tuple(table.names), len(first.encode()), table)
         header = tuple(name.strip() for name in _fields(head, delimiter, table))
-        return cls(encoding, delimiter, header, len(head.encode()), table)
+        return cls(encoding, delimiter, header, len((first + head).encode()), table)
 
     @property
     def found(self) -> frozenset[str]:
@@ -74,8 +82,8 @@ class Dialect:
 
     def records(self, blob: Blob) -> Content:
         """The file as UTF-8 from its first record on."""
-        stream = Content(Utf8(decompressed(blob), self.encoding), self.declared)
-        stream.read(self.start)
+        stream = Content(Utf8(decompressed(blob), self.encoding, spared=True), self.declared)
+        stream.lines = newlines(stream.read(self.start))
         stream.quotes = 0
         return stream
 
@@ -91,7 +99,10 @@ def encoding_of(declared: str, blob: Blob) -> str:
     try:
         return found(decompressed(blob))
     except Ambiguous:
-        why = "its bytes are neither UTF-8 nor a Western European encoding; declare its `encoding`: gb18030, cp1251 …"
+        why = (
+            "its bytes are neither UTF-8 nor a Western European encoding throughout; declare its `encoding`: gb18030, "
+            "cp1251 …, or utf-8 if only a few records are not (they go to quarantine)"
+        )
         raise unreadable(blob, why) from None
     except DAMAGE as failure:
         raise unreadable(blob, f"it is damaged ({type(failure).__name__})") from None
@@ -101,14 +112,24 @@ class Content(Chunked):
     """A CSV stream behind its first lines and without comments, counting the quotes that open or close a field."""
 
     quotes = 0
+    lines = 0
+    """Lines of the header."""
 
     def __init__(self, stream: Utf8, table: CsvTable) -> None:
         super().__init__(stream)
+        self._text = stream
         self._quote, self._escape = table.quote.encode(), table.escape.encode()
         self._comment = table.comment.encode()
         self._skip = table.skip_lines
         self._line = self._tail = b""
         self._open = False
+        self._kept_bytes = 0
+        self._left_out = array("q")
+
+    @property
+    def odd(self) -> bool:
+        """Whether there were bytes that are not of the encoding."""
+        return self._text.odd
 
     def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, fewer only at the end."""
@@ -128,10 +149,18 @@ class Content(Chunked):
         for line in held.splitlines(keepends=True):
             if self._skip:
                 self._skip -= 1
+                self._left_out.append(self._kept_bytes)
             elif self._open or not self._comment or not line.startswith(self._comment):
                 kept.append(line)
+                self._kept_bytes += len(line)
                 self._open ^= quotes_in(line, self._quote, self._escape) % 2 == 1
+            else:
+                self._left_out.append(self._kept_bytes)
         return b"".join(kept)
+
+    def left_out(self, position: int) -> int:
+        """Lines that were left out before what is kept from byte `position` on."""
+        return bisect_right(self._left_out, position)
 
     def _count(self, data: bytes) -> None:
         if self._escape:
@@ -149,6 +178,12 @@ def quotes_in(data: bytes, quote: bytes, escape: bytes) -> int:
     if escape and escape in data:
         data = data.replace(escape * 2, b"").replace(escape + quote, b"")
     return data.count(quote)
+
+
+def newlines(data: bytes) -> int:
+    """Ends of lines in `data`, of any system."""
+    ends = data.count(b"\n")
+    return ends + data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else ends
 
 
 def _head(text: str, table: CsvTable) -> str:

@@ -4,6 +4,8 @@ Found means: ASCII or UTF-8 where all bytes are valid, UTF-16 where a byte order
 UTF-8 sequence speaks against it and its letters stand as languages of Western Europe have them, and otherwise an error
 that asks for a declaration, never a guess.
 
+In an encoding that is declared, bytes that are not of it are spared, so that they cost their cell and not the file.
+
 Entry: `declared`, `found` and `Utf8`; `as_written` is the way back. `Layer` and `Chunked` are for other streams on top
 of streams, too.
 """
@@ -148,13 +150,27 @@ class Chunked(Layer):
 class Utf8(Chunked):
     """A text stream as UTF-8 without byte order mark, chunk by chunk; reads raise UnicodeDecodeError."""
 
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+    odd = False
+    """Whether there were bytes that are not of the encoding."""
+
+    def __init__(self, stream: BinaryIO, encoding: str, *, spared: bool = False) -> None:
+        """Convert `stream`.
+
+        Args:
+            stream: the text in its encoding.
+            encoding: Python's name of it.
+            spared: whether bytes that are not of it become the signs of `ODD`, of encodings whose signs are bytes.
+        """
         super().__init__(stream)
         # the five bytes Windows-1252 leaves open become control characters, as browsers do it: nothing is lost
-        self._decoder = codecs.getincrementaldecoder(encoding)(errors=_OPEN if encoding == "cp1252" else "strict")
+        errors = _OPEN if encoding == "cp1252" else "strict"
+        self._spared = spared and errors == "strict" and not encoding.startswith(("utf-16", "utf-32"))
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors=_SPARED if self._spared else errors)
 
     def _converted(self, chunk: bytes) -> bytes:
-        return self._decoder.decode(chunk, final=self._end).encode()
+        made = self._decoder.decode(chunk, final=self._end).encode()
+        self.odd = self.odd or (self._spared and any(start in made for start in _ODD_STARTS))
+        return made
 
 
 def as_written(data: bytes, encoding: str, start: bytes) -> bytes:
@@ -163,6 +179,12 @@ def as_written(data: bytes, encoding: str, start: bytes) -> bytes:
     Args:
         start: the first bytes of the file, where UTF-16 says in which order its bytes are.
     """
+    if any(odd in data for odd in _ODD_STARTS):
+        parts = re.split(f"({ODD})", data.decode())
+        return b"".join(
+            bytes([ord(part) - _ODD_FROM]) if place % 2 else as_written(part.encode(), encoding, start)
+            for place, part in enumerate(parts)
+        )
     if encoding == "utf-16":
         encoding = "utf-16-be" if start.startswith(codecs.BOM_UTF16_BE) else "utf-16-le"
     elif encoding in ("utf-8-sig", "ascii"):
@@ -170,7 +192,17 @@ def as_written(data: bytes, encoding: str, start: bytes) -> bytes:
     return data.decode().encode(encoding, _OPEN if encoding == "cp1252" else "strict")
 
 
-_OPEN = "potable-open-bytes"
+def readable(text: str) -> str:
+    """`text` with U+FFFD for each byte that is not of its encoding."""
+    return re.sub(ODD, "\ufffd", text)
+
+
+_OPEN, _SPARED = "potable-open-bytes", "potable-spared-bytes"
+_ODD_FROM = 0x10FF00
+ODD = f"[{chr(_ODD_FROM + 0x80)}-{chr(_ODD_FROM + 0xFF)}]"
+"""Bytes that are not of an encoding, as `Utf8` spares them: the last 128 signs of Unicode, which have no meaning. A
+pattern for Python and RE2."""
+_ODD_STARTS = (b"\xf4\x8f\xbe", b"\xf4\x8f\xbf")
 
 
 def _control(failure: UnicodeError) -> tuple[str | bytes, int]:
@@ -181,4 +213,13 @@ def _control(failure: UnicodeError) -> tuple[str | bytes, int]:
     return "".join(chr(byte) for byte in failure.object[failure.start : failure.end]), failure.end
 
 
+def _spared(failure: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(failure, UnicodeDecodeError):
+        raise failure
+    odd = failure.object[failure.start : failure.end]
+    # what a sign was cut short by may be the end of the line
+    return "".join(chr(byte if byte < 0x80 else _ODD_FROM + byte) for byte in odd), failure.end
+
+
 codecs.register_error(_OPEN, _control)
+codecs.register_error(_SPARED, _spared)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ _RECORDS = 50_000
 _BYTES = 8 << 20
 _REMEMBERED = 100_000
 """Records after the last state that are remembered."""
+_AT_IT = 1_000
+"""Records before it that are, where a second one of the same values would be a duplicate: many programs ask for what is
+not older than their state, and say its last again."""
 
 
 class Stream:
@@ -48,9 +52,10 @@ class Stream:
         self.version: str | None = known.get("version")
         self.replaced = False
         """Whether all that was landed before is void."""
+        self._at_it = _AT_IT if all(each.tells_versions for each in tables.values()) else 0
         self._seen_before = dict(known.get("seen", {}))
         self._batch, self._number = batch, 0
-        self._seen: dict[str, int] = {}
+        self._seen = OrderedDict[str, int]()
         self._start()
 
     def _start(self) -> None:
@@ -89,9 +94,10 @@ class Stream:
         self._seen_before.clear()
 
     def reached(self, state: Any) -> None:
-        """Note a state: what was said before it will not be said again."""
+        """Note a state: of what was said before it, only the last may be said again."""
         self.after = state
-        self._seen.clear()
+        while len(self._seen) > self._at_it:
+            self._seen.popitem(last=False)
 
     def settle(self, state: State) -> None:
         """Leave what to go on from; a stream that is read whole, or told no state, leaves nothing."""
@@ -101,7 +107,8 @@ class Stream:
             "origin": self.origin,
             "resumed": self.before is not None and not self.replaced,
             "state": self.before if self.after is None else self.after,
-            "seen": dict(sorted(self._seen.items())),
+            # where nothing was said, what was known still is
+            "seen": dict(sorted((self._seen or self._seen_before).items())),
             "version": self.version,
         }
         state.after |= dict.fromkeys(self.tables, left)
@@ -109,8 +116,9 @@ class Stream:
 
     def _met(self, digest: str) -> bool:
         """Note a record; whether it was landed before, after the last state there was."""
-        if len(self._seen) < _REMEMBERED:
-            self._seen[digest] = self._seen.get(digest, 0) + 1
+        self._seen[digest] = self._seen.pop(digest, 0) + 1
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
         if self._seen_before.get(digest, 0) > 0:
             self._seen_before[digest] -= 1
             return True

@@ -56,6 +56,13 @@ class ExtractTable(InnerTable):
             )
         return self
 
+    @property
+    def tells_versions(self) -> bool:
+        """Whether a record itself tells its key and when it was known, so that an equal one is a duplicate."""
+        names = [*self.unique, *filter(None, [self.known_column])]
+        of_message = any(path in _OF_MESSAGE for name in names for path in self.columns[name].paths(name))
+        return bool(self.unique) and self.known_column is not None and not of_message
+
     def of_stream(self, name: str) -> Hashable:
         """The stream that a table of this `name` is of."""
         return self.stream or name

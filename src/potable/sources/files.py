@@ -113,7 +113,7 @@ class FileSource(Source[F]):
             for pattern in table.patterns:
                 found = place.files(pattern)
                 if not found:
-                    raise _missing(self.source, name, place)
+                    raise self._missing(name, place, pattern or "")
                 for file in found:
                     files.setdefault(file.name, file)
                     mine = tables_of.get(file.name, ())
@@ -126,7 +126,24 @@ class FileSource(Source[F]):
                 yield arrival
         for name in self.tables:
             if name not in offered:
-                raise _missing(self.source, name, place)
+                raise self._missing(name, place, None)
+
+    def _missing(self, table: str, place: Place, file: str | None) -> EnvironmentFailure:
+        """The error for a table without a file; of a server it is known which `file` was asked for."""
+        there = "the folder does not exist"
+        if self._scheme in _WEB and file is not None:
+            there = f"the server does not have {f'`{self.naming.told(file)}`' if file else 'it'}"
+        elif place.exists():
+            there = "no file of the folder matches, nor a member of an archive in it"
+        return EnvironmentFailure(
+            f"source `{self.source}` has no file for table `{table}`: {there}",
+            "E002",
+            given=place.shown,
+            hint="check `path` and `files` in the source's file, and the variables they refer to",
+            state="nothing was landed from this source; the last version stays current",
+            next="potable doctor",
+            retryable=True,
+        )
 
     def _place(self, base: Path) -> Place:
         """Where the files are."""
@@ -235,17 +252,3 @@ def _inside(file: File) -> list[Arrival] | None:
             return members(archive, file.name)
     except OSError:
         return None
-
-
-def _missing(source: str, table: str, place: Place) -> EnvironmentFailure:
-    there = "no file of the folder matches, nor a member of an archive in it"
-    there = there if place.exists() else "the folder does not exist"
-    return EnvironmentFailure(
-        f"source `{source}` has no file for table `{table}`: {there}",
-        "E002",
-        given=place.shown,
-        hint="check `path` and `files` in the source's file, and the variables they refer to",
-        state="nothing was landed from this source; the last version stays current",
-        next="potable doctor",
-        retryable=True,
-    )

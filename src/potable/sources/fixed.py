@@ -8,9 +8,9 @@ others. In a record of another length the fields have moved, so it is quarantine
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from itertools import accumulate
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration
-from potable.sources.base import Blob
+from potable.sources.base import Blob, Original
 from potable.sources.dialect import encoding_of
-from potable.sources.encodings import Utf8, as_written, declared
+from potable.sources.encodings import Utf8, as_written, declared, readable
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
-from potable.sources.originals import missing
-from potable.sources.typed import typed_at, untyped
+from potable.sources.originals import picked
+from potable.sources.typed import typed_at, typed_spared, untyped
 
 _BLOCK = 2 << 20
 """Bytes or characters read at once, and the most a record may have."""
@@ -98,18 +98,25 @@ class FixedSource(FileSource[FixedTable]):
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """Typed batches; records of another length come with their text only."""
         contract = self.tables[table]
-        for first, records in _records(contract, blob, encoding_of(contract.encoding, blob)):
-            yield from _batches(contract, blob, records, first=first)
+        encoding = encoding_of(contract.encoding, blob)
+        for block in _records(contract, blob, encoding):
+            yield from _batches(contract, blob, block, encoding)
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record, in the file's own encoding and without the newline behind it."""
+        return next(self.records(table, blob, [ordinal])).data
+
+    def records(self, table: str, blob: Blob, ordinals: Iterable[int]) -> Iterator[Original]:
+        """The records and the lines they are, of one reading of the file."""
         contract = self.tables[table]
         encoding = encoding_of(contract.encoding, blob)
-        for first, records in _records(contract, blob, encoding):
-            if first <= ordinal < first + len(records):
-                with decompressed(blob) as start:
-                    return as_written(records[ordinal - first].as_py().encode(), encoding, start.read(2))
-        raise missing(blob, ordinal)
+        with decompressed(blob) as stream:
+            start = stream.read(2)
+        blocks = _records(contract, blob, encoding)
+        found = (pair for block in blocks for pair in zip(block.records, block.lines, strict=True))
+        for text, line in picked(found, ordinals, blob):
+            place = int(line) if contract.newlines else None
+            yield Original(as_written(text.as_py().encode(), encoding, start), place)
 
     def names(self, table: str, blob: Blob) -> Set[str] | None:
         """The fields that are declared."""
@@ -123,20 +130,34 @@ class FixedSource(FileSource[FixedTable]):
         return frozenset() if encoding == "ascii" else frozenset({f"encoding {encoding.removesuffix('-sig')}"})
 
 
-def _records(table: FixedTable, blob: Blob, encoding: str) -> Iterator[tuple[int, pa.StringArray]]:
-    """Blocks of records with the ordinal of the first.
+class _Block(NamedTuple):
+    """Records that follow one another."""
+
+    first: int
+    """Ordinal of the first."""
+    records: pa.StringArray
+    lines: np.ndarray
+    """The line that each is."""
+    odd: bool
+    """Whether there may be bytes in them that are not of the encoding."""
+
+
+def _records(table: FixedTable, blob: Blob, encoding: str) -> Iterator[_Block]:
+    """All records of a file, block by block.
 
     Raises:
         DataError: D007, the file is damaged or not in its encoding, or has a line longer than any.
     """
-    done, skip = 0, table.skip_lines
+    done, skip, read = 0, table.skip_lines, 0
     try:
-        with Utf8(decompressed(blob), encoding) as stream:
+        with Utf8(decompressed(blob), encoding, spared=True) as stream:
             for records in _lines(stream) if table.newlines else _pieces(stream, table.record_length):
-                kept, skip = records.slice(skip), max(0, skip - len(records))
+                lines = np.arange(read + 1, read + len(records) + 1)[skip:]
+                kept, skip, read = records.slice(skip), max(0, skip - len(records)), read + len(records)
                 if table.newlines:
-                    kept = kept.filter(pc.not_equal(kept, ""))
-                yield done + 1, kept
+                    filled = pc.not_equal(kept, "")
+                    kept, lines = kept.filter(filled), lines[filled.to_numpy(zero_copy_only=False)]
+                yield _Block(done + 1, kept, lines, stream.odd)
                 done += len(kept)
     except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
         why = f"it is damaged, or not in its encoding ({type(failure).__name__})"
@@ -186,9 +207,10 @@ def _pieces(stream: Utf8, length: int) -> Iterator[pa.StringArray]:
             return
 
 
-def _batches(table: FixedTable, blob: Blob, records: pa.StringArray, *, first: int) -> Iterator[pa.RecordBatch]:
+def _batches(table: FixedTable, blob: Blob, block: _Block, encoding: str) -> Iterator[pa.RecordBatch]:
     """The records as typed rows; those of another length with their text only."""
-    ordinals = pa.array(np.arange(first, first + len(records), dtype=np.int64))
+    records = block.records
+    ordinals = pa.array(np.arange(block.first, block.first + len(records), dtype=np.int64))
     lengths = pc.utf8_length(records)
     right = pc.equal(lengths, table.record_length)
     if table.trimmed:
@@ -201,10 +223,15 @@ def _batches(table: FixedTable, blob: Blob, records: pa.StringArray, *, first: i
             for name, column in table.columns.items()
             if set(column.paths(name)) & set(places)
         }
-        yield typed_at(table, texts, blob.name, ordinals.filter(right))
+        stand = ordinals.filter(right)
+        yield (
+            typed_spared(table, texts, blob.name, stand, encoding)
+            if block.odd
+            else typed_at(table, texts, blob.name, stand)
+        )
     if len(good) < len(records):
         wrong = pc.invert(right)
-        places, lost = ordinals.filter(wrong).to_pylist(), records.filter(wrong).to_pylist()
+        places, lost = ordinals.filter(wrong).to_pylist(), [*map(readable, records.filter(wrong).to_pylist())]
         reasons = [f"{len(text)} characters instead of {table.record_length}" for text in lost]
         yield untyped(table, blob.name, places, lost, reasons)
 

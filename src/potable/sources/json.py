@@ -9,13 +9,13 @@ this line is quarantined; a document is cut into records without being parsed, s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
-from itertools import islice
+from itertools import islice, tee
 from typing import Literal
 
 import pyarrow as pa
 from pydantic import field_validator
 
-from potable.sources.base import Blob, Malformed
+from potable.sources.base import Blob, Malformed, Original
 from potable.sources.encodings import normal
 from potable.sources.files import DAMAGE
 from potable.sources.inner import lists_in, seen
@@ -94,12 +94,17 @@ class JsonSource(NestedSource[JsonTable]):
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record as its file has it, in UTF-8; one that lies in a line or list of others as canonical JSON."""
+        return next(self.records(table, blob, [ordinal])).data
+
+    def records(self, table: str, blob: Blob, ordinals: Iterable[int]) -> Iterator[Original]:
+        """The records of one reading of the file."""
         reading = Reading(self.tables[table], blob)
+        asked, wanted = tee(ordinals)
         with reading.refusing():
-            found = reading.original(ordinal)
-        if found is None:
-            raise missing(blob, ordinal)
-        return found
+            for found, _ in zip(reading.originals(asked), wanted, strict=False):
+                yield Original(found)
+        if (left := next(wanted, None)) is not None:
+            raise missing(blob, left)
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first records, as far as no column takes what is around them."""

@@ -40,7 +40,13 @@ class Sight:
     """What is looked for in the pages of a list."""
 
     def __init__(
-        self, records: str, columns: Mapping[str, tuple[str, ...]], told: Collection[str] = (), *, outward: bool = False
+        self,
+        records: str,
+        columns: Mapping[str, tuple[str, ...]],
+        told: Collection[str] = (),
+        *,
+        outward: bool = False,
+        declared: bool = False,
     ) -> None:
         """Look for a list.
 
@@ -49,8 +55,10 @@ class Sight:
             columns: paths at which a record may have each column's value, in order of preference.
             told: columns for which numbers are told apart from texts.
             outward: whether the records surely lie in others.
+            declared: whether somebody said that they lie there.
         """
-        self.records, self.columns, self.told, self.outward = records, columns, told, outward
+        self.records, self.columns, self.told = records, columns, told
+        self.outward, self.declared = outward, declared
         apart = {path for name in told for path in columns[name]}
         try:
             self.loose: Loose | None = Loose((path for paths in columns.values() for path in paths), apart)
@@ -161,7 +169,9 @@ class _Exact(JsonPage):
         return self._found(json.loads(self.body))[0]
 
     def _found(self, value: Any) -> tuple[Any, tuple[str, ...]]:
-        return _first_list(value, steps(self._sight.records), outward=self._sight.outward)
+        # an empty page that is a list says nothing, and ends those before it
+        outward = self._sight.outward or (self._sight.declared and value == [])
+        return _first_list(value, steps(self._sight.records), outward=outward)
 
 
 class _Quick(JsonPage):

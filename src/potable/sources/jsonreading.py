@@ -8,7 +8,7 @@ Entry: `Reading`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -78,21 +78,25 @@ class Reading:
             for piece in _records(block):
                 yield from self._rows(piece, left, strict=strict, damaged=damaged)
 
-    def original(self, ordinal: int) -> bytes | None:
-        """The record with that number; None when there are fewer."""
+    def originals(self, ordinals: Iterable[int]) -> Iterator[bytes]:
+        """The records with these numbers, which ascend; fewer where there are fewer."""
+        numbers = iter(ordinals)
+        wanted = next(numbers, None)
         for some, left, strict in self._blocks():
             block = _records(some)
-            if not left and ordinal > self.done + len(block):
+            if wanted is not None and not left and wanted > self.done + len(block):
                 self.numbers[0] += len(block)
                 continue
             for piece in block:
+                if wanted is None:
+                    return
                 damaged: list[Damaged] = []
                 rows = {row.number: row.value for row in self._rows(piece, left, strict=strict, damaged=damaged)}
-                if ordinal in rows:
-                    return piece.strip() if not left else whole(canonical(rows[ordinal])).encode()
-                if found := next((text for number, text, _ in damaged if number == ordinal), None):
-                    return piece.strip() if not left else found.encode()
-        return None
+                texts = {number: text for number, text, _ in damaged}
+                while wanted in rows or wanted in texts:
+                    inner = whole(canonical(rows[wanted])) if wanted in rows else texts[wanted]
+                    yield inner.encode() if left else piece.strip()
+                    wanted = next(numbers, None)
 
     @contextmanager
     def refusing(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ reached by dotted paths, lists of structs become tables of their own, as in JSON
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import ClassVar, Self
 
@@ -19,7 +19,7 @@ import pyarrow.types as kinds
 from pydantic import model_validator
 
 from potable.sources.arrows import is_list, is_number, sizes, texts_of, values_of
-from potable.sources.base import Blob, Malformed
+from potable.sources.base import Blob, Malformed, Original
 from potable.sources.cells import Cells, apart
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.inner import require_inside
@@ -27,7 +27,7 @@ from potable.sources.jsonrows import SIGNS, Row, below
 from potable.sources.jsontext import canonical
 from potable.sources.keypaths import dotted, joined, steps
 from potable.sources.nested import NestedSource, NestedTable, batch_of
-from potable.sources.originals import missing
+from potable.sources.originals import picked
 from potable.sources.typed import typed, untyped
 
 _BATCH_ROWS = 8192
@@ -92,13 +92,15 @@ class ParquetSource(NestedSource[ParquetTable]):
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The row, or the record inside of one, as JSON."""
-        contract = self.tables[table]
-        whole = contract.model_copy(update={"columns": {}})
+        return next(self.records(table, blob, [ordinal])).data
+
+    def records(self, table: str, blob: Blob, ordinals: Iterable[int]) -> Iterator[Original]:
+        """The rows of one reading of the file."""
+        whole = self.tables[table].model_copy(update={"columns": {}})
         with _reading(blob) as reading:
-            for rows in _rows(whole, reading, everything=True):
-                if found := next((row for row in rows if row.number == ordinal), None):
-                    return canonical(found.value).encode()
-        raise missing(blob, ordinal)
+            rows = (row for some in _rows(whole, reading, everything=True) for row in some)
+            for row in picked(rows, ordinals, blob):
+                yield Original(canonical(row.value).encode())
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of the values of its rows, as far as no column takes what is around them."""

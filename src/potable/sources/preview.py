@@ -8,7 +8,7 @@ Entry: `preview`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +55,10 @@ class Preview:
     """What all objects have of `seen`."""
     children: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Lists of records inside the records, as the source tells them."""
+    dialect: frozenset[str] = frozenset()
+    """What was found out about how the objects are written (`Source.dialect`)."""
+    envelope: Sequence[str] = ()
+    """Paths of values around all records of the first object (`Source.envelope`)."""
 
     @property
     def readable(self) -> pa.Table:
@@ -92,7 +96,7 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
     wanted = rows - (before.rows.num_rows if before else 0)
     try:
         batches = list(_first(source.parse(table, blob), wanted))
-        seen, children = source.names(table, blob), source.children(table, blob)
+        seen, children, dialect = source.names(table, blob), source.children(table, blob), source.dialect(table, blob)
     except DataError as failure:
         # it says what becomes of a landed object
         if failure.hint == EXPORT_AGAIN:
@@ -113,10 +117,11 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
     if before and before.seen is not None:
         everywhere = before.everywhere if seen is None else seen & (before.everywhere or set())
         seen = dict.fromkeys([*before.seen, *(seen or ())]).keys()
-    children = {**(before.children if before else {}), **children}
-    return Preview(
-        before.object if before else arrival.name, seen, pa.concat_tables([*held, more]), everywhere, children
-    )
+    if before:
+        children, dialect = {**before.children, **children}, before.dialect | dialect
+    name = before.object if before else arrival.name
+    envelope = before.envelope if before else source.envelope(table, blob)
+    return Preview(name, seen, pa.concat_tables([*held, more]), everywhere, children, dialect, envelope)
 
 
 def _first(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:

@@ -100,7 +100,8 @@ class RestTable(IncrementalTable):
         # of lists inside records, what is looked for at once is of the records around
         wanted = {name: tuple(_own(path) for path in self.columns[name].paths(name)) for name in columns}
         apart = [name for name in wanted if told and self.columns[name].decimal == ","]
-        return Sight(self.records, wanted, apart, outward=self.outward)
+        declared = "records" in self.model_fields_set
+        return Sight(self.records, wanted, apart, outward=self.outward, declared=declared)
 
     @property
     def beside(self) -> list[str]:

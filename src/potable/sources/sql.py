@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 
 from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure, did_you_mean
-from potable.sources.base import Arrival, Blob, Made, Source
+from potable.sources.base import Arrival, Blob, Made, Original, Source
 from potable.sources.cells import paths_told, plain
 from potable.sources.databases.base import Found, Origin, Select, Session
 from potable.sources.databases.chunks import chunks, content, parquet, side_by_side
@@ -31,7 +31,7 @@ from potable.sources.databases.connect import connected
 from potable.sources.files import unreadable
 from potable.sources.moments import moments
 from potable.sources.onwards import IncrementalTable, Reading, State, no_keys
-from potable.sources.originals import missing
+from potable.sources.originals import picked
 from potable.sources.typed import clean, typed
 
 CHUNK_ROWS = 50_000
@@ -125,14 +125,14 @@ class SqlSource(Source[SqlTable]):
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The row as JSON, every value in its canonical text."""
-        left = ordinal - 1
-        for batch in _batches(blob):
-            if 0 <= left < batch.num_rows:
-                row = batch.slice(left, 1)
-                cells = {name: plain(row.column(name))[0].as_py() for name in row.schema.names}
-                return json.dumps(cells, ensure_ascii=False).encode()
-            left -= batch.num_rows
-        raise missing(blob, ordinal)
+        return next(self.records(table, blob, [ordinal])).data
+
+    def records(self, table: str, blob: Blob, ordinals: Iterable[int]) -> Iterator[Original]:
+        """The rows of one reading of the object."""
+        rows = (batch.slice(number, 1) for batch in _batches(blob) for number in range(batch.num_rows))
+        for row in picked(rows, ordinals, blob):
+            cells = {name: plain(row.column(name))[0].as_py() for name in row.schema.names}
+            yield Original(json.dumps(cells, ensure_ascii=False).encode())
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """The columns the table had when it was landed."""

@@ -46,6 +46,8 @@ _MONEY = rf"\p{{Sc}}|(^|[^A-Za-z])({CODES.replace(' ', '|')})([^A-Za-z]|$)|[.,][
 """A currency, or cents; not the three capitals before a number of policies or invoices (`POL-1000123`)."""
 _FIT = 0.98
 """Share of the values a type must fit."""
+_MOSTLY = 0.8
+"""Share of the values that a type must fit to be named, though it is not suggested."""
 _DECIMAL = "decimal"
 _CANDIDATES = (
     *((kind, "") for kind in ("integer", _DECIMAL, "float", "boolean", "date", "timestamp")),
@@ -123,7 +125,16 @@ def suggested(texts: pa.StringArray, promised: Sequence[str] = (), *, commas: bo
     # a text that may not be null may still be empty, which counts as missing
     if NOT_NULL in promised and len(values) == len(texts):
         found = replace(found, required=True, evidence=f"{found.evidence}, {NOT_NULL} in its database")
-    return replace(found, words=_words(values, distinct) if found.type == "string" else ())
+    if found.type != "string":
+        return found
+    return replace(found, words=_words(values, distinct), evidence=found.evidence + _nearly(counts))
+
+
+def _nearly(found: Mapping[str, int]) -> str:
+    """What most values are, where too many are something else for a type."""
+    kind, form, _, misfits = _type(found, _MOSTLY)
+    told = f"{kind} ({form})" if form else kind
+    return f", {found['filled'] - misfits:,} of them {told}" if found["filled"] and kind != "string" else ""
 
 
 def tally(texts: pa.StringArray) -> dict[str, int]:

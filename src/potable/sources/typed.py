@@ -21,6 +21,7 @@ from potable.columns import ACCOUNTING
 from potable.sources.amounts import amounts
 from potable.sources.cells import Cells, Texts
 from potable.sources.cells import texts as as_texts
+from potable.sources.encodings import ODD, readable
 from potable.sources.moments import moments
 from potable.tables import MISTYPED, OBJECT, PARSING, ROW, UNPARSED, Column, Table
 
@@ -84,6 +85,20 @@ def typed_at(table: Table, texts: Mapping[str, Cells], name: str | Texts, ordina
     return pa.record_batch(columns, schema=schema(table))
 
 
+def typed_spared(
+    table: Table, texts: Mapping[str, Texts], name: str, ordinals: pa.Array, encoding: str
+) -> pa.RecordBatch:
+    """Like `typed_at`, for texts of which some have bytes that are not of their `encoding` (`encodings.ODD`)."""
+    kept, lost = dict(texts), dict[str, dict[int, str]]()
+    for column, text in texts.items():
+        odd = pc.fill_null(pc.match_substring_regex(text, ODD), False)
+        lost[column] = {row: readable(text[row].as_py()) for row in pc.indices_nonzero(odd).to_pylist()}
+        if lost[column]:
+            kept[column] = pc.if_else(odd, pa.scalar(None, pa.string()), text)
+    reason = f"not {encoding.removesuffix('-sig').upper()}"
+    return with_lost(table, typed_at(table, kept, name, ordinals), lost, reason)
+
+
 def untyped(
     table: Table,
     names: str | Sequence[str],
@@ -108,20 +123,19 @@ def untyped(
 
 
 def with_lost(
-    table: Table, batch: pa.RecordBatch, lost: Mapping[str, Sequence[int]], text: str, reason: str
+    table: Table, batch: pa.RecordBatch, lost: Mapping[str, Mapping[int, str]], reason: str
 ) -> pa.RecordBatch:
     """A typed batch with cells, null so far, that hold something else than a value.
 
     Args:
-        lost: rows of the batch by column.
-        text: what is kept of each such cell.
+        lost: what is kept of each such cell, by column and row of the batch.
         reason: why it is no value, without commas and semicolons.
     """
     if not any(lost.values()):
         return batch
     unparsed, mistyped = (batch.column(name).to_pylist() for name in (UNPARSED, MISTYPED))
     for name, rows in lost.items():
-        for row in rows:
+        for row, text in rows.items():
             unparsed[row] = json.dumps({**json.loads(unparsed[row] or "{}"), name: text}, ensure_ascii=False)
             if table.columns[name].on_error == "quarantine":
                 mistyped[row] = ",".join(filter(None, (mistyped[row], f"{name}: {reason}")))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import ClassVar
@@ -22,10 +22,10 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 from python_calamine import CalamineError, CalamineWorkbook
 
-from potable.sources.base import Blob, Malformed
+from potable.sources.base import Blob, Malformed, Original
 from potable.sources.cells import Cells
 from potable.sources.files import DAMAGE, FileSource, FileTable, positions, unreadable
-from potable.sources.originals import missing
+from potable.sources.originals import picked
 from potable.sources.sheets import Sheet, text_of
 from potable.sources.typed import typed, with_lost
 from potable.sources.workbook import LARGEST_PACKED, UNCALCULATED, Package
@@ -94,33 +94,38 @@ class XlsxSource(FileSource[XlsxTable]):
             places = positions(contract, sheet.header(contract.header_rows), blob, virtual=_VIRTUAL)
             rows = sheet.records(contract.first_row)
             while part := list(islice(rows, _BATCH_ROWS)):
-                texts, lost = dict[str, Cells](), dict[str, list[int]]()
+                texts, lost = dict[str, Cells](), dict[str, dict[int, str]]()
                 for name, column in contract.columns.items():
                     if "@sheet" in column.paths(name):
                         texts[name] = pa.repeat(sheet.name, len(part))
                     elif name in places:
-                        texts[name], lost[name] = sheet.texts(column, [row[places[name]] for row in part])
+                        texts[name], rows_lost = sheet.texts(column, [row[places[name]] for row in part])
+                        lost[name] = dict.fromkeys(rows_lost, UNCALCULATED)
                 made = typed(contract, texts, blob.name, first=done + 1, rows=len(part))
-                yield with_lost(contract, made, lost, UNCALCULATED, _NEVER_CALCULATED)
+                yield with_lost(contract, made, lost, _NEVER_CALCULATED)
                 done += len(part)
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The row as JSON, every cell in its exact text by the name of its column, or by its number (`#3`)."""
+        return next(self.records(table, blob, [ordinal])).data
+
+    def records(self, table: str, blob: Blob, ordinals: Iterable[int]) -> Iterator[Original]:
+        """The rows of one reading of the workbook."""
         contract = self.tables[table]
-        left = ordinal
-        for sheet in _sheets(contract, blob):
-            header = sheet.header(contract.header_rows)
-            for row in sheet.records(contract.first_row):
-                left -= 1
-                if left == 0:
-                    cells = [*map(text_of, row)]
-                    names = [*header, *[""] * (len(cells) - len(header))]
-                    named = {
-                        name if name and header.count(name) == 1 else f"#{number}": cell
-                        for number, (name, cell) in enumerate(zip(names, cells, strict=False), 1)
-                    }
-                    return json.dumps(named, ensure_ascii=False).encode()
-        raise missing(blob, ordinal)
+        rows = (
+            (header, row)
+            for sheet in _sheets(contract, blob)
+            for header in [sheet.header(contract.header_rows)]
+            for row in sheet.records(contract.first_row)
+        )
+        for header, row in picked(rows, ordinals, blob):
+            cells = [*map(text_of, row)]
+            names = [*header, *[""] * (len(cells) - len(header))]
+            named = {
+                name if name and header.count(name) == 1 else f"#{number}": cell
+                for number, (name, cell) in enumerate(zip(names, cells, strict=False), 1)
+            }
+            yield Original(json.dumps(named, ensure_ascii=False).encode())
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """The names that every sheet of the table has."""

@@ -11,7 +11,7 @@ text. Reading is xml2arrow's; what it lets pass (cut documents, entities …) is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 import xml2arrow
 from pydantic import field_validator, model_validator
 
-from potable.sources.base import Blob, Malformed
+from potable.sources.base import Blob, Malformed, Original
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
-from potable.sources.originals import xml_record
+from potable.sources.originals import xml_records
 from potable.sources.typed import typed
 from potable.sources.wellformed import (
     ENTITY,
@@ -110,7 +110,11 @@ class XmlSource(FileSource[XmlTable]):
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record's element, in the document's own encoding."""
-        return xml_record(blob, decompressed(blob), _local(self.tables[table].record), ordinal)
+        return next(self.records(table, blob, [ordinal])).data
+
+    def records(self, table: str, blob: Blob, ordinals: Iterable[int]) -> Iterator[Original]:
+        """The records' elements, of one reading of the document."""
+        yield from xml_records(blob, decompressed(blob), _local(self.tables[table].record), ordinals)
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Leaf and attribute paths of the first records, relative to the record."""
@@ -129,6 +133,14 @@ class XmlSource(FileSource[XmlTable]):
         # an element around records of another table looks like a value where it has none of them
         mine = [path for path in mine if path in declared or not any(other.startswith(f"{path}/") for other in others)]
         return dict.fromkeys([*mine, *(path for path in declared if path == "#" or path.startswith("../"))]).keys()
+
+    def envelope(self, table: str, blob: Blob) -> Sequence[str]:
+        """The attributes of the root, but where its schema lies."""
+        try:
+            root = head(decompressed(blob))
+        except (Malformed, *DAMAGE):
+            return ()
+        return [f"/{root.name}/@{name}" for name in root.attributes if not name.lower().endswith("schemalocation")]
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Elements that stand more than once in one record, where they are no records of a table."""
