@@ -119,8 +119,8 @@ Checks of a table stand under `checks:`; `suite: gx/payroll.json` adds a suite o
 Any check may also have `severity`, `meta` and, but for those about columns and types the contract declares,
 `row_condition` with `condition_parser: great_expectations` (`col("kind") == "a"`, `col("kind").notNull()`), or the
 condition objects of GX 1.x. Of conditions for `pandas` and `spark` those are read that compare columns with values
-(`count > 10 and colour in ["red"]`, `day IS NOT NULL`); anything else would be a program and is refused. Checks that judge rows
-may have `mostly` and `at_most`:
+(`count > 10 and colour in ["red"]`, `day IS NOT NULL`); anything else would be a program and is refused. Checks that
+judge rows may have `mostly` and `at_most`:
 
 - `mostly` is the smallest share of the judged values that must pass. If fewer pass, the run stops, unless `severity` is
   `warn`. Without it every value must pass for `success`, and failing rows are quarantined.
