@@ -12,6 +12,8 @@ import pickle
 import random
 import subprocess
 import sys
+import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,29 @@ def test_ordinals_are_right_across_blocks(tmp_path: Path, monkeypatch: pytest.Mo
         lines += [""] * dice.choice([0, 0, 0, 2])
     rows = parsed(source(), blob(tmp_path, ("a,b\n" + "\n".join(lines)).encode()))
     assert values(rows, "_row", "b") == want
+
+
+def test_whoever_takes_the_first_rows_leaves_no_thread_behind_that_reads_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of a process such a thread aborted it."""
+    read, reading = module.Content.read, []
+
+    def slow(content: module.Content, size: int = -1) -> bytes:
+        reading.append("begun")
+        time.sleep(0.05)
+        given = read(content, size)
+        reading.append("ended")
+        return given
+
+    monkeypatch.setattr(module, "_BLOCK", 1 << 16)
+    monkeypatch.setattr(module.Content, "read", slow)
+    batches = source().parse("t", blob(tmp_path, b"a,b\n" + b"1,2\n" * 1_000_000))
+    assert isinstance(batches, Generator) and next(batches).num_rows
+    batches.close()
+    left = list(reading)
+    time.sleep(0.3)
+    assert reading == left and reading.count("begun") == reading.count("ended") < 30
 
 
 def test_only_ragged_rows_are_still_all_there(tmp_path: Path) -> None:

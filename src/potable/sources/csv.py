@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Generator, Iterable, Iterator, Sequence, Set
+from contextlib import closing, suppress
 from typing import ClassVar, Self
 
 import numpy as np
@@ -102,10 +103,10 @@ class CsvSource(FileSource[CsvTable]):
         done = 0
         last = ""
         try:
-            with dialect.records(blob) as stream:
-                # the last one tells how the file ends
-                wanted = sorted({*where.values(), len(dialect.header) - 1})
-                for batch in _batches(stream, dialect, ragged, wanted):
+            # the last one tells how the file ends
+            wanted = sorted({*where.values(), len(dialect.header) - 1})
+            with dialect.records(blob) as stream, closing(_batches(stream, dialect, ragged, wanted)) as batches:
+                for batch in batches:
                     texts = {name: batch.column(wanted.index(index)) for name, index in where.items()}
                     ordinals = ragged.ordinals(done, batch.num_rows)
                     done += batch.num_rows
@@ -171,7 +172,7 @@ def _once(table: CsvTable, blob: Blob) -> Dialect | None:
     return found
 
 
-def _batches(stream: Content, dialect: Dialect, ragged: _Ragged, wanted: Sequence[int]) -> Iterator[pa.RecordBatch]:
+def _batches(stream: Content, dialect: Dialect, ragged: _Ragged, wanted: Sequence[int]) -> Generator[pa.RecordBatch]:
     """The columns with these numbers; what a block of any other takes is not small, and data may have thousands."""
     names = [f"c{index}" for index in range(len(dialect.header))]
     try:
@@ -196,7 +197,14 @@ def _batches(stream: Content, dialect: Dialect, ragged: _Ragged, wanted: Sequenc
         if "Empty CSV file" in str(failure):
             return
         raise
-    yield from reader
+    try:
+        yield from reader
+    finally:
+        # Arrow reads ahead in a thread of its own; one that is left behind when Python ends takes the process with it
+        stream.end_here()
+        with suppress(pa.ArrowException, OSError, ValueError):
+            for _ in reader:
+                pass
 
 
 def _lines(stream: Content, dialect: Dialect, blob: Blob) -> Iterator[tuple[bytes, int]]:

@@ -122,7 +122,7 @@ class Content(Chunked):
         self._comment = table.comment.encode()
         self._skip = table.skip_lines
         self._line = self._tail = b""
-        self._open = False
+        self._open = self._ended = False
         self._kept_bytes = 0
         self._left_out = array("q")
 
@@ -131,8 +131,14 @@ class Content(Chunked):
         """Whether there were bytes that are not of the encoding."""
         return self._text.odd
 
+    def end_here(self) -> None:
+        """Give nothing more to whoever still reads."""
+        self._ended = True
+
     def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, fewer only at the end."""
+        if self._ended:
+            return b""
         given = super().read(size)
         self._count(given)
         return given
