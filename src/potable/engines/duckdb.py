@@ -50,6 +50,7 @@ SLICE_ROWS = 4_096
 They are read so, for a slice of a larger batch takes the whole of it along to the worker.
 """
 _PARQUET = f"FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT {DICTIONARY_VALUES}"
+_SCRATCH = "FORMAT parquet, COMPRESSION snappy"
 _HEAVY = (ops.JoinChain, ops.Aggregate, ops.Distinct, ops.Sort, ops.WindowFunction, ops.Intersection, ops.Difference)
 """What holds rows until it has seen others."""
 _KINDS = ("Binder Error", "Conversion Error", "Invalid Input Error", "Out of Range Error", "Parser Error")
@@ -140,21 +141,43 @@ class DuckDBEngine:
     ) -> list[Part]:
         self._guarded("", lambda: places.make(directory))
         self._reach(directory)
-        ordered = relation.order_by(list(order_by)) if order_by else relation
+        ordered = relation.order_by(list(order_by)) if order_by and not partition_by else relation
         query = compiled.sql(self._ibis, ordered)
-        options = _PARQUET
-        target = f"{directory}/part-0.parquet"
-        if partition_by:
-            target, options = directory, f"{options}, PARTITION_BY ({_identifier(partition_by)}), OVERWRITE_OR_IGNORE"
-        copy = f"COPY ({query}) TO {_quoted(target)} ({options})"
-
-        def left() -> None:
-            places.clear(directory)
-            places.make(directory)
-
-        self._copied(query, copy, again=left)
+        if partition_by and order_by:
+            self._sorted(query, directory, partition_by, [name for name in order_by if name != partition_by])
+        elif partition_by:
+            self._parted(query, directory, partition_by, _PARQUET)
+        else:
+            copy = f"COPY ({query}) TO {_quoted(f'{directory}/part-0.parquet')} ({_PARQUET})"
+            self._copied(query, copy, again=partial(_emptied, directory))
         made: list[Part] = self._guarded("", lambda: places.parts(directory))
         return made
+
+    def _parted(self, query: str, directory: str, column: str, options: str) -> None:
+        """Write what `query` gives into a folder for each value of a column."""
+        options = f"{options}, PARTITION_BY ({_identifier(column)}), OVERWRITE_OR_IGNORE"
+        self._copied(query, f"COPY ({query}) TO {_quoted(directory)} ({options})", again=partial(_emptied, directory))
+
+    def _sorted(self, query: str, directory: str, column: str, order_by: Sequence[str]) -> None:
+        """Like `_parted`, each folder in order.
+
+        Folders are sorted one by one, from scratch: all rows at once take twice the time and more memory than there
+        may be beside the query that makes them.
+        """
+        parted = self._scratch / self._name()
+        try:
+            self._guarded("", lambda: parted.mkdir())
+            self._parted(query, str(parted), column, _SCRATCH)
+            order = ", ".join(map(_identifier, order_by))
+            for folder in sorted(parted.iterdir()):
+                there = ", ".join(_quoted(_no_glob(str(file))) for file in folder.iterdir())
+                rows = f"SELECT * FROM read_parquet([{there}], hive_partitioning=false) ORDER BY {order}"
+                target = f"{directory}/{folder.name}"
+                self._guarded("", partial(places.make, target))
+                self._copied("", f"COPY ({rows}) TO {_quoted(f'{target}/part-0.parquet')} ({_PARQUET})")
+                shutil.rmtree(folder)
+        finally:
+            shutil.rmtree(parted, ignore_errors=True)
 
     def _copied(self, query: str, copy: str, *, again: Callable[[], object] = bool) -> None:
         """Run `copy`, which writes what `query` gives."""
@@ -289,6 +312,12 @@ class DuckDBEngine:
         except (duckdb.Error, pa.ArrowException, OSError) as failure:
             raised = [self._failures.pop(name) for name in list(self._failures) if f'"{name}"' in query]
             raise raised[0] if raised else _translated(failure) from None
+
+
+def _emptied(directory: str) -> None:
+    """Take away what a failed attempt left."""
+    places.clear(directory)
+    places.make(directory)
 
 
 def _limit(memory: int, threads: int) -> int:
