@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.engines import functions as fn
 
@@ -123,3 +125,24 @@ def test_the_threads_of_a_query_that_is_at_work_are_left_alone(
     stream.close()
     threads = short(MEMORY[0])
     assert collect(engine, rows).num_rows and threads == [2, 1]
+
+
+@pytest.mark.parametrize("fails", [0, 1])
+def test_parts_that_are_sorted_leave_nothing_in_scratch(
+    engine: DuckDBEngine, short: Callable[..., list[int]], tmp_path: Path, fails: int
+) -> None:
+    numbers = engine.read([_numbers(tmp_path)], fn.NUMBERS)
+    relation = numbers.mutate(bucket=numbers.n % 3, back=-numbers.n)
+    threads = short(*[duckdb.OutOfMemoryException("Out of Memory Error: x")] * fails)
+    parts = engine.write(relation, str(tmp_path / "out"), partition_by="bucket", order_by=["bucket", "back"])
+    assert sorted(part.path for part in parts) == [f"bucket={number}/part-0.parquet" for number in range(3)]
+    for part in parts:
+        found = pq.read_table(tmp_path / "out" / part.path, partitioning=None)["n"].to_pylist()
+        assert found == sorted(found, reverse=True) and len(found) == 100
+    assert len(threads) == 4 + fails and list(engine._scratch.iterdir()) == []
+
+
+def _numbers(folder: Path) -> str:
+    path = str(folder / "numbers.parquet")
+    pq.write_table(pa.table({"n": range(300)}, schema=fn.NUMBERS), path)
+    return path
