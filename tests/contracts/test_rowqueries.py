@@ -10,6 +10,7 @@ from tests.contracts.test_custom import judged, of_class
 from tests.contracts.test_parity import local as local
 
 from potable.contracts.checks import parse
+from potable.contracts.comparisons import parsed
 from potable.contracts.rowqueries import problem_of
 from potable.engines.base import Engine
 from potable.errors import ProjectError
@@ -96,6 +97,10 @@ def test_a_query_that_the_engine_refuses_names_the_check_and_no_value(engine: En
         ("SELECT * FROM {batch}, read_csv('/etc/passwd')", "reads from `READ_CSV"),
         ("SELECT * FROM {batch} UNION ALL SELECT * FROM read_text('/etc/passwd')", "reads from `READ_TEXT"),
         ("SELECT * FROM {batch} JOIN '/etc/passwd' ON TRUE", "reads from"),
+        ('WITH "/x.csv" AS (SELECT * FROM "/x.csv") SELECT "/x.csv".* FROM "/x.csv", {batch}', "reads from `"),
+        ("WITH a AS (SELECT * FROM b), b AS (SELECT * FROM {batch}) SELECT * FROM a, b", "reads from `b`"),
+        ("SELECT * FROM (WITH a AS (SELECT * FROM {batch}) SELECT * FROM a) AS x, a", "reads from `a`"),
+        ("SELECT * FROM {batch} WHERE gross = " + "(" * 3000 + "1" + ")" * 3000, "too deeply"),
         ("SELECT * FROM {batch} WHERE pay_date > CURRENT_DATE", "tomorrow"),
         ("SELECT * FROM {batch} WHERE RAND() > 0.5", "tomorrow"),
         ("{batch}", "changes nothing"),
@@ -139,3 +144,8 @@ def test_a_class_of_a_plug_in_may_set_its_query(tmp_path: Path, local: Engine) -
 )
 def test_a_class_that_does_more_is_refused(body: str, why: str) -> None:
     assert why in of_class(BASE + body).refused
+
+
+def test_conditions_that_are_nested_too_deeply_are_refused() -> None:
+    with pytest.raises(ValueError, match="too deeply"):
+        parsed("(" * 5000 + "gross > 1" + ")" * 5000, parser="pandas")

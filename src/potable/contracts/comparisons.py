@@ -38,7 +38,10 @@ def parsed(given: str, *, parser: str) -> Compared:
         ValueError: it does something else.
     """
     tokens = _Tokens([*_tokens(given)], of_pandas=parser == "pandas")
-    found = tokens.either()
+    try:
+        found = tokens.either()
+    except RecursionError:
+        raise ValueError("the condition is nested too deeply") from None
     if tokens.left:
         raise ValueError(_REFUSED)
     return found

@@ -10,6 +10,7 @@ Entry: `problem_of` when the project is read, `unexpected_rows` when it runs.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import ibis
@@ -44,6 +45,8 @@ def problem_of(query: str, columns: Collection[str]) -> str:
         qualify(tree, schema={BATCH: dict.fromkeys(columns, "text")}, validate_qualify_columns=True)
     except SqlglotError as failure:
         return f"a SQL query, but it is not valid: {_said(failure)}"
+    except RecursionError:
+        return "a SQL query, but it is nested too deeply"
     return ""
 
 
@@ -84,14 +87,17 @@ def _read(query: str) -> exp.Expression:
 
 def _refused(tree: exp.Expression) -> Iterator[str]:
     from sqlglot import exp
+    from sqlglot.optimizer.scope import traverse_scope
 
     if not isinstance(tree, exp.Query) or tree.find(exp.Into, exp.Lock, exp.DDL, exp.DML, exp.Command):
         yield "which returns rows and changes nothing"
         return
-    own = {BATCH, *(each.alias for each in tree.find_all(exp.CTE))}
-    for table in tree.find_all(exp.Table):
-        if not isinstance(table.this, exp.Identifier) or table.db or table.name not in own:
-            yield f"but it reads from `{table.sql()}`"
+    functions = (table for table in tree.find_all(exp.Table) if not isinstance(table.this, exp.Identifier))
+    # a name that WITH defines is a table of others still inside of its own definition, and before it
+    sources = (source for scope in traverse_scope(tree) for source in scope.sources.values())
+    tables = (source for source in sources if isinstance(source, exp.Table) and (source.db or source.name != BATCH))
+    for table in chain(functions, tables):
+        yield f"but it reads from `{table.sql()}`"
     if found := tree.find(
         exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.CurrentDatetime, exp.Rand, exp.Uuid
     ):
