@@ -29,6 +29,7 @@ from potable.sources.keypaths import steps
 _DECODER = msgspec.json.Decoder(float_hook=msgspec.Raw)
 _ENCODER = msgspec.json.Encoder()
 NEGATIVE_ZERO = re.compile(rb"-0(?<=[\s:,\[]-0)(?![.eE])")
+_BLANK = b" \t\r\n"
 _HIDDEN = re.compile(rb"\\u00(?:2[02]|3[aA])")
 """Escapes that hide what looks like the end of a key."""
 
@@ -66,9 +67,10 @@ def texts(records: Sequence[dict[str, Any]], paths: Collection[str], told: Colle
 def _read(pieces: Sequence[bytes]) -> tuple[list[Any], list[int]]:
     """The values, and the pieces that are refused."""
     # no brace opens behind one that closes but between records: so as many values as pieces are one of each
-    if all(piece[:1] == b"{" and piece[-1:] == b"}" for piece in pieces):
+    bare = [piece.strip(_BLANK) for piece in pieces]
+    if all(piece[:1] == b"{" and piece[-1:] == b"}" for piece in bare):
         try:
-            values = _DECODER.decode_lines(b"\n".join(pieces))
+            values = _DECODER.decode_lines(b"\n".join(bare))
             if len(values) == len(pieces):
                 return values, []
         except UNREADABLE:

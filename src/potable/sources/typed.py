@@ -1,8 +1,9 @@
 """Texts to typed columns, the same on every engine and for every kind of source.
 
 Every connector hands over columns of strings (or `cells`); here they become integers, decimals, dates and so on, by
-fixed lexical forms. A reader that knows what such a text would become may hand over that instead (`jsonarrow`). A cell that does not fit becomes null and its original text is kept in `_unparsed`,
-so that nothing is lost and nothing is guessed. What a text means never depends on its neighbours.
+fixed lexical forms. A reader that knows what such a text would become may hand over that instead (`jsonarrow`). A cell
+that does not fit becomes null and its original text is kept in `_unparsed`, so that nothing is lost and nothing is
+guessed. What a text means never depends on its neighbours.
 
 Entry: `typed` for consecutive rows, `typed_at` where ordinals are given, `untyped` for records nobody can read.
 """
