@@ -31,8 +31,11 @@ class Later:
     """A file that another team writes after data engineering."""
 
     file: str
+    """Its name."""
     team: str
+    """Who writes it."""
     says: str
+    """What it says."""
 
 
 PRIVACY = Later("privacy.yaml", "infosec", "what may happen to each category of data")

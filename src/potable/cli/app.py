@@ -21,8 +21,8 @@ import click
 
 import potable
 from potable.cli import groups
-from potable.cli.settings import PENDING, Commands, Settings, as_json, output_option, show_result, show_text
-from potable.errors import EnvironmentFailure, PotableError, unexpected
+from potable.cli.settings import PENDING, Commands, Settings, as_json, failed, output_option, show_result, show_text
+from potable.errors import EnvironmentFailure, Interrupted, PotableError, ProjectError, unexpected
 from potable.lazy_pandas import make_pandas_lazy
 from potable.runs.stopping import stoppable, stopped
 
@@ -104,13 +104,14 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
     from potable.cli.planning import Asked, estimated, planned
 
     if estimate:
-        result = estimated(settings.project(offline=True), Asked(**asked))
-    elif given := [name for name, value in asked.items() if value != getattr(Asked, name)]:
+        told = estimated(settings.project(offline=True), Asked(**asked))
+        show_result(output, told.facts, told.text)
+        return
+    if given := [name for name, value in asked.items() if value != getattr(Asked, name)]:
         raise click.UsageError(f"--{given[0]} needs --estimate")
-    else:
-        result = planned(settings.project())
+    result = planned(settings.project())
     show_result(output, result.facts, result.text)
-    if exit_code and result.pending:
+    if exit_code and result.facts["pending"]:
         sys.exit(PENDING)
 
 
@@ -188,7 +189,8 @@ def run(settings: Settings, /, output: str, as_of: Any, scoring: bool, exit_code
     if output == "line":
         click.echo(json.dumps(line(record)))
     else:
-        show_result(output, json.loads(record.to_bytes()), summary(record, page), failed=record.exit_code != 0)
+        facts = {**json.loads(record.to_bytes()), "report": page or None}
+        show_result(output, facts, summary(record, page), failed=record.exit_code != 0)
     if record.exit_code:
         sys.exit(record.exit_code)
     if exit_code and record.outcome == "nothing new":
@@ -338,14 +340,15 @@ def identify(settings: Settings, /, output: str, log: bool, file: Path | None, *
     if log:
         if file or any(asked.values()):
             raise click.UsageError("--log goes alone")
-        facts, text = logged(project)
+        logs, text = logged(project)
+        show_result(output, logs, text)
     elif file and asked["purpose"] and asked["target"]:
         if is_parquet(file) != is_parquet(asked["target"]):
             raise click.UsageError("--out: the rows are written in the form they have, CSV or Parquet")
         facts, text = identified(project, Asked(file, **asked))
+        show_result(output, facts, text)
     else:
         raise click.UsageError("name the FILE, --purpose and --out, or ask for the --log")
-    show_result(output, facts, text)
 
 
 @cli.command()
@@ -380,6 +383,7 @@ def _main(given: Sequence[str]) -> None:
         _interrupted(given)
     except click.ClickException as failure:
         failure.show()
+        _print(ProjectError(failure.format_message(), "P050", state="nothing ran"), given)
         sys.exit(2)
     except PotableError as failure:
         if stopped():
@@ -399,16 +403,29 @@ def _main(given: Sequence[str]) -> None:
 def _interrupted(given: Sequence[str]) -> NoReturn:
     context = cli.make_context("potable", [*given], resilient_parsing=True)
     _, rest, _ = cli.make_parser(context).parse_args([*given])
-    kept = f"; finished steps are kept, run `{shlex.join(['potable', *given])}` to continue"
+    again = shlex.join(["potable", *given])
+    kept = f"; finished steps are kept, run `{again}` to continue"
     click.echo(f"interrupted{kept if rest[:1] == ['run'] else ''}", err=True)
+    failure = Interrupted(sign := stopped() or "SIGINT")
+    failure.next = again
+    if rest[:1] != ["run"]:
+        failure.problem, failure.state = f"the command was interrupted by {sign}", ""
+    _print(failure, given)
     sys.exit(INTERRUPTED)
 
 
 def _report(failure: PotableError, given: Sequence[str]) -> None:
+    _print(failure, given)
+    click.echo(failure.text(), err=True)
+
+
+def _print(failure: PotableError, given: Sequence[str]) -> None:
+    """What stands on stdout in place of the result, where that was asked for as data."""
     asked = {*given, *map(" ".join, pairwise(given))}
     if asked & {"-o json", "-ojson", "--output json", "--output=json"}:
-        click.echo(as_json(failure.record()))
-    click.echo(failure.text(), err=True)
+        click.echo(as_json(failed(failure)))
+    elif asked & {"-o line", "-oline", "--output line", "--output=line"}:
+        click.echo(json.dumps({"exit_code": failure.exit_code, "error": failure.code}))
 
 
 def _report_bug(failure: Exception, given: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from potable.cli.answers.sources import Suggested
 from potable.cli.drafting import quotable, quoted, writable
 from potable.cli.testing import selected
 from potable.contracts.checks import Check
@@ -67,7 +68,7 @@ class Suggestions:
         return not (self.columns or self.unique or self.checks)
 
 
-def suggested(project: Project, select: str, asked: Asked) -> tuple[dict[str, Any], str]:
+def suggested(project: Project, select: str, asked: Asked) -> tuple[dict[str, Suggested], str]:
     """Facts, and YAML to take over, about a table or all tables of a source.
 
     Raises:
@@ -237,12 +238,13 @@ def lines(made: Suggestions) -> Iterator[str]:
         yield from (f"  - {line.text}  # {line.evidence}" for line in made.checks)
 
 
-def _facts(seen: Profile, made: Suggestions) -> dict[str, Any]:
+def _facts(seen: Profile, made: Suggestions) -> Suggested:
     return {
         "rows": seen.rows,
         "objects": seen.objects,
         "columns": [line.text for line in made.columns],
         "unique": list(seen.unique),
         "checks": [line.text for line in made.checks],
+        "evidence": {line.text: line.evidence for line in (*made.columns, *made.checks)},
         "against": list(made.against),
     }

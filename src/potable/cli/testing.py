@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from potable.agreement import lacking
+from potable.cli.answers.failure import OneError
+from potable.cli.answers.project import Tested
 from potable.errors import ProjectError, did_you_mean
 from potable.project import Project
 from potable.report.numbers import plain, plural
@@ -30,7 +32,7 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
 """Options of an engine for many queries over a few rows, of which making code would take most of the time."""
 
 
-def tested(project: Project, select: str | None, engine: str = "duckdb") -> tuple[dict[str, Any], str, bool]:
+def tested(project: Project, select: str | None, engine: str = "duckdb") -> tuple[Tested, str, bool]:
     """Facts, text, and whether a test failed; of everything, a source, a table or the dataset's features.
 
     Args:
@@ -51,7 +53,7 @@ def tested(project: Project, select: str | None, engine: str = "duckdb") -> tupl
     if engine != "duckdb":
         for failure in (failure for result in failed for failure in result.failures):
             failure.next += f" --engine {engine}"
-    facts = {
+    facts: Tested = {
         "engine": engine,
         "tests": len(results),
         "failed": len(failed),
@@ -60,9 +62,9 @@ def tested(project: Project, select: str | None, engine: str = "duckdb") -> tupl
             {
                 "table": result.table,
                 "test": result.name,
-                "place": str(result.place),
+                "place": result.place,
                 "holds": not result.failures,
-                "errors": [failure.record() for failure in result.failures],
+                "errors": [cast("OneError", failure.record()) for failure in result.failures],
             }
             for result in results
         ],

@@ -1,0 +1,13 @@
+"""Units of what commands print: a number or text of the key's type, and how it is meant."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+Bytes = Annotated[int, "bytes"]
+Seconds = Annotated[float, "seconds"]
+Moment = Annotated[str, "time, ISO 8601 with its distance from UTC"]
+Day = Annotated[str, "YYYY-MM-DD"]
+Place = Annotated[str, "path or URL"]
+Cell = str | int | float | bool | None
+"""A value of a column."""
