@@ -182,7 +182,7 @@ stderr, so stdout can always be parsed:
 
 ```sh
 potable run -o json > run.json || jq -r .error.text run.json
-potable check -o json | jq -r '.error // empty | .errors[] | select(.place) | "\\(.place.file):\\(.place.line): \\(.problem)"'
+potable check -o json | jq -r '.error.errors[]? | select(.place) | "\\(.place.file):\\(.place.line): \\(.problem)"'
 potable run -o json | jq -r 'select(.outcome == "published") | .dataset.csv, .report'
 potable doctor -o json | jq -r '.[] | select(.state == "bad") | "\\(.what): \\(.detail)"'
 ```

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Literal
 
 from potable import plugins
 from potable.declarations import Document
@@ -73,7 +74,8 @@ def not_written(files: Sequence[Later], what: str) -> ProjectError:
     )
 
 
-WAITING = ("protect", "build", "publish")
+Waiting = Literal["protect", "build", "publish"]
+WAITING: tuple[Waiting, ...] = ("protect", "build", "publish")
 """The verbs that need all files; ingest, validate and resolve need the sources alone."""
 AS_FAR = "potable run --only ingest"
 """What to run while files are not written."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from potable.cli.answers.project import Generated
 from potable.cli.settings import writing
 from potable.project import Project
+
+if TYPE_CHECKING:
+    from potable.cli.answers.project import Generated
 
 
 def generated(

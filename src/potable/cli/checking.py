@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from potable.agreement import WAITING
-from potable.cli.answers.project import Checked
 from potable.project import Project
 from potable.report.numbers import plural
-from potable.runs.record import VERBS
+
+if TYPE_CHECKING:
+    from potable.cli.answers.project import Checked
 
 
 def checked(project: Project) -> tuple[Checked, str]:
@@ -23,7 +25,7 @@ def checked(project: Project) -> tuple[Checked, str]:
         "features": len(plan.features) if plan else 0,
         "tables_of_nobody": [name for name, table in project.tables.items() if not table.tells_who],
         "unwritten": project.unwritten,
-        "waiting": [verb for verb in VERBS if verb in WAITING and project.unwritten],
+        "waiting": WAITING if project.unwritten else (),
     }
     counts = [plural(facts["sources"], "source"), plural(facts["tables"], "table")]
     counts += [f"{plural(facts['columns'], 'column')} (every one has a category)", plural(facts["checks"], "check")]

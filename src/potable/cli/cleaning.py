@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from potable.cli.answers.lake import Cleaned
 from potable.cli.output import table
 from potable.errors import PotableError, ProjectError
 from potable.project import Project
@@ -14,6 +14,9 @@ from potable.quantities import Duration
 from potable.report.numbers import human_bytes, plural
 from potable.runs import cleaning
 from potable.runs.cleaning import Cleaning
+
+if TYPE_CHECKING:
+    from potable.cli.answers.lake import Cleaned
 
 _MONTH = 31
 """Days of a month of an age; the longest, for what is kept too long harms nobody."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from potable.cli.answers.dataset import Balance, ColumnsChanged, Compared
 from potable.cli.output import table
 from potable.cli.showing import name_of, run_of
 from potable.datasets.difference import difference
@@ -19,6 +18,9 @@ from potable.project import Project
 from potable.report.numbers import human_count, plain, plural, share, some
 from potable.report.view import ranked
 from potable.store.layout import Lake
+
+if TYPE_CHECKING:
+    from potable.cli.answers.dataset import Balance, ColumnsChanged, Compared
 
 
 def compared(project: Project, dataset: str | None, old: int | None, new: int | None) -> tuple[Compared, str]:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
 from potable import plugins
 from potable.agreement import lacking
-from potable.cli.answers.project import Diagnosis
 from potable.cli.output import human_bytes, table
 from potable.datasets.version import current
 from potable.deployment import memory_bytes
@@ -27,6 +26,9 @@ from potable.errors import PotableError
 from potable.machine import memory_limit
 from potable.project import Project
 from potable.runs import begun, disclosed
+
+if TYPE_CHECKING:
+    from potable.cli.answers.project import Diagnosis
 
 _NEEDED = {"xml": "xml2arrow", "docx": "lxml", "rest": "httpx", "kafka": "confluent_kafka", "kinesis": "boto3"}
 _SPARE = 1 << 30

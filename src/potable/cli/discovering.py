@@ -18,13 +18,12 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from ruamel.yaml import YAML
 
-from potable.cli.answers.sources import Discovered
 from potable.cli.drafting import drafted, writable
 from potable.cli.reading import paging, reading_on
 from potable.cli.schemas import marked
@@ -41,6 +40,9 @@ from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
 from potable.sources.suggest import ENOUGH
 from potable.tables import MISTYPED, Table
+
+if TYPE_CHECKING:
+    from potable.cli.answers.sources import Discovered
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
 _REPEATS = "repeats within a record, so it becomes a table of its own"

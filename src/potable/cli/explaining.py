@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from potable.cli.answers.dataset import Explained as ExplainedCell
 from potable.cli.output import table
 from potable.cli.showing import name_of, run_of
 from potable.datasets.version import Version, history, removed
@@ -14,6 +13,9 @@ from potable.errors import EnvironmentFailure, ProjectError
 from potable.project import Project
 from potable.report.numbers import plain, plural
 from potable.runs.explained import USED, Explained, Fact, explain
+
+if TYPE_CHECKING:
+    from potable.cli.answers.dataset import Explained as ExplainedCell
 
 _EMPTIED = "The quasi-identifiers of this row are empty, for k-anonymity; the records behind them are not shown."
 SHOWN = 20

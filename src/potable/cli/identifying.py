@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from potable.cli.answers.dataset import Call, Identified, Log
 from potable.cli.output import table
 from potable.project import Project
 from potable.report.numbers import human_count, plain, plural
 from potable.runs.disclosed import broken, changed, recent
 from potable.runs.identified import Asked, identify
+
+if TYPE_CHECKING:
+    from potable.cli.answers.dataset import Call, Identified, Log
 
 _OUTCOMES = {"given": "told", "refused": "refused", "unknown": "nobody known"}
 

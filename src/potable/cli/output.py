@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import psutil
 from rich.cells import cell_len
@@ -23,7 +23,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from potable.cli.answers.dataset import Line, StepCounts
 from potable.deployment import memory_bytes
 from potable.machine import memory_limit
 from potable.project import Project
@@ -31,6 +30,9 @@ from potable.report import health, view
 from potable.report.numbers import human_bytes, human_count, human_seconds, plain, plural, share
 from potable.runs.memory import resident
 from potable.runs.record import UNFINISHED, VERBS, Event, RunRecord
+
+if TYPE_CHECKING:
+    from potable.cli.answers.dataset import Line, StepCounts
 
 __all__ = ["Progress", "human_bytes", "human_count", "line", "over_limit", "summary", "table"]
 

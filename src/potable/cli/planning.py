@@ -5,18 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potable import plugins
 from potable.agreement import lacking
-from potable.cli.answers.project import (
-    EstimatedRun,
-    Plan,
-    PlannedState,
-    PlannedStep,
-    SpanOfBytes,
-    SpanOfSeconds,
-)
 from potable.cli.output import table
 from potable.cli.reporting import run_names
 from potable.contracts.references import referring
@@ -37,6 +29,16 @@ from potable.runs.runner import landed_now
 from potable.runs.vault import existing_key, key_name
 from potable.store.layout import Lake
 from potable.store.manifest import find
+
+if TYPE_CHECKING:
+    from potable.cli.answers.project import (
+        EstimatedRun,
+        Plan,
+        PlannedState,
+        PlannedStep,
+        SpanOfBytes,
+        SpanOfSeconds,
+    )
 
 _FAR = 100
 """Beyond this factor an estimate says that a larger run should be measured first."""

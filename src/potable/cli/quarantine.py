@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from potable.cli.answers.lake import HeldExport, HeldRecord, HeldTable, Replayed
 from potable.cli.output import table
 from potable.cli.settings import writing
 from potable.contracts.results import declared_words, is_open, unmasked
@@ -21,6 +21,9 @@ from potable.runs.processes import who
 from potable.runs.quarantined import Held, Record, held, originals, records, taken_back
 from potable.runs.record import Listener, RunRecord
 from potable.runs.runner import Options, run
+
+if TYPE_CHECKING:
+    from potable.cli.answers.lake import HeldExport, HeldRecord, HeldTable, Replayed
 
 
 def listed(project: Project, wanted: str | None) -> tuple[list[HeldTable], str]:

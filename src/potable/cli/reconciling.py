@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from potable.cli.answers.sources import Reconciled
+from typing import TYPE_CHECKING
+
 from potable.cli.output import table
 from potable.errors import ProjectError, did_you_mean
 from potable.project import Project
@@ -10,6 +11,9 @@ from potable.report.numbers import plural
 from potable.runs.quarantined import reading
 from potable.runs.reconciled import reconcile
 from potable.sources.ingest import Landing
+
+if TYPE_CHECKING:
+    from potable.cli.answers.sources import Reconciled
 
 
 def reconciled(project: Project, name: str) -> tuple[Reconciled, str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from potable.cli.answers.lake import Reported, Sample
 from potable.cli.settings import show_text
 from potable.contracts.gx import to_gx
 from potable.contracts.results import Result
@@ -16,6 +15,9 @@ from potable.report.metrics import exposition, samples, standing
 from potable.runs import begun
 from potable.runs.record import RunRecord
 from potable.store.layout import Lake
+
+if TYPE_CHECKING:
+    from potable.cli.answers.lake import Reported, Sample
 
 
 def write_report(project: Project, record: RunRecord) -> str:

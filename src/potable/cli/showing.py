@@ -5,13 +5,10 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from potable.cli.answers.dataset import Places, Shown
-from potable.cli.answers.sources import Profile as ProfiledTable
-from potable.cli.answers.sources import ProfiledColumn
 from potable.cli.output import table
 from potable.contracts.health import Profile
 from potable.contracts.periods import FORM, named, written
@@ -23,6 +20,11 @@ from potable.project import SCORING, Project
 from potable.report.numbers import plain, plural, share
 from potable.runs.checkup import newest_profile
 from potable.tables import Table
+
+if TYPE_CHECKING:
+    from potable.cli.answers.dataset import Places, Shown
+    from potable.cli.answers.sources import Profile as ProfiledTable
+    from potable.cli.answers.sources import ProfiledColumn
 
 _COLUMNS = 8
 _WIDTH = 18

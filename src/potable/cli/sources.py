@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from potable.cli.answers.sources import Previewed, PreviewedColumn
 from potable.cli.output import table
 from potable.declarations import Document
 from potable.errors import PotableError, ProjectError, did_you_mean
@@ -24,6 +23,9 @@ from potable.sources.base import Source
 from potable.sources.names import told_column
 from potable.sources.preview import Preview, preview
 from potable.tables import UNPARSED, Column, Table
+
+if TYPE_CHECKING:
+    from potable.cli.answers.sources import Previewed, PreviewedColumn
 
 _WIDEST = 40
 """Characters shown of a value that may be shown."""

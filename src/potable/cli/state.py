@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from potable.cli.answers.lake import Batch, ReadTo, Rewound, SourceState
 from potable.cli.output import table
 from potable.errors import ProjectError, did_you_mean
 from potable.project import Project
 from potable.report.numbers import plural
 from potable.sources.ingest import current, rewind
 from potable.store.log import Log
+
+if TYPE_CHECKING:
+    from potable.cli.answers.lake import Batch, ReadTo, Rewound, SourceState
 
 _PARTITIONS = 6
 """Partitions whose offsets are shown in the table; all of them are in `-o json`."""

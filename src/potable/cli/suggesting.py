@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from potable.cli.answers.sources import Suggested
 from potable.cli.drafting import quotable, quoted, writable
 from potable.cli.testing import selected
 from potable.contracts.checks import Check
@@ -24,6 +23,9 @@ from potable.runs.profiled import Profile, Profiled, profile
 from potable.runs.quarantined import reading
 from potable.sources.suggest import ENOUGH, Suggestion, numbers_records
 from potable.tables import Column, Table
+
+if TYPE_CHECKING:
+    from potable.cli.answers.sources import Suggested
 
 _BETWEEN = "expect_column_values_to_be_between"
 _IN_SET = "expect_column_values_to_be_in_set"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from potable.agreement import lacking
-from potable.cli.answers.failure import OneError
-from potable.cli.answers.project import Tested
 from potable.errors import ProjectError, did_you_mean
 from potable.project import Project
 from potable.report.numbers import plain, plural
@@ -15,6 +13,10 @@ from potable.runs.contract_tests import run_tests
 from potable.runs.feature_tests import run_feature_tests
 from potable.runs.given import Ran
 from potable.runs.quarantined import reading
+
+if TYPE_CHECKING:
+    from potable.cli.answers.failure import OneError
+    from potable.cli.answers.project import Tested
 
 QUICK: Mapping[str, Mapping[str, Any]] = {
     "spark": {

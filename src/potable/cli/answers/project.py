@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
-from potable.agreement import Later
+from potable.agreement import Later, Waiting
 from potable.cli.answers.failure import OneError
 from potable.cli.answers.units import Bytes, Day, Place, Seconds
 from potable.errors import Place as PlaceInFile
@@ -33,7 +33,7 @@ class Checked(TypedDict):
     """Tables without a key, all of whose records will go to quarantine."""
     unwritten: Sequence[Later]
     """Project files that are not written yet."""
-    waiting: Sequence[Verb]
+    waiting: Sequence[Waiting]
     """Verbs that wait for these files."""
 
 
