@@ -197,8 +197,8 @@ line in the changelog and a new major version. So ignore keys that you do not kn
 - **Exit codes beside a result.** Some commands print their result and end with another code than 0, for that is what
   they were asked for: `test` and `source reconcile` with 1, `doctor` with 3, `plan --exit-code` and `airflow generate
   --check` with 5, `run --exit-code` with 99.
-- **Times** are in ISO 8601 with their distance from UTC, days `YYYY-MM-DD`. Sizes are in bytes and durations in
-  seconds. Numbers are JSON numbers.
+- **Types.** A *time* is in ISO 8601 with its distance from UTC, a *day* `YYYY-MM-DD`. Sizes are in bytes and durations
+  in seconds. Numbers are JSON numbers. A *value* is a text, a number, true, false or null.
 - **Nothing** is `null`, an empty text or an empty array, and the key is there all the same. Only keys marked *may be
   missing* are left out.
 - **Paths** below are written as for `jq`. `[]` stands for each element of an array, `*` for each name of the project

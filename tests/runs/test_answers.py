@@ -90,7 +90,7 @@ def changed(shop: Shop) -> None:
     shop.edit("features.yaml", "", "\nbias: {groups: [country], favourable: Stayed}\n")
     shop.edit("privacy.yaml", "", "\nidentify: {columns: [crm.customers.email], purposes: [offer], most: 300}\n")
     assert shop.call("plan", "--exit-code", code=5)["pending"]
-    assert shop.call("run")["outcome"] == "published"
+    assert shop.call("run", "--reason", "a month later")["outcome"] == "published"
     assert shop.call("run -o line", "--exit-code", code=99)["version"] == 2
     shop.call("plan")
     shop.call("plan --estimate", "--size", "2x")
@@ -104,10 +104,12 @@ def looked_at(shop: Shop) -> None:
     shop.call("diff")
     shop.call("explain", "tickets_6mo")
     shop.call("explain", "tickets_per_month")
+    assert shop.call("explain", "plan")["records"][0]["columns"]
     for form in ("report", "report --format gx", "report --format prometheus"):
         shop.call(form)
     for table in ("crm.subscriptions", "crm.customers", "desk.tickets"):
         shop.call("profile", table)
+    assert shop.call("profile", "crm.subscriptions", "--period", "2022-05")["period"] == "2022-05"
     shop.call("airflow generate")
     shop.call("airflow generate", "--check")
     shop.call("test", "crm")

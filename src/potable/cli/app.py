@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,8 +19,9 @@ import click
 
 import potable
 from potable.cli import groups
-from potable.cli.settings import PENDING, Commands, Settings, as_json, failed, output_option, show_result, show_text
-from potable.errors import EnvironmentFailure, Interrupted, PotableError, ProjectError, unexpected
+from potable.cli.failing import tell, tell_interrupted, tell_mistyped
+from potable.cli.settings import PENDING, Commands, Settings, output_option, show_result, show_text
+from potable.errors import EnvironmentFailure, PotableError, unexpected
 from potable.lazy_pandas import make_pandas_lazy
 from potable.runs.stopping import stoppable, stopped
 
@@ -382,13 +381,12 @@ def _main(given: Sequence[str]) -> None:
     except click.exceptions.Abort:
         _interrupted(given)
     except click.ClickException as failure:
-        failure.show()
-        _print(ProjectError(failure.format_message(), "P050", state="nothing ran"), given)
+        tell_mistyped(failure, given)
         sys.exit(2)
     except PotableError as failure:
         if stopped():
             _interrupted(given)
-        _report(failure, given)
+        tell(failure, given)
         sys.exit(failure.exit_code)
     except BrokenPipeError:
         os._exit(0)
@@ -396,39 +394,14 @@ def _main(given: Sequence[str]) -> None:
         # an engine that is interrupted may say so in its own way
         if stopped():
             _interrupted(given)
-        _report_bug(failure, given)
+        tell(unexpected(failure), given)
+        if os.environ.get("POTABLE_TRACEBACK"):
+            traceback.print_exception(failure)
         sys.exit(BUG)
 
 
 def _interrupted(given: Sequence[str]) -> NoReturn:
     context = cli.make_context("potable", [*given], resilient_parsing=True)
     _, rest, _ = cli.make_parser(context).parse_args([*given])
-    again = shlex.join(["potable", *given])
-    kept = f"; finished steps are kept, run `{again}` to continue"
-    click.echo(f"interrupted{kept if rest[:1] == ['run'] else ''}", err=True)
-    failure = Interrupted(sign := stopped() or "SIGINT")
-    failure.next = again
-    if rest[:1] != ["run"]:
-        failure.problem, failure.state = f"the command was interrupted by {sign}", ""
-    _print(failure, given)
+    tell_interrupted(given, "".join(rest[:1]))
     sys.exit(INTERRUPTED)
-
-
-def _report(failure: PotableError, given: Sequence[str]) -> None:
-    _print(failure, given)
-    click.echo(failure.text(), err=True)
-
-
-def _print(failure: PotableError, given: Sequence[str]) -> None:
-    """What stands on stdout in place of the result, where that was asked for as data."""
-    asked = {*given, *map(" ".join, pairwise(given))}
-    if asked & {"-o json", "-ojson", "--output json", "--output=json"}:
-        click.echo(as_json(failed(failure)))
-    elif asked & {"-o line", "-oline", "--output line", "--output=line"}:
-        click.echo(json.dumps({"exit_code": failure.exit_code, "error": failure.code}))
-
-
-def _report_bug(failure: Exception, given: Sequence[str]) -> None:
-    _report(unexpected(failure), given)
-    if os.environ.get("POTABLE_TRACEBACK"):
-        traceback.print_exception(failure)

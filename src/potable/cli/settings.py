@@ -11,14 +11,13 @@ from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from potable.errors import EnvironmentFailure, PotableError, Several
 
 if TYPE_CHECKING:
-    from potable.cli.answers.failure import Error, Failure
     from potable.project import Project
 
 PENDING = 5
@@ -108,11 +107,6 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     return float(value) if isinstance(value, Decimal) else str(value)
-
-
-def failed(failure: PotableError) -> Failure:
-    """What `-o json` prints in place of a result."""
-    return {"error": cast("Error", failure.told()), "exit_code": failure.exit_code}
 
 
 @contextmanager

@@ -169,10 +169,6 @@ class FeatureRecord:
     """Rows without a value."""
     distinct: int
     """Different values."""
-    minimum: float | str | None = None
-    """Numbers and dates only, and only where no class below k would show."""
-    maximum: float | str | None = None
-    """The same of the greatest value."""
     bins: Sequence[float | str] = ()
     """Histogram edges (numbers, one more than counts) or the words themselves."""
     counts: Sequence[int] = ()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict
 
 from potable.cli.answers.failure import Error
-from potable.cli.answers.units import Cell, Day, Moment, Place
+from potable.cli.answers.units import Cell, Day, Empty, Moment, Place
 
 
 class RunPage(TypedDict):
@@ -14,7 +14,7 @@ class RunPage(TypedDict):
 
     report: Place | None
     """Its HTML report; null where it could not be written."""
-    error: Error | dict[str, object]
+    error: Error | Empty
     """What ended the run before its end, as `error` of a failure; `{}` where nothing did."""
 
 
@@ -199,7 +199,7 @@ class Explained(TypedDict):
     inputs: Mapping[str, Cell] | None
     """Of a derived column, the cells it is computed from; else null."""
     records: Sequence[ExplainedRecord]
-    """The person's records in `table`, newest first, also with `--all` not given."""
+    """The person's records in `table`, all of them, newest first."""
 
 
 class Identified(TypedDict):

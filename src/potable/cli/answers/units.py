@@ -6,8 +6,10 @@ from typing import Annotated
 
 Bytes = Annotated[int, "bytes"]
 Seconds = Annotated[float, "seconds"]
-Moment = Annotated[str, "time, ISO 8601 with its distance from UTC"]
-Day = Annotated[str, "YYYY-MM-DD"]
+Moment = Annotated[str, "time"]
+Day = Annotated[str, "day"]
 Place = Annotated[str, "path or URL"]
+Empty = Annotated[dict[str, object], "object"]
+"""Without any key."""
 Cell = str | int | float | bool | None
 """A value of a column."""
