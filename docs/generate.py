@@ -213,9 +213,9 @@ def _json() -> str:
     parts = [NOTE, "# What `-o json` prints", JSON_NOTES]
     parts += ["## When a command fails\n", *_answer(Failure, "failure", errors=True)]
     for name, declared in ANSWERS.items():
-        command, dash, option = name.partition(" -")
-        about = commands()[command].get_short_help_str(200)
-        parts.append(f"## potable {name}\n\n{'' if dash and option != '-log' else about}\n")
+        parts.append(f"## potable {name}\n")
+        # options of a command change what it prints, and so what its help says
+        parts += [f"{commands()[name].get_short_help_str(200)}\n"] if name in commands() else []
         parts += _answer(declared, re.sub("[ -]+", "-", name))
     return "\n".join(parts)
 

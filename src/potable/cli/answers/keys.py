@@ -95,7 +95,7 @@ def word(kind: Any) -> str:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         unit = arguments[1]
-        return unit if arguments[0] not in (int, float) else f"{word(arguments[0])}, {unit}"
+        return unit if arguments[0] not in (int, float) else f"{word(arguments[0])} ({unit})"
     if origin is typing.Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if kind == Cell:
@@ -103,7 +103,7 @@ def word(kind: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(dict.fromkeys(word(argument) for argument in arguments))
     if _is(origin, Mapping):
-        return f"object ({word(arguments[1])} by name)"
+        return f"object, {word(arguments[1])} by name"
     if _is(origin, Sequence):
         return f"array of {word(arguments[0])}"
     return "object" if fields(kind) else _WORDS.get(kind, "any")
