@@ -23,7 +23,7 @@ from tests.runs.conftest import Bench
 
 from potable.cli.answers.commands import ANSWERS
 from potable.cli.answers.failure import Failure
-from potable.cli.answers.keys import fields, keys
+from potable.cli.answers.keys import fields, keys, plain
 from potable.cli.answers.units import Day, Moment
 from potable.cli.app import cli, main
 from potable.project import load
@@ -89,6 +89,8 @@ def changed(shop: Shop) -> None:
     shop.edit("features.yaml", "tickets_6mo: count() in 6mo", "tickets_6mo: count() in 5mo")
     shop.edit("features.yaml", "", "\nbias: {groups: [country], favourable: Stayed}\n")
     shop.edit("privacy.yaml", "", "\nidentify: {columns: [crm.customers.email], purposes: [offer], most: 300}\n")
+    exits = shop.root / "data" / "cancellations.csv"
+    exits.write_text("".join(f"{line},mood\n" for line in exits.read_text("utf-8").splitlines()), "utf-8")
     assert shop.call("plan", "--exit-code", code=5)["pending"]
     assert shop.call("run", "--reason", "a month later")["outcome"] == "published"
     assert shop.call("run -o line", "--exit-code", code=99)["version"] == 2
@@ -243,7 +245,7 @@ def conforming(value: Any, kind: Any, path: str, seen: set[str]) -> list[str]:
     if kind in (Moment, Day):
         return said(value, path, datetime if kind is Moment else date)
     if origin is typing.Annotated:
-        return conforming(value, arguments[0], path, seen)
+        return conforming(value, plain(kind), path, seen)
     if origin is typing.Literal:
         return [] if value in arguments else [f"{path}: {value!r} is none of {arguments}"]
     return listed(value, kind, path, seen)

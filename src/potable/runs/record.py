@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import TypeAdapter
 
@@ -80,6 +80,27 @@ class StepRecord:
     """Whether only what was new was worked on; its numbers are those of the whole."""
 
 
+class Drifted(TypedDict):
+    """One difference of what landed from the contract; records of earlier versions may have fewer keys."""
+
+    change: str
+    """`new_column`, `missing_column`, `renamed_column`, `widened`, `narrowed` or `dialect`."""
+    column: str
+    """Name of the column, as far as it may be shown; for a dialect what was found, such as `delimiter ;`."""
+    objects: int
+    """How many objects show it."""
+    first: str
+    """The first of them, as far as its name may be shown."""
+    batch: int
+    """The batch that object came with."""
+    example: str
+    """Shape of a value that shows it, such as `Aa99`; empty for none."""
+    detail: str
+    """What it is like now: a column's new name, from which type to which."""
+    policy: Literal["allow", "warn", "fail"]
+    """What the contract says of such a change."""
+
+
 @dataclass(frozen=True)
 class TableRecord:
     """Quality of one source table."""
@@ -96,9 +117,8 @@ class TableRecord:
     """Quarantined rows by reason."""
     checks: Sequence[Result]
     """What each check found."""
-    drift: Sequence[Mapping[str, Any]]
-    """What changed in the source, each with `change` (`new_column` …), `column`, `detail` (in words), `objects` (how
-    many have it), `first` (the first of them), `batch`, `example` (a shape) and `policy` (what the contract says)."""
+    drift: Sequence[Annotated[Mapping[str, Any], Drifted]]
+    """How what landed differs from the contract."""
     nulls: Mapping[str, int]
     """Rows without a value, by column."""
     cells_nulled: int = 0
@@ -276,11 +296,13 @@ class RunRecord:
     funnel: Sequence[Stage] = ()
     """How much is left at each stage, from raw bytes to the final file."""
     identity: Mapping[str, int] = field(default_factory=dict)
-    """keys, people, rostered, several, new, merged, split, shared_keys."""
+    """Who is who: `keys` in all systems, `people` they belong to, of them `rostered`, with `several` keys of a roster,
+    `new`, `merged` and `split` ones; `crowded` have more keys than a person can, `shared_keys` link nobody."""
     spine: Mapping[str, int] = field(default_factory=dict)
-    """Subjects at each stage of choosing rows, and how many were dropped and why."""
+    """Subjects at each stage of choosing rows (`subjects`, `employed`, `selected`, `eligible`, `rows`), and how many
+    were dropped, by reason in words (`dropped: …`)."""
     leakage: Mapping[str, int] = field(default_factory=dict)
-    """Subjects and columns of the point-in-time proof."""
+    """`subjects` and `columns` of the point-in-time proof."""
     privacy: PrivacyRecord = field(default_factory=PrivacyRecord)
     """What was done so that no one is exposed."""
     dataset: DatasetRecord | None = None

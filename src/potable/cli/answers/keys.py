@@ -63,7 +63,7 @@ def parts(kind: Any) -> Iterator[tuple[Any, str]]:
     if isinstance(kind, tuple) or fields(kind):
         yield kind, ""
     elif origin is typing.Annotated:
-        yield from parts(arguments[0])
+        yield from parts(plain(kind))
     elif origin in (typing.Union, types.UnionType):
         for argument in arguments:
             yield from parts(argument)
@@ -90,11 +90,18 @@ def fields(kind: Any) -> dict[str, Key]:
     return found
 
 
+def plain(kind: Any) -> Any:
+    """A type without its unit; where it is annotated by what its keys are, that."""
+    own, note = typing.get_args(kind)[:2]
+    return note if fields(note) else own
+
+
 def word(kind: Any) -> str:
     """A type in words."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
-        unit = arguments[1]
+        if fields(unit := arguments[1]):
+            return word(unit)
         return unit if arguments[0] not in (int, float) else f"{word(arguments[0])} ({unit})"
     if origin is typing.Literal:
         return ", ".join(f"`{value}`" for value in arguments)
