@@ -15,8 +15,8 @@ from tests.sources.objects import blob, parsed, values
 from potable.errors import DataError
 from potable.sources import jsonpages
 from potable.sources.base import Blob
+from potable.sources.jsonloose import Unlike
 from potable.sources.jsonpages import Sight, landed
-from potable.sources.jsonshape import Unlike
 from potable.sources.records import read_json
 from potable.sources.rest import RestSource
 

@@ -1,6 +1,6 @@
 """A page of an API that answers in JSON: its list of records, their values, and what stands beside them.
 
-For following pages and for parsing landed ones. A page is read quickly where `jsonshape` can tell what it says, and
+For following pages and for parsing landed ones. A page is read quickly where `jsonloose` can tell what it says, and
 by `records` where it cannot; both say the same. What the records mean belongs to `rest`.
 
 Entry: `received` for a page that arrives, `landed` for one that has.
@@ -25,8 +25,10 @@ from potable.headings import tells_nobody
 from potable.sources.base import Blob
 from potable.sources.cells import Cells, Number, plain
 from potable.sources.files import unreadable
+from potable.sources.jsonloose import Loose, Unlike
 from potable.sources.jsonrows import below
-from potable.sources.jsonshape import UNREADABLE, Loose, Unlike, is_utf8
+from potable.sources.jsonstructs import UNREADABLE
+from potable.sources.jsontext import is_utf8
 from potable.sources.keypaths import steps
 from potable.sources.pagination import Astray
 from potable.sources.records import at, column, read_json, read_line

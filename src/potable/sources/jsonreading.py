@@ -8,7 +8,7 @@ Entry: `Reading`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,9 +21,10 @@ from potable.sources.base import Blob, Malformed
 from potable.sources.cells import Cells, paths_told, plain, whole
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, decompressed, unreadable
-from potable.sources.jsonquick import Quick
+from potable.sources.jsonarrow import Found, Kinds
+from potable.sources.jsonobjects import decoded, uncollected
+from potable.sources.jsonobjects import texts as texts_at
 from potable.sources.jsonrows import Row, below, depth_of, ups_of
-from potable.sources.jsonshape import Shape, Unlike
 from potable.sources.jsonsplit import LONGEST, Listless, filled, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode
 from potable.sources.nested import batch_of
@@ -33,11 +34,11 @@ from potable.tables import Column
 if TYPE_CHECKING:
     from potable.sources.json import JsonTable
 
+_NEWLINE = ord("\n")
 _BOM = b"\xef\xbb\xbf"
-_SAMPLE = 64
-_WORTH_A_SHAPE = 256
-"""Records in a block from which the fast way is quicker."""
-_MOST_SHAPES = 6
+_MANY, _SOME = 256, 8
+"""Records in a block from which Arrow is quicker, and from which it is quicker to read them all at once."""
+_UNREAD = object()
 Damaged = tuple[int, str, str]
 """A record that cannot be read: its number, its text, and why."""
 
@@ -50,10 +51,7 @@ class Reading:
     blob: Blob
     numbers: Counter[int] = field(default_factory=Counter)
     """Records met so far, by how many steps of the path are left at them."""
-    samples: list[Any] = field(default_factory=list)
-    shape: Shape | None = None
-    shapes: int = 0
-    quick: Quick | None = None
+    kinds: Kinds | None = None
 
     @property
     def done(self) -> int:
@@ -63,20 +61,16 @@ class Reading:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Typed batches of all records."""
         for block, left, strict in self._blocks():
-            if not left and self._plain and (quick := self._at_once(block, strict=strict)):
-                yield from quick
-                continue
-            records = _records(block)
-            if left or not self._plain or len(records) < _WORTH_A_SHAPE:
-                yield from self._read(records, left, strict=strict)
+            if left or not self._plain:
+                yield from self._read(_records(block), left, strict=strict)
             else:
-                yield from self._quickly(records, strict=strict)
+                yield from self._at_once(block, strict=strict)
 
     def rows(self, damaged: list[Damaged]) -> Iterator[Row]:
         """All records that can be read, one by one; the others go to `damaged`."""
         for block, left, strict in self._blocks():
-            for piece in _records(block):
-                yield from self._rows(piece, left, strict=strict, damaged=damaged)
+            for piece, value in _values(_records(block)):
+                yield from self._rows(piece, value, left, strict=strict, damaged=damaged)
 
     def originals(self, ordinals: Iterable[int]) -> Iterator[bytes]:
         """The records with these numbers, which ascend; fewer where there are fewer."""
@@ -91,7 +85,8 @@ class Reading:
                 if wanted is None:
                     return
                 damaged: list[Damaged] = []
-                rows = {row.number: row.value for row in self._rows(piece, left, strict=strict, damaged=damaged)}
+                found = self._rows(piece, _UNREAD, left, strict=strict, damaged=damaged)
+                rows = {row.number: row.value for row in found}
                 texts = {number: text for number, text, _ in damaged}
                 while wanted in rows or wanted in texts:
                     inner = whole(canonical(rows[wanted])) if wanted in rows else texts[wanted]
@@ -179,17 +174,39 @@ class Reading:
         """Whether all values wanted lie inside the record."""
         return not any(path.startswith(".") or path in ("@rest", "#") for path in self.table.value_paths)
 
-    def _at_once(self, block: bytes | list[bytes], *, strict: bool) -> Iterator[pa.RecordBatch] | None:
-        """The batches of a block of flat records; None where it is not sure to be one, or not worth while."""
+    def _at_once(self, block: bytes | list[bytes], *, strict: bool) -> Iterator[pa.RecordBatch]:
+        """Batches of a block of records that are pieces themselves."""
         joined = block if isinstance(block, bytes) else b"\n".join(block)
-        count = joined.count(b"\n") + 1
-        if count < _WORTH_A_SHAPE or (isinstance(block, list) and count != len(block)):
-            return None
-        self.quick = self.quick or Quick(self.table.value_paths, paths_told(self.table))
-        found = self.quick.texts(joined, count)
-        return found and self._with(found[0], block, count, found[1], strict=strict)
+        count = int(np.count_nonzero(np.frombuffer(joined, np.uint8) == _NEWLINE)) + 1
+        if count >= _MANY and (isinstance(block, bytes) or count == len(block)):
+            self.kinds = self.kinds or Kinds(self.table)
+            if texts := self.kinds.texts(joined):
+                yield self._typed(texts, np.arange(self.done + 1, self.done + 1 + count, dtype=np.int64))
+                self.numbers[0] += count
+                return
+        pieces = _records(block)
+        alike, odd = self._all(pieces)
+        first = self.done
+        if len(odd) < len(pieces):
+            numbers = np.arange(first + 1, first + 1 + len(pieces), dtype=np.int64)
+            yield self._typed(alike, np.delete(numbers, odd))
+        if odd:
+            before = [first + number for number in odd]
+            yield from self._read([pieces[number] for number in odd], (), strict=strict, before=before)
+        self.numbers[0] = first + len(pieces)
 
-    def _typed(self, texts: Mapping[str, Cells], numbers: np.ndarray) -> pa.RecordBatch:
+    def _all(self, pieces: list[bytes]) -> tuple[Found, list[int]]:
+        """The texts of all records but those that are to be read one by one."""
+        if len(pieces) < _SOME:
+            return {}, list(range(len(pieces)))
+        with uncollected():
+            values, odd = decoded(pieces)
+            records = [value for value in values if type(value) is dict]
+            if len(records) + len(odd) < len(pieces):
+                odd = [number for number, value in enumerate(values) if type(value) is not dict]
+            return texts_at(records, self.table.value_paths, paths_told(self.table)), odd
+
+    def _typed(self, texts: Found, numbers: np.ndarray) -> pa.RecordBatch:
         """The batch of records with these texts at their paths."""
         columns = {
             name: pc.coalesce(*found) if len(found) > 1 else found[0]
@@ -198,64 +215,26 @@ class Reading:
         }
         return typed_at(self.table, columns, self.blob.name, pa.array(numbers))
 
-    def _quickly(self, block: list[bytes], *, strict: bool) -> Iterator[pa.RecordBatch]:
-        """Batches of records that are pieces themselves, most of which look alike."""
-        if self.shape is None:
-            self._learn(block)
-        try:
-            if self.shape is None:
-                raise Unlike
-            texts, unlike = self.shape.texts(b"\n".join(block), block)
-        except Unlike:
-            texts, unlike = {}, list(range(len(block)))
-        if 8 * len(unlike) > len(block):
-            self._learn([block[index] for index in unlike])
-        yield from self._with(texts, block, len(block), unlike, strict=strict)
-
-    def _with(
-        self, texts: Mapping[str, Cells], block: bytes | list[bytes], count: int, unlike: list[int], *, strict: bool
-    ) -> Iterator[pa.RecordBatch]:
-        """Batches of the records of a block, of which all but those that are unlike have these texts."""
-        first = self.done
-        alike = np.delete(np.arange(first + 1, first + 1 + count, dtype=np.int64), unlike)
-        if len(alike):
-            yield self._typed(texts, alike)
-        if unlike:
-            pieces = block.split(b"\n") if isinstance(block, bytes) else block
-            numbers = [first + index for index in unlike]
-            yield from self._read([pieces[index] for index in unlike], (), strict=strict, before=numbers)
-        self.numbers[0] = first + count
-
-    def _learn(self, block: Sequence[bytes]) -> None:
-        """Look at some records for the shape of all."""
-        if self.shapes >= _MOST_SHAPES:
-            return
-        self.shapes += 1
-        for piece in block[:_SAMPLE]:
-            try:
-                self.samples.append(decode(piece))
-            except ValueError:
-                continue
-        self.shape = Shape.of(self.samples, self.table.value_paths, paths_told(self.table))
-
     def _read(
         self, block: Sequence[bytes], left: tuple[str, ...], *, strict: bool, before: Sequence[int] = ()
     ) -> Iterator[pa.RecordBatch]:
         """Batches of records read one by one; `before` numbers what stands before each, if they are not in a row."""
         rows: list[Row] = []
         damaged: list[Damaged] = []
-        for index, piece in enumerate(block):
+        for index, (piece, value) in enumerate(_values(block, alone=bool(before))):
             if before:
                 self.numbers[0] = before[index]
-            rows += self._rows(piece, left, strict=strict, damaged=damaged)
+            rows += self._rows(piece, value, left, strict=strict, damaged=damaged)
         if rows:
             yield batch_of(self.table, rows, self.blob.name)
         yield from untyped_of(self.table, self.blob, damaged)
 
-    def _rows(self, piece: bytes, left: tuple[str, ...], *, strict: bool, damaged: list[Damaged]) -> Iterator[Row]:
-        """The records in a piece; those that cannot be read go to `damaged`."""
+    def _rows(
+        self, piece: bytes, value: Any, left: tuple[str, ...], *, strict: bool, damaged: list[Damaged]
+    ) -> Iterator[Row]:
+        """The records in a piece, whose value may be `_UNREAD`; those that cannot be read go to `damaged`."""
         try:
-            value = decode(piece)
+            value = decode(piece) if value is _UNREAD else value
         except ValueError as failure:
             if strict and not isinstance(failure, Refused):
                 raise Malformed("not well-formed JSON") from None
@@ -277,6 +256,17 @@ def _as_told(column: Column, cells: Cells) -> Cells:
 def _records(block: bytes | list[bytes]) -> list[bytes]:
     """The records of a block, or what holds them."""
     return filled(block) if isinstance(block, bytes) else block
+
+
+def _values(pieces: Sequence[bytes], *, alone: bool = False) -> Iterator[tuple[bytes, Any]]:
+    """The pieces with their values; `_UNREAD` where these are to be read `alone`, or must be."""
+    if alone or len(pieces) < _SOME:
+        yield from ((piece, _UNREAD) for piece in pieces)
+        return
+    values, odd = decoded(pieces)
+    for number in odd:
+        values[number] = _UNREAD
+    yield from zip(pieces, values, strict=True)
 
 
 def untyped_of(table: JsonTable, blob: Blob, damaged: Sequence[Damaged]) -> Iterator[pa.RecordBatch]:

@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 
 from potable.sources.base import Malformed
-from potable.sources.cells import Cells, Number, apart, texts
-from potable.sources.jsontext import canonical, decode, text
+from potable.sources.cells import Cells, apart, texts
+from potable.sources.jsontext import canonical, decode, is_number, text
 from potable.sources.keypaths import joined, steps
 
 SIGNS = "@#/"
@@ -89,28 +89,41 @@ def ups_of(path: str) -> int:
 
 def value_at(row: Row, path: str) -> Any:
     """What stands at `path`, seen from a record."""
+    return values_at([row], path)[0]
+
+
+def values_at(rows: Sequence[Row], path: str) -> list[Any]:
+    """What stands at `path`, seen from each of some records.
+
+    Raises:
+        Malformed: it leads out of the outermost list.
+    """
     if path == "#":
-        return str(row.place)
+        return [str(row.place) for row in rows]
+    around = rows
     while path.startswith("../"):
         path = path.removeprefix("../")
-        if row.above is None:
+        above = [row.above for row in around]
+        around = [row for row in above if row]
+        if len(around) < len(above):
             raise Malformed("a column's path leads out of the outermost list")
-        row = row.above
     if path == "#":
-        return str(row.number)
-    value = row.value
+        return [str(row.number) for row in around]
+    values = [row.value for row in around]
     for step in steps(path) if path != "." else ():
-        value = value.get(step) if type(value) is dict else None
-    return value
+        values = [value.get(step) if type(value) is dict else None for value in values]
+    return values
 
 
 def column_texts(rows: Sequence[Row], paths: Sequence[str], *, told: bool = False) -> Cells:
     """The texts at the first of `paths` that has a value, record by record; numbers `told` apart from them."""
-    values: list[Any] = [None] * len(rows)
-    for path in paths:
-        values = [value_at(row, path) if value is None else value for row, value in zip(rows, values, strict=True)]
+    values = values_at(rows, paths[0])
+    for path in paths[1:]:
+        lacking = [number for number, value in enumerate(values) if value is None]
+        for number, value in zip(lacking, values_at([rows[number] for number in lacking], path), strict=True):
+            values[number] = value
     found = texts([text(value) for value in values])
-    return apart(found, [type(value) is Number for value in values]) if told else found
+    return apart(found, [is_number(value) for value in values]) if told else found
 
 
 def _without(value: Any, taken: dict[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 """Texts to typed columns, the same on every engine and for every kind of source.
 
 Every connector hands over columns of strings (or `cells`); here they become integers, decimals, dates and so on, by
-fixed lexical forms. A cell that does not fit becomes null and its original text is kept in `_unparsed`,
+fixed lexical forms. A reader that knows what such a text would become may hand over that instead (`jsonarrow`). A cell that does not fit becomes null and its original text is kept in `_unparsed`,
 so that nothing is lost and nothing is guessed. What a text means never depends on its neighbours.
 
 Entry: `typed` for consecutive rows, `typed_at` where ordinals are given, `untyped` for records nobody can read.
@@ -147,7 +147,7 @@ def with_lost(
 def _cells(column: Column, cells: Cells) -> _Read:
     """The typed cells of a column; beside them where a text could not be read, and the texts."""
     if not isinstance(cells, pa.StructArray):
-        return _read(column, cells)
+        return _read(column, cells) if pa.types.is_string(cells.type) else (cells, None)
     of_numbers = column.model_copy(update={"decimal": "."})
     text, number = cells.flatten()
     if column.type == "string" and column.decimal == ",":
