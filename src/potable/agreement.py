@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Literal
 
 from potable import plugins
 from potable.declarations import Document
@@ -31,8 +32,11 @@ class Later:
     """A file that another team writes after data engineering."""
 
     file: str
+    """Its name."""
     team: str
+    """Who writes it."""
     says: str
+    """What it says."""
 
 
 PRIVACY = Later("privacy.yaml", "infosec", "what may happen to each category of data")
@@ -70,7 +74,8 @@ def not_written(files: Sequence[Later], what: str) -> ProjectError:
     )
 
 
-WAITING = ("protect", "build", "publish")
+Waiting = Literal["protect", "build", "publish"]
+WAITING: tuple[Waiting, ...] = ("protect", "build", "publish")
 """The verbs that need all files; ingest, validate and resolve need the sources alone."""
 AS_FAR = "potable run --only ingest"
 """What to run while files are not written."""

@@ -1,7 +1,7 @@
 """The one error form of Potable.
 
 PotableError                exit 70  our bug, when raised by nothing below
-├── ProjectError            exit 2   project files are wrong; nothing ran
+├── ProjectError            exit 2   project files are wrong, or the command was called in a wrong way; nothing ran
 │   └── ProjectErrors                several of them, collected and raised once
 ├── DataError               exit 1   data broke a check of its contract
 │   ├── DataErrors                   several of them, found together
@@ -46,6 +46,7 @@ CODES: dict[str, str] = {
     "P031": "A name does not exist in the project: source, table, column, dataset, version or batch.",
     "P032": "A feature or label contradicts the point-in-time rules.",
     "P040": "Declarations contradict each other.",
+    "P050": "A command was called in a wrong way: an option or argument is unknown, missing or of the wrong form.",
     "D001": "A table fails a check that stops the run.",
     "D002": "A source lacks a column that its contract declares, or has changed in another way that its contract "
     "refuses.",
@@ -85,8 +86,11 @@ class Place:
     """Where in a project file something stands; line and column count from 1."""
 
     file: str
+    """Its path, below the project folder."""
     line: int = 0
+    """Line, from 1; 0 where it is about the file."""
     column: int = 0
+    """Column, from 1; 0 where it is about the file."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
@@ -142,6 +146,12 @@ class PotableError(Exception):
         """The error as JSON-ready data, for `-o json` and run records."""
         data = {key: value for key, value in asdict(self).items() if value not in ("", None)}
         return data | {"meaning": CODES[self.code], "exit_code": self.exit_code}
+
+    def told(self) -> dict[str, object]:
+        """What went wrong, as `-o json` and run records tell it: in one form for one error and for several."""
+        all_of_them = self.errors if isinstance(self, Several) else (self,)
+        first = {"problem": self.problem, "retryable": self.retryable, "meaning": CODES[self.code]}
+        return {**first, **self.record(), "text": self.text(), "errors": [error.record() for error in all_of_them]}
 
 
 class ProjectError(PotableError):

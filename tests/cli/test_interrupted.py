@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -62,7 +63,12 @@ def test_what_an_interrupted_engine_says_is_no_bug(
         main(["-C", str(tmp_path), *command])
     again = f"; finished steps are kept, run `potable -C {tmp_path} run --as-of 2024-01-01` to continue"
     told = f"interrupted{again if command[0] == 'run' else ''}\n"
-    assert ended.value.code == 130 and told in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert ended.value.code == 130 and told in said.err and not said.out
+    with pytest.raises(SystemExit):
+        main(["-C", str(tmp_path), *command, "-o", "json"])
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["code"], error["exit_code"]) == ("E010", 130) and sign.name in error["problem"]
     assert [signal.getsignal(each) for each in SIGNALS] == before
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -11,7 +13,7 @@ from click.testing import CliRunner
 
 from potable.cli.app import cli, main
 from potable.cli.settings import Settings, as_json, show_text
-from potable.errors import PotableError
+from potable.errors import Place, PotableError
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,9 @@ def test_whoever_asks_for_json_gets_errors_in_it_too(
     with pytest.raises(SystemExit) as ended:
         main(["-C", str(tmp_path), "check", *asked])
     said = capsys.readouterr()
-    assert (ended.value.code, json.loads(said.out)["code"]) == (2, "P001") and said.err.startswith("error[P001]")
+    assert (ended.value.code, json.loads(said.out)["error"]["code"]) == (2, "P001") and said.err.startswith(
+        "error[P001]"
+    )
 
     def bug(*_: object) -> None:
         raise ZeroDivisionError("secret")
@@ -68,7 +72,10 @@ def test_whoever_asks_for_json_gets_errors_in_it_too(
     with pytest.raises(SystemExit) as ended:
         main(["-C", str(tmp_path), "check", *asked])
     said = capsys.readouterr()
-    assert (ended.value.code, json.loads(said.out)["code"]) == (70, "X001") and "secret" not in said.out + said.err
+    assert (ended.value.code, json.loads(said.out)["error"]["code"]) == (
+        70,
+        "X001",
+    ) and "secret" not in said.out + said.err
 
 
 def test_commands_inside_hints_have_them_too(tmp_path: Path) -> None:
@@ -88,3 +95,30 @@ def test_what_a_terminal_would_obey_is_never_printed() -> None:
     shown = as_json({"given": name})
     assert json.loads(shown) == {"given": name} and "é" in shown
     assert all(line.isprintable() for line in shown.split("\n"))
+
+
+def test_what_json_has_no_form_for_is_a_time_with_zone_a_number_or_null() -> None:
+    facts = {
+        "moment": datetime(2024, 5, 1, 12, 30),
+        "day": date(2024, 5, 1),
+        "amount": Decimal("12.50"),
+        "place": Place("a.yaml", 3, 1),
+        "odd": [float("nan"), Decimal("inf"), 1.5],
+    }
+    assert json.loads(as_json(facts), parse_constant=lambda name: name) == {
+        "moment": "2024-05-01T12:30:00+00:00",
+        "day": "2024-05-01",
+        "amount": 12.5,
+        "place": {"file": "a.yaml", "line": 3, "column": 1},
+        "odd": [None, None, 1.5],
+    }
+
+
+@pytest.mark.parametrize("typed", [["check", "--sideways"], ["show", "--rows", "many"], ["run", "--scoring"]])
+def test_a_command_that_was_typed_wrongly_prints_json_too(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*typed, "-o", "json"])
+    said = capsys.readouterr()
+    error = json.loads(said.out)["error"]
+    assert (ended.value.code, error["code"], error["exit_code"]) == (2, "P050", 2)
+    assert said.err.startswith("Usage: ") and error["problem"] in said.err

@@ -39,7 +39,7 @@ _BYTES = {"hrms": 9_411_200, "payroll": 96_214_001, "lms": 21_003_118, "reviews"
 
 
 def _feature(name, table, definition, bins, counts, *, type="int64", describe="", nulls=0, distinct=0, role="feature"):
-    return FeatureRecord(name, type, role, table, definition, describe, nulls, distinct or len(counts), None, None, tuple(bins), tuple(counts))
+    return FeatureRecord(name, type, role, table, definition, describe, nulls, distinct or len(counts), tuple(bins), tuple(counts))
 
 
 def _bell(name, table, definition, low, high, *, middle=0.4, describe="", nulls=0, type="float64"):

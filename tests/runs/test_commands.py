@@ -223,7 +223,7 @@ def test_errors_are_json_where_json_is_asked_for(call: Call, published: Bench, m
     monkeypatch.setattr("sys.argv", ["potable", "check", "-o", "json"])
     code, out, err = call("check", "-o", "json")
     assert code == 2 and "features.yaml" in err
-    assert json.loads(out)["code"] == "P005"
+    assert json.loads(out)["error"]["code"] == "P005"
 
 
 def test_a_folder_without_a_project_says_what_to_do(call: Call, tmp_path: Path) -> None:
@@ -243,11 +243,17 @@ def test_a_run_ends_with_at_most_fifteen_lines(call: Call) -> None:
 
 
 def test_profile_shows_columns_and_values_of_harmless_ones_only(call: Call) -> None:
-    facts = {item["column"]: item for item in as_json(call("profile", "payroll.payslips", "-o", "json"))}
-    assert facts["gross_usd"]["values"] == "protected"
-    assert facts["name"]["values"] == "" and facts["name"]["distinct"] > 100
-    assert {word.split(" ")[0] for word in facts["currency"]["values"].split(", ")} <= {"INR", "USD", "EUR", "GBP"}
-    assert re.fullmatch(r"(\d{4}-\d\d-\d\d)( to \d{4}-\d\d-\d\d)", facts["pay_date"]["values"])
+    told = as_json(call("profile", "payroll.payslips", "-o", "json"))
+    facts = {item["column"]: item for item in told["columns"]}
+    nothing = {"words": None, "other_words": None, "quantiles": None, "first": None, "last": None}
+    assert facts["gross_usd"]["protected"] and nothing.items() <= facts["gross_usd"].items()
+    assert facts["name"]["distinct"] > 100 and nothing.items() <= facts["name"].items()
+    assert facts["currency"]["words"].keys() <= {"INR", "USD", "EUR", "GBP"}
+    assert sum(facts["currency"]["words"].values()) == told["rows"] - facts["currency"]["nulls"]
+    first, last = facts["pay_date"]["first"], facts["pay_date"]["last"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", first) and first < last
+    text = {line.split("  ")[0]: line for line in call("profile", "payroll.payslips")[1].splitlines()}
+    assert text["gross_usd"].endswith("  protected") and text["pay_date"].endswith(f"  {first} to {last}")
     code, out, _ = call("profile", "payroll.payslips", "--period", "2020-01")
     assert code == 0 and out.startswith("payroll.payslips in 2020-01: ") and "  distinct, about  " in out
     for arguments in (("payroll.payslip",), ("payroll.payslips", "--period", "2020-13")):

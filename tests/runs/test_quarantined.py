@@ -80,7 +80,7 @@ def edit(notes: Path, old: str, new: str) -> None:
 
 def test_list_counts_rows_by_reason(call: Call, notes: Path) -> None:
     (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
-    assert (found["rows"], found["rows_in"], found["cells"], found["current"]) == (4, 6, 1, True)
+    assert (found["quarantined"], found["rows_in"], found["cells_nulled"], found["current"]) == (4, 6, 1, True)
     assert found["reasons"] == {"mistyped": 2, "missing:emp_no": 1, "be_between:amount": 1}
     text = call("quarantine", "list")[1]
     assert "not validated yet" in text and "notes.notes" in text
@@ -131,12 +131,12 @@ def test_replay_takes_back_what_a_mended_contract_lets_pass(call: Call, notes: P
         "min_value: -9}\n      - expect_column_values_to_be_between: {column: level",
     )
     (stale,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
-    assert not stale["current"] and stale["rows"] == 4
+    assert not stale["current"] and stale["quarantined"] == 4
     assert facts(call("quarantine", "replay", "notes.notes", "-o", "json")) == [
         {"table": "notes.notes", "taken_back": 1, "still": 3, "new": 0}
     ]
     (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
-    assert (found["rows"], found["rows_in"], found["current"]) == (3, 6, True)
+    assert (found["quarantined"], found["rows_in"], found["current"]) == (3, 6, True)
 
 
 def test_replay_counts_from_the_last_run_where_a_contract_is_again_what_it_was(call: Call, notes: Path) -> None:
@@ -183,10 +183,10 @@ def test_a_check_that_stops_a_replay_leaves_the_table_and_tells_what_it_found(ca
     )
     code, out, err = call("quarantine", "replay", "notes.notes")
     assert (code, out) == (1, "") and "D001" in err
-    assert json.loads(call("quarantine", "replay", "notes.notes", "-o", "json")[1])["code"] == "D001"
+    assert json.loads(call("quarantine", "replay", "notes.notes", "-o", "json")[1])["error"]["code"] == "D001"
     assert f"next:    potable -C {notes} quarantine show notes.notes" in err
     (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
-    assert (found["rows"], found["current"], found["stopped"]) == (4, True, True)
+    assert (found["quarantined"], found["current"], found["stopped"]) == (4, True, True)
     shown = facts(call("quarantine", "show", "notes.notes", "--reason", "be_between", "-o", "json"))
     assert [(item["object"], item["record"]) for item in shown] == [("a.csv", 4)]
     runs = sorted((notes / "lake/open/runs").glob("*.json"))
@@ -212,7 +212,7 @@ def test_what_was_stopped_is_done_once_it_is_mended(call: Call, notes: Path) -> 
     assert call("quarantine", "replay", "notes.notes")[0] == 1
     path.write_text(good)
     (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
-    assert (found["rows"], found["current"], found["stopped"]) == (4, True, False)
+    assert (found["quarantined"], found["current"], found["stopped"]) == (4, True, False)
 
 
 def test_what_checks_found_is_told_as_great_expectations_does(call: Call, notes: Path) -> None:
@@ -271,6 +271,6 @@ def test_rows_about_nobody_that_break_the_contract_by_now_count_once(
     monkeypatch.setattr(quarantined, "nobody_files", lambda lake, manifest: [str(notes / "nobody.parquet")])
     command(notes, "quarantine", "list", "notes.notes", "-o", "json")
     (found,) = json.loads(capsys.readouterr().out)
-    assert (found["rows"], found["nobody"]) == (4, 1)
+    assert (found["quarantined"], found["nobody"]) == (4, 1)
     command(notes, "quarantine", "show", "notes.notes", "-o", "json")
     assert [item["record"] for item in json.loads(capsys.readouterr().out)] == [1, 2, 3, 4, 6]

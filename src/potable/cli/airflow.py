@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from potable.cli.settings import writing
 from potable.project import Project
 
+if TYPE_CHECKING:
+    from potable.cli.answers.project import Generated
+
 
 def generated(
     project: Project, file: Path | None, *, environment: str | None, check: bool
-) -> tuple[dict[str, Any], str, bool]:
+) -> tuple[Generated, str, bool]:
     """Write the DAG file, or with `check` only compare; facts, text, and whether the file is current now."""
     from potable.airflow.generate import dag_file, default_path
 
@@ -31,7 +34,7 @@ def generated(
     return {"file": str(path), "state": state if check else "current"}, text, not check or state == "current"
 
 
-def _state(path: Path, wanted: str) -> str:
+def _state(path: Path, wanted: str) -> Literal["current", "stale", "missing"]:
     if not path.is_file():
         return "missing"
     return "current" if path.read_text(encoding="utf-8") == wanted else "stale"

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +19,8 @@ import click
 
 import potable
 from potable.cli import groups
-from potable.cli.settings import PENDING, Commands, Settings, as_json, output_option, show_result, show_text
+from potable.cli.failing import tell, tell_interrupted, tell_mistyped
+from potable.cli.settings import PENDING, Commands, Settings, output_option, show_result, show_text
 from potable.errors import EnvironmentFailure, PotableError, unexpected
 from potable.lazy_pandas import make_pandas_lazy
 from potable.runs.stopping import stoppable, stopped
@@ -104,13 +103,14 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
     from potable.cli.planning import Asked, estimated, planned
 
     if estimate:
-        result = estimated(settings.project(offline=True), Asked(**asked))
-    elif given := [name for name, value in asked.items() if value != getattr(Asked, name)]:
+        told = estimated(settings.project(offline=True), Asked(**asked))
+        show_result(output, told.facts, told.text)
+        return
+    if given := [name for name, value in asked.items() if value != getattr(Asked, name)]:
         raise click.UsageError(f"--{given[0]} needs --estimate")
-    else:
-        result = planned(settings.project())
+    result = planned(settings.project())
     show_result(output, result.facts, result.text)
-    if exit_code and result.pending:
+    if exit_code and result.facts["pending"]:
         sys.exit(PENDING)
 
 
@@ -188,7 +188,8 @@ def run(settings: Settings, /, output: str, as_of: Any, scoring: bool, exit_code
     if output == "line":
         click.echo(json.dumps(line(record)))
     else:
-        show_result(output, json.loads(record.to_bytes()), summary(record, page), failed=record.exit_code != 0)
+        facts = {**json.loads(record.to_bytes()), "report": page or None}
+        show_result(output, facts, summary(record, page), failed=record.exit_code != 0)
     if record.exit_code:
         sys.exit(record.exit_code)
     if exit_code and record.outcome == "nothing new":
@@ -338,14 +339,15 @@ def identify(settings: Settings, /, output: str, log: bool, file: Path | None, *
     if log:
         if file or any(asked.values()):
             raise click.UsageError("--log goes alone")
-        facts, text = logged(project)
+        logs, text = logged(project)
+        show_result(output, logs, text)
     elif file and asked["purpose"] and asked["target"]:
         if is_parquet(file) != is_parquet(asked["target"]):
             raise click.UsageError("--out: the rows are written in the form they have, CSV or Parquet")
         facts, text = identified(project, Asked(file, **asked))
+        show_result(output, facts, text)
     else:
         raise click.UsageError("name the FILE, --purpose and --out, or ask for the --log")
-    show_result(output, facts, text)
 
 
 @cli.command()
@@ -379,12 +381,12 @@ def _main(given: Sequence[str]) -> None:
     except click.exceptions.Abort:
         _interrupted(given)
     except click.ClickException as failure:
-        failure.show()
+        tell_mistyped(failure, given)
         sys.exit(2)
     except PotableError as failure:
         if stopped():
             _interrupted(given)
-        _report(failure, given)
+        tell(failure, given)
         sys.exit(failure.exit_code)
     except BrokenPipeError:
         os._exit(0)
@@ -392,26 +394,14 @@ def _main(given: Sequence[str]) -> None:
         # an engine that is interrupted may say so in its own way
         if stopped():
             _interrupted(given)
-        _report_bug(failure, given)
+        tell(unexpected(failure), given)
+        if os.environ.get("POTABLE_TRACEBACK"):
+            traceback.print_exception(failure)
         sys.exit(BUG)
 
 
 def _interrupted(given: Sequence[str]) -> NoReturn:
     context = cli.make_context("potable", [*given], resilient_parsing=True)
     _, rest, _ = cli.make_parser(context).parse_args([*given])
-    kept = f"; finished steps are kept, run `{shlex.join(['potable', *given])}` to continue"
-    click.echo(f"interrupted{kept if rest[:1] == ['run'] else ''}", err=True)
+    tell_interrupted(given, "".join(rest[:1]))
     sys.exit(INTERRUPTED)
-
-
-def _report(failure: PotableError, given: Sequence[str]) -> None:
-    asked = {*given, *map(" ".join, pairwise(given))}
-    if asked & {"-o json", "-ojson", "--output json", "--output=json"}:
-        click.echo(as_json(failure.record()))
-    click.echo(failure.text(), err=True)
-
-
-def _report_bug(failure: Exception, given: Sequence[str]) -> None:
-    _report(unexpected(failure), given)
-    if os.environ.get("POTABLE_TRACEBACK"):
-        traceback.print_exception(failure)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from potable.agreement import WAITING
 from potable.project import Project
 from potable.report.numbers import plural
 
+if TYPE_CHECKING:
+    from potable.cli.answers.project import Checked
 
-def checked(project: Project) -> tuple[dict[str, Any], str]:
+
+def checked(project: Project) -> tuple[Checked, str]:
     """Facts and text about a project that was loaded, and so is right as far as it is written."""
     plan = project.agreed.plan
-    facts: dict[str, Any] = {
+    facts: Checked = {
         "project": project.platform.project,
         "sources": len(project.sources),
         "tables": len(project.tables),
@@ -21,8 +24,8 @@ def checked(project: Project) -> tuple[dict[str, Any], str]:
         "checks": sum(len(checks) for checks in project.checks.values()),
         "features": len(plan.features) if plan else 0,
         "tables_of_nobody": [name for name, table in project.tables.items() if not table.tells_who],
-        "unwritten": [asdict(file) for file in project.unwritten],
-        "waiting": list(WAITING) if project.unwritten else [],
+        "unwritten": project.unwritten,
+        "waiting": WAITING if project.unwritten else (),
     }
     counts = [plural(facts["sources"], "source"), plural(facts["tables"], "table")]
     counts += [f"{plural(facts['columns'], 'column')} (every one has a category)", plural(facts["checks"], "check")]
@@ -30,7 +33,7 @@ def checked(project: Project) -> tuple[dict[str, Any], str]:
     return facts, "\n".join([f"ok: {', '.join(counts)}", *_notes(project, facts["tables_of_nobody"]), _next(project)])
 
 
-def _notes(project: Project, nobodys: list[str]) -> list[str]:
+def _notes(project: Project, nobodys: Sequence[str]) -> list[str]:
     notes = []
     if nobodys:
         tables = ", ".join(f"`{name}`" for name in nobodys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from potable.cli.output import table
 from potable.errors import PotableError, ProjectError
@@ -15,6 +15,9 @@ from potable.report.numbers import human_bytes, plural
 from potable.runs import cleaning
 from potable.runs.cleaning import Cleaning
 
+if TYPE_CHECKING:
+    from potable.cli.answers.lake import Cleaned
+
 _MONTH = 31
 """Days of a month of an age; the longest, for what is kept too long harms nobody."""
 _NOT_KEPT = "versions beyond --keep-versions"
@@ -23,7 +26,7 @@ _SCRATCH = "left behind by killed processes"
 
 def cleaned(
     load: Callable[[date | None, bool], Project], *, older_than: str, keep: int | None, delete: bool, why: str
-) -> tuple[dict[str, Any], str]:
+) -> tuple[Cleaned, str]:
     """Facts and text of what may go, and what went.
 
     Args:
@@ -40,8 +43,8 @@ def cleaned(
     found = cleaning.found(_projects(load), before, keep)
     if delete:
         cleaning.clean(found, why)
-    facts = _facts(found, removed=delete)
-    return {**facts, "older_than": older_than}, _text(facts, older_than)
+    facts = _facts(found, older_than, removed=delete)
+    return facts, _text(facts)
 
 
 def _age(text: str) -> timedelta:
@@ -74,7 +77,7 @@ def _projects(load: Callable[[date | None, bool], Project]) -> list[Project]:
     return found
 
 
-def _facts(found: Cleaning, *, removed: bool) -> dict[str, Any]:
+def _facts(found: Cleaning, older_than: str, *, removed: bool) -> Cleaned:
     files: Counter[tuple[str, str]] = Counter()
     sizes: Counter[tuple[str, str]] = Counter()
     old = {version.folder for version in found.versions}
@@ -98,10 +101,12 @@ def _facts(found: Cleaning, *, removed: bool) -> dict[str, Any]:
         "versions": [{"dataset": version.dataset, "version": version.number} for version in found.versions],
         "younger": {"files": len(young), "bytes": sum(item.bytes for item in young)},
         "of_other_lakes": found.garbage.elsewhere,
+        "older_than": older_than,
     }
 
 
-def _text(facts: dict[str, Any], older_than: str) -> str:
+def _text(facts: Cleaned) -> str:
+    older_than = facts["older_than"]
     rows = [[each["zone"], each["files"], human_bytes(each["bytes"]), each["why"]] for each in facts["zones"]]
     steps = plural(len(facts["steps"]), "step")
     total = f"{plural(facts['files'], 'file')} of {steps}, {human_bytes(facts['bytes'])}"

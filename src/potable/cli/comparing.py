@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
@@ -20,8 +19,11 @@ from potable.report.numbers import human_count, plain, plural, share, some
 from potable.report.view import ranked
 from potable.store.layout import Lake
 
+if TYPE_CHECKING:
+    from potable.cli.answers.dataset import Balance, ColumnsChanged, Compared
 
-def compared(project: Project, dataset: str | None, old: int | None, new: int | None) -> tuple[dict[str, Any], str]:
+
+def compared(project: Project, dataset: str | None, old: int | None, new: int | None) -> tuple[Compared, str]:
     """Facts and text about two versions; by default the current one and the one before it.
 
     Raises:
@@ -45,22 +47,24 @@ def compared(project: Project, dataset: str | None, old: int | None, new: int | 
     return _told(lake, versions[before], versions[after])
 
 
-def _told(lake: Lake, old: Version, new: Version) -> tuple[dict[str, Any], str]:
+def _told(lake: Lake, old: Version, new: Version) -> tuple[Compared, str]:
     found = difference(_parquet(lake, old), _parquet(lake, new))
     before, after = _recorded(lake, old), _recorded(lake, new)
     was, now = ({item["name"]: item["definition"] for item in each.get("features", ())} for each in (before, after))
     cells = {column: count for column, count in found.cells.items() if count}
-    columns = {
+    columns: ColumnsChanged = {
         "added": [name for name in new.columns if name not in old.columns],
         "removed": [name for name in old.columns if name not in new.columns],
         "redefined": [name for name in new.columns if _turned(name, was, now)],
         "retyped": list(found.retyped),
     }
-    facts = {
+    facts: Compared = {
         "dataset": new.dataset,
         "versions": [old.number, new.number],
         "rows": [old.rows, new.rows],
-        **{key: value for key, value in asdict(found).items() if key not in ("cells", "retyped")},
+        "came": found.came,
+        "went": found.went,
+        "shared": found.shared,
         "columns": columns,
         "cells": cells,
         "label": [_balance(before), _balance(after)],
@@ -69,7 +73,7 @@ def _told(lake: Lake, old: Version, new: Version) -> tuple[dict[str, Any], str]:
         "rows": f"{human_count(old.rows)} → {human_count(new.rows)}: {human_count(found.came)} came,"
         f" {human_count(found.went)} went",
         "label": " → ".join(filter(None, (_shares(each) for each in facts["label"]))),
-        "columns": "; ".join(f"{kind} {some(names, 8)}" for kind, names in columns.items() if names),
+        "columns": "; ".join(f"{kind} {some(names, 8)}" for kind, names in _named(columns) if names),
         "cells": ""
         if found.shared
         else "the versions have no row in common; did the pseudonyms change (a new `epoch`, or another vault)?",
@@ -81,6 +85,15 @@ def _told(lake: Lake, old: Version, new: Version) -> tuple[dict[str, Any], str]:
     closing = f"{plural(same, 'column')} without any difference" if found.shared else ""
     listed = table(rows, ["column", "other", "of rows", "definition"]) if rows else ""
     return facts, "\n\n".join(filter(None, ["\n".join(lines), listed, closing]))
+
+
+def _named(columns: ColumnsChanged) -> list[tuple[str, Sequence[str]]]:
+    return [
+        ("added", columns["added"]),
+        ("removed", columns["removed"]),
+        ("redefined", columns["redefined"]),
+        ("retyped", columns["retyped"]),
+    ]
 
 
 def _turned(name: str, was: Mapping[str, str], now: Mapping[str, str]) -> str:
@@ -97,11 +110,11 @@ def _recorded(lake: Lake, version: Version) -> Mapping[str, Any]:
     return record.get("dataset") or {}
 
 
-def _balance(record: Mapping[str, Any]) -> dict[str, Any]:
+def _balance(record: Mapping[str, Any]) -> Balance:
     return {"name": record.get("label", ""), "values": record.get("balance", {})}
 
 
-def _shares(label: Mapping[str, Any]) -> str:
+def _shares(label: Balance) -> str:
     """`churn: Left 4.5%, Stayed 95.5%`, of the four most frequent values."""
     total = sum(label["values"].values())
     shown = [f"{value} {share(rows, total)}" for value, rows in ranked(label["values"])[:4]]

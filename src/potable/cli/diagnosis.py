@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
@@ -27,15 +27,21 @@ from potable.machine import memory_limit
 from potable.project import Project
 from potable.runs import begun, disclosed
 
+if TYPE_CHECKING:
+    from potable.cli.answers.project import Diagnosis
+
 _NEEDED = {"xml": "xml2arrow", "docx": "lxml", "rest": "httpx", "kafka": "confluent_kafka", "kinesis": "boto3"}
 _SPARE = 1 << 30
+_Found = tuple[str, Literal["ok", "bad", "note"], str]
 
 
-def diagnose(project: Project) -> tuple[list[dict[str, str]], str, bool]:
+def diagnose(project: Project) -> tuple[list[Diagnosis], str, bool]:
     """Every finding as data and as text, and whether all is well. Nothing of the lake is changed."""
-    findings = [dict(zip(("what", "state", "detail"), row, strict=True)) for row in _findings(project)]
+    findings: list[Diagnosis] = [
+        {"what": what, "state": state, "detail": detail} for what, state, detail in _findings(project)
+    ]
     healthy = all(finding["state"] != "bad" for finding in findings)
-    rows = [list(finding.values()) for finding in findings]
+    rows = [(found["what"], found["state"], found["detail"]) for found in findings]
     closing = (
         f"everything is ok; next: {project.next_run}"
         if healthy
@@ -44,7 +50,7 @@ def diagnose(project: Project) -> tuple[list[dict[str, str]], str, bool]:
     return findings, table(rows, ["what", "state", "detail"]) + f"\n\n{closing}", healthy
 
 
-def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
+def _findings(project: Project) -> Iterator[_Found]:
     yield "python", "ok", sys.version.split()[0]
     yield _memory(project)
     yield _attempt("scratch", partial(_scratch, project))
@@ -65,7 +71,7 @@ def _findings(project: Project) -> Iterator[tuple[str, str, str]]:
         yield from (("run", "note", run.told) for run in begun.unended(project.lake()))
 
 
-def _memory(project: Project) -> tuple[str, str, str]:
+def _memory(project: Project) -> _Found:
     wanted, there = memory_bytes(project.platform.memory), min(psutil.virtual_memory().available, memory_limit())
     detail = f"{human_bytes(wanted)} allowed, {human_bytes(there)} available"
     return "memory", "ok" if wanted <= there else "bad", detail
@@ -157,7 +163,7 @@ def _version(project: Project) -> str:
     return f"version {version.number} is current" if version else "no version yet"
 
 
-def _attempt(what: str, work: Callable[[], str]) -> tuple[str, str, str]:
+def _attempt(what: str, work: Callable[[], str]) -> _Found:
     try:
         detail = work()
     except PotableError as failure:

@@ -14,11 +14,11 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,6 +40,9 @@ from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
 from potable.sources.suggest import ENOUGH
 from potable.tables import MISTYPED, Table
+
+if TYPE_CHECKING:
+    from potable.cli.answers.sources import Discovered
 
 _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", "partition", "order_by"}
 _REPEATS = "repeats within a record, so it becomes a table of its own"
@@ -67,7 +70,7 @@ class _Explored:
     """Paths by table of which no single value can be taken."""
 
 
-def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) -> tuple[dict[str, Any], str]:
+def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) -> tuple[Mapping[str, Discovered], str]:
     """Facts, and the text of a contract for source `name`, from the first `rows` records of each table.
 
     Args:
@@ -100,7 +103,17 @@ def discovered(root: Path, name: str, *, rows: int, write: bool, words: bool) ->
         write_schemas(root)
         undecided = "now decide the category of the columns that have none (docs/reference/categories.md)"
         text = f"wrote {document.path}: {undecided}\nnext: potable check"
-    return {table: facts for table, (facts, _) in found.items()}, text
+    return {table: _facts(*both) for table, both in found.items()}, text
+
+
+def _facts(facts: Mapping[str, Any], lines: Sequence[str]) -> Discovered:
+    return {
+        "rows": facts["rows"],
+        "columns": facts["columns"],
+        "unique": facts["unique"],
+        "incremental": facts["incremental"],
+        "lines": lines,
+    }
 
 
 def _explored(document: Document, name: str, root: Path, rows: int) -> _Explored:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from potable.cli.output import table
 from potable.cli.showing import name_of, run_of
@@ -13,6 +14,9 @@ from potable.project import Project
 from potable.report.numbers import plain, plural
 from potable.runs.explained import USED, Explained, Fact, explain
 
+if TYPE_CHECKING:
+    from potable.cli.answers.dataset import Explained as ExplainedCell
+
 _EMPTIED = "The quasi-identifiers of this row are empty, for k-anonymity; the records behind them are not shown."
 SHOWN = 20
 """Records shown where not all are asked for."""
@@ -20,7 +24,7 @@ SHOWN = 20
 
 def explained(
     project: Project, feature: str, row: str | None, dataset: str | None, number: int | None, *, every: bool
-) -> tuple[dict[str, Any], str]:
+) -> tuple[ExplainedCell, str]:
     """Facts and text about one cell; by default of the current version and its first row.
 
     Raises:
@@ -28,11 +32,11 @@ def explained(
         EnvironmentFailure: E008, there is no version, or it can no longer be explained.
     """
     found = explain(project, _version(project, dataset, number), feature, row)
-    facts = {
+    facts: ExplainedCell = {
         "dataset": found.version.dataset,
         "version": found.version.number,
         "row": found.row,
-        "as_of": found.as_of,
+        "as_of": found.as_of.isoformat(),
         "feature": found.feature.name,
         "definition": found.feature.text,
         "table": found.feature.table,
@@ -42,8 +46,8 @@ def explained(
         "inputs": found.inputs,
         "records": [
             {
-                "happened": fact.happened,
-                "known": fact.known,
+                "happened": _time(fact.happened),
+                "known": _time(fact.known),
                 "columns": dict(fact.columns),
                 "value": fact.value,
                 "used": fact.fate == USED,
@@ -55,6 +59,11 @@ def explained(
     embargo = project.plan.embargo
     told = f", less {embargo} of embargo" if embargo and not found.feature.is_label else ""
     return facts, _text(found, told, every=every)
+
+
+def _time(value: datetime | str | None) -> str | None:
+    """A time as data: a moment in UTC, or the shape of one that may not be shown."""
+    return value.replace(tzinfo=UTC).isoformat() if isinstance(value, datetime) else value
 
 
 def _version(project: Project, dataset: str | None, number: int | None) -> Version:

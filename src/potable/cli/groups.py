@@ -238,7 +238,8 @@ def replay_quarantine(settings: Settings, tables: tuple[str, ...], output: str) 
     if record.error:
         show_text(record.error["text"] + "\n", err=True)
     if output == "json" or not record.error:
-        show_result(output, record.error or facts, text)
+        failure = {"error": record.error, "exit_code": record.exit_code}
+        show_result(output, failure if record.error else facts, text)
     sys.exit(record.exit_code)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from potable.cli.output import table
 from potable.project import Project
@@ -10,17 +10,20 @@ from potable.report.numbers import human_count, plain, plural
 from potable.runs.disclosed import broken, changed, recent
 from potable.runs.identified import Asked, identify
 
+if TYPE_CHECKING:
+    from potable.cli.answers.dataset import Call, Identified, Log
+
 _OUTCOMES = {"given": "told", "refused": "refused", "unknown": "nobody known"}
 
 
-def identified(project: Project, asked: Asked) -> tuple[dict[str, Any], str]:
+def identified(project: Project, asked: Asked) -> tuple[Identified, str]:
     """Facts and text of whom was told; no values.
 
     Raises:
         PotableError: as `identify`.
     """
     told = identify(project, asked)
-    facts = {
+    facts: Identified = {
         "file": str(asked.target),
         "columns": told.columns,
         "rows": told.rows,
@@ -46,7 +49,7 @@ def identified(project: Project, asked: Asked) -> tuple[dict[str, Any], str]:
     return facts, "\n".join(lines)
 
 
-def logged(project: Project) -> tuple[dict[str, Any], str]:
+def logged(project: Project) -> tuple[Log, str]:
     """Facts and text: all calls, oldest first, and of how many people they told within the time that counts.
 
     Raises:
@@ -70,7 +73,12 @@ def logged(project: Project) -> tuple[dict[str, Any], str]:
         for entry in entries
     ]
     declared = project.agreed.policy.identify if project.agreed.policy else None
-    facts = {"entries": entries, "calls": calls, "people": people, "most": declared.most if declared else 0}
+    facts: Log = {
+        "entries": cast("list[Call]", entries),
+        "calls": calls,
+        "people": people,
+        "most": declared.most if declared else 0,
+    }
     if not entries:
         return facts, "nobody was told who people are"
     text = table(rows, ["entry", "when (UTC)", "who", "what for", "outcome", "ids asked", "people"])

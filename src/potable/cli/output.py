@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import psutil
 from rich.cells import cell_len
@@ -30,6 +30,9 @@ from potable.report import health, view
 from potable.report.numbers import human_bytes, human_count, human_seconds, plain, plural, share
 from potable.runs.memory import resident
 from potable.runs.record import UNFINISHED, VERBS, Event, RunRecord
+
+if TYPE_CHECKING:
+    from potable.cli.answers.dataset import Line, StepCounts
 
 __all__ = ["Progress", "human_bytes", "human_count", "line", "over_limit", "summary", "table"]
 
@@ -195,16 +198,16 @@ def summary(record: RunRecord, report: str) -> str:
     return "\n".join(lines + [f"  {label:<12} {text}" for label, text in facts.items() if text])
 
 
-def line(record: RunRecord) -> dict[str, object]:
+def line(record: RunRecord) -> Line:
     """What a scheduler needs to know of a run, small enough for one line."""
-    data = record.dataset
-    short = {"run": record.run, "outcome": record.outcome, "exit_code": record.exit_code}
-    steps = {state: sum(step.state == state for step in record.steps) for state in ("done", "skipped", "failed")}
-    version = {"dataset": data.name, "version": data.version, "new": data.new, "rows": data.rows} if data else {}
-    if data:
+    states = Counter(step.state for step in record.steps)
+    steps: StepCounts = {"done": states["done"], "skipped": states["skipped"], "failed": states["failed"]}
+    told: Line = {"run": record.run, "outcome": record.outcome, "exit_code": record.exit_code, "steps": steps}
+    if data := record.dataset:
+        told |= {"dataset": data.name, "version": data.version, "new": data.new, "rows": data.rows}
         published = [step.fingerprint for step in record.steps if step.verb == "publish"]
-        version |= {"fingerprint": published[-1], "csv": data.csv, "parquet": data.parquet}
-    return {**short, "steps": steps, **version, **({"error": record.error.get("code")} if record.error else {})}
+        told |= {"fingerprint": published[-1], "csv": data.csv, "parquet": data.parquet}
+    return {**told, "error": record.error["code"]} if record.error else told
 
 
 def table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from potable import plugins
 from potable.agreement import lacking
@@ -24,11 +24,21 @@ from potable.runs.measured import Observed, is_full, observed, part_of, shipped
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps
 from potable.runs.rates import Rates
 from potable.runs.rates import rates as rates_of
-from potable.runs.record import VERBS, RunRecord
+from potable.runs.record import VERBS, RunRecord, Verb
 from potable.runs.runner import landed_now
 from potable.runs.vault import existing_key, key_name
 from potable.store.layout import Lake
 from potable.store.manifest import find
+
+if TYPE_CHECKING:
+    from potable.cli.answers.project import (
+        EstimatedRun,
+        Plan,
+        PlannedState,
+        PlannedStep,
+        SpanOfBytes,
+        SpanOfSeconds,
+    )
 
 _FAR = 100
 """Beyond this factor an estimate says that a larger run should be measured first."""
@@ -38,9 +48,16 @@ _FAR = 100
 class Planned:
     """The plan as facts and as text."""
 
-    facts: dict[str, Any]
+    facts: Plan
     text: str
-    pending: bool
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """The estimate as facts and as text."""
+
+    facts: EstimatedRun
+    text: str
 
 
 @dataclass(frozen=True)
@@ -59,11 +76,13 @@ def planned(project: Project) -> Planned:
     lake = project.lake()
     landed = landed_now(project, lake)
     missing = [name for name, objects in landed.items() if not objects]
-    rows = [(step.label, "checks the source for new data", "") for step in ingest_steps(project)]
+    steps = [
+        _step(step.label, step.verb, "checks", "looks for new data in the source") for step in ingest_steps(project)
+    ]
     pending, next_run = bool(missing), project.next_run
     if missing:
         after = "validate, resolve" if project.unwritten else "everything after it"
-        rows.append((after, "runs", f"not landed yet: {', '.join(missing)}"))
+        steps.append(_step(after, None, "runs", f"not landed yet: {', '.join(missing)}"))
     else:
         key = key_name(existing_key(lake.vault))
         for step in later_steps(project, landed, key, former.knowing(lake, project)):
@@ -71,29 +90,42 @@ def planned(project: Project) -> Planned:
             if project.unwritten and not (done or pending):
                 next_run = f"potable run --only {step.verb}"
             pending = pending or not done
-            rows.append((step.label, "done" if done else "runs", step.fingerprint[:12]))
+            steps.append(_step(step.label, step.verb, "done" if done else "runs", "", step.fingerprint))
     if project.unwritten:
-        rows.append(("protect, build, publish", "wait", lacking(project.unwritten)))
+        steps.append(_step("protect, build, publish", None, "wait", lacking(project.unwritten)))
     proof = project.agreed.proof
     flows = proof.flows if proof else ()
     proved = "which category reaches which column, and which operator removes it:\n" + flow.table(flows)
     ending = f"nothing to do for the landed data; `{next_run}` checks the sources for new data"
     text = "\n\n".join(
         [
-            table(rows, ["step", "", "fingerprint"]),
+            table([_told(step) for step in steps], ["step", "", "fingerprint"]),
             proved
             if proof
             else f"the proof of which category reaches which column has to wait: {lacking(project.unwritten)}",
             f"next: {next_run}" if pending else ending,
         ]
     )
-    facts = {
-        "steps": [{"step": label, "state": state, "detail": detail} for label, state, detail in rows],
-        "flows": [vars(item) for item in flows],
-        "unwritten": [asdict(item) for item in project.unwritten],
+    facts: Plan = {
+        "steps": steps,
+        "flows": flows,
+        "unwritten": project.unwritten,
         "pending": pending,
     }
-    return Planned(facts, text, pending)
+    return Planned(facts, text)
+
+
+def _step(
+    label: str, verb: Verb | None, state: PlannedState, detail: str, fingerprint: str | None = None
+) -> PlannedStep:
+    return {"step": label, "verb": verb, "state": state, "fingerprint": fingerprint, "detail": detail}
+
+
+def _told(step: PlannedStep) -> tuple[str, str, str]:
+    """A step as a line of the plan's table."""
+    if step["state"] == "checks":
+        return step["step"], "checks the source for new data", ""
+    return step["step"], step["state"], (step["fingerprint"] or "")[:12] or step["detail"]
 
 
 def _is_done(lake: Lake, step: Step) -> bool:
@@ -103,7 +135,7 @@ def _is_done(lake: Lake, step: Step) -> bool:
 # what a run would cost
 
 
-def estimated(project: Project, asked: Asked) -> Planned:
+def estimated(project: Project, asked: Asked) -> Estimated:
     """What a full run would take; neither the sources nor any data are read.
 
     Raises:
@@ -130,7 +162,7 @@ def estimated(project: Project, asked: Asked) -> Planned:
     rates = rates_of(own, shipped(), machine.engine)
     work = Work(_mixed(received if base else _known_mix(rates.anchor, types), size), _steps(project, types))
     made = estimating.predict(rates, work, machine)
-    return Planned(_facts(made, rates, machine), _text(made, rates, machine), False)
+    return Estimated(_facts(made, rates, machine), _text(made, rates, machine))
 
 
 def _memory(text: str) -> int:
@@ -199,26 +231,40 @@ def _unsized(problem: str) -> EnvironmentFailure:
     )
 
 
-def _facts(made: Estimate, rates: Rates, machine: Machine) -> dict[str, Any]:
+def _facts(made: Estimate, rates: Rates, machine: Machine) -> EstimatedRun:
     anchor = rates.anchor
     return {
         "size": round(made.size),
-        "machine": asdict(machine),
+        "machine": machine,
         "basis": made.basis,
         "factor": made.factor,
         "measured": {
             "of": "this project" if rates.own else "reference",
-            **{key: getattr(anchor, key) for key in ("run", "date", "machine", "engine", "threads", "seconds", "size")},
+            "run": anchor.run,
+            "date": anchor.date,
+            "machine": anchor.machine or None,
+            "engine": anchor.engine,
+            "threads": anchor.threads,
+            "seconds": anchor.seconds,
+            "size": round(anchor.size),
         },
-        "seconds": {verb: asdict(span) for verb, span in made.seconds.items()},
-        "seconds_total": asdict(made.total),
-        "memory": asdict(made.memory),
+        "seconds": {verb: _seconds(span) for verb, span in made.seconds.items()},
+        "seconds_total": _seconds(made.total),
+        "memory": _bytes(made.memory),
         "disk": {zone: round(size) for zone, size in made.disk.items()},
         "disk_total": round(sum(made.disk.values())),
-        "shuffle": {verb: asdict(span) for verb, span in made.shuffle.items()},
-        "shuffle_total": asdict(made.shuffle_total),
-        "notes": list(notes(made, rates, machine)),
+        "shuffle": {verb: _bytes(span) for verb, span in made.shuffle.items()},
+        "shuffle_total": _bytes(made.shuffle_total),
+        "notes": notes(made, rates, machine),
     }
+
+
+def _seconds(span: Span) -> SpanOfSeconds:
+    return {"likely": round(span.likely, 3), "low": round(span.low, 3), "high": round(span.high, 3)}
+
+
+def _bytes(span: Span) -> SpanOfBytes:
+    return {"likely": round(span.likely), "low": round(span.low), "high": round(span.high)}
 
 
 def _text(made: Estimate, rates: Rates, machine: Machine) -> str:

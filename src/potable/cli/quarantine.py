@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from potable.cli.output import table
 from potable.cli.settings import writing
@@ -22,27 +22,41 @@ from potable.runs.quarantined import Held, Record, held, originals, records, tak
 from potable.runs.record import Listener, RunRecord
 from potable.runs.runner import Options, run
 
+if TYPE_CHECKING:
+    from potable.cli.answers.lake import HeldExport, HeldRecord, HeldTable, Replayed
 
-def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], str]:
+
+def listed(project: Project, wanted: str | None) -> tuple[list[HeldTable], str]:
     """Facts and text: what is held back of every table, or of one, by reason.
 
     Raises:
         ProjectError: P031, the project has no such table.
     """
     names = [_known(project, wanted)] if wanted else list(project.tables)
-    facts: list[dict[str, Any]] = []
+    facts: list[HeldTable] = []
     rows: list[list[object]] = []
     stale = False
     for name in names:
         found = held(project, name)
         if found is None:
             rows.append([name, "-", "-", "", "not validated yet"])
+            facts.append(_unknown(name))
             continue
         stale = stale or not found.current
         reasons = dict(found.reasons) | ({"belongs_to_nobody": found.nobody} if found.nobody else {})
-        facts.append({"table": name, "rows": found.rows, "nobody": found.nobody, "cells": found.cells})
-        facts[-1] |= {"rows_in": found.rows_in, "reasons": reasons, "current": found.current}
-        facts[-1]["stopped"] = found.stopped
+        facts.append(
+            {
+                "table": name,
+                "validated": True,
+                "rows_in": found.rows_in,
+                "quarantined": found.rows,
+                "nobody": found.nobody,
+                "cells_nulled": found.cells,
+                "reasons": reasons,
+                "current": found.current,
+                "stopped": found.stopped,
+            }
+        )
         total = found.rows + found.nobody
         first = [name, total, found.cells, share(total, found.rows_in) if total else ""]
         told = ["a check stops the run"] * found.stopped
@@ -54,13 +68,32 @@ def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], 
     )
     if stale:
         return facts, f"{text}\nthe contract or the landed data has changed since; next: potable quarantine replay"
-    most = max(facts, key=lambda fact: fact["rows"] + fact["nobody"], default=None)
-    if most is None or not most["rows"] + most["nobody"]:
+    most = max(facts, key=_all_of, default=None)
+    if most is None or not _all_of(most):
         return facts, text
     return facts, f"{text}\nnext: potable quarantine show {most['table']}"
 
 
-def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list[dict[str, Any]], str]:
+def _unknown(name: str) -> HeldTable:
+    """What is told of a table that was not validated yet."""
+    return {
+        "table": name,
+        "validated": False,
+        "rows_in": None,
+        "quarantined": None,
+        "nobody": None,
+        "cells_nulled": None,
+        "reasons": {},
+        "current": False,
+        "stopped": False,
+    }
+
+
+def _all_of(fact: HeldTable) -> int:
+    return (fact["quarantined"] or 0) + (fact["nobody"] or 0)
+
+
+def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list[HeldRecord], str]:
     """Facts and text: single records of a table, values as shapes; `exported` has the names of objects.
 
     Raises:
@@ -71,7 +104,8 @@ def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list
     contract = project.tables[name]
     told_name = project.sources[name.split(".", 1)[0]].naming.told
     own = {column: declared_words(contract, column) for column in contract.columns if is_open(contract, column)}
-    facts, rows = [], []
+    facts: list[HeldRecord] = []
+    rows = []
     for record in records(project, found, reason=reason, limit=limit):
         cells = {**{column: value for column, value in record.cells.items() if value is not None}}
         texts = {column: str(value) for column, value in cells.items()} | json.loads(record.unparsed or "{}")
@@ -100,7 +134,7 @@ def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list
     return facts, f"{text}\n{more}next: potable quarantine export {name} --to FILE --why REASON"
 
 
-def exported(project: Project, name: str, *, reason: str, target: Path, why: str) -> tuple[dict[str, Any], str]:
+def exported(project: Project, name: str, *, reason: str, target: Path, why: str) -> tuple[HeldExport, str]:
     """Write the records of a table with their original content to a file only its owner may read.
 
     One JSON object a line: table, object, record, in XML, CSV and fixed-width files its first `line`, in XML the bytes
@@ -134,7 +168,7 @@ def exported(project: Project, name: str, *, reason: str, target: Path, why: str
     return {"table": name, "records": count, "file": str(target)}, text
 
 
-def replayed(project: Project, names: Sequence[str], listener: Listener) -> tuple[RunRecord, list[dict[str, Any]], str]:
+def replayed(project: Project, names: Sequence[str], listener: Listener) -> tuple[RunRecord, list[Replayed], str]:
     """Validate tables under the contract of today; the run, and facts and text of what it took back.
 
     When the run fails, what was held back before stays as it was, and its record carries the error.
@@ -151,7 +185,8 @@ def replayed(project: Project, names: Sequence[str], listener: Listener) -> tupl
     record = run(project, Options(only="validate", select=tuple(chosen), reason="quarantine replay"), listener)
     if record.error:
         return record, [], ""
-    facts, rows = [], []
+    facts: list[Replayed] = []
+    rows = []
     for name in chosen:
         after = _held(project, name)
         back, new = taken_back(project, before[name], after) if name in before else (0, after.rows)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING
 
 from potable.cli.output import table
 from potable.errors import ProjectError, did_you_mean
@@ -13,8 +12,11 @@ from potable.runs.quarantined import reading
 from potable.runs.reconciled import reconcile
 from potable.sources.ingest import Landing
 
+if TYPE_CHECKING:
+    from potable.cli.answers.sources import Reconciled
 
-def reconciled(project: Project, name: str) -> tuple[dict[str, Any], str]:
+
+def reconciled(project: Project, name: str) -> tuple[Reconciled, str]:
     """Facts and text about every month of a table; the text lists those that differ.
 
     Raises:
@@ -32,7 +34,7 @@ def reconciled(project: Project, name: str) -> tuple[dict[str, Any], str]:
     with reading(project) as engine:
         found = reconcile(project.sources[source], short, landing, base=project.root, engine=engine, scratch=scratch)
     missing, gone = (sum(getattr(item, part) for item in found) for part in ("missing", "gone"))
-    facts = {"table": name, "missing": missing, "gone": gone, "months": [asdict(item) for item in found]}
+    facts: Reconciled = {"table": name, "missing": missing, "gone": gone, "months": found}
     dated = f" in {plural(len(found), 'month')}" if any(item.month for item in found) else ""
     whole = f"{sum(item.source for item in found):,} records of `{name}`{dated}"
     rows = [

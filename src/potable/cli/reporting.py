@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potable.cli.settings import show_text
 from potable.contracts.gx import to_gx
@@ -15,6 +15,9 @@ from potable.report.metrics import exposition, samples, standing
 from potable.runs import begun
 from potable.runs.record import RunRecord
 from potable.store.layout import Lake
+
+if TYPE_CHECKING:
+    from potable.cli.answers.lake import Reported, Sample
 
 
 def write_report(project: Project, record: RunRecord) -> str:
@@ -30,7 +33,7 @@ def write_report(project: Project, record: RunRecord) -> str:
     return lake.open.locate(path)
 
 
-def report_of(project: Project, run: str | None) -> tuple[dict[str, Any], str]:
+def report_of(project: Project, run: str | None) -> tuple[Reported, str]:
     """Facts and text of `potable report`.
 
     Raises:
@@ -55,10 +58,10 @@ def results_of(project: Project, run: str | None) -> tuple[list[dict[str, Any]],
     return found, json.dumps(found, indent=2, ensure_ascii=False, default=str)
 
 
-def metrics_of(project: Project, _: str | None = None) -> tuple[list[dict[str, Any]], str]:
+def metrics_of(project: Project, _: str | None = None) -> tuple[list[Sample], str]:
     """What Prometheus is told of the project now: as data, and in its format."""
     found = samples(project, standing(project))
-    facts = [{"name": name, "labels": labels, "value": value} for name, labels, value in found]
+    facts: list[Sample] = [{"name": name, "labels": labels, "value": value} for name, labels, value in found]
     return facts, exposition(found).rstrip("\n")
 
 

@@ -7,6 +7,9 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,8 +18,6 @@ import click
 from potable.errors import EnvironmentFailure, PotableError, Several
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from potable.project import Project
 
 PENDING = 5
@@ -84,9 +85,28 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def as_json(facts: Any) -> str:
-    """Data as JSON for people and programs, without what a terminal obeys or shows another way round."""
-    text = json.dumps(facts, indent=2, ensure_ascii=False, default=str)
+    """Data as JSON for people and programs, without what a terminal obeys or shows another way round.
+
+    Times are in ISO 8601 with their distance from UTC, which they are in where they do not say it. JSON has no infinite
+    numbers, nor any that are none; null stands for them.
+    """
+    try:
+        text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        told = json.dumps(facts, ensure_ascii=False, default=_plain)
+        text = json.dumps(json.loads(told, parse_constant=lambda _: None), indent=2, ensure_ascii=False)
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has no form of its own for."""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 @contextmanager

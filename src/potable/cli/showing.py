@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
@@ -20,13 +21,18 @@ from potable.report.numbers import plain, plural, share
 from potable.runs.checkup import newest_profile
 from potable.tables import Table
 
+if TYPE_CHECKING:
+    from potable.cli.answers.dataset import Places, Shown
+    from potable.cli.answers.sources import Profile as ProfiledTable
+    from potable.cli.answers.sources import ProfiledColumn
+
 _COLUMNS = 8
 _WIDTH = 18
 _WORDS = 5
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, Any], str]:
+def shown(project: Project, dataset: str | None, rows: int) -> tuple[Shown, str]:
     """Facts and text about the current version.
 
     Raises:
@@ -41,8 +47,10 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
         raise EnvironmentFailure(message, "E008", next=run_of(project, name))
     file = pq.ParquetFile(io.BytesIO(lake.open.get(version.files["parquet"])))
     first = next(file.iter_batches(rows)).to_pylist() if version.rows and rows else []
-    places = {
-        **{kind: lake.open.locate(path) for kind, path in version.files.items()},
+    places: Places = {
+        "csv": lake.open.locate(version.files["csv"]),
+        "parquet": lake.open.locate(version.files["parquet"]),
+        "card": lake.open.locate(version.files["card"]),
         "report": lake.open.locate(f"runs/{version.run}.html"),
     }
     size = f"{version.rows:,} rows × {len(version.columns)} columns"
@@ -51,16 +59,21 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[dict[str, A
     preview = table([[_short(row[column]) for column in names] for row in first], names)
     more = f"… and {len(version.columns) - _COLUMNS} more columns" if len(version.columns) > _COLUMNS else ""
     gone = removed(lake.open, name)
-    facts = {
+    facts: Shown = {
         "dataset": name,
         "version": version.number,
+        "published_at": version.published_at,
+        "run": version.run,
         "rows": version.rows,
         "columns": list(version.columns),
         "files": places,
         "sha256": dict(version.sha256),
         "lineage": dict(version.lineage),
         "first_rows": first,
-        "removed": [{"version": number, **note} for number, note in gone.items()],
+        "removed": [
+            {"version": number, "at": note["at"], "who": note["who"], "why": note["why"]}
+            for number, note in gone.items()
+        ],
     }
     where = [f"{kind:<8} {place}" for kind, place in places.items()]
     lost = [
@@ -96,7 +109,7 @@ def few(columns: Sequence[str]) -> list[str]:
     return [*columns[:-1][: _COLUMNS - 1], columns[-1]]
 
 
-def profiled(project: Project, name: str, period: str | None) -> tuple[list[dict[str, Any]], str]:
+def profiled(project: Project, name: str, period: str | None) -> tuple[ProfiledTable, str]:
     """Facts and text: nulls, distinct values and distribution of every column of a table.
 
     Values are shown of columns declared harmless only.
@@ -120,37 +133,68 @@ def profiled(project: Project, name: str, period: str | None) -> tuple[list[dict
             problem = f"the periods of `{name}` are {kind}s; write a {kind} as {FORM[kind]}"
             raise ProjectError(problem, "P031", given=period) from None
     distinct = found.distinct(contract)
-    facts = [_column(contract, column, found, distinct) for column in contract.columns]
+    columns = [_column(contract, column, found, distinct) for column in contract.columns]
+    facts: ProfiledTable = {
+        "table": name,
+        "period": period,
+        "rows": found.rows,
+        "batches": found.batches,
+        "columns": columns,
+    }
+    rows = found.rows
     cells = [
-        [item["column"], item["type"], share(item["nulls"], found.rows), item["distinct"], item["values"]]
-        for item in facts
+        [item["column"], item["type"], share(item["nulls"], rows), item["distinct"], _values(contract, item, rows)]
+        for item in columns
     ]
     where = f"{name} in {period}" if period else name
     head = f"{where}: {plural(found.rows, 'row')} in {plural(len(found.batches), 'batch', 'batches')}"
     return facts, f"{head}\n\n" + table(cells, ["column", "type", "nulls", "distinct, about", "values"])
 
 
-def _column(contract: Table, name: str, found: Profile, distinct: Mapping[str, int]) -> dict[str, Any]:
-    cells = found.columns.get(name, {})
-    facts = {"column": name, "type": contract.columns[name].type, "nulls": cells.get(None, 0)}
-    return {**facts, "distinct": distinct.get(name), "values": _values(contract, name, found.values(name))}
-
-
-def _values(contract: Table, name: str, cells: Mapping[Any, int]) -> str:
-    kind = kind_of(contract, name)
-    if kind is None or not cells:
-        return ""
-    if not is_open(contract, name):
-        return "protected"
+def _column(contract: Table, name: str, found: Profile, distinct: Mapping[str, int]) -> ProfiledColumn:
+    cells, kind = found.values(name), kind_of(contract, name)
+    facts: ProfiledColumn = {
+        "column": name,
+        "type": contract.columns[name].type,
+        "nulls": found.columns.get(name, {}).get(None, 0),
+        "distinct": distinct.get(name),
+        "protected": not is_open(contract, name),
+        "words": None,
+        "other_words": None,
+        "quantiles": None,
+        "first": None,
+        "last": None,
+    }
+    if kind is None or not cells or facts["protected"]:
+        return facts
     if kind == "word":
         most = sorted(cells, key=lambda word: (-cells[word], word))
-        rows, own = sum(cells.values()), declared_words(contract, name)
-        shown = {word: word if common(cells[word], rows) else unmasked(word, own) for word in most[:_WORDS]}
-        told = [f"{plain(text)} {share(cells[word], rows)}" for word, text in shown.items()]
-        return ", ".join(told + ([f"{len(most) - _WORDS} more"] if most[_WORDS:] else []))
+        return {**facts, "words": _words(contract, name, cells, most), "other_words": len(most[_WORDS:])}
     if kind == "number":
-        return " · ".join(f"{value:,g}" for value in quantiles(cells, _SHARES))
-    return f"{named(min(cells), kind)} to {named(max(cells), kind)}"
+        return {**facts, "quantiles": quantiles(cells, _SHARES)}
+    return {**facts, "first": named(min(cells), kind), "last": named(max(cells), kind)}
+
+
+def _words(contract: Table, name: str, cells: Mapping[Any, int], most: Sequence[str]) -> dict[str, int]:
+    """Rows of the most frequent words; rare ones as shapes, of which several may be alike."""
+    rows, own = sum(cells.values()), declared_words(contract, name)
+    shown: Counter[str] = Counter()
+    for word in most[:_WORDS]:
+        shown[str(word if common(cells[word], rows) else unmasked(word, own))] += cells[word]
+    return dict(shown)
+
+
+def _values(contract: Table, facts: ProfiledColumn, rows: int) -> str:
+    """What is told of the values of a column."""
+    filled = rows - facts["nulls"]
+    if facts["protected"]:
+        return "protected" if filled and kind_of(contract, facts["column"]) else ""
+    if facts["words"] is not None:
+        told = [f"{plain(word)} {share(count, filled)}" for word, count in facts["words"].items()]
+        return ", ".join(told + ([f"{facts['other_words']} more"] if facts["other_words"] else []))
+    if facts["quantiles"] is not None:
+        return " · ".join(f"{value:,g}" for value in facts["quantiles"])
+    return f"{facts['first']} to {facts['last']}" if facts["first"] else ""
 
 
 def _short(value: object) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -24,11 +24,14 @@ from potable.sources.names import told_column
 from potable.sources.preview import Preview, preview
 from potable.tables import UNPARSED, Column, Table
 
+if TYPE_CHECKING:
+    from potable.cli.answers.sources import Previewed, PreviewedColumn
+
 _WIDEST = 40
 """Characters shown of a value that may be shown."""
 
 
-def previewed(root: Path, name: str, *, wanted: str | None, rows: int) -> tuple[dict[str, Any], str]:
+def previewed(root: Path, name: str, *, wanted: str | None, rows: int) -> tuple[dict[str, Previewed], str]:
     """Facts and text about the first `rows` records of the tables of source `name`, or of one of them.
 
     Values of columns without a category, or with another than `none`, are shown as shapes, names of objects and of
@@ -78,9 +81,9 @@ def tables_named(document: Document, name: str) -> Iterator[None]:
         raise
 
 
-def _facts(source: Source[Any], name: str, item: Preview) -> dict[str, Any]:
+def _facts(source: Source[Any], name: str, item: Preview) -> Previewed:
     contract = source.tables[name]
-    columns = []
+    columns: list[PreviewedColumn] = []
     for column_name, column in contract.columns.items():
         values = item.rows[column_name]
         columns.append(
@@ -88,7 +91,7 @@ def _facts(source: Source[Any], name: str, item: Preview) -> dict[str, Any]:
                 "column": column_name,
                 "type": column.type,
                 "category": column.declared_category,
-                "null": values.null_count,
+                "nulls": values.null_count,
                 "unreadable": _unreadable(item.rows, column_name),
                 "first": [_shown(column, value) for value in values.to_pylist()],
             }
@@ -113,7 +116,7 @@ def _shown(column: Column, value: Any) -> str | None:
     return text if column.declared_category == "none" else shape(text)
 
 
-def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> str:
+def _text(name: str, contract: Table, facts: Previewed, item: Preview) -> str:
     if not item.object:
         return f"{name}: the source has no data for it"
     written = f" ({dialect})" if (dialect := told_dialect(facts["dialect"])) else ""
@@ -122,7 +125,7 @@ def _text(name: str, contract: Table, facts: dict[str, Any], item: Preview) -> s
     for column in facts["columns"]:
         first = [_cut(text) if text is not None else "-" for text in column["first"][:3]]
         category = column["category"] or "(none declared)"
-        rows.append([column["column"], column["type"], category, column["null"], column["unreadable"], *first])
+        rows.append([column["column"], column["type"], category, column["nulls"], column["unreadable"], *first])
     width = max((len(row) for row in rows), default=0) - 5
     rows = [[*row, *[""] * (5 + width - len(row))] for row in rows]
     head = ["column", "type", "category", "null", "unreadable", *[f"record {n}" for n in range(1, width + 1)]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potable.cli.output import table
 from potable.errors import ProjectError, did_you_mean
@@ -13,13 +13,16 @@ from potable.report.numbers import plural
 from potable.sources.ingest import current, rewind
 from potable.store.log import Log
 
+if TYPE_CHECKING:
+    from potable.cli.answers.lake import Batch, ReadTo, Rewound, SourceState
+
 _PARTITIONS = 6
 """Partitions whose offsets are shown in the table; all of them are in `-o json`."""
 _BATCHES = 20
 """Batches that are shown; all of them are in `-o json`."""
 
 
-def shown(project: Project, source: str | None) -> tuple[dict[str, Any], str]:
+def shown(project: Project, source: str | None) -> tuple[dict[str, SourceState], str]:
     """Facts and text: how far every source was read, or one with the batches that can be gone back to.
 
     Raises:
@@ -27,7 +30,7 @@ def shown(project: Project, source: str | None) -> tuple[dict[str, Any], str]:
     """
     lake = project.lake()
     names = [_known(project, source)] if source else list(project.sources)
-    facts: dict[str, Any] = {}
+    facts: dict[str, SourceState] = {}
     rows = []
     for name in names:
         raw = current(lake.batches(name))
@@ -45,7 +48,7 @@ def shown(project: Project, source: str | None) -> tuple[dict[str, Any], str]:
     return facts, f"{text}\n\n{_history(source, batches)}" if batches else text
 
 
-def rewound(project: Project, source: str, to: int) -> tuple[dict[str, Any], str]:
+def rewound(project: Project, source: str, to: int) -> tuple[Rewound, str]:
     """Make what batch `to` of a source left current again.
 
     Raises:
@@ -57,13 +60,13 @@ def rewound(project: Project, source: str, to: int) -> tuple[dict[str, Any], str
         raw = rewind(project.sources[source], log, to)
     except ValueError as failure:
         raise ProjectError(str(failure), "P031", next="potable state show") from None
-    facts = {"source": source, "batch": raw.batch, "as": to, "objects": len(raw.objects)}
+    facts: Rewound = {"source": source, "to": to, "batch": raw.batch, "objects": len(raw.objects)}
     there = f"{plural(len(raw.objects), 'object')} {'is' if len(raw.objects) == 1 else 'are'} current"
     text = f"`{source}` is back at batch {to}, recorded as batch {raw.batch}: {there}"
     return facts, f"{text}\nnext: {project.next_run}"
 
 
-def _batches(log: Log) -> Iterator[dict[str, Any]]:
+def _batches(log: Log) -> Iterator[Batch]:
     """What each batch brought, oldest first."""
     for number, data in log.stored():
         entry = json.loads(data)
@@ -78,7 +81,7 @@ def _batches(log: Log) -> Iterator[dict[str, Any]]:
         }
 
 
-def _history(source: str, batches: Sequence[Mapping[str, Any]]) -> str:
+def _history(source: str, batches: Sequence[Batch]) -> str:
     rows = [
         [
             batch["batch"],
@@ -94,21 +97,21 @@ def _history(source: str, batches: Sequence[Mapping[str, Any]]) -> str:
     return f"{table(rows, head)}{more}\ngo back with: potable state rewind {source} --to BATCH"
 
 
-def _reached(read: Mapping[str, Any]) -> str:
+def _reached(read: ReadTo) -> str:
     return str(read["newest"][:19]) if "newest" in read else _onwards(read).removeprefix("from ")
 
 
-def _read(at: Mapping[str, Any]) -> dict[str, Any]:
+def _read(at: Mapping[str, Any]) -> ReadTo:
     """How far a table was read: to a moment, to a program's own state, or to an offset of each partition."""
     if "offsets" in at:
-        return {key: at[key] for key in ("offsets", "lost", "restarts")}
+        return {"offsets": at["offsets"], "lost": at["lost"], "restarts": at["restarts"]}
     if "state" in at:
         return {"state": at["state"], "remembered": sum(at["seen"].values())}
-    read = {"newest": at["newest"], "remembered": sum(at["seen"].values())}
-    return {**read, **({"keys_read": at["keys_read"]} if "keys_read" in at else {})}
+    read: ReadTo = {"newest": at["newest"], "remembered": sum(at["seen"].values())}
+    return {**read, "keys_read": at["keys_read"]} if "keys_read" in at else read
 
 
-def _onwards(read: Mapping[str, Any]) -> str:
+def _onwards(read: ReadTo) -> str:
     if "state" in read:
         return "from the program's saved state"
     if "offsets" not in read:

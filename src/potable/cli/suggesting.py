@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from potable.cli.drafting import quotable, quoted, writable
 from potable.cli.testing import selected
@@ -23,6 +23,9 @@ from potable.runs.profiled import Profile, Profiled, profile
 from potable.runs.quarantined import reading
 from potable.sources.suggest import ENOUGH, Suggestion, numbers_records
 from potable.tables import Column, Table
+
+if TYPE_CHECKING:
+    from potable.cli.answers.sources import Suggested
 
 _BETWEEN = "expect_column_values_to_be_between"
 _IN_SET = "expect_column_values_to_be_in_set"
@@ -67,7 +70,7 @@ class Suggestions:
         return not (self.columns or self.unique or self.checks)
 
 
-def suggested(project: Project, select: str, asked: Asked) -> tuple[dict[str, Any], str]:
+def suggested(project: Project, select: str, asked: Asked) -> tuple[dict[str, Suggested], str]:
     """Facts, and YAML to take over, about a table or all tables of a source.
 
     Raises:
@@ -237,12 +240,13 @@ def lines(made: Suggestions) -> Iterator[str]:
         yield from (f"  - {line.text}  # {line.evidence}" for line in made.checks)
 
 
-def _facts(seen: Profile, made: Suggestions) -> dict[str, Any]:
+def _facts(seen: Profile, made: Suggestions) -> Suggested:
     return {
         "rows": seen.rows,
         "objects": seen.objects,
         "columns": [line.text for line in made.columns],
         "unique": list(seen.unique),
         "checks": [line.text for line in made.checks],
+        "evidence": {line.text: line.evidence for line in (*made.columns, *made.checks)},
         "against": list(made.against),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from potable.agreement import lacking
 from potable.errors import ProjectError, did_you_mean
@@ -13,6 +13,10 @@ from potable.runs.contract_tests import run_tests
 from potable.runs.feature_tests import run_feature_tests
 from potable.runs.given import Ran
 from potable.runs.quarantined import reading
+
+if TYPE_CHECKING:
+    from potable.cli.answers.failure import OneError
+    from potable.cli.answers.project import Tested
 
 QUICK: Mapping[str, Mapping[str, Any]] = {
     "spark": {
@@ -30,7 +34,7 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
 """Options of an engine for many queries over a few rows, of which making code would take most of the time."""
 
 
-def tested(project: Project, select: str | None, engine: str = "duckdb") -> tuple[dict[str, Any], str, bool]:
+def tested(project: Project, select: str | None, engine: str = "duckdb") -> tuple[Tested, str, bool]:
     """Facts, text, and whether a test failed; of everything, a source, a table or the dataset's features.
 
     Args:
@@ -51,7 +55,7 @@ def tested(project: Project, select: str | None, engine: str = "duckdb") -> tupl
     if engine != "duckdb":
         for failure in (failure for result in failed for failure in result.failures):
             failure.next += f" --engine {engine}"
-    facts = {
+    facts: Tested = {
         "engine": engine,
         "tests": len(results),
         "failed": len(failed),
@@ -60,9 +64,9 @@ def tested(project: Project, select: str | None, engine: str = "duckdb") -> tupl
             {
                 "table": result.table,
                 "test": result.name,
-                "place": str(result.place),
+                "place": result.place,
                 "holds": not result.failures,
-                "errors": [failure.record() for failure in result.failures],
+                "errors": [cast("OneError", failure.record()) for failure in result.failures],
             }
             for result in results
         ],

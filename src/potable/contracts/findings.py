@@ -20,21 +20,27 @@ class Result:
     """Outcome of one check over a table, in Great Expectations' terms."""
 
     expectation: str
+    """The check, in GX's words; also `missing`, `mistyped` and others of the contract itself."""
     columns: tuple[str, ...]
+    """Columns it is about."""
     success: bool
+    """Whether it holds."""
     element_count: int
     """Rows the check is about."""
     unexpected_count: int
+    """Of them, those that fail."""
     mostly: float | None
+    """Share of values that must pass; null for all."""
     action: str
     """`quarantine`, `null` (the cell only), `warn` or `stop`."""
     missing_count: int | None = None
-    """Of them, those that have nothing to judge; None where that is not told apart."""
+    """Of them, those that have nothing to judge; null where that is not told apart."""
     unexpected_percent: float | None = None
     """Of those that have."""
     unexpected_percent_total: float | None = None
     """Of all it is about."""
     observed_value: Any = None
+    """What was measured, of checks about a column or table as a whole."""
     partial_unexpected_list: Sequence[Any] = field(default_factory=list)
     """The first unexpected values, as shapes where they are personal."""
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -69,15 +75,19 @@ class Finding:
     """What one check of the health of a table found."""
 
     check: Check
+    """What was looked at."""
     state: State
     """`accepted`: it would warn or stop, and is expected; `open`: there is nothing to judge it by yet."""
     told: str
     """What was found, as a sentence without values of protected columns."""
     column: str = ""
+    """Column it is about; empty for the table."""
     measure: str = ""
     """`psi`, `ks` or `chi_square` of drift."""
     value: float | None = None
+    """What was measured."""
     bound: float | None = None
+    """What it may be at most, or at least."""
     chance: float | None = None
     """Probability of such a change without any change."""
     cells: Sequence[str] = ()

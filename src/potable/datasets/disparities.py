@@ -19,9 +19,11 @@ class Disparity:
     by: str
     """The column whose values are the groups."""
     measure: Literal["label", "feature"]
+    """Which of both."""
     groups: Sequence[str]
     """Values with enough rows, largest group first."""
     rows: Sequence[int]
+    """Rows of each group."""
     rates: Sequence[float]
     """Of the label the favourable share in each group; of a feature the distance of each group from all others."""
     difference: float
@@ -31,5 +33,8 @@ class Disparity:
     chance: float | None
     """Probability of such rates without any difference between the lowest and the highest; of the label only."""
     state: Literal["ok", "warn", "stop", "open"]
+    """What it leads to; `open`: there is too little to judge it by."""
     told: str
+    """What was found, as a sentence."""
     bound: float | None = None
+    """What `difference` or `ratio` may be."""

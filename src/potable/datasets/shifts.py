@@ -15,14 +15,19 @@ class Shift:
     """One column of a new version beside the same column of an earlier one."""
 
     column: str
+    """Its name."""
     measure: Literal["psi", "share"]
     """`share`, of labels of words: the greatest change of a value's share, by the share it had."""
     value: float
+    """How far it lies from the earlier one."""
     chance: float
     """Probability of as much without any change."""
     bound: float
+    """How far it may."""
     state: Literal["ok", "warn", "stop", "accepted"]
+    """What it leads to; `accepted`: it is expected."""
     told: str
+    """What was found, as a sentence."""
 
 
 @dataclass(frozen=True)

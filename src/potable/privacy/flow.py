@@ -43,12 +43,17 @@ class Flow:
     """How one category reaches one output column."""
 
     column: str
+    """The output column."""
     category: str
+    """The privacy category."""
     sources: tuple[str, ...]
     """`table.column` or the name of an output, sorted."""
     operators: tuple[str, ...]
+    """Operators that its value passes, in order."""
     verdict: Verdict
+    """Whether it may be there; `taken off`: an operator removes it on the way."""
     why: str
+    """Why, in words."""
     needs: tuple[str, ...] = ()
     """Operators of which one would take the category off."""
     kind: str = ""

@@ -33,6 +33,12 @@ _LOOKED_AT = 100
 """Notes that are looked at, where none can be removed."""
 
 
+class _Killed(EnvironmentFailure):
+    """A run was killed."""
+
+    exit_code = KILLED
+
+
 @dataclass(frozen=True)
 class Unended:
     """A run that began and has no record."""
@@ -58,7 +64,7 @@ def begin(lake: Lake, record: RunRecord) -> None:
     Args:
         record: what is known of it by now.
     """
-    error = EnvironmentFailure(
+    error = _Killed(
         "the run was killed",
         "E010",
         hint="was memory exhausted, the power lost, or the run stopped because of a time limit? Or could it not "
@@ -66,8 +72,7 @@ def begin(lake: Lake, record: RunRecord) -> None:
         state="finished steps are kept",
         next="potable run",
     )
-    told = {**error.record(), "exit_code": KILLED, "text": error.text()}
-    killed = {**asdict(record), "outcome": "killed", "exit_code": KILLED, "error": told}
+    killed = {**asdict(record), "outcome": "killed", "exit_code": KILLED, "error": error.told()}
     lake.open.put_new(f"{FOLDER}/{record.run}", canonical({"record": killed, "process": asdict(this())}))
 
 

@@ -58,10 +58,13 @@ class Machine:
     """What it is to be done on."""
 
     engine: str
+    """`duckdb` or `spark`."""
     cores: int
+    """Cores of each machine."""
     nodes: int = 1
+    """Number of machines."""
     memory: int = 2 << 30
-    """The project's memory setting."""
+    """The `memory` setting, in bytes."""
 
 
 @dataclass(frozen=True)

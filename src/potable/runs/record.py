@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import TypeAdapter
 
@@ -57,13 +57,21 @@ class StepRecord:
     """One step of a run."""
 
     verb: Verb
+    """What it belongs to."""
     step: str
+    """Its name: `validate payroll.payslips`."""
     state: State
+    """How it ended: `done`, `skipped` (there was nothing to do) or `failed`."""
     fingerprint: str = ""
+    """Hash of all that it was made from; empty for ingest."""
     seconds: float = 0.0
+    """How long it took, in seconds."""
     rows_in: int = 0
+    """Rows that came in."""
     rows: int = 0
+    """Rows that came out."""
     quarantined: int = 0
+    """Rows that went to quarantine."""
     bytes: int = 0
     """Bytes written (ingest: bytes as received)."""
     memory: int = 0
@@ -72,28 +80,57 @@ class StepRecord:
     """Whether only what was new was worked on; its numbers are those of the whole."""
 
 
+class Drifted(TypedDict):
+    """One difference of what landed from the contract; records of earlier versions may have fewer keys."""
+
+    change: str
+    """`new_column`, `missing_column`, `renamed_column`, `widened`, `narrowed` or `dialect`."""
+    column: str
+    """Name of the column, as far as it may be shown; for a dialect what was found, such as `delimiter ;`."""
+    objects: int
+    """How many objects show it."""
+    first: str
+    """The first of them, as far as its name may be shown."""
+    batch: int
+    """The batch that object came with."""
+    example: str
+    """Shape of a value that shows it, such as `Aa99`; empty for none."""
+    detail: str
+    """What it is like now: a column's new name, from which type to which."""
+    policy: Literal["allow", "warn", "fail"]
+    """What the contract says of such a change."""
+
+
 @dataclass(frozen=True)
 class TableRecord:
     """Quality of one source table."""
 
     table: str
+    """Its name, `source.table`."""
     rows_in: int
+    """Rows that were parsed."""
     rows: int
+    """Rows that passed."""
     quarantined: int
+    """Rows that are quarantined for a check or a cell."""
     reasons: Mapping[str, int]
     """Quarantined rows by reason."""
     checks: Sequence[Result]
-    drift: Sequence[Mapping[str, Any]]
-    """Each: change, column, detail, objects, first, batch, example (a shape), policy."""
+    """What each check found."""
+    drift: Sequence[Annotated[Mapping[str, Any], Drifted]]
+    """How what landed differs from the contract."""
     nulls: Mapping[str, int]
+    """Rows without a value, by column."""
     cells_nulled: int = 0
     """Rows kept with a cell set to null."""
     protected_rows: int = 0
+    """Rows that protect wrote."""
     nobody: int = 0
     """Rows quarantined at protect because they belong to nobody a roster knows."""
     deleted: int = 0
     """Rows that are gone in the source, and those that say so."""
     health: Sequence[Finding] = ()
+    """What each check of its health found."""
     distinct: Mapping[str, int] = field(default_factory=dict)
     """Distinct values by column: exact of words and days, else within 2% as a rule."""
     batch: int = 0
@@ -107,9 +144,13 @@ class Stage:
     stage: str
     """`raw`, `validated`, `protected`, `features`, `dataset`."""
     rows: int
+    """Rows it holds; 0 where they are not counted."""
     bytes: int
+    """Bytes it holds."""
     files: int
+    """Files it consists of."""
     note: str = ""
+    """More about it, in words."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +158,13 @@ class CategoryRecord:
     """What became of one privacy category."""
 
     category: str
+    """Its name."""
     columns: Sequence[str]
     """`source.table.column` names."""
     protect: str
+    """What `protect` did with it."""
     publish: str
+    """What privacy.yaml wants before it is published."""
     reaches: Sequence[str]
     """Output columns it reaches, after its operators."""
 
@@ -130,19 +174,25 @@ class FeatureRecord:
     """One output column: what it is and how it is distributed."""
 
     name: str
+    """Its name."""
     type: str
+    """Type of its values."""
     role: Literal["id", "as_of", "feature", "label"]
+    """What it is for."""
     table: str
+    """Table it is computed from, `derived` for other columns; empty for id and as-of date."""
     definition: str
+    """As features.yaml has it."""
     description: str
+    """Meaning, as features.yaml has it."""
     nulls: int
+    """Rows without a value."""
     distinct: int
-    minimum: float | str | None = None
-    """Numbers and dates only, and only where no class below k would show."""
-    maximum: float | str | None = None
+    """Different values."""
     bins: Sequence[float | str] = ()
     """Histogram edges (numbers, one more than counts) or the words themselves."""
     counts: Sequence[int] = ()
+    """Rows of each bin."""
 
 
 @dataclass(frozen=True)
@@ -150,20 +200,31 @@ class DatasetRecord:
     """The published version, or the one that stays current."""
 
     name: str
+    """Its name, of another day with that day."""
     version: int
+    """Its number, from 1."""
     new: bool
+    """Whether this run published it."""
     rows: int
+    """Rows it has."""
     columns: int
+    """Columns it has."""
     csv: str
     """Path or URL of the CSV."""
     csv_bytes: int
+    """Size of the CSV in bytes."""
     parquet: str
+    """Path or URL of the Parquet file."""
     card: str
+    """Path or URL of what is to be known of it, as Markdown."""
     label: str
+    """Name of the label; empty for rows without one."""
     balance: Mapping[str, int]
     """Rows per value of the label."""
     features: Sequence[FeatureRecord]
+    """Each of its columns, those for id, as-of date and label too."""
     bias: Sequence[Disparity] = ()
+    """How the label and features differ between groups of people."""
     beside: Beside | None = None
     """A new version beside an earlier one, where there is one."""
     scores: str = ""
@@ -177,16 +238,21 @@ class PrivacyRecord:
     """What was done so that no one is exposed."""
 
     categories: Sequence[CategoryRecord] = ()
+    """What became of each privacy category."""
     redactions: Mapping[str, int] = field(default_factory=dict)
     """Replaced passages in free text, by kind."""
     identifiers: int = 0
     """Known identifiers the finished dataset was searched for."""
     cells_scanned: int = 0
+    """Cells that were searched."""
     findings: int = 0
+    """Identifiers that were found."""
     k_required: int = 0
+    """Size that privacy.yaml wants the smallest class to have; 0 for no such rule."""
     k: int = 0
     """Smallest class of the published dataset."""
     k_columns: Sequence[str] = ()
+    """The quasi-identifiers that make a class."""
     suppressed: int = 0
     """Rows whose quasi-identifiers were set to null to reach k."""
     identified: int = 0
@@ -198,34 +264,49 @@ class RunRecord:
     """Everything about one run."""
 
     run: str
+    """Its name; names in order are runs in the order of their start."""
     project: str
+    """Name of the project."""
     outcome: Outcome
+    """How it ended."""
     exit_code: int
+    """With which the command ended; 0 also where `--exit-code` made that 99."""
     started: str
     """UTC, ISO 8601."""
     seconds: float
+    """How long it took, in seconds."""
     potable: str
+    """Version of Potable."""
     engine: str
+    """Engine it ran on."""
     memory: int
     """Bytes the run was allowed."""
     peak_memory: int
     """Bytes it used at most, over all its processes."""
     threads: int
+    """Threads it might use."""
     reason: str = ""
     """Why it was run, as given by who ran it."""
     unwritten: Sequence[str] = ()
     """Project files that were not written yet; the verbs after resolve wait for them."""
     steps: Sequence[StepRecord] = ()
+    """Each step, in their order."""
     tables: Sequence[TableRecord] = ()
+    """Quality of each table that was validated."""
     funnel: Sequence[Stage] = ()
+    """How much is left at each stage, from raw bytes to the final file."""
     identity: Mapping[str, int] = field(default_factory=dict)
-    """keys, people, rostered, several, new, merged, split, shared_keys."""
+    """Who is who: `keys` in all systems, `people` they belong to, of them `rostered`, with `several` keys of a roster,
+    `new`, `merged` and `split` ones; `crowded` have more keys than a person can, `shared_keys` link nobody."""
     spine: Mapping[str, int] = field(default_factory=dict)
-    """Subjects at each stage of choosing rows, and how many were dropped and why."""
+    """Subjects at each stage of choosing rows (`subjects`, `employed`, `selected`, `eligible`, `rows`), and how many
+    were dropped, by reason in words (`dropped: …`)."""
     leakage: Mapping[str, int] = field(default_factory=dict)
-    """Subjects and columns of the point-in-time proof."""
+    """`subjects` and `columns` of the point-in-time proof."""
     privacy: PrivacyRecord = field(default_factory=PrivacyRecord)
+    """What was done so that no one is exposed."""
     dataset: DatasetRecord | None = None
+    """The version that is current now; null where `publish` did not run to its end."""
     error: Mapping[str, Any] = field(default_factory=dict)
     """The error that ended a failed run."""
     target: str = ""

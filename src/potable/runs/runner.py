@@ -113,7 +113,7 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
         seconds=round(time.monotonic() - began, 3),
         peak_memory=watched.peak,
         steps=tuple(sorted(running.steps, key=_place(project))) if running else (),
-        error={**told.record(), "text": told.text()} if told else {},
+        error=told.told() if told else {},
         **(_facts(running, version, failure) if running else {}),
     )
     _keep(lake, record)
