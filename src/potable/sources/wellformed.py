@@ -8,8 +8,8 @@ and types of the document's own, attributes of repeated elements, depths and len
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Set
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 from xml.parsers import expat
@@ -49,6 +49,15 @@ class Head:
     def name(self) -> str:
         """Local name of the root element."""
         return local(self.root)
+
+
+class Twice(Malformed):
+    """A record repeats an element that is read as one value."""
+
+    hint = "declare a table whose `record` is the repeated element, or have the source system export it once"
+
+    def __init__(self) -> None:
+        super().__init__(REPEATED)
 
 
 def local(name: str) -> str:
@@ -104,7 +113,8 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
         single: paths of elements, from the root, that a record may have once; by local names.
 
     Raises:
-        Malformed: it is not well-formed, or a record repeats an element of `single`.
+        Twice: a record repeats an element of `single`.
+        Malformed: it is not well-formed.
     """
     path: list[str] = []
     seen: set[str] = set()
@@ -116,7 +126,7 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
             seen.clear()
         elif here in single and attributes:
             if here in seen:
-                raise Malformed(REPEATED)
+                raise Twice
             seen.add(here)
 
     stream, wide = readable(stream)
@@ -124,7 +134,7 @@ def check(stream: BinaryIO, record: str, single: Collection[str]) -> None:
     if single:
         parser.StartElementHandler = start
         parser.EndElementHandler = lambda name: path.pop()
-    for _ in _whole(parser, stream):
+    for _ in whole(parser, stream):
         pass
 
 
@@ -169,7 +179,7 @@ def first_records(stream: Watched, record: str) -> Set[str] | None:
 
     parser = new_parser("utf-8")
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, words
-    for _ in _whole(parser, stream):
+    for _ in whole(parser, stream):
         if records[0] > _FIRST_RECORDS or len(leaves) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
             break
     return leaves.keys() if records[0] else None
@@ -205,7 +215,7 @@ def repeated(stream: Watched, record: str) -> Set[str]:
 
     parser = new_parser("utf-8")
     parser.StartElementHandler, parser.EndElementHandler = start, end
-    for _ in _whole(parser, stream):
+    for _ in whole(parser, stream):
         if records[0] > _FIRST_RECORDS or len(many) > _MOST_LEAVES or parser.CurrentByteIndex > _FIRST_BYTES:
             break
     outer = tuple(f"{place}/" for place in many)
@@ -215,13 +225,21 @@ def repeated(stream: Watched, record: str) -> Set[str]:
 class Watched(Layer):
     """A document on its way to the reader, as UTF-8, with what is needed to doubt it."""
 
-    def __init__(self, stream: BinaryIO, head: Head, attributes: Collection[str], bounds: Bounds) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        head: Head,
+        attributes: Collection[str],
+        bounds: Bounds,
+        without: Sequence[tuple[int, int]] = (),
+    ) -> None:
         """Watch `stream`.
 
         Args:
             head: the document's head.
             attributes: names of elements whose attributes are read.
             bounds: what the document may not pass.
+            without: first byte and end of pieces that the reader is not given, ascending.
         """
         plain = head.encoding.lower() in ("utf-8", "us-ascii")
         super().__init__(stream if plain else Utf8(stream, normal(head.encoding)))
@@ -232,20 +250,36 @@ class Watched(Layer):
         """Root elements the reader saw whole; it adds them."""
         self._elements = {name: _Tags(name) for name in attributes}
         self._block, self._at, self._tail = b"", 0, b""
+        self._without, self._offset = deque(without), 0
 
     def readinto(self, buffer: Any) -> int:
         """The next bytes, of one block."""
-        if self._at == len(self._block):
-            self._block, self._at = self._stream.read(_BLOCK), 0
-            if not self._bounds.look(self._block):
+        while self._at == len(self._block) and (block := self._stream.read(_BLOCK)):
+            if not self._bounds.look(block):
                 raise Malformed(TOO_LONG)
-            self._tail = (self._tail + self._block[-_TAIL:])[-_TAIL:]
+            self._tail = (self._tail + block[-_TAIL:])[-_TAIL:]
             for tags in self._elements.values():
-                tags.look(self._block)
+                tags.look(block)
+            self._block, self._at = self._left(block), 0
         piece = self._block[self._at : self._at + len(buffer)]
         buffer[: len(piece)] = piece
         self._at += len(piece)
         return len(piece)
+
+    def _left(self, block: bytes) -> bytes:
+        """What the reader is given of the next block."""
+        start, self._offset = self._offset, self._offset + len(block)
+        if not self._without:
+            return block
+        kept, at = [], start
+        while self._without and self._without[0][0] < self._offset:
+            first, end = self._without[0]
+            kept.append(block[at - start : max(at, first) - start])
+            at = min(end, self._offset)
+            if end > self._offset:
+                break
+            self._without.popleft()
+        return b"".join([*kept, block[at - start :]])
 
     def doubtful(self, values: Mapping[str, int]) -> bool:
         """Whether only `check` can tell, once all was read.
@@ -287,7 +321,7 @@ def bounded(stream: BinaryIO) -> None:
     parser = new_parser(wide and "utf-8")
     parser.StartElementHandler = lambda name, attributes: deeper(path, name)
     parser.EndElementHandler = lambda name: path.pop()
-    for _ in _whole(parser, stream):
+    for _ in whole(parser, stream):
         pass
 
 
@@ -313,7 +347,7 @@ def _refuse_entity(*declaration: object) -> None:
     raise Malformed(ENTITY)
 
 
-def _whole(parser: expat.XMLParserType, stream: BinaryIO | Watched) -> Iterator[None]:
+def whole(parser: expat.XMLParserType, stream: BinaryIO | Watched) -> Iterator[None]:
     """Feed all of `stream`, piece by piece, and close it."""
     fed, open_piece = 0, 0
     with stream:

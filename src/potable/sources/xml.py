@@ -11,7 +11,7 @@ text. Reading is xml2arrow's; what it lets pass (cut documents, entities …) is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
@@ -25,11 +25,12 @@ from pydantic import field_validator, model_validator
 from potable.sources.base import Blob, Malformed, Original
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.originals import xml_records
-from potable.sources.typed import typed
+from potable.sources.typed import typed, with_lost
 from potable.sources.wellformed import (
     ENTITY,
     REPEATED,
     Head,
+    Twice,
     Watched,
     bounded,
     check,
@@ -38,6 +39,7 @@ from potable.sources.wellformed import (
     repeated,
 )
 from potable.sources.xmlbounds import Bounds
+from potable.sources.xmldoubled import Doubled, find
 from potable.sources.xmlelements import Above, Element, Positions
 
 _NAME = r"[^\W\d][\w.-]*"
@@ -52,6 +54,8 @@ class XmlTable(FileTable):
     element above it (`../empNo`, `/payroll/payslip/empNo`), or an attribute of the root (`/payroll/@period`). `#` is
     the record's position, from 1, under the innermost element above it that the table takes something from, in the
     document where it takes nothing; `../#` or `/payroll/payslip/#` is the ordinal of an element above in the document.
+    An element that a record has twice, where one value is taken, costs that cell (`on_error`); what repeats by design
+    is a table of its own.
     """
 
     record: str
@@ -86,24 +90,35 @@ class XmlSource(FileSource[XmlTable]):
     """A folder of XML files."""
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
-        """Typed batches, one row per record element."""
+        """Typed batches, one row per record element.
+
+        Where a record repeats an element that is read as one value, those cells cannot be read.
+        """
         contract = self.tables[table]
-        fields = _Fields.of(contract)
         done = 0
         try:
-            start = head(decompressed(blob))
+            start, fields = head(decompressed(blob)), _Fields.of(contract)
             if start.name != fields.root:
                 raise Malformed(f"its root element is not `{fields.root}`")
-            with ExitStack() as held:
-                reading = _Reading(fields, start, blob, held)
-                for texts, rows in reading.batches():
-                    yield typed(contract, texts, blob.name, first=done + 1, rows=rows)
-                    done += rows
-            if reading.doubtful():
-                for element in fields.elements:
-                    check(decompressed(blob), element.path, element.attributed.keys())
+            try:
+                for batch in _batches(contract, fields, start, blob):
+                    yield batch
+                    done += batch.num_rows
+            except xml2arrow.Xml2ArrowError as failure:
+                if _reason(failure) != REPEATED:
+                    raise
+                if fields.above:
+                    raise Twice from None
+                doubled = find(_opened(blob, start, fields.record.path), fields.record.path, fields.record.places)
+                passed = 0
+                for batch in _batches(contract, fields, start, blob, doubled):
+                    new = batch.slice(max(0, done - passed))
+                    passed += batch.num_rows
+                    if new.num_rows:
+                        yield new
+                        done += new.num_rows
         except Malformed as failure:
-            raise unreadable(blob, failure.why, row=done) from None
+            raise unreadable(blob, failure.why, row=done, hint=failure.hint) from None
         # xml2arrow stumbles over bytes that are not UTF-8 with a TypeError
         except (xml2arrow.Xml2ArrowError, TypeError, UnicodeDecodeError, RuntimeError, *DAMAGE) as failure:
             raise unreadable(blob, _reason(failure), row=done) from None
@@ -201,17 +216,51 @@ class _Fields:
         return self.record.path.split("/")[1]
 
 
+def _batches(
+    table: XmlTable, fields: _Fields, start: Head, blob: Blob, doubled: Doubled | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Typed batches of a document.
+
+    Args:
+        doubled: elements to leave out; the cells that they leave in doubt are told as mistyped.
+    """
+    done = 0
+    with ExitStack() as held:
+        reading = _Reading(fields, start, blob, held, doubled.spans if doubled else ())
+        for texts, rows in reading.batches():
+            lost: dict[str, dict[int, str]] = {}
+            for name, places in fields.columns.items() if doubled else ():
+                cells = doubled.within(places, done + 1, rows) if doubled else {}
+                lost[name] = {row: f"{texts[name][row].as_py() or ''}; {text}" for row, text in cells.items()}
+                texts[name] = _without(texts[name], cells)
+            batch = typed(table, texts, blob.name, first=done + 1, rows=rows)
+            yield with_lost(table, batch, lost, "stands more than once")
+            done += rows
+    if reading.doubtful():
+        for element in fields.elements:
+            check(decompressed(blob), element.path, element.attributed.keys())
+
+
+def _without(texts: pa.StringArray, rows: Collection[int]) -> pa.StringArray:
+    """The texts of a column, null in some rows."""
+    which = np.zeros(len(texts), bool)
+    which[list(rows)] = True
+    return pc.if_else(pa.array(which), pa.scalar(None, pa.string()), texts)
+
+
 class _Reading:
     """One document, read once for its records and once for each element above them, in step."""
 
-    def __init__(self, fields: _Fields, start: Head, blob: Blob, held: ExitStack) -> None:
+    def __init__(
+        self, fields: _Fields, start: Head, blob: Blob, held: ExitStack, without: Sequence[tuple[int, int]] = ()
+    ) -> None:
         self._fields = fields
         self._start = start
         names = frozenset[str]().union(*(element.watched for element in fields.elements))
         self._valued = dict.fromkeys(names, 0)
 
         record = fields.record.path
-        self._watched = held.enter_context(_opened(blob, start, record, names))
+        self._watched = held.enter_context(_opened(blob, start, record, names, without))
         self._above = [
             Above(element, element.batches(held.enter_context(_opened(blob, start, record))), self._valued)
             for element in fields.above
@@ -261,11 +310,17 @@ class _Reading:
         return pc.coalesce(*found) if found[1:] else found[0]
 
 
-def _opened(blob: Blob, start: Head, record: str, attributed: frozenset[str] = frozenset()) -> Watched:
-    """The document, watched."""
+def _opened(
+    blob: Blob,
+    start: Head,
+    record: str,
+    attributed: frozenset[str] = frozenset(),
+    without: Sequence[tuple[int, int]] = (),
+) -> Watched:
+    """The document, watched; `without` some pieces."""
     prefix, colon, _ = start.root.rpartition(":")
     bounds = Bounds(f"{prefix}{colon}{record.rpartition('/')[2]}", lambda: bounded(decompressed(blob)))
-    return Watched(decompressed(blob), start, attributed, bounds)
+    return Watched(decompressed(blob), start, attributed, bounds, without)
 
 
 def _local(path: str) -> str:
