@@ -12,6 +12,7 @@ import re
 from functools import cache
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from potable.sources.cells import Texts
 
@@ -36,7 +37,14 @@ def amounts(text: Texts, decimal: str) -> Texts:
         text: the cells.
         decimal: the sign before the fraction, `.` or `,`.
     """
-    return pa.array([text and _plain(text, decimal) for text in text.to_pylist()], pa.string())
+    # what a text is depends on where its digits stand, not on which they are: there are few such forms
+    forms = pc.replace_substring_regex(text, "[0-9]", "9").dictionary_encode()
+    made = [form and _plain(form, decimal) for form in forms.dictionary.to_pylist()]
+    if any(re.search("[eE]", number or "") for number in made):
+        return pa.array([each and _plain(each, decimal) for each in text.to_pylist()], pa.string())
+    signs = pa.array([number and "-"[: number.startswith("-")] for number in made], pa.string()).take(forms.indices)
+    digits = pc.replace_substring_regex(text, rf"[^0-9{decimal}]", "")
+    return pc.binary_join_element_wise(signs, pc.replace_substring(digits, decimal, "."), "")
 
 
 def _plain(text: str, decimal: str) -> str | None:
