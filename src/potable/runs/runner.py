@@ -146,7 +146,7 @@ def _beginning(project: Project, options: Options) -> RunRecord:
         project=project.platform.project,
         outcome="failed",
         exit_code=0,
-        started=started.isoformat(timespec="seconds"),
+        started=started.isoformat(timespec="milliseconds"),
         seconds=0.0,
         potable=potable.__version__,
         engine=project.platform.engine,
