@@ -1,9 +1,10 @@
 """Parsing CSV and NDJSON to typed Parquet, one process and one thread: ours beside DuckDB's scan and pandas.
 
-The same rows in both formats, 200 MB and more of each, and once more as lines that lack keys or have nulls
-(`loose.ndjson`); every reader writes the same typed columns to zstd
-Parquet. Seconds are processor time of a fresh process without its imports, least of the rounds, because ratios
-are what counts and a shared machine makes wall time lie; peak memory is the process's own.
+The same rows in both formats, 200 MB and more of each, once more as lines that lack keys or have nulls
+(`loose.ndjson`), and as lines with an object that paths lead into and a list that is kept as JSON (`nested.ndjson`).
+Every reader writes the same typed columns to zstd Parquet, ours as `validate` does, by the engine. Seconds are
+processor time of a fresh process without its imports, least of the rounds, because ratios are what counts and a
+shared machine makes wall time lie; peak memory is the process's own.
 
     python bench/sources_files.py [ROWS] [ROUNDS]
 """
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,18 @@ SQL = (
     "{emp_no: 'VARCHAR', national_id: 'VARCHAR', pay_date: 'DATE', gross: 'DECIMAL(12,2)', tax: 'DECIMAL(12,2)',"
     " currency: 'VARCHAR', run: 'BIGINT', remark: 'VARCHAR'}"
 )
+NESTED = {
+    **COLUMNS,
+    "emp_no": {"path": "person.emp_no"},
+    "national_id": {"path": "person.national_id"},
+    "lines": {},
+}
+"""Columns of the nested lines."""
+NESTED_SQL = SQL.replace(
+    "{emp_no: 'VARCHAR', national_id: 'VARCHAR'",
+    "{person: 'STRUCT(emp_no VARCHAR, national_id VARCHAR)', lines: 'JSON'",
+)
+KINDS = ("csv", "ndjson", "loose.ndjson", "nested.ndjson")
 READERS = ("ours", "duckdb", "pandas")
 
 
@@ -46,7 +60,7 @@ def main() -> None:
         make(folder, "few", 2000)
         make(folder, "rows", rows)
         print(f"{'file':14}{'reader':10}{'MB':>7}{'seconds':>9}{'MB/s':>7}{'of duckdb':>11}{'peak MB':>9}")
-        for kind in ("csv", "ndjson", "loose.ndjson"):
+        for kind in KINDS:
             size = (folder / f"rows.{kind}").stat().st_size / 1e6
             timed = {reader: least(reader, kind, folder, rounds) for reader in READERS}
             for reader, (seconds, peak) in timed.items():
@@ -61,6 +75,7 @@ def make(folder: Path, name: str, rows: int) -> None:
         (folder / f"{name}.csv").open("w", encoding="utf-8") as table,
         (folder / f"{name}.ndjson").open("w", encoding="utf-8") as lines,
         (folder / f"{name}.loose.ndjson").open("w", encoding="utf-8") as loose,
+        (folder / f"{name}.nested.ndjson").open("w", encoding="utf-8") as nested,
     ):
         table.write(",".join(COLUMNS) + "\n")
         for number in range(rows):
@@ -79,6 +94,10 @@ def make(folder: Path, name: str, rows: int) -> None:
             cells = (f'"{cell}"' if "," in str(cell) else str(cell) for cell in row.values())
             table.write(",".join(cells) + "\n")
             lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+            person = {key: row[key] for key in ("emp_no", "national_id")}
+            parts = [{"kind": kind, "amount": row["tax"]} for kind in ("tax", "levy", "loan")[: number % 4]]
+            rest = {key: row[key] for key in row if key not in person}
+            nested.write(json.dumps({"person": person, **rest, "lines": parts}, ensure_ascii=False) + "\n")
             lacking = others.choice(["tax", "remark", "", ""])
             row[others.choice(["tax", "remark", "currency"])] = None
             loose.write(json.dumps({key: row[key] for key in row if key != lacking}, ensure_ascii=False) + "\n")
@@ -105,21 +124,24 @@ def one(reader: str, kind: str, folder: Path) -> None:
 
 
 def ours(kind: str, path: Path, out: Path) -> None:
-    """What `validate` does to a landed object, and a Parquet file of it."""
+    """What `validate` does to a landed object: typed rows, written by the engine."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
+    from potable.engines.duckdb import DuckDBEngine
     from potable.plugins import load
     from potable.sources.base import Blob
     from potable.sources.typed import schema
 
     pa.set_cpu_count(1)
     name = kind if kind == "csv" else "json"
-    declared: dict[str, Any] = {"source": "s", "type": name, "path": "x", "tables": {"t": {"columns": COLUMNS}}}
+    columns = NESTED if kind == "nested.ndjson" else COLUMNS
+    declared: dict[str, Any] = {"source": "s", "type": name, "path": "x", "tables": {"t": {"columns": columns}}}
     source = load("sources", name).model_validate(declared)
-    with pq.ParquetWriter(out, schema(source.tables["t"]), compression="zstd") as writer:
-        for batch in source.parse("t", Blob(path.name, str(path.parent), path.name, False, 0)):
-            writer.write_batch(batch)
+    engine = DuckDBEngine(memory=2 << 30, threads=1, scratch=out.parent / "scratch")
+    blob = Blob(path.name, str(path.parent), path.name, False, path.stat().st_size)
+    rows = engine.map_items([blob], partial(source.parse, "t"), schema(source.tables["t"]))
+    engine.write(rows, str(out.with_suffix("")))
+    engine.close()
 
 
 def duckdb(kind: str, path: Path, out: Path) -> None:
@@ -127,7 +149,8 @@ def duckdb(kind: str, path: Path, out: Path) -> None:
     import duckdb
 
     connection = duckdb.connect(config={"threads": 1})
-    function = f"read_json(?, format='newline_delimited', columns={SQL})"
+    columns = NESTED_SQL if kind == "nested.ndjson" else SQL
+    function = f"read_json(?, format='newline_delimited', columns={columns})"
     if kind == "csv":
         function = f"read_csv(?, header=true, columns={SQL})"
     connection.execute(f"COPY (FROM {function}) TO '{out}' (FORMAT parquet, COMPRESSION zstd)", [str(path)])
@@ -147,8 +170,13 @@ def pandas(kind: str, path: Path, out: Path) -> None:
     writer = None
     with chunks:
         for chunk in chunks:
+            if kind == "nested.ndjson":
+                people = chunk.pop("person")
+                for name in ("emp_no", "national_id"):
+                    chunk[name] = people.str[name]
+                chunk["lines"] = chunk["lines"].map(json.dumps)
             # where keys are missing, chunks have other columns in another order
-            chunk = chunk.reindex(columns=list(COLUMNS))
+            chunk = chunk.reindex(columns=list(NESTED if kind == "nested.ndjson" else COLUMNS))
             chunk["pay_date"] = pd.to_datetime(chunk["pay_date"])
             table = pa.Table.from_pandas(chunk, schema=writer and writer.schema, preserve_index=False)
             writer = writer or pq.ParquetWriter(out, table.schema, compression="zstd")
