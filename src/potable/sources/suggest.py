@@ -70,6 +70,8 @@ _CHANGED = re.compile(
 )
 """Names of columns that a system sets whenever it writes a record; of those set once, as `created_at`, none."""
 _NUMBERS = re.compile(r"(.*_)?(id|uuid|guid)")
+_PAIRS = ("J/N", "ja/nein", "O/N", "oui/non", "S/N", "sí/no", "si/no", "sim/não", "wahr/falsch", "vrai/faux", "on/off")
+"""Words for true and false that a `format` must declare."""
 _MOST = "most "
 """How the names of counts begin that are the most of any value."""
 
@@ -89,6 +91,8 @@ class Suggestion:
     required: bool = False
     words: tuple[str, ...] = ()
     """The words of a small set, most frequent first."""
+    null_values: tuple[str, ...] = ()
+    """Placeholders that were taken for no value."""
     at_least_zero: bool = False
     evidence: str = ""
     """What it is taken from, without a value."""
@@ -127,6 +131,8 @@ def suggested(texts: pa.StringArray, promised: Sequence[str] = (), *, commas: bo
         found = replace(found, required=True, evidence=f"{found.evidence}, {NOT_NULL} in its database")
     if found.type != "string":
         return found
+    if pair := _pair(values, distinct):
+        return replace(found, type="boolean", format=pair)
     return replace(found, words=_words(values, distinct), evidence=found.evidence + _nearly(counts))
 
 
@@ -312,6 +318,13 @@ def _words(values: pa.StringArray, distinct: int) -> tuple[str, ...]:
         return ()
     counted = sorted(((item["counts"], item["values"]) for item in pc.value_counts(values).to_pylist()), reverse=True)
     return tuple(word for _, word in counted) if counted[-1][0] >= SHARED else ()
+
+
+def _pair(values: pa.StringArray, distinct: int) -> str:
+    """The pair of words for true and false that all `values` are, where both occur."""
+    found = set(pc.unique(values).to_pylist()) if 1 < distinct <= 4 else set()
+    pairs = [pair for pair in _PAIRS if {word.lower() for word in found} == set(pair.lower().split("/"))]
+    return pairs[0] if pairs else ""
 
 
 def _distinct(filled: int, distinct: int) -> str:
