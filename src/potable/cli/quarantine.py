@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,12 @@ from potable.privacy.shapes import shape
 from potable.project import Project
 from potable.report.numbers import plain, plural, share
 from potable.runs.processes import who
-from potable.runs.quarantined import Held, Record, held, originals, records, taken_back
+from potable.runs.quarantined import Held, Record, held, mistyped, originals, records, taken_back
 from potable.runs.record import Listener, RunRecord
 from potable.runs.runner import Options, run
+
+_NAMED = 5
+"""Columns that `quarantine list` names as mistyped."""
 
 
 def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], str]:
@@ -43,10 +46,12 @@ def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], 
         facts.append({"table": name, "rows": found.rows, "nobody": found.nobody, "cells": found.cells})
         facts[-1] |= {"rows_in": found.rows_in, "reasons": reasons, "current": found.current}
         facts[-1]["stopped"] = found.stopped
+        facts[-1]["mistyped"] = mistyped(project, found)
         total = found.rows + found.nobody
         first = [name, total, found.cells, share(total, found.rows_in) if total else ""]
         told = ["a check stops the run"] * found.stopped
         told += [f"{count:,} {plain(reason)}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])]
+        told = [reason + _columns(facts[-1]["mistyped"]) * reason.endswith(" mistyped") for reason in told]
         rows.append([*first, told[0] if told else ""])
         rows += [["", "", "", "", reason] for reason in told[1:]]
     text = table(
@@ -58,6 +63,12 @@ def listed(project: Project, wanted: str | None) -> tuple[list[dict[str, Any]], 
     if most is None or not most["rows"] + most["nobody"]:
         return facts, text
     return facts, f"{text}\nnext: potable quarantine show {most['table']}"
+
+
+def _columns(counts: Mapping[str, int]) -> str:
+    """Which columns: ` (gross 12, paid 3, …)`."""
+    named = [f"{plain(column)} {count:,}" for column, count in counts.items()]
+    return f" ({', '.join([*named[:_NAMED], *(['…'] if len(named) > _NAMED else [])])})"
 
 
 def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list[dict[str, Any]], str]:

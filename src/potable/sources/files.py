@@ -135,11 +135,17 @@ class FileSource(Source[F]):
             there = f"the server does not have {f'`{self.naming.told(file)}`' if file else 'it'}"
         elif place.exists():
             there = "no file of the folder matches, nor a member of an archive in it"
+        hint = "check `path` and `files` in the source's file, and the variables they refer to"
+        if not (place.far or glob.has_magic(self.path)) and place.exists():
+            deeper = [f"**/{pattern or '*'}" for pattern in self.tables[table].patterns]
+            if all(map(place.files, deeper)):
+                told = "`, `".join(f'files: "{pattern}"' for pattern in deeper)
+                hint = f"its files lie in folders below: write `{told}`"
         return EnvironmentFailure(
             f"source `{self.source}` has no file for table `{table}`: {there}",
             "E002",
             given=place.shown,
-            hint="check `path` and `files` in the source's file, and the variables they refer to",
+            hint=hint,
             state="nothing was landed from this source; the last version stays current",
             next="potable doctor",
             retryable=True,
