@@ -572,6 +572,8 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
         (["$1,234.50", "($12.00)", None], "decimal(12,2)", "accounting"),
         (["1,234.50"], "decimal(12,2)", "accounting"),
         (["12 €", "-5 €"], "decimal(12,0)", "accounting"),
+        (["1,234.567", "39,000", "512.25", "7"], "decimal(13,3)", "accounting"),
+        (["1,234.567", "39,000", "a"], "string", ""),
         (["089 123 456", "030 654 321"], "string", ""),
         (["POL-1000123", "POL-1000124"], "string", ""),
         (["01/31/2020", "02/01/2020"], "date", "%m/%d/%Y"),

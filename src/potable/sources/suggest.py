@@ -44,6 +44,8 @@ _AMOUNTS = {decimal: f"{ACCOUNTING} {decimal}" for decimal in ".,"}
 """Amounts by the sign before their fraction, as counts of them are named."""
 _MONEY = rf"\p{{Sc}}|(^|[^A-Za-z])({CODES.replace(' ', '|')})([^A-Za-z]|$)|[.,][0-9]{{1,2}}([^0-9]|$)"
 """A currency, or cents; not the three capitals before a number of policies or invoices (`POL-1000123`)."""
+_THOUSANDS = r"^[+-]?[0-9]{1,3}(,[0-9]{3})+\.[0-9]"
+"""Commas between thousands, for behind them stands a point."""
 _FIT = 0.98
 """Share of the values a type must fit."""
 _MOSTLY = 0.8
@@ -172,8 +174,9 @@ def tally(texts: pa.StringArray) -> dict[str, int]:
 def _amounts(values: pa.StringArray) -> dict[str, int]:
     """Counts of texts that may be amounts."""
     counts = {"money": _matching(values, _MONEY), "marked": _matching(values, "[.,]")}
+    counts["thousands"] = _matching(values, _THOUSANDS)
     for decimal, name in _AMOUNTS.items():
-        found = amounts(values, decimal) if counts["money"] else pa.nulls(len(values), pa.string())
+        found = amounts(values, decimal) if counts["money"] or counts["thousands"] else pa.nulls(len(values), pa.string())
         counts |= {
             f"misfits {name}": found.null_count,
             f"negative {name}": _matching(found, "^-"),
@@ -283,7 +286,8 @@ def _orders(found: Mapping[str, int], spare: float) -> tuple[str, ...]:
 def _sign(found: Mapping[str, int], spare: float) -> _Sign | None:
     """The sign before the fraction of amounts, where there are any and only one can be meant."""
     point, comma = (found[f"misfits {name}"] <= spare for name in _AMOUNTS.values())
-    if found["money"] * 2 < found["filled"] or not (point or comma) or (point and comma and found["marked"]):
+    likely = found["thousands"] or found["money"] * 2 >= found["filled"]
+    if not likely or not (point or comma) or (point and comma and found["marked"]):
         return None
     return "." if point else ","
 
