@@ -446,6 +446,9 @@ def test_fields_of_fixed_width_are_columns(project: Path) -> None:
 def test_a_name_that_two_columns_have_is_told(project: Path) -> None:
     (project / "dumps" / "a.csv").write_text("EmpNo,day,day\nE1,1,2\n")
     assert "# more than one column has this name: day\n" in discover(project).stdout
+    (project / "dumps" / "a.csv").write_text("Report,,\nEmpNo,day,n\nE1,1,2\n")
+    said = discover(project).stdout
+    assert "this name" not in said and "# columns without a name: do lines before the header" in said
 
 
 def test_an_unknown_kind_of_source_is_told_with_its_place(project: Path) -> None:

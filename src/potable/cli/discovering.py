@@ -188,7 +188,10 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
             lines.append(f"# left out: {plural(len(hidden), 'name')} that YAML would read as a reference (${{…}})")
     for table, paths in explored.left_out.items():
         many = "more than one column has this name" if source.fixed_columns else _REPEATS
-        found[table][1].append(f"# {many}: {', '.join(paths)}")
+        lines = found[table][1]
+        lines += [f"# {many}: {', '.join(filter(None, paths))}"] if any(paths) else []
+        if not all(paths):
+            lines.append("# columns without a name: do lines before the header have to be skipped (`skip_lines`)?")
     return found
 
 

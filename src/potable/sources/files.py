@@ -223,12 +223,13 @@ def unreadable(blob: Blob, why: str, *, row: int | None = None, hint: str = "") 
 
 
 def positions(
-    table: Table, header: Sequence[str], blob: Blob, *, virtual: Sequence[str] = ("@object",)
+    table: Table, header: Sequence[str], blob: Blob, *, virtual: Sequence[str] = ("@object",), hint: str = ""
 ) -> dict[str, int]:
     """Where in a file's header each column of the contract stands, by the first of its names that is there.
 
     Args:
         virtual: names that columns may have and that are never looked for in the header.
+        hint: what to do where two columns have one name.
 
     Raises:
         DataError: D007, two columns of the file have the name.
@@ -238,7 +239,7 @@ def positions(
         path = next((path for path in column.paths(name) if path in header and path not in virtual), None)
         if path is not None:
             if header.count(path) > 1:
-                raise unreadable(blob, f"two of its columns are called `{path}`")
+                raise unreadable(blob, f"two of its columns are called `{path}`", hint=hint)
             found[name] = header.index(path)
     return found
 
