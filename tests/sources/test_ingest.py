@@ -237,7 +237,13 @@ def test_no_file_is_an_environment_failure(world: World, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "files", "hint"),
-    [("days", None, "**/*"), (".", "x.*", "**/x.*"), ("days", "*.json", ""), ("no", None, ""), ("days/*.json", None, "")],
+    [
+        ("days", None, "**/*"),
+        (".", "x.*", "**/x.*"),
+        ("days", "*.json", ""),
+        ("no", None, ""),
+        ("days/*.json", None, ""),
+    ],
 )
 def test_files_that_lie_deeper_are_told(world: World, path: str, files: str | None, hint: str) -> None:
     world.write("days/2024/x.csv", b"1")

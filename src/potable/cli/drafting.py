@@ -160,6 +160,14 @@ def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[st
     yield f"{name}: {{{', '.join(parts)}}}  # {hint.evidence}{why}"
 
 
+def left_out(paths: Sequence[str], why: str) -> Iterator[str]:
+    """What is told of columns and lists that are left out, some of them without a name."""
+    if named := [path for path in paths if path]:
+        yield f"# {why}: {', '.join(named)}"
+    if not all(paths):
+        yield "# columns without a name: do lines before the header have to be skipped (`skip_lines`)?"
+
+
 def _oldest() -> int:
     """First year of the hundred that end with this year, in one of which everybody is taken to be born."""
     return date.today().year - 99

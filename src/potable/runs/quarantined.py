@@ -33,7 +33,6 @@ from potable.store.layout import Lake
 from potable.store.manifest import Manifest, find
 from potable.tables import OBJECT, ORIGIN, ROW
 
-
 _MISTYPED = "mistyped"
 
 

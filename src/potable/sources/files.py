@@ -205,7 +205,7 @@ DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged packed file raises."""
 
 
-EXPORT_AGAIN = "have the source system export it again; the raw zone keeps what was received"
+EXPORT_AGAIN = "have the source system export it again, under the same name"
 """What to do about an object where nothing better is known."""
 
 
@@ -216,10 +216,22 @@ def unreadable(blob: Blob, why: str, *, row: int | None = None, hint: str = "") 
         f"`{blob.shown}` cannot be parsed: {why}{at}",
         "D007",
         given=blob.path,
-        hint=hint or EXPORT_AGAIN,
+        hint=hint or _landed_damaged(blob),
         state="the object stays in the raw zone; nothing of this step was written, the last version stays current",
         next="potable run",
     )
+
+
+def _landed_damaged(blob: Blob) -> str:
+    """How to be rid of a landed object that nobody can read, and which file it is, where its name is shown masked."""
+    root, _, rest = blob.path.partition("/")
+    source = rest.partition("/")[0]
+    told = EXPORT_AGAIN
+    if source and root == "raw" and blob.batch > 1:
+        told += f"; or remove it there, and here by `potable state rewind {source} --to {blob.batch - 1}`"
+    if source and root == "raw" and blob.shown != blob.name:
+        told += f"; its full name is in raw/{source}/batches/{blob.batch:08}.json of the restricted root"
+    return told
 
 
 def positions(

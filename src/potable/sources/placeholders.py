@@ -17,7 +17,7 @@ _WORDS = ("n/a", "#n/a", "n.a.", "null", "(null)", "<null>", "\\n", "nan", "-", 
 
 
 def placeholders(texts: pa.StringArray) -> tuple[str, ...]:
-    """The placeholders among `texts` as they are written there, the most frequent first; none if there is nothing else."""
+    """The placeholders among `texts` as written there, the most frequent first; none if there is nothing else."""
     values = pc.utf8_trim_whitespace(pc.drop_null(texts))
     found = pc.filter(values, pc.is_in(pc.utf8_lower(values), value_set=pa.array(_WORDS)))
     if len(found) == pc.sum(pc.not_equal(values, "")).as_py():

@@ -176,7 +176,8 @@ def _amounts(values: pa.StringArray) -> dict[str, int]:
     counts = {"money": _matching(values, _MONEY), "marked": _matching(values, "[.,]")}
     counts["thousands"] = _matching(values, _THOUSANDS)
     for decimal, name in _AMOUNTS.items():
-        found = amounts(values, decimal) if counts["money"] or counts["thousands"] else pa.nulls(len(values), pa.string())
+        likely = counts["money"] or counts["thousands"]
+        found = amounts(values, decimal) if likely else pa.nulls(len(values), pa.string())
         counts |= {
             f"misfits {name}": found.null_count,
             f"negative {name}": _matching(found, "^-"),
