@@ -36,6 +36,7 @@ class Model(Declaration):
     either: str | list[str] = ""
     forms: Literal["all"] | Inner | list[Inner] = "all"
     day: date | None = None
+    ends: tuple[date, date] | None = None
 
     @field_validator("name")
     @classmethod
@@ -108,6 +109,20 @@ def test_unknown_keys_inside_mappings_are_suggested_too(tmp_path: Path) -> None:
 )
 def test_of_a_value_of_several_forms_the_nearest_is_told_once(tmp_path: Path, given: str, told: str) -> None:
     assert only(tmp_path, f"name: a\nforms: {given}").problem.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("2021-01-01", "`ends`: Input should be a list of 2 values: `[…, …]`"),
+        ("[2021-01-01]", "`ends`: Input should be a list of 2 values: `[…, …]`"),
+        ("[2021-01-01, 2021-01-02, 2021-01-03]", "`ends`: Input should be a list of 2 values: `[…, …]`"),
+        ("[2021-01-01, x]", "`ends.1`: Input should be a valid date"),
+    ],
+)
+def test_a_pair_is_asked_for_as_it_is_written(tmp_path: Path, given: str, told: str) -> None:
+    error = only(tmp_path, f"name: a\nends: {given}")
+    assert (error.code, error.problem.startswith(told), error.place and error.place.line) == ("P005", True, 2)
 
 
 def test_all_mistakes_come_at_once_in_reading_order(tmp_path: Path) -> None:

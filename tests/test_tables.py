@@ -68,12 +68,30 @@ def test_a_format_that_cannot_be_read_is_refused(form: str) -> None:
         {"type": "integer", "format": "%Y"},
         {"type": "integer", "format": ["accounting", "accounting"]},
         {"type": "integer", "levels": ["1", "2"]},
+        {"type": "string", "format": "J/N"},
+        {"type": "date", "format": "J/N"},
+        {"type": "boolean", "format": "%Y"},
+        {"type": "boolean", "format": "J"},
+        {"type": "boolean", "format": "J/j"},
+        {"type": "boolean", "format": "J/N/X"},
+        {"type": "boolean", "format": ["J/N", "N/J"]},
+        {"type": "date", "years_from": 1925},
+        {"type": "date", "format": "%d.%m.%Y", "years_from": 1925},
+        {"type": "date", "format": "%d.%m.%y", "years_from": 0},
+        {"type": "date", "format": "%d.%m.%y", "years_from": 9901},
         {"levels": ["Low", "LOW"]},
     ],
 )
 def test_keys_that_contradict_each_other_are_refused(keys: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         column(**keys)
+
+
+def test_two_digits_of_a_year_of_birth_must_say_their_century() -> None:
+    born = {"type": "date", "format": "%d.%m.%y", "category": "user.demographic.date_of_birth"}
+    with pytest.raises(ValidationError, match="`years_from: 19"):
+        column(**born)
+    assert column(**born, years_from=1925).years_from == 1925
 
 
 def test_paths_default_to_the_name_and_keep_their_order() -> None:

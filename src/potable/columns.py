@@ -29,6 +29,9 @@ _PLAIN: Mapping[str, pa.DataType] = {
 }
 
 
+_BORN = "user.demographic.date_of_birth"
+
+
 class Column(Declaration):
     """One column of a contract."""
 
@@ -39,7 +42,12 @@ class Column(Declaration):
     format: str | list[str] = Field(default_factory=list)
     """strptime formats of a date or timestamp beside ISO 8601, tried in order; `unix_s`, `unix_ms` and `unix_us` count
     from 1970. For numbers, `accounting`: with or without a currency and thousands separators (`1,234.50`; with
-    `decimal: ","` `1.234,50`), negative with a minus before or after it, or in parentheses (`(12.00 €)`)."""
+    `decimal: ","` `1.234,50`), negative with a minus before or after it, or in parentheses (`(12.00 €)`). For booleans,
+    the words for true and false, in any case: `J/N`, or several pairs; without it `true t yes y 1` and
+    `false f no n 0`."""
+    years_from: int | None = None
+    """First of the hundred years that two digits (`%y`) mean: with 1925, `67` is 1967 and `24` is 2024. 1969 by
+    default; for dates of birth it must be written."""
     timezone: str | None = None
     """Time zone of timestamps without an offset, such as `Europe/Berlin`; by default that of the source, or UTC. They
     are converted to UTC; an hour that occurs twice is taken as the first."""
@@ -106,14 +114,14 @@ class Column(Declaration):
     @classmethod
     def _known_directives(cls, value: str | list[str]) -> str | list[str]:
         for form in [value] if isinstance(value, str) else value:
-            if form in UNIX or value == ACCOUNTING:
+            if form in UNIX or value == ACCOUNTING or pair_of_words(form):
                 continue
             used = re.findall(r"%(.?)", form)
             if not {"Y", "y"} & set(used) or len(used) != len(set(used)) or set(used) - _DIRECTIVES:
                 raise ValueError(
                     "a format needs a year and may contain, each once, "
                     + " ".join(f"%{d}" for d in sorted(_DIRECTIVES))
-                    + f"; or it is {', '.join(UNIX)}, or of a number {ACCOUNTING}"
+                    + f"; or it is {', '.join(UNIX)}, of a number {ACCOUNTING}, or of a boolean its two words: J/N"
                 )
             if ("I" in used) != ("p" in used) or {"I", "H"} <= set(used):
                 raise ValueError("a format needs a year, and for the hour `%H`, or `%I` with `%p`")
@@ -127,8 +135,7 @@ class Column(Declaration):
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         number = self.type not in ("string", "boolean", "date", "timestamp")
-        if self.format and (not number if self.format == ACCOUNTING else self.type not in ("date", "timestamp")):
-            raise ValueError(f"`format` is only for dates and timestamps (and `{ACCOUNTING}` for numbers)")
+        self._fitting_format(number)
         if self.timezone and self.type != "timestamp":
             raise ValueError("`timezone` is only for timestamps")
         if self.reissued and (not self.key or self.someone_else):
@@ -140,6 +147,26 @@ class Column(Declaration):
         if len({level.strip().lower() for level in self.levels}) != len(self.levels):
             raise ValueError("`levels` contains the same word twice")
         return self
+
+    def _fitting_format(self, number: bool) -> None:
+        words = [pair_of_words(form) for form in self.formats]
+        fits = self.type in ("date", "timestamp") and not any(words)
+        if self.format == ACCOUNTING or self.type == "boolean":
+            fits = number or all(words)
+        if self.format and not fits:
+            raise ValueError(
+                f"`format` is only for dates and timestamps (and `{ACCOUNTING}` for numbers, `J/N` for booleans)"
+            )
+        if len(set().union(*words)) != sum(map(len, words)):
+            raise ValueError("`format` contains the same word twice")
+        short = any("%y" in form for form in self.formats)
+        if self.years_from is not None and not (short and 1 <= self.years_from <= 9900):
+            raise ValueError("`years_from` is a year from 1 to 9900, and only for a `format` with two digits (`%y`)")
+        if short and self.years_from is None and (self.category or "").startswith(_BORN):
+            raise ValueError(
+                "two digits do not say in which century somebody was born: write the first year that they can mean, "
+                "`years_from: 1925`"
+            )
 
     @property
     def arrow(self) -> pa.DataType:
@@ -161,6 +188,12 @@ class Column(Declaration):
     def declared_category(self) -> str | None:
         """The category, with the default of key columns applied."""
         return self.category or ("user.unique_id" if self.key else None)
+
+
+def pair_of_words(form: str) -> tuple[str, ...]:
+    """The words for true and false, in lower case, if `form` is such a pair (`J/N`), else nothing."""
+    words = tuple(word.strip().lower() for word in form.split("/"))
+    return words if len(words) == 2 and all(words) and len(set(words)) == 2 and "%" not in form else ()
 
 
 def is_timezone(name: str) -> bool:

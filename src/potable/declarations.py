@@ -134,6 +134,9 @@ class Document:
                 hint=did_you_mean(str(loc[-1]), known),
                 allowed=", ".join(sorted(known)),
             )
+        if kind == "missing" and isinstance(loc[-1], int):
+            # the second of a pair
+            loc, name, kind = loc[:-1], name.rpartition(".")[0], "tuple_type"
         if kind == "missing":
             hint = "`potable source discover` writes the columns for you" if loc[-1] == "columns" else ""
             return ProjectError(f"`{name}` is missing", "P004", place=self.place(*loc, of_key=True), hint=hint)
@@ -141,6 +144,8 @@ class Document:
             inner.place = inner.place or self.place(*loc)
             return inner
         message = _MAPPING.sub("a mapping", self._shown(error["msg"].removeprefix("Value error, ")))
+        if kind == "tuple_type" or error["msg"].startswith("Tuple "):
+            message = f"{_WANTED}a list of 2 values: `[…, …]`"
         given = error.get("input")
         given = self._shown(given) if isinstance(given, str) else given
         shown = json.dumps(given, ensure_ascii=False) if isinstance(given, str | int | float | bool) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from sqlite3 import connect
@@ -82,6 +83,24 @@ def test_digits_that_are_no_number_are_texts_though_none_begins_with_a_zero(proj
     assert types == {"zip code": "string", "phone": "string", "hours": "integer"}
     said = discover(project).stdout
     assert "column: hours, min_value: 0" in said and said.count("min_value") == 1
+
+
+def test_placeholders_are_told_and_hide_no_type(project: Path) -> None:
+    holes = ["N/A", "-", "NULL", "n/a", ""]
+    rows = [f"E{n},{n % 28 + 1:02}.03.{n + 50},{'JN'[n % 2]},p{n}@firm.org,Delhi" for n in range(40)]
+    rows += [f"E{50 + n},{hole},{hole},{hole},{hole}" for n, hole in enumerate(holes)]
+    (project / "dumps" / "a.csv").write_text("EmpNo,Geb.-Datum,paid,Mail,Ort\n" + "\n".join(rows))
+    found = columns(project)
+    types = {name: (found[name]["type"], found[name]["format"]) for name in ("Geb.-Datum", "paid")}
+    assert types == {"Geb.-Datum": ("date", "%d.%m.%y"), "paid": ("boolean", "J/N")}
+    assert all(sorted(found[name]["null_values"]) == ["-", "N/A", "NULL", "n/a"] for name in found if name != "EmpNo")
+    assert found["EmpNo"]["null_values"] == [] and found["EmpNo"]["required"] and not found["Ort"]["required"]
+    assert discover(project, "--write").exit_code == 0
+    text = (project / "sources" / "pay.yaml").read_text()
+    # two digits of a year of birth mean the hundred years up to now
+    assert "years_from: 19" in text and "N/A" in text
+    unread, first = cells(project)
+    assert (unread, first["geb_datum"], first["paid"]) == (0, date(1950, 3, 1), True)
 
 
 @pytest.mark.parametrize("text", ["2024-01-31 10:00", "2024-01-31T10:00:00.5", "31.01.2024 10:00:00"])
@@ -427,6 +446,9 @@ def test_fields_of_fixed_width_are_columns(project: Path) -> None:
 def test_a_name_that_two_columns_have_is_told(project: Path) -> None:
     (project / "dumps" / "a.csv").write_text("EmpNo,day,day\nE1,1,2\n")
     assert "# more than one column has this name: day\n" in discover(project).stdout
+    (project / "dumps" / "a.csv").write_text("Report,,\nEmpNo,day,n\nE1,1,2\n")
+    said = discover(project).stdout
+    assert "this name" not in said and "# columns without a name: do lines before the header" in said
 
 
 def test_an_unknown_kind_of_source_is_told_with_its_place(project: Path) -> None:
@@ -538,6 +560,10 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
         (["12345678.901"], "decimal(13,3)", ""),
         (["1e5", "2"], "float", ""),
         (["Yes", "no"], "boolean", ""),
+        (["J", "N", "n", None], "boolean", "J/N"),
+        (["nein", "Ja"], "boolean", "ja/nein"),
+        (["J", "J"], "string", ""),
+        (["J", "N", "X"], "string", ""),
         (["31.01.2020", "01.02.2020"], "date", "%d.%m.%Y"),
         (["2020-01-31T10:00:00", "2020-02-01 11:30"], "timestamp", ""),
         (["12345678901234567890"], "string", ""),
@@ -549,6 +575,8 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
         (["$1,234.50", "($12.00)", None], "decimal(12,2)", "accounting"),
         (["1,234.50"], "decimal(12,2)", "accounting"),
         (["12 €", "-5 €"], "decimal(12,0)", "accounting"),
+        (["1,234.567", "39,000", "512.25", "7"], "decimal(13,3)", "accounting"),
+        (["1,234.567", "39,000", "a"], "string", ""),
         (["089 123 456", "030 654 321"], "string", ""),
         (["POL-1000123", "POL-1000124"], "string", ""),
         (["01/31/2020", "02/01/2020"], "date", "%m/%d/%Y"),

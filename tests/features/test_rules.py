@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.features.world import LOOSE, PEOPLE, TABLES, World, at, employed, fact, left, plan_of, table
+from tests.features.world import LOOSE, PEOPLE, TABLES, Row, World, at, employed, fact, left, plan_of, table
 
 from potable.engines.base import Engine
 from potable.errors import DataError, ProjectError
@@ -490,3 +490,49 @@ def test_tied_people_of_a_roster_may_be_two_who_share_a_key() -> None:
     roster = Table.model_validate({"columns": columns, "roster": "employee"})
     assert "share a key" in tied("hr.people", roster, ["gender"]).hint
     assert "share a key" not in tied("hr.jobs", roster.model_copy(update={"roster": None}), ["gender"]).hint
+
+
+def state(subject: str, day: str, hired: str, ended: str | None = None, seen: str | None = None, **rest: Any) -> Row:
+    """What a monthly copy of all contracts says of one."""
+    return {**fact(subject, day, seen, site="A", **{"contract": 1, **rest}), **period(hired, ended)}
+
+
+def period(hired: str, ended: str | None) -> Row:
+    return {"hired_on": date.fromisoformat(hired), "left_on": date.fromisoformat(ended) if ended else None}
+
+
+def test_of_the_states_of_an_employment_the_latest_one_counts(world: World) -> None:
+    columns = {"emp_no": {"key": "emp_no"}, "day": "date", "seen": "timestamp", "site": "string"}
+    copies = table(
+        {**columns, "contract": "integer", "hired_on": "date", "left_on": "date"},
+        unique=["emp_no", "contract", "day"],
+        time="day",
+        known="seen",
+    )
+    tables = {**TABLES, "hrms.employment": copies}
+    rows = [
+        # the copies of January and February do not know yet that she leaves
+        *(state("ann", f"2024-0{month}-01", "2020-01-01") for month in (1, 2)),
+        state("ann", "2024-03-01", "2020-01-01", "2024-03-31"),
+        # he comes again, which is another employment
+        state("bob", "2024-02-01", "2020-01-01", "2024-02-15"),
+        state("bob", "2024-04-01", "2024-03-01"),
+        # her end was known, but only after the as-of date
+        state("eve", "2024-01-01", "2020-01-01"),
+        state("eve", "2024-03-01", "2020-01-01", "2024-03-31", seen="2024-07-15"),
+        # two employments that began on one day, of which one is over
+        state("kim", "2024-05-01", "2020-01-01", contract=2),
+        state("kim", "2024-06-01", "2020-01-01", "2024-06-15"),
+        # the end was a mistake
+        state("lee", "2024-05-01", "2020-01-01", "2024-05-15", seen="2024-05-02"),
+        state("lee", "2024-05-01", "2020-01-01", seen="2024-05-20"),
+        # so was the day on which it began
+        state("noa", "2024-05-01", "2020-01-01"),
+        state("noa", "2024-05-01", "2024-09-01", seen="2024-05-20"),
+        # moved to another site, for which no row is wanted
+        state("max", "2024-01-01", "2020-01-01"),
+        {**state("max", "2024-02-01", "2020-01-01"), "site": "B"},
+    ]
+    plan = plan_of(world.path, {"hr.facts": {"n": "count()"}}, tables=tables, where="site = 'A'")
+    found = world.rows(world.build(plan, {"hrms.employment": rows}, tables=tables))
+    assert sorted(found) == ["bob", "eve", "kim", "lee"]

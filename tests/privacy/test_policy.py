@@ -82,6 +82,29 @@ def test_columns_of_a_table_without_a_category_are_one_error(project):
     assert "`gender` (line 8)" in text and "`more` (line 9)" in text and text.count("categories.md") == 1
 
 
+@pytest.mark.parametrize(
+    ("column", "refused"),
+    [
+        ("first_name: {category: none}", True),
+        ("given: {path: person/firstName, category: none}", True),
+        ("called: {path: [x, VORNAME], category: none}", True),
+        ("Nachname_alt: {category: none}", False),
+        ("family_name: {category: user.professional_information}", False),
+        ("last_name_changed: {type: date, category: none}", False),
+        ("product_name: {category: none}", False),
+        ("username: {category: none}", False),
+    ],
+)
+def test_a_column_that_is_called_after_names_of_people_is_not_harmless(project, column: str, refused: bool):
+    policy = POLICY.replace("rules:\n", "rules:\n  user.professional_information: {protect: drop}\n")
+    source = SOURCE.replace("gender: {category: user.demographic.gender}", column)
+    if not refused:
+        project(policy=policy, source=source)
+        return
+    ((code, place, text),) = failures(project, policy=policy, source=source)
+    assert (code, place.rpartition(":")[0]) == ("P012", "hr.yaml:8") and "names of people" in text
+
+
 def test_unknown_categories_are_refused_with_a_suggestion(project):
     found = failures(project, source=SOURCE.replace("demographic.gender", "demografic.gender"))
     assert found[0][:2] == ("P011", "hr.yaml:8:26") and "did you mean `user.demographic.gender`" in found[0][2]

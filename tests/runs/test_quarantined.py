@@ -82,7 +82,9 @@ def test_list_counts_rows_by_reason(call: Call, notes: Path) -> None:
     (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
     assert (found["quarantined"], found["rows_in"], found["cells_nulled"], found["current"]) == (4, 6, 1, True)
     assert found["reasons"] == {"mistyped": 2, "missing:emp_no": 1, "be_between:amount": 1}
+    assert sum(found["mistyped"].values()) == 2 and found["mistyped"]["day"]
     text = call("quarantine", "list")[1]
+    assert "2 mistyped (" in text and "day 1" in text, "the column is what one looks for"
     assert "not validated yet" in text and "notes.notes" in text
     assert text.endswith(f"\nnext: potable -C {notes} quarantine show notes.notes\n"), "a command that can be pasted"
 

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
+from potable.errors import DataError
 from potable.sources import csv as module
 from potable.sources.csv import CsvSource
 from potable.sources.groups import observe_group
@@ -465,3 +466,12 @@ def test_a_time_zone_that_is_none_is_told_once() -> None:
     assert "a time zone such as `Europe/Berlin`" in str(raised.value)
     with pytest.raises(ValidationError, match="`timezone` is only for timestamps"):
         source({"a": {"type": "date", "timezone": "Europe/Berlin"}})
+
+
+def test_a_name_that_two_columns_have_is_refused_with_what_to_declare(tmp_path: Path) -> None:
+    made = blob(tmp_path, b"a,b,b\n1,2,3\n")
+    assert "two of its columns are called `b`" in refusal(source(), made)
+    with pytest.raises(DataError, match="`header: false`"):
+        parsed(source(), made)
+    named = {"header": False, "skip_lines": 1, "names": ["a", "first", "b"]}
+    assert values(parsed(source(**named), made), "a", "b") == [("1", "3")]

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -233,6 +233,25 @@ def test_no_file_is_an_environment_failure(world: World, path: str) -> None:
     with pytest.raises(EnvironmentFailure) as caught:
         world.ingest(world.source(path))
     assert caught.value.code == "E002"
+
+
+@pytest.mark.parametrize(
+    ("path", "files", "hint"),
+    [
+        ("days", None, "**/*"),
+        (".", "x.*", "**/x.*"),
+        ("days", "*.json", ""),
+        ("no", None, ""),
+        ("days/*.json", None, ""),
+    ],
+)
+def test_files_that_lie_deeper_are_told(world: World, path: str, files: str | None, hint: str) -> None:
+    world.write("days/2024/x.csv", b"1")
+    table = {**world.tables["t"], **({"files": files} if files else {})}
+    with pytest.raises(EnvironmentFailure) as caught:
+        world.ingest(replace(world, tables={"t": table}).source(path))
+    assert (f'`files: "{hint}"`' in caught.value.hint) == bool(hint)
+    assert bool(hint) != ("check `path`" in caught.value.hint)
 
 
 def test_a_file_that_vanishes_or_cannot_be_read_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from potable.errors import EnvironmentFailure
-from potable.sources.base import Arrival, Held
+from potable.sources.base import Arrival, Blob, Held
 from potable.sources.csv import CsvSource
+from potable.sources.files import unreadable
 from potable.sources.ingest import Landing, ingest
 from potable.sources.kafka import KafkaSource
 from potable.sources.names import LONGEST, Naming, told_column
@@ -154,3 +155,13 @@ def test_words_the_source_declares_stay_in_new_columns() -> None:
     made = source(columns={"zulage": {"path": "ZulageMustermann"}})
     assert told_column("zulage_alt", made.headings) == "zulage_aaa"
     assert told_column("mustermann", made.headings) == "mustermann"
+
+
+def test_an_object_that_cannot_be_read_says_how_to_be_rid_of_it_and_which_it_is() -> None:
+    path = "raw/obs/objects/80/8071.zst"
+    first, later = (unreadable(Blob("obs_900.xml", "", path, True, 9, batch), "torn").hint for batch in (1, 12))
+    assert "under the same name" in first and "rewind" not in first
+    assert "`potable state rewind obs --to 11`" in later and "raw/obs/batches/00000012.json" in later
+    own = Blob("page-1.json", "", path, True, 9, 2, naming=Naming(own=True))
+    assert "full name" not in unreadable(own, "torn").hint
+    assert "rewind" not in unreadable(Blob("x.csv", "", "exports/x.csv", False, 9, 2), "torn").hint

@@ -57,6 +57,9 @@ GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"type": "decimal(2,2)"}, {"0.25": D("0.25"), "-.99": D("-0.99"), "0": D("0.00")}),
     ({"type": "decimal(38,10)"}, {"9" * 28 + "." + "9" * 10: D("9" * 28 + "." + "9" * 10)}),
     ({"type": "boolean"}, {"true": True, "F": False, "Yes": True, "n": False, "1": True, "0": False}),
+    ({"type": "boolean", "format": "J/N"}, {"J": True, "j": True, "N": False, "n": False}),
+    ({"type": "boolean", "format": ["ja / nein", "X/-"]}, {"Ja": True, "NEIN": False, "x": True, "-": False}),
+    ({"type": "boolean", "format": "0/1"}, {"0": True, "1": False}),
     (
         {"type": "date"},
         {"2020-02-29": date(2020, 2, 29), "2020-1-5": date(2020, 1, 5), "0001-01-01": date.min, "9999-12-31": date.max},
@@ -74,6 +77,18 @@ GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
             "2020-12-31": date(2020, 12, 31),
         },
     ),
+    (
+        {"type": "date", "format": ["%d.%m.%y", "%d.%m.%Y"], "years_from": 1925},
+        {
+            "31.12.25": date(1925, 12, 31),
+            "1.2.67": date(1967, 2, 1),
+            "29.02.00": date(2000, 2, 29),
+            "01.01.24": date(2024, 1, 1),
+            "01.01.1867": date(1867, 1, 1),
+        },
+    ),
+    ({"type": "date", "format": "%m/%d/%y"}, {"12/31/68": date(2068, 12, 31), "1/1/69": date(1969, 1, 1)}),
+    ({"type": "timestamp", "format": "%y%m%d%H%M", "years_from": 2000}, {"9912312359": datetime(2099, 12, 31, 23, 59)}),
     ({"type": "date", "format": "%Y-%m"}, {"2020-02": date(2020, 2, 1)}),
     ({"type": "date", "format": "%Y-%m-%d %H:%M:%S"}, {"1965-01-01 23:59:59": date(1965, 1, 1)}),
     (

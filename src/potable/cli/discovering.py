@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ruamel.yaml import YAML
 
-from potable.cli.drafting import drafted, writable
+from potable.cli.drafting import drafted, left_out, writable
 from potable.cli.reading import paging, reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
@@ -200,8 +200,9 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         if hidden := [path for path in {*(item.seen or ()), *item.children} if not writable([path])]:
             lines.append(f"# left out: {plural(len(hidden), 'name')} that YAML would read as a reference (${{…}})")
     for table, paths in explored.left_out.items():
-        many = "more than one column has this name" if source.fixed_columns else _REPEATS
-        found[table][1].append(f"# {many}: {', '.join(paths)}")
+        found[table][1].extend(
+            left_out(paths, "more than one column has this name" if source.fixed_columns else _REPEATS)
+        )
     return found
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -20,11 +21,16 @@ from potable.privacy.categories import FREE_TEXT, is_direct
 from potable.privacy.classify import Guess, classified
 from potable.projectfiles import REFERS
 from potable.sources.databases.base import KEY
+from potable.sources.placeholders import placeholders, without
 from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records, suggested
 
 _SAMPLE = 500
 """Values a category is told from."""
-_CODES = ("user.contact.address.postal_code", "user.contact.phone_number", "user.contact.fax_number")
+_BORN = "user.demographic.date_of_birth"
+_CODES = (
+    *("user.contact.address.postal_code", "user.contact.phone_number", "user.contact.fax_number"),
+    "user.government_id",
+)
 """Categories of digits of which a zero in front is one."""
 
 
@@ -49,7 +55,10 @@ def drafted(
     """
     columns = {name: path for name, path in columns.items() if name in rows.schema.names}
     texts = {name: rows[name].combine_chunks() for name in columns}
+    empty = {name: placeholders(values) for name, values in texts.items()}
+    texts = {name: without(values, empty[name]) for name, values in texts.items()}
     hints = _hints(texts, {name: promised.get(path, ()) for name, path in columns.items()})
+    hints = {name: replace(hint, null_values=empty[name]) for name, hint in hints.items()}
     found = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
     guesses = {name: guess.of(hints[name].type) for name, guess in found.items()}
     hints |= {name: _a_code(hints[name]) for name, guess in guesses.items() if guess.category in _CODES}
@@ -100,6 +109,7 @@ def _fact(path: str, hint: Suggestion, guess: Guess) -> dict[str, Any]:
         "type": hint.type,
         "format": hint.format,
         "decimal": hint.decimal,
+        "null_values": list(hint.null_values),
         "required": hint.required,
         "category": guess.category,
         "key": guess.key,
@@ -140,12 +150,27 @@ def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[st
     parts = [f"path: {quoted(path)}"] if path != name else []
     parts.append(f"type: {quoted(hint.type)}")
     parts += [f"format: {quoted(hint.format)}"] if hint.format else []
+    parts += [f"years_from: {_oldest()}"] if guess.category == _BORN and "%y" in hint.format else []
     parts += [f'decimal: "{hint.decimal}"'] if hint.decimal == "," else []
+    parts += [f"null_values: [{', '.join(map(quoted, hint.null_values))}]"] if hint.null_values else []
     parts += ["required: true"] if hint.required else []
     parts += [f"key: {guess.key}"] if guess.key else []
     parts += [f"category: {guess.category}"] if guess.category else []
     why = f"; {guess.category or guess.key} by {guess.why}" if guess.why else "; category: decide"
     yield f"{name}: {{{', '.join(parts)}}}  # {hint.evidence}{why}"
+
+
+def left_out(paths: Sequence[str], why: str) -> Iterator[str]:
+    """What is told of columns and lists that are left out, some of them without a name."""
+    if named := [path for path in paths if path]:
+        yield f"# {why}: {', '.join(named)}"
+    if not all(paths):
+        yield "# columns without a name: do lines before the header have to be skipped (`skip_lines`)?"
+
+
+def _oldest() -> int:
+    """First year of the hundred that end with this year, in one of which everybody is taken to be born."""
+    return date.today().year - 99
 
 
 def quotable(guess: Guess) -> bool:

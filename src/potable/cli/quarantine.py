@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +18,14 @@ from potable.privacy.shapes import shape
 from potable.project import Project
 from potable.report.numbers import plain, plural, share
 from potable.runs.processes import who
-from potable.runs.quarantined import Held, Record, held, originals, records, taken_back
+from potable.runs.quarantined import Held, Record, held, mistyped, originals, records, taken_back
 from potable.runs.record import Listener, RunRecord
 from potable.runs.runner import Options, run
 
 if TYPE_CHECKING:
     from potable.cli.answers.lake import HeldExport, HeldRecord, HeldTable, Replayed
+_NAMED = 5
+"""Columns that `quarantine list` names as mistyped."""
 
 
 def listed(project: Project, wanted: str | None) -> tuple[list[HeldTable], str]:
@@ -53,6 +55,7 @@ def listed(project: Project, wanted: str | None) -> tuple[list[HeldTable], str]:
                 "nobody": found.nobody,
                 "cells_nulled": found.cells,
                 "reasons": reasons,
+                "mistyped": mistyped(project, found),
                 "current": found.current,
                 "stopped": found.stopped,
             }
@@ -61,6 +64,7 @@ def listed(project: Project, wanted: str | None) -> tuple[list[HeldTable], str]:
         first = [name, total, found.cells, share(total, found.rows_in) if total else ""]
         told = ["a check stops the run"] * found.stopped
         told += [f"{count:,} {plain(reason)}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])]
+        told = [reason + _columns(facts[-1]["mistyped"]) * reason.endswith(" mistyped") for reason in told]
         rows.append([*first, told[0] if told else ""])
         rows += [["", "", "", "", reason] for reason in told[1:]]
     text = table(
@@ -84,6 +88,7 @@ def _unknown(name: str) -> HeldTable:
         "nobody": None,
         "cells_nulled": None,
         "reasons": {},
+        "mistyped": {},
         "current": False,
         "stopped": False,
     }
@@ -91,6 +96,12 @@ def _unknown(name: str) -> HeldTable:
 
 def _all_of(fact: HeldTable) -> int:
     return (fact["quarantined"] or 0) + (fact["nobody"] or 0)
+
+
+def _columns(counts: Mapping[str, int]) -> str:
+    """Which columns: ` (gross 12, paid 3, …)`."""
+    named = [f"{plain(column)} {count:,}" for column, count in counts.items()]
+    return f" ({', '.join([*named[:_NAMED], *(['…'] if len(named) > _NAMED else [])])})"
 
 
 def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list[HeldRecord], str]:

@@ -67,8 +67,8 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "slope": Aggregate(
         "number",
         FLOAT,
-        "least-squares change per year (365.25 days), over rows with a value (`last N` counts only these); null if "
-        "they span less than two days",
+        "least-squares change per year (365.25 days) by calendar day, over rows with a value (`last N` counts only "
+        "these); null if all are of one day",
         only_values=True,
         example="slope(rating) last 5",
     ),

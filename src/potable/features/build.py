@@ -183,7 +183,7 @@ def make_spine(bench: Bench, files: Files) -> tuple[ir.Table, Funnel]:
     rule, table = bench.plan.rows, bench.plan.tables[bench.plan.rows.table]
     known = employments(bench, files)
     found, funnel = candidates(bench, known)
-    drawn = spines.spine(found, spines.versions(known, table), rule, table, bench.engine)
+    drawn = spines.spine(found, spines.versions(known, rule, table), rule, table, bench.engine)
     return bench.kept(drawn, "spine"), funnel
 
 
@@ -192,7 +192,7 @@ def candidates(bench: Bench, known: ir.Table) -> tuple[ir.Table, Funnel]:
     plan, engine = bench.plan, bench.engine
     rule, table = plan.rows, plan.tables[plan.rows.table]
     seen = scalars(engine, known.aggregate(seen=known[SUBJECT].nunique()))["seen"]
-    found = spines.running(spines.versions(known, table), spines.calendar(rule.dates), rule, table)
+    found = spines.running(spines.versions(known, rule, table), spines.calendar(rule.dates), rule, table)
     found = bench.kept(found, "candidates")
     counts = scalars(engine, spines.counted(found, rule))
     return found, Funnel(seen, counts["employed"], counts["selected"], counts["eligible"])

@@ -134,7 +134,7 @@ def _rebuilt(bench: Bench, rows: dict[str, pa.Table], sample: pa.Table) -> ir.Ta
     rule, table = plan.rows, plan.tables[plan.rows.table]
     read = bench.engine.read(_written(bench, "rows-employments", made), spines.employment_schema(rule, table))
     dates = bench.engine.read(_written(bench, "sample", [sample] * len(DESTROYERS)), sample.schema)
-    again = spines.states(spines.versions(read, table), dates, rule, table)
+    again = spines.states(spines.versions(read, rule, table), dates, rule, table)
     spine = bench.kept(numbered(again.select(SUBJECT, AS_OF, START, FIRST)), "spine")
     return building.features(bench, files, spine)[0].order_by(plan.id_column)
 

@@ -45,6 +45,9 @@ RULES: Mapping[str, str] = {
     "ends": "the end of `during` is filled in later, so features of the rows' table may read it only if `known` is "
     "a column. Other columns that are filled in later are reported by `health: hindsight`, as soon as records land "
     "again, or days in one landing show it: declare `known` so that it holds for them",
+    "states of employments": "where the `unique` of the rows' table contains its `time`, and that is not the start of "
+    "`during`, each record is a state of an employment (a monthly copy, a history of jobs): of those visible with the "
+    "same start, and the same other columns of `unique`, the latest counts",
     "several employments": "tenure is that of the employment that began last, of those that run "
     "at the as-of date and meet "
     "`rows.where`",

@@ -83,21 +83,38 @@ def calendar(dates: Sequence[date]) -> ir.Table:
     return ibis.literal(list(dates), type="array<date>").unnest().name(AS_OF).as_table()
 
 
-def versions(rows: ir.Table, table: Table) -> ir.Table:
+def versions(rows: ir.Table, rule: RowRule, table: Table) -> ir.Table:
     """Each version of each employment with the moments between which it was the newest visible one.
 
     A version is visible after it happened and was known (`_from`), and stays the newest visible one until
-    a newer version is visible too (`_until`). One that lacks either moment is never visible.
+    a newer version, or a later state of the same employment, is visible too (`_until`). One that lacks either moment
+    is never visible.
     """
-    order = newest_first(rows, KNOWN, TIME, _order(table) or "")
     # the greatest of a moment and none is the moment
     dated = rows[TIME].notnull() & rows[KNOWN].notnull()
     seen = ibis.ifelse(dated, ibis.greatest(rows[TIME], rows[KNOWN]), ibis.null("timestamp(6)"))
-    newer = ibis.window(
-        preceding=(None, 1), group_by=[rows[name] for name in (SUBJECT, *_told_apart(table))], order_by=order
-    )
-    end_of_time = ibis.timestamp("9999-12-31 00:00:00").cast("timestamp(6)")
-    return rows.mutate(_from=seen, _until=ibis.coalesce(seen.min().over(newer), end_of_time))
+    order = _order(table) or ""
+    until = _seen_next(rows, seen, _told_apart(table), (KNOWN, TIME, order))
+    if employment := _of_states(rule, table):
+        until = ibis.least(until, _seen_next(rows, seen, employment, (TIME, KNOWN, order)))
+    return rows.mutate(_from=seen, _until=until)
+
+
+def _seen_next(rows: ir.Table, seen: ir.Value, alike: Sequence[str], order: Sequence[str]) -> ir.Value:
+    """When the first of the rows that are newer, and `alike`, was seen; the end of time where there are none."""
+    group = [rows[name] for name in (SUBJECT, *alike)]
+    newer = ibis.window(preceding=(None, 1), group_by=group, order_by=newest_first(rows, *order))
+    return ibis.coalesce(seen.min().over(newer), ibis.timestamp("9999-12-31 00:00:00").cast("timestamp(6)"))
+
+
+def _of_states(rule: RowRule, table: Table) -> tuple[str, ...]:
+    """Columns that identify an employment where each record is what it was at a `time`, as in monthly copies; or none.
+
+    There an earlier state knows nothing of the end, and would have the employment run for ever.
+    """
+    if table.time not in table.unique or table.time == rule.start:
+        return ()
+    return (*(name for name in identity(table) if name not in (table.time, rule.start)), rule.start)
 
 
 def _told_apart(table: Table) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def tried(bench: Bench, files: Files, people: Sequence[tuple[str, date]]) -> ir.
     rule, table = bench.plan.rows, bench.plan.tables[bench.plan.rows.table]
     asked = bench.engine.map_items([people], partial(_batches), _PEOPLE)
     dates = bench.kept(asked, "people")
-    found = spines.states(spines.versions(employments(bench, files), table), dates, rule, table)
+    found = spines.states(spines.versions(employments(bench, files), rule, table), dates, rule, table)
     known = bench.kept(found, "states").select(_who=SUBJECT, **{START: START, FIRST: FIRST})
     rows = dates.left_join(known, dates[SUBJECT] == known["_who"]).select(SUBJECT, AS_OF, START, FIRST)
     return features(bench, files, bench.kept(numbered(rows), "spine"))[0]

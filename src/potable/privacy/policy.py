@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from potable.declarations import Declaration, Document, Inside
 from potable.errors import Place, ProjectError, did_you_mean, raise_all
-from potable.privacy.categories import CATEGORIES, FREE_TEXT, NONE, ancestry, is_direct
+from potable.privacy.categories import CATEGORIES, FREE_TEXT, NONE, ancestry, is_direct, names_people
 from potable.tables import Column, Duration, Table
 
 IDENTIFY = "identify"
@@ -277,6 +277,13 @@ def _column_errors(
             place=place,
             given=category,
             allowed="user.unique_id, user.contact.email, user.government_id …",
+        )
+    elif category == NONE and column.type == "string" and any(map(names_people, column.paths(name.rpartition(".")[2]))):
+        yield ProjectError(
+            f"column `{name}` is declared `{NONE}`, but by what it is called it holds names of people",
+            "P012",
+            place=place,
+            allowed="user.name.first, user.name.last, or the category of what it really holds",
         )
     elif policy and (rule := policy.rule_for(category)) is None:
         yield ProjectError(

@@ -6,6 +6,7 @@ Entry: `held` for the counts, `records` for the rows, `taken_back` for what a me
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ from potable.sources.ingest import Raw, current
 from potable.store.layout import Lake
 from potable.store.manifest import Manifest, find
 from potable.tables import OBJECT, ORIGIN, ROW
+
+_MISTYPED = "mistyped"
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,28 @@ def records(project: Project, found: Held, *, reason: str = "", limit: int | Non
         for batch in engine.stream(ordered.limit(limit) if limit is not None else ordered):
             for row in batch.to_pylist():
                 yield _record(row, raw, landed_at)
+
+
+def mistyped(project: Project, found: Held) -> dict[str, int]:
+    """How many of the rows that broke the contract have a cell of each column that cannot be read, most first."""
+    if not found.reasons.get(_MISTYPED):
+        return {}
+    with reading(project) as engine:
+        rows = engine.read(found.files, quarantine_schema(project.tables[found.table]))
+        alike = rows.group_by(REASONS).agg(n=rows.count())
+        counts: Counter[str] = Counter()
+        for batch in engine.stream(alike):
+            for row in batch.to_pylist():
+                counts.update({column: row["n"] for column in _unread(row[REASONS])})
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _unread(reasons: str) -> Iterator[str]:
+    """The columns that the reasons of a row name as mistyped: `mistyped:gross,paid: not UTF-8;missing:day;`."""
+    for reason in reasons.split(";"):
+        kind, _, columns = reason.partition(":")
+        if kind == _MISTYPED:
+            yield from (column.partition(":")[0] for column in columns.split(","))
 
 
 def originals(project: Project, table: str, held: Iterable[Record]) -> Iterator[tuple[Record, Original]]:

@@ -32,6 +32,8 @@ _BLOCK = 2 << 20
 LONGEST_RECORD = 8 << 20
 """The most bytes a record may have to be shown."""
 
+_TWICE = "name all its columns yourself: `header: false`, `names: […]`, and `skip_lines: 1` (or more) for its header"
+
 
 class CsvTable(FileTable):
     """A table in CSV files."""
@@ -98,7 +100,7 @@ class CsvSource(FileSource[CsvTable]):
         dialect = Dialect.of(contract, blob)
         if dialect is None:
             return
-        where = positions(contract, dialect.header, blob)
+        where = positions(contract, dialect.header, blob, hint=_TWICE)
         ragged = _Ragged()
         done = 0
         last = ""

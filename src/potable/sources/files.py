@@ -135,11 +135,17 @@ class FileSource(Source[F]):
             there = f"the server does not have {f'`{self.naming.told(file)}`' if file else 'it'}"
         elif place.exists():
             there = "no file of the folder matches, nor a member of an archive in it"
+        hint = "check `path` and `files` in the source's file, and the variables they refer to"
+        if not (place.far or glob.has_magic(self.path)) and place.exists():
+            deeper = [f"**/{pattern or '*'}" for pattern in self.tables[table].patterns]
+            if all(map(place.files, deeper)):
+                told = "`, `".join(f'files: "{pattern}"' for pattern in deeper)
+                hint = f"its files lie in folders below: write `{told}`"
         return EnvironmentFailure(
             f"source `{self.source}` has no file for table `{table}`: {there}",
             "E002",
             given=place.shown,
-            hint="check `path` and `files` in the source's file, and the variables they refer to",
+            hint=hint,
             state="nothing was landed from this source; the last version stays current",
             next="potable doctor",
             retryable=True,
@@ -199,7 +205,7 @@ DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged packed file raises."""
 
 
-EXPORT_AGAIN = "have the source system export it again; the raw zone keeps what was received"
+EXPORT_AGAIN = "have the source system export it again, under the same name"
 """What to do about an object where nothing better is known."""
 
 
@@ -210,19 +216,32 @@ def unreadable(blob: Blob, why: str, *, row: int | None = None, hint: str = "") 
         f"`{blob.shown}` cannot be parsed: {why}{at}",
         "D007",
         given=blob.path,
-        hint=hint or EXPORT_AGAIN,
+        hint=hint or _landed_damaged(blob),
         state="the object stays in the raw zone; nothing of this step was written, the last version stays current",
         next="potable run",
     )
 
 
+def _landed_damaged(blob: Blob) -> str:
+    """How to be rid of a landed object that nobody can read, and which file it is, where its name is shown masked."""
+    root, _, rest = blob.path.partition("/")
+    source = rest.partition("/")[0]
+    told = EXPORT_AGAIN
+    if source and root == "raw" and blob.batch > 1:
+        told += f"; or remove it there, and here by `potable state rewind {source} --to {blob.batch - 1}`"
+    if source and root == "raw" and blob.shown != blob.name:
+        told += f"; its full name is in raw/{source}/batches/{blob.batch:08}.json of the restricted root"
+    return told
+
+
 def positions(
-    table: Table, header: Sequence[str], blob: Blob, *, virtual: Sequence[str] = ("@object",)
+    table: Table, header: Sequence[str], blob: Blob, *, virtual: Sequence[str] = ("@object",), hint: str = ""
 ) -> dict[str, int]:
     """Where in a file's header each column of the contract stands, by the first of its names that is there.
 
     Args:
         virtual: names that columns may have and that are never looked for in the header.
+        hint: what to do where two columns have one name.
 
     Raises:
         DataError: D007, two columns of the file have the name.
@@ -232,7 +251,7 @@ def positions(
         path = next((path for path in column.paths(name) if path in header and path not in virtual), None)
         if path is not None:
             if header.count(path) > 1:
-                raise unreadable(blob, f"two of its columns are called `{path}`")
+                raise unreadable(blob, f"two of its columns are called `{path}`", hint=hint)
             found[name] = header.index(path)
     return found
 

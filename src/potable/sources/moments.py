@@ -50,10 +50,19 @@ _FIRST, _LAST = (
 )
 _WIDEST_ZONE = 18 * 60
 _DAY = 24 * 60 * 60 * 1_000_000
+_POSIX = 1969
+"""First year that two digits mean: 69 to 99 are 1969 to 1999, 00 to 68 are 2000 to 2068."""
 _TIME = datetime.max - datetime.min
 
 
-def moments(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType, place: str | None = None) -> pa.Array:
+def moments(
+    text: pa.StringArray,
+    formats: tuple[str, ...],
+    kind: pa.DataType,
+    place: str | None = None,
+    *,
+    years_from: int | None = None,
+) -> pa.Array:
     """`text` (cleaned) as dates or timestamps; what fits no form is null.
 
     Args:
@@ -61,12 +70,14 @@ def moments(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType, p
         formats: declared forms, tried in order before ISO 8601.
         kind: `date32` or `timestamp[us]`.
         place: time zone of timestamps without an offset, such as `Europe/Berlin`; UTC by default.
+        years_from: first year that two digits (`%y`) can mean; 1969 by default, as in POSIX.
     """
     if not formats and (quick := _iso(text, kind, place)) is not None:
         return quick
     # most moments stand many times, and a form costs as much as many look-ups
     coded = text.dictionary_encode()
-    return pc.take(_by_forms(coded.dictionary, formats, kind, place), coded.indices)
+    found = _by_forms(coded.dictionary, formats, kind, place, years_from or _POSIX)
+    return pc.take(found, coded.indices)
 
 
 def in_utc(clocks: pa.Array, place: str) -> pa.Array:
@@ -100,7 +111,9 @@ def _ahead(place: str, clock: datetime) -> int:
     return (offset or timedelta()) // timedelta(microseconds=1)
 
 
-def _by_forms(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType, place: str | None) -> pa.Array:
+def _by_forms(
+    text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType, place: str | None, years_from: int
+) -> pa.Array:
     """`text` by the first of its forms that fits."""
     whole_days = pa.types.is_date(kind)
     found = pa.nulls(len(text), pa.timestamp("us"))
@@ -109,7 +122,7 @@ def _by_forms(text: pa.StringArray, formats: tuple[str, ...], kind: pa.DataType,
         if not pc.any(left).as_py():
             break
         rows = pc.indices_nonzero(left)
-        found = pc.replace_with_mask(found, left, _by_form(pc.take(text, rows), form, place))
+        found = pc.replace_with_mask(found, left, _by_form(pc.take(text, rows), form, place, years_from))
     return found.cast(kind, safe=False) if whole_days else found
 
 
@@ -127,7 +140,7 @@ def _iso(text: pa.StringArray, kind: pa.DataType, place: str | None) -> pa.Array
     return in_utc(found, place) if place and not zoned else found
 
 
-def _by_form(text: pa.StringArray, form: str, place: str | None) -> pa.Array:
+def _by_form(text: pa.StringArray, form: str, place: str | None, years_from: int) -> pa.Array:
     if form in UNIX:
         # 1970 began everywhere at once
         return _since_1970(text, UNIX[form])
@@ -139,7 +152,7 @@ def _by_form(text: pa.StringArray, form: str, place: str | None) -> pa.Array:
     def numbers(name: str, default: int) -> Numbers:
         return _numbers(pc.struct_field(parts, name), default) if name in names else _same(len(text), default)
 
-    year = numbers("year", 1) if "year" in names else _full_year(numbers("short", 0))
+    year = numbers("year", 1) if "year" in names else _full_year(numbers("short", 0), years_from)
     month = _month_names(parts) if "name" in names else numbers("month", 1)
     days, exists = _days(year, month, numbers("day", 1))
     hour, minute, second = numbers("hour", 0), numbers("minute", 0), numbers("second", 0)
@@ -189,9 +202,9 @@ def _numbers(digits: pa.StringArray, default: int) -> Numbers:
     return filled
 
 
-def _full_year(short: Numbers) -> Numbers:
-    """Two digits as POSIX reads them: 69 to 99 are 1969 to 1999, 00 to 68 are 2000 to 2068."""
-    return np.where(short < 69, short + 2000, short + 1900)
+def _full_year(short: Numbers, first: int) -> Numbers:
+    """The years, of the hundred that begin with `first`, that end with these two digits."""
+    return first + (short - first) % 100
 
 
 def _month_names(parts: pa.StructArray) -> Numbers:

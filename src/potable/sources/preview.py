@@ -99,7 +99,7 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
         seen, children, dialect = source.names(table, blob), source.children(table, blob), source.dialect(table, blob)
     except DataError as failure:
         # it says what becomes of a landed object
-        if failure.hint == EXPORT_AGAIN:
+        if failure.hint.startswith(EXPORT_AGAIN):
             failure.hint = "is it damaged, or does the source's file describe it wrongly?"
             if ".zip/" in arrival.name.lower():
                 failure.hint += ' `members: "*.xml"`, for example, selects which files of an archive are read'

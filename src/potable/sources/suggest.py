@@ -44,6 +44,8 @@ _AMOUNTS = {decimal: f"{ACCOUNTING} {decimal}" for decimal in ".,"}
 """Amounts by the sign before their fraction, as counts of them are named."""
 _MONEY = rf"\p{{Sc}}|(^|[^A-Za-z])({CODES.replace(' ', '|')})([^A-Za-z]|$)|[.,][0-9]{{1,2}}([^0-9]|$)"
 """A currency, or cents; not the three capitals before a number of policies or invoices (`POL-1000123`)."""
+_THOUSANDS = r"^[+-]?[0-9]{1,3}(,[0-9]{3})+\.[0-9]"
+"""Commas between thousands, for behind them stands a point."""
 _FIT = 0.98
 """Share of the values a type must fit."""
 _MOSTLY = 0.8
@@ -70,6 +72,8 @@ _CHANGED = re.compile(
 )
 """Names of columns that a system sets whenever it writes a record; of those set once, as `created_at`, none."""
 _NUMBERS = re.compile(r"(.*_)?(id|uuid|guid)")
+_PAIRS = ("J/N", "ja/nein", "O/N", "oui/non", "S/N", "sí/no", "si/no", "sim/não", "wahr/falsch", "vrai/faux", "on/off")
+"""Words for true and false that a `format` must declare."""
 _MOST = "most "
 """How the names of counts begin that are the most of any value."""
 
@@ -89,6 +93,8 @@ class Suggestion:
     required: bool = False
     words: tuple[str, ...] = ()
     """The words of a small set, most frequent first."""
+    null_values: tuple[str, ...] = ()
+    """Placeholders that were taken for no value."""
     at_least_zero: bool = False
     evidence: str = ""
     """What it is taken from, without a value."""
@@ -127,6 +133,8 @@ def suggested(texts: pa.StringArray, promised: Sequence[str] = (), *, commas: bo
         found = replace(found, required=True, evidence=f"{found.evidence}, {NOT_NULL} in its database")
     if found.type != "string":
         return found
+    if pair := _pair(values, distinct):
+        return replace(found, type="boolean", format=pair)
     return replace(found, words=_words(values, distinct), evidence=found.evidence + _nearly(counts))
 
 
@@ -166,8 +174,10 @@ def tally(texts: pa.StringArray) -> dict[str, int]:
 def _amounts(values: pa.StringArray) -> dict[str, int]:
     """Counts of texts that may be amounts."""
     counts = {"money": _matching(values, _MONEY), "marked": _matching(values, "[.,]")}
+    counts["thousands"] = _matching(values, _THOUSANDS)
     for decimal, name in _AMOUNTS.items():
-        found = amounts(values, decimal) if counts["money"] else pa.nulls(len(values), pa.string())
+        likely = counts["money"] or counts["thousands"]
+        found = amounts(values, decimal) if likely else pa.nulls(len(values), pa.string())
         counts |= {
             f"misfits {name}": found.null_count,
             f"negative {name}": _matching(found, "^-"),
@@ -277,7 +287,8 @@ def _orders(found: Mapping[str, int], spare: float) -> tuple[str, ...]:
 def _sign(found: Mapping[str, int], spare: float) -> _Sign | None:
     """The sign before the fraction of amounts, where there are any and only one can be meant."""
     point, comma = (found[f"misfits {name}"] <= spare for name in _AMOUNTS.values())
-    if found["money"] * 2 < found["filled"] or not (point or comma) or (point and comma and found["marked"]):
+    likely = found["thousands"] or found["money"] * 2 >= found["filled"]
+    if not likely or not (point or comma) or (point and comma and found["marked"]):
         return None
     return "." if point else ","
 
@@ -312,6 +323,13 @@ def _words(values: pa.StringArray, distinct: int) -> tuple[str, ...]:
         return ()
     counted = sorted(((item["counts"], item["values"]) for item in pc.value_counts(values).to_pylist()), reverse=True)
     return tuple(word for _, word in counted) if counted[-1][0] >= SHARED else ()
+
+
+def _pair(values: pa.StringArray, distinct: int) -> str:
+    """The pair of words for true and false that all `values` are, where both occur."""
+    found = set(pc.unique(values).to_pylist()) if 1 < distinct <= 4 else set()
+    pairs = [pair for pair in _PAIRS if {word.lower() for word in found} == set(pair.lower().split("/"))]
+    return pairs[0] if pairs else ""
 
 
 def _distinct(filled: int, distinct: int) -> str:

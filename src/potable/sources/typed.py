@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from potable.columns import ACCOUNTING
+from potable.columns import ACCOUNTING, pair_of_words
 from potable.sources.amounts import amounts
 from potable.sources.cells import Cells, Texts
 from potable.sources.cells import texts as as_texts
@@ -228,9 +228,9 @@ def convert(column: Column, text: Texts) -> pa.Array:
         case "string":
             return text
         case "date" | "timestamp":
-            return moments(text, column.formats, column.arrow, column.timezone)
+            return moments(text, column.formats, column.arrow, column.timezone, years_from=column.years_from)
         case "boolean":
-            return _booleans(text)
+            return _booleans(text, column.formats)
     if (quick := _plain_numbers(text, column.arrow)) is not None:
         return quick
     match column.type:
@@ -296,10 +296,11 @@ def _cast_one(item: pa.Scalar, kind: pa.DataType) -> object:
         return None
 
 
-def _booleans(text: Texts) -> pa.BooleanArray:
+def _booleans(text: Texts, pairs: Sequence[str]) -> pa.BooleanArray:
+    true, false = zip(*map(pair_of_words, pairs), strict=True) if pairs else (_TRUE, _FALSE)
     lower = pc.utf8_lower(text)
-    yes = pc.is_in(lower, value_set=pa.array(_TRUE))
-    known = pc.is_in(lower, value_set=pa.array(_TRUE + _FALSE))
+    yes = pc.is_in(lower, value_set=pa.array(true))
+    known = pc.is_in(lower, value_set=pa.array(true + false))
     return pc.if_else(known, yes, pa.scalar(None, pa.bool_()))
 
 

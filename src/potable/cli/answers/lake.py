@@ -85,6 +85,8 @@ class HeldTable(TypedDict):
     """Rows that were kept with a cell set to null."""
     reasons: Mapping[str, int]
     """Quarantined rows by reason; a row may have several."""
+    mistyped: Mapping[str, int]
+    """Of the mistyped ones, those with such a cell, by column."""
     current: bool
     """Whether this is so for the contract and the data of now; if not, `potable quarantine replay` tells."""
     stopped: bool
