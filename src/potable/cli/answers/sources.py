@@ -48,9 +48,11 @@ class DiscoveredColumn(TypedDict):
     type: str
     """Suggested type."""
     format: str
-    """How dates are written; empty for ISO 8601, and other types."""
+    """How dates, numbers or booleans are written; empty for the usual form."""
     decimal: str
     """The decimal separator."""
+    null_values: Sequence[str]
+    """Placeholders among its values that mean "no value"."""
     required: bool
     """Whether all records that were read have a value."""
     category: str
