@@ -19,8 +19,8 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 	@$(BIN)/python -m potable.estate serve demo/estate -- $(BIN)/potable -C demo run
 	@$(BIN)/potable -C demo show employee_attrition
 
-# tests start many interpreters, which would compile Potable anew each time
-test test-long: export PYTHONDONTWRITEBYTECODE =
+# tests and benches start many interpreters, which would compile Potable anew each time
+test test-long bench: export PYTHONDONTWRITEBYTECODE =
 
 # and make and remove some hundred thousand small files, on which a disk spends a quarter of the time; what passed is not kept
 ROOM := $(shell test "$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 {print $$4}')" -gt 8000000 2>/dev/null && echo /dev/shm)
@@ -44,8 +44,9 @@ docs: $(READY)  ## renew docs/reference and docs/faults.md from the code
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m tests.sources.test_fault_matrix
 
-bench: $(READY)  ## time and memory at three sizes, on every engine that runs here, and how both grow
+bench: $(READY)  ## time and memory at three sizes, on every engine that runs here, and how both grow; the largest queries at full size
 	@$(BIN)/python bench/main_job.py
+	@$(BIN)/python bench/largest.py
 
 lock:  ## renew the lock files (needs uv)
 	$(COMPILE) pyproject.toml --extra all --group dev -o requirements.lock

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.runs.conftest import small_once
 
 from potable.cli.app import cli
 from potable.errors import EnvironmentFailure, ProjectError
@@ -20,8 +22,7 @@ def call(folder: Path, *arguments: str) -> Result:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small example, published; then one feature redefined, one renamed, rows chosen otherwise."""
     folder = tmp_path_factory.mktemp("compared") / "mine"
-    assert CliRunner().invoke(cli, ["init", "--example", "churn", str(folder)]).exit_code == 0
-    assert call(folder, "run").exit_code == 0
+    shutil.copytree(small_once(tmp_path_factory).root, folder)
     with pytest.raises(EnvironmentFailure, match="fewer than two versions"):
         call(folder, "diff")
     features = folder / "features.yaml"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.runs.conftest import make_small, small_once
 
 from potable.cli.app import cli
 from potable.errors import EnvironmentFailure, ProjectError
@@ -20,11 +22,10 @@ def call(folder: Path, *arguments: str) -> Result:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small example, published: rows to train on, and rows to score."""
     folder = tmp_path_factory.mktemp("explained") / "mine"
-    assert CliRunner().invoke(cli, ["init", "--example", "churn", str(folder)]).exit_code == 0
+    empty = make_small(folder.with_name("empty")).root
     with pytest.raises(EnvironmentFailure, match="no version"):
-        call(folder, "explain", "tickets_6mo")
-    assert call(folder, "run").exit_code == 0
-    return folder
+        call(empty, "explain", "tickets_6mo")
+    return shutil.copytree(small_once(tmp_path_factory).root, folder)
 
 
 def test_the_text_says_cell_definition_and_records(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.once import made_once
 
 from potable import estate
 from potable.datasets.version import Version, current
@@ -90,9 +92,12 @@ class Bench:
 @pytest.fixture(scope="session")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """A company of 150 people over 20 years, its learning platform served over HTTP."""
-    directory = tmp_path_factory.mktemp("company")
-    with contextlib.redirect_stdout(io.StringIO()):
-        estate.make(directory, employees=EMPLOYEES, years=20, seed=7)
+
+    def make(directory: Path) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            estate.make(directory, employees=EMPLOYEES, years=20, seed=7)
+
+    directory = made_once(tmp_path_factory, "company", make)
     with estate.serve(directory) as url:
         yield Company(directory, {**read_environment(directory), "LMS_URL": url})
 
@@ -120,12 +125,16 @@ def make_small(root: Path) -> Bench:
     return Bench(root, Company(root, {}))
 
 
+def small_once(factory: pytest.TempPathFactory) -> Bench:
+    """The small example, published; read it, do not change it."""
+    root = made_once(factory, "finished-small", lambda root: make_small(root).publish())
+    return Bench(root, Company(root, {}))
+
+
 @pytest.fixture(scope="session")
 def finished_small(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """The small example's dataset, published once; read it, do not change it."""
-    bench = make_small(tmp_path_factory.mktemp("finished-small") / "project")
-    bench.publish()
-    return bench
+    return small_once(tmp_path_factory)
 
 
 @pytest.fixture
@@ -169,7 +178,12 @@ def landed(bench: Bench) -> dict[str, set[tuple[str, str]]]:
 @pytest.fixture(scope="session")
 def finished(company: Company, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, RunRecord]:
     """The company's dataset, published once; read it, do not change it."""
-    bench = make_bench(company, tmp_path_factory.mktemp("finished") / "project")
-    record = bench.run()
-    assert record.exit_code == 0, record.error
-    return bench, record
+
+    def make(root: Path) -> None:
+        record = make_bench(company, root / "project").run()
+        assert record.exit_code == 0, record.error
+        (root / "record").write_bytes(pickle.dumps(record))
+
+    made = made_once(tmp_path_factory, "finished", make)
+    record = pickle.loads((made / "record").read_bytes())
+    return Bench(made / "project", company), record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.runs.conftest import Bench
 
 from potable.cli.app import main
 from potable.cli.scaffold import scaffold
@@ -50,6 +52,12 @@ def root(tmp_path: Path) -> Path:
     """The smallest project."""
     scaffold(tmp_path / "churn", "churn")
     return tmp_path / "churn"
+
+
+@pytest.fixture
+def ran(finished_small: Bench, tmp_path: Path) -> Path:
+    """The same, which has published its dataset."""
+    return shutil.copytree(finished_small.root, tmp_path / "ran")
 
 
 def ended(root: Path, sign: str, *, state: str = "done", asked: tuple[str, ...] = ()) -> tuple[int, str]:
@@ -127,19 +135,19 @@ def test_an_interrupted_run_leaves_its_record(sign: str, root: Path, capsys: pyt
     assert (record.outcome, record.exit_code) == ("interrupted", 130)
     assert record.error["problem"] == f"the run was interrupted by {sign}" and record.error["exit_code"] == 130
     assert record.peak_memory and record.seconds
-    assert "note:" not in called(root, capsys, "run")[2]
+    assert "note:" not in called(root, capsys, "run", "--only", "ingest")[2]
     assert called(root, capsys, "report", record.run)[0] == 0
 
 
-def test_our_bug_leaves_the_record_of_a_failed_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_bug_leaves_the_record_of_a_failed_run(ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("Ada Lovelace")
 
     monkeypatch.setattr("potable.runs.runner.opened.commit_version", broken)
     with pytest.raises(ZeroDivisionError):
-        run(load(root), Options(), lambda event: None)
-    ends = listed(root)
-    record = record_of(root, ends["ended"][0])
+        run(load(ran), Options(), lambda event: None)
+    ends = listed(ran)
+    record = record_of(ran, ends["ended"][-1])
     assert (record.outcome, record.exit_code, record.error["code"], ends["begun"]) == ("failed", 70, "X001", [])
     assert "ZeroDivisionError" in record.error["problem"] and "Lovelace" not in str(asdict(record))
 
@@ -255,11 +263,11 @@ def test_a_process_that_ended_and_was_not_asked_for_is_gone() -> None:
         assert noted.is_gone() is True
 
 
-def test_a_run_elsewhere_is_told_as_what_it_may_be(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    noted(root, lambda mine: replace(mine, machine="another"), ago=timedelta(hours=1))
-    code, _, err = called(root, capsys, "run")
+def test_a_run_elsewhere_is_told_as_what_it_may_be(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noted(ran, lambda mine: replace(mine, machine="another"), ago=timedelta(hours=1))
+    code, _, err = called(ran, capsys, "run")
     assert code == 0 and "has not ended: it is still running on another machine, or was killed there" in err
-    assert "has not ended" in called(root, capsys, "report")[2]
+    assert "has not ended" in called(ran, capsys, "report")[2]
 
 
 def test_a_run_that_was_taken_for_killed_writes_its_record_all_the_same(root: Path) -> None:
@@ -273,9 +281,10 @@ def test_a_run_that_was_taken_for_killed_writes_its_record_all_the_same(root: Pa
     assert record_of(root, record.run).outcome == "published" and listed(root)["begun"] == []
 
 
-def test_health_looks_no_further_back_than_to_runs_that_came_to_their_end(root: Path) -> None:
-    first = run(load(root), Options(), lambda event: None)
-    lake = noted(root, lambda mine: replace(mine, number=GONE), ago=timedelta(hours=1)).lake()
+def test_health_looks_no_further_back_than_to_runs_that_came_to_their_end(ran: Path) -> None:
+    (name,) = listed(ran)["ended"]
+    first = record_of(ran, name)
+    lake = noted(ran, lambda mine: replace(mine, number=GONE), ago=timedelta(hours=1)).lake()
     rows = Earlier(lake, "").rows("crm.customers")
     begun.settle(lake)
     assert rows == Earlier(lake, "").rows("crm.customers") == first.tables[0].rows > 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.runs.conftest import Bench
 
 from potable.cli.output import summary
 from potable.cli.reporting import report_of
@@ -22,16 +23,9 @@ from potable.runs.runner import Options, run
 EXAMPLE = Path(__file__).parents[2] / "examples" / "churn"
 
 
-@pytest.fixture(scope="session")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = Path(shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("beside") / "shop"))
-    published(root)
-    return root
-
-
 @pytest.fixture
-def shop(begun: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(begun, tmp_path / "shop"))
+def shop(finished_small: Bench, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_small.root, tmp_path / "shop"))
 
 
 def made(root: Path, as_of: date | None = None, scoring: bool = False) -> RunRecord:

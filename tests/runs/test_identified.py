@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.runs.conftest import Bench
 from tests.runs.test_object_store import copied
-from tests.runs.test_scoring import EXAMPLE, Shop
+from tests.runs.test_scoring import Shop
 
 from potable.errors import DataError, EnvironmentFailure, PotableError, PrivacyRefusal
 from potable.project import Project, load
@@ -44,11 +44,9 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def done(finished_small: Bench) -> Shop:
     """The small example, published, with nothing said about who may know people."""
-    shop = Shop(Path(shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("identify") / "shop")))
-    shop.run()
-    return shop
+    return Shop(finished_small.root)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.conftest import require_spark
+from tests.runs.conftest import Bench
 
 from potable.cli.app import main
 from potable.datasets.version import Version, current
@@ -20,7 +21,6 @@ from potable.project import load
 from potable.runs.record import RunRecord
 from potable.runs.runner import Options, run
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "churn"
 LABELLED, LATEST = "2024-03-31", "2024-06-30"
 """A day of which the label is known, and the last one the tables are complete for."""
 
@@ -62,17 +62,10 @@ class Shop:
         path.write_text(path.read_text().replace(old, new))
 
 
-@pytest.fixture(scope="session")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """The example, published once."""
-    shop = Shop(Path(shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("scoring") / "shop")))
-    shop.run()
-    return shop
-
-
 @pytest.fixture
-def shop(begun: Shop, tmp_path: Path) -> Shop:
-    return Shop(Path(shutil.copytree(begun.root, tmp_path / "shop")))
+def shop(finished_small: Bench, tmp_path: Path) -> Shop:
+    """A copy of the example, published once."""
+    return Shop(Path(shutil.copytree(finished_small.root, tmp_path / "shop")))
 
 
 def test_rows_to_score_are_the_labelled_rows_of_that_day_without_the_label(shop: Shop) -> None:
