@@ -118,8 +118,8 @@ def test_a_garbled_future_is_caught_even_where_no_row_is_gained(world: World, mo
 def test_a_tenure_that_sees_later_versions_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     real = spines.versions
 
-    def leaking(rows: ibis.Table, table: Any) -> ibis.Table:
-        return real(rows, table).mutate(_from=rows[TIME] - ibis.interval(years=20))
+    def leaking(rows: ibis.Table, rule: Any, table: Any) -> ibis.Table:
+        return real(rows, rule, table).mutate(_from=rows[TIME] - ibis.interval(years=20))
 
     monkeypatch.setattr(spines, "versions", leaking)
     rows = company()

@@ -79,7 +79,7 @@ def test_every_query_of_a_build_compiles_for_spark(world: World) -> None:
     rule, table = plan.rows, plan.tables[plan.rows.table]
     employments = ibis.table(ibis.schema(spine.employment_schema(rule, table)), name="employments")
     assert spark(spine.ambiguous(employments, rule, table))
-    candidates = spine.states(spine.versions(employments, table), spine.calendar(rule.dates), rule, table)
+    candidates = spine.states(spine.versions(employments, rule, table), spine.calendar(rule.dates), rule, table)
     assert "EXPLODE" in spark(candidates)
     assert spark(spine.counted(candidates, rule))
     compiled, finished = assembled(plan)
