@@ -136,7 +136,9 @@ def test_a_server_that_is_gone(published: Bench, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("fault", ["drop_mid_page", "status_500", "malformed"])
 def test_a_server_that_stumbles_mid_page_is_asked_again(finished: Finished, tmp_path: Path, fault: str) -> None:
     directory = finished[0].company.directory
-    bench = make_bench(finished[0].company, tmp_path / "project", vault=finished[0].root / "vault")
+    # a copy: all workers share what is finished
+    vault = shutil.copytree(finished[0].root / "vault", tmp_path / "vault")
+    bench = make_bench(finished[0].company, tmp_path / "project", vault=vault)
     with estate.serve(directory, faults={fault: 2}) as url:
         record = bench.with_variables(LMS_URL=url).run(only="ingest")
     assert record.outcome == "done", record.error
@@ -249,7 +251,9 @@ def test_a_full_disk(finished: Finished, tmp_path: Path) -> None:
     """A file system of a few megabytes for the lake; root may mount one, others get a file size limit."""
     import resource
 
-    bench = make_bench(finished[0].company, tmp_path / "project", vault=finished[0].root / "vault")
+    # a copy: all workers share what is finished
+    vault = shutil.copytree(finished[0].root / "vault", tmp_path / "vault")
+    bench = make_bench(finished[0].company, tmp_path / "project", vault=vault)
     environment = {**os.environ, **bench.company.variables}
     limit = 40_000
 
