@@ -96,6 +96,8 @@ BAD_LINES = {
     "NaN": '{"a":NaN}',
     "Infinity": '{"a":1,"b":-Infinity}',
     "twice": '{"a":1,"b":2,"a":1}',
+    "twice, one with a blank": '{"a":1,"b":2,"a" :1}',
+    "twice, one with blanks": '{"a":1,"b":2,"a" \t :1}',
     "twice inside": '{"a":1,"c":{"x":1,"x":1}}',
     "twice in a list": '{"a":1,"d":[{"x":1,"x":1}]}',
     "deep": '{"a":1,"b":' + "[" * 65 + "]" * 65 + "}",
@@ -119,6 +121,12 @@ def test_a_damaged_line_costs_exactly_itself(tmp_path: Path, line: str, many: in
     assert rows[many]["_mistyped"].startswith("@record: ")
     assert json.loads(rows[many]["_unparsed"]) == {"@record": line}
     assert {(row["a"], row["b"]) for row in rows if row["_row"] != many + 1} == {("x", "2")}
+
+
+def test_a_key_that_stands_twice_is_seen_beside_records_with_blanks_before_colons(tmp_path: Path) -> None:
+    data = '{"a":1,"b":[5],"a":2}\n' + '{"a" :1,"b":[5]}\n' + '{"a":"x","b":"y : \\" :"}\n' * 20
+    rows = parsed(source(), blob(tmp_path, data.encode()))
+    assert [row["_mistyped"] for row in rows] == ["@record: the key `a` twice", *[None] * 21]
 
 
 WHYS = {

@@ -30,6 +30,9 @@ _DECODER = msgspec.json.Decoder(float_hook=msgspec.Raw)
 _ENCODER = msgspec.json.Encoder()
 NEGATIVE_ZERO = re.compile(rb"-0(?<=[\s:,\[]-0)(?![.eE])")
 _BLANK = b" \t\r\n"
+_ENDS = re.compile(rb'"[ \t\r\n]*:')
+"""Ends of keys, and texts that look like one; as many when they are written again."""
+_BEFORE_COLONS = (b" :", b"\t:", b"\r:", b"\n:")
 _HIDDEN = re.compile(rb"\\u00(?:2[02]|3[aA])")
 """Escapes that hide what looks like the end of a key."""
 
@@ -110,9 +113,9 @@ def _forgetful(data: bytes, value: Any) -> bool:
     if _HIDDEN.search(data) or NEGATIVE_ZERO.search(data):
         return True
     written = _ENCODER.encode(value)
-    # ends of keys, and texts that look like one; few systems write a blank before the colon
-    less = written.count(b'":') - data.count(b'":')
-    return less != 0 and less != data.count(b'" :') - written.count(b'" :')
+    if any(blank in data for blank in _BEFORE_COLONS):
+        return len(_ENDS.findall(data)) != len(_ENDS.findall(written))
+    return data.count(b'":') != written.count(b'":')
 
 
 def _cells(values: Sequence[Any], *, told: bool) -> Cells:

@@ -49,7 +49,7 @@ def find(stream: Watched, record: str, places: Sequence[str]) -> Doubled:
         Malformed: the document is not well-formed.
     """
     search = _Search(record, places)
-    parser = search.parser = new_parser("utf-8")
+    parser = search.parser
     parser.StartElementHandler, parser.EndElementHandler = search.start, search.end
     parser.CharacterDataHandler, parser.StartCdataSectionHandler = search.words, search.words
     for _ in whole(parser, stream):
