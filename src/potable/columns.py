@@ -28,8 +28,8 @@ _PLAIN: Mapping[str, pa.DataType] = {
     "timestamp": pa.timestamp("us"),
 }
 
-
-_BORN = "user.demographic.date_of_birth"
+BORN = "user.demographic.date_of_birth"
+"""Category of dates whose century nobody can guess."""
 
 
 class Column(Declaration):
@@ -162,7 +162,7 @@ class Column(Declaration):
         short = any("%y" in form for form in self.formats)
         if self.years_from is not None and not (short and 1 <= self.years_from <= 9900):
             raise ValueError("`years_from` is a year from 1 to 9900, and only for a `format` with two digits (`%y`)")
-        if short and self.years_from is None and (self.category or "").startswith(_BORN):
+        if short and self.years_from is None and (self.category or "").startswith(BORN):
             raise ValueError(
                 "two digits do not say in which century somebody was born: write the first year that they can mean, "
                 "`years_from: 1925`"

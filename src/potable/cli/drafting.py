@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.columns import BORN
 from potable.privacy.categories import FREE_TEXT, is_direct
 from potable.privacy.classify import Guess, classified
 from potable.projectfiles import REFERS
@@ -26,7 +27,6 @@ from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records
 
 _SAMPLE = 500
 """Values a category is told from."""
-_BORN = "user.demographic.date_of_birth"
 _CODES = (
     *("user.contact.address.postal_code", "user.contact.phone_number", "user.contact.fax_number"),
     "user.government_id",
@@ -150,7 +150,7 @@ def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[st
     parts = [f"path: {quoted(path)}"] if path != name else []
     parts.append(f"type: {quoted(hint.type)}")
     parts += [f"format: {quoted(hint.format)}"] if hint.format else []
-    parts += [f"years_from: {_oldest()}"] if guess.category == _BORN and "%y" in hint.format else []
+    parts += [f"years_from: {_oldest()}"] if guess.category == BORN and "%y" in hint.format else []
     parts += [f'decimal: "{hint.decimal}"'] if hint.decimal == "," else []
     parts += [f"null_values: [{', '.join(map(quoted, hint.null_values))}]"] if hint.null_values else []
     parts += ["required: true"] if hint.required else []
