@@ -19,8 +19,8 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 	@$(BIN)/python -m potable.estate serve demo/estate -- $(BIN)/potable -C demo run
 	@$(BIN)/potable -C demo show employee_attrition
 
-# tests and benches start many interpreters, which would compile Potable anew each time
-test test-long bench: export PYTHONDONTWRITEBYTECODE =
+# all of these start interpreters, which would compile Potable anew each time
+demo test test-long bench: export PYTHONDONTWRITEBYTECODE =
 
 # and make and remove some hundred thousand small files, on which a disk spends a quarter of the time; what passed is not kept
 ROOM := $(shell test "$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 {print $$4}')" -gt 8000000 2>/dev/null && echo /dev/shm)
