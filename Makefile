@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+DEMO := $(VENV)/.demo
 READY := $(VENV)/.ready
 AIRFLOW := .venv-airflow
 INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -11,7 +12,7 @@ YEARS ?= 20
 
 .PHONY: demo test test-long lint types docs bench lock clean
 
-demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to one dataset
+demo: $(DEMO)  ## the main job on a synthetic enterprise, from five systems to one dataset
 	@rm -rf demo
 	@$(BIN)/potable init --example attrition demo
 	@$(BIN)/python -m potable.estate make demo/estate --employees $(EMPLOYEES) --years $(YEARS) --seed 7
@@ -19,8 +20,8 @@ demo: $(READY)  ## the main job on a synthetic enterprise, from five systems to 
 	@$(BIN)/python -m potable.estate serve demo/estate -- $(BIN)/potable -C demo run
 	@$(BIN)/potable -C demo show employee_attrition
 
-# tests and benches start many interpreters, which would compile Potable anew each time
-test test-long bench: export PYTHONDONTWRITEBYTECODE =
+# all of these start interpreters, which would compile Potable anew each time
+demo test test-long bench: export PYTHONDONTWRITEBYTECODE =
 
 # and make and remove some hundred thousand small files, on which a disk spends a quarter of the time; what passed is not kept
 ROOM := $(shell test "$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 {print $$4}')" -gt 8000000 2>/dev/null && echo /dev/shm)
@@ -50,6 +51,7 @@ bench: $(READY)  ## time and memory at three sizes, on every engine that runs he
 
 lock:  ## renew the lock files (needs uv)
 	$(COMPILE) pyproject.toml --extra all --group dev -o requirements.lock
+	$(COMPILE) pyproject.toml --extra xml --extra rest --extra docx --group build -c requirements.lock -o requirements-demo.lock
 	$(COMPILE) pyproject.toml --extra all --extra spark --group dev -c requirements.lock -o requirements-spark.lock
 	$(COMPILE) requirements-airflow.in -o requirements-airflow.lock
 	$(COMPILE) tests/sources/airbyte.in -o tests/sources/airbyte.lock
@@ -60,11 +62,16 @@ clean:
 	rm -rf $(VENV) $(AIRFLOW) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): requirements.lock pyproject.toml
+# what the example needs, a third of all
+$(DEMO): requirements-demo.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Potable needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(INSTALL) --require-hashes -r requirements.lock
+	$(BIN)/python $(INSTALL) --require-hashes -r requirements-demo.lock
 	$(BIN)/python $(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(READY): $(DEMO) requirements.lock
+	$(BIN)/python $(INSTALL) --require-hashes -r requirements.lock
 	@touch $@
 
 # half a gigabyte that only the tests of one engine need; without it they say so and are skipped

@@ -5,8 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-from potable.runs.memory import PeakMemory
+import psutil
+import pytest
+
+from potable.runs import memory
+from potable.runs.memory import PeakMemory, resident
 
 _HOLD = "import sys; held = bytearray(200 << 20); print(len(held), flush=True); sys.stdin.read()"
 
@@ -31,6 +36,19 @@ def test_what_is_over_before_the_next_look_is_told_as_what_was_held_when_it_bega
     with PeakMemory() as watched:
         _let_look(watched)
         assert watched.since(watched.mark()) > 0
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_children_of_children_count(told: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    if not told:
+        # a system without Linux's list of children
+        monkeypatch.setattr(memory, "_TASKS", tmp_path)
+    before = resident(psutil.Process())
+    between = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {_HOLD!r}], check=True)"
+    holder = subprocess.Popen([sys.executable, "-c", between], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout and holder.stdout.readline()
+    assert resident(psutil.Process()) > before + (150 << 20)
+    holder.communicate(b"")
 
 
 def _let_look(watched: PeakMemory) -> None:

@@ -117,6 +117,15 @@ def test_a_document_full_of_them_is_refused_with_what_to_declare(
     assert "repeats an element" in str(caught.value) and SECRET not in str(caught.value)
 
 
+def test_what_repeats_by_design_is_told_from_the_first_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xmldoubled, "_SOME", 3)
+    twice = "<payslip><empNo>a</empNo><empNo>b</empNo></payslip>"
+    # one record in two may be odd; where more are, the others are not waited for
+    assert len(parsed(source(), blob(tmp_path, payroll(*[ONE, twice] * 5).encode()))) == 10
+    with pytest.raises(DataError, match="declare a table whose `record` is the repeated element"):
+        parsed(source(), blob(tmp_path, payroll(ONE, *[twice] * 4, *[ONE] * 9).encode()))
+
+
 def test_a_document_cut_behind_one_is_refused(tmp_path: Path) -> None:
     whole = payroll(ONE, "<payslip><empNo>a</empNo><empNo>b</empNo></payslip>", ONE)
     assert "ends before" in refusal(source(), blob(tmp_path, whole[:-20].encode()))

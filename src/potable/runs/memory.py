@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from array import array
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
 
 _EVERY = 0.1
+_TASKS = Path("/proc")
+"""Where Linux tells the children of each thread of a process."""
 
 
 class PeakMemory:
@@ -55,14 +59,34 @@ class PeakMemory:
 def resident(process: psutil.Process) -> int:
     """Resident bytes of `process` and its children; what they share (libraries, mapped files) counts once."""
     own = shared = 0
-    try:
-        members = [process, *process.children(recursive=True)]
-    except psutil.Error:
-        members = [process]
-    for member in members:
+    for member in [process, *_below(process)]:
         # one that has just ended holds nothing any more
         with suppress(psutil.Error):
             memory = member.memory_info()
             common = getattr(memory, "shared", 0)
             own, shared = own + memory.rss - common, max(shared, common)
     return own + shared
+
+
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    """The children of a process, and theirs."""
+    if not (_TASKS / f"self/task/{threading.get_native_id()}/children").exists():
+        with suppress(psutil.Error):
+            return process.children(recursive=True)
+        return []
+    # psutil reads what every process of the machine says of its parent, a millisecond for forty of them
+    found: list[psutil.Process] = []
+    asked = [process.pid]
+    while asked:
+        children = list(_children(asked.pop()))
+        asked += children
+        for child in children:
+            with suppress(psutil.Error):
+                found.append(psutil.Process(child))
+    return found
+
+
+def _children(pid: int) -> Iterator[int]:
+    with suppress(OSError):
+        for thread in (_TASKS / f"{pid}/task").iterdir():
+            yield from map(int, (thread / "children").read_text().split())

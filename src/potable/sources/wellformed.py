@@ -150,31 +150,37 @@ def first_records(stream: Watched, record: str) -> Set[str] | None:
     Raises:
         Malformed: the document is not well-formed as far as it was read.
     """
-    places: list[str] = []
+    ways: dict[tuple[str, str], tuple[str, bool]] = {}
+    """The path of an element, and whether it lies in a record, by the path around it and its name: few of many."""
+    places = [("", False)]
     leaves: dict[str, None] = {}
     is_leaf = [False]
     worded = [False]
     records = [0]
-    below = f"{record}/"
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        here = f"{places[-1] if places else ''}/{local(name)}"
-        deeper(places, here)
-        records[0] += here == record
-        is_leaf[0] = here.startswith(below)
+        step = places[-1][0], name
+        if step not in ways:
+            here = f"{step[0]}/{local(name)}"
+            if here.count("/") > DEEPEST:
+                raise Malformed(TOO_DEEP)
+            ways[step] = here, here.startswith(f"{record}/")
+        place = ways[step]
+        places.append(place)
         worded.append(False)
-        if attributes and (here == record or is_leaf[0]):
-            place = here.removeprefix(record)
-            leaves.update((f"{place}/@{local(key)}"[1:], None) for key in attributes if not key.startswith("xmlns"))
+        records[0] += place[0] == record
+        is_leaf[0] = place[1]
+        if attributes and (place[1] or place[0] == record):
+            path = place[0].removeprefix(record)
+            leaves.update((f"{path}/@{local(key)}"[1:], None) for key in attributes if not key.startswith("xmlns"))
 
     def words(text: str) -> None:
         worded[-1] = worded[-1] or not text.isspace()
 
     def end(name: str) -> None:
-        here = places.pop()
-        own = worded.pop() and (here == record or here.startswith(below))
-        if is_leaf[0] or own:
-            leaves[here.removeprefix(record)[1:] or "."] = None
+        here, inside = places.pop()
+        if (worded.pop() and (inside or here == record)) or is_leaf[0]:
+            leaves[here[len(record) + 1 :] or "."] = None
         is_leaf[0] = False
 
     parser = new_parser("utf-8")

@@ -15,6 +15,8 @@ from potable.sources.wellformed import Twice, Watched, deeper, new_parser, whole
 
 _MOST = 10_000
 """Elements that are cut out of one document; with more of them the contract is wrong rather than the records."""
+_SOME = 1_000
+"""So many are enough where every other record has one: what repeats by design is told before all of it is read."""
 
 
 @dataclass
@@ -123,5 +125,6 @@ class _Search:
         if self._ended:
             self.found.spans.append((self._begun, self.parser.CurrentByteIndex))
             self._ended = False
-            if len(self.found.spans) > _MOST:
+            many = len(self.found.spans)
+            if many > _MOST or (many > _SOME and many * 2 > self._number):
                 raise Twice
