@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,10 +29,10 @@ from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
 from potable.cli.settings import writing
 from potable.cli.sources import known_source, tables_named, told_dialect
-from potable.cli.translated import translated
 from potable.declarations import Document
 from potable.errors import DataError, ProjectError
 from potable.folder import connector
+from potable.privacy.called import snake
 from potable.projectfiles import own_variables, read
 from potable.report.numbers import plain, plural
 from potable.sources.base import Source
@@ -350,21 +349,11 @@ def _offered(seen: Mapping[str, Preview]) -> dict[str, dict[str, str]]:
     return {table: _columns(path for path in item.seen or () if writable([path])) for table, item in seen.items()}
 
 
-_LETTERS = str.maketrans(
-    {"ß": "ss", "ı": "i", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "æ": "ae", "Æ": "Ae"}
-)
-"""Letters that are none of ASCII with an accent."""
-
-
 def _columns(paths: Iterable[str]) -> dict[str, str]:
     """Names for paths, in snake_case, each once and in their order."""
     names: dict[str, str] = {}
     for path in paths:
-        plain = "".join(
-            sign for sign in unicodedata.normalize("NFKD", translated(path)) if not unicodedata.combining(sign)
-        )
-        words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain.translate(_LETTERS))
-        name = re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_").lower() or ("value" if path == "." else "column")
+        name = snake(path) or ("value" if path == "." else "column")
         name, number = name if name[0].isalpha() else f"c_{name}", 2
         while name in names:
             name, number = f"{name.rstrip('0123456789')}{number}", number + 1

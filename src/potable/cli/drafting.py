@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from potable.columns import BORN
 from potable.privacy.categories import FREE_TEXT, is_direct
-from potable.privacy.classify import Guess, classified
+from potable.privacy.classify import Guess, classified, of_people
 from potable.projectfiles import REFERS
 from potable.sources.databases.base import KEY
 from potable.sources.placeholders import placeholders, without
@@ -60,7 +60,7 @@ def drafted(
     hints = _hints(texts, {name: promised.get(path, ()) for name, path in columns.items()})
     hints = {name: replace(hint, null_values=empty[name]) for name, hint in hints.items()}
     found = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
-    guesses = {name: guess.of(hints[name].type) for name, guess in found.items()}
+    guesses = of_people({name: guess.of(hints[name].type) for name, guess in found.items()})
     hints |= {name: _a_code(hints[name]) for name, guess in guesses.items() if guess.category in _CODES}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
     declared = _declared_key(columns, promised), "primary or unique key in the database"

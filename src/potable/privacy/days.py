@@ -26,9 +26,9 @@ _MONTHS = (
     "january jan janvier janv enero ene januar jänner jänn gennaio gen janeiro januari stycznia styczeń sty"
     " tammikuuta tammikuu ledna leden január ianuarie ian ocak oca ιανουαρίου ιαν января январь янв січня ינואר בינואר"
     " يناير जनवरी জানুয়ারি ஜனவரி i",
-    "february feb février févr febrero februar feber febbraio fevereiro fev februari lutego luty lut helmikuuta helmikuu"
-    " února únor február februarie şubat şub φεβρουαρίου φεβ февраля февраль фев февр лютого פברואר בפברואר فبراير"
-    " फ़रवरी फरवरी ফেব্রুয়ারি பிப்ரவரி ii",
+    "february feb février févr febrero februar feber febbraio fevereiro fev februari lutego luty lut helmikuuta"
+    " helmikuu února únor február februarie şubat şub φεβρουαρίου φεβ февраля февраль фев февр лютого פברואר בפברואר"
+    " فبراير फ़रवरी फरवरी ফেব্রুয়ারি பிப்ரவரி ii",
     "march mar mars marzo märz mrz maerz março maart mrt marts marca marzec maaliskuuta maaliskuu března březen"
     " március márc martie mart μαρτίου μαρ марта март мар березня מרץ במרץ مارس मार्च মার্চ மார்ச் iii",
     "april apr avril avr abril abr aprile kwietnia kwiecień kwi huhtikuuta huhtikuu dubna duben április ápr aprilie"
