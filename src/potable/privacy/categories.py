@@ -1,8 +1,7 @@
 """The vocabulary of privacy categories: fideslang 3's `user.*` strings and the few that HR data lacks.
 
 The strings are vendored, because fideslang's own package pins an old pydantic. Which of them name a
-person directly, and which special ones the law protects, is said here; what a project does with each is
-in its privacy.yaml (`potable.privacy.policy`).
+person directly is said here; what a project does with each is in its privacy.yaml (`potable.privacy.policy`).
 """
 
 from __future__ import annotations

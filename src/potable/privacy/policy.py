@@ -147,7 +147,8 @@ class Policy(Declaration):
     legal_basis: LegalBasis
     """Legal basis of the processing: GDPR Art. 6 or DPDP s. 7."""
     retention: Span
-    """How long a published version is kept, such as 3y."""
+    """How long a published version is kept, such as 3y; the dataset's card says so, and `doctor` tells of older ones.
+    Nothing is removed by itself: `gc --delete --keep-versions` does."""
     epoch: Annotated[int, Field(ge=1)] = 1
     """Increase it to give everybody new pseudonyms."""
     rules: Annotated[dict[Category, Rule], Field(min_length=1)]
