@@ -22,7 +22,7 @@ from tests.sources.web import Server
 
 from potable.cli.app import cli
 from potable.cli.discovering import _columns
-from potable.cli.drafting import quoted
+from potable.cli.drafting import nameable, quoted
 from potable.cli.reading import paging
 from potable.errors import DataError, PotableError, ProjectError
 from potable.privacy.classify import Guess, classified, of_people
@@ -806,6 +806,20 @@ def test_a_name_that_is_shown_is_a_persons_where_a_table_tells_of_people() -> No
     found = of_people({"display_name": shown, "email": Guess("user.contact.email", "email")})
     assert found["display_name"].category == "user.name"
     assert of_people({"display_name": text, "last_name": Guess("user.name.last")})["display_name"] == text
+
+
+def test_objects_keyed_by_people_become_no_columns(project: Path) -> None:
+    """A contract is read by many, and none of these names a column."""
+    votes = [{"id": 1, "to": {"anna.lee@corp.example": 3, "count": 2}}, {"id": 2, "to": {"+49 151 1234567": 1}}]
+    votes += [{"id": 3, "to": {"bo@corp.example": [{"score": 1}]}}]
+    (project / "dumps" / "a.json").write_text(json.dumps(votes))
+    (project / "sources" / "pay.yaml").write_text("source: pay\ntype: json\npath: ${env:DUMPS}\n")
+    text = discover(project).stdout
+    assert "to_count:" in text and "lee" not in text and "4567" not in text and "bo@" not in text and "bo_" not in text
+    assert "# left out: 3 names that hold an address or a number of somebody" in text
+    kept = ["@id", "gross/@currency", "/all/@period", "a.b_2024", 'to."e.mail"', "@rest", "x/@y/@z", "@object"]
+    assert [path for path in kept if not nameable(path)] == []
+    assert nameable("anna@corp.example", fixed=True) and not nameable("votes/anna@corp.example")
 
 
 def test_a_day_or_a_number_is_no_text() -> None:
