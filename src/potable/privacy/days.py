@@ -56,7 +56,7 @@ _MONTHS = (
 """Months as languages write them beside a day, and in Roman numerals."""
 _BETWEEN = "th st nd rd er e o a of de del di den the le el day thang nam г года 年 月 日 년 월 일"
 """What may stand between the parts of a day; letters behind a number are words of their own here."""
-_MOST_DIGITS = 8
+_MOST_DIGITS, _YEAR = 8, 4
 _REACH = 4
 """Words from a number within which the parts of its day stand."""
 _FAR = 2 * _REACH + 1
@@ -116,15 +116,16 @@ class _Words(NamedTuple):
 
 
 def _together(line: Line, firsts: Places, numeric: Places) -> Places:
-    """Those `numeric` words that may be part of a day: another is near, or they have all its digits."""
+    """Those `numeric` words that may be part of a day: of so many digits, and another is near, or all are in one."""
     import numpy as np
 
+    sizes = np.append(firsts, len(line))[numeric + 1] - firsts[numeric]
+    whole = sizes == _MOST_DIGITS
+    fit = (sizes <= 2) | (sizes == _YEAR) | whole
+    numeric, whole = numeric[fit], whole[fit]
     near = np.diff(numeric, prepend=-_FAR, append=len(firsts) + _FAR) <= _FAR
-    near = near[:-1] | near[1:]
-    lone = numeric[~near]
-    ends = firsts[lone] + _MOST_DIGITS
-    near[~near] = (ends <= len(line)) & line.digits[np.minimum(ends, len(line)) - 1]
-    return numeric[near]
+    found: Places = numeric[near[:-1] | near[1:] | whole]
+    return found
 
 
 def _words(line: Line, firsts: Places, numeric: Places) -> _Words:
@@ -173,7 +174,7 @@ def _readings(words: _Words) -> Iterator[Days]:
     months = np.where(short, words.values, words.months)
     for year_at, month_at, day_at in ((0, 1, 2), (2, 1, 0), (2, 0, 1)):
         years = three + year_at
-        for sizes, since in ((4, 0), *((2, century) for century in _CENTURIES)):
+        for sizes, since in ((_YEAR, 0), *((2, century) for century in _CENTURIES)):
             some = three[words.sizes[years] == sizes]
             year = words.values[some + year_at] + since
             yield _dated(words.starts[some], words.ends[some + 2], year, months[some + month_at], days[some + day_at])
