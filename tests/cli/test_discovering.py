@@ -22,10 +22,10 @@ from tests.sources.web import Server
 
 from potable.cli.app import cli
 from potable.cli.discovering import _columns
-from potable.cli.drafting import quoted
+from potable.cli.drafting import nameable, quoted
 from potable.cli.reading import paging
 from potable.errors import DataError, PotableError, ProjectError
-from potable.privacy.classify import classified
+from potable.privacy.classify import Guess, classified, of_people
 from potable.project import one_source
 from potable.sources.preview import preview
 from potable.sources.rest import RestTable
@@ -731,6 +731,12 @@ def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:
         ("supplier_legal_name", ""),
         ("bank_name", ""),
         ("product_name", ""),
+        ("product_family_name", ""),
+        ("file_first_names", ""),
+        ("display_name", ""),
+        ("person_first_name", "user.name.first"),
+        ("nachname_alt", "user.name.last"),
+        ("first_name_verified", ""),
         ("vendor_tax_id", ""),
         ("customer_name", "user.name"),
         ("customer_address_city", "user.contact.address.city"),
@@ -792,6 +798,28 @@ def test_numbers_of_people_are_keys_by_their_names(name: str, key: str) -> None:
 )
 def test_what_tells_about_a_text_is_none(name: str, category: str) -> None:
     assert classified(name, pa.array(["x", "y"])).category == category
+
+
+def test_a_name_that_is_shown_is_a_persons_where_a_table_tells_of_people() -> None:
+    shown, text = Guess(), Guess("free_text", why="its name")
+    assert of_people({"display_name": shown, "note": text})["display_name"] == shown
+    found = of_people({"display_name": shown, "email": Guess("user.contact.email", "email")})
+    assert found["display_name"].category == "user.name"
+    assert of_people({"display_name": text, "last_name": Guess("user.name.last")})["display_name"] == text
+
+
+def test_objects_keyed_by_people_become_no_columns(project: Path) -> None:
+    """A contract is read by many, and none of these names a column."""
+    votes = [{"id": 1, "to": {"anna.lee@corp.example": 3, "count": 2}}, {"id": 2, "to": {"+49 151 1234567": 1}}]
+    votes += [{"id": 3, "to": {"bo@corp.example": [{"score": 1}]}}]
+    (project / "dumps" / "a.json").write_text(json.dumps(votes))
+    (project / "sources" / "pay.yaml").write_text("source: pay\ntype: json\npath: ${env:DUMPS}\n")
+    text = discover(project).stdout
+    assert "to_count:" in text and "lee" not in text and "4567" not in text and "bo@" not in text and "bo_" not in text
+    assert "# left out: 3 names that hold an address or a number of somebody" in text
+    kept = ["@id", "gross/@currency", "/all/@period", "a.b_2024", 'to."e.mail"', "@rest", "x/@y/@z", "@object"]
+    assert [path for path in kept if not nameable(path)] == []
+    assert nameable("anna@corp.example", fixed=True) and not nameable("votes/anna@corp.example")
 
 
 def test_a_day_or_a_number_is_no_text() -> None:

@@ -7,6 +7,7 @@ import re
 import pyarrow as pa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.oracles.test_days import expected as days_in
 from tests.privacy.known import index
 
 from potable.privacy.digests import Kind, people
@@ -16,11 +17,12 @@ from potable.privacy.spelling import forms_of
 PEOPLE = ("a", "b", None)
 PIECES = (
     *("anna", "lee", "annas", "Lena", "o'hara", "müller", "E12345", "e123456", "12345", "678", "9", "7 ", "ß", "s"),
+    *("1984-03-07", "03/07/1984", "7.3.84", "7 mars 84", "84"),
     *("王", "小明", "김", "민수", "สมศักดิ์", "ดี", "タロ", "ﾛｳ", "さん", "씨", "王小明"),
 )
 _LETTER = re.compile(f"[{UNITS}]")
 VALUES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map(" ".join)
-KINDS = st.sampled_from(["name", "full_name", "email", "phone", "id", "address"])
+KINDS = st.sampled_from(["name", "full_name", "email", "phone", "id", "address", "birth"])
 IDENTIFIERS = st.lists(st.tuples(st.sampled_from(PEOPLE), KINDS, VALUES), max_size=6)
 GAPS = st.sampled_from(["", " ", "-", ", ", "\u0301", "\x01", "\n"])
 TEXT = st.lists(st.tuples(st.sampled_from(PIECES), GAPS), max_size=8).map(
@@ -60,6 +62,8 @@ def _runs(text: str, kind: Kind, form: str) -> set[tuple[str, int]]:
     compact = view.replace(" ", "")
     starts = {len(view[: at + 1].replace(" ", "")) for at, char in enumerate(view) if char == " "}
     found = set()
+    if kind is Kind.OWN_DAY:
+        return {(compact[first:last], first) for first, last, day in days_in(text) if day == int(form)}
     if kind.words:
         for match in re.finditer(f"(?= {form}s? )", view):
             first = len(view[: match.start()].replace(" ", ""))

@@ -44,10 +44,15 @@ OTHERS = [
     "b@home",
     "@",
     "...",
+    "1984-03-07",
+    "1984-03-07 00:00:00",
+    "7. März 1984",
+    "03/07/84",
 ]
 VALUES = st.lists(st.sampled_from([*NAMES, *OTHERS]) | SIGNS | st.text(max_size=6), min_size=1, max_size=3)
 IDENTIFIERS = st.tuples(st.sampled_from(["a", "b", None]), KINDS, VALUES.map(" ".join) | VALUES.map("".join))
 BEGINS = {Kind.ANYONES_WORDS: 2, Kind.ANYONES_ID: 6, Kind.OWN_WORDS: 1, Kind.OWN_ID: 4, Kind.OWN_NUMBER: 1 << 20}
+BEGINS[Kind.OWN_DAY] = 1 << 20
 
 
 def _batch(identifiers) -> pa.RecordBatch:
@@ -85,8 +90,9 @@ def test_plain_identifiers_are_not_spelled_one_by_one(monkeypatch: pytest.Monkey
     monkeypatch.setattr(spelled, "forms_of", lambda kind, value: alone.append(value) or [])
     monkeypatch.setattr(spelled, "_remembered", spelled.forms_of)
     values = ["Anna O'Hara", "+49 151 234567", "Müller"]
-    forms.made_forms(_batch([("a", kind, value) for kind in MARK_OF for value in values]))
-    assert set(alone) == {"Müller"}
+    named = [("a", kind, value) for kind in MARK_OF if kind != "birth" for value in values]
+    forms.made_forms(_batch([*named, ("a", "birth", "1984-03-07"), ("a", "birth", "7. März 1984")]))
+    assert set(alone) == {"Müller", "7. März 1984"}
 
 
 def test_subjects_have_the_same_number_one_by_one():

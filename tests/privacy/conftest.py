@@ -165,7 +165,8 @@ class Company:
         )
         key = PseudonymKey.derive(b"k" * 32, dataset="test", epoch=1)
         names = collect(self.engine, pseudonyms(self.keys(), key, buckets=buckets, engine=self.engine))
-        return People(self.keys(), self.relation(names.cast(schema())), self.relation(found), index, normalise)
+        telling = roster.telling_who(self.relation(found))
+        return People(self.keys(), self.relation(names.cast(schema())), telling, index, normalise)
 
     def protect(self, name: str, **given: Any) -> tuple[Protected, list[dict[str, Any]]]:
         contract = Contract(name, self.tables[name], self.policy, **given)

@@ -52,6 +52,38 @@ def test_texts_are_redacted_and_marks_counted(company):
     }
 
 
+def test_a_date_of_birth_goes_from_texts_about_its_own_person_only(company):
+    anna, will, *_ = company.data["hr.reviews"]
+    comment = "Anna, born 17.05.1980 or on May 17th, 1980, is not 40; Will Low neither, 2 Jan 1990"
+    company.data = {**company.data, "hr.reviews": [[*anna[:5], comment, "1999-09-09"], [*will[:5], "1980-05-17", ""]]}
+    made, rows = company.protect("hr.reviews")
+    assert {(row["_subject"], row["comment"], row["advice"]) for row in rows} == {
+        (
+            person("sa"),
+            "[NAME], born [BIRTHDATE] or on [BIRTHDATE], is not 40; [NAME] neither, 2 Jan 1990",
+            "[BIRTHDATE]",
+        ),
+        (person("sw"), "1980-05-17", ""),
+    }
+    assert made.redactions == {"BIRTHDATE": 3, "NAME": 2}
+
+
+def test_somebody_elses_date_of_birth_is_nobodys(company):
+    company.declared = copy.deepcopy(company.declared)
+    company.declared["hr.people"]["columns"]["born"]["someone_else"] = True
+    kinds = {(row["subject"], row["kind"], row["value"][:10]) for row in company.identifiers().to_pylist()}
+    assert {row for row in kinds if row[1] == "birth"} == {("sa", "birth", "1999-09-09")}
+
+
+def test_a_column_that_is_kept_may_hold_dates_of_birth(company):
+    """They are ordinary dates, and a policy may keep them."""
+    company.declared = copy.deepcopy(company.declared)
+    company.declared["hr.people"]["columns"]["level"] = {"category": "none"}
+    company.data = {**company.data, "hr.people": [[*row[:-1], str(row[6])] for row in company.data["hr.people"]]}
+    _, rows = company.protect("hr.people")
+    assert {row["level"] for row in rows} == {"1980-05-17", "1990-01-02", "None"}
+
+
 def test_a_row_falls_back_to_its_next_key_and_nobody_s_rows_are_split_off(company):
     made, rows = company.protect("hr.reviews")
     assert {row["_subject"] for row in rows} == {person("sa"), person("sw"), person("sp")}
@@ -221,12 +253,13 @@ def test_identifiers_hold_every_value_of_every_table_with_its_person(company):
         ("sa", "phone", "0151/1234567"),
         ("sa", "id", "234123412346"),
         ("sa", "id", "e-100001"),
+        ("sa", "birth", "1980-05-17"),
         ("sw", "email", "WILL@corp.example"),
         (None, "id", "E999999"),
         ("old", "id", "E100009"),
     } <= found
     assert not any(not value for _, _, value in found)
-    assert not {kind for _, kind, _ in found} - {"name", "full_name", "email", "phone", "id"}
+    assert not {kind for _, kind, _ in found} - {"name", "full_name", "email", "phone", "id", "birth"}
 
 
 def test_pseudonyms_are_keyed_stable_and_only_for_the_rostered(company):

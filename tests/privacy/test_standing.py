@@ -34,8 +34,8 @@ Keys = dict[tuple[str, str], tuple[str, bool]]
 class Day:
     """What there is on one day: who is who, and the reviews so far."""
 
-    people: Sequence[tuple[str, str, str, str | None]]
-    """(emp_no, first name, last name, e-mail)."""
+    people: Sequence[tuple[Any, ...]]
+    """(emp_no, first name, last name, e-mail), and the date of birth where one is known."""
     keys: Keys
     reviews: Sequence[tuple[str | None, ...]]
     """(emp_no, e-mail, comment), and the rating where it is not High."""
@@ -73,7 +73,7 @@ class Office(Company):
 
     def at(self, day: Day) -> Company:
         """As it is on a day."""
-        people = [[*row, None, None, None, None, None] for row in day.people]
+        people = [[*row[:4], None, None, *(row[4:] or [None]), None, None] for row in day.people]
         rows = [
             [employee, mail, dt.date(2020, 1, 31), *(rating or ["High"]), None, text, None]
             for employee, mail, text, *rating in day.reviews
@@ -264,10 +264,22 @@ def test_a_name_that_is_gone_is_not_a_name_any_more(office: Office) -> None:
     assert "Anna and Priya Raman did well" in found
 
 
+def test_a_date_of_birth_that_is_put_right_is_found_in_an_old_text(office: Office) -> None:
+    before = replace(FIRST, reviews=[*FIRST.reviews, review(ANNA, "born 07.03.1984"), review(WILL, "on 07.03.1984")])
+    before = replace(before, people=[(*ANNA, dt.date(1984, 3, 8)), WILL])
+    now = replace(before, people=[(*ANNA, dt.date(1984, 3, 7)), WILL])
+    made, found = agreed(office, before, now)
+    assert "born [BIRTHDATE]" in found and "on 07.03.1984" in found and added(made) == 3
+
+
 numbers = st.sampled_from(["E100001", "E100002", "E100003"])
 mails = st.sampled_from([None, "a@corp.example", "b@home", "boss@corp.example"])
 persons = st.tuples(
-    numbers, st.sampled_from(["Anna", "Will", "Low"]), st.sampled_from(["Low", "Müller", "O'Neil"]), mails
+    numbers,
+    st.sampled_from(["Anna", "Will", "Low"]),
+    st.sampled_from(["Low", "Müller", "O'Neil"]),
+    mails,
+    st.sampled_from([None, dt.date(1984, 3, 7), dt.date(1985, 1, 2)]),
 )
 words = st.sampled_from(
     [
@@ -283,6 +295,8 @@ words = st.sampled_from(
         "b@home",
         "[NAME]",
         "boss@corp.example",
+        "7.3.84",
+        "1985-01-02",
         "went",
         ",",
     ]

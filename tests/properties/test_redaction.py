@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import unicodedata
 
@@ -39,6 +40,7 @@ IDS = st.one_of(
 )
 PHONES = st.from_regex(r"\+(49|91|44|1)[ -]?[1-9][0-9]{2}[ /-]?[0-9]{7}", fullmatch=True)
 EMAILS = st.from_regex(r"[a-z]{1,8}\.[a-z]{2,8}[0-9]{0,2}@[a-z]{2,8}\.(example|co\.uk)", fullmatch=True)
+KINDS = ("name", "full_name", "email", "phone", "id", "address", "birth")
 AROUND = st.text(max_size=20)
 EDGE = st.sampled_from(["", " ", "\n", "(", '"', "…", "—", ", ", "'", "’", "*", "\u00a0", "\t", "¿"])
 CASES = st.sampled_from([str, str.upper, str.lower, str.title, str.swapcase])
@@ -114,9 +116,21 @@ def test_any_text_goes_through_and_twice_changes_nothing(text):
     _redact(text, [("full_name", "Anna Müller"), ("id", "E12")], [("full_name", "Bo Li"), ("id", "12345678")])
 
 
+DATES = st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d.%m.%y", "%d %B %Y", "%B %d, %Y", "%d-%b-%y", "%Y%m%d"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dates(dt.date(1930, 1, 1), dt.date(2029, 12, 31)), DATES, AROUND, EDGE, EDGE, AROUND, CASES)
+def test_no_own_date_of_birth_survives(day, form, before, left, right, after, case):
+    shown = case(day.strftime(form))
+    result = _redact(f"{before} {left}{shown}{right} {after}", [("birth", str(day))], [])
+    assert not _survives(result, _parts(shown), r"[\W_]{1,4}")
+
+
 PIECES = st.one_of(
     st.sampled_from(["anna", "lee", "annas", "o'hara", "müller", "E12345", "e123456", "12345", "678", "9", "ß", "s"]),
     st.sampled_from(["E1", "1.2.3.4", "a@b.example", "+49 151 2345678", "http://lee@x", "5 Lee Street", "Annastr. 5"]),
+    st.sampled_from(["1984-03-07", "7.3.84", "7 March", "1984"]),
     st.sampled_from(["[NAME]", "[", "passport"]),
 )
 BETWEEN = st.sampled_from(["", " ", "-", ", ", "/", ".", "\u0301", "\u200b", "\x00", "\n", "    ", "'", "@"])
@@ -125,7 +139,7 @@ MIXED = st.lists(st.tuples(PIECES, BETWEEN), max_size=9).map(lambda parts: "".jo
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from(["name", "full_name", "email", "phone", "id", "address"]), MIXED), max_size=4),
+    st.lists(st.tuples(st.sampled_from(KINDS), MIXED), max_size=4),
     st.lists(st.tuples(st.sampled_from(["full_name", "id", "email"]), MIXED), max_size=3),
     MIXED,
 )

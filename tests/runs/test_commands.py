@@ -196,6 +196,27 @@ def test_doctor_tells_of_roots_that_everybody_may_look_into(call: Call, publishe
         assert call("doctor")[0] == 0
 
 
+def test_doctor_tells_of_versions_that_are_kept_for_too_long(call: Call, published: Bench) -> None:
+    assert "retention" not in call("doctor")[1]
+    log = published.root / "lake/open/datasets/employee_attrition/log"
+    (first,) = sorted(log.glob("*.json"))
+    version = json.loads(first.read_text())
+    first.write_text(json.dumps(version | {"published_at": "2019-01-31T00:00:00+00:00"}))
+    code, out, _ = call("doctor")
+    assert code == 0, out
+    told = r"^retention +note +version 1 of `employee_attrition` is older than `retention: 3y` .*: publish a new one$"
+    assert re.search(told, out, re.MULTILINE), out
+    # a newer one is current, and the old one has its files until they are removed
+    (log / "00000002.json").write_text(json.dumps(version | {"parent": 1, "fingerprint": "f" * 32}))
+    assert re.search(
+        r"^retention .* version 1 of .*: `potable .*gc --delete --keep-versions N`$", call("doctor")[1], re.M
+    )
+    removed = log.parent / "removed"
+    removed.mkdir()
+    (removed / "00000001.json").write_text('{"at": "2020-01-01", "who": "root", "why": ""}')
+    assert "retention" not in call("doctor")[1]
+
+
 def test_doctor_tells_of_secrets_that_everybody_may_read(call: Call, published: Bench) -> None:
     kept = published.root / ".env"
     assert ".env" not in call("doctor")[1]

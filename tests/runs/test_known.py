@@ -119,6 +119,18 @@ def test_what_stands_is_not_written_again(vault: Vault) -> None:
     assert second[: len(first)] == first and len(second) > len(first) and third == second
 
 
+def test_dates_of_birth_are_not_looked_for_in_a_dataset(vault: Vault) -> None:
+    vault.collected("a", [*ANNA, ("s1", "birth", "1984-03-07")])
+    found = vault.found()
+    vault.collected("b", ANNA)
+    assert found == vault.found() == vault.whole()
+    assert "birth" not in {row[2] for row in found}
+    vault.collected("c", [*ANNA, *WILL, ("s2", "birth", "1985-01-02")], stands_on="b")
+    layered = vault.found()
+    assert "birth" not in {row[2] for row in layered}
+    assert vault.found(replace(STEP, proves=True)) == layered
+
+
 texts = st.text("aäöü Eb-1234567890@.", min_size=1, max_size=16)
 people = st.tuples(st.sampled_from([None, "s1", "s2"]), st.sampled_from(["name", "full_name", "id", "phone"]), texts)
 

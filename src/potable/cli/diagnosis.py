@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +27,7 @@ from potable.errors import PotableError
 from potable.machine import memory_limit
 from potable.project import Project
 from potable.runs import begun, disclosed
+from potable.runs.expired import expired
 
 if TYPE_CHECKING:
     from potable.cli.answers.project import Diagnosis
@@ -69,6 +71,7 @@ def _findings(project: Project) -> Iterator[_Found]:
     # a lake that cannot be asked is told above
     with suppress(PotableError):
         yield from (("run", "note", run.told) for run in begun.unended(project.lake()))
+        yield from (("retention", "note", old.told) for old in expired(project, datetime.now(UTC)))
 
 
 def _memory(project: Project) -> _Found:

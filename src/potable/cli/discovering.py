@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,18 +23,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ruamel.yaml import YAML
 
-from potable.cli.drafting import drafted, left_out, writable
+from potable.cli.drafting import drafted, left_out, nameable, unnamed
 from potable.cli.reading import paging, reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
 from potable.cli.settings import writing
 from potable.cli.sources import known_source, tables_named, told_dialect
-from potable.cli.translated import translated
 from potable.declarations import Document
 from potable.errors import DataError, ProjectError
 from potable.folder import connector
+from potable.privacy.called import snake
 from potable.projectfiles import own_variables, read
-from potable.report.numbers import plain, plural
+from potable.report.numbers import plain
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
 from potable.sources.suggest import ENOUGH
@@ -120,12 +119,12 @@ def _explored(document: Document, name: str, root: Path, rows: int) -> _Explored
     """What source `name` offers; lists of records inside records become tables of the document."""
     source = _source(document, dict.fromkeys(document.data.get("tables") or {name: {}}))
     seen = preview(source, base=root, rows=1)
-    if not all(_offered(seen).values()):
+    if not all(_offered(seen, source).values()):
         # the first record may be one that cannot be read
         seen = preview(source, base=root, rows=rows)
     if nested := _nested(document, name, seen):
         return _explored(nested, name, root, rows)
-    columns = _offered(seen)
+    columns = _offered(seen, source)
     if empty := [table for table, found in columns.items() if not found]:
         raise DataError(
             f"no columns were found for `{name}.{empty[0]}` in what the source has",
@@ -135,7 +134,7 @@ def _explored(document: Document, name: str, root: Path, rows: int) -> _Explored
             state="nothing was written",
         )
     seen, left_out = _read(document, columns, root, rows)
-    if (wider := _offered(seen)) != columns:
+    if (wider := _offered(seen, source)) != columns:
         # further objects have columns that the first one lacks
         columns = wider
         seen, left_out = _read(document, columns, root, rows)
@@ -146,7 +145,7 @@ def _explored(document: Document, name: str, root: Path, rows: int) -> _Explored
 
 def _nested(document: Document, name: str, seen: Mapping[str, Preview]) -> Document | None:
     """The document with a table for each list of records inside records; None where there is none that is new."""
-    if not any(writable([path]) for item in seen.values() for path in item.children or ()):
+    if not any(nameable(path) for item in seen.values() for path in item.children or ()):
         return None
     declared = document.data.get("tables")
     tables = dict(declared or {name: {}})
@@ -157,7 +156,7 @@ def _nested(document: Document, name: str, seen: Mapping[str, Preview]) -> Docum
             # nothing but lists: a document around its records
             del tables[table], literal[table]
         for path, place in item.children.items():
-            if not writable([path]):
+            if not nameable(path):
                 continue
             last, whole = (next(iter(_columns([part]))) for part in (re.split("[./]", path)[-1], path))
             child = _free([*([] if last in _ANY else [last]), table, whole, f"{table}_{whole}"], tables)
@@ -197,8 +196,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         lines += [*more, *paging(source.tables[table]), *_written(item), *_unread(item.rows), *_header(item)]
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
-        if hidden := [path for path in {*(item.seen or ()), *item.children} if not writable([path])]:
-            lines.append(f"# left out: {plural(len(hidden), 'name')} that YAML would read as a reference (${{…}})")
+        lines += unnamed({*(item.seen or ()), *item.children}, fixed=source.fixed_columns)
     for table, paths in explored.left_out.items():
         found[table][1].extend(
             left_out(paths, "more than one column has this name" if source.fixed_columns else _REPEATS)
@@ -209,7 +207,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
 def _written(item: Preview) -> list[str]:
     """What is told of how the objects are written, and of what stands around all their records."""
     found = [f"# found: {told_dialect(item.dialect)}"] if item.dialect else []
-    paths = [f"`{path}`" for path in item.envelope if writable([path])]
+    paths = [f"`{path}`" for path in item.envelope if nameable(path)]
     return [
         *found,
         *([f"# path: also of the root, the same for all records of a file: {', '.join(paths)}"] if paths else []),
@@ -345,26 +343,18 @@ def _read(
     return texts(kept, rows), bad
 
 
-def _offered(seen: Mapping[str, Preview]) -> dict[str, dict[str, str]]:
+def _offered(seen: Mapping[str, Preview], source: Source[Any]) -> dict[str, dict[str, str]]:
     """Columns for everything that was seen, by table."""
-    return {table: _columns(path for path in item.seen or () if writable([path])) for table, item in seen.items()}
-
-
-_LETTERS = str.maketrans(
-    {"ß": "ss", "ı": "i", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "æ": "ae", "Æ": "Ae"}
-)
-"""Letters that are none of ASCII with an accent."""
+    fixed = source.fixed_columns
+    paths = {table: [path for path in item.seen or () if nameable(path, fixed=fixed)] for table, item in seen.items()}
+    return {table: _columns(found) for table, found in paths.items()}
 
 
 def _columns(paths: Iterable[str]) -> dict[str, str]:
     """Names for paths, in snake_case, each once and in their order."""
     names: dict[str, str] = {}
     for path in paths:
-        plain = "".join(
-            sign for sign in unicodedata.normalize("NFKD", translated(path)) if not unicodedata.combining(sign)
-        )
-        words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", plain.translate(_LETTERS))
-        name = re.sub(r"\W+", "_", words, flags=re.ASCII).strip("_").lower() or ("value" if path == "." else "column")
+        name = snake(path) or ("value" if path == "." else "column")
         name, number = name if name[0].isalpha() else f"c_{name}", 2
         while name in names:
             name, number = f"{name.rstrip('0123456789')}{number}", number + 1

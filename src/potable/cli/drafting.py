@@ -18,15 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.columns import BORN
+from potable.privacy import detect
 from potable.privacy.categories import FREE_TEXT, is_direct
-from potable.privacy.classify import Guess, classified
+from potable.privacy.classify import Guess, classified, of_people
 from potable.projectfiles import REFERS
+from potable.report.numbers import plural
 from potable.sources.databases.base import KEY
 from potable.sources.placeholders import placeholders, without
 from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records, suggested
 
 _SAMPLE = 500
 """Values a category is told from."""
+_ATTRIBUTE = re.compile("(?:^|/)@")
 _CODES = (
     *("user.contact.address.postal_code", "user.contact.phone_number", "user.contact.fax_number"),
     "user.government_id",
@@ -60,7 +63,7 @@ def drafted(
     hints = _hints(texts, {name: promised.get(path, ()) for name, path in columns.items()})
     hints = {name: replace(hint, null_values=empty[name]) for name, hint in hints.items()}
     found = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
-    guesses = {name: guess.of(hints[name].type) for name, guess in found.items()}
+    guesses = of_people({name: guess.of(hints[name].type) for name, guess in found.items()})
     hints |= {name: _a_code(hints[name]) for name, guess in guesses.items() if guess.category in _CODES}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
     declared = _declared_key(columns, promised), "primary or unique key in the database"
@@ -190,6 +193,28 @@ def _checks(hints: Mapping[str, Suggestion], shared: Collection[str]) -> Iterato
 def writable(texts: Iterable[str]) -> bool:
     """Whether texts of a source may stand in a project file: one that reads like a reference would become a secret."""
     return not any(REFERS in text for text in texts)
+
+
+def nameable(path: str, *, fixed: bool = False) -> bool:
+    """Whether what is found at `path` can be declared: by its name it is no reference, and no person's.
+
+    Args:
+        fixed: the names are those of the columns of a table, so that a contract without one of them fits nothing.
+    """
+    # attributes have the sign of an address before their names
+    return writable([path]) and (fixed or not detect.count(pa.array([_ATTRIBUTE.sub(" ", path)])))
+
+
+def unnamed(paths: Collection[str], *, fixed: bool) -> Iterator[str]:
+    """What is told of what cannot be declared, without its name."""
+    if references := [path for path in paths if not writable([path])]:
+        yield f"# left out: {plural(len(references), 'name')} that YAML would read as a reference (${{…}})"
+    people = [path for path in paths if writable([path]) and not nameable(path, fixed=fixed)]
+    if people:
+        yield (
+            f"# left out: {plural(len(people), 'name')} that hold an address or a number of somebody: what is keyed by "
+            "people has no columns"
+        )
 
 
 def quoted(text: str) -> str:

@@ -1,13 +1,11 @@
 """The vocabulary of privacy categories: fideslang 3's `user.*` strings and the few that HR data lacks.
 
 The strings are vendored, because fideslang's own package pins an old pydantic. Which of them name a
-person directly, and which special ones the law protects, is said here; what a project does with each is
-in its privacy.yaml (`potable.privacy.policy`).
+person directly is said here; what a project does with each is in its privacy.yaml (`potable.privacy.policy`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 FREE_TEXT = "free_text"
@@ -188,11 +186,6 @@ INDIRECT: frozenset[str] = frozenset(
 """Below a direct identifier, yet shared by many: a policy may keep these."""
 
 
-_NAME = re.compile(
-    "(.*_)?((first|given|last|sur|family|maiden)_?names?|(vor|nach|ruf|geburts|familien)_?namen?|prenom|apellidos?)"
-)
-
-
 def ancestry(category: str) -> Iterator[str]:
     """`category` and what it is part of, most specific first."""
     parts = category.split(".")
@@ -205,8 +198,3 @@ def is_direct(category: str) -> bool:
     if category in INDIRECT:
         return False
     return any(part in DIRECT_IDENTIFIERS for part in ancestry(category))
-
-
-def names_people(heading: str) -> bool:
-    """Whether a column's name, in whatever spelling, says that it holds first or last names of people."""
-    return bool(_NAME.fullmatch(re.sub(r"[\W_]+", "_", heading.casefold()).strip("_")))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from potable.privacy import detect
+from potable.privacy import called, detect
 from potable.privacy.categories import FREE_TEXT, is_direct
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"((student|matriculation)_?(no|nr|num(ber)?|id)|matrikel(_?(no|nr|nummer))?)(_|$)", "", "student_no"),
     (r"patient(en)?_?(no|nr|num(ber|mer)?|id)(_|$)|(^|_)mrn(_|$)", "", "patient_no"),
     (r"(member|mitglieds?)_?(no|nr|num(ber|mer)?|id)(_|$)", "", "member_no"),
-    (r"first_?name|given_?name|preferred_?name|nick_?name|vorname|rufname|spitzname", "user.name.first", ""),
-    (r"(last|sur|family|maiden|birth)_?name|nachname|geburtsname|madchenname|familienname", "user.name.last", ""),
     (r"(^|_)(full_?)?name$|reviewer|manager", "user.name", ""),
     (r"(^|_)ip(_?addr(ess)?)?(_|$)", "user.device.ip_address", ""),
     (r"post_?code|(^|_)zip|postal|plz", "user.contact.address.postal_code", ""),
@@ -60,7 +58,8 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"religio", "user.demographic.religious_belief", ""),
     (r"ethnic|(^|_)race$", "user.demographic.race_ethnicity", ""),
 )
-"""Pattern of a column's name (snake_case), category, and the subject-key namespace its values are."""
+"""Pattern of a column's name (snake_case), category, and the subject-key namespace its values are; first and last names
+are told by `called`."""
 _NATIONAL = (
     "aadhaar",
     "pan",
@@ -94,11 +93,11 @@ _THING = (
     r"(^|_)(company|firm|organi[sz]ation|employer|bank|branch|office|site|department|dept|division|team|unit|school|college"
     r"|university|institution|product|item|article|asset|event|campaign|course|training|project|task|job|role|file|document"
     r"|host|server|domain|table|column|field|database|app|application|service|device|process|plan|package|category|group)"
-    r"_name(_|$)"
+    r"(_(first|given|last|family))?_names?(_|$)"
 )
 """Names of columns that name something other than a person."""
-_ABOUT = r"_(type|kind|status|flag|format|verified|currency)$"
-"""Endings of column names that describe another column's value (`email_verified`)."""
+_SHOWN = "display_name"
+"""What anything is called where it is shown: a person, where the table tells of people (`of_people`)."""
 _OF = r"_(id|no|nr|num(ber)?|on|at|by|date|time|count|lang(uage)?|code)$"
 _TOLD_ABOUT = frozenset({FREE_TEXT, "user.financial.salary"})
 """Categories whose columns are not recognised by name where the name ends in one of `_OF` (`salary_date`)."""
@@ -138,6 +137,15 @@ def classified(name: str, values: pa.StringArray) -> Guess:
     return guessed(name, filled=len(values), forms=alone, held=held, characters=characters)
 
 
+def of_people(guesses: Mapping[str, Guess]) -> dict[str, Guess]:
+    """The guesses of one table, `display_name` as that of a person where its other columns name or reach one."""
+    found = dict(guesses)
+    people = any(guess.key or is_direct(guess.category) for name, guess in found.items() if name != _SHOWN)
+    if people and _SHOWN in found and not (found[_SHOWN].category or found[_SHOWN].key):
+        found[_SHOWN] = Guess("user.name", why="its name, beside others of a person")
+    return found
+
+
 def guessed(name: str, *, filled: int, forms: Mapping[str, int], held: Mapping[str, int], characters: int) -> Guess:
     """The same, from counts.
 
@@ -153,7 +161,11 @@ def guessed(name: str, *, filled: int, forms: Mapping[str, int], held: Mapping[s
             return replace(guess, key="") if re.search(_FIRM, name) else guess
         if characters / filled >= _LONG:
             return Guess("free_text", why=f"{characters / filled:.0f} characters on average")
-    for pattern, category, key in () if re.search(f"{_ABOUT}|{_FIRM}|{_THING}", name) else _NAMES:
+    if part := called.part_of_name(name):
+        return Guess(f"user.name.{part}", why="its name")
+    if name == _SHOWN:
+        return Guess()
+    for pattern, category, key in () if re.search(f"{called.ABOUT}|{_FIRM}|{_THING}", name) else _NAMES:
         if re.search(pattern, name) and not (category in _TOLD_ABOUT and re.search(_OF, name)):
             return Guess(category, key, "its name")
     return Guess()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from potable.privacy.lines import Hashes
 
-MARKS: tuple[str, ...] = ("ADDRESS", "EMAIL", "ID", "NAME", "PHONE", "URL")
+MARKS: tuple[str, ...] = ("ADDRESS", "BIRTHDATE", "EMAIL", "ID", "NAME", "PHONE", "URL")
 """What may stand in brackets instead of an identifier, in the order in which one of several is chosen."""
 MARK_BITS = 7
 """Lowest bits of a digest, which hold the number of its mark."""
@@ -35,6 +35,8 @@ class Kind(IntEnum):
     OWN_ID = 4
     OWN_NUMBER = 5
     """The last digits of a telephone number."""
+    OWN_DAY = 6
+    """A date of birth, in any of its written forms (`days`)."""
 
     @property
     def own(self) -> bool:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from potable.engines.places import mapped
+from potable.privacy.days import days, hashed
 from potable.privacy.digests import BEGINNING, MARK_BITS, Kind, Shape, digests
 from potable.privacy.lines import Line
 
@@ -140,6 +141,12 @@ class _Search:
         """Table, start, end and digest of the runs that may be a form, by the bits of their beginnings."""
         import numpy as np
 
+        if self.kind is Kind.OWN_DAY:
+            found = days(self.line)
+            whose = self.people[self.line.text_of(found.starts)]
+            wanted = digests(hashed(found.numbers), self.kind, whose)
+            yield np.full(len(found.starts), self.kind), found.starts, found.ends, wanted
+            return
         if self.kind is Kind.OWN_NUMBER:
             runs = self._number_runs(sizes)
         else:

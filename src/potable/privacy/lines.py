@@ -48,7 +48,9 @@ class Line:
         codes[self._texts[1:] - 2] = _SEPARATOR
         self.at: Places = np.flatnonzero(codes != _BLANK)
         """Where each character stands among the joined texts."""
-        chars = codes[self.at]
+        self.chars: npt.NDArray[np.uint8] | npt.NDArray[np.uint32] = codes[self.at]
+        """The characters."""
+        chars = self.chars
         size = len(chars)
         self.starts: Flags = np.ones(size + 1, np.bool_)
         """Whether a word starts at a character; the end counts as one."""
@@ -143,6 +145,14 @@ class Line:
         """Hashes of runs of letters and digits, whatever stands between them."""
         hashes: Hashes = (self._compact[ends] - self._compact[starts]) * self._inverses[starts]
         return hashes
+
+
+def compacted(codes: npt.NDArray[np.int64]) -> Hashes:
+    """Hashes of letters and digits, a row of codes each, as `Line.compact` has them."""
+    import numpy as np
+
+    hashes: Hashes = ((codes + 1).astype(np.uint64) * powers(codes.shape[1])[0]).sum(axis=1, dtype=np.uint64)
+    return hashes
 
 
 def _codes(joined: str) -> Any:

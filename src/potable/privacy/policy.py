@@ -15,7 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from potable.declarations import Declaration, Document, Inside
 from potable.errors import Place, ProjectError, did_you_mean, raise_all
-from potable.privacy.categories import CATEGORIES, FREE_TEXT, NONE, ancestry, is_direct, names_people
+from potable.privacy.called import part_of_name, snake
+from potable.privacy.categories import CATEGORIES, FREE_TEXT, NONE, ancestry, is_direct
 from potable.tables import Column, Duration, Table
 
 IDENTIFY = "identify"
@@ -146,7 +147,8 @@ class Policy(Declaration):
     legal_basis: LegalBasis
     """Legal basis of the processing: GDPR Art. 6 or DPDP s. 7."""
     retention: Span
-    """How long a published version is kept, such as 3y."""
+    """How long a published version is kept, such as 3y; the dataset's card says so, and `doctor` tells of older ones.
+    Nothing is removed by itself: `gc --delete --keep-versions` does."""
     epoch: Annotated[int, Field(ge=1)] = 1
     """Increase it to give everybody new pseudonyms."""
     rules: Annotated[dict[Category, Rule], Field(min_length=1)]
@@ -278,7 +280,7 @@ def _column_errors(
             given=category,
             allowed="user.unique_id, user.contact.email, user.government_id …",
         )
-    elif category == NONE and column.type == "string" and any(map(names_people, column.paths(name.rpartition(".")[2]))):
+    elif category == NONE and column.type == "string" and _names_people(name, column):
         yield ProjectError(
             f"column `{name}` is declared `{NONE}`, but by what it is called it holds names of people",
             "P012",
@@ -295,6 +297,11 @@ def _column_errors(
         )
     elif policy and rule:
         yield from _misfits(name, column, category, rule, place)
+
+
+def _names_people(name: str, column: Column) -> bool:
+    """Whether by what a column is called, here or in the source, it holds first or last names of people."""
+    return any(part_of_name(snake(heading)) for heading in (name.rpartition(".")[2], *column.paths("")))
 
 
 def _misfits(name: str, column: Column, category: str, rule: Rule, place: Place) -> Iterator[ProjectError]:

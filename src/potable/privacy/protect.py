@@ -55,9 +55,9 @@ class People:
     pseudonyms: ir.Table
     """(subject, pseudonym, bucket)."""
     identifiers: ir.Table
-    """(subject, kind, value)."""
+    """(subject, kind, value) of those that tell who somebody is (`roster.telling_who`)."""
     index: Index = field(repr=False)
-    """The forms of all `identifiers`."""
+    """The forms of all identifiers, dates of birth too."""
     normalise: Normalise
     """The identity slice's form of a key."""
     held: Held | None = None

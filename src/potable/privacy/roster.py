@@ -1,7 +1,8 @@
 """The roster: every value that names or reaches a person, with the subject it belongs to.
 
 Redaction, the check of kept columns and the leak scan all search for these identifiers. They are collected from every
-column of a direct identifier, in validated and in quarantined rows, and live in the vault.
+column of a direct identifier, in validated and in quarantined rows, and live in the vault. Dates of birth are beside
+them, for redaction alone: of the people of a company dozens were born on any day, and it is an ordinary date elsewhere.
 
 Entry: `identifiers`; `with_subject` is how any room of this slice finds whom a row is about.
 """
@@ -14,8 +15,10 @@ from functools import reduce
 from itertools import product
 from typing import TYPE_CHECKING
 
+from potable.columns import BORN
 from potable.engines.base import union_all
 from potable.privacy.categories import ancestry, is_direct
+from potable.privacy.spelling import BIRTH
 from potable.tables import WHICH, Table
 
 if TYPE_CHECKING:
@@ -55,7 +58,12 @@ def canonical(value: ir.StringValue) -> ir.StringValue:
 
 
 def kind_of(category: str) -> str | None:
-    """Kind of identifier that values of `category` are; None if they are none."""
+    """Kind of identifier that values of `category` are; None if they are none.
+
+    A date of birth is one in texts about its own person only.
+    """
+    if category == BORN:
+        return BIRTH
     if not is_direct(category):
         return None
     return next((_KINDS[part] for part in ancestry(category) if part in _KINDS), "id")
@@ -101,6 +109,11 @@ def identifiers(
     # told here once, because every table that is protected asks
     known = once.mutate(canonical=canonical(once.value))
     return known.mutate(telling=_telling(known))
+
+
+def telling_who(identifiers: ir.Table) -> ir.Table:
+    """Those `identifiers` that may tell who somebody is wherever they stand: no dates of birth."""
+    return identifiers.filter(identifiers.kind != BIRTH)
 
 
 def lacking(identifiers: ir.Table, other: ir.Table) -> ir.Table:
@@ -249,6 +262,8 @@ def _layouts(table: Table) -> Iterator[tuple[_Layout, list[str]]]:
     """How a table names those it is about, and how it names others, each with its columns."""
     kinds = {name: kind_of(column.declared_category or "") for name, column in table.columns.items()}
     others = {name for name in kinds if table.columns[name].someone_else}
+    # nobody's date of birth is a date
+    kinds |= dict.fromkeys((name for name in others if kinds[name] == BIRTH), None)
     named = [*((kind, (name,)) for name, kind in kinds.items() if kind), *_composed(table)]
     yield from _laid(table.keys, [(kind, names) for kind, names in named if others.isdisjoint(names)])
     # what is nobody's needs no key, and without one few are left; a name of two people's parts is none

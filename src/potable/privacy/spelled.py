@@ -19,12 +19,14 @@ from potable.privacy.digests import Kind
 from potable.privacy.folding import fold
 from potable.privacy.lines import Line
 from potable.privacy.spelling import (
+    BIRTH,
     LEAST_DIGITS,
     LEAST_OWN_DIGITS,
     PARTICLES,
     PHONE_TAIL,
     forms_of,
     is_sign,
+    iso_day,
     short_street,
     strange_email,
     without_e,
@@ -85,11 +87,18 @@ def spelled(kinds: pa.Array, values: pa.Array) -> Iterator[Spelled]:
         return known
 
     words, numbers = plain & shown & of(*_WORDS), plain & shown & of(*_NUMBERS)
+    born = of(BIRTH).nonzero()[0].tolist()
+    days = {row: day for row in born if (day := iso_day(texts[row]))}
+    if days:
+        each = _Texts(list(days.values()), np.array(list(days)))
+        yield each.whole(Kind.OWN_DAY, each.filled)
+    others = ~words & ~numbers
+    others[list(days)] = False
     if words.any():
         yield from _of_words(list(compress(texts, words)), words.nonzero()[0], of(*_NAMES), of("email"))
     if numbers.any():
         yield from _of_numbers(list(compress(texts, numbers)), numbers.nonzero()[0], of("phone"))
-    yield from _one_by_one([(row, names[codes[row]], texts[row]) for row in (~words & ~numbers).nonzero()[0].tolist()])
+    yield from _one_by_one([(row, names[codes[row]], texts[row]) for row in others.nonzero()[0].tolist()])
 
 
 _remembered = lru_cache(maxsize=4_096)(forms_of)
@@ -155,7 +164,7 @@ class _Texts:
 
         sizes = ends - starts
         least = _OWN_ID_BEGINNING if table.own else _ID_BEGINNING
-        begun = sizes if table is Kind.OWN_NUMBER else np.minimum(least, sizes)
+        begun = sizes if table in (Kind.OWN_NUMBER, Kind.OWN_DAY) else np.minimum(least, sizes)
         hashed = self._line.compact
         return Spelled(table, self.rows[texts], hashed(starts, ends), hashed(starts, starts + begun), sizes, begun)
 

@@ -2,7 +2,7 @@
 
 A name also stands alone, in parts, without its hyphen, with its umlauts written out or left out, in the forms of its
 language (`inflection`); an id without its separators; a telephone number with or without country and area code. Kinds
-are those of the roster (`potable.privacy.roster`): name, full_name, email, phone, address, id.
+are those of the roster (`potable.privacy.roster`): name, full_name, email, phone, address, id, birth.
 """
 
 from __future__ import annotations
@@ -11,11 +11,22 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from potable.privacy.days import written
 from potable.privacy.digests import Kind
 from potable.privacy.folding import fold, plain, unescaped, words
 from potable.privacy.inflection import behind_prepositions, cut, inflected, is_full
 
-MARK_OF = {"name": "NAME", "full_name": "NAME", "email": "EMAIL", "phone": "PHONE", "address": "ADDRESS", "id": "ID"}
+BIRTH = "birth"
+"""Kind of dates of birth."""
+MARK_OF = {
+    "name": "NAME",
+    "full_name": "NAME",
+    "email": "EMAIL",
+    "phone": "PHONE",
+    "address": "ADDRESS",
+    "id": "ID",
+    BIRTH: "BIRTHDATE",
+}
 """Mark by kind of identifier."""
 
 _PARTICLES = (
@@ -30,6 +41,7 @@ _JOINER = "\u200c"
 """Nobody sees it, and what it joins is also written apart."""
 _JOINT = re.compile(r"[^\w\s]|_")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9-]*(\.[A-Za-z0-9-]+)*")
+_ISO_DAY = re.compile("([0-9]{4})-([0-9]{2})-([0-9]{2})(?![0-9])")
 PHONE_TAIL = 9
 LEAST_OWN_DIGITS = 5
 LEAST_DIGITS = 6
@@ -39,10 +51,13 @@ LEAST_DIGITS = 6
 def spellings(kind: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What stands for `value`, folded: in a text of anybody, and in a text of its owner.
 
-    Ids and telephone numbers (`compact`) have neither blanks nor punctuation, all else is words. In a text of
-    anybody only forms count that no ordinary word or number has.
+    Ids and telephone numbers (`compact`) have neither blanks nor punctuation, a day has eight digits, all else is
+    words. In a text of anybody only forms count that no ordinary word or number has.
     """
     value = unescaped(value)
+    if kind == BIRTH:
+        # many people have the same one, and it is an ordinary date of all others
+        return (), (day,) if (day := iso_day(value)) else tuple(written(value))
     if kind == "phone":
         # what has the usual form is found in any text by detect
         tail = phone_tail(value)
@@ -65,12 +80,19 @@ def spellings(kind: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def forms_of(kind: str, value: str) -> list[tuple[Kind, str]]:
     """(table, folded text) of every form of one identifier."""
     everybodys, own = spellings(kind, value)
+    if kind == BIRTH:
+        return [(Kind.OWN_DAY, text) for text in own]
     if not compact(kind):
         return [(Kind.ANYONES_WORDS, text) for text in everybodys] + [(Kind.OWN_WORDS, text) for text in own]
     number = kind == "phone"
     return [(Kind.ANYONES_ID, text) for text in everybodys] + [
         (Kind.OWN_NUMBER if number and text.isdigit() else Kind.OWN_ID, text) for text in own
     ]
+
+
+def iso_day(value: str) -> str:
+    """The day that a value in ISO 8601 begins with, as eight digits; empty for any other value."""
+    return "".join(found.groups()) if (found := _ISO_DAY.match(value)) else ""
 
 
 def compact(kind: str) -> bool:

@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 from potable.datasets import sought
 from potable.engines.base import kept, scalars
 from potable.errors import DataError, EnvironmentFailure
+from potable.privacy import roster
 from potable.runs import since
 from potable.runs.plan import Step, code
 from potable.runs.workshop import Workshop
@@ -31,7 +32,7 @@ def digests(shop: Workshop, step: Step) -> ir.Table:
         rows = _kept(shop, stored) if stored else _rows(shop, _made(shop, named))
         if rows is not None:
             return rows
-    anew = sought.digests(since.identified(shop, named), shop.engine)
+    anew = sought.digests(roster.telling_who(since.identified(shop, named)), shop.engine)
     anew = kept(shop.engine, anew, str(shop.scratch / f"digests-{step.fingerprint}"))
     if step.proves and stored and _sums(shop, anew) != _sums(shop, _rows(shop, stored)):
         raise DataError(
@@ -77,7 +78,7 @@ def _made(shop: Workshop, named: Manifest) -> Manifest:
     new = since.beyond(shop, earlier, named) if earlier and stored else since.identified(shop, named)
     folder = place(named.fingerprint)
     attempt = attempt_folder(folder)
-    parts = engine.write(sought.digests(new, engine), vault.locate(f"{attempt}/rows"))
+    parts = engine.write(sought.digests(roster.telling_who(new), engine), vault.locate(f"{attempt}/rows"))
     files = [File(f"{attempt}/rows/{part.path}", part.rows, part.bytes) for part in parts if part.rows]
     sums = _sums(shop, engine.read([vault.locate(file.path) for file in files], sought.schema()))
     if stored:

@@ -71,11 +71,16 @@ def _people(shop: Workshop) -> People:
     return People(
         keys=shop.keys(),
         pseudonyms=shop.read("protect", "pseudonyms", "rows", names.schema()),
-        identifiers=shop.read("protect", "identifiers", "rows", roster.schema()),
+        identifiers=_who(shop),
         index=since.index_of(shop, shop.manifest("protect", "identifiers")),
         normalise=normalise,
         held=shop.held(),
     )
+
+
+def _who(shop: Workshop) -> ir.Table:
+    """What may tell who somebody is, wherever it stands."""
+    return roster.telling_who(shop.read("protect", "identifiers", "rows", roster.schema()))
 
 
 def build_features(shop: Workshop, step: Step, attempt: str) -> Made:
@@ -118,7 +123,7 @@ def publish_dataset(shop: Workshop, step: Step, attempt: str) -> Made:
         _features(shop),
         _spec(shop.project),
         Known(
-            shop.read("protect", "identifiers", "rows", roster.schema()),
+            _who(shop),
             shop.read("protect", "pseudonyms", "rows", names.schema()),
             patterns=detect.count,
             digests=known.digests(shop, step),
