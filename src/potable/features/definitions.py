@@ -16,6 +16,7 @@ from potable.features.expressions import (
     Scope,
     Type,
     as_date,
+    columns_before,
     common,
     literal_type,
     names_in,
@@ -65,7 +66,7 @@ def table_feature(draft: Draft, name: str, table: Table, *, label: bool) -> Feat
     raw = (spec.result or argument_type or UNKNOWN).output
     otherwise = _otherwise(draft, raw)
     steps, final = _operators(draft, raw)
-    ordered = spec.at or parsed.last or parsed.first
+    ordered = spec.at or parsed.last or parsed.first or columns_before(argument) or columns_before(where)
     _check_kept(draft, table, ordered=bool(ordered) and table.time is not None)
     columns = (names_in(argument) | names_in(where)) - set(BUILT_IN)
     if ordered and table.order:

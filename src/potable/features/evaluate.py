@@ -18,6 +18,7 @@ import ibis
 
 from potable.engines.casing import lower, upper
 from potable.features.expressions import (
+    BEFORE,
     BOOLEAN,
     DATE,
     FLOAT,
@@ -134,6 +135,8 @@ def evaluate(expression: Expression, names: Names) -> Value:
             return Value(BOOLEAN, column.notnull() if negated else column.isnull())
         case OneOf(value, options, negated):
             return _one_of(evaluate(value, names), [evaluate(option, names) for option in options], negated)
+        case Call("previous", (Name(name),)):
+            return names(f"{BEFORE}{name}")
         case Call(function, arguments):
             return _FUNCTIONS[function]([evaluate(argument, names) for argument in arguments])
     raise AssertionError(expression)

@@ -126,6 +126,12 @@ FUNCTIONS: Mapping[str, Function] = {
     "month": Function(("time",), "integer", "month, 1 to 12"),
     "months_between": Function(("time", "time"), "integer", "complete months from the first to the second"),
     "nullif": Function(("any", "any"), "first", "null where both are equal, else the first"),
+    "previous": Function(
+        ("column",),
+        "first",
+        "value of the column in the person's record before this one, whether or not `where` holds for that; null for "
+        "the first record",
+    ),
     "quarter": Function(("time",), "integer", "quarter, 1 to 4"),
     "starts_with": Function(("text", "text"), "boolean", "whether the first text starts with the second"),
     "upper": Function(("text",), "string", "the text in upper case"),
@@ -169,6 +175,8 @@ class Scope:
     """Names that exist but may not be used here, and why."""
     aggregates: Mapping[str, object] = field(default_factory=dict)
     """Aggregate names, to explain one that stands inside an expression."""
+    unordered: str = "`previous` needs the records of a table: use it in a feature of one"
+    """Why there is no record before; empty where there is one."""
     problems: list[Problem] = field(default_factory=list)
 
     def fail(
@@ -177,6 +185,25 @@ class Scope:
         """Note a problem; the result fits everywhere, so that one mistake is told once."""
         self.problems.append(Problem(at, code, message, hint, allowed, about))
         return UNKNOWN
+
+
+BEFORE = "_before_"
+"""Begins the name of a column with the values of the records before."""
+
+
+def columns_before(expression: Expression | None) -> set[str]:
+    """The columns of which an expression reads `previous`."""
+    match expression:
+        case Call("previous", (Name(name),)):
+            return {name}
+        case Call(_, inner) | OneOf(_, inner):
+            more = [expression.value] if isinstance(expression, OneOf) else []
+            return set().union(*map(columns_before, [*more, *inner]))
+        case Unary(_, operand) | IsNull(operand):
+            return columns_before(operand)
+        case Binary(_, left, right):
+            return columns_before(left) | columns_before(right)
+    return set()
 
 
 def names_in(expression: Expression | None) -> set[str]:
@@ -257,6 +284,8 @@ def _call(call: Call, scope: Scope) -> tuple[Expression, Type]:
         return call, _unknown_function(call, scope)
     if call.function == "level":
         return _level(call, scope)
+    if call.function == "previous":
+        return call, _previous(call, scope)
     count, wanted = len(call.arguments), len(function.parameters)
     if count != wanted and not (function.many and count > wanted):
         at_least = "at least " if function.many else ""
@@ -297,14 +326,30 @@ def _unknown_function(call: Call, scope: Scope) -> Type:
 
 
 def _level(call: Call, scope: Scope) -> tuple[Expression, Type]:
-    if len(call.arguments) != 1 or not isinstance(call.arguments[0], Name):
+    if len(call.arguments) != 1 or (column := _worded(call.arguments[0])) is None:
         return call, scope.fail(call.at, "`level` takes exactly one column")
-    column = call.arguments[0]
-    type_ = _name(column, scope)
+    argument, type_ = resolve(call.arguments[0], scope)
     words = scope.levels.get(column.name, ())
     if not words and type_.kind != "unknown":
         return call, scope.fail(column.at, f"the source of `{column.name}` declares no `levels` for it")
-    return replace(call, arguments=(column, *map(Literal, words))), INTEGER
+    return replace(call, arguments=(argument, *map(Literal, words))), INTEGER
+
+
+def _previous(call: Call, scope: Scope) -> Type:
+    if scope.unordered:
+        return scope.fail(call.at, scope.unordered)
+    if len(call.arguments) != 1 or not isinstance(call.arguments[0], Name):
+        return scope.fail(call.at, "`previous` takes exactly one column", hint="such as `x != previous(x)`")
+    if call.arguments[0].name == "as_of":
+        return scope.fail(call.at, "`as_of` is the same for all records")
+    return _name(call.arguments[0], scope)
+
+
+def _worded(expression: Expression) -> Name | None:
+    """The column whose words an expression gives as they are."""
+    if isinstance(expression, Call) and expression.function == "previous" and len(expression.arguments) == 1:
+        (expression,) = expression.arguments
+    return expression if isinstance(expression, Name) else None
 
 
 def _unary(unary: Unary, scope: Scope) -> tuple[Expression, Type]:
@@ -350,11 +395,12 @@ def _compared(sides: Sequence[Expression], scope: Scope) -> list[tuple[Expressio
 def unordered(expressions: Sequence[Expression], scope: Scope) -> None:
     """Refuse to put words of declared levels in the order of their letters."""
     for item in expressions:
-        if isinstance(item, Name) and (words := scope.levels.get(item.name)):
+        if (column := _worded(item)) and (words := scope.levels.get(column.name)):
+            inner = column.name if item is column else f"previous({column.name})"
             scope.fail(
                 item.at,
-                f"this would compare the words of `{item.name}` alphabetically, but the column has `levels`",
-                hint=f"use `level({item.name})`, the rank from 1 for `{words[0]}` to {len(words)} for `{words[-1]}`",
+                f"this would compare the words of `{column.name}` alphabetically, but the column has `levels`",
+                hint=f"use `level({inner})`, the rank from 1 for `{words[0]}` to {len(words)} for `{words[-1]}`",
             )
 
 
@@ -396,7 +442,7 @@ def as_date(expression: Expression, type_: Type, scope: Scope) -> tuple[Expressi
 
 def _check_words(expressions: Sequence[Expression], scope: Scope) -> None:
     """A word compared with a column of declared levels must be one of them."""
-    levels = {word for item in expressions if isinstance(item, Name) for word in scope.levels.get(item.name, ())}
+    levels = {word for item in expressions if (at := _worded(item)) for word in scope.levels.get(at.name, ())}
     for item in expressions:
         if levels and isinstance(item, Literal) and isinstance(item.value, str) and item.value not in levels:
             scope.fail(

@@ -15,7 +15,7 @@ RULES: Mapping[str, str] = {
     "visibility": "`time < as_of - embargo` (the cut) and `known < as_of`, both strict",
     "window": "half-open `[cut - DUR, cut)`; `mo`, `q` and `y` are calendar steps, and month ends are clamped; "
     "`before DUR` moves the end back (both durations are added first)",
-    "order": "visible, corrections, where, in, last N, aggregate",
+    "order": "visible, corrections, `previous`, where, in, last N, aggregate",
     "ties": "newest first, by time, then known, then the declared `order`; if records are still tied and differ, "
     "it is an error (D004)",
     "corrections": "of records with the same unique key, the newest visible `known` wins; a version that moves the "
@@ -81,6 +81,11 @@ RECIPES: Mapping[str, str] = {
     "max(days_between(at, as_of)) last 3": "days since the third last event, or since the first where there are fewer",
     "first(x) last 2": "the value before the latest, or the only one",
     "avg(if(severity = 'high', 1, 0)) in 6mo": "share of events with a property",
+    "count() where grade != previous(grade)": "number of changes, where a table has a record per month or per state",
+    "days_since() where grade != previous(grade)": "days since the last change; null if there was none",
+    "max(days_between(previous(at), at)) in 12mo": "longest time between two events",
+    "count() where level(grade) > level(previous(grade))": "number of promotions",
+    "max(gross / previous(gross) - 1) in 24mo": "largest raise",
     "distinct(year(at) * 12 + month(at)) in 12mo": "number of months in which something happened",
     "sum(x) in 1mo before 1mo": "the month before the last one; with `sum(x) in 1mo`, a change can be "
     "calculated under `derived`",
