@@ -61,7 +61,7 @@ def test_every_function_gives_the_obvious_answer(world: World) -> None:
 
 
 def test_no_function_is_left_untested() -> None:
-    from potable.features.expressions import FUNCTIONS
+    from potable.features.functions import FUNCTIONS
 
     assert set(FUNCTIONS) <= set(CASES)
 

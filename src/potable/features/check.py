@@ -23,6 +23,8 @@ from potable.features.tree import Name, Parsed
 from potable.features.windows import Offset, moved
 from potable.tables import Table
 
+_DATES = ("date", "timestamp")
+
 
 @dataclass
 class Findings:
@@ -52,7 +54,8 @@ class Findings:
     def add_at(self, place: Place, key: Key, problem: Problem, text: str) -> None:
         """Note a problem at a place."""
         where = f", at character {problem.at + 1}" if text else ""
-        self.errors.append(_error(place, replace(problem, message=f"`{key[-1]}`{where}: {problem.message}"), text))
+        name = next(part for part in reversed(key) if isinstance(part, str))
+        self.errors.append(_error(place, replace(problem, message=f"`{name}`{where}: {problem.message}"), text))
 
 
 def _error(place: Place, problem: Problem, given: str = "") -> ProjectError:
@@ -272,8 +275,10 @@ class _Checker:
             kind = scope.names.get(column, UNKNOWN).kind
             if column not in scope.names or column == AS_OF:
                 reason = scope.refused.get(column, f"`{column}` is not a column of `{rows.from_}`")
-                self.findings.add(key, Problem(0, "P031", reason, did_you_mean(column, scope.names)))
-            elif kind not in ("date", "timestamp"):
+                dates = [name for name, type_ in scope.names.items() if type_.kind in _DATES and name != AS_OF]
+                hint = did_you_mean(column, dates)
+                self.findings.add(key, Problem(0, "P031", reason, hint, ", ".join(sorted(dates))))
+            elif kind not in _DATES:
                 self.findings.add(key, Problem(0, "P032", f"`{column}` must be a date or timestamp, not {kind}"))
         return scope
 

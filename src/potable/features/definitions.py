@@ -223,10 +223,22 @@ def _argument(draft: Draft, name: str, spec: Aggregate) -> tuple[Expression | No
         "ordered": kind not in ("boolean", "null"),
     }
     if kind != "unknown" and not fits.get(wanted, kind != "null"):
-        scope.fail(at, f"`{name}` needs a value of type {wanted}, but this is {kind}")
+        hint = _fitting(parsed.argument, type_, spec, scope)
+        scope.fail(at, f"`{name}` needs a value of type {wanted}, but this is {kind}", hint=hint)
     if spec.argument == "ordered":
         unordered([parsed.argument], scope)
     return argument, type_
+
+
+def _fitting(argument: Expression, type_: Type, spec: Aggregate, scope: Scope) -> str:
+    """What might be meant by an argument of another type."""
+    if spec.argument in ("boolean", "optional"):
+        return f"write a condition, such as `{spec.example}`"
+    if type_.kind in ("date", "timestamp"):
+        return "`days_between(…, as_of)` makes a number of it"
+    if isinstance(argument, Name) and (words := scope.levels.get(argument.name)):
+        return f"use `level({argument.name})`, the rank from 1 for `{words[0]}` to {len(words)} for `{words[-1]}`"
+    return "`latest(…)`, `first(…)`, `mode(…)` and `distinct(…)` take any value"
 
 
 def _condition(where: Expression | None, scope: Scope) -> Expression | None:

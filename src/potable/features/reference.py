@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from potable.features.aggregates import AGGREGATES
-from potable.features.expressions import FUNCTIONS, Function
+from potable.features.functions import FUNCTIONS, Function
 from potable.features.plan import AS_OF, BUILT_IN, OutputOperator
 
 RULES: Mapping[str, str] = {
@@ -35,7 +35,7 @@ RULES: Mapping[str, str] = {
     "up (-2.5 to -2), before an operator or derived feature reads them; sum, avg, stddev, slope, "
     "change, median, mode and distinct read floats to `digits` decimals, too",
     "division": "by zero gives null",
-    "several labels": "each is a column; the last one declared may not be null, and "
+    "several labels": "each is a column; the last one declared may not be null (`latest(kind) … else 'none'`), and "
     "balance, groups and card refer to it",
     "no label": "`label: {}`, and rows to be scored (`run --as-of DATE --scoring`)",
     "current-state tables": "a table without `time` shows today's values, so only columns "
