@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.features.test_check import refused
-from tests.features.world import AT, World, employed, fact, plan_of
+from tests.features.world import AT, TABLES, World, employed, fact, plan_of
 from tests.features.world import left as exit_
 
-from potable.engines.base import Engine
+from potable.engines.base import Engine, collect
 from potable.errors import DataError
+from potable.features.compile import trace
+from potable.features.facts import TableTask, numbered, with_moments
 
 HIRED = employed("ann", "2020-01-01")
 
@@ -125,3 +129,26 @@ def test_what_cannot_have_a_record_before_is_refused(tmp_path: Path) -> None:
     assert "needs the records of a table" in refused(tmp_path, "previous(tenure_days)", table="derived").problem
     where = refused(tmp_path, "count()", where="previous(site) = 'A'")
     assert "needs the records of a table" in where.problem
+
+
+def test_of_a_streak_the_records_before_its_end_are_told_as_used(world: World) -> None:
+    days = (
+        ("2024-01-01", True),
+        ("2024-02-01", False),
+        ("2024-03-01", None),
+        ("2024-04-01", True),
+        ("2024-05-01", True),
+    )
+    facts = [fact("ann", day, flag=flag, fact_id=place, turn=place) for place, (day, flag) in enumerate(days)]
+    plan = plan_of(world.path, {"hr.facts": {"it": "streak(flag)"}})
+    (feature,) = plan.features
+    task = TableTask("hr.facts", plan.tables["hr.facts"], (feature,), plan.digits, forward=False)
+    people = pa.table({"_subject": ["ann"], "as_of": [AT]})
+    pq.write_table(people, world.path / "people.parquet")
+    spine = world.engine.read([str(world.path / "people.parquet")], people.schema)
+    files = world.files({"hr.facts": facts}, TABLES)["hr.facts"][0]
+    rows = world.engine.read(files, task.schema)
+    rows = rows.mutate(_traced=rows.turn)
+    seen = trace(rows, numbered(with_moments(spine, plan.cut)), task).newest
+    used = {each["_traced"]: each["used"] for each in collect(world.engine, seen.select("_traced", "used")).to_pylist()}
+    assert used == {0: False, 1: False, 2: False, 3: True, 4: True}

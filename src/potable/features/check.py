@@ -6,7 +6,7 @@ read. Entry: `check`. The definitions of single outputs are resolved in `definit
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -17,9 +17,19 @@ from potable.features.declaration import Definition, FeatureSet, text_of
 from potable.features.definitions import Draft, derived_feature, table_feature
 from potable.features.expressions import UNKNOWN, Problem, Scope, Type, names_in, resolve
 from potable.features.language import FeatureSyntaxError, parse, parse_condition
-from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan, OutputOperator, RowRule, read_by
+from potable.features.plan import (
+    AS_OF,
+    BUILT_IN,
+    DERIVED,
+    Feature,
+    FeaturePlan,
+    OutputOperator,
+    RowRule,
+    levels_of,
+    read_by,
+)
 from potable.features.scopes import IDENTITY, lost_identity, table_scope, time_reads
-from potable.features.tree import Name, Parsed
+from potable.features.tree import Parsed
 from potable.features.windows import Offset, moved
 from potable.tables import Table
 
@@ -240,16 +250,12 @@ class _Checker:
         names: dict[str, Type] = {str(key[-1]): UNKNOWN for key, _, _ in self._definitions()}
         names |= {name: feature.type for name, feature in made.items()} | dict(BUILT_IN)
         refused = dict.fromkeys(self.features.label, "a label lies in the future, so no feature may read it")
-        levels = {name: words for name, feature in made.items() if (words := self._levels(feature))}
+        levels = {
+            name: words
+            for name, feature in made.items()
+            if (words := levels_of(feature, self.tables.get(feature.table)))
+        }
         return Scope(names, "the outputs", levels, refused, AGGREGATES)
-
-    def _levels(self, feature: Feature) -> Sequence[str]:
-        """The levels of the column whose words an output holds as they are."""
-        recipe, table = feature.recipe, self.tables.get(feature.table)
-        as_it_is = recipe.aggregate in ("latest", "first", "mode", "value") and not (recipe.steps or recipe.otherwise)
-        if not table or not as_it_is or not isinstance(recipe.argument, Name) or recipe.argument.name in BUILT_IN:
-            return ()
-        return table.columns[recipe.argument.name].levels or ()
 
     def _tenure_reads(self) -> frozenset[tuple[str, str]]:
         name = self.features.rows.from_

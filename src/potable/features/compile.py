@@ -33,7 +33,7 @@ from potable.features.facts import (
     ranked,
 )
 from potable.features.plan import AS_OF, Feature
-from potable.features.previous import with_previous
+from potable.features.previous import unbroken, with_previous
 from potable.features.tree import Binary, Expression, IsNull
 from potable.features.windows import Offset, Window
 from potable.tables import KNOWN, TIME
@@ -125,6 +125,7 @@ class _Query:
         reads, seen = AGGREGATES[feature.recipe.aggregate or ""].at, self._features(feature, rows)
         ends = {"newest": seen.newest, "oldest": seen.oldest, "ends": seen.newest | seen.oldest}
         used = {"mode": seen.frequent, "value": seen.newest}.get(feature.recipe.aggregate or "", seen.rows)
+        used = unbroken(rows, seen) if reads == "all" else used
         return rows.select(
             TRACED,
             holds=rows[self._where(feature)],

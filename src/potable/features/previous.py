@@ -1,4 +1,4 @@
-"""`previous(column)`: what the person's record before had, for every record that is seen.
+"""`previous(column)`: what the person's record before had, for every record that is seen; and which are of a streak.
 
 Records stand in the order of time, known and the declared `order`, newest versions only and before `where`, so the
 record before is the same for every feature. Where records cannot be put in order and differ in what a definition
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
+from potable.features.aggregates import Chosen
 from potable.features.expressions import BEFORE, columns_before, names_in
 from potable.features.facts import NUMBER, TableTask, newest_first
 from potable.features.plan import Feature
@@ -69,3 +70,10 @@ def _differing(rows: ir.Table, columns: Iterable[str], keys: Sequence[str]) -> i
         return several | ((filled > 0) & (filled < rows.count().over(**window)))
 
     return ibis.or_(*(differs(rows[name]) for name in columns))
+
+
+def unbroken(rows: ir.Table, chosen: Chosen) -> ir.BooleanValue:
+    """Whether a row is one of those that a streak counts."""
+    broken = (chosen.rows & ~chosen.column.fill_null(False)).ifelse(chosen.tied, None)
+    end = broken.min().over(group_by=[rows[NUMBER]])
+    return chosen.rows & (end.isnull() | (chosen.place < end))

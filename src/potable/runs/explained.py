@@ -279,7 +279,11 @@ class _Fates:
         return f"{start} ≤ happened < {moved(anchor, window.end)}".removeprefix(" ≤ ")
 
 
-_BESIDE = {"latest": "a newer record decides", "mode": "its value is not the most frequent one"}
+_BESIDE = {
+    "latest": "a newer record decides",
+    "mode": "its value is not the most frequent one",
+    "streak": "the condition does not hold for it or for a newer one",
+}
 
 
 def _told(value: Any, clear: bool) -> Any:
