@@ -389,6 +389,7 @@ def test_a_wrong_end_of_an_employment_is_told_with_the_dates_there_are(tmp_path:
             "first day before the last",
         ),
         ("digits: 6", "embargo: 30", "`30` is not a duration; write 30d"),
+        ("digits: 6", "bias: {groups: [a], favourable: false}", "a value of the label is written as a text: `'false'`"),
     ],
 )
 def test_what_is_declared_otherwise_is_told_with_what_to_write(tmp_path: Path, old: str, new: str, told: str) -> None:
@@ -413,3 +414,8 @@ def test_a_label_without_a_name_is_told_how_to_have_one(tmp_path: Path) -> None:
     with pytest.raises(ProjectErrors) as failure:
         doc.model(FeatureSet)
     assert any("a label has a name" in error.problem for error in failure.value.errors)
+
+
+def test_features_cannot_choose_rows(tmp_path: Path) -> None:
+    told = refused(tmp_path, "count()", where="it > 3")
+    assert "features are computed for the rows that are chosen" in told.problem

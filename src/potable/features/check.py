@@ -34,6 +34,7 @@ from potable.features.windows import Offset, moved
 from potable.tables import Table
 
 _DATES = ("date", "timestamp")
+_LATER = "features are computed for the rows that are chosen, so they cannot choose them; filter the finished dataset"
 
 
 @dataclass
@@ -296,6 +297,8 @@ class _Checker:
         if rows.where is not None:
             table, end = self.tables[rows.from_], rows.during[1]
             scope = table_scope(rows.from_, table, self._kept(rows.from_), built_in=True, end=end)
+            later = {str(key[-1]) for key, _, _ in self._definitions()} - scope.names.keys() - scope.refused.keys()
+            scope = replace(scope, refused={**scope.refused, **dict.fromkeys(later, _LATER)})
             try:
                 where, kind = resolve(parse_condition(rows.where), scope)
                 if kind.kind not in ("boolean", "unknown"):

@@ -113,6 +113,13 @@ class Bias(Declaration):
     severity: Literal["warn", "stop"] = "warn"
     """What happens if a bound is exceeded: report it, or publish nothing."""
 
+    @field_validator("favourable", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError(f"a value of the label is written as a text: `'{str(value).lower()}'`")
+        return value
+
 
 class ExpectedShift(Declaration):
     """A column that is expected to change: it is shown, and neither warns nor stops."""
