@@ -57,11 +57,11 @@ def reading(columns: Sequence[Column], *, file: str, label: str, as_of: str) -> 
     kinds = _text(["number", "bool", "datetime", "category"])
     lines += [f"for column in x.select_dtypes(exclude={kinds}):  # words, and true or false with gaps"]
     lines += ['    x[column] = x[column].astype("category")']
-    told = "Every person has one row, so no split puts one on both sides."
+    told = "Every person has one row, so no split puts one on both sides." if label else ""
     if label and not re.fullmatch(r"\d{4}-\d\d-\d\d", as_of):
         lines += ['test = data["as_of"] > data["as_of"].quantile(0.8)']
         told += " The last line takes the latest as-of dates for the test, as a model meets them in use."
-    return "\n".join(["```python", *lines, "```", "", told])
+    return "\n".join(["```python", *lines, "```", *(["", told] if told else [])])
 
 
 def _text(value: object) -> str:
