@@ -15,7 +15,7 @@ from potable.errors import Place, PotableError, ProjectError, did_you_mean, rais
 from potable.features.aggregates import AGGREGATES
 from potable.features.declaration import Definition, FeatureSet, text_of
 from potable.features.definitions import Draft, derived_feature, table_feature
-from potable.features.expressions import UNKNOWN, Problem, Scope, Type, names_in, resolve
+from potable.features.expressions import UNKNOWN, Problem, Scope, Type, resolve
 from potable.features.language import FeatureSyntaxError, parse, parse_condition
 from potable.features.plan import (
     AS_OF,
@@ -29,7 +29,7 @@ from potable.features.plan import (
     read_by,
 )
 from potable.features.scopes import IDENTITY, lost_identity, table_scope, time_reads
-from potable.features.tree import Parsed
+from potable.features.tree import Parsed, names_in
 from potable.features.windows import Offset, moved
 from potable.tables import Table
 

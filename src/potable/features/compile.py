@@ -17,7 +17,7 @@ import ibis
 from potable.engines.rounding import halves_up
 from potable.features.aggregates import AGGREGATES, Chosen, compute
 from potable.features.evaluate import IBIS_TYPES, Value, days_between, evaluate, months_between, number, output, stored
-from potable.features.expressions import BEFORE, DATE, Type, column_type
+from potable.features.expressions import DATE, Type, column_type
 from potable.features.facts import (
     CUT,
     HUGE,
@@ -26,6 +26,7 @@ from potable.features.facts import (
     TWINS,
     TableTask,
     bounds,
+    condition,
     corrections,
     differing,
     facts_of,
@@ -34,7 +35,7 @@ from potable.features.facts import (
 )
 from potable.features.plan import AS_OF, Feature
 from potable.features.previous import unbroken, with_previous
-from potable.features.tree import Binary, Expression, IsNull
+from potable.features.tree import BEFORE, Expression
 from potable.features.windows import Offset, Window
 from potable.tables import KNOWN, TIME
 
@@ -178,11 +179,11 @@ class _Query:
         return evaluate(expression, lambda name: self._names(rows, name))
 
     def _where_column(self, feature: Feature, rows: ir.Table, columns: dict[str, Any]) -> None:
-        condition = _condition(feature)
-        key = repr(condition)
-        if condition is not None and key not in self.wheres:
+        asked = condition(feature)
+        key = repr(asked)
+        if asked is not None and key not in self.wheres:
             name = self.wheres[key] = f"_w{len(self.wheres)}"
-            columns[name] = self._evaluated(condition, rows).column.fill_null(False)
+            columns[name] = self._evaluated(asked, rows).column.fill_null(False)
 
     def _value_column(self, feature: Feature, rows: ir.Table, columns: dict[str, Any]) -> None:
         key = self._value_key(feature)
@@ -236,8 +237,8 @@ class _Query:
         return rows.mutate(**counted) if counted else rows
 
     def _where(self, feature: Feature) -> str:
-        condition = _condition(feature)
-        return self.wheres[repr(condition)] if condition is not None else "_all"
+        asked = condition(feature)
+        return self.wheres[repr(asked)] if asked is not None else "_all"
 
     def _mask(self, feature: Feature) -> str:
         return self.masks[self._where(feature), feature.recipe.window]
@@ -379,16 +380,6 @@ class _Query:
         """Rows of the group of equals that reaches from rank `low` or before to `high` or beyond."""
         flag = self._rank(feature)
         return rows[self._mask(feature)] & (rows[f"{flag}p"] <= low) & (rows[f"{flag}e"] >= high)
-
-
-def _condition(feature: Feature) -> Expression | None:
-    """The feature's filter; aggregates over present values also ask for one."""
-    recipe = feature.recipe
-    assert recipe.aggregate is not None
-    if not AGGREGATES[recipe.aggregate].only_values or recipe.argument is None:
-        return recipe.where
-    present = IsNull(recipe.argument, negated=True)
-    return present if recipe.where is None else Binary("and", recipe.where, present)
 
 
 def _ordered(feature: Feature) -> bool:

@@ -10,22 +10,10 @@ from dataclasses import dataclass
 
 from potable.errors import did_you_mean
 from potable.features.aggregates import AGGREGATES, Aggregate
-from potable.features.expressions import (
-    UNKNOWN,
-    Kind,
-    Scope,
-    Type,
-    as_date,
-    columns_before,
-    common,
-    literal_type,
-    names_in,
-    resolve,
-    unordered,
-)
+from potable.features.expressions import UNKNOWN, Kind, Scope, Type, as_date, common, literal_type, resolve, unordered
 from potable.features.plan import BUILT_IN, DERIVED, Feature, OutputOperator, Recipe, Step
 from potable.features.scopes import IDENTITY, identity, lost_identity, time_reads
-from potable.features.tree import Expression, Literal, Name, OperatorCall, Parsed
+from potable.features.tree import Expression, Literal, Name, OperatorCall, Parsed, columns_before, names_in
 from potable.features.windows import Offset, Window
 from potable.tables import WHICH, Column, Table
 

@@ -18,7 +18,6 @@ import ibis
 
 from potable.engines.casing import lower, upper
 from potable.features.expressions import (
-    BEFORE,
     BOOLEAN,
     DATE,
     FLOAT,
@@ -31,7 +30,7 @@ from potable.features.expressions import (
     common,
     literal_type,
 )
-from potable.features.tree import Binary, Call, Expression, IsNull, Literal, Name, OneOf, Unary
+from potable.features.tree import BEFORE, Binary, Call, Expression, IsNull, Literal, Name, OneOf, Unary
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

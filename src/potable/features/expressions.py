@@ -16,7 +16,7 @@ from typing import Literal as OneOfTypes
 
 from potable.errors import did_you_mean
 from potable.features.functions import ELSEWHERE, FUNCTIONS
-from potable.features.tree import Binary, Call, Expression, IsNull, Literal, Name, OneOf, Unary
+from potable.features.tree import Binary, Call, Expression, Literal, Name, OneOf, Unary
 from potable.tables import Column
 
 Kind = OneOfTypes["integer", "decimal", "float", "string", "boolean", "date", "timestamp", "null", "unknown"]
@@ -143,43 +143,6 @@ class Scope:
         """Note a problem; the result fits everywhere, so that one mistake is told once."""
         self.problems.append(Problem(at, code, message, hint, allowed, about))
         return UNKNOWN
-
-
-BEFORE = "_before_"
-"""Begins the name of a column with the values of the records before."""
-
-
-def columns_before(expression: Expression | None) -> set[str]:
-    """The columns of which an expression reads `previous`."""
-    match expression:
-        case Call("previous", (Name(name),)):
-            return {name}
-        case Call(_, inner) | OneOf(_, inner):
-            more = [expression.value] if isinstance(expression, OneOf) else []
-            return set().union(*map(columns_before, [*more, *inner]))
-        case Unary(_, operand) | IsNull(operand):
-            return columns_before(operand)
-        case Binary(_, left, right):
-            return columns_before(left) | columns_before(right)
-    return set()
-
-
-def names_in(expression: Expression | None) -> set[str]:
-    """All names an expression reads."""
-    match expression:
-        case Name(name):
-            return {name}
-        case Call(_, arguments):
-            return set().union(*map(names_in, arguments))
-        case Unary(_, operand):
-            return names_in(operand)
-        case Binary(_, left, right):
-            return names_in(left) | names_in(right)
-        case OneOf(value, options):
-            return names_in(value).union(*map(names_in, options))
-        case IsNull(value):
-            return names_in(value)
-    return set()
 
 
 def resolve(expression: Expression, scope: Scope) -> tuple[Expression, Type]:

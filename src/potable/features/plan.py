@@ -12,8 +12,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from potable.features.aggregates import QUANTISED
-from potable.features.expressions import DATE, INTEGER, Type, names_in
-from potable.features.tree import Expression, Literal, Name
+from potable.features.expressions import DATE, INTEGER, Type
+from potable.features.tree import Expression, Literal, Name, names_in
 from potable.features.windows import Offset, Window
 from potable.tables import Duration, Table
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import ibis
 
 from potable.features.aggregates import Chosen
-from potable.features.expressions import BEFORE, columns_before, names_in
 from potable.features.facts import NUMBER, TableTask, newest_first
 from potable.features.plan import Feature
+from potable.features.tree import BEFORE, columns_before, names_in
 from potable.tables import KNOWN, TIME
 
 if TYPE_CHECKING:
