@@ -38,7 +38,8 @@ class Column(Declaration):
     path: str | list[str] = Field(default_factory=list)
     """Name or path in the source; several when it was renamed over the years. The column's own name by default."""
     type: str = "string"
-    """string, integer, decimal(p,s), float, boolean, date or timestamp."""
+    """string, integer, decimal(p,s), float, boolean, date or timestamp. Values are read without blanks around them, and
+    an empty text is null."""
     format: str | list[str] = Field(default_factory=list)
     """strptime formats of a date or timestamp beside ISO 8601, tried in order; `unix_s`, `unix_ms` and `unix_us` count
     from 1970. For numbers, `accounting`: with or without a currency and thousands separators (`1,234.50`; with

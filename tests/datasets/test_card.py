@@ -1,8 +1,12 @@
 """The card says everything, the same way every time, and no name can break out of its place."""
 
 import io
+import re
 from dataclasses import replace
+from datetime import date
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
@@ -146,3 +150,55 @@ def test_label_rates_of_groups_are_told_where_groups_were_compared():
     assert "How often `attrition` is Stayed." in text
     assert "| `gender` | Female | 899 | 84.0% |" in text
     assert "| `gender` | a\\|b | 994 | 87.0% |" in text
+
+
+def test_labels_beside_the_last_one_are_told_not_to_be_features():
+    told = [CardColumn(name, "boolean", "any() in next 12mo", forward=True) for name in ("moved", "ill", "attrition")]
+    text = card(replace(FACTS, columns=(*FACTS.columns[:3], *told)))
+    assert "`moved`, `ill` are labels, too: they look forward from the as-of date, which a model of `attrition`" in text
+    assert 'labels = ["attrition", "moved", "ill"]' in text
+    assert "labels, too" not in card(FACTS)
+
+
+def test_who_has_no_row_is_counted_by_reason():
+    text = card(replace(FACTS, seen=2_000, dropped={"no employment that runs": 80, "`where` never holds": 8, "x": 0}))
+    assert (
+        "Of 2,000 with a record there, 88 have no row: no employment that runs (80); \\`where\\` never holds (8)."
+        in text
+    )
+    assert "have no row" not in card(replace(FACTS, seen=2_000, dropped={"x": 0}))
+
+
+@pytest.mark.parametrize("label", ["attrition", ""])
+def test_the_lines_to_read_it_run(tmp_path, monkeypatch, label):
+    pandas = pytest.importorskip("pandas")
+    rows = {
+        "employee_id": [f"p{number}" for number in range(5)],
+        "as_of": [date(2020 + number, 1, 31) for number in range(5)],
+        "grade": ["low", 'a "b" ```', None, "low", "low"],
+        "site": ["A", "B", None, "A", "A"],
+        "flag": [True, None, False, True, True],
+        "n": [1, None, 3, 4, 5],
+        "moved": [True] * 5,
+        "attrition": [True, False, True, False, True],
+    }
+    pq.write_table(pa.table(rows), tmp_path / "people.parquet")
+    words = {"grade": ("low", 'a "b" ```')}
+    kinds, ahead = {"as_of": "date"}, ("moved", "attrition") if label else ()
+    columns = [
+        CardColumn(name, kinds.get(name, "string"), "", words=words.get(name, ()), forward=name in ahead)
+        for name in rows
+    ]
+    text = card(replace(FACTS, columns=columns, label=label, files={"people.parquet": "aa"}))
+    (lines,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, object] = {}
+    exec(lines, found)
+    x, data = found["x"], found["data"]
+    assert list(x.columns) == ["grade", "site", "flag", "n", *([] if label else ["moved", "attrition"])]
+    assert x["grade"].cat.ordered and list(x["grade"].cat.categories) == ["low", 'a "b" ```']
+    assert x["grade"].isna().sum() == 1 and str(x["site"].dtype) == str(x["flag"].dtype) == "category"
+    assert data["as_of"].dtype == "datetime64[ns]"
+    if label:
+        assert list(found["y"]) == rows["attrition"] and list(found["test"]) == [False] * 4 + [True]
+    assert pandas.isna(x["n"][1])

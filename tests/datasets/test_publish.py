@@ -11,13 +11,13 @@ import pytest
 from potable.datasets.gates import Known
 from potable.datasets.publish import Published, Spec, publish
 from potable.engines.base import Engine
-from potable.errors import PrivacyRefusal
+from potable.errors import DataError, PrivacyRefusal
 
 
-def published(engine: Engine, tmp_path: Path, k: int) -> Published:
+def published(engine: Engine, tmp_path: Path, k: int, labels: list[str | None] | None = None) -> Published:
     """25 people of four ages, one of them unknown, at least `k` of each."""
     ages = ["a"] * 2 + ["b"] * 7 + ["c"] * 6 + ["d"] * 9 + [None]
-    features = {"id": [f"p{number}" for number in range(25)], "age": ages, "left": ["No"] * 25}
+    features = {"id": [f"p{number}" for number in range(25)], "age": ages, "left": labels or ["No"] * 25}
     nobody = {
         "subject": pa.array([], pa.string()),
         "kind": pa.array([], pa.string()),
@@ -44,3 +44,10 @@ def test_a_dataset_smaller_than_k_is_not_told_to_suppress_what_it_did(engine: En
     with pytest.raises(PrivacyRefusal, match="only k = 25") as caught:
         published(engine, tmp_path, k=26)
     assert "fewer rows than `k`" in caught.value.hint and "below: suppress" not in caught.value.hint
+
+
+@pytest.mark.long_on_spark
+def test_a_label_that_is_null_somewhere_is_told_with_what_to_do(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="D005") as caught:
+        published(engine, tmp_path, k=5, labels=["No"] * 22 + [None] * 3)
+    assert "3 without label" in caught.value.given and "`left` is null there: give it an `else`" in caught.value.hint

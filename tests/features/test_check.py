@@ -322,3 +322,100 @@ def test_levels_of_a_finished_output_are_those_of_its_column(world: World) -> No
     facts = [fact("ann", "2024-01-01", fact_id=1, word="Low"), fact("ann", "2024-02-01", fact_id=2, word="High")]
     rows = {"hr.facts": facts, "hrms.employment": [employed("ann", "2020-01-01")]}
     assert world.rows(world.build(plan_of(world.path, features), rows))["ann"]["rise"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("nunique(word)", "write `distinct(x)`"),
+        ("mean(n)", "write `avg(x)`"),
+        ("last(word)", "write `latest(x)`"),
+        ("lag(n, 1)", "write `previous(x)`, the value of the record before"),
+        ("quantile(n, 0.9)", "there are no other quantiles"),
+        ("count() where datediff(day, seen) > 3", "write `days_between(start, end)`"),
+        ("sum(log(n))", "transform the finished column"),
+        ("latest(round(n, 2))", "write `| round(0.01)`, behind everything else"),
+        ("slope(word)", "use `level(word)`, the rank from 1 for `Low` to 3 for `High`"),
+        ("share(word)", "write a condition, such as `share(score >= 50)`"),
+        ("any(word)", "write a condition, such as `any(hours > 8)`"),
+        ("avg(due)", "`days_between(…, as_of)` makes a number of it"),
+        ("sum(lower(word))", "`mode(…)` and `distinct(…)` take any value"),
+        ("count() where due < as_of + 30", "`days_between(start, end)` gives the days"),
+        ("count() where n = null", "write `is null`"),
+        ("count() where n <> null", "write `is not null`"),
+    ],
+)
+def test_what_other_tools_say_is_answered_with_what_to_write(tmp_path: Path, text: str, told: str) -> None:
+    assert told in refused(tmp_path, text).hint
+
+
+def test_functions_inside_are_not_offered_aggregates(tmp_path: Path) -> None:
+    assert "median" not in refused(tmp_path, "sum(mod(n))").allowed
+    assert "median" in refused(tmp_path, "medium(n)").allowed
+
+
+def test_a_division_by_zero_is_refused(tmp_path: Path) -> None:
+    assert "division by zero is always null" in refused(tmp_path, "sum(n / 0)").problem
+
+
+def test_of_many_names_those_most_alike_are_listed(tmp_path: Path) -> None:
+    features = {"hr.facts": {f"feature_{number}": "count()" for number in range(40)}, "derived": {"it": "feture_7"}}
+    with pytest.raises(ProjectError) as failure:
+        plan_of(tmp_path, features)
+    assert "feature_7" in failure.value.allowed and failure.value.allowed.endswith("and 36 more")
+
+
+def test_a_wrong_end_of_an_employment_is_told_with_the_dates_there_are(tmp_path: Path) -> None:
+    from tests.features.world import document, features_yaml
+
+    from potable.features.check import check
+    from potable.features.declaration import FeatureSet
+
+    doc = document(tmp_path, features_yaml({"hr.facts": {"a": "count()"}}).replace("left_on]", "finished]"))
+    with pytest.raises(ProjectError) as failure:
+        check(doc.model(FeatureSet), TABLES, doc, operators={})
+    assert "`during`: `finished` is not a column" in failure.value.problem
+    assert failure.value.allowed == "hired_on, left_on, recorded_at"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("as_of: {at: 2024-06-30}", "as_of: 2024-06-30", "give either `{at: 2024-06-30}` or `{pick"),
+        ("{at: 2024-06-30}", "{at: [2024-05-31, 2024-06-30]}", "`at` is one day for all rows"),
+        (
+            "{at: 2024-06-30}",
+            "{pick: random_month_end, between: [2024-06-30, 2023-06-30]}",
+            "first day before the last",
+        ),
+        ("digits: 6", "embargo: 30", "`30` is not a duration; write 30d"),
+        ("digits: 6", "bias: {groups: [a], favourable: false}", "a value of the label is written as a text: `'false'`"),
+    ],
+)
+def test_what_is_declared_otherwise_is_told_with_what_to_write(tmp_path: Path, old: str, new: str, told: str) -> None:
+    from tests.features.world import document, features_yaml
+
+    from potable.features.declaration import FeatureSet
+
+    doc = document(tmp_path, features_yaml({"hr.facts": {"a": "count()"}}).replace(old, new))
+    with pytest.raises(ProjectError) as failure:
+        doc.model(FeatureSet)
+    assert told in failure.value.problem
+
+
+def test_a_label_without_a_name_is_told_how_to_have_one(tmp_path: Path) -> None:
+    from tests.features.world import document
+
+    from potable.features.declaration import FeatureSet
+
+    doc = document(
+        tmp_path, "dataset: a\nsubject: b\nrows: {}\nfeatures: {}\nlabel: any() in next 12mo from hrms.exits\n"
+    )
+    with pytest.raises(ProjectErrors) as failure:
+        doc.model(FeatureSet)
+    assert any("a label has a name" in error.problem for error in failure.value.errors)
+
+
+def test_features_cannot_choose_rows(tmp_path: Path) -> None:
+    told = refused(tmp_path, "count()", where="it > 3")
+    assert "features are computed for the rows that are chosen" in told.problem

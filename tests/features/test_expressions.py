@@ -28,6 +28,7 @@ CASES: dict[str, tuple[str, Any]] = {
     "month": ("month(due)", 2),
     "months_between": ("months_between(day, due)", 1),
     "nullif": ("nullif(n, 7.0)", None),
+    "previous": ("previous(n)", None),
     "quarter": ("quarter(due)", 1),
     "starts_with": ("starts_with(word, 'Hi')", True),
     "upper": ("upper(word)", "HIGH"),
@@ -60,7 +61,7 @@ def test_every_function_gives_the_obvious_answer(world: World) -> None:
 
 
 def test_no_function_is_left_untested() -> None:
-    from potable.features.expressions import FUNCTIONS
+    from potable.features.functions import FUNCTIONS
 
     assert set(FUNCTIONS) <= set(CASES)
 

@@ -84,6 +84,7 @@ def test_operator_arguments_may_be_lists_and_maps() -> None:
         ("avg(n) in 12m", 10, "`12m` is neither a number nor a duration"),
         ("count() where a = 1 AND b = 2", 20, "unexpected `AND`: keywords are written in lower case"),
         ("avg(n) #", 7, "is not allowed here"),
+        ("count() where day > as_of - 30d", 28, "`30d` is a duration, which no expression can hold"),
         ("avg(n) nonsense", 7, "unexpected `nonsense`"),
         ("avg(n) | round(1", 16, "ends too early"),
         ("a = ) b", 4, "unexpected `)`"),
@@ -95,3 +96,23 @@ def test_what_does_not_parse_is_told_with_its_place(text: str, at: int, problem:
         parse(text, AGGREGATES)
     assert problem in failure.value.problem
     assert failure.value.at == at
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("count(*)", "`count()`"),
+        ("count() where n between 1 and 3", "`x >= 1 and x <= 3`"),
+        ("any(n > 3 & flag)", "`and`"),
+        ("avg(n) over 90d", "`in 90d` or `last 3`"),
+        ("avg(n) fillna 0", "`else 0`"),
+        ("case when n > 1 then 2 end", "`if(condition, a, b)`"),
+        ("count() where word in 'Low'", "values are listed in parentheses: `in ('Low')`"),
+        ("avg(n) in 12m", "`mo` are months"),
+        ("avg(n) in 12h", "`30d 2w 12mo 4q 5y`"),
+    ],
+)
+def test_words_of_other_languages_are_told_with_what_to_write(text: str, allowed: str) -> None:
+    with pytest.raises(FeatureSyntaxError) as failure:
+        parse(text, AGGREGATES)
+    assert allowed in failure.value.allowed

@@ -1,5 +1,5 @@
 from potable.features.aggregates import AGGREGATES
-from potable.features.expressions import FUNCTIONS
+from potable.features.functions import FUNCTIONS
 from potable.features.language import parse
 from potable.features.reference import CLAUSES, EXPRESSIONS, reference
 from potable.privacy.operators import OPERATORS

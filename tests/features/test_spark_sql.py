@@ -33,6 +33,8 @@ ALL = {
         "min": "min(due) | year",
         "sum": "sum(money * n)",
         "count": "count(n) else 3 | clip(max=5)",
+        "changes": "count() in 12mo where word != previous(word)",
+        "streak": "streak(flag) last 5",
     },
     "hrms.people": {"age": "years_between(birth_date, as_of)", "gender": "value(gender) | generalise({f='x'})"},
     "derived": {"pace": "sum / nullif(tenure_years, 0)"},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from math import floor, sqrt
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,99 @@ ORACLE: dict[str, tuple[str, Callable[[Facts], Any]]] = {
     "mode": ("mode(word)", lambda rows: mode(values(rows, "word"))),
     "mode_last": ("mode(n) last 5", lambda rows: mode(values(rows[:5], "n"))),
     "share": ("share(n > 50)", lambda rows: mean([int(n > 50) for n in values(rows, "n")])),
+    "streak": ("streak(n > 30)", lambda rows: streak(rows, lambda row: over(row["n"], 30))),
+    "streak_where": (
+        "streak(n <= 60) where word != 'Low'",
+        lambda rows: streak([r for r in rows if r["word"] not in ("Low", None)], lambda row: not_(over(row["n"], 60))),
+    ),
+    "streak_in": (
+        "streak(flag) in 24mo",
+        lambda rows: streak(since(rows, TWO_YEARS_BACK, CUT), lambda row: row["flag"]),
+    ),
+    "streak_last": (
+        "streak(n > 10) last 2",
+        lambda rows: streak([r for r in rows if r["n"] is not None][:2], lambda row: over(row["n"], 10)),
+    ),
+    "streak_first": (
+        "streak(n > 10) first 3",
+        lambda rows: streak([r for r in rows if r["n"] is not None][-3:], lambda row: over(row["n"], 10)),
+    ),
+    "streak_before": (
+        "streak(flag) in 12mo before 12mo",
+        lambda rows: streak(since(rows, TWO_YEARS_BACK, YEAR_BACK), lambda row: row["flag"]),
+    ),
+    "changes": (
+        "count() where word != previous(word)",
+        lambda rows: len([new for new, old in pairs(rows) if both(new, old, "word") and new["word"] != old["word"]]),
+    ),
+    "changes_in": (
+        "count() in 12mo where word != previous(word)",
+        lambda rows: len(
+            since([n for n, o in pairs(rows) if both(n, o, "word") and n["word"] != o["word"]], YEAR_BACK, CUT)
+        ),
+    ),
+    "days_since_change": (
+        "days_since() where flag != previous(flag)",
+        lambda rows: next(
+            ((AS_OF.date() - n["day"]).days for n, o in pairs(rows) if both(n, o, "flag") and n["flag"] != o["flag"]),
+            None,
+        ),
+    ),
+    "longest_gap": (
+        "max(days_between(previous(day), day))",
+        lambda rows: max(((new["day"] - old["day"]).days for new, old in pairs(rows)), default=None),
+    ),
+    "gap_last": (
+        "avg(days_between(previous(day), day)) last 3",
+        lambda rows: mean([(new["day"] - old["day"]).days for new, old in pairs(rows)[:3]]),
+    ),
+    "largest_raise": (
+        "max(money / previous(money) - 1) in 24mo",
+        lambda rows: max(
+            (
+                float(new["money"] / old["money"]) - 1
+                for new, old in pairs(rows)
+                if both(new, old, "money") and old["money"] and since([new], TWO_YEARS_BACK, CUT)
+            ),
+            default=None,
+        ),
+    ),
+    "rises": (
+        "count() where level(word) > level(previous(word))",
+        lambda rows: len(
+            [1 for n, o in pairs(rows) if both(n, o, "word") and LEVELS.index(n["word"]) > LEVELS.index(o["word"])]
+        ),
+    ),
+    "before_latest": ("latest(previous(word))", lambda rows: rows[1]["word"] if len(rows) > 1 else None),
+    "first_ones": ("count() where previous(fact_id) is null", lambda rows: int(bool(rows))),
 }
+
+
+def pairs(rows: Facts) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each row with the one before it in time, newest first."""
+    return list(pairwise(rows))
+
+
+def both(new: dict[str, Any], old: dict[str, Any], column: str) -> bool:
+    return new[column] is not None and old[column] is not None
+
+
+def over(value: Any, bound: int) -> bool | None:
+    return None if value is None else value > bound
+
+
+def not_(value: bool | None) -> bool | None:
+    return None if value is None else not value
+
+
+def streak(rows: Facts, holds: Callable[[dict[str, Any]], bool | None]) -> int:
+    """Newest first, until one does not hold."""
+    length = 0
+    for row in rows:
+        if holds(row) is False:
+            return length
+        length += holds(row) is True
+    return length
 
 
 def random_facts(people: list[str], chance: random.Random) -> Facts:

@@ -25,6 +25,9 @@ FEATURES = {
         "slope": "slope(n)",
         "mode": "mode(word)",
         "since": "days_since()",
+        "rises": "count() where n > previous(n)",
+        "gap": "max(days_between(previous(day), day)) in 12mo",
+        "streak": "streak(flag)",
     }
 }
 moments = st.datetimes(CUT - timedelta(days=900), CUT - timedelta(microseconds=1))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from potable.datasets.markdown import code, listed, plural, share, table, text
+from potable.datasets.reading import reading
 
 _MOST_VALUES = 12
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -31,6 +32,10 @@ class CardColumn:
     """`source.table` whose records the definition is about; empty where it is about the row or its other columns."""
     today: bool = False
     """Whether that table keeps no history, so that the values are today's."""
+    words: Sequence[str] = ()
+    """The words it may hold, lowest first; empty where they have no order."""
+    forward: bool = False
+    """Whether it looks forward from the as-of date, as labels do."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,10 @@ class CardFacts:
     """Who has a row: the `table` of employments, the columns `start` and `end` they run between, and the condition
     (`where`) if there is one."""
     gaps: Sequence[Gap] = ()
+    seen: int = 0
+    """People with a record in the table of employments."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """How many of these have no row, by reason."""
     digits: int | None = None
     """Most decimals of a fraction."""
 
@@ -126,6 +135,7 @@ def card(facts: CardFacts) -> str:
         **({"Label": _label(facts)} if facts.label else {}),
         **({"Groups": _groups(facts)} if facts.groups else {}),
         "Columns": _columns(facts),
+        **({"Reading it": _reading(facts)} if _parquet(facts) else {}),
         "Personal data": _personal(facts.personal),
         "How it was made": _made(facts),
         "Lineage": _lineage(facts),
@@ -174,6 +184,7 @@ def _rows(facts: CardFacts) -> str:
     lines = [
         f"One row per {text(facts.subject)}, at one as-of date: {text(facts.as_of)}.",
         *_chosen(facts),
+        *_dropped(facts),
         "A feature uses a fact only if it happened and became known before that date.",
     ]
     if facts.embargo:
@@ -198,6 +209,15 @@ def _chosen(facts: CardFacts) -> list[str]:
     return [f"It needs a record of {name} that was valid then ({start} to {end}), as known then{condition}."]
 
 
+def _dropped(facts: CardFacts) -> list[str]:
+    """Who has none."""
+    reasons = [f"{text(reason)} ({count:,})" for reason, count in facts.dropped.items() if count]
+    if not reasons:
+        return []
+    lacking = sum(facts.dropped.values())
+    return [f"Of {facts.seen:,} with a record there, {lacking:,} have no row: {'; '.join(reasons)}."]
+
+
 def _label(facts: CardFacts) -> str:
     total = sum(facts.balance.values())
     most = sorted(facts.balance.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -206,8 +226,19 @@ def _label(facts: CardFacts) -> str:
         shown.append((plural(len(rest), "more value"), sum(count for _, count in rest)))
     rows = [[value, f"{count:,}", share(count, total)] for value, count in shown]
     defined = f"{code(facts.label)}: {code(facts.label_definition, cell=False)}."
-    intro = " ".join([defined, *(_gap(gap, facts) for gap in facts.gaps)])
+    intro = " ".join([defined, *_others(facts), *(_gap(gap, facts) for gap in facts.gaps)])
     return intro + "\n\n" + (table(["Value", "Rows", "Share"], rows) if rows else "No row has a label.")
+
+
+def _others(facts: CardFacts) -> list[str]:
+    """A warning of labels beside the last one."""
+    others = [code(column.name) for column in facts.columns if column.forward and column.name != facts.label]
+    if not others:
+        return []
+    are = "is a label, too: it looks" if len(others) == 1 else "are labels, too: they look"
+    return [
+        f"{', '.join(others)} {are} forward from the as-of date, which a model of {code(facts.label)} must not see."
+    ]
 
 
 def _gap(gap: Gap, facts: CardFacts) -> str:
@@ -238,6 +269,15 @@ def _columns(facts: CardFacts) -> str:
     ]
     told = table(["Column", "Type", "Definition", "Of", "Description", "Nulls"], rows)
     return told if facts.digits is None else f"{told}\n\nFractions have at most {plural(facts.digits, 'decimal')}."
+
+
+def _parquet(facts: CardFacts) -> str:
+    """The name of the Parquet file."""
+    return next((name for name in sorted(facts.files) if name.endswith(".parquet")), "")
+
+
+def _reading(facts: CardFacts) -> str:
+    return reading(facts.columns, file=_parquet(facts), label=facts.label, as_of=facts.as_of)
 
 
 def _nulls(column: CardColumn, facts: CardFacts) -> str:

@@ -135,6 +135,9 @@ def _require_one_row_each(rows: ir.Table, spec: Spec, engine: Engine, *, expecte
             "D005",
             given=f"{found['rows']:,} rows, {found['subjects']:,} subjects, {found['unlabelled']:,} without label",
             allowed=f"{wanted:,} of each, none without label",
+            hint=f"`{spec.label}` is null there: give it an `else`, or declare another label after it that never is"
+            if found["unlabelled"]
+            else "",
             state="nothing was published; the last version stays current",
         )
     return int(found["rows"])

@@ -32,8 +32,8 @@ class Aggregate:
     meaning: str
     empty: Literal["zero", "false", "null"] = "null"
     """Result without any row, where the table's `coverage` includes the window; else always null."""
-    at: Literal["newest", "oldest", "ends"] | None = None
-    """Which end of the ordered rows it reads, if it depends on order."""
+    at: Literal["newest", "oldest", "ends", "all"] | None = None
+    """Which of the ordered rows it reads, if it depends on order."""
     only_values: bool = False
     """Whether rows without a value are left out before ordering."""
     example: str = ""
@@ -98,6 +98,16 @@ AGGREGATES: Mapping[str, Aggregate] = {
         "any", None, "most frequent value; of equally frequent ones, the smallest", example="mode(department)"
     ),
     "share": Aggregate("boolean", FLOAT, "share of rows for which the condition holds", example="share(score >= 50)"),
+    "streak": Aggregate(
+        "boolean",
+        INTEGER,
+        "number of the newest rows, up to the first for which the condition does not hold; rows for which it is null "
+        "are left out (`last N` does not count them), and of tied rows it must hold for all",
+        "zero",
+        at="all",
+        only_values=True,
+        example="streak(paid_on > due_on)",
+    ),
 }
 
 
@@ -118,6 +128,10 @@ class Chosen:
     """Whether its value is one of the most frequent (only for mode)."""
     since: ir.IntegerValue
     """Days or months from the row to the as-of date (only for days_since, months_since)."""
+    place: ir.IntegerValue | None = None
+    """Its place from the newest row of the feature on, whatever the window (only for streak)."""
+    tied: ir.IntegerValue | None = None
+    """The place of the first row that is tied with it."""
 
     @property
     def column(self) -> ir.Value:
@@ -247,6 +261,14 @@ def _share(chosen: Chosen) -> ir.Value:
     return holding / chosen.column.count(where=chosen.rows).cast("float64").nullif(number(0))
 
 
+def _streak(chosen: Chosen) -> ir.Value:
+    assert chosen.place is not None and chosen.tied is not None
+    newest, oldest = chosen.place.min(where=chosen.rows), chosen.place.max(where=chosen.rows)
+    broken = chosen.tied.min(where=chosen.rows & ~chosen.column.fill_null(False))
+    length = broken.fill_null(oldest + 1) - newest
+    return (length < 0).ifelse(0, length).fill_null(0)
+
+
 _COMPUTE: Mapping[str, Callable[[Chosen], ir.Value]] = {
     "count": _count,
     "any": _any,
@@ -266,6 +288,7 @@ _COMPUTE: Mapping[str, Callable[[Chosen], ir.Value]] = {
     "median": _median,
     "mode": _mode,
     "share": _share,
+    "streak": _streak,
 }
 QUANTISED = frozenset({"sum", "avg", "stddev", "slope", "change", "median", "mode", "distinct"})
 """Aggregates that see floats as whole multiples of the smallest unit, so that order cannot matter."""

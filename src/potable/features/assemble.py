@@ -28,9 +28,10 @@ from potable.features.evaluate import (
     output,
     years_between,
 )
-from potable.features.expressions import DATE, INTEGER, names_in
+from potable.features.expressions import DATE, INTEGER
 from potable.features.facts import CUT, MOMENT, NUMBER
 from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan
+from potable.features.tree import names_in
 from potable.features.windows import moment
 from potable.tables import SUBJECT
 

@@ -6,7 +6,7 @@ read. Entry: `check`. The definitions of single outputs are resolved in `definit
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -15,13 +15,26 @@ from potable.errors import Place, PotableError, ProjectError, did_you_mean, rais
 from potable.features.aggregates import AGGREGATES
 from potable.features.declaration import Definition, FeatureSet, text_of
 from potable.features.definitions import Draft, derived_feature, table_feature
-from potable.features.expressions import UNKNOWN, Problem, Scope, Type, names_in, resolve
+from potable.features.expressions import UNKNOWN, Problem, Scope, Type, resolve
 from potable.features.language import FeatureSyntaxError, parse, parse_condition
-from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan, OutputOperator, RowRule, read_by
+from potable.features.plan import (
+    AS_OF,
+    BUILT_IN,
+    DERIVED,
+    Feature,
+    FeaturePlan,
+    OutputOperator,
+    RowRule,
+    levels_of,
+    read_by,
+)
 from potable.features.scopes import IDENTITY, lost_identity, table_scope, time_reads
-from potable.features.tree import Name, Parsed
+from potable.features.tree import Parsed, names_in
 from potable.features.windows import Offset, moved
 from potable.tables import Table
+
+_DATES = ("date", "timestamp")
+_LATER = "features are computed for the rows that are chosen, so they cannot choose them; filter the finished dataset"
 
 
 @dataclass
@@ -52,7 +65,8 @@ class Findings:
     def add_at(self, place: Place, key: Key, problem: Problem, text: str) -> None:
         """Note a problem at a place."""
         where = f", at character {problem.at + 1}" if text else ""
-        self.errors.append(_error(place, replace(problem, message=f"`{key[-1]}`{where}: {problem.message}"), text))
+        name = next(part for part in reversed(key) if isinstance(part, str))
+        self.errors.append(_error(place, replace(problem, message=f"`{name}`{where}: {problem.message}"), text))
 
 
 def _error(place: Place, problem: Problem, given: str = "") -> ProjectError:
@@ -237,16 +251,12 @@ class _Checker:
         names: dict[str, Type] = {str(key[-1]): UNKNOWN for key, _, _ in self._definitions()}
         names |= {name: feature.type for name, feature in made.items()} | dict(BUILT_IN)
         refused = dict.fromkeys(self.features.label, "a label lies in the future, so no feature may read it")
-        levels = {name: words for name, feature in made.items() if (words := self._levels(feature))}
+        levels = {
+            name: words
+            for name, feature in made.items()
+            if (words := levels_of(feature, self.tables.get(feature.table)))
+        }
         return Scope(names, "the outputs", levels, refused, AGGREGATES)
-
-    def _levels(self, feature: Feature) -> Sequence[str]:
-        """The levels of the column whose words an output holds as they are."""
-        recipe, table = feature.recipe, self.tables.get(feature.table)
-        as_it_is = recipe.aggregate in ("latest", "first", "mode", "value") and not (recipe.steps or recipe.otherwise)
-        if not table or not as_it_is or not isinstance(recipe.argument, Name) or recipe.argument.name in BUILT_IN:
-            return ()
-        return table.columns[recipe.argument.name].levels or ()
 
     def _tenure_reads(self) -> frozenset[tuple[str, str]]:
         name = self.features.rows.from_
@@ -272,8 +282,10 @@ class _Checker:
             kind = scope.names.get(column, UNKNOWN).kind
             if column not in scope.names or column == AS_OF:
                 reason = scope.refused.get(column, f"`{column}` is not a column of `{rows.from_}`")
-                self.findings.add(key, Problem(0, "P031", reason, did_you_mean(column, scope.names)))
-            elif kind not in ("date", "timestamp"):
+                dates = [name for name, type_ in scope.names.items() if type_.kind in _DATES and name != AS_OF]
+                hint = did_you_mean(column, dates)
+                self.findings.add(key, Problem(0, "P031", reason, hint, ", ".join(sorted(dates))))
+            elif kind not in _DATES:
                 self.findings.add(key, Problem(0, "P032", f"`{column}` must be a date or timestamp, not {kind}"))
         return scope
 
@@ -285,6 +297,8 @@ class _Checker:
         if rows.where is not None:
             table, end = self.tables[rows.from_], rows.during[1]
             scope = table_scope(rows.from_, table, self._kept(rows.from_), built_in=True, end=end)
+            later = {str(key[-1]) for key, _, _ in self._definitions()} - scope.names.keys() - scope.refused.keys()
+            scope = replace(scope, refused={**scope.refused, **dict.fromkeys(later, _LATER)})
             try:
                 where, kind = resolve(parse_condition(rows.where), scope)
                 if kind.kind not in ("boolean", "unknown"):

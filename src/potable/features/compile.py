@@ -26,6 +26,7 @@ from potable.features.facts import (
     TWINS,
     TableTask,
     bounds,
+    condition,
     corrections,
     differing,
     facts_of,
@@ -33,7 +34,8 @@ from potable.features.facts import (
     ranked,
 )
 from potable.features.plan import AS_OF, Feature
-from potable.features.tree import Binary, Expression, IsNull
+from potable.features.previous import unbroken, with_previous
+from potable.features.tree import BEFORE, Expression
 from potable.features.windows import Offset, Window
 from potable.tables import KNOWN, TIME
 
@@ -103,6 +105,7 @@ class _Query:
     masks: dict[tuple[str, Window], str] = field(default_factory=dict)
     chosen: dict[tuple[str, int | None, int | None], str] = field(default_factory=dict)
     frequent: dict[tuple[str, str], str] = field(default_factory=dict)
+    open: dict[str, str] = field(default_factory=dict)
 
     @property
     def _has_order(self) -> bool:
@@ -110,16 +113,20 @@ class _Query:
         return bool(table.time or table.known_column or self.task.order)
 
     def compiled(self, met: ir.Table) -> Compiled:
-        rows = self._calculated(self._corrected(met))
-        rows = self._chosen(self._masked(rows))
-        return self._aggregated(self._frequencies(rows))
+        return self._aggregated(self._prepared(met))
+
+    def _prepared(self, met: ir.Table) -> ir.Table:
+        ordered = with_previous(self._corrected(met), self.task)
+        self.open |= ordered.open
+        return self._frequencies(self._chosen(self._masked(self._calculated(ordered.rows))))
 
     def traced(self, met: ir.Table) -> ir.Table:
         (feature,) = self.task.features
-        rows = self._frequencies(self._chosen(self._masked(self._calculated(self._corrected(met)))))
+        rows = self._prepared(met)
         reads, seen = AGGREGATES[feature.recipe.aggregate or ""].at, self._features(feature, rows)
         ends = {"newest": seen.newest, "oldest": seen.oldest, "ends": seen.newest | seen.oldest}
         used = {"mode": seen.frequent, "value": seen.newest}.get(feature.recipe.aggregate or "", seen.rows)
+        used = unbroken(rows, seen) if reads == "all" else used
         return rows.select(
             TRACED,
             holds=rows[self._where(feature)],
@@ -143,7 +150,7 @@ class _Query:
         for feature in self.task.computed:
             self._where_column(feature, rows, columns)
             self._value_column(feature, rows, columns)
-        carried = [NUMBER, TWINS, *bounds(self.task).values()]
+        carried = [NUMBER, TWINS, *bounds(self.task).values(), *dict.fromkeys(self.open.values())]
         times = self._times(rows)
         if self.task.order:
             columns["_order"] = rows[self.task.order]
@@ -166,17 +173,17 @@ class _Query:
     def _names(self, rows: ir.Table, name: str) -> Value:
         if name == AS_OF:
             return Value(DATE, rows[MOMENT].cast("date"))
-        return stored(rows[name], column_type(self.task.table.columns[name]))
+        return stored(rows[name], column_type(self.task.table.columns[name.removeprefix(BEFORE)]))
 
     def _evaluated(self, expression: Expression, rows: ir.Table) -> Value:
         return evaluate(expression, lambda name: self._names(rows, name))
 
     def _where_column(self, feature: Feature, rows: ir.Table, columns: dict[str, Any]) -> None:
-        condition = _condition(feature)
-        key = repr(condition)
-        if condition is not None and key not in self.wheres:
+        asked = condition(feature)
+        key = repr(asked)
+        if asked is not None and key not in self.wheres:
             name = self.wheres[key] = f"_w{len(self.wheres)}"
-            columns[name] = self._evaluated(condition, rows).column.fill_null(False)
+            columns[name] = self._evaluated(asked, rows).column.fill_null(False)
 
     def _value_column(self, feature: Feature, rows: ir.Table, columns: dict[str, Any]) -> None:
         key = self._value_key(feature)
@@ -230,8 +237,8 @@ class _Query:
         return rows.mutate(**counted) if counted else rows
 
     def _where(self, feature: Feature) -> str:
-        condition = _condition(feature)
-        return self.wheres[repr(condition)] if condition is not None else "_all"
+        asked = condition(feature)
+        return self.wheres[repr(asked)] if asked is not None else "_all"
 
     def _mask(self, feature: Feature) -> str:
         return self.masks[self._where(feature), feature.recipe.window]
@@ -315,7 +322,7 @@ class _Query:
         if feature.recipe.aggregate == "value" and self._has_order:
             by_order = chosen & (rows[f"{self._rank(feature)}n"] == 1)
         day = rows["_day"] if "_day" in rows.columns else ibis.literal(0)
-        months = feature.recipe.aggregate == "months_since"
+        months, reads = feature.recipe.aggregate == "months_since", AGGREGATES[feature.recipe.aggregate or ""].at
         return Chosen(
             chosen,
             Value(type_, rows[name]) if type_ else None,
@@ -324,6 +331,7 @@ class _Query:
             by_order if ends is None else self._at(feature, rows, ends[1]),
             rows[self.frequent[self._chosen_name(feature), name]] if feature.recipe.aggregate == "mode" else nobody,
             rows["_months"] if months else -day,
+            *((rows[f"{self._rank(feature)}{part}"] for part in "np") if reads == "all" else ()),
         )
 
     def _ends(self, feature: Feature, rows: ir.Table) -> tuple[Any, Any]:
@@ -341,9 +349,17 @@ class _Query:
 
     def _tie(self, feature: Feature, rows: ir.Table) -> ir.BooleanValue | None:
         """Whether rows that order cannot tell apart differ where it matters."""
+        among, window = self._among(feature, rows), feature.recipe.window
+        if among is None or feature.name not in self.open:
+            return among
+        unclear = (rows[self.open[feature.name]] & self._inside(rows, "_all", window)).any().fill_null(False)
+        return unclear | among.fill_null(False)
+
+    def _among(self, feature: Feature, rows: ir.Table) -> ir.BooleanValue | None:
+        """Whether tied rows that a feature chooses differ."""
         key = self._value_key(feature)
         if key is None or not _ordered(feature):
-            return None
+            return ibis.literal(False) if feature.name in self.open else None
         column, recipe = rows[self.values[key][0]], feature.recipe
         if not self._has_order:
             chosen = rows[self._chosen_name(feature)]
@@ -364,16 +380,6 @@ class _Query:
         """Rows of the group of equals that reaches from rank `low` or before to `high` or beyond."""
         flag = self._rank(feature)
         return rows[self._mask(feature)] & (rows[f"{flag}p"] <= low) & (rows[f"{flag}e"] >= high)
-
-
-def _condition(feature: Feature) -> Expression | None:
-    """The feature's filter; aggregates over present values also ask for one."""
-    recipe = feature.recipe
-    assert recipe.aggregate is not None
-    if not AGGREGATES[recipe.aggregate].only_values or recipe.argument is None:
-        return recipe.where
-    present = IsNull(recipe.argument, negated=True)
-    return present if recipe.where is None else Binary("and", recipe.where, present)
 
 
 def _ordered(feature: Feature) -> bool:

@@ -16,6 +16,8 @@ from potable.declarations import Declaration
 from potable.quantities import share_of
 from potable.tables import Duration
 
+_PICKED = "`{pick: random_month_end, between: [FIRST DAY, LAST DAY]}`, which draws one for each"
+
 
 class AsOf(Declaration):
     """How each row gets its as-of date: one drawn month end of a period, or one date for all."""
@@ -29,10 +31,21 @@ class AsOf(Declaration):
     at: date | None = None
     """One as-of date for all rows."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keys(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError(f"give either `{{at: {value if isinstance(value, date) else 'DATE'}}}` or {_PICKED}")
+        if isinstance(value.get("at"), list):
+            raise ValueError(f"`at` is one day for all rows; for several, give {_PICKED}")
+        return value
+
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if (self.at is None) == (self.pick is None):
             raise ValueError("give either `at: DATE` or `pick: random_month_end` with `between`")
+        if self.between and self.between[0] > self.between[1]:
+            raise ValueError("`between` gives the first day before the last")
         if self.pick and self.between is None:
             raise ValueError("`pick` needs `between: [first day, last day]`")
         if not self.dates():
@@ -99,6 +112,13 @@ class Bias(Declaration):
     """Largest allowed distance of any group from all others, in any feature."""
     severity: Literal["warn", "stop"] = "warn"
     """What happens if a bound is exceeded: report it, or publish nothing."""
+
+    @field_validator("favourable", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError(f"a value of the label is written as a text: `'{str(value).lower()}'`")
+        return value
 
 
 class ExpectedShift(Declaration):
@@ -181,7 +201,14 @@ class FeatureSet(Declaration):
     @field_validator("embargo", mode="before")
     @classmethod
     def _duration(cls, value: object) -> object:
-        return Duration.parse(value) if isinstance(value, str) else value
+        return Duration.parse(str(value)) if isinstance(value, str | int) else value
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError("a label has a name: write `left: any() in next …` on a line of its own, below `label:`")
+        return value
 
 
 def text_of(definition: str | Definition) -> tuple[str, str]:

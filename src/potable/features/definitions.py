@@ -10,21 +10,10 @@ from dataclasses import dataclass
 
 from potable.errors import did_you_mean
 from potable.features.aggregates import AGGREGATES, Aggregate
-from potable.features.expressions import (
-    UNKNOWN,
-    Kind,
-    Scope,
-    Type,
-    as_date,
-    common,
-    literal_type,
-    names_in,
-    resolve,
-    unordered,
-)
+from potable.features.expressions import UNKNOWN, Kind, Scope, Type, as_date, common, literal_type, resolve, unordered
 from potable.features.plan import BUILT_IN, DERIVED, Feature, OutputOperator, Recipe, Step
 from potable.features.scopes import IDENTITY, identity, lost_identity, time_reads
-from potable.features.tree import Expression, Literal, Name, OperatorCall, Parsed
+from potable.features.tree import Expression, Literal, Name, OperatorCall, Parsed, columns_before, names_in
 from potable.features.windows import Offset, Window
 from potable.tables import WHICH, Column, Table
 
@@ -65,7 +54,7 @@ def table_feature(draft: Draft, name: str, table: Table, *, label: bool) -> Feat
     raw = (spec.result or argument_type or UNKNOWN).output
     otherwise = _otherwise(draft, raw)
     steps, final = _operators(draft, raw)
-    ordered = spec.at or parsed.last or parsed.first
+    ordered = spec.at or parsed.last or parsed.first or columns_before(argument) or columns_before(where)
     _check_kept(draft, table, ordered=bool(ordered) and table.time is not None)
     columns = (names_in(argument) | names_in(where)) - set(BUILT_IN)
     if ordered and table.order:
@@ -222,10 +211,22 @@ def _argument(draft: Draft, name: str, spec: Aggregate) -> tuple[Expression | No
         "ordered": kind not in ("boolean", "null"),
     }
     if kind != "unknown" and not fits.get(wanted, kind != "null"):
-        scope.fail(at, f"`{name}` needs a value of type {wanted}, but this is {kind}")
+        hint = _fitting(parsed.argument, type_, spec, scope)
+        scope.fail(at, f"`{name}` needs a value of type {wanted}, but this is {kind}", hint=hint)
     if spec.argument == "ordered":
         unordered([parsed.argument], scope)
     return argument, type_
+
+
+def _fitting(argument: Expression, type_: Type, spec: Aggregate, scope: Scope) -> str:
+    """What might be meant by an argument of another type."""
+    if spec.argument in ("boolean", "optional"):
+        return f"write a condition, such as `{spec.example}`"
+    if type_.kind in ("date", "timestamp"):
+        return "`days_between(…, as_of)` makes a number of it"
+    if isinstance(argument, Name) and (words := scope.levels.get(argument.name)):
+        return f"use `level({argument.name})`, the rank from 1 for `{words[0]}` to {len(words)} for `{words[-1]}`"
+    return "`latest(…)`, `first(…)`, `mode(…)` and `distinct(…)` take any value"
 
 
 def _condition(where: Expression | None, scope: Scope) -> Expression | None:

@@ -30,7 +30,7 @@ from potable.features.expressions import (
     common,
     literal_type,
 )
-from potable.features.tree import Binary, Call, Expression, IsNull, Literal, Name, OneOf, Unary
+from potable.features.tree import BEFORE, Binary, Call, Expression, IsNull, Literal, Name, OneOf, Unary
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -134,6 +134,8 @@ def evaluate(expression: Expression, names: Names) -> Value:
             return Value(BOOLEAN, column.notnull() if negated else column.isnull())
         case OneOf(value, options, negated):
             return _one_of(evaluate(value, names), [evaluate(option, names) for option in options], negated)
+        case Call("previous", (Name(name),)):
+            return names(f"{BEFORE}{name}")
         case Call(function, arguments):
             return _FUNCTIONS[function]([evaluate(argument, names) for argument in arguments])
     raise AssertionError(expression)

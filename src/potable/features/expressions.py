@@ -7,14 +7,16 @@ expression is computed belongs to `evaluate`, function by function.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Literal as OneOfTypes
 
 from potable.errors import did_you_mean
-from potable.features.tree import Binary, Call, Expression, IsNull, Literal, Name, OneOf, Unary
+from potable.features.functions import ELSEWHERE, FUNCTIONS
+from potable.features.tree import Binary, Call, Expression, Literal, Name, OneOf, Unary
 from potable.tables import Column
 
 Kind = OneOfTypes["integer", "decimal", "float", "string", "boolean", "date", "timestamp", "null", "unknown"]
@@ -93,48 +95,6 @@ def arithmetic(operator: str, left: Type, right: Type) -> Type:
     return decimal(scale) if scale <= EXACT_SCALE else FLOAT
 
 
-@dataclass(frozen=True)
-class Function:
-    """One function of the closed set."""
-
-    parameters: tuple[str, ...]
-    """number, text, boolean, time, moment, any or column; `any` parameters must agree with each other."""
-    result: str
-    """A kind, `first` (type of the first argument) or `common` (type all `any` arguments can take)."""
-    meaning: str
-    many: bool = False
-    """Whether the last parameter may repeat."""
-
-
-FUNCTIONS: Mapping[str, Function] = {
-    "abs": Function(("number",), "first", "the number without its sign"),
-    "coalesce": Function(("any", "any"), "common", "the first value that is not null", many=True),
-    "contains": Function(("text", "text"), "boolean", "whether the first text contains the second"),
-    "day": Function(("time",), "integer", "day of the month"),
-    "days_between": Function(("time", "time"), "integer", "calendar days from the first to the second"),
-    "greatest": Function(("any", "any"), "common", "the largest value; nulls are ignored", many=True),
-    "hour": Function(("timestamp",), "integer", "hour of the day, 0 to 23, in UTC"),
-    "if": Function(("boolean", "any", "any"), "common", "the second where the first is true, else the third"),
-    "least": Function(("any", "any"), "common", "the smallest value; nulls are ignored", many=True),
-    "length": Function(("text",), "integer", "number of characters"),
-    "level": Function(
-        ("column",),
-        "integer",
-        "rank of the word in the column's `levels`, from 1; under `derived`, a column that was read unchanged",
-    ),
-    "lower": Function(("text",), "string", "the text in lower case"),
-    "month": Function(("time",), "integer", "month, 1 to 12"),
-    "months_between": Function(("time", "time"), "integer", "complete months from the first to the second"),
-    "nullif": Function(("any", "any"), "first", "null where both are equal, else the first"),
-    "quarter": Function(("time",), "integer", "quarter, 1 to 4"),
-    "starts_with": Function(("text", "text"), "boolean", "whether the first text starts with the second"),
-    "upper": Function(("text",), "string", "the text in upper case"),
-    "weekday": Function(("time",), "integer", "day of the week, 1 (Monday) to 7, in UTC"),
-    "year": Function(("time",), "integer", "calendar year"),
-    "years_between": Function(("time", "time"), "integer", "complete years from the first to the second"),
-}
-"""Every function has the same meaning on every engine; null in gives null out unless said otherwise."""
-
 _CLASSES: Mapping[str, tuple[str, ...]] = {
     "number": ("integer", "decimal", "float"),
     "text": ("string",),
@@ -142,6 +102,10 @@ _CLASSES: Mapping[str, tuple[str, ...]] = {
     "time": ("date", "timestamp"),
     "timestamp": ("timestamp",),
 }
+
+
+_MANY, _FEW = 30, 10
+"""More names than this are not listed in a message; so many of them are."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +133,8 @@ class Scope:
     """Names that exist but may not be used here, and why."""
     aggregates: Mapping[str, object] = field(default_factory=dict)
     """Aggregate names, to explain one that stands inside an expression."""
+    unordered: str = "`previous` needs the records of a table: use it in a feature of one"
+    """Why there is no record before; empty where there is one."""
     problems: list[Problem] = field(default_factory=list)
 
     def fail(
@@ -177,24 +143,6 @@ class Scope:
         """Note a problem; the result fits everywhere, so that one mistake is told once."""
         self.problems.append(Problem(at, code, message, hint, allowed, about))
         return UNKNOWN
-
-
-def names_in(expression: Expression | None) -> set[str]:
-    """All names an expression reads."""
-    match expression:
-        case Name(name):
-            return {name}
-        case Call(_, arguments):
-            return set().union(*map(names_in, arguments))
-        case Unary(_, operand):
-            return names_in(operand)
-        case Binary(_, left, right):
-            return names_in(left) | names_in(right)
-        case OneOf(value, options):
-            return names_in(value).union(*map(names_in, options))
-        case IsNull(value):
-            return names_in(value)
-    return set()
 
 
 def resolve(expression: Expression, scope: Scope) -> tuple[Expression, Type]:
@@ -241,8 +189,16 @@ def _name(name: Name, scope: Scope) -> Type:
         f"`{name.name}` does not exist in {scope.place}",
         code="P031",
         hint=did_you_mean(name.name, scope.names),
-        allowed=", ".join(sorted(scope.names)),
+        allowed=_nearest(name.name, scope.names),
     )
+
+
+def _nearest(word: str, names: Collection[str]) -> str:
+    """All names, or of many those that are most like `word`."""
+    if len(names) <= _MANY:
+        return ", ".join(sorted(names))
+    nearest = get_close_matches(word, sorted(names), n=_FEW, cutoff=0)
+    return ", ".join(sorted(nearest)) + f" and {len(names) - len(nearest)} more"
 
 
 def _wanted(type_: Type, kind: str, at: int, scope: Scope, what: str) -> None:
@@ -257,6 +213,8 @@ def _call(call: Call, scope: Scope) -> tuple[Expression, Type]:
         return call, _unknown_function(call, scope)
     if call.function == "level":
         return _level(call, scope)
+    if call.function == "previous":
+        return call, _previous(call, scope)
     count, wanted = len(call.arguments), len(function.parameters)
     if count != wanted and not (function.many and count > wanted):
         at_least = "at least " if function.many else ""
@@ -286,25 +244,43 @@ def _unknown_function(call: Call, scope: Scope) -> Type:
             f"`{call.function}` is an aggregate; it can only be the first word of a table's feature",
             hint="give the aggregate a name as a feature there, and calculate with that name under `derived`",
         )
-    known = [*FUNCTIONS, *scope.aggregates]
+    leads = call.at == 0 and not scope.unordered
+    known = [*FUNCTIONS, *(scope.aggregates if leads else ())]
+    said = ELSEWHERE.get(call.function.lower())
     return scope.fail(
         call.at,
         f"there is no function `{call.function}`",
         code="P031",
-        hint=did_you_mean(call.function, known),
+        hint=f"write {said}" if said else did_you_mean(call.function, known),
         allowed=", ".join(sorted(known)),
     )
 
 
 def _level(call: Call, scope: Scope) -> tuple[Expression, Type]:
-    if len(call.arguments) != 1 or not isinstance(call.arguments[0], Name):
+    if len(call.arguments) != 1 or (column := _worded(call.arguments[0])) is None:
         return call, scope.fail(call.at, "`level` takes exactly one column")
-    column = call.arguments[0]
-    type_ = _name(column, scope)
+    argument, type_ = resolve(call.arguments[0], scope)
     words = scope.levels.get(column.name, ())
     if not words and type_.kind != "unknown":
         return call, scope.fail(column.at, f"the source of `{column.name}` declares no `levels` for it")
-    return replace(call, arguments=(column, *map(Literal, words))), INTEGER
+    return replace(call, arguments=(argument, *map(Literal, words))), INTEGER
+
+
+def _previous(call: Call, scope: Scope) -> Type:
+    if scope.unordered:
+        return scope.fail(call.at, scope.unordered)
+    if len(call.arguments) != 1 or not isinstance(call.arguments[0], Name):
+        return scope.fail(call.at, "`previous` takes exactly one column", hint="such as `x != previous(x)`")
+    if call.arguments[0].name == "as_of":
+        return scope.fail(call.at, "`as_of` is the same for all records")
+    return _name(call.arguments[0], scope)
+
+
+def _worded(expression: Expression) -> Name | None:
+    """The column whose words an expression gives as they are."""
+    if isinstance(expression, Call) and expression.function == "previous" and len(expression.arguments) == 1:
+        (expression,) = expression.arguments
+    return expression if isinstance(expression, Name) else None
 
 
 def _unary(unary: Unary, scope: Scope) -> tuple[Expression, Type]:
@@ -323,10 +299,20 @@ def _binary(binary: Binary, scope: Scope) -> tuple[Expression, Type]:
         return replace(binary, left=left[0], right=right[0]), BOOLEAN
     if operator in ("+", "-", "*", "/"):
         for (_, type_), side in ((left, binary.left), (right, binary.right)):
+            if type_.kind in _CLASSES["time"]:
+                hint = "`days_between(start, end)` gives the days between two dates; compare these"
+                return binary, scope.fail(side.at, f"`{operator}` cannot calculate with a {type_.kind}", hint=hint)
             _wanted(type_, "number", side.at, scope, f"a side of `{operator}`")
+        if operator == "/" and isinstance(right[0], Literal) and right[0].value == 0:
+            return binary, scope.fail(right[0].at, "a division by zero is always null")
         known = left[1].number and right[1].number
         result = arithmetic(operator, left[1], right[1]) if known else FLOAT
         return replace(binary, left=left[0], right=right[0]), result
+    if NULL in (left[1], right[1]):
+        test = "is null" if operator == "=" else "is not null"
+        return binary, scope.fail(
+            binary.at, f"whether nothing `{operator}` something is unknown", hint=f"write `{test}`"
+        )
     _, (one, other) = _agree([left, right], binary, scope)
     if operator not in ("=", "!="):
         unordered([binary.left, binary.right], scope)
@@ -350,11 +336,12 @@ def _compared(sides: Sequence[Expression], scope: Scope) -> list[tuple[Expressio
 def unordered(expressions: Sequence[Expression], scope: Scope) -> None:
     """Refuse to put words of declared levels in the order of their letters."""
     for item in expressions:
-        if isinstance(item, Name) and (words := scope.levels.get(item.name)):
+        if (column := _worded(item)) and (words := scope.levels.get(column.name)):
+            inner = column.name if item is column else f"previous({column.name})"
             scope.fail(
                 item.at,
-                f"this would compare the words of `{item.name}` alphabetically, but the column has `levels`",
-                hint=f"use `level({item.name})`, the rank from 1 for `{words[0]}` to {len(words)} for `{words[-1]}`",
+                f"this would compare the words of `{column.name}` alphabetically, but the column has `levels`",
+                hint=f"use `level({inner})`, the rank from 1 for `{words[0]}` to {len(words)} for `{words[-1]}`",
             )
 
 
@@ -396,7 +383,7 @@ def as_date(expression: Expression, type_: Type, scope: Scope) -> tuple[Expressi
 
 def _check_words(expressions: Sequence[Expression], scope: Scope) -> None:
     """A word compared with a column of declared levels must be one of them."""
-    levels = {word for item in expressions if isinstance(item, Name) for word in scope.levels.get(item.name, ())}
+    levels = {word for item in expressions if (at := _worded(item)) for word in scope.levels.get(at.name, ())}
     for item in expressions:
         if levels and isinstance(item, Literal) and isinstance(item.value, str) and item.value not in levels:
             scope.fail(

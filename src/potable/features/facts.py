@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import pyarrow as pa
 
-from potable.features.expressions import names_in
+from potable.features.aggregates import AGGREGATES
 from potable.features.plan import AS_OF, BUILT_IN, Feature, FeaturePlan
 from potable.features.scopes import identity
+from potable.features.tree import Binary, Expression, IsNull, names_in
 from potable.features.windows import Offset, moment
 from potable.tables import KNOWN, SUBJECT, TIME, WHICH, Table
 
@@ -67,6 +68,16 @@ class TableTask:
     def schema(self) -> pa.Schema:
         """What is read from the protected table."""
         return protected_schema(self.table, [*self.used, *filter(None, [self.order])])
+
+
+def condition(feature: Feature) -> Expression | None:
+    """The feature's filter; aggregates over present values also ask for one."""
+    recipe = feature.recipe
+    assert recipe.aggregate is not None
+    if not AGGREGATES[recipe.aggregate].only_values or recipe.argument is None:
+        return recipe.where
+    present = IsNull(recipe.argument, negated=True)
+    return present if recipe.where is None else Binary("and", recipe.where, present)
 
 
 def protected_schema(table: Table, columns: Sequence[str]) -> pa.Schema:

@@ -10,7 +10,7 @@ belong to `check`. Entry: `parse(text, aggregates)`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -78,6 +78,25 @@ _TOKEN = re.compile(
 _COMPARISONS = {"=": "=", "==": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _WORDS = {"true": True, "false": False, "null": None}
 _CLAUSES = ("last", "first", "in", "before", "after", "where", "else", "from", "by")
+_INSTEAD: Mapping[str, str] = {
+    "&": "`and`",
+    "between": "`x >= 1 and x <= 3`",
+    "like": "`contains(x, 'a')` or `starts_with(x, 'a')`",
+    "when": "`if(condition, a, b)`",
+    "then": "`if(condition, a, b)`",
+    "fillna": "`else 0`",
+    "default": "`else 0`",
+    "over": "`in 90d` or `last 3`",
+    "rolling": "`in 90d` or `last 3`",
+    "window": "`in 90d` or `last 3`",
+    "group": "one feature per value, with `where`",
+    "per": "one feature per value, with `where`",
+    "order": "nothing: records are in the order of their time",
+    "having": "`where`",
+    "if": "`where`",
+    "as": "nothing: the name of the feature is before the colon",
+}
+"""What to write for words and signs of other languages."""
 _SMALL = ("and", "or", "not", "is", *_WORDS, *_CLAUSES)
 
 
@@ -87,10 +106,9 @@ def _tokens(text: str) -> list[_Token]:
         match = _TOKEN.match(text, at)
         if not match:
             if span := re.match(r"\d+[^\W\d]+", text[at:]):
-                raise FeatureSyntaxError(
-                    f"`{span.group()}` is neither a number nor a duration", at, "`30d 2w 12mo 4q 5y`"
-                )
-            raise FeatureSyntaxError(f"`{text[at]}` is not allowed here", at)
+                allowed = "`30d 2w 12mo 4q 5y`" + ("; `mo` are months" if span.group()[-1] in "mM" else "")
+                raise FeatureSyntaxError(f"`{span.group()}` is neither a number nor a duration", at, allowed)
+            raise FeatureSyntaxError(f"`{text[at]}` is not allowed here", at, _INSTEAD.get(text[at], ""))
         if match.lastgroup != "space":
             tokens.append(_Token(str(match.lastgroup), match.group(), at))
         at = match.end()
@@ -128,6 +146,7 @@ class _Parser:
 
     def _fail(self, *, allowed: str = "") -> _Token:
         found = f"unexpected `{self._token.text}`" if self._token.text else "the text ends too early"
+        allowed = _INSTEAD.get(self._token.text.lower(), allowed) if self._token.kind == "name" else allowed
         if (small := self._token.text.lower()) != self._token.text and small in _SMALL:
             found, allowed = f"{found}: keywords are written in lower case", f"`{small}`"
         raise FeatureSyntaxError(found, self._token.at, allowed)
@@ -143,6 +162,8 @@ class _Parser:
         if self._token.kind == "name" and self._token.text in aggregates and self._peek().text == "(":
             aggregate = self._take().text
             self._expect("(")
+            if self._is("*") and self._peek().text == ")":
+                raise FeatureSyntaxError("unexpected `*`", self._token.at, f"`{aggregate}()`")
             argument = None if self._is(")") else self.expression()
             self._expect(")")
             self._no_arithmetic()
@@ -202,11 +223,9 @@ class _Parser:
     def _duration(self) -> Duration:
         token = self._take()
         if token.kind != "duration":
-            raise FeatureSyntaxError(
-                f"`{token.text}` is not a duration",
-                token.at,
-                "a whole number with d, w, mo, q or y, such as `12mo`",
-            )
+            listed = f"; values are listed in parentheses: `in ({token.text})`" if token.kind == "string" else ""
+            allowed = f"a whole number with d, w, mo, q or y, such as `12mo`{listed}"
+            raise FeatureSyntaxError(f"`{token.text}` is not a duration", token.at, allowed)
         if int(re.sub(r"\D", "", token.text)) < 1:
             raise FeatureSyntaxError("a duration must be longer than zero", token.at)
         return Duration.parse(token.text)
@@ -291,6 +310,9 @@ class _Parser:
             inner = self.expression()
             self._expect(")")
             return inner
+        if token.kind == "duration":
+            allowed = "days as a number, such as `days_between(at, as_of) < 30`; or a clause, such as `in 30d`"
+            raise FeatureSyntaxError(f"`{token.text}` is a duration, which no expression can hold", token.at, allowed)
         if token.kind != "name":
             self._next -= token.kind != "end"
             self._fail(allowed="a column, a value, a function or `(`")

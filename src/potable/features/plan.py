@@ -12,8 +12,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from potable.features.aggregates import QUANTISED
-from potable.features.expressions import DATE, INTEGER, Type, names_in
-from potable.features.tree import Expression, Literal
+from potable.features.expressions import DATE, INTEGER, Type
+from potable.features.tree import Expression, Literal, Name, names_in
 from potable.features.windows import Offset, Window
 from potable.tables import Duration, Table
 
@@ -230,3 +230,12 @@ def read_by(outputs: Sequence[str]) -> str:
     """The outputs that something wrong stands in the way of, for an error; of many the first three."""
     more = f" and {len(outputs) - 3} more" if len(outputs) > 3 else ""
     return f"read by {', '.join(f'`{name}`' for name in outputs[:3])}{more}"
+
+
+def levels_of(feature: Feature, table: Table | None) -> Sequence[str]:
+    """The levels of the column whose words an output holds as they are."""
+    recipe = feature.recipe
+    as_it_is = recipe.aggregate in ("latest", "first", "mode", "value") and not (recipe.steps or recipe.otherwise)
+    if not table or not as_it_is or not isinstance(recipe.argument, Name) or recipe.argument.name in BUILT_IN:
+        return ()
+    return table.columns[recipe.argument.name].levels or ()

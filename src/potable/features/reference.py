@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from potable.features.aggregates import AGGREGATES
-from potable.features.expressions import FUNCTIONS, Function
+from potable.features.functions import FUNCTIONS, Function
 from potable.features.plan import AS_OF, BUILT_IN, OutputOperator
 
 RULES: Mapping[str, str] = {
     "visibility": "`time < as_of - embargo` (the cut) and `known < as_of`, both strict",
     "window": "half-open `[cut - DUR, cut)`; `mo`, `q` and `y` are calendar steps, and month ends are clamped; "
     "`before DUR` moves the end back (both durations are added first)",
-    "order": "visible, corrections, where, in, last N, aggregate",
+    "order": "visible, corrections, `previous`, where, in, last N, aggregate",
     "ties": "newest first, by time, then known, then the declared `order`; if records are still tied and differ, "
     "it is an error (D004)",
     "corrections": "of records with the same unique key, the newest visible `known` wins; a version that moves the "
@@ -35,7 +35,7 @@ RULES: Mapping[str, str] = {
     "up (-2.5 to -2), before an operator or derived feature reads them; sum, avg, stddev, slope, "
     "change, median, mode and distinct read floats to `digits` decimals, too",
     "division": "by zero gives null",
-    "several labels": "each is a column; the last one declared may not be null, and "
+    "several labels": "each is a column; the last one declared may not be null (`latest(kind) … else 'none'`), and "
     "balance, groups and card refer to it",
     "no label": "`label: {}`, and rows to be scored (`run --as-of DATE --scoring`)",
     "current-state tables": "a table without `time` shows today's values, so only columns "
@@ -81,6 +81,11 @@ RECIPES: Mapping[str, str] = {
     "max(days_between(at, as_of)) last 3": "days since the third last event, or since the first where there are fewer",
     "first(x) last 2": "the value before the latest, or the only one",
     "avg(if(severity = 'high', 1, 0)) in 6mo": "share of events with a property",
+    "count() where grade != previous(grade)": "number of changes, where a table has a record per month or per state",
+    "days_since() where grade != previous(grade)": "days since the last change; null if there was none",
+    "max(days_between(previous(at), at)) in 12mo": "longest time between two events",
+    "count() where level(grade) > level(previous(grade))": "number of promotions",
+    "max(gross / previous(gross) - 1) in 24mo": "largest raise",
     "distinct(year(at) * 12 + month(at)) in 12mo": "number of months in which something happened",
     "sum(x) in 1mo before 1mo": "the month before the last one; with `sum(x) in 1mo`, a change can be "
     "calculated under `derived`",

@@ -7,6 +7,7 @@ history shows today's values, so only its `static` columns were true at an earli
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from potable.features.aggregates import AGGREGATES
 from potable.features.expressions import EXACT_DIGITS, Scope, Type, column_type
@@ -35,7 +36,9 @@ def table_scope(
         if built not in table.columns:
             names[built] = BUILT_IN[built]
     levels = {column: tuple(declared.levels) for column, declared in table.columns.items() if declared.levels}
-    return Scope(names, f"table `{name}`", levels, refused, AGGREGATES)
+    unordered = "" if table.time else "this table keeps no history, so no record comes before another"
+    scope = Scope(names, f"table `{name}`", levels, refused, AGGREGATES)
+    return scope if built_in else replace(scope, unordered=unordered)
 
 
 _ONLY_ROWS = "this built-in describes the row: use it in `rows.where` or under `derived`"

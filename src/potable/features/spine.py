@@ -21,10 +21,11 @@ import pyarrow as pa
 
 from potable.features.assemble import FIRST, START, built_in
 from potable.features.evaluate import Value, as_timestamp, evaluate, stored
-from potable.features.expressions import column_type, names_in
+from potable.features.expressions import column_type
 from potable.features.facts import differing, newest_first, numbered, protected_schema
 from potable.features.plan import AS_OF, BUILT_IN, RowRule
 from potable.features.scopes import identity
+from potable.features.tree import names_in
 from potable.tables import KNOWN, SUBJECT, TIME, Table
 
 if TYPE_CHECKING:

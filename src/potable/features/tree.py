@@ -115,3 +115,40 @@ class Parsed:
     operators: tuple[OperatorCall, ...] = ()
     places: Mapping[str, int] = field(default_factory=dict)
     """Offset of each clause."""
+
+
+BEFORE = "_before_"
+"""Begins the name of a column with the values of the records before."""
+
+
+def columns_before(expression: Expression | None) -> set[str]:
+    """The columns of which an expression reads `previous`."""
+    match expression:
+        case Call("previous", (Name(name),)):
+            return {name}
+        case Call(_, inner) | OneOf(_, inner):
+            more = [expression.value] if isinstance(expression, OneOf) else []
+            return set().union(*map(columns_before, [*more, *inner]))
+        case Unary(_, operand) | IsNull(operand):
+            return columns_before(operand)
+        case Binary(_, left, right):
+            return columns_before(left) | columns_before(right)
+    return set()
+
+
+def names_in(expression: Expression | None) -> set[str]:
+    """All names an expression reads."""
+    match expression:
+        case Name(name):
+            return {name}
+        case Call(_, arguments):
+            return set().union(*map(names_in, arguments))
+        case Unary(_, operand):
+            return names_in(operand)
+        case Binary(_, left, right):
+            return names_in(left) | names_in(right)
+        case OneOf(value, options):
+            return names_in(value).union(*map(names_in, options))
+        case IsNull(value):
+            return names_in(value)
+    return set()

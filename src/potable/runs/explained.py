@@ -27,9 +27,9 @@ from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
 from potable.features.aggregates import AGGREGATES
 from potable.features.build import Bench
 from potable.features.compile import TRACED, trace
-from potable.features.expressions import names_in
 from potable.features.facts import CUT, MOMENT, NUMBER, TableTask, numbered, read_schema, with_moments
 from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan
+from potable.features.tree import names_in
 from potable.features.trial import tried
 from potable.features.windows import moved
 from potable.privacy.categories import NONE
@@ -279,7 +279,11 @@ class _Fates:
         return f"{start} ≤ happened < {moved(anchor, window.end)}".removeprefix(" ≤ ")
 
 
-_BESIDE = {"latest": "a newer record decides", "mode": "its value is not the most frequent one"}
+_BESIDE = {
+    "latest": "a newer record decides",
+    "mode": "its value is not the most frequent one",
+    "streak": "the condition does not hold for it or for a newer one",
+}
 
 
 def _told(value: Any, clear: bool) -> Any:

@@ -14,13 +14,10 @@ from typing import Any
 import ibis.expr.types as ir
 
 from potable.datasets.bias import Groups
-from potable.datasets.card import CardColumn, CardFacts, CardGroup, Gap, PersonalData
 from potable.datasets.gates import Known
-from potable.datasets.profile import Distribution, misread
-from potable.datasets.publish import Published, Spec, publish
+from potable.datasets.publish import Spec, publish
 from potable.datasets.version import Version, commit
 from potable.features.build import Built, build
-from potable.features.plan import DERIVED
 from potable.features.standing import renew
 from potable.identity.match import normalise
 from potable.privacy import detect, roster
@@ -29,6 +26,7 @@ from potable.privacy.protect import Contract, People, Places, protect
 from potable.project import Project
 from potable.runs import known, since
 from potable.runs.beside import DEFINITIONS, compared
+from potable.runs.carded import card_facts
 from potable.runs.plan import Step, code, published_by
 from potable.runs.record import VERBS
 from potable.runs.vault import key_name
@@ -132,7 +130,7 @@ def publish_dataset(shop: Workshop, step: Step, attempt: str) -> Made:
         scratch=shop.scratch / "publish",
     )
     lineage = _lineage(shop, step)
-    facts = _card_facts(shop, made, lineage)
+    facts = card_facts(shop, made, lineage)
     files = made.stored(shop.lake.open, f"{step.folder}/files", facts)
     counts = {"rows_in": shop.manifest("build", step.name).rows(), "rows": made.rows, "suppressed": made.suppressed}
     return Made({}, counts, {**made.facts(), "files": files, "lineage": lineage})
@@ -209,65 +207,6 @@ def definitions(declared: Mapping[str, Any]) -> str:
     """
     rows = {key: value for key, value in declared["rows"].items() if key != "as_of"}
     return fingerprint(rows, [declared.get(key) for key in ("subject", "embargo", "digits", "features")])
-
-
-def _card_facts(shop: Workshop, made: Published, lineage: Mapping[str, str]) -> CardFacts:
-    project, plan = shop.project, shop.project.plan
-    outputs = {item.name: item for item in plan.outputs}
-    fixed = {plan.id_column: "keyed pseudonym", "as_of": "as-of date"}
-    label, rows = plan.label, project.features.rows
-    gaps = shop.manifest("build", plan.dataset).facts["gaps"]
-
-    def column(item: Distribution) -> CardColumn:
-        if (found := outputs.get(item.name)) is None:
-            return CardColumn(item.name, item.type, "", fixed[item.name], item.nulls)
-        table = "" if found.table == DERIVED else found.table
-        today = bool(table) and plan.tables[table].time is None
-        return CardColumn(item.name, item.type, found.text, found.description, item.nulls, table, today)
-
-    return CardFacts(
-        name=plan.dataset,
-        subject=plan.subject,
-        rows=made.rows,
-        columns=[column(item) for item in made.distributions],
-        as_of=str(rows.as_of),
-        chosen={"table": rows.from_, "start": rows.during[0], "end": rows.during[1], "where": rows.where or ""},
-        label=label.name if label else "",
-        label_definition=label.text if label else "",
-        balance=made.balance,
-        gaps=[
-            Gap(item.name, str(item.recipe.window.start), gaps[item.name]) for item in plan.labels if item.name in gaps
-        ],
-        digits=plan.digits,
-        personal=_personal(project, made),
-        sources=plan.sources,
-        lineage=lineage,
-        embargo=str(plan.embargo or ""),
-        groups=[
-            CardGroup(item.by, group, rows, rate)
-            for item in made.disparities
-            if item.measure == "label"
-            for group, rows, rate in zip(item.groups, item.rows, item.rates, strict=True)
-        ],
-        favourable=project.features.bias.favourable if project.features.bias else "",
-        limits=misread(made.distributions),
-    )
-
-
-def _personal(project: Project, made: Published) -> PersonalData:
-    policy = project.policy
-    return PersonalData(
-        purposes=policy.purposes,
-        legal_basis=policy.legal_basis,
-        retention=str(policy.retention),
-        identifiers=made.scan.identifiers,
-        findings=len(made.scan.findings),
-        k=made.k,
-        k_required=policy.anonymity.k if policy.anonymity else 0,
-        k_columns=policy.anonymity.columns if policy.anonymity else (),
-        suppressed=made.suppressed,
-        kin=project.plan.kin(policy.anonymity.columns) if policy.anonymity else (),
-    )
 
 
 def commit_version(shop: Workshop, note: Callable[[Version], None], today: date) -> tuple[Version, bool]:
