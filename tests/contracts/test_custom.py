@@ -47,8 +47,6 @@ from potable.sources.groups import schema
 from potable.sources.typed import typed
 from potable.tables import BATCH, Table
 
-pytest.importorskip("great_expectations", reason="Great Expectations is not installed")
-
 HERE = Path(__file__).parent
 DIGIT = "expect_column_values_to_have_check_digit"
 INDIA, PARSER = 'col("currency")=="INR"', {"condition_parser": "great_expectations"}
@@ -75,6 +73,12 @@ ALIKE: list[tuple[str, dict[str, Any]]] = [
     ("expect_column_values_to_end_in_one_digit", WORD),
     ("expect_column_values_to_be_unique_somehow", {**WORD, "mostly": 0.5}),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def needed() -> None:
+    """Not asked for before the first test runs: it takes seconds, and other workers do not need it."""
+    pytest.importorskip("great_expectations", reason="Great Expectations is not installed")
 
 
 @pytest.fixture(scope="module")
