@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from tests.contracts.conftest import Ask, Case
 from tests.contracts.test_parity import (
     ABOVE,
     DAY,
@@ -18,14 +19,11 @@ from tests.contracts.test_parity import (
     PAIRS,
     REAL,
     WORD,
-    Ask,
-    Case,
     case_of,
     differences,
     ours,
     tables,
 )
-from tests.contracts.test_parity import gx as gx
 from tests.contracts.test_parity import local as local
 from tests.contracts.test_validate import GOOD, one, payslips, places, rows_of
 from tests.runs.test_layers import NOTES, VARIABLES, notes_project, open_notes, outcome
