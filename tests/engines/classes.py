@@ -24,8 +24,11 @@ ROWS = pa.table({"p": [0, 1, 1], "n": [3, 5, 7], "x": [0.5, None, 1.5]})
 
 def main() -> None:
     target = Path(sys.argv[1]).absolute()
+    # with half of them Java would crash
+    written = target.with_suffix(".part")
+    written.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        conf = {**QUICK, JAVA: f"{QUICK[JAVA]} -XX:ArchiveClassesAtExit={target}"}
+        conf = {**QUICK, JAVA: f"{QUICK[JAVA]} -XX:ArchiveClassesAtExit={written}"}
         engine = SparkEngine(memory=1 << 30, threads=1, scratch=Path(folder), conf=conf)
         work(engine, folder)
         # not by closing the engine, which leaves Java less time than writing takes
@@ -34,8 +37,9 @@ def main() -> None:
         gateway.shutdown()
         gateway.proc.stdin.close()
         gateway.proc.wait()
-    if not target.exists():
+    if not written.exists() or gateway.proc.returncode:
         sys.exit("Java wrote no classes")
+    written.replace(target)
 
 
 def work(engine: Engine, folder: str) -> None:
