@@ -100,6 +100,7 @@ def test_planned_days_are_not_told_also_where_only_some_are_planned(look: Look) 
     assert look(rows) == {}
 
 
+@pytest.mark.long_on_spark
 def test_nothing_is_said_where_no_record_is_young_enough(look: Look) -> None:
     rows = tickets()
     for row in rows:
@@ -125,6 +126,7 @@ def test_mistyped_days_change_nothing(look: Look) -> None:
     assert set(look(rows)) == {"closed_on"}
 
 
+@pytest.mark.long_on_spark
 def test_a_word_that_stands_in_both_kinds_of_rows_and_a_column_that_is_given_in_both_are_not_told(look: Look) -> None:
     rows = tickets()
     for row in rows[:450]:
@@ -144,6 +146,7 @@ def test_no_rows_say_nothing(look: Look) -> None:
     assert look([]) == {}
 
 
+@pytest.mark.long_on_spark
 def test_what_is_read_is_told_once_with_what_to_do(look: Look) -> None:
     found = list(judge(table(), look(tickets()), READ, ["of_status"]))
     assert [each.column for each in found] == ["closed_on", "reason", "hours", "status"]
@@ -156,6 +159,7 @@ def test_what_is_read_is_told_once_with_what_to_do(look: Look) -> None:
     assert {each.state for each in found} == {"warn"} and {each.check for each in found} == {"hindsight"}
 
 
+@pytest.mark.long_on_spark
 def test_how_long_is_not_told_of_protected_days_and_bounds_hold(look: Look) -> None:
     facts = look(tickets())
     (told,) = judge(table(category="user.behavior"), facts, {"reason": ["a"]}, [])

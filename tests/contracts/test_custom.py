@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from tests.contracts.conftest import Ask, Case
 from tests.contracts.test_parity import (
     ABOVE,
     DAY,
@@ -18,14 +19,11 @@ from tests.contracts.test_parity import (
     PAIRS,
     REAL,
     WORD,
-    Ask,
-    Case,
     case_of,
     differences,
     ours,
     tables,
 )
-from tests.contracts.test_parity import gx as gx
 from tests.contracts.test_parity import local as local
 from tests.contracts.test_validate import GOOD, one, payslips, places, rows_of
 from tests.runs.test_layers import NOTES, VARIABLES, notes_project, open_notes, outcome
@@ -46,8 +44,6 @@ from potable.runs.plan import validate_steps
 from potable.sources.groups import schema
 from potable.sources.typed import typed
 from potable.tables import BATCH, Table
-
-pytest.importorskip("great_expectations", reason="Great Expectations is not installed")
 
 HERE = Path(__file__).parent
 DIGIT = "expect_column_values_to_have_check_digit"
@@ -75,6 +71,12 @@ ALIKE: list[tuple[str, dict[str, Any]]] = [
     ("expect_column_values_to_end_in_one_digit", WORD),
     ("expect_column_values_to_be_unique_somehow", {**WORD, "mostly": 0.5}),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def needed() -> None:
+    """Not asked for before the first test runs: it takes seconds, and other workers do not need it."""
+    pytest.importorskip("great_expectations", reason="Great Expectations is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,7 @@ import datetime as dt
 import json
 import math
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.conftest import open_engine
+from tests.contracts.conftest import Ask, Case
 from tests.contracts.test_validate import one, places
 
 from potable.contracts.checks import parse
@@ -28,8 +27,6 @@ from potable.engines.base import Engine
 from potable.sources.groups import schema
 from potable.tables import BATCH, OBJECT, ROW, Table
 
-Case = dict[str, Any]
-Ask = Callable[[Case], list[dict[str, Any]]]
 COLUMNS = {"word": "string", "other": "string", "number": "integer", "more": "integer", "real": "float", "day": "date"}
 
 
@@ -39,28 +36,6 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine = open_engine("duckdb", tmp_path_factory.mktemp("scratch"))
     yield engine
     engine.close()
-
-
-@pytest.fixture(scope="module")
-def gx() -> Iterator[Ask]:
-    """Great Expectations, started once."""
-    script = Path(__file__).with_name("real_gx.py")
-    command = [sys.executable, "-W", "ignore", str(script)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdin and process.stdout
-        came_in, came_out = process.stdin, process.stdout
-        assert came_out.readline() == "ready\n"
-
-        def ask(case: Case) -> list[dict[str, Any]]:
-            came_in.write(json.dumps(case) + "\n")
-            came_in.flush()
-            answer: list[dict[str, Any]] = json.loads(came_out.readline())
-            return answer
-
-        yield ask
-        came_in.close()
 
 
 def ours(engine: Engine, folder: Path, case: Case, customs: Mapping[str, Custom] | None = None) -> list[dict[str, Any]]:

@@ -6,10 +6,10 @@ from pathlib import Path
 from unittest import mock
 
 import pyarrow as pa
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.oracles.test_forms import IDENTIFIERS, PEOPLE, PIECES
 from tests.privacy.known import changed, index
+from tests.tried import tried
 
 from potable.privacy import saving
 from potable.privacy.between import Between
@@ -35,8 +35,8 @@ TEXTS = st.lists(st.tuples(st.sampled_from([*PIECES, *OTHERS]), GAPS), max_size=
 )
 
 
-@settings(max_examples=500, deadline=None)
-@given(
+@tried(
+    150,
     IDENTIFIERS,
     IDENTIFIERS,
     IDENTIFIERS,
@@ -53,9 +53,11 @@ def test_a_text_that_holds_no_form_that_came_or_went_is_redacted_as_before(both,
     assert {number for number, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1]} <= found
 
 
-@settings(max_examples=500, deadline=None)
-@given(
-    IDENTIFIERS, st.lists(st.tuples(st.none() | TEXTS, st.sampled_from(PEOPLE)), min_size=1, max_size=6), st.booleans()
+@tried(
+    150,
+    IDENTIFIERS,
+    st.lists(st.tuples(st.none() | TEXTS, st.sampled_from(PEOPLE)), min_size=1, max_size=6),
+    st.booleans(),
 )
 def test_a_quick_look_first_finds_what_searching_every_text_finds(identifiers, rows, few):
     about = pa.array([subject for _, subject in rows], pa.string())
@@ -64,8 +66,7 @@ def test_a_quick_look_first_finds_what_searching_every_text_finds(identifiers, r
     assert found == set(index(identifiers).find(works, people(about)).texts)
 
 
-@settings(max_examples=200, deadline=None)
-@given(IDENTIFIERS, IDENTIFIERS, IDENTIFIERS)
+@tried(60, IDENTIFIERS, IDENTIFIERS, IDENTIFIERS)
 def test_forms_that_changed_are_those_that_one_of_two_indexes_has(both, gone, new):
     before, after = [*both, *gone], [*both, *new]
     one, other = (set(index(rows).opened().forms.tolist()) for rows in (before, after))
@@ -88,8 +89,7 @@ def test_many_names_are_found_wherever_they_stand():
     assert looked.in_texts(texts, about) == set(range(20))
 
 
-@settings(max_examples=200, deadline=None)
-@given(IDENTIFIERS, IDENTIFIERS, st.integers(1, 5))
+@tried(60, IDENTIFIERS, IDENTIFIERS, st.integers(1, 5))
 def test_an_index_that_new_forms_are_merged_into_is_the_bytes_of_a_whole_one(standing, new, chunk):
     rows = [*standing, *(row for row in dict.fromkeys(new) if row not in standing)]
     whole = index(rows)

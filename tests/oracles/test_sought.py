@@ -7,9 +7,9 @@ import re
 import unicodedata
 
 import pyarrow as pa
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.oracles.test_spelled import IDENTIFIERS
+from tests.tried import tried
 
 from potable.datasets import sought
 
@@ -53,8 +53,7 @@ def digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
-@settings(max_examples=600, deadline=None)
-@given(st.lists(IDENTIFIERS, max_size=6))
+@tried(200, st.lists(IDENTIFIERS, max_size=6))
 def test_identifiers_are_found_by_exactly_these(identifiers):
     columns = zip(*identifiers, strict=True) if identifiers else ([], [], [])
     batch = pa.record_batch([pa.array(column, pa.string()) for column in columns], ["subject", "kind", "value"])

@@ -16,6 +16,8 @@ from potable.privacy.mentions import Changed
 from potable.privacy.redact import redacted
 
 SOMEBODY = "somebody"
+_PLACES = tempfile.TemporaryDirectory()
+"""Of all indexes that no test asked a folder for; goes at the end of the process."""
 
 
 def index(
@@ -30,7 +32,7 @@ def index(
     batch = _batch(identifiers)
     made = pa.Table.from_batches([made_forms(batch)])
     # each index has a name of its own, for opened ones are kept by name
-    place = Path(tempfile.mkdtemp(dir=folder))
+    place = Path(tempfile.mkdtemp(dir=folder or _PLACES.name))
 
     def write(name: str, chunks: Iterable[bytes]) -> None:
         (place / name).write_bytes(b"".join(chunks))

@@ -6,9 +6,9 @@ import datetime as dt
 import re
 import unicodedata
 
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.privacy.known import SOMEBODY, again, index
+from tests.tried import tried
 
 from potable.privacy.digests import MARKS
 
@@ -72,8 +72,7 @@ def _redact(text: str, own: list[tuple[str, str]], everybody: list[tuple[str, st
     return result
 
 
-@settings(max_examples=300, deadline=None)
-@given(NAMES, AROUND, EDGE, EDGE, AROUND, CASES, FORMS, GAPS, st.booleans())
+@tried(100, NAMES, AROUND, EDGE, EDGE, AROUND, CASES, FORMS, GAPS, st.booleans())
 def test_no_name_survives(name, before, left, right, after, case, form, gap, own):
     shown = unicodedata.normalize(form, gap.join(case(part) for part in name.split()))
     text = f"{before} {left}{shown}{right} {after}"
@@ -85,16 +84,14 @@ def test_no_name_survives(name, before, left, right, after, case, form, gap, own
             assert len(_parts(part)) > 1 or not _survives(result, _parts(part), "") or len(_parts(part)[0]) < 4
 
 
-@settings(max_examples=300, deadline=None)
-@given(IDS, AROUND, EDGE, EDGE, AROUND, CASES, SPLITS, st.booleans())
+@tried(100, IDS, AROUND, EDGE, EDGE, AROUND, CASES, SPLITS, st.booleans())
 def test_no_id_survives(value, before, left, right, after, case, split, own):
     shown = split.join(case(value)[at : at + 4] for at in range(0, len(value), 4))
     result = _redact(f"{before} {left}{shown}{right} {after}", [("id", value)] * own, [("id", value)] * (not own))
     assert value.lower() not in re.sub(r"[\W_]", "", _visible(result))
 
 
-@settings(max_examples=200, deadline=None)
-@given(PHONES, AROUND, EDGE, AROUND, st.sampled_from(["", " ", "-", ".", "/", " / "]), st.booleans())
+@tried(70, PHONES, AROUND, EDGE, AROUND, st.sampled_from(["", " ", "-", ".", "/", " / "]), st.booleans())
 def test_no_own_number_survives(value, before, left, after, split, national):
     digits = re.sub(r"\D", "", value)
     digits = "0" + digits[-10:] if national else digits
@@ -103,15 +100,13 @@ def test_no_own_number_survives(value, before, left, after, split, national):
     assert digits[-9:] not in re.sub(r"[\W_]", "", _visible(result))
 
 
-@settings(max_examples=200, deadline=None)
-@given(EMAILS, AROUND, EDGE, EDGE, AROUND, CASES, st.booleans())
+@tried(70, EMAILS, AROUND, EDGE, EDGE, AROUND, CASES, st.booleans())
 def test_no_address_survives(value, before, left, right, after, case, known):
     result = _redact(f"{before} {left}{case(value)}{right} {after}", [], [("email", value)] * known)
     assert value.lower() not in result.lower()
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.text())
+@tried(100, st.text())
 def test_any_text_goes_through_and_twice_changes_nothing(text):
     _redact(text, [("full_name", "Anna Müller"), ("id", "E12")], [("full_name", "Bo Li"), ("id", "12345678")])
 
@@ -137,8 +132,8 @@ BETWEEN = st.sampled_from(["", " ", "-", ", ", "/", ".", "\u0301", "\u200b", "\x
 MIXED = st.lists(st.tuples(PIECES, BETWEEN), max_size=9).map(lambda parts: "".join(a + b for a, b in parts))
 
 
-@settings(max_examples=300, deadline=None)
-@given(
+@tried(
+    100,
     st.lists(st.tuples(st.sampled_from(KINDS), MIXED), max_size=4),
     st.lists(st.tuples(st.sampled_from(["full_name", "id", "email"]), MIXED), max_size=3),
     MIXED,

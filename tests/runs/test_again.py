@@ -141,6 +141,7 @@ def test_a_column_that_a_changed_file_fills_in_is_told(open_desk: Open) -> None:
     assert made.facts["again"]["columns"]["reason"][0] == 40
 
 
+@pytest.mark.long_on_spark
 def test_what_lands_first_is_compared_with_nothing(open_desk: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     # of a large company that would cost as much as validating its records
     monkeypatch.setattr(again, "changes", lambda *_, **__: pytest.fail("records of one batch were compared"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.runs.conftest import Bench, left_to_do
 from tests.runs.test_cleaning import EXAMPLE, Shop
 
 from potable.runs import landing, people
@@ -19,6 +20,12 @@ def shop(tmp_path: Path) -> Shop:
     made = Shop(shutil.copytree(EXAMPLE, tmp_path / "shop"))
     made.edit(("potable.yaml", "memory: 1GB"), "memory: 1GB\nthreads: 1")
     return made
+
+
+@pytest.fixture
+def validated(finished_small: Bench, tmp_path: Path) -> Shop:
+    """The small example as it was before anybody was resolved."""
+    return Shop(left_to_do(finished_small, tmp_path / "shop", "resolve", "protect", "build", "publish").root)
 
 
 def meanwhile(patched: pytest.MonkeyPatch, module: Any, name: str, act: Callable[[], object]) -> None:
@@ -39,21 +46,21 @@ def entries(shop: Shop) -> int:
     return Log(shop.lake.vault, "ledger").last()[0]
 
 
-def test_a_ledger_that_another_run_wrote_is_taken_over(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    meanwhile(monkeypatch, people, "resolve", shop.publish)
-    shop.publish()
-    assert (entries(shop), len([*(shop.root / "lake/open/datasets/customer_churn/log").iterdir()])) == (1, 1)
+def test_a_ledger_that_another_run_wrote_is_taken_over(validated: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    meanwhile(monkeypatch, people, "resolve", validated.publish)
+    validated.publish()
+    assert (entries(validated), len([*(validated.root / "lake/open/datasets/customer_churn/log").iterdir()])) == (1, 1)
 
 
-def test_a_ledger_that_another_project_wrote_is_gone_on_with(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = shop.copy(shop.root.parent / "other")
-    other.edit(("potable.yaml", "vault: vault"), f"vault: {shop.root / 'vault'}")
+def test_a_ledger_that_another_project_wrote_is_gone_on_with(validated: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = validated.copy(validated.root.parent / "other")
+    other.edit(("potable.yaml", "vault: vault"), f"vault: {validated.root / 'vault'}")
     other.tickets("new", 9000)
     other.edit(("sources/desk.yaml", "tickets.ndjson"), "tickets*.ndjson")
     meanwhile(monkeypatch, people, "resolve", other.publish)
-    shop.publish()
-    assert entries(shop) == 2
-    assert shop.run().outcome == "nothing new"
+    validated.publish()
+    assert entries(validated) == 2
+    assert validated.run().outcome == "nothing new"
 
 
 def test_a_batch_that_another_run_wrote_is_not_landed_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

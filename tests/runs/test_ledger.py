@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
-from tests.runs.test_cleaning import EXAMPLE, Shop
+from tests.runs.conftest import Bench
+from tests.runs.test_cleaning import Shop
 
 
-def test_a_ledger_of_an_earlier_version_is_gone_on_with(tmp_path: Path) -> None:
-    shop = Shop(shutil.copytree(EXAMPLE, tmp_path / "shop"))
-    shop.publish()
+def test_a_ledger_of_an_earlier_version_is_gone_on_with(small: Bench) -> None:
+    shop = Shop(small.root)
     before = shop.file()
     (path,) = (shop.root / "vault/ledger").iterdir()
     entry = json.loads(path.read_text())
