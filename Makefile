@@ -27,10 +27,10 @@ demo test test-long bench: export PYTHONDONTWRITEBYTECODE =
 ROOM := $(shell test "$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 {print $$4}')" -gt 8000000 2>/dev/null && echo /dev/shm)
 test: export TMPDIR := $(or $(ROOM),$(TMPDIR),/tmp)
 
-test: $(READY) $(VENV)/.spark $(VENV)/spark.jsa $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.snowflake $(VENV)/.prometheus $(AIRFLOW)/.ready  ## all tests but the longest
+test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.snowflake $(VENV)/.prometheus $(AIRFLOW)/.ready  ## all tests but the longest
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -o tmp_path_retention_policy=failed --durations 12 -m "not long and not airbyte"
 
-test-long: $(READY) $(VENV)/.spark $(VENV)/spark.jsa $(VENV)/.s3a $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs of a company, on Google and S3, YARN, Kubernetes and under more faults, more examples, real connectors
+test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs of a company, on Google and S3, YARN, Kubernetes and under more faults, more examples, real connectors
 	@$(BIN)/python -m pytest -q --durations 12 -m "long or airbyte"
 
 lint: $(READY) types  ## style, types, import layers
@@ -77,11 +77,6 @@ $(READY): $(DEMO) requirements.lock
 # half a gigabyte that only the tests of one engine need; without it they say so and are skipped
 $(VENV)/.spark: $(READY) requirements-spark.lock
 	@$(BIN)/python $(INSTALL) --require-hashes -r requirements-spark.lock && touch $@ || true
-
-# Spark's classes as Java has them in memory: each Java of the tests starts with 4 seconds less work; without it they do as well
-$(VENV)/spark.jsa: $(VENV)/.spark tests/engines/classes.py
-	@rm -f $@
-	@$(BIN)/python -m tests.engines.classes $@ > /dev/null 2>&1 || true
 
 # twenty megabytes by which Spark reaches S3; without Maven or its network the tests that need them say so and are skipped
 $(VENV)/.s3a: $(READY) tests/engines/s3a/pom.xml

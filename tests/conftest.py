@@ -27,8 +27,6 @@ from potable.engines.duckdb import DuckDBEngine
 SPARK = pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.xdist_group("spark")])
 ENGINES = ["duckdb", SPARK]
 """Every engine a behaviour test runs on."""
-CLASSES = Path(sys.prefix, "spark.jsa")
-"""Spark's classes in a file, with which a Java starts with half the work, where `make` has made it."""
 QUICK = {
     **testing.QUICK["spark"]["conf"],
     # one Java runs the tests of an hour; below this it collects garbage most of the time, and at last fails
@@ -36,9 +34,6 @@ QUICK = {
     "spark.sql.maxPlanStringLength": "100",
 }
 """Settings of Spark for many tiny queries, where compiling and telling them would take longest."""
-if CLASSES.exists() and " " not in str(CLASSES):
-    # of another Java or Spark it is left alone, silently
-    QUICK["spark.driver.extraJavaOptions"] += f" -XX:SharedArchiveFile={CLASSES} -Xshare:auto -Xlog:disable"
 
 
 def pytest_configure() -> None:
