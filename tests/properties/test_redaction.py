@@ -114,8 +114,7 @@ def test_any_text_goes_through_and_twice_changes_nothing(text):
 DATES = st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d.%m.%y", "%d %B %Y", "%B %d, %Y", "%d-%b-%y", "%Y%m%d"])
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.dates(dt.date(1930, 1, 1), dt.date(2029, 12, 31)), DATES, AROUND, EDGE, EDGE, AROUND, CASES)
+@tried(70, st.dates(dt.date(1930, 1, 1), dt.date(2029, 12, 31)), DATES, AROUND, EDGE, EDGE, AROUND, CASES)
 def test_no_own_date_of_birth_survives(day, form, before, left, right, after, case):
     shown = case(day.strftime(form))
     result = _redact(f"{before} {left}{shown}{right} {after}", [("birth", str(day))], [])
