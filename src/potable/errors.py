@@ -296,7 +296,7 @@ def machine_says(failure: BaseException) -> str:
         return os.strerror(errno.ENOMEM).lower()
     text, number = str(failure).casefold(), getattr(failure, "errno", None)
     said = {each: os.strerror(each).casefold() for each in _MACHINE}
-    return said.get(number, "") or next((words for words in said.values() if words in text), "")
+    return (said.get(number, "") if number else "") or next((words for words in said.values() if words in text), "")
 
 
 def unexpected(failure: BaseException) -> PotableError:

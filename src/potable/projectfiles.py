@@ -124,7 +124,8 @@ def _not_yaml(shown: str, failure: Exception) -> ProjectError:
     elif "\\t" in problem:
         hint = "YAML is indented by blanks, not by tabs"
     elif started and mark and started.line < mark.line:
-        hint = f"what begins in line {started.line + 1}, column {started.column + 1}, may not be closed, or not be indented"
+        begin = f"line {started.line + 1}, column {started.column + 1}"
+        hint = f"what begins in {begin}, may not be closed, or not be indented"
     return ProjectError(f"not valid YAML: {problem}", "P002", place=place, hint=hint, next="potable check")
 
 

@@ -46,7 +46,7 @@ def test_an_entry_that_is_none_is_named(tmp_path: Path, data: bytes) -> None:
     log.append({"n": 1}, parent=0)
     (tmp_path / "raw/x/batches/00000001.json").write_bytes(data)
     for read in (log.last, log.entries, lambda: list(log.newest())):
-        with pytest.raises(Damaged, match="`raw/x/batches/00000001.json` is damaged"):
+        with pytest.raises(Damaged, match=r"`raw/x/batches/00000001\.json` is damaged"):
             read()
 
 

@@ -38,7 +38,7 @@ def test_the_first_manifest_counts(tmp_path: Path) -> None:
 def test_a_manifest_that_is_none_is_named(tmp_path: Path, data: bytes) -> None:
     store = Store(str(tmp_path))
     store.put_new("v/manifest.json", data)
-    with pytest.raises(Damaged, match="`v/manifest.json`"):
+    with pytest.raises(Damaged, match=r"`v/manifest\.json`"):
         find(store, "v")
 
 

@@ -52,8 +52,8 @@ def require_key(project: Project, lake: Lake) -> None:
             f"the vault has no key, but version {version.number} of `{version.dataset}` was made with one",
             "E011",
             given=lake.vault.url,
-            hint="is the vault mounted, and `vault` in potable.yaml right? If it is lost for good, run with --new-vault: "
-            "everybody gets another pseudonym",
+            hint="is the vault mounted, and `vault` in potable.yaml right? If it is lost, run with --new-vault, "
+            "and everybody gets another pseudonym",
             state=f"nothing ran; version {version.number} stays current",
             next="potable doctor",
         )
