@@ -243,12 +243,15 @@ class Damaged(EnvironmentFailure):
         step = "/".join(["validated" if zone == "quarantine" else zone, *names[:2]])
         # the ledger counts on what `resolve` wrote
         remade = zone in _MADE_AGAIN and len(names) > 2 and names[1] != "log" and names[0] != "subjects"
+        hint = "restore it from a copy (in a bucket: an earlier version of the object); it cannot be made again"
+        if remade:
+            hint = f"remove the folder `{step}`: the next run makes it again, from what it was made from"
+        elif zone == "runs":
+            hint = "restore it from a copy, or remove it: it only tells of an earlier run"
         super().__init__(
             f"`{path}` is damaged or missing",
             "E011",
-            hint=f"remove the folder `{step}`: the next run makes it again, from what it was made from"
-            if remade
-            else "restore it from a copy (in a bucket: an earlier version of the object); it cannot be made again",
+            hint=hint,
             state="nothing was committed; the last version stays current",
             next="potable run" if remade else "potable doctor",
         )

@@ -152,7 +152,7 @@ def _numbers(folder: Path) -> str:
 def test_a_damaged_file_of_the_lake_is_named_without_the_place_of_the_lake(
     engine: DuckDBEngine, tmp_path: Path, damage: str
 ) -> None:
-    file = tmp_path / "vault" / "validated" / "t" / "06" / "part-0.parquet"
+    file = tmp_path / "vault" / "quarantine" / "t" / ("06" * 16) / "7a" / "quarantine" / "part-0.parquet"
     file.parent.mkdir(parents=True)
     table = pa.table({"a": [str(number) for number in range(9000)]})
     pq.write_table(table, file, compression="zstd")
@@ -164,7 +164,7 @@ def test_a_damaged_file_of_the_lake_is_named_without_the_place_of_the_lake(
         file.write_bytes(broken[damage])
     with pytest.raises(Damaged) as caught:
         collect(engine, relation.order_by("a"))
-    assert caught.value.problem == "`validated/t/06/part-0.parquet` is damaged or missing"
+    assert caught.value.problem == f"`quarantine/t/{'06' * 16}/7a/quarantine/part-0.parquet` is damaged or missing"
 
 
 def test_why_a_file_cannot_be_written_is_told(engine: DuckDBEngine, tmp_path: Path) -> None:

@@ -53,8 +53,10 @@ _PARQUET = f"FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT {DICTIONARY
 _SCRATCH = "FORMAT parquet, COMPRESSION snappy"
 _HEAVY = (ops.JoinChain, ops.Aggregate, ops.Distinct, ops.Sort, ops.WindowFunction, ops.Intersection, ops.Difference)
 """What holds rows until it has seen others."""
-_ZONES = "validated|quarantine|protected|features|datasets|vault|known|ledger"
-_FILE = re.compile(rf"""(?:file|pattern) [\\\\]*["'][^"']*/((?:{_ZONES})/[^"'\\\\]*)[\\\\]*["']""", re.IGNORECASE)
+_ZONES = "validated|quarantine|protected|features|datasets|vault|known"
+_FILE = re.compile(
+    rf"""(?:file|pattern) \\*["'][^"']*?/((?:{_ZONES})/[^/"']+/[0-9a-f]{{16,}}/[^"'\\]*)""", re.IGNORECASE
+)
 """A file of the lake, as errors name it; its path holds names of tables and hashes only."""
 _KINDS = ("Binder Error", "Conversion Error", "Invalid Input Error", "Out of Range Error", "Parser Error")
 

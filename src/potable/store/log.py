@@ -66,10 +66,7 @@ class Log:
         Raises:
             Damaged: they hold none.
         """
-        entry = decoded(data, made)
-        if not entry:
-            raise Damaged(self._path(number))
-        return entry
+        return entry_of(self._path(number), data, made)
 
     def append(self, entry: dict[str, Any], *, parent: int) -> int:
         """Write `entry` as number `parent` + 1.
@@ -153,6 +150,20 @@ class AuditLog:
             if not whole or number != before + 1 or entry.get("previous") != previous:
                 yield number
             before, previous = number, entry.get("hash", "")
+
+
+def entry_of(path: str, data: bytes, made: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
+    """What is stored as JSON under `path`.
+
+    Args:
+        made: what becomes of each object in it.
+
+    Raises:
+        Damaged: the bytes are none.
+    """
+    if not (entry := decoded(data, made)):
+        raise Damaged(path)
+    return entry
 
 
 def decoded(data: bytes, made: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
