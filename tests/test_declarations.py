@@ -77,7 +77,11 @@ def test_a_reference_that_needs_quotes_is_told_so(tmp_path: Path) -> None:
     error = only(tmp_path, "name: a\nauth: {bearer: ${env:TOKEN}}\n")
     assert (error.code, str(error.place)) == ("P002", "potable.yaml:2:17")
     assert error.hint == 'inside {…} a reference must be in quotes: "${env:NAME}"'
-    assert only(tmp_path, "name: {a\n").hint == ""
+    assert only(tmp_path, "name: {a\n").hint == "what begins in line 1, column 7, may not be closed, or not be indented"
+
+
+def test_a_tab_is_told(tmp_path: Path) -> None:
+    assert only(tmp_path, "name: a\ninner:\n\tgross: 1\n").hint == "YAML is indented by blanks, not by tabs"
 
 
 def test_a_duplicate_key_names_both_places(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ PotableError                exit 70  our bug, when raised by nothing below
 │   └── Outgrown                     a number is greater than an engine calculates exactly
 ├── EnvironmentFailure      exit 3   a system, network, disk or setting failed; a re-run resumes
 │   ├── MissingExtra                 an optional dependency is not installed
+│   ├── Damaged                      a file of the lake or the vault is not as it was written
 │   └── Interrupted         exit 130 somebody wanted a run to end before its time
 └── PrivacyRefusal          exit 4   a privacy or leak gate refused
 
@@ -19,6 +20,7 @@ Values of protected columns never enter an error.
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import traceback
 from collections.abc import Iterable, Sequence
@@ -71,6 +73,7 @@ CODES: dict[str, str] = {
     "E008": "The command needs the result of an earlier step, which has not run yet.",
     "E009": "A stream has already deleted messages that were not read yet.",
     "E010": "A run was interrupted, or killed, before its end.",
+    "E011": "A file of the lake or the vault is damaged, or is missing though others count on it.",
     "G001": "Known identifiers were found in the finished dataset, or in a column that would be kept unchanged.",
     "G002": "The dataset does not reach the required k-anonymity.",
     "G003": "A feature changed when data after the as-of date was removed or scrambled: it leaks from the future.",
@@ -229,6 +232,35 @@ class MissingExtra(EnvironmentFailure):
         )
 
 
+class Damaged(EnvironmentFailure):
+    """A file of the lake or the vault is not as it was written."""
+
+    def __init__(self, path: str) -> None:
+        """Args:
+        path: of the file, below its root: zones, names of tables and hashes.
+        """
+        zone, *names = path.split("/")
+        step = "/".join(["validated" if zone == "quarantine" else zone, *names[:2]])
+        # the ledger counts on what `resolve` wrote
+        remade = zone in _MADE_AGAIN and len(names) > 2 and names[1] != "log" and names[0] != "subjects"
+        hint = "restore it from a copy (in a bucket: an earlier version of the object); it cannot be made again"
+        if remade:
+            hint = f"remove the folder `{step}`: the next run makes it again, from what it was made from"
+        elif zone == "runs":
+            hint = "restore it from a copy, or remove it: it only tells of an earlier run"
+        super().__init__(
+            f"`{path}` is damaged or missing",
+            "E011",
+            hint=hint,
+            state="nothing was committed; the last version stays current",
+            next="potable run" if remade else "potable doctor",
+        )
+
+
+_MADE_AGAIN = ("validated", "quarantine", "protected", "features", "datasets", "vault", "known")
+"""Zones of what steps made."""
+
+
 class Interrupted(EnvironmentFailure):
     """Somebody wanted a run to end before its time."""
 
@@ -246,11 +278,47 @@ class PrivacyRefusal(PotableError):
     exit_code = 4
 
 
+_MACHINE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ESTALE,
+    errno.ENOMEM,
+)
+
+
+def machine_says(failure: BaseException) -> str:
+    """What the system refused, in its own words and without any name; empty if it was something else."""
+    if isinstance(failure, MemoryError):
+        return os.strerror(errno.ENOMEM).lower()
+    text, number = str(failure).casefold(), getattr(failure, "errno", None)
+    said = {each: os.strerror(each).casefold() for each in _MACHINE}
+    return (said.get(number, "") if number else "") or next((words for words in said.values() if words in text), "")
+
+
 def unexpected(failure: BaseException) -> PotableError:
-    """Our bug: where it happened, without the message, which might quote data."""
+    """What nobody foresaw: where it happened, without the message, which might quote data.
+
+    It is our bug, unless the machine had no room, no right or no memory for it.
+    """
     where = traceback.extract_tb(failure.__traceback__)
     own = [frame for frame in where if f"{os.sep}potable{os.sep}" in frame.filename] or where
     place = f"{Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}"
+    if isinstance(failure, OSError | MemoryError) and (said := machine_says(failure)):
+        return EnvironmentFailure(
+            f"the machine refused: {said} (at {place})",
+            "E007" if isinstance(failure, MemoryError) else "E004",
+            hint="`df -h` and `potable doctor` show free space and rights of scratch folder, lake and vault",
+            state="nothing of this step was kept; the last version stays current",
+            next="potable doctor",
+            retryable=True,
+        )
     return PotableError(
         f"unexpected {type(failure).__name__} at {place}",
         hint="set POTABLE_TRACEBACK=1 to see the traceback (it may show data)",

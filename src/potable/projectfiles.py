@@ -117,8 +117,16 @@ def _not_yaml(shown: str, failure: Exception) -> ProjectError:
         RecursionError: "the file is nested too deeply",
     }.get(type(failure), "a value has the form of a date or number, but is not a valid one")
     before = (getattr(mark, "buffer", None) or "")[: mark.pointer] if mark else ""
-    hint = 'inside {…} a reference must be in quotes: "${env:NAME}"' if before.endswith("$") else ""
-    return ProjectError(f"not valid YAML: {problem}", "P002", place=place, hint=hint)
+    started = getattr(failure, "context_mark", None)
+    hint = ""
+    if before.endswith("$"):
+        hint = 'inside {…} a reference must be in quotes: "${env:NAME}"'
+    elif "\\t" in problem:
+        hint = "YAML is indented by blanks, not by tabs"
+    elif started and mark and started.line < mark.line:
+        begin = f"line {started.line + 1}, column {started.column + 1}"
+        hint = f"what begins in {begin}, may not be closed, or not be indented"
+    return ProjectError(f"not valid YAML: {problem}", "P002", place=place, hint=hint, next="potable check")
 
 
 class _Reader:

@@ -12,6 +12,7 @@ from tests.contracts.test_validate import GOOD, judge, judge_files, payslips, ro
 from tests.runs.test_layers import NOTES, notes_project
 
 from potable.contracts.checks import parse
+from potable.contracts.findings import Result
 from potable.contracts.fitting import fit
 from potable.contracts.gx import to_gx
 from potable.contracts.results import shape
@@ -368,3 +369,8 @@ def test_a_bound_beyond_all_floats_is_beyond_all_floats() -> None:
     high, low = fit(kind, 10**400), fit(kind, -(10**400))
     assert (high.exact, high.below, low.below) == (False, False, True) and high.value > 1e308
     assert parse("t", table.model_copy(update={"checks": [{BETWEEN: {"column": "x", "max_value": 10**400}}]}))[1] == []
+
+
+def test_a_check_of_a_table_tells_the_bounds_that_were_declared() -> None:
+    made = Result("expect_table_row_count_to_be_between", (), False, 240, 1, None, "stop", arguments={"min_value": 900})
+    assert made.told == "does not hold over 240 rows; declared: min_value 900"

@@ -76,3 +76,12 @@ def test_every_link_leads_somewhere() -> None:
 def test_no_machine_path_or_host_of_ours_is_in_the_docs() -> None:
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         assert not re.search(r"/(home|root|work|tmp)/\w+", path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+def test_a_page_begins_with_whom_it_is_for_and_the_readme_leads_to_it(path: Path) -> None:
+    if path.stem not in ("decisions", "measurements", "faults"):
+        opening = path.read_text(encoding="utf-8").split("\n\n")[1]
+        assert opening.startswith("For "), opening
+    if path.stem != "measurements":
+        assert f"](docs/{path.name}" in (ROOT / "README.md").read_text(encoding="utf-8")

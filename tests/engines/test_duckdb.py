@@ -14,7 +14,7 @@ from tests.engines import functions as fn
 
 from potable.engines.base import collect
 from potable.engines.duckdb import DuckDBEngine
-from potable.errors import EnvironmentFailure
+from potable.errors import Damaged, EnvironmentFailure, PotableError
 
 
 class Short:
@@ -146,3 +146,38 @@ def _numbers(folder: Path) -> str:
     path = str(folder / "numbers.parquet")
     pq.write_table(pa.table({"n": range(300)}, schema=fn.NUMBERS), path)
     return path
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other end", "gone"])
+def test_a_damaged_file_of_the_lake_is_named_without_the_place_of_the_lake(
+    engine: DuckDBEngine, tmp_path: Path, damage: str
+) -> None:
+    file = tmp_path / "vault" / "quarantine" / "t" / ("06" * 16) / "7a" / "quarantine" / "part-0.parquet"
+    file.parent.mkdir(parents=True)
+    table = pa.table({"a": [str(number) for number in range(9000)]})
+    pq.write_table(table, file, compression="zstd")
+    relation, data = engine.read([str(file)], table.schema), file.read_bytes()
+    if damage == "gone":
+        file.unlink()
+    else:
+        broken = {"cut": data[:2000], "empty": b"", "other end": data[:-4] + b"PAR2"}
+        file.write_bytes(broken[damage])
+    with pytest.raises(Damaged) as caught:
+        collect(engine, relation.order_by("a"))
+    assert caught.value.problem == f"`quarantine/t/{'06' * 16}/7a/quarantine/part-0.parquet` is damaged or missing"
+
+
+def test_why_a_file_cannot_be_written_is_told(engine: DuckDBEngine, tmp_path: Path) -> None:
+    import resource
+
+    kept, (soft, hard) = tmp_path / "protected" / "t", resource.getrlimit(resource.RLIMIT_FSIZE)
+    table = pa.table({"a": [str(number * 7919) for number in range(90_000)]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    relation = engine.read([str(tmp_path / "x.parquet")], table.schema)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(PotableError) as caught:
+            engine.write(relation, str(kept))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.code == "E004" and caught.value.problem.endswith(": file too large")

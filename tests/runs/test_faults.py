@@ -312,8 +312,9 @@ def test_a_store_that_fails_at_the_very_end_does_not_deny_what_was_published(fin
     told = "version 1 of `employee_attrition` is published; but its run record or audit entry could not be written"
     assert caught.value.state == told
     with pytest.raises(EnvironmentFailure) as caught:
-        _keep(lake, replace(record, outcome="failed", dataset=None, error={"code": "D001"}))
-    assert caught.value.state.startswith("what the run finished is kept") and caught.value.hint.endswith(" with D001")
+        _keep(lake, replace(record, outcome="failed", dataset=None, error={"code": "D001", "problem": "t is bad"}))
+    assert caught.value.state.startswith("what the run finished is kept")
+    assert caught.value.hint.endswith("failed: [D001] t is bad")
     project: Any = SimpleNamespace(lake=lambda: lake)
     with pytest.raises(EnvironmentFailure) as caught:
         write_report(project, record)

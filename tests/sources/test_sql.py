@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,7 @@ def test_the_database_is_only_read(database: Path) -> None:
         ("sqlite:///hr.db", {"order_by": ["nam"]}, "E007", "no column `nam` to order by"),
         ("sqlite:///hr.db", {"query": f"SELECT {SECRET!r} FROM"}, "E001", ""),
         ("sqlite:///hr.db", {"query": "SELECT CAST(x'ff' AS TEXT) AS id"}, "E001", ""),
-        ("sqlite:///notes.txt", {}, "E001", "DatabaseError"),
+        ("sqlite:///notes.txt", {}, "E001", "the file is no SQLite database"),
         ("oracle://x", {}, "E007", "not supported"),
         (f"{SECRET}:x@host/db", {}, "E007", "not supported"),
         ("sqlite:///hr.db", {"partition": {"column": "gone", "parts": 2}}, "E007", "no column `gone`"),
@@ -217,6 +218,17 @@ def test_what_cannot_be_read_is_told(database: Path, url: str, keys: dict[str, A
     assert caught.value.code == code
     assert said in caught.value.problem
     assert SECRET not in caught.value.text() + repr(source(url))
+
+
+def test_a_database_that_somebody_writes_is_told(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0.1))
+    writer = sqlite3.connect(database, isolation_level=None)
+    writer.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(EnvironmentFailure, match="is locked by another program"):
+            arrivals(source("sqlite:///hr.db", COLUMNS), database.parent)
+    finally:
+        writer.close()
 
 
 def test_a_table_and_a_query_contradict_each_other() -> None:

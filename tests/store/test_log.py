@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from potable.errors import EnvironmentFailure
+from potable.errors import Damaged, EnvironmentFailure
 from potable.store.log import AuditLog, Log, in_turn
 from potable.store.objects import Store
 
@@ -38,6 +38,16 @@ def test_entries_come_newest_first_as_far_as_they_go_back(tmp_path: Path) -> Non
     assert [entry["number"] for entry in log.newest()] == [3, 2, 1, 0]
     (tmp_path / "log/00000002.json").unlink()
     assert [entry["number"] for entry in log.newest()] == [3, 2]
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff\xfe"])
+def test_an_entry_that_is_none_is_named(tmp_path: Path, data: bytes) -> None:
+    log = Log(Store(str(tmp_path)), "raw/x/batches")
+    log.append({"n": 1}, parent=0)
+    (tmp_path / "raw/x/batches/00000001.json").write_bytes(data)
+    for read in (log.last, log.entries, lambda: list(log.newest())):
+        with pytest.raises(Damaged, match=r"`raw/x/batches/00000001\.json` is damaged"):
+            read()
 
 
 def test_entries_come_back_oldest_first(tmp_path: Path) -> None:

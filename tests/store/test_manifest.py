@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from potable.errors import Damaged
 from potable.store.manifest import File, Manifest, canonical, code_version, commit, find, fingerprint
 from potable.store.objects import Store
 
@@ -31,6 +32,14 @@ def test_the_first_manifest_counts(tmp_path: Path) -> None:
     late = Manifest("validate", "f" * 32, {}, {"rows": 0})
     assert commit(store, "v", MADE) == MADE
     assert commit(store, "v", late) == MADE
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b'{"files": 1}'])
+def test_a_manifest_that_is_none_is_named(tmp_path: Path, data: bytes) -> None:
+    store = Store(str(tmp_path))
+    store.put_new("v/manifest.json", data)
+    with pytest.raises(Damaged, match=r"`v/manifest\.json`"):
+        find(store, "v")
 
 
 def test_files_are_found_by_output_and_partition(tmp_path: Path) -> None:

@@ -150,6 +150,12 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
     is_flag=True,
     help="Read all sources from the beginning and recompute finished steps; it is an error if a result differs.",
 )
+@click.option(
+    "--new-vault",
+    is_flag=True,
+    help="Make a new key where the vault has lost the one that versions were published with; everybody gets another "
+    "pseudonym.",
+)
 @click.option("--reason", default="", help="Reason, recorded in the audit log.")
 @click.option("--exit-code", is_flag=True, help="Exit with code 99 if nothing was new.")
 @click.pass_obj
@@ -387,6 +393,8 @@ def _main(given: Sequence[str]) -> None:
         if stopped():
             _interrupted(given)
         tell(failure, given)
+        if failure.code == "X001" and failure.__cause__ and os.environ.get("POTABLE_TRACEBACK"):
+            traceback.print_exception(failure.__cause__)
         sys.exit(failure.exit_code)
     except BrokenPipeError:
         os._exit(0)
@@ -394,10 +402,11 @@ def _main(given: Sequence[str]) -> None:
         # an engine that is interrupted may say so in its own way
         if stopped():
             _interrupted(given)
-        tell(unexpected(failure), given)
+        told = unexpected(failure)
+        tell(told, given)
         if os.environ.get("POTABLE_TRACEBACK"):
             traceback.print_exception(failure)
-        sys.exit(BUG)
+        sys.exit(told.exit_code)
 
 
 def _interrupted(given: Sequence[str]) -> NoReturn:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from potable.project import Project
 from potable.report.numbers import human_count, plain, plural, share, some
 from potable.report.view import ranked
 from potable.store.layout import Lake
+from potable.store.log import entry_of
 
 if TYPE_CHECKING:
     from potable.cli.answers.dataset import Balance, ColumnsChanged, Compared
@@ -106,8 +106,8 @@ def _parquet(lake: Lake, version: Version) -> pq.ParquetFile:
 
 def _recorded(lake: Lake, version: Version) -> Mapping[str, Any]:
     """What the run that published a version says of its dataset."""
-    record: Mapping[str, Any] = json.loads(lake.open.get(f"runs/{version.run}.json"))
-    return record.get("dataset") or {}
+    path = f"runs/{version.run}.json"
+    return entry_of(path, lake.open.get(path)).get("dataset") or {}
 
 
 def _balance(record: Mapping[str, Any]) -> Balance:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -11,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,12 +29,15 @@ from potable.machine import memory_limit
 from potable.project import Project
 from potable.runs import begun, disclosed
 from potable.runs.expired import expired
+from potable.runs.vault import require_key
 
 if TYPE_CHECKING:
     from potable.cli.answers.project import Diagnosis
 
 _NEEDED = {"xml": "xml2arrow", "docx": "lxml", "rest": "httpx", "kafka": "confluent_kafka", "kinesis": "boto3"}
 _SPARE = 1 << 30
+_APART = timedelta(minutes=10)
+"""How far clocks of several machines may be apart before it is told."""
 _Found = tuple[str, Literal["ok", "bad", "note"], str]
 
 
@@ -70,6 +74,7 @@ def _findings(project: Project) -> Iterator[_Found]:
     yield _attempt("dataset", lambda: _version(project))
     # a lake that cannot be asked is told above
     with suppress(PotableError):
+        yield _clock(project)
         yield from (("run", "note", run.told) for run in begun.unended(project.lake()))
         yield from (("retention", "note", old.told) for old in expired(project, datetime.now(UTC)))
 
@@ -90,9 +95,9 @@ def _engine(project: Project) -> str:
 
 def _scratch(project: Project) -> str:
     place = project.root / project.platform.scratch
-    # a run makes what is missing
-    place = next(each for each in (place, *place.parents) if each.exists())
     try:
+        # a run makes what is missing
+        place = next(each for each in (place, *place.parents) if each.exists())
         with tempfile.TemporaryFile(dir=place):
             return f"writable{_free(str(place))}"
     except OSError as failure:
@@ -115,6 +120,8 @@ def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:
                 )
             if shut := _shut(store.locate("")):
                 return f"bad: `{shut}` is not readable and writable for this user"
+            if name == "vault":
+                require_key(project, lake)
             if name != "open" and _anybodys(store.locate("")):
                 return "bad: every user of this machine can read it; run `chmod o-rwx` on it"
             return f"writable, put-if-absent works{_free(store.locate(''))}"
@@ -145,10 +152,17 @@ def _free(place: str) -> str:
 
 
 def _first(source: Any, project: Project) -> str:
-    arrivals = source.arrivals(project.root)
+    arrivals, arrival = source.arrivals(project.root), None
     try:
         arrival = next(arrivals, None)
+        if arrival and not arrival.far:
+            with arrival.open() as stream:
+                stream.read(1)
         return "reachable" if arrival else "reachable, but has no data"
+    except OSError as failure:
+        return (
+            f"bad: `{source.naming.told(arrival.name)}` cannot be read ({type(failure).__name__})" if arrival else "bad"
+        )
     finally:
         arrivals.close()
 
@@ -166,9 +180,21 @@ def _version(project: Project) -> str:
     return f"version {version.number} is current" if version else "no version yet"
 
 
+def _clock(project: Project) -> _Found:
+    """Whether what runs noted lies ahead of this machine's clock: this one goes slow, or another one went fast."""
+    now, names = datetime.now(UTC), project.lake().open.list("runs")
+    starts = [found[0] for name in names if (found := re.findall(r"^runs/(\d{8}-\d{6})-\w+\.json$", name))]
+    newest = datetime.strptime(max(starts), "%Y%m%d-%H%M%S").replace(tzinfo=UTC) if starts else now
+    told = f"{now:%Y-%m-%d %H:%M} UTC"
+    if newest - now < _APART:
+        return "clock", "ok", told
+    return "clock", "note", f"it is {told} here, but a run began {newest:%Y-%m-%d %H:%M} UTC: is this clock slow?"
+
+
 def _attempt(what: str, work: Callable[[], str]) -> _Found:
     try:
         detail = work()
     except PotableError as failure:
-        return what, "bad", failure.problem
+        where = f" ({failure.given})" if failure.given and not what.startswith("engine") else ""
+        return what, "bad", f"{failure.problem}{where}"
     return what, "bad" if "bad: " in detail else "ok", detail.replace("bad: ", "")

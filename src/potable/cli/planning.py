@@ -24,7 +24,7 @@ from potable.runs.measured import Observed, is_full, observed, part_of, shipped
 from potable.runs.plan import REFERENCES, Step, ingest_steps, later_steps
 from potable.runs.rates import Rates
 from potable.runs.rates import rates as rates_of
-from potable.runs.record import VERBS, RunRecord, Verb
+from potable.runs.record import VERBS, Verb, record_of
 from potable.runs.runner import landed_now
 from potable.runs.vault import existing_key, key_name
 from potable.store.layout import Lake
@@ -194,7 +194,7 @@ def asked_size(text: str, base: float) -> float:
 def _own_run(lake: Lake, engine: str, types: dict[str, str], stored: int) -> Observed | None:
     """The project's latest finished full run on an engine, if its sources are still the same."""
     for name in reversed(run_names(lake)):
-        record = RunRecord.from_bytes(lake.open.get(f"runs/{name}.json"))
+        record = record_of(lake.open, name)
         sources = {step.step.partition(" ")[2] for step in record.steps if step.verb == "ingest"}
         if record.engine == engine and is_full(record) and sources == types.keys():
             return observed(record, types, stored=stored)

@@ -13,8 +13,9 @@ from potable.project import Project
 from potable.report.html import render
 from potable.report.metrics import exposition, samples, standing
 from potable.runs import begun
-from potable.runs.record import RunRecord
+from potable.runs.record import RunRecord, record_of
 from potable.store.layout import Lake
+from potable.store.log import entry_of
 
 if TYPE_CHECKING:
     from potable.cli.answers.lake import Reported, Sample
@@ -78,7 +79,7 @@ def _record(project: Project, run: str | None) -> RunRecord:
         problem = f"there is no run `{run}`" if run else "nothing has been run yet"
         hint = did_you_mean(run or "", runs)
         raise EnvironmentFailure(problem, "E008", hint=hint, next=project.next_run)
-    return RunRecord.from_bytes(lake.open.get(f"runs/{chosen}.json"))
+    return record_of(lake.open, chosen)
 
 
 def told_before(project: Project) -> str:
@@ -95,5 +96,5 @@ def run_names(lake: Lake) -> list[str]:
 
 def _history(lake: Lake, run: str) -> list[dict[str, Any]]:
     """Records of the runs before this one, the latest ten."""
-    earlier = [name for name in run_names(lake) if name < run][-10:]
-    return [json.loads(lake.open.get(f"runs/{name}.json")) for name in earlier]
+    earlier = [f"runs/{name}.json" for name in run_names(lake) if name < run][-10:]
+    return [entry_of(path, lake.open.get(path)) for path in earlier]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from potable.errors import EnvironmentFailure, PotableError, Several
+from potable.errors import EnvironmentFailure, PotableError, Several, unexpected
 
 if TYPE_CHECKING:
     from potable.project import Project
@@ -77,6 +77,12 @@ class Commands(click.Group):
             for error in failure.errors if isinstance(failure, Several) else (failure,):
                 error.next, error.hint = ctx.obj.called(error.next), ctx.obj.told(error.hint)
             raise
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as failure:
+            told = unexpected(failure)
+            told.next, told.hint = ctx.obj.called(told.next), ctx.obj.told(told.hint)
+            raise told from failure
 
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:

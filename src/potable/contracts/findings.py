@@ -66,8 +66,14 @@ class Result:
         if self.missing_count is None and not self.unexpected_percent_total:
             if not self.columns and "unexpected_count" in self.details:
                 return f"its query returns {self.unexpected_count:,}, from {self.element_count:,} rows"
-            return f"does not hold over {self.element_count:,} rows"
+            bounds = [f"{key} {value:,}" for key, value in self.arguments.items() if _is_number(value)]
+            declared = f"; declared: {', '.join(bounds)}" if bounds else ""
+            return f"does not hold over {self.element_count:,} rows{declared}"
         return f"{self.unexpected_count:,} of {self.judged:,} judged rows fail{self.allowed and f'; {self.allowed}'}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)

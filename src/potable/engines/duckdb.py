@@ -23,7 +23,7 @@ import pyarrow as pa
 from potable.engines import compiled, places
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.pool import OneBatch, Pool
-from potable.errors import EnvironmentFailure, Outgrown, PotableError
+from potable.errors import Damaged, EnvironmentFailure, Outgrown, PotableError, machine_says
 
 T = TypeVar("T")
 ENGINE_SHARE = 0.5
@@ -53,6 +53,11 @@ _PARQUET = f"FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT {DICTIONARY
 _SCRATCH = "FORMAT parquet, COMPRESSION snappy"
 _HEAVY = (ops.JoinChain, ops.Aggregate, ops.Distinct, ops.Sort, ops.WindowFunction, ops.Intersection, ops.Difference)
 """What holds rows until it has seen others."""
+_ZONES = "validated|quarantine|protected|features|datasets|vault|known"
+_FILE = re.compile(
+    rf"""(?:file|pattern) \\*["'][^"']*?/((?:{_ZONES})/[^/"']+/[0-9a-f]{{16,}}/[^"'\\]*)""", re.IGNORECASE
+)
+"""A file of the lake, as errors name it; its path holds names of tables and hashes only."""
 _KINDS = ("Binder Error", "Conversion Error", "Invalid Input Error", "Out of Range Error", "Parser Error")
 
 
@@ -353,11 +358,14 @@ def _translated(failure: Exception) -> PotableError:
             hint="raise `memory` in potable.yaml, or lower `threads`",
             retryable=True,
         )
+    said, file = machine_says(failure), _FILE.search(text)
+    if file and not said:
+        return Damaged(file[1])
     if isinstance(failure, duckdb.IOException) or text.startswith("IO Error") or getattr(failure, "errno", None):
         return EnvironmentFailure(
-            "the engine could not read or write its files",
+            f"the engine could not read or write {f'`{file[1]}`' if file else 'its files'}{said and f': {said}'}",
             "E004",
-            hint="is the disk full, or was a file of the lake removed?",
+            hint="" if said else "is the disk full, or was a file of the lake removed?",
             retryable=True,
         )
     if isinstance(failure, duckdb.OutOfRangeException) or text.startswith("Out of Range Error"):

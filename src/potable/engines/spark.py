@@ -35,7 +35,7 @@ from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.java import require_java
 from potable.engines.spark_session import Settings
 from potable.engines.spark_tasks import ITEMS, EachBatch, EachItem, carried
-from potable.errors import EnvironmentFailure, Outgrown, PotableError
+from potable.errors import EnvironmentFailure, Outgrown, PotableError, machine_says
 
 R = TypeVar("R")
 BATCH_ROWS = 16_384
@@ -342,8 +342,9 @@ def _translated(failure: Exception) -> PotableError:
             retryable=True,
         )
     if isinstance(failure, OSError) or any(sign in text for sign in _FILES):
+        said = machine_says(failure)
         return EnvironmentFailure(
-            "the engine could not read or write its files",
+            f"the engine could not read or write its files{said and f': {said}'}",
             "E004",
             hint="is the disk full, was a file of the lake removed, or can an executor not reach it?",
             retryable=True,

@@ -9,7 +9,6 @@ Entry: `standing`, `exposition`.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from potable.runs import begun
 from potable.runs.disclosed import recent
 from potable.runs.record import UNFINISHED, RunRecord
 from potable.store.layout import Lake
+from potable.store.log import entry_of
 
 _RECENT = 100
 """Records that are looked at for the last run that found the dataset as it should be."""
@@ -123,7 +123,7 @@ def _ended(lake: Lake, project: Project, name: str) -> tuple[RunRecord | None, f
     paths = [path for path in lake.open.list("runs") if path.endswith(".json")]
     for path in paths[: -_RECENT - 1 : -1]:
         data = lake.open.get(path)
-        record = json.loads(data)
+        record = entry_of(path, data)
         if not _is_of(record, project, name):
             continue
         last = last or RunRecord.from_bytes(data)

@@ -6,7 +6,6 @@ are for. Judged before the name moves, and not again for the version that is cur
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from datetime import date
 
@@ -17,6 +16,7 @@ from potable.datasets.stability import Bounds, require_stable, shifts
 from potable.datasets.version import Version, current, history, removed
 from potable.engines.places import mapped
 from potable.runs.workshop import Workshop
+from potable.store.log import entry_of
 
 DEFINITIONS = "definitions"
 """Name in the lineage of what must be the same for a model to score rows."""
@@ -62,8 +62,8 @@ def alike(shop: Workshop, version: Version) -> Version | None:
 
 def _columns(shop: Workshop, reference: Version) -> list[str]:
     """Features and labels but those that were defined otherwise in the `reference`."""
-    record = shop.lake.open.get_if_present(f"runs/{reference.run}.json")
-    features = (json.loads(record).get("dataset") or {}).get("features", ()) if record else ()
+    record = shop.lake.open.get_if_present(path := f"runs/{reference.run}.json")
+    features = () if record is None else (entry_of(path, record).get("dataset") or {}).get("features", ())
     was = {each["name"]: each["definition"] for each in features}
     return [each.name for each in shop.project.plan.outputs if was.get(each.name, each.text) == each.text]
 

@@ -27,6 +27,7 @@ from potable.runs.plan import Step
 from potable.runs.record import UNFINISHED
 from potable.runs.workshop import Workshop
 from potable.store.layout import Lake
+from potable.store.log import entry_of
 from potable.store.manifest import Manifest, find
 from potable.store.objects import Store
 
@@ -122,7 +123,7 @@ def _of_version(shop: Workshop, step: Step, number: int) -> Profile | None:
     versions = history(shop.lake.versions(features.dataset)) if features else []
     runs = [version.run for version in versions if version.number == number]
     data = shop.lake.open.get_if_present(f"runs/{runs[0]}.json") if runs else None
-    return _profile_of(shop.lake, step, json.loads(data)) if data else None
+    return None if data is None else _profile_of(shop.lake, step, entry_of(f"runs/{runs[0]}.json", data))
 
 
 def _landed(lake: Lake, name: str, profile: Profile) -> date | None:
@@ -158,7 +159,7 @@ class Earlier:
     def _runs(self) -> Iterator[dict[str, Any]]:
         """What the newest runs before this one recorded, newest first, read as far as it is asked for."""
         for path in self._paths:
-            record = self._read.get(path) or json.loads(self._lake.open.get(path))
+            record = self._read.get(path) or entry_of(path, self._lake.open.get(path))
             self._read[path] = record
             if record["run"] != self._run and (self._failed or record["outcome"] not in UNFINISHED):
                 yield record

@@ -7,7 +7,6 @@ Entry: `Needs`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +22,7 @@ from potable.runs.record import UNFINISHED
 from potable.runs.runner import landed_now
 from potable.runs.vault import existing_key, key_name
 from potable.store.layout import Lake, step_folder
-from potable.store.log import Log
+from potable.store.log import Log, entry_of
 from potable.store.manifest import Manifest, find
 from potable.store.objects import Store
 
@@ -146,7 +145,7 @@ class Needs:
         names = [path for path in self.lake.open.list("runs") if path.endswith(".json")]
         first = f"runs/{self.used_since:%Y%m%d-%H%M%S}"
         chosen = {*names[-LOOKED_AT:], *(name for name in names if name >= first)}
-        return [json.loads(self.lake.open.get(name)) for name in sorted(chosen, reverse=True)]
+        return [entry_of(name, self.lake.open.get(name)) for name in sorted(chosen, reverse=True)]
 
     def _recorded(self) -> Iterator[str]:
         """What runs used since then, the last of each step, and what others' current versions were made by."""
@@ -167,8 +166,8 @@ class Needs:
             yield from (used.folder for used in self._of_run(version["run"])) if version else ()
 
     def _of_run(self, run: str) -> list[_Used]:
-        data = self.lake.open.get_if_present(f"runs/{run}.json")
-        return list(_used(json.loads(data))) if data else []
+        data = self.lake.open.get_if_present(path := f"runs/{run}.json")
+        return [] if data is None else list(_used(entry_of(path, data)))
 
     def _compared(self) -> Iterator[str]:
         """The steps whose profiles health compares the next with."""

@@ -16,7 +16,9 @@ from pydantic import TypeAdapter
 from potable.contracts.findings import Finding, Result
 from potable.datasets.disparities import Disparity
 from potable.datasets.shifts import Beside
+from potable.errors import Damaged
 from potable.store.manifest import canonical
+from potable.store.objects import Store
 
 Verb = Literal["ingest", "validate", "resolve", "protect", "build", "publish"]
 VERBS: tuple[Verb, ...] = ("ingest", "validate", "resolve", "protect", "build", "publish")
@@ -323,3 +325,16 @@ class RunRecord:
         """A stored record."""
         record: RunRecord = TypeAdapter(cls).validate_json(data)
         return record
+
+
+def record_of(store: Store, run: str) -> RunRecord:
+    """The stored record of a run.
+
+    Raises:
+        Damaged: its bytes are none.
+    """
+    path = f"runs/{run}.json"
+    try:
+        return RunRecord.from_bytes(store.get(path))
+    except ValueError:
+        raise Damaged(path) from None

@@ -41,7 +41,7 @@ from potable.runs.queries import carried
 from potable.runs.record import VERBS, Listener, Outcome, RunRecord, StepRecord, Verb, run_name
 from potable.runs.select import SELECTABLE, Selection, selection
 from potable.runs.stopping import stopped
-from potable.runs.vault import key_name, pseudonym_key
+from potable.runs.vault import key_name, pseudonym_key, require_key
 from potable.runs.workshop import Workshop
 from potable.sources.ingest import current
 from potable.store.layout import Lake
@@ -59,6 +59,8 @@ class Options:
     """Sources and tables to work on; all by default. A run of all verbs then stops after validate."""
     full_refresh: bool = False
     """Read the sources from the beginning, and prove every finished step by making it again."""
+    new_vault: bool = False
+    """Begin with a new key where the vault has none, though versions were published with one."""
 
     def __post_init__(self) -> None:
         if self.select and self.only not in (None, *SELECTABLE):
@@ -83,7 +85,8 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
 
     Raises:
         ProjectError: as `require_possible`; nothing ran.
-        EnvironmentFailure: E007, a script without a guard started it in a worker; nothing ran.
+        EnvironmentFailure: E007, a script without a guard started it in a worker; nothing ran. E011, the vault has lost
+            its key.
     """
     require_no_worker()
     require_possible(project, options)
@@ -98,6 +101,8 @@ def run(project: Project, options: Options, listener: Listener) -> RunRecord:
     running = version = None
     with PeakMemory() as watched:
         try:
+            if not options.new_vault:
+                require_key(project, lake)
             with _workshop(project, lake, record) as shop:
                 running = Running(shop, listener, watched, today=datetime.fromisoformat(record.started).date())
                 _execute(running, options)
@@ -193,7 +198,7 @@ def _keep(lake: Lake, record: RunRecord) -> None:
             done = f"version {record.dataset.version} of `{record.dataset.name}` is published"
         failure.state = f"{done}; but its run record or audit entry could not be written"
         if record.error:
-            failure.hint += f" Before that, the run had failed with {record.error['code']}"
+            failure.hint += f" Before that, the run had failed: [{record.error['code']}] {record.error['problem']}"
         raise
 
 

@@ -6,6 +6,10 @@ import hashlib
 import json
 import secrets
 
+from potable.datasets.version import current
+from potable.errors import Damaged, EnvironmentFailure
+from potable.project import Project
+from potable.store.layout import Lake
 from potable.store.objects import Store
 
 _PATH = "keys/pseudonym.json"
@@ -13,16 +17,46 @@ _PATH = "keys/pseudonym.json"
 
 def pseudonym_key(vault: Store) -> bytes:
     """The vault's 32-byte key; the first run makes it, of two first runs one wins."""
-    if (key := existing_key(vault)) is not None:
-        return key
-    vault.put_new(_PATH, json.dumps({"key": secrets.token_hex(32)}).encode())
-    return bytes.fromhex(json.loads(vault.get(_PATH))["key"])
+    if (key := existing_key(vault)) is None:
+        vault.put_new(_PATH, json.dumps({"key": secrets.token_hex(32)}).encode())
+        key = existing_key(vault)
+    assert key is not None
+    return key
 
 
 def existing_key(vault: Store) -> bytes | None:
-    """The vault's key, if a run has made one."""
+    """The vault's key, if a run has made one.
+
+    Raises:
+        Damaged: there is one, but it cannot be read.
+    """
     stored = vault.get_if_present(_PATH)
-    return bytes.fromhex(json.loads(stored)["key"]) if stored else None
+    try:
+        return None if stored is None else bytes.fromhex(json.loads(stored)["key"])
+    except (ValueError, KeyError, TypeError):
+        raise Damaged(_PATH) from None
+
+
+def require_key(project: Project, lake: Lake) -> None:
+    """Nothing, where the vault has the key that versions were published with, or none was published.
+
+    A vault that is not mounted looks like a new one, and a new one would give everybody another pseudonym.
+
+    Raises:
+        EnvironmentFailure: E011, the key is gone.
+    """
+    if project.agreed.features is None or existing_key(lake.vault) is not None:
+        return
+    if version := current(lake.versions(project.features.dataset)):
+        raise EnvironmentFailure(
+            f"the vault has no key, but version {version.number} of `{version.dataset}` was made with one",
+            "E011",
+            given=lake.vault.url,
+            hint="is the vault mounted, and `vault` in potable.yaml right? If it is lost, run with --new-vault, "
+            "and everybody gets another pseudonym",
+            state=f"nothing ran; version {version.number} stays current",
+            next="potable doctor",
+        )
 
 
 def key_name(key: bytes | None) -> str:

@@ -7,7 +7,6 @@ manifest is written last and put-if-absent. A killed landing leaves objects and 
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -156,7 +155,7 @@ def current(log: Log, *, until: int | None = None) -> Raw:
     for number, data in log.stored():
         if until is not None and number > until:
             break
-        newest, entry = number, json.loads(data, object_hook=partial(_object, number))
+        newest, entry = number, log.read(number, data, partial(_object, number))
         listed = {item.name: item for item in entry["objects"]}
         for name in [*entry["gone"], *listed]:
             if (old := objects.pop(name, None)) and _content(old) != _content(listed.get(name)):

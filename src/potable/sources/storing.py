@@ -38,6 +38,10 @@ def land(arrival: Arrival, source: Source[Any], store: Store, before: Landed | N
         with _Copy() if arrival.far else nullcontext() as copy:
             sha256, size, start, whole = _hashed(arrival, copy)
             if before and before.sha256 == sha256:
+                if before.at is None and store.size(before.path) is None:
+                    # it was removed from the raw zone, where a full refresh looks for it
+                    with arrival.open() as stream:
+                        store.put(before.path, _written(stream, sha256, source.naming.told(arrival.name), before.zstd))
                 return replace(before, tables=arrival.tables, stamp=arrival.stamp, skip=arrival.skip), None
             zstd = not start.startswith(_PACKED)
             path = f"raw/{source.source}/objects/{sha256[:2]}/{sha256}{'.zst' if zstd else ''}"

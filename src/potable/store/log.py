@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from potable.errors import EnvironmentFailure
+from potable.errors import Damaged, EnvironmentFailure
 from potable.store.manifest import canonical
 from potable.store.objects import Store
 
@@ -29,7 +29,7 @@ class Log:
 
     def entries(self) -> list[dict[str, Any]]:
         """All entries, oldest first."""
-        return [json.loads(data) for _, data in self.stored()]
+        return [self.read(number, data) for number, data in self.stored()]
 
     def stored(self) -> Iterator[tuple[int, bytes]]:
         """Number and bytes of each entry, oldest first."""
@@ -43,7 +43,7 @@ class Log:
             yield entry
             number -= 1
             data = self._store.get_if_present(self._path(number))
-            entry = json.loads(data) if data else None
+            entry = self.read(number, data) if data is not None else None
 
     def last(self) -> tuple[int, dict[str, Any] | None]:
         """Number and content of the newest entry; (0, None) for an empty log."""
@@ -53,7 +53,20 @@ class Log:
         # the newest is never removed while a log is in use, so it stands where the last one stood or right behind
         while self._store.size(self._path(self._seen + 1)) is not None:
             self._seen += 1
-        return (self._seen, json.loads(self._store.get(self._path(self._seen)))) if self._seen else (0, None)
+        if not self._seen:
+            return 0, None
+        return self._seen, self.read(self._seen, self._store.get(self._path(self._seen)))
+
+    def read(self, number: int, data: bytes, made: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
+        """The entry of that number, from its bytes.
+
+        Args:
+            made: what becomes of each object in it.
+
+        Raises:
+            Damaged: they hold none.
+        """
+        return entry_of(self._path(number), data, made)
 
     def append(self, entry: dict[str, Any], *, parent: int) -> int:
         """Write `entry` as number `parent` + 1.
@@ -125,13 +138,13 @@ class AuditLog:
 
     def entries(self) -> list[dict[str, Any]]:
         """All entries, oldest first; an empty one where the bytes are none."""
-        return [_entry(data) for _, data in self._log.stored()]
+        return [decoded(data) for _, data in self._log.stored()]
 
     def broken(self) -> Iterator[int]:
         """Numbers of entries that were changed, or whose link to the one before does not hold."""
         before, previous = 0, ""
         for number, data in self._log.stored():
-            entry = _entry(data)
+            entry = decoded(data)
             body = {key: value for key, value in entry.items() if key != "hash"}
             whole = entry.get("hash") == _digest(body) and entry.get("number") == number
             if not whole or number != before + 1 or entry.get("previous") != previous:
@@ -139,10 +152,24 @@ class AuditLog:
             before, previous = number, entry.get("hash", "")
 
 
-def _entry(data: bytes) -> dict[str, Any]:
+def entry_of(path: str, data: bytes, made: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
+    """What is stored as JSON under `path`.
+
+    Args:
+        made: what becomes of each object in it.
+
+    Raises:
+        Damaged: the bytes are none.
+    """
+    if not (entry := decoded(data, made)):
+        raise Damaged(path)
+    return entry
+
+
+def decoded(data: bytes, made: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
     """A stored entry; an empty one where the bytes are none."""
     try:
-        entry = json.loads(data)
+        entry = json.loads(data, object_hook=made)
     except ValueError:
         return {}
     return entry if isinstance(entry, dict) else {}

@@ -15,6 +15,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from potable.errors import Damaged
 from potable.store.objects import Store
 
 
@@ -86,14 +87,26 @@ class Manifest:
 def find(store: Store, folder: str) -> Manifest | None:
     """The manifest in `folder`, if its step is done."""
     data = store.get_if_present(f"{folder}/manifest.json")
-    return Manifest.from_bytes(data) if data else None
+    return _read(folder, data) if data is not None else None
 
 
 def commit(store: Store, folder: str, manifest: Manifest) -> Manifest:
     """Write `manifest` unless another run was first; returns the one that counts."""
     if store.put_new(f"{folder}/manifest.json", manifest.to_bytes()):
         return manifest
-    return Manifest.from_bytes(store.get(f"{folder}/manifest.json"))
+    return _read(folder, store.get(f"{folder}/manifest.json"))
+
+
+def _read(folder: str, data: bytes) -> Manifest:
+    """The manifest in `folder`, from its bytes.
+
+    Raises:
+        Damaged: they hold none.
+    """
+    try:
+        return Manifest.from_bytes(data)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Damaged(f"{folder}/manifest.json") from None
 
 
 def _plain(value: Any) -> Any:

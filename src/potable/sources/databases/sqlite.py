@@ -38,6 +38,14 @@ _UNIQUE = f"""
         HAVING min(coalesce(c."notnull", 0)) ORDER BY count(*), l.name LIMIT 1
     ) ORDER BY i.seqno"""
 """Columns of the shortest unique key without null."""
+_REASONS = {
+    sqlite3.SQLITE_BUSY: Reason("the file is locked by another program, which writes"),
+    sqlite3.SQLITE_NOTADB: Reason("the file is no SQLite database, or encrypted", False),
+    sqlite3.SQLITE_CORRUPT: Reason("the file is damaged, or was copied while it was written", False),
+    sqlite3.SQLITE_CANTOPEN: Reason("the file, or one that belongs to it, cannot be opened: may this user read it?"),
+    sqlite3.SQLITE_IOERR: Reason("the disk refused to read the file"),
+}
+"""By what SQLite calls primary result codes."""
 
 
 class SqliteSession(Session):
@@ -80,8 +88,8 @@ class SqliteSession(Session):
 
     def reason(self, failure: Exception) -> Reason:
         # of these words it is known that they name tables and columns only
-        said = str(failure)
-        return Reason(said if said.startswith("no such") else type(failure).__name__)
+        said, code = str(failure), getattr(failure, "sqlite_errorcode", 0) & 0xFF
+        return _REASONS.get(code) or Reason(said if said.startswith("no such") else type(failure).__name__)
 
     def cancel(self) -> bool:
         self._connection.interrupt()
