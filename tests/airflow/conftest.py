@@ -142,7 +142,8 @@ def generate(root: Path, file: Path) -> None:
     assert file.is_file()
 
 
-@pytest.fixture(scope="session")
+# it takes a fifth of a core as long as it stands
+@pytest.fixture(scope="module")
 def plant(churn: Path, airflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """Airflow as `airflow standalone` starts it, with the generated DAG and two that people wrote."""
     home = tmp_path_factory.mktemp("home")
