@@ -62,7 +62,7 @@ def _kept(shop: Workshop, manifest: Manifest) -> ir.Table | None:
         return rows if _sums(shop, rows) == manifest.facts["sums"] else None
     except EnvironmentFailure as failure:
         # they can be made again at any time, so a file that cannot be read stops nobody
-        if failure.code != "E004":
+        if failure.code not in ("E004", "E011"):
             raise
         return None
 
