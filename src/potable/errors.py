@@ -242,7 +242,7 @@ class Damaged(EnvironmentFailure):
         zone, *names = path.split("/")
         step = "/".join(["validated" if zone == "quarantine" else zone, *names[:2]])
         # the ledger counts on what `resolve` wrote
-        remade = zone in _MADE_AGAIN and len(names) > 2 and names[1] != "log" and names[0] != "subjects"
+        remade = zone in MADE_AGAIN and len(names) > 2 and names[1] != "log" and names[0] != "subjects"
         hint = "restore it from a copy (in a bucket: an earlier version of the object); it cannot be made again"
         if remade:
             hint = f"remove the folder `{step}`: the next run makes it again, from what it was made from"
@@ -257,7 +257,7 @@ class Damaged(EnvironmentFailure):
         )
 
 
-_MADE_AGAIN = ("validated", "quarantine", "protected", "features", "datasets", "vault", "known")
+MADE_AGAIN = ("validated", "quarantine", "protected", "features", "datasets", "vault", "known")
 """Zones of what steps made."""
 
 

@@ -54,6 +54,10 @@ def test_where_folder_and_environment_stand_is_told(option: str, value: str) -> 
         cli.main(["run", option, "prod"], standalone_mode=False)
 
 
+def bug(*_: object, **__: object) -> None:
+    raise ZeroDivisionError("secret")
+
+
 @pytest.mark.parametrize("asked", [["-o", "json"], ["-ojson"], ["--output", "json"], ["--output=json"]])
 def test_whoever_asks_for_json_gets_errors_in_it_too(
     asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -65,9 +69,6 @@ def test_whoever_asks_for_json_gets_errors_in_it_too(
         "error[P001]"
     )
 
-    def bug(*_: object) -> None:
-        raise ZeroDivisionError("secret")
-
     monkeypatch.setattr("potable.project.load", bug)
     with pytest.raises(SystemExit) as ended:
         main(["-C", str(tmp_path), "check", *asked])
@@ -76,6 +77,19 @@ def test_whoever_asks_for_json_gets_errors_in_it_too(
         70,
         "X001",
     ) and "secret" not in said.out + said.err
+
+
+@pytest.mark.parametrize("asked", ["", "1"])
+def test_where_a_bug_was_met_is_shown_to_whoever_asks(
+    asked: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("potable.project.load", bug)
+    monkeypatch.setenv("POTABLE_TRACEBACK", asked)
+    with pytest.raises(SystemExit):
+        main(["-C", str(tmp_path), "check"])
+    said = capsys.readouterr().err
+    assert f"next:    potable -C {tmp_path}" in said
+    assert ("ZeroDivisionError: secret" in said) is bool(asked)
 
 
 def test_commands_inside_hints_have_them_too(tmp_path: Path) -> None:

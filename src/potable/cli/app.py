@@ -389,23 +389,16 @@ def _main(given: Sequence[str]) -> None:
     except click.ClickException as failure:
         tell_mistyped(failure, given)
         sys.exit(2)
-    except PotableError as failure:
-        if stopped():
-            _interrupted(given)
-        tell(failure, given)
-        if failure.code == "X001" and failure.__cause__ and os.environ.get("POTABLE_TRACEBACK"):
-            traceback.print_exception(failure.__cause__)
-        sys.exit(failure.exit_code)
     except BrokenPipeError:
         os._exit(0)
     except Exception as failure:
         # an engine that is interrupted may say so in its own way
         if stopped():
             _interrupted(given)
-        told = unexpected(failure)
+        told = failure if isinstance(failure, PotableError) else unexpected(failure)
         tell(told, given)
-        if os.environ.get("POTABLE_TRACEBACK"):
-            traceback.print_exception(failure)
+        if told.code == "X001" and os.environ.get("POTABLE_TRACEBACK"):
+            traceback.print_exception(failure.__cause__ or failure)
         sys.exit(told.exit_code)
 
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 from potable.engines import compiled, places
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.pool import OneBatch, Pool
-from potable.errors import Damaged, EnvironmentFailure, Outgrown, PotableError, machine_says
+from potable.errors import MADE_AGAIN, Damaged, EnvironmentFailure, Outgrown, PotableError, machine_says
 
 T = TypeVar("T")
 ENGINE_SHARE = 0.5
@@ -53,9 +53,8 @@ _PARQUET = f"FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT {DICTIONARY
 _SCRATCH = "FORMAT parquet, COMPRESSION snappy"
 _HEAVY = (ops.JoinChain, ops.Aggregate, ops.Distinct, ops.Sort, ops.WindowFunction, ops.Intersection, ops.Difference)
 """What holds rows until it has seen others."""
-_ZONES = "validated|quarantine|protected|features|datasets|vault|known"
 _FILE = re.compile(
-    rf"""(?:file|pattern) \\*["'][^"']*?/((?:{_ZONES})/[^/"']+/[0-9a-f]{{16,}}/[^"'\\]*)""", re.IGNORECASE
+    rf"""(?:file|pattern) \\*["'][^"']*?/((?:{"|".join(MADE_AGAIN)})/[^/"']+/[0-9a-f]{{16,}}/[^"'\\]*)""", re.IGNORECASE
 )
 """A file of the lake, as errors name it; its path holds names of tables and hashes only."""
 _KINDS = ("Binder Error", "Conversion Error", "Invalid Input Error", "Out of Range Error", "Parser Error")
