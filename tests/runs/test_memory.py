@@ -51,6 +51,30 @@ def test_children_of_children_count(told: bool, monkeypatch: pytest.MonkeyPatch,
     holder.communicate(b"")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells what processes share")
+def test_what_a_process_shares_with_those_it_forked_counts_once():
+    forking = """
+import os, sys
+held = bytearray(b"x") * (200 << 20)
+for number in range(3):
+    read, write = os.pipe()
+    if not os.fork():
+        more = bytearray(b"x") * (20 << 20)
+        os.write(write, b"x")
+        sys.stdin.read()
+        os._exit(0)
+    os.read(read, 1)
+print(len(held), flush=True)
+sys.stdin.read()
+"""
+    before = resident(psutil.Process())
+    holder = subprocess.Popen([sys.executable, "-c", forking], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout and holder.stdout.readline()
+    more = resident(psutil.Process()) - before
+    holder.communicate(b"")
+    assert 250 << 20 < more < 350 << 20
+
+
 def _let_look(watched: PeakMemory) -> None:
     """Wait until memory has been looked at twice more, so that the second look began after this was called."""
     seen, ends = watched.mark(), time.monotonic() + 60
