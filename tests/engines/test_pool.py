@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -126,10 +125,30 @@ def test_all_workers_are_forked_from_one_process_that_is_not_ours() -> None:
         pool.close()
 
 
+def test_where_there_is_no_place_for_a_socket_workers_are_there_all_the_same(tmp_path: Path) -> None:
+    """A socket has a name in the folder for temporary files, of a hundred signs at most."""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    script = tmp_path / "script.py"
+    script.write_text("""
+from potable.engines import pool
+from tests.engines import functions as fn
+if __name__ == "__main__":
+    pool.PATIENCE = 0
+    workers = pool.Pool(2)
+    print(sum(batch.num_rows for batch in workers.stream([5, 5], fn.count_to, fn.NUMBERS)))
+    workers.close()
+""")
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    variables = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(long)}
+    done = subprocess.run([sys.executable, str(script)], env=variables, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("10\n", "")
+
+
 def test_what_a_task_is_made_of_is_imported_before_workers_are_forked() -> None:
-    task = pickle.dumps(({"NAME": "value"}, partial(fn.count_to, csv.CsvSource), fn.NUMBERS))
+    task = pickle.dumps(({"NAME": "value"}, (fn.count_to, csv.CsvSource), fn.NUMBERS))
     named = pool_module._modules(task)
-    assert {"tests.engines.functions", "potable.sources.csv", "functools"} <= set(named) and "__main__" not in named
+    assert {"tests.engines.functions", "potable.sources.csv"} <= set(named) and "__main__" not in named
 
 
 def test_a_killed_worker_is_an_environment_failure_and_no_hang() -> None:

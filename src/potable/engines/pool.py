@@ -21,6 +21,7 @@ import threading
 import time
 import traceback
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
@@ -123,8 +124,8 @@ class Pool:
         with self._lock:
             self._stay()
             while len(self._idle) < self._size:
-                self._idle.append(_started(task))
-                self._forks = _FORKS
+                worker, self._forks = _started(task)
+                self._idle.append(worker)
             taken, self._idle = self._idle[: self._size], self._idle[self._size :]
             self._lent += taken
             return taken
@@ -179,16 +180,27 @@ def require_no_worker() -> None:
         raise EnvironmentFailure("a worker of a run would start the run again", "E007", hint=_GUARD)
 
 
-def _started(task: bytes) -> Worker:
+def _started(task: bytes) -> tuple[Worker, bool]:
+    """A worker for that task, and whether it was forked."""
     if _FORKS:
         context: Any = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([_BEFORE, *_modules(task)])
-    else:
-        context = multiprocessing.get_context("spawn")
+        # where the folder for temporary files has a long name, or may not be written to, it has no place for its socket
+        with suppress(OSError):
+            return _begun(context), True
+    return _begun(multiprocessing.get_context("spawn")), False
+
+
+def _begun(context: Any) -> Worker:
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, name=_WORKER, args=(theirs,), daemon=True)
-    process.start()
-    theirs.close()
+    try:
+        process.start()
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
     return Worker(process, ours)
 
 
