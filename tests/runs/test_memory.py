@@ -42,7 +42,7 @@ def test_what_is_over_before_the_next_look_is_told_as_what_was_held_when_it_bega
 def test_children_of_children_count(told: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     if not told:
         # a system without Linux's list of children
-        monkeypatch.setattr(memory, "_TASKS", tmp_path)
+        monkeypatch.setattr(memory, "_PROC", str(tmp_path))
     before = resident(psutil.Process())
     between = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {_HOLD!r}], check=True)"
     holder = subprocess.Popen([sys.executable, "-c", between], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
