@@ -33,6 +33,7 @@ from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 from potable.engines import compiled, places, spark_files, spark_objects, spark_session, spark_stores
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.java import require_java
+from potable.engines.java_patterns import java_pattern
 from potable.engines.spark_session import Settings
 from potable.engines.spark_tasks import ITEMS, EachBatch, EachItem, carried
 from potable.errors import EnvironmentFailure, Outgrown, PotableError, machine_says
@@ -51,6 +52,12 @@ class _Compiler(PySparkCompiler):  # type: ignore[misc]
 
     __slots__ = ()
     UNSUPPORTED_OPS = ()
+
+    def visit_RegexSearch(self, op: ops.RegexSearch, *, arg: Any, pattern: Any) -> Any:
+        # patterns are RE2's, and Java means something else by many of their signs
+        if isinstance(op.pattern, ops.Literal):
+            pattern = sg.exp.convert(java_pattern(op.pattern.value))
+        return self.f.regexp_like(arg, pattern)
 
     def visit_RandomUUID(self, op: ops.RandomUUID) -> Any:
         return self.f.uuid()
