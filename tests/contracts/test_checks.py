@@ -19,9 +19,9 @@ from potable.contracts.fitting import fit
 from potable.contracts.gx import to_gx
 from potable.contracts.results import shape
 from potable.contracts.rowwise import like_regex
-from potable.contracts.suites import Item, Suite
-from potable.contracts.vocabulary import EXPECTATIONS, LEFT_OUT
+from potable.contracts.suites import Item, Suite, read_suite
 from potable.contracts.validate import Contract, Validated, validate
+from potable.contracts.vocabulary import EXPECTATIONS, LEFT_OUT
 from potable.engines.base import Engine
 from potable.errors import ProjectError, ProjectErrors
 from potable.sources.groups import schema
@@ -144,6 +144,76 @@ def test_comparisons_for_pandas_and_spark_are_read(engine: Engine, tmp_path: Pat
     made = judge(engine, tmp_path, table, [*paid("1", "-1"), *({**GOOD, **each} for each in more)])
     found = [result.element_count for result in made.results][-len(COMPARISONS) :]
     assert found == [judged for _, _, judged in COMPARISONS]
+
+
+def test_texts_for_pandas_and_spark_are_read_as_gx_writes_them_since_1_9(engine: Engine, tmp_path: Path) -> None:
+    def through(text: str) -> dict[str, Any]:
+        return {"type": "pass_through", "pass_through_filter": text}
+
+    about = [
+        {"row_condition": through("currency != 'INR'"), "condition_parser": "pandas"},
+        {"row_condition": through("currency <> 'INR'"), "condition_parser": "spark"},
+        {"row_condition": through("currency.isnull()")},
+    ]
+    table = payslips(checks=[{BETWEEN: {"column": "gross", "min_value": 0, **each}} for each in about])
+    more = [{"emp_no": "U", "gross": "-1", "currency": "USD"}, {"emp_no": "N", "gross": None, "currency": None}]
+    made = judge(engine, tmp_path, table, [*paid("1"), *({**GOOD, **each} for each in more)])
+    assert [result.element_count for result in made.results][-3:] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("condition", "parser"),
+    [("gross.abs() > 1", "pandas"), ("gross > 1", "great_expectations"), (None, "pandas")],
+)
+def test_programs_are_refused_inside_of_objects_too(condition: str | None, parser: str) -> None:
+    given = {"type": "pass_through", "pass_through_filter": condition}
+    _, errors = parse("payslips", positive(row_condition=given, condition_parser=parser))
+    assert len(errors) == 1
+
+
+def test_a_null_in_a_set_is_never_among_the_values(engine: Engine, tmp_path: Path) -> None:
+    names = ("contain_set", "equal_set", "be_in_set")
+    items = [{f"expect_column_distinct_values_to_{name}": {"column": "currency"}} for name in names]
+    checks = [
+        {name: {**given, "value_set": ["INR", None], "severity": "warn"}}
+        for each in items
+        for name, given in each.items()
+    ]
+    made = judge(engine, tmp_path, payslips(checks=checks), [GOOD, {**GOOD, "emp_no": "N", "currency": None}])
+    found = made.results[-3:]
+    assert [each.success for each in found] == [False, False, True]
+    assert [each.details.get("missing_count") for each in found] == [1, 1, None]
+    assert found[0].details["partial_missing_list"] == [None]
+
+
+def test_parameters_of_a_suite_have_the_values_it_gives(tmp_path: Path) -> None:
+    kwargs = {
+        "column": "gross",
+        "min_value": {"$PARAMETER": "low"},
+        "max_value": {"$PARAMETER": "high", "$PARAMETER.high": 9},
+    }
+    entry = {"type": BETWEEN, "kwargs": kwargs}
+    for key in ("evaluation_parameters", "suite_parameters"):
+        (tmp_path / "s.json").write_text(json.dumps({"expectations": [entry], key: {"low": 1}}))
+        (check,), errors = parse("payslips", payslips(checks=[]), suite=read_suite(tmp_path, "s.json"))
+        assert not errors and check.arguments == {"column": "gross", "min_value": 1, "max_value": 9}
+
+
+def test_a_parameter_without_a_value_is_named(tmp_path: Path) -> None:
+    kwargs = {"column": "gross", "max_value": {"$PARAMETER": "now() - timedelta(weeks=1)"}}
+    (tmp_path / "s.json").write_text(json.dumps({"expectations": [{"type": BETWEEN, "kwargs": kwargs}]}))
+    checks, (error,) = parse("payslips", payslips(checks=[]), suite=read_suite(tmp_path, "s.json"))
+    assert not checks and "the parameter `now() - timedelta(weeks=1)` of `max_value`" in error.problem
+    assert "in its place" in error.hint
+
+
+def test_arguments_of_earlier_gx_are_told_with_what_to_do_and_idle_ones_are_left_out(tmp_path: Path) -> None:
+    former = {"column": "gross", "min_value": 1, "parse_strings_as_datetimes": None, "auto": False}
+    entries = [{"expectation_type": BETWEEN, "kwargs": kwargs}
+               for kwargs in (former, {**former, "parse_strings_as_datetimes": True})]  # fmt: skip
+    (tmp_path / "s.json").write_text(json.dumps({"expectations": entries}))
+    checks, (error,) = parse("payslips", payslips(checks=[]), suite=read_suite(tmp_path, "s.json"))
+    assert len(checks) == 1 and "declare the column's `type`" in error.hint
 
 
 def test_everything_wrong_with_a_suite_is_told_at_once_with_its_place(tmp_path: Path) -> None:

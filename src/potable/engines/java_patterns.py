@@ -3,8 +3,8 @@
 Java has most of RE2's signs and means something else by many: `$` before a last line break, `.` without U+2028, `(?i)`
 for ASCII alone, `\\b` by Unicode, `[[:alpha:]]`, `[a&&b]`, `(?P<name>…)`. So a pattern is read as RE2 reads it and
 written anew from single characters, sets of code points, groups and repetitions, which Java has no other meaning for.
-That a pattern is one of RE2 has been found out before (`columns.is_re2`). One thing differs: RE2 finds `\\B` between the
-bytes of a sign that is not ASCII, too.
+That a pattern is one of RE2 has been found out before (`columns.is_re2`). One thing differs: RE2 finds `\\B` between
+the bytes of a sign that is not ASCII, too.
 
 Entry: `java_pattern`.
 """
