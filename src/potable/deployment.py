@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration
+from potable.engines.spark_meaning import refused
 from potable.machine import processors
 from potable.scheduling import AirflowSettings, span
 from potable.sources.credentials import Basic, Bearer
@@ -43,6 +44,16 @@ class SparkSettings(Declaration):
     conf: Mapping[str, str | bool | int | float] = Field(default={})
     """Spark's own settings, such as `spark.executor.memory: 8g`."""
 
+    @field_validator("conf")
+    @classmethod
+    def _same_results(cls, value: Mapping[str, str | bool | int | float]) -> Mapping[str, str | bool | int | float]:
+        if wrong := refused(_words(value)):
+            key, allowed = wrong
+            raise ValueError(
+                f"`{key}` would change results; {f'it is always {allowed}' if allowed else 'leave it out'}"
+            )
+        return value
+
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.master and self.remote:
@@ -51,8 +62,12 @@ class SparkSettings(Declaration):
 
     def options(self) -> dict[str, object]:
         """What the engine takes."""
-        words = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in self.conf.items()}
-        return {"master": self.remote or self.master, "conf": words}
+        return {"master": self.remote or self.master, "conf": _words(self.conf)}
+
+
+def _words(conf: Mapping[str, str | bool | int | float]) -> dict[str, str]:
+    """Settings as Spark takes them."""
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in conf.items()}
 
 
 class Pushgateway(Declaration):
