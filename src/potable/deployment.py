@@ -22,6 +22,7 @@ from potable.tables import QuarantinePolicy
 
 STORES = ("file", "s3", "gs", "az")
 """Schemes of URLs a lake or vault may lie under; a path needs none."""
+_MASTERS = r"local(\[.*\])?|local-cluster\[.*\]|spark://.+|yarn|k8s://.+"
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -52,6 +53,20 @@ class SparkSettings(Declaration):
             raise ValueError(
                 f"`{key}` would change results; {f'it is always {allowed}' if allowed else 'leave it out'}"
             )
+        return value
+
+    @field_validator("master")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value and not value.startswith("${") and not re.fullmatch(_MASTERS, value):
+            raise ValueError("write a master such as spark://host:7077, yarn, k8s://https://host:6443 or local[4]")
+        return value
+
+    @field_validator("remote")
+    @classmethod
+    def _connect(cls, value: str) -> str:
+        if value and not value.startswith(("sc://", "${")):
+            raise ValueError("write the URL of a Spark Connect server, such as sc://host:15002")
         return value
 
     @model_validator(mode="after")

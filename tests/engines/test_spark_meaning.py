@@ -119,3 +119,33 @@ def test_other_settings_and_the_same_value_may_stand_in_the_project_file() -> No
         "spark.sql.adaptive.enabled": "false",
         "spark.executor.memory": "8g",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"master": "spark-master:7077"}, "write a master such as"),
+        ({"master": "sc://host:15002"}, "write a master such as"),
+        ({"remote": "http://host:15002"}, "such as sc://host:15002"),
+    ],
+)
+def test_a_url_that_is_none_of_spark_is_found_in_the_project_file(given: dict[str, str], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        SparkSettings.model_validate(given)
+
+
+@pytest.mark.parametrize("master", ["", "local", "local[2]", "spark://a:7077,b:7077", "yarn", "k8s://https://a:6443"])
+def test_masters_of_spark_may_stand_there(master: str) -> None:
+    assert SparkSettings.model_validate({"master": master}).options()["master"] == master
+
+
+def test_a_setting_with_a_value_that_spark_cannot_read_is_named(tmp_path: Path) -> None:
+    wrong = {"spark.sql.shuffle.partitions": "lots", "spark.driver.memory": "512m"}
+    text = told(f"opened(conf={wrong})", tmp_path)
+    assert "error[E007] Spark refuses the value of `spark.sql.shuffle.partitions`" in text and "lots" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_heap_that_java_cannot_start_with_is_told(tmp_path: Path) -> None:
+    text = told("opened(conf={'spark.driver.memory': 'abc'})", tmp_path)
+    assert "error[E007] Spark cannot start" in text and "is `spark.driver.memory`" in text

@@ -109,19 +109,35 @@ def opened(settings: Settings, scratch: Path) -> Opened:
     """
     if wrong := spark_meaning.refused(settings.conf):
         raise EnvironmentFailure(f"`{wrong[0]}` would change results, so it cannot be set", "E007", allowed=wrong[1])
+    logging.getLogger().addFilter(_not_py4j)
     made = _connected(settings, scratch) if settings.remote else _joined(settings, scratch)
     # pyspark itself logs the text of failing queries, which may hold data
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(name).disabled = True
-    logging.getLogger().addFilter(_not_py4j)
-    for key, value in _of_queries(settings.conf).items():
-        # what cannot be set in a session was set when Spark started, or is the server's own
-        with suppress(PySparkException):
-            made.session.conf.set(key, value)
-    _require_meaning(made)
+    try:
+        for key, value in _of_queries(settings.conf).items():
+            # what cannot be set in a session was set when Spark started, or is the server's own
+            with suppress(PySparkException):
+                made.session.conf.set(key, value)
+        _require_meaning(made)
+    except PySparkException as failure:
+        unfit = _unfit(settings, failure)
+        made.close()
+        raise unfit from None
     if not settings.remote:
         _require_stores(made, settings.stores)
     return made
+
+
+def _unfit(settings: Settings, failure: PySparkException) -> EnvironmentFailure:
+    """What to tell of a session that Spark does not give, by the settings its text names."""
+    named = [key for key in settings.conf if key in str(failure)]
+    return EnvironmentFailure(
+        f"Spark refuses {f'the value of `{named[0]}`' if named else 'a setting'}",
+        "E007",
+        given=settings.conf[named[0]] if named else "",
+        hint="see `spark.conf` in potable.yaml, and Spark's own spark-defaults.conf",
+    )
 
 
 def _of_queries(conf: Mapping[str, str]) -> dict[str, str]:
@@ -359,6 +375,8 @@ def _refused(settings: Settings, failure: Exception, log: str) -> EnvironmentFai
     hint = "is the master reachable, and do `spark.conf` and `memory` fit this machine?"
     if "basedir must be absolute: ?" in log or "invalid null input: name" in log:
         hint = f"the user id {os.getuid()} has no name here, which Java needs: add it to /etc/passwd (of the image)"
+    elif "heap size" in log or "JNI error" in log or "Size must be specified" in log:
+        hint = "is `spark.driver.memory` (by default half of `memory`) a size such as 2g, at least 512m?"
     elif "HADOOP_CONF_DIR" in log:
         hint = "set HADOOP_CONF_DIR to the folder with YARN's configuration"
     condition = failure.getCondition() if isinstance(failure, PySparkException) else ""
