@@ -146,6 +146,7 @@ def test_a_setting_with_a_value_that_spark_cannot_read_is_named(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_heap_that_java_cannot_start_with_is_told(tmp_path: Path) -> None:
-    text = told("opened(conf={'spark.driver.memory': 'abc'})", tmp_path)
-    assert "error[E007] Spark cannot start" in text and "is `spark.driver.memory`" in text
+@pytest.mark.parametrize(("size", "hint"), [("abc", "is `spark.driver.memory`"), ("300m", "must be at least 450m")])
+def test_a_heap_that_java_or_spark_cannot_start_with_is_told(tmp_path: Path, size: str, hint: str) -> None:
+    text = told(f"opened(conf={{'spark.driver.memory': {size!r}}})", tmp_path)
+    assert "error[E007] Spark cannot start" in text and hint in text

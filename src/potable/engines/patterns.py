@@ -3,7 +3,7 @@ r"""Regular expressions of RE2, which is what projects write, as Java reads them
 The two differ where nobody looks: Java's `$` also stands before a last line feed, its `.` stops at more than line
 feeds, its `\b` counts é as a letter, `&&` in its sets means something, and it may take for ever where RE2 does not.
 
-Entry: `java`.
+Entries: `java`, `both`.
 """
 
 from __future__ import annotations
@@ -50,6 +50,21 @@ def java(pattern: str) -> str | None:
         return "".join(_pieces(pattern.removeprefix(_DOTALL), "(?s:.)" if whole else r"[^\n]"))
     except _Unsure:
         return None
+
+
+def both(pattern: str) -> str | None:
+    """What means in RE2 and in Java what `pattern` means in RE2; None if that is not sure, or RE2 cannot read it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern)
+        told = java(pattern)
+        if told is not None:
+            pc.match_substring_regex(pa.array([""]), told)
+    except pa.ArrowInvalid:
+        return None
+    return told
 
 
 def _pieces(pattern: str, dot: str) -> Iterator[str]:

@@ -42,6 +42,7 @@ from potable.engines import (
 )
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.java import require_java
+from potable.engines.spark_executors import unfit
 from potable.engines.spark_session import Settings
 from potable.engines.spark_tasks import FOUND, ITEMS, WRITTEN, EachBatch, EachItem, carried
 from potable.errors import EnvironmentFailure, Outgrown, PotableError, machine_says
@@ -346,7 +347,7 @@ _OUTGROWN = ("[ARITHMETIC_OVERFLOW]", "[NUMERIC_VALUE_OUT_OF_RANGE")
 def _translated(failure: Exception) -> PotableError:
     """Spark's failures in our form, by their kind."""
     text = str(failure)
-    if lacking := spark_stores.missing(text):
+    if lacking := spark_stores.missing(text) or unfit(text):
         return lacking
     if any(sign in text for sign in _OUT_OF_MEMORY):
         return EnvironmentFailure(

@@ -228,7 +228,8 @@ def _started(settings: Settings, scratch: Path) -> Running:
     except BaseException as failure:
         if watch:
             watch.stop()
-        log = _log(folder)
+        # what Java says of a failure, it says only while it runs
+        log = f"{_log(folder)}\n{failure}"
         _end_java()
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(failure, PotableError) or not isinstance(failure, Exception):
@@ -375,8 +376,10 @@ def _refused(settings: Settings, failure: Exception, log: str) -> EnvironmentFai
     hint = "is the master reachable, and do `spark.conf` and `memory` fit this machine?"
     if "basedir must be absolute: ?" in log or "invalid null input: name" in log:
         hint = f"the user id {os.getuid()} has no name here, which Java needs: add it to /etc/passwd (of the image)"
+    elif "emory" in log and "must be at least" in log:
+        hint = "`spark.executor.memory` and `spark.driver.memory` must be at least 450m"
     elif "heap size" in log or "JNI error" in log or "Size must be specified" in log:
-        hint = "is `spark.driver.memory` (by default half of `memory`) a size such as 2g, at least 512m?"
+        hint = "is `spark.driver.memory` (by default half of `memory`) a size such as 2g, at least 450m?"
     elif "HADOOP_CONF_DIR" in log:
         hint = "set HADOOP_CONF_DIR to the folder with YARN's configuration"
     condition = failure.getCondition() if isinstance(failure, PySparkException) else ""
