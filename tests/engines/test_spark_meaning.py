@@ -84,6 +84,10 @@ def test_settings_of_a_connect_server_change_no_result(tmp_path: Path) -> None:
     with connect_server(tmp_path / "server", OTHERWISE) as url:
         settings = json.dumps({"master": url})
         assert told(f"settings = {settings}" + ASKED, tmp_path).splitlines() == ANSWERS
+        secret = {"spark.hadoop.fs.s3a.secret.key": "s3cr3t", "spark.executor.memory": "3g"}
+        text = told(f"sys.stderr = sys.stdout\nopened(master={url!r}, conf={secret}).close()", tmp_path)
+    assert "the Spark Connect server keeps its own spark.executor.memory" in text
+    assert "s3cr3t" not in text and "3g" not in text
 
 
 @pytest.mark.long

@@ -1,13 +1,15 @@
 """Settings of Spark that decide what results mean: the same in every session, whoever sets them otherwise.
 
 The project may not; what a cluster's `spark-defaults.conf` or a Connect server says is replaced in our session.
-Imports nothing of Spark, because project files are held to it too. Entries: `refused`, `fix`.
+Imports nothing of Spark, because project files are held to it too. Entries: `refused`, `fix`,
+`speaks_english`, `values_untold`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 MEANING: Mapping[str, str] = {
@@ -76,3 +78,14 @@ def speaks_english(session: Any) -> bool:
     # a letter that is not ASCII, for texts without one are never told a language
     asked = session.range(1).selectExpr("upper(concat('é', if(id = 0, 'i', 'j'))) AS word")
     return str(asked.first()["word"]) == "ÉI"
+
+
+@contextmanager
+def values_untold(conf: Mapping[str, str]) -> Iterator[None]:
+    """Warn of settings that a server does not take by their names: pyspark tells values, which may be secret, too."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        yield
+    texts = [str(each.message) for each in said]
+    if refused := [key for key in conf if any(f"Failed to set {key} " in text for text in texts)]:
+        warnings.warn(f"the Spark Connect server keeps its own {', '.join(sorted(refused))}", stacklevel=2)

@@ -175,7 +175,8 @@ def _connected(settings: Settings, scratch: Path) -> Opened:
         # the client itself asks again for minutes before it gives up
         at = urlsplit(settings.remote)
         socket.create_connection((at.hostname or "", at.port or CONNECT_PORT), timeout=10).close()
-        session = SparkSession.builder.remote(settings.remote).config(map=dict(settings.conf)).create()
+        with spark_meaning.values_untold(settings.conf):
+            session = SparkSession.builder.remote(settings.remote).config(map=dict(settings.conf)).create()
         session.addArtifacts(str(package(folder)), pyfile=True)
     except Exception as failure:
         shutil.rmtree(folder, ignore_errors=True)
