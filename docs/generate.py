@@ -148,8 +148,6 @@ number counts as null, as in pandas, and a check without any value succeeds. Whe
 - Regular expressions are RE2's, on DuckDB and on Spark: `\\d`, `\\w`, `\\s` and `\\b` know ASCII only (`ü` is no `\\w`;
   write `\\pL`), and `$` is the end of the text, not the place before a last line break. What RE2 does not support
   (look-arounds, back-references) is evaluated by Python, in Python's meaning, once per distinct value.
-- Patterns and lengths of a float column judge its text, which Spark writes otherwise than DuckDB from ten million on
-  and below a thousandth (`1.0E7`, `10000000.0`): declare a decimal.
 - Texts in a set, a bound or a condition about dates and timestamps are dates; in sets, GX on pandas compares texts.
 - `LIKE` has no escape character unless `escape` gives one.
 - A pair with one null is ignored (`either_value_is_missing`), unless `ignore_row_if` declares otherwise. In a suite,

@@ -194,6 +194,19 @@ def test_of_equal_keys_the_first_record_stays(engine: Engine, tmp_path: Path) ->
     assert made.reasons == {"duplicate": 2}
 
 
+def test_columns_of_a_key_may_be_called_as_we_call_what_we_count(engine: Engine, tmp_path: Path) -> None:
+    names = ("n", "kept", "count", "value", "rows", "column")
+    columns = {name: {"type": "string", "category": "none"} for name in names}
+    table = Table.model_validate({"columns": columns, "unique": list(names)})
+    row: dict[str, str | None] = dict.fromkeys(names, "1")
+    first = judge_files(engine, tmp_path / "1", table, [(1, "a", [row, row, {**row, "n": "2"}])])
+    assert (first.rows_out, first.reasons) == (2, {"duplicate": 1})
+    made = judge_files(
+        engine, tmp_path / "2", table, [(2, "b", [row, {**row, "n": "3"}])], stands(tmp_path / "1", first)
+    )
+    assert (made.rows_in, made.rows_out, made.reasons) == (5, 3, {"duplicate": 2})
+
+
 def test_of_equal_keys_the_record_that_landed_first_stays(engine: Engine, tmp_path: Path) -> None:
     files = [(2, "a", [{**GOOD, "gross": "2"}]), (1, "b", [{**GOOD, "gross": "1"}]), (10, "0", [GOOD])]
     made = judge_files(engine, tmp_path, payslips(), files)

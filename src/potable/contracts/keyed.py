@@ -18,6 +18,7 @@ KNOWN_KEY = "_known_key"
 """The known time as a text that sorts like it; empty where there is none."""
 PLACE = "_place"
 """Text that sorts as the records landed; empty for what stands already."""
+_TIMES, _KEPT = "_times", "_kept"
 
 
 def with_known_key(table: Table, rows: ir.Table) -> ir.Table:
@@ -65,20 +66,20 @@ def _repeated(good: ir.Table, stands: ir.Table | None) -> ir.Table:
         # the few new keys are looked up among the many that stand, not the other way round
         candidates = candidates.union(stands.semi_join(good, keys).select(keys))
     # keys alone: the smallest place of each would have to be held for all of them
-    counted = candidates.group_by(keys).agg(n=candidates.count())
-    return counted.filter(counted.n > 1).drop("n")
+    counted = candidates.group_by(keys).agg(**{_TIMES: candidates.count()})
+    return counted.filter(counted[_TIMES] > 1).drop(_TIMES)
 
 
 def _later(rows: ir.Table, stands: ir.Table | None, repeated: ir.Table) -> ir.Table:
     """Origins of the good `rows` whose key is `repeated`, but for the first that has it."""
     keys = _key_names(rows)
-    first = rows.group_by(keys).agg(kept=rows[PLACE].min())
+    first = rows.group_by(keys).agg(**{_KEPT: rows[PLACE].min()})
     if stands is not None:
         first = first.anti_join(stands, keys).union(
-            repeated.semi_join(stands, keys).select(*keys, kept=ibis.literal(""))
+            repeated.semi_join(stands, keys).select(*keys, **{_KEPT: ibis.literal("")})
         )
     both = rows.inner_join(first, keys)
-    return both.filter(both[PLACE] != both.kept).select(OBJECT, ROW)
+    return both.filter(both[PLACE] != both[_KEPT]).select(OBJECT, ROW)
 
 
 def _key_names(good: ir.Table) -> list[str]:
