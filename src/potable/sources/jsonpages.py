@@ -29,7 +29,7 @@ from potable.sources.jsonloose import Loose, Unlike
 from potable.sources.jsonrows import below
 from potable.sources.jsonstructs import UNREADABLE
 from potable.sources.jsontext import is_utf8
-from potable.sources.keypaths import steps
+from potable.sources.keypaths import dotted, steps
 from potable.sources.pagination import Astray
 from potable.sources.records import at, column, read_json, read_line
 
@@ -118,6 +118,10 @@ class JsonPage(ABC):
         """The value at a dotted path of the page."""
 
     @abstractmethod
+    def has(self, path: str) -> bool:
+        """Whether there is such a dotted path in the page, if only with null."""
+
+    @abstractmethod
     def content(self) -> bytes:
         """What its records say, without cursors."""
 
@@ -161,6 +165,11 @@ class _Exact(JsonPage):
 
     def at(self, path: str) -> Any:
         return at(self._value, path)
+
+    def has(self, path: str) -> bool:
+        *way, last = steps(path)
+        around = at(self._value, dotted(way)) if way else self._value
+        return isinstance(around, dict) and last in around
 
     def content(self) -> bytes:
         # by value alone: its later versions write what is shared between records as a reference
@@ -211,6 +220,9 @@ class _Quick(JsonPage):
     def at(self, path: str) -> Any:
         text = self._at(steps(path))
         return None if text is None else read_json(bytes(text))
+
+    def has(self, path: str) -> bool:
+        return self._at(steps(path)) is not None
 
     def content(self) -> bytes:
         return bytes(self._listed)
