@@ -142,10 +142,19 @@ class _Exact(JsonPage):
         self._value, self._sight = read_json(body, Number if sight.told else str), sight
         listed, left = self._found(self._value)
         if not isinstance(listed, list):
-            where = f"a page has no list at `{sight.records}`" if sight.records else "a page is not a list"
-            raise Astray(where, _leading(self._value))
+            raise self._listless(listed)
         super().__init__(body, headers, len(listed))
         self._listed, self.inside = listed, left
+
+    def _listless(self, found: Any) -> Astray:
+        path = self._sight.records
+        if path and found is None and self.has(path):
+            # an answer that tells of an error may look so, too
+            hint = (
+                "is it the page behind the last one? The pagination's `total`, if the service tells it, ends before it"
+            )
+            return Astray(f"a page has no list at `{path}`, but null", hint)
+        return Astray(f"a page has no list at `{path}`" if path else "a page is not a list", _leading(self._value))
 
     @property
     def columns(self) -> dict[str, Cells]:
