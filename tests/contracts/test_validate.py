@@ -247,6 +247,22 @@ def test_a_later_known_record_of_one_key_is_a_correction(engine: Engine, tmp_pat
     assert made.rows_out == 2 and made.reasons == {"duplicate": 1}
 
 
+def test_what_the_declared_order_tells_apart_are_versions_not_duplicates(engine: Engine, tmp_path: Path) -> None:
+    """Whether they come in one layer or in several, and as the cell goes out."""
+    columns = {name: column.model_dump() for name, column in payslips().columns.items()}
+    columns |= {"seen": {"type": "date", "category": "none"}, "turn": {"type": "integer", "category": "none"}}
+    columns["turn"]["on_error"] = "null"
+    table = payslips(columns=columns, known="seen", order="turn")
+    day = {**GOOD, "seen": "2020-02-01"}
+    rows = [day, {**day, "turn": "1"}, {**day, "turn": "2"}, {**day, "turn": "1"}, {**day, "turn": "x"}]
+    whole = judge(engine, tmp_path / "whole", table, rows)
+    first = judge_files(engine, tmp_path / "1", table, [(1, "a", rows[:2])])
+    made = judge_files(engine, tmp_path / "2", table, [(2, "b", rows[2:])], stands(tmp_path / "1", first))
+    assert whole.reasons == made.reasons == {"duplicate": 2} and whole.rows_out == made.rows_out == 3
+    kept = rows_of(engine, tmp_path / "whole", whole, table, "rows")
+    assert [row["turn"] for row in kept] == [None, 1, 2]
+
+
 def test_records_without_a_known_time_are_duplicates_of_each_other(engine: Engine, tmp_path: Path) -> None:
     columns = {name: column.model_dump() for name, column in payslips().columns.items()}
     columns["seen"] = {"type": "timestamp", "category": "none"}

@@ -102,11 +102,21 @@ def test_what_is_no_cursor_is_refused(server: Server, cursor: Any) -> None:
     assert "not a cursor" in refused(source(server.url)).problem
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 400, 302])
-def test_refusals_are_not_asked_again(server: Server, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (401, "`auth`"),
+        (403, "`auth`"),
+        (404, "`total`"),
+        (400, "`total`"),
+        (302, "slash at the end"),
+        (204, "no content"),
+    ],
+)
+def test_refusals_are_not_asked_again(server: Server, status: int, hint: str) -> None:
     server.answers = [(status, {"Location": "http://127.0.0.1:9/"}, SECRET.encode())]
     failure = refused(source(server.url))
-    assert str(status) in failure.problem
+    assert str(status) in failure.problem and hint in str(failure.hint)
     assert not failure.retryable
     assert len(server.requests) == 1
 
@@ -224,6 +234,13 @@ def test_half_a_character_does_not_cost_the_page(tmp_path: Path) -> None:
         "cut \ufffd",
         None,
     ]
+
+
+def test_a_list_that_is_null_is_told(server: Server) -> None:
+    server.answers = [page({"id": 1}, next_cursor="a"), (200, {}, b'{"data": null}')]
+    failure = refused(source(server.url))
+    assert failure.problem == "source `s`: `/api/trainings`: a page has no list at `data`, but null"
+    assert "`total`" in str(failure.hint)
 
 
 def test_a_page_without_its_list_is_told_with_its_endpoint_and_what_helps(server: Server) -> None:

@@ -1,4 +1,5 @@
-"""Duplicate records: rows with the same key and the same known time; the one that landed first stays.
+"""Duplicate records: rows with the same key and the same known time, and the same place in the declared order where
+there is one; the one that landed first stays.
 
 Keys that are gone in the source belong to `deletions`. Entry: `keyed`, `duplicates`.
 """
@@ -16,6 +17,8 @@ from potable.tables import BATCH, OBJECT, ROW, Table
 
 KNOWN_KEY = "_known_key"
 """The known time as a text that sorts like it; empty where there is none."""
+ORDER_KEY = "_order_key"
+"""The value of the declared order as a text; empty where there is none."""
 PLACE = "_place"
 """Text that sorts as the records landed; empty for what stands already."""
 _TIMES, _KEPT = "_times", "_kept"
@@ -28,11 +31,18 @@ def with_known_key(table: Table, rows: ir.Table) -> ir.Table:
     return rows.mutate(**{KNOWN_KEY: known})
 
 
+def with_order_key(table: Table, rows: ir.Table) -> ir.Table:
+    """The rows with `ORDER_KEY`: those that it tells apart are versions, for features take the one ordered last."""
+    order = rows[table.order].cast("string").fill_null("") if table.order else ibis.literal("")
+    return rows.mutate(**{ORDER_KEY: order})
+
+
 def keyed(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> ir.Table:
     """Keys, origin and place of the good rows."""
     good = staged.filter(~any_broken(staged, rules, cells=False))
     good = good.mutate(**nulled(good, rules), **{PLACE: place_of(good)})
-    return with_known_key(table, good).select(*table.unique, KNOWN_KEY, OBJECT, ROW, PLACE, BATCH)
+    good = with_order_key(table, with_known_key(table, good))
+    return good.select(*table.unique, KNOWN_KEY, ORDER_KEY, OBJECT, ROW, PLACE, BATCH)
 
 
 def duplicates(good: ir.Table, stands: ir.Table | None, folder: str, engine: Engine) -> tuple[ir.Table, int] | None:
