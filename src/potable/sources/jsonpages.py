@@ -49,6 +49,7 @@ class Sight:
         *,
         outward: bool = False,
         declared: bool = False,
+        optional: bool = False,
     ) -> None:
         """Look for a list.
 
@@ -58,9 +59,10 @@ class Sight:
             told: columns for which numbers are told apart from texts.
             outward: whether the records surely lie in others.
             declared: whether somebody said that they lie there.
+            optional: whether a page may lack it, or have null in its place.
         """
         self.records, self.columns, self.told = records, columns, told
-        self.outward, self.declared = outward, declared
+        self.outward, self.declared, self.optional = outward, declared, optional
         apart = {path for name in told for path in columns[name]}
         try:
             self.loose: Loose | None = Loose((path for paths in columns.values() for path in paths), apart)
@@ -141,6 +143,8 @@ class _Exact(JsonPage):
     def __init__(self, body: bytes, headers: httpx.Headers, sight: Sight) -> None:
         self._value, self._sight = read_json(body, Number if sight.told else str), sight
         listed, left = self._found(self._value)
+        if listed is None and sight.optional and (isinstance(self._value, dict) or not sight.records):
+            listed = []
         if not isinstance(listed, list):
             raise self._listless(listed)
         super().__init__(body, headers, len(listed))
@@ -151,7 +155,8 @@ class _Exact(JsonPage):
         if path and found is None and self.has(path):
             # an answer that tells of an error may look so, too
             hint = (
-                "is it the page behind the last one? The pagination's `total`, if the service tells it, ends before it"
+                "if that is how the service writes an empty list, declare `optional: true`; is it the page behind the "
+                "last one? The pagination's `total`, if the service tells it, ends before it"
             )
             return Astray(f"a page has no list at `{path}`, but null", hint)
         return Astray(f"a page has no list at `{path}`" if path else "a page is not a list", _leading(self._value))
