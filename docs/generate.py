@@ -126,9 +126,9 @@ Checks of a table stand under `checks:`; `suite: gx/payroll.json` adds a suite o
 
 Any check may also have `severity`, `meta` and, but for those about columns and types the contract declares,
 `row_condition` with `condition_parser: great_expectations` (`col("kind") == "a"`, `col("kind").notNull()`), or the
-condition objects of GX 1.x. Of conditions for `pandas` and `spark` those are read that compare columns with values
-(`count > 10 and colour in ["red"]`, `day IS NOT NULL`); anything else would be a program and is refused. Checks that
-judge rows may have `mostly` and `at_most`:
+condition objects of GX 1.x. Of conditions for `pandas` and `spark` (since GX 1.9 `pass_through` objects) those are
+read that compare columns with values (`count > 10 and colour in ["red"]`, `day IS NOT NULL`); anything else would be a
+program and is refused. Checks that judge rows may have `mostly` and `at_most`:
 
 - `mostly` is the smallest share of the judged values that must pass. If fewer pass, the run stops, unless `severity` is
   `warn`. Without it every value must pass for `success`, and failing rows are quarantined.
@@ -136,14 +136,19 @@ judge rows may have `mostly` and `at_most`:
   if more fail, the run stops, whatever the severity.
 - `severity` is `warn`, `quarantine` or `stop`. A suite's `warning` and `info` are `warn`, its `critical` the default.
 
+In a suite, `{"$PARAMETER": "name"}` has the value that the suite gives it, in `evaluation_parameters` (GX 1.x:
+`suite_parameters`) or beside it; one without a value, or computed (`now() - …`), is a mistake that `check` names.
+
 `quarantine: {at_most: "0.5%"}` on a table limits all its quarantined rows, and the same key in potable.yaml those of
 all tables together.
 
 Which values are judged follows GX: nulls are ignored (except by the two checks about nulls), a float that is not a
 number counts as null, as in pandas, and a check without any value succeeds. Where GX's own engines differ:
 
-- Regular expressions are RE2's: `\\d` is 0 to 9, as in most databases. What RE2 does not support (look-arounds,
-  back-references) is evaluated by Python, once per distinct value.
+- Regular expressions are RE2's, on DuckDB and on Spark: `\\d`, `\\w`, `\\s` and `\\b` know ASCII only (`ü` is no `\\w`;
+  write `\\pL`), and `$` is the end of the text, not the place before a last line break. What RE2 does not support
+  (look-arounds, back-references) is evaluated by Python, in Python's meaning, once per distinct value.
+- Texts in a set, a bound or a condition about dates and timestamps are dates; in sets, GX on pandas compares texts.
 - `LIKE` has no escape character unless `escape` gives one.
 - A pair with one null is ignored (`either_value_is_missing`), unless `ignore_row_if` declares otherwise. In a suite,
   GX's default `both_values_are_missing` holds, and such a pair fails.

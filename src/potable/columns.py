@@ -219,10 +219,16 @@ def require_timezone(name: str | None) -> str | None:
     return name
 
 
+_OF_SOME = re.compile(r"\(\?<[^=!]|(?<!\\)(?:\\\\)*\\C")
+"""A named group as Java writes it, which not every RE2 knows, and half a character, which only RE2 knows."""
+
+
 def is_re2(pattern: str) -> bool:
     """Whether the engines can read `pattern`."""
     import pyarrow.compute as pc
 
+    if _OF_SOME.search(pattern):
+        return False
     try:
         pc.match_substring_regex(pa.array([""]), pattern)
     except pa.ArrowInvalid:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration
+from potable.engines.spark_meaning import refused
 from potable.machine import processors
 from potable.scheduling import AirflowSettings, span
 from potable.sources.credentials import Basic, Bearer
@@ -21,6 +22,7 @@ from potable.tables import QuarantinePolicy
 
 STORES = ("file", "s3", "gs", "az")
 """Schemes of URLs a lake or vault may lie under; a path needs none."""
+_MASTERS = r"local(\[.*\])?|local-cluster\[.*\]|spark://.+|yarn|k8s://.+"
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -43,6 +45,30 @@ class SparkSettings(Declaration):
     conf: Mapping[str, str | bool | int | float] = Field(default={})
     """Spark's own settings, such as `spark.executor.memory: 8g`."""
 
+    @field_validator("conf")
+    @classmethod
+    def _same_results(cls, value: Mapping[str, str | bool | int | float]) -> Mapping[str, str | bool | int | float]:
+        if wrong := refused(_words(value)):
+            key, allowed = wrong
+            raise ValueError(
+                f"`{key}` would change results; {f'it is always {allowed}' if allowed else 'leave it out'}"
+            )
+        return value
+
+    @field_validator("master")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value and not value.startswith("${") and not re.fullmatch(_MASTERS, value):
+            raise ValueError("write a master such as spark://host:7077, yarn, k8s://https://host:6443 or local[4]")
+        return value
+
+    @field_validator("remote")
+    @classmethod
+    def _connect(cls, value: str) -> str:
+        if value and not value.startswith(("sc://", "${")):
+            raise ValueError("write the URL of a Spark Connect server, such as sc://host:15002")
+        return value
+
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.master and self.remote:
@@ -51,8 +77,12 @@ class SparkSettings(Declaration):
 
     def options(self) -> dict[str, object]:
         """What the engine takes."""
-        words = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in self.conf.items()}
-        return {"master": self.remote or self.master, "conf": words}
+        return {"master": self.remote or self.master, "conf": _words(self.conf)}
+
+
+def _words(conf: Mapping[str, str | bool | int | float]) -> dict[str, str]:
+    """Settings as Spark takes them."""
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in conf.items()}
 
 
 class Pushgateway(Declaration):

@@ -143,7 +143,8 @@ class Table(Declaration):
     columns: dict[str, Column] = Field(min_length=1)
     """Columns by name, in output order."""
     unique: list[str] = Field(default_factory=list)
-    """Columns that identify a record; the same key with a later `known` is a correction."""
+    """Columns that identify a record; the same key with a later `known`, or an equal one and a greater `order`, is a
+    correction."""
     roster: str | None = None
     """Kind of subject that this table lists completely (the roster). Records about anybody who is in no roster belong
     to nobody, and are quarantined."""
@@ -154,7 +155,7 @@ class Table(Declaration):
     (`submitted_at or +30d`). `time` itself by default. It applies to the whole record, including columns that are
     filled in later."""
     order: str | None = None
-    """Column that orders facts with equal times."""
+    """Column that orders facts, and versions of one record, with equal times."""
     deleted: str | None = None
     """Column that marks a record as deleted in the source: a boolean, a date or timestamp that is empty until then, or
     a text with the word that says so (`op = D`). It deletes all records of its `unique` key, except those known

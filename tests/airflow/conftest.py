@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,8 +67,17 @@ class Plant:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {''.join(self.token)}"}
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(url, data, headers, method=method or ("POST" if body else "GET"))
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read())
+        ends = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.loads(answer.read())
+            except urllib.error.HTTPError as refused:
+                # so Airflow tells that its SQLite is locked at the moment
+                with refused:
+                    if refused.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > ends:
+                        raise
+            time.sleep(1)
 
     def trigger(self, dag: str, run: str, **conf: Any) -> None:
         """Start a run of a DAG by hand."""

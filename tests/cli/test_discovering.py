@@ -27,6 +27,8 @@ from potable.cli.reading import paging
 from potable.errors import DataError, PotableError, ProjectError
 from potable.privacy.classify import Guess, classified, of_people
 from potable.project import one_source
+from potable.sources.csv import CsvSource
+from potable.sources.databases.base import BITS
 from potable.sources.preview import preview
 from potable.sources.rest import RestTable
 from potable.sources.suggest import keys, suggested
@@ -83,6 +85,23 @@ def test_digits_that_are_no_number_are_texts_though_none_begins_with_a_zero(proj
     assert types == {"zip code": "string", "phone": "string", "hours": "integer"}
     said = discover(project).stdout
     assert "column: hours, min_value: 0" in said and said.count("min_value") == 1
+
+
+def test_bits_of_a_database_are_no_numbers(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CsvSource, "promised", lambda source, table, base: {"flags": [BITS]})
+    (project / "dumps" / "a.csv").write_text("EmpNo,flags\n" + "".join(f"E{n},1{n % 2}1\n" for n in range(30)))
+    assert columns(project)["flags"]["type"] == "string"
+    assert "bits or bytes in its database" in discover(project).stdout
+
+
+def test_days_that_are_none_hide_no_date(project: Path) -> None:
+    odd = ["0000-00-00", "infinity"]
+    rows = "".join(f"E{n},{odd[n % 2] if n % 3 else f'2024-01-{n % 28 + 1:02}'},1\n" for n in range(40))
+    (project / "dumps" / "a.csv").write_text("EmpNo,valid_to,n\n" + rows)
+    assert columns(project)["valid_to"]["type"] == "date"
+    assert discover(project, "--write").exit_code == 0
+    unread, first = cells(project)
+    assert (unread, first["valid_to"]) == (0, date(2024, 1, 1))
 
 
 def test_placeholders_are_told_and_hide_no_type(project: Path) -> None:

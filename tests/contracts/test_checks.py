@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from tests.contracts.test_validate import GOOD, judge, judge_files, payslips, rows_of, stands
+from tests.contracts.test_validate import GOOD, judge, judge_files, one, payslips, places, rows_of, stands
 from tests.runs.test_layers import NOTES, notes_project
 
 from potable.contracts.checks import parse
@@ -17,15 +19,18 @@ from potable.contracts.fitting import fit
 from potable.contracts.gx import to_gx
 from potable.contracts.results import shape
 from potable.contracts.rowwise import like_regex
-from potable.contracts.suites import Item, Suite
+from potable.contracts.suites import Item, Suite, read_suite
+from potable.contracts.validate import Contract, Validated, validate
 from potable.contracts.vocabulary import EXPECTATIONS, LEFT_OUT
 from potable.engines.base import Engine
 from potable.errors import ProjectError, ProjectErrors
-from potable.tables import Limit, Table
+from potable.sources.groups import schema
+from potable.tables import BATCH, OBJECT, ROW, Limit, Table
 
 BETWEEN = "expect_column_values_to_be_between"
 UNIQUE = "expect_column_values_to_be_unique"
 LIKE = "expect_column_values_to_match_like_pattern"
+STRFTIME = "expect_column_values_to_match_strftime_format"
 KL = "expect_column_kl_divergence_to_be_less_than"
 IN_OTHER = "expect_column_values_to_exist_in_other_table"
 IN_OTHERS = "expect_compound_columns_to_exist_in_other_table"
@@ -56,6 +61,10 @@ def positive(**more: Any) -> Table:
         ({"expect_column_values_to_be_in_set": {"column": "currency", "value_set": [1]}}, "a text; put it in quotes"),
         ({"expect_column_values_to_match_regex": {"column": "currency", "regex": "("}}, "but it is not valid"),
         ({"expect_column_values_to_match_regex": {"column": "currency", "regexp": "a"}}, "has no argument `regexp`"),
+        ({"expect_column_values_to_match_regex": {"column": "currency", "regex": "(?<iso>[A-Z]+)"}}, "is not valid"),
+        ({"expect_column_values_to_match_regex": {"column": "currency", "regex": "^\\C$"}}, "is not valid"),
+        ({STRFTIME: {"column": "currency", "strftime_format": "%-d.%m.%Y"}}, "'-' is a bad directive"),
+        ({STRFTIME: {"column": "currency", "strftime_format": "%Q"}}, "'Q' is a bad directive"),
         ({"expect_column_mean_to_be_between": {"column": "currency", "min_value": 1}}, "is only for numbers"),
         ({"expect_multicolumn_sum_to_equal": {"column_list": ["gross"], "sum_total": 1}}, "at least two columns"),
         ({"expect_column_pair_values_to_be_equal": {"column_A": "gross", "column_B": "currency"}}, "different types"),
@@ -135,6 +144,76 @@ def test_comparisons_for_pandas_and_spark_are_read(engine: Engine, tmp_path: Pat
     made = judge(engine, tmp_path, table, [*paid("1", "-1"), *({**GOOD, **each} for each in more)])
     found = [result.element_count for result in made.results][-len(COMPARISONS) :]
     assert found == [judged for _, _, judged in COMPARISONS]
+
+
+def test_texts_for_pandas_and_spark_are_read_as_gx_writes_them_since_1_9(engine: Engine, tmp_path: Path) -> None:
+    def through(text: str) -> dict[str, Any]:
+        return {"type": "pass_through", "pass_through_filter": text}
+
+    about = [
+        {"row_condition": through("currency != 'INR'"), "condition_parser": "pandas"},
+        {"row_condition": through("currency <> 'INR'"), "condition_parser": "spark"},
+        {"row_condition": through("currency.isnull()")},
+    ]
+    table = payslips(checks=[{BETWEEN: {"column": "gross", "min_value": 0, **each}} for each in about])
+    more = [{"emp_no": "U", "gross": "-1", "currency": "USD"}, {"emp_no": "N", "gross": None, "currency": None}]
+    made = judge(engine, tmp_path, table, [*paid("1"), *({**GOOD, **each} for each in more)])
+    assert [result.element_count for result in made.results][-3:] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("condition", "parser"),
+    [("gross.abs() > 1", "pandas"), ("gross > 1", "great_expectations"), (None, "pandas")],
+)
+def test_programs_are_refused_inside_of_objects_too(condition: str | None, parser: str) -> None:
+    given = {"type": "pass_through", "pass_through_filter": condition}
+    _, errors = parse("payslips", positive(row_condition=given, condition_parser=parser))
+    assert len(errors) == 1
+
+
+def test_a_null_in_a_set_is_never_among_the_values(engine: Engine, tmp_path: Path) -> None:
+    names = ("contain_set", "equal_set", "be_in_set")
+    items = [{f"expect_column_distinct_values_to_{name}": {"column": "currency"}} for name in names]
+    checks = [
+        {name: {**given, "value_set": ["INR", None], "severity": "warn"}}
+        for each in items
+        for name, given in each.items()
+    ]
+    made = judge(engine, tmp_path, payslips(checks=checks), [GOOD, {**GOOD, "emp_no": "N", "currency": None}])
+    found = made.results[-3:]
+    assert [each.success for each in found] == [False, False, True]
+    assert [each.details.get("missing_count") for each in found] == [1, 1, None]
+    assert found[0].details["partial_missing_list"] == [None]
+
+
+def test_parameters_of_a_suite_have_the_values_it_gives(tmp_path: Path) -> None:
+    kwargs = {
+        "column": "gross",
+        "min_value": {"$PARAMETER": "low"},
+        "max_value": {"$PARAMETER": "high", "$PARAMETER.high": 9},
+    }
+    entry = {"type": BETWEEN, "kwargs": kwargs}
+    for key in ("evaluation_parameters", "suite_parameters"):
+        (tmp_path / "s.json").write_text(json.dumps({"expectations": [entry], key: {"low": 1}}))
+        (check,), errors = parse("payslips", payslips(checks=[]), suite=read_suite(tmp_path, "s.json"))
+        assert not errors and check.arguments == {"column": "gross", "min_value": 1, "max_value": 9}
+
+
+def test_a_parameter_without_a_value_is_named(tmp_path: Path) -> None:
+    kwargs = {"column": "gross", "max_value": {"$PARAMETER": "now() - timedelta(weeks=1)"}}
+    (tmp_path / "s.json").write_text(json.dumps({"expectations": [{"type": BETWEEN, "kwargs": kwargs}]}))
+    checks, (error,) = parse("payslips", payslips(checks=[]), suite=read_suite(tmp_path, "s.json"))
+    assert not checks and "the parameter `now() - timedelta(weeks=1)` of `max_value`" in error.problem
+    assert "in its place" in error.hint
+
+
+def test_arguments_of_earlier_gx_are_told_with_what_to_do_and_idle_ones_are_left_out(tmp_path: Path) -> None:
+    former = {"column": "gross", "min_value": 1, "parse_strings_as_datetimes": None, "auto": False}
+    entries = [{"expectation_type": BETWEEN, "kwargs": kwargs}
+               for kwargs in (former, {**former, "parse_strings_as_datetimes": True})]  # fmt: skip
+    (tmp_path / "s.json").write_text(json.dumps({"expectations": entries}))
+    checks, (error,) = parse("payslips", payslips(checks=[]), suite=read_suite(tmp_path, "s.json"))
+    assert len(checks) == 1 and "declare the column's `type`" in error.hint
 
 
 def test_everything_wrong_with_a_suite_is_told_at_once_with_its_place(tmp_path: Path) -> None:
@@ -350,6 +429,36 @@ def test_numbers_do_not_depend_on_rounding_or_width(engine: Engine, tmp_path: Pa
     assert found[0] == 2 * top - 3 and found[2] == top
     assert found[3] == 1.0 and found[5] == 1.0
     assert found[1] == pytest.approx(577350269189625764.1, rel=1e-15) and found[4] == pytest.approx(1e16)
+
+
+def test_numbers_without_end_are_judged_and_shown(engine: Engine, tmp_path: Path) -> None:
+    names = ("mean", "median", "stdev", "max")
+    checks: list[dict[str, Any]] = [
+        {BETWEEN: {"column": "real", "max_value": 5}},
+        {"expect_column_values_to_not_be_outliers": {"column": "real", "method": "iqr"}},
+        {"expect_column_values_to_not_be_outliers": {"column": "other", "method": "iqr"}},
+        *({f"expect_column_{name}_to_be_between": {"column": "real", "min_value": 0}} for name in names),
+    ]
+    columns = {name: {"type": "float", "category": "none"} for name in ("real", "other")}
+    items = [{name: {**given, "severity": "warn"}} for check in checks for name, given in check.items()]
+    table = Table.model_validate({"columns": columns, "checks": items})
+    reals = [1.0, 7.5, math.inf, -math.inf, math.inf, None, math.inf]
+    rows = [{"real": value, "other": math.inf} for value in reals]
+    made = judge_typed(engine, tmp_path, table, rows)
+    between, outliers, all_alike, mean, median, deviation, most = made.results[-7:]
+    assert between.unexpected_count == 4 and between.partial_unexpected_list == [7.5, "inf", "inf", "inf"]
+    assert (outliers.unexpected_count, all_alike.unexpected_count) == (0, 0)
+    assert [each.observed_value for each in (mean, median, deviation, most)] == ["nan", "inf", "nan", "inf"]
+    assert [each.success for each in (mean, median, deviation, most)] == [False, True, False, True]
+
+
+def judge_typed(engine: Engine, tmp_path: Path, table: Table, rows: list[dict[str, Any]]) -> Validated:
+    """Judge rows that came with their types, as from Parquet files."""
+    places_of = {OBJECT: "file", BATCH: 1}
+    whole: list[dict[str, Any]] = [{**places_of, ROW: number, **row} for number, row in enumerate(rows, 1)]
+    batch = pa.RecordBatch.from_pylist(whole, schema=schema(table))
+    parsed = engine.map_items([batch], one, schema(table))
+    return validate(parsed, Contract("t.t", table, parse("t", table)[0]), engine=engine, places=places(tmp_path))
 
 
 def test_every_expectation_of_great_expectations_runs_or_says_why_not() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,17 @@ def test_a_wrong_argument_is_told_when_the_class_takes_it(
     with pytest.raises(ProjectError, match="does not accept its arguments") as failed:
         judged(local, tmp_path, customs, check, rows=[{}])
     assert "modulus" in failed.value.given
+
+
+def test_a_module_that_cannot_be_imported_is_called_that(
+    local: Engine, customs: dict[str, Custom], tmp_path: Path
+) -> None:
+    custom = customs[DIGIT]
+    broken = Module("m.py", f"{custom.module.text}\nfrom math import nothing_of_this_name\n")
+    check = {DIGIT: {"column": "emp_no"}}
+    with pytest.raises(ProjectError, match="module cannot be imported") as failed:
+        judged(local, tmp_path, {DIGIT: replace(custom, module=broken)}, check, rows=[{}])
+    assert "nothing_of_this_name" in failed.value.given
 
 
 def test_nothing_that_a_class_sees_is_printed_or_logged(

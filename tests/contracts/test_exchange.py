@@ -348,6 +348,20 @@ def test_an_expectation_that_names_no_columns_is_left_out_of_a_contract(
     assert from_suite(Suite("s", [Item("s.json", 0, expectation, kwargs)], [])) == ({}, [f"`{expectation}`"])
 
 
+def test_bounds_that_are_days_or_moments_tell_a_type(tmp_path: Path) -> None:
+    bounds: dict[str, dict[str, Any]] = {
+        "day": {"min_value": "2020-01-01", "max_value": "2021-01-01"},
+        "at": {"min_value": "2020-01-01T00:00:00"},
+        "either": {"min_value": "2020-01-01", "max_value": "2021-01-01 12:00"},
+        "code": {"min_value": "2020-01-A"},
+    }
+    between = "expect_column_values_to_be_between"
+    entries = [{"type": between, "kwargs": {"column": name, **each}} for name, each in bounds.items()]
+    (tmp_path / "s.json").write_text(json.dumps({"expectations": entries}))
+    found = from_suite(read_suite(tmp_path, "s.json"))[0]["columns"]
+    assert found == {"day": {"type": "date"}, "at": {"type": "timestamp"}, "either": {"type": "timestamp"}, "code": {}}
+
+
 def test_an_exported_suite_has_what_the_suite_of_the_table_says(tmp_path: Path) -> None:
     entry = {"type": BETWEEN, "kwargs": {"column": "b", "max_value": 3}, "meta": {"owner": "x"}, "severity": "warning"}
     (tmp_path / "gx.json").write_text(json.dumps({"name": "theirs", "expectations": [entry]}), encoding="utf-8")

@@ -51,6 +51,7 @@ ROWS: list[dict[str, Any]] = [
             1,
         ),
         ("SELECT gross FROM {batch} WHERE currency = 'EUR' UNION ALL SELECT gross FROM {batch} WHERE gross > 10", 4),
+        (r"SELECT * FROM {batch} WHERE REGEXP_LIKE(currency, '^[[:alpha:]]UR$')", 3),
         ("SELECT CASE WHEN gross > (SELECT AVG(gross) FROM {batch}) THEN 1 END AS high FROM {batch}", 5),
     ],
 )

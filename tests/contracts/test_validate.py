@@ -194,6 +194,19 @@ def test_of_equal_keys_the_first_record_stays(engine: Engine, tmp_path: Path) ->
     assert made.reasons == {"duplicate": 2}
 
 
+def test_columns_of_a_key_may_be_called_as_we_call_what_we_count(engine: Engine, tmp_path: Path) -> None:
+    names = ("n", "kept", "count", "value", "rows", "column")
+    columns = {name: {"type": "string", "category": "none"} for name in names}
+    table = Table.model_validate({"columns": columns, "unique": list(names)})
+    row: dict[str, str | None] = dict.fromkeys(names, "1")
+    first = judge_files(engine, tmp_path / "1", table, [(1, "a", [row, row, {**row, "n": "2"}])])
+    assert (first.rows_out, first.reasons) == (2, {"duplicate": 1})
+    made = judge_files(
+        engine, tmp_path / "2", table, [(2, "b", [row, {**row, "n": "3"}])], stands(tmp_path / "1", first)
+    )
+    assert (made.rows_in, made.rows_out, made.reasons) == (5, 3, {"duplicate": 2})
+
+
 def test_of_equal_keys_the_record_that_landed_first_stays(engine: Engine, tmp_path: Path) -> None:
     files = [(2, "a", [{**GOOD, "gross": "2"}]), (1, "b", [{**GOOD, "gross": "1"}]), (10, "0", [GOOD])]
     made = judge_files(engine, tmp_path, payslips(), files)
@@ -232,6 +245,22 @@ def test_a_later_known_record_of_one_key_is_a_correction(engine: Engine, tmp_pat
     rows = [{**GOOD, "seen": "2020-02-01"}, {**GOOD, "seen": "2020-03-01"}, {**GOOD, "seen": "2020-03-01"}]
     made = judge(engine, tmp_path, table, rows)
     assert made.rows_out == 2 and made.reasons == {"duplicate": 1}
+
+
+def test_what_the_declared_order_tells_apart_are_versions_not_duplicates(engine: Engine, tmp_path: Path) -> None:
+    """Whether they come in one layer or in several, and as the cell goes out."""
+    columns = {name: column.model_dump() for name, column in payslips().columns.items()}
+    columns |= {"seen": {"type": "date", "category": "none"}, "turn": {"type": "integer", "category": "none"}}
+    columns["turn"]["on_error"] = "null"
+    table = payslips(columns=columns, known="seen", order="turn")
+    day = {**GOOD, "seen": "2020-02-01"}
+    rows = [day, {**day, "turn": "1"}, {**day, "turn": "2"}, {**day, "turn": "1"}, {**day, "turn": "x"}]
+    whole = judge(engine, tmp_path / "whole", table, rows)
+    first = judge_files(engine, tmp_path / "1", table, [(1, "a", rows[:2])])
+    made = judge_files(engine, tmp_path / "2", table, [(2, "b", rows[2:])], stands(tmp_path / "1", first))
+    assert whole.reasons == made.reasons == {"duplicate": 2} and whole.rows_out == made.rows_out == 3
+    kept = rows_of(engine, tmp_path / "whole", whole, table, "rows")
+    assert [row["turn"] for row in kept] == [None, 1, 2]
 
 
 def test_records_without_a_known_time_are_duplicates_of_each_other(engine: Engine, tmp_path: Path) -> None:

@@ -33,6 +33,16 @@ def has_pandas(item: int) -> Iterator[pa.RecordBatch]:
     yield numbers(len(made) * ("pandas" in sys.modules))
 
 
+def variable(item: str) -> Iterator[pa.RecordBatch]:
+    """The number in a variable of the environment, -1 without."""
+    yield numbers(int(os.environ.get(item, -1)))
+
+
+def parent(item: int) -> Iterator[pa.RecordBatch]:
+    """The process that started this one."""
+    yield numbers(os.getppid())
+
+
 def squared(batch: pa.RecordBatch) -> pa.RecordBatch:
     ns = batch.column("n").to_pylist()
     return pa.record_batch([ns, [n * n for n in ns], [os.getpid()] * len(ns)], schema=SQUARES)

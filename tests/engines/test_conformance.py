@@ -20,6 +20,7 @@ from tests.engines import functions as fn
 
 from potable.engines import pool
 from potable.engines.base import Engine, Part, collect, scalars
+from potable.engines.duckdb_sql import Compiler
 from potable.errors import DataError, EnvironmentFailure, MissingExtra, PotableError
 
 ODD = "a [b]*? 'c' \"d\" é # 50%"
@@ -52,6 +53,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     made = opened(request.param, tmp_path_factory.mktemp("scratch"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pool, "PATIENCE", 0)
+        patched.setattr(pool, "FORKED", 0)
         yield made
     made.close()
 
@@ -320,6 +322,56 @@ def test_a_failure_in_a_worker_arrives_as_it_was(pair: Engine, tmp_path: Path, c
             collect(pair, pair.map_batches(relation, fn.squared, fn.SQUARES))
     assert (caught.value.code, caught.value.hint) == ("D007", "export it again")
     assert any("functions.py" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize("rows", [0, 7])
+def test_conditions_of_aggregates_choose_rows_and_nulls_are_not_chosen(pair: Engine, tmp_path: Path, rows: int) -> None:
+    values = {
+        "n": pa.array([1, 2, 2, None, 5, 6, -7], pa.int64()),
+        "x": pa.array([1.5, 2.5, None, 0.0, 3.0, 1.0, 9.0], pa.float64()),
+        "t": pa.array(["a", "b", "b", "c", None, "a", "z"]),
+        "b": pa.array([True, False, True, None, True, False, False]),
+        "c": pa.array([True, True, True, True, None, False, True]),
+    }
+    table = pa.table(values).slice(0, rows)
+    pq.write_table(table, tmp_path / "rows.parquet")
+    r = pair.read([str(tmp_path / "rows.parquet")], table.schema)
+    asked = {
+        "some": r.count(where=r.c),
+        "there": r.n.count(where=r.c),
+        "kinds": r.t.nunique(where=r.c),
+        "total": r.n.sum(where=r.c).cast("int64"),
+        "least": r.t.min(where=r.c),
+        "most": r.n.max(where=r.c),
+        "any": r.b.any(where=r.c),
+        "all": r.b.all(where=r.c),
+        "mean": r.x.mean(where=r.c),
+        "middle": r.x.median(where=r.c),
+        "none": r.count(where=r.c & ~r.c),
+        "nothing": r.n.sum(where=r.c & ~r.c),
+    }
+    nobody = dict.fromkeys(["some", "there", "kinds", "none"], 0)
+    chosen = {"some": 5, "there": 4, "kinds": 4, "total": -2, "least": "a", "most": 2, "any": True, "all": False}
+    chosen |= {"mean": 3.25, "middle": 2.0, "none": 0, "nothing": None}
+    assert scalars(pair, r.agg(**asked)) == (chosen if rows else {**dict.fromkeys(asked), **nobody})
+    # the same of groups and of windows
+    grouped = collect(pair, r.group_by("t").agg(some=asked["some"]).order_by("t")).to_pylist()
+    counts = {"a": 1, "b": 2, "c": 1, "z": 1, None: 0}
+    assert {row["t"]: row["some"] for row in grouped} == (counts if rows else {})
+    beside = collect(pair, r.mutate(some=r.count(where=r.c).over(group_by=r.t))).to_pylist()
+    assert all(row["some"] == counts[row["t"]] for row in beside)
+
+
+def test_duckdb_is_asked_without_filters_of_aggregates() -> None:
+    """Their time goes by the square of their number."""
+    r = ibis.table({"n": "int64", "t": "string", "c": "boolean"}, name="r")
+    asked = [r.count(where=r.c), r.n.sum(where=r.c), r.t.nunique(where=r.c), r.n.min(where=r.c), r.c.any(where=r.c)]
+    with_first = r.agg(f=r.n.first(where=r.c))
+    compiler = Compiler()
+    query = compiler.to_sqlglot(r.agg(**{f"a{place}": value for place, value in enumerate(asked)})).sql("duckdb")
+    assert "FILTER" not in query and query.count("CASE") == 5
+    # of what takes notice of nulls, conditions stay where they were
+    assert "FILTER" in compiler.to_sqlglot(with_first).sql("duckdb")
 
 
 def test_a_failure_in_a_batch_function_arrives_as_it_was(pair: Engine, tmp_path: Path) -> None:

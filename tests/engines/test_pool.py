@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tests.engines import functions as fn
 from potable.engines import pool as pool_module
 from potable.engines.pool import Pool
 from potable.errors import DataError, EnvironmentFailure
+from potable.sources import csv
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers from the first item on; however short a stream, it is they that are tested."""
     monkeypatch.setattr(pool_module, "PATIENCE", 0)
+    monkeypatch.setattr(pool_module, "FORKED", 0)
 
 
 def test_one_worker_means_the_own_process() -> None:
@@ -36,6 +39,7 @@ def test_a_short_stream_starts_no_process_and_a_long_one_goes_on_in_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pool_module, "PATIENCE", 0.2)
+    monkeypatch.setattr(pool_module, "FORKED", 0.2)
     # however slow the machine, its workers neither end with the long stream nor while they wait
     monkeypatch.setattr(pool_module, "LONG", 600)
     monkeypatch.setattr(pool_module, "REST", 600)
@@ -67,12 +71,17 @@ def test_a_worker_imports_no_engine() -> None:
 
 
 def test_a_worker_makes_arrays_without_pandas() -> None:
-    pool = Pool(2)
-    try:
-        found = pool.stream([5, 5], fn.has_pandas, fn.NUMBERS)
-        assert [batch.column(0).to_pylist() for batch in found] == [[0], [0]]
-    finally:
-        pool.close()
+    code = """
+from potable.engines import pool
+from tests.engines import functions as fn
+pool.PATIENCE = 0
+workers = pool.Pool(2)
+print([batch.column(0).to_pylist() for batch in workers.stream([5, 5], fn.has_pandas, fn.NUMBERS)])
+workers.close()
+"""
+    # in a process of its own, for that which workers of other tests are forked from may have it
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[[0], [0]]\n"
 
 
 def test_a_script_without_a_guard_starts_no_run_in_its_workers(tmp_path: Path) -> None:
@@ -94,6 +103,57 @@ except EnvironmentFailure as failure:
     done = subprocess.run(call, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
     assert "E007" in done.stdout and '`if __name__ == "__main__":`' in done.stdout
     assert "a worker of a run would start the run again" in done.stderr
+
+
+def test_workers_have_the_variables_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials of stores come by them, and the process that workers are forked from keeps those it started with."""
+    pool = Pool(2)
+    try:
+        for number in (1, 2):
+            monkeypatch.setenv("POTABLE_TEST_NUMBER", str(number))
+            found = pool.stream(["POTABLE_TEST_NUMBER"] * 4, fn.variable, fn.NUMBERS)
+            assert {n for batch in found for n in batch["n"].to_pylist()} == {number}
+        monkeypatch.delenv("POTABLE_TEST_NUMBER")
+        found = pool.stream(["POTABLE_TEST_NUMBER"] * 4, fn.variable, fn.NUMBERS)
+        assert {n for batch in found for n in batch["n"].to_pylist()} == {-1}
+    finally:
+        pool.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_all_workers_are_forked_from_one_process_that_is_not_ours() -> None:
+    pool = Pool(2)
+    try:
+        found = {n for batch in pool.stream([1] * 20, fn.parent, fn.NUMBERS) for n in batch["n"].to_pylist()}
+        assert len(found) == 1 and os.getpid() not in found
+    finally:
+        pool.close()
+
+
+def test_where_there_is_no_place_for_a_socket_workers_are_there_all_the_same(tmp_path: Path) -> None:
+    """A socket has a name in the folder for temporary files, of a hundred signs at most."""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    script = tmp_path / "script.py"
+    script.write_text("""
+from potable.engines import pool
+from tests.engines import functions as fn
+if __name__ == "__main__":
+    pool.PATIENCE = 0
+    workers = pool.Pool(2)
+    print(sum(batch.num_rows for batch in workers.stream([5, 5], fn.count_to, fn.NUMBERS)))
+    workers.close()
+""")
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    variables = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(long)}
+    done = subprocess.run([sys.executable, str(script)], env=variables, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("10\n", "")
+
+
+def test_what_a_task_is_made_of_is_imported_before_workers_are_forked() -> None:
+    task = pickle.dumps(({"NAME": "value"}, (fn.count_to, csv.CsvSource), fn.NUMBERS))
+    named = pool_module._modules(task)
+    assert {"tests.engines.functions", "potable.sources.csv"} <= set(named) and "__main__" not in named
 
 
 def test_a_killed_worker_is_an_environment_failure_and_no_hang() -> None:

@@ -154,6 +154,18 @@ def test_order_is_corrections_then_where_then_in_then_last(row: dict[str, Any]) 
     assert list(row.values()) == [8, 8, 4, 12]
 
 
+@story(
+    {"last": "latest(n)", "all": "sum(n)", "some": "count()"},
+    [
+        fact("ann", "2024-01-01", "2024-01-05", fact_id=1, n=1, turn=1),
+        fact("ann", "2024-01-01", "2024-01-05", fact_id=1, n=10, turn=3),
+        fact("ann", "2024-01-01", "2024-01-05", fact_id=1, n=100, turn=2),
+    ],
+)
+def test_of_versions_known_at_once_the_one_ordered_last_counts(row: dict[str, Any]) -> None:
+    assert row == {"last": 10, "all": 10, "some": 1}
+
+
 def _of_ours(recipe: str) -> str:
     return (
         recipe.replace("at,", "day,")

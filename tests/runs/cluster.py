@@ -9,7 +9,7 @@ import subprocess
 import sysconfig
 import time
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,14 +77,14 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
 
 
 @contextmanager
-def connect_server(folder: Path) -> Iterator[str]:
-    """URL of a Spark Connect server whose Python does not have Potable."""
+def connect_server(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """URL of a Spark Connect server whose Python does not have Potable; `settings` are more of its own."""
     pytest.importorskip("grpc", reason="pyspark's extra `connect` is not installed")
     port = free_port()
     conf = {"spark.connect.grpc.binding.port": port, "spark.ui.enabled": "false", "spark.local.dir": folder / "local"}
-    conf |= QUICK
-    settings = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
-    arguments = ["--master", "local[2]", *settings, "spark-internal"]
+    conf |= {**QUICK, **(settings or {})}
+    given = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
+    arguments = ["--master", "local[2]", *given, "spark-internal"]
     name = "org.apache.spark.sql.connect.service.SparkConnectServer"
     variables = {"PYSPARK_PYTHON": str(python_without_potable(folder / "executors")), "SPARK_DAEMON_MEMORY": "700m"}
     server = _spawned(folder, ["spark-submit", "--class", name, *arguments], variables)
@@ -133,7 +133,7 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def _until_open(port: int, seconds: float = 60.0) -> None:
+def _until_open(port: int, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with socket.socket() as client:

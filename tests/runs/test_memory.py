@@ -42,13 +42,37 @@ def test_what_is_over_before_the_next_look_is_told_as_what_was_held_when_it_bega
 def test_children_of_children_count(told: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     if not told:
         # a system without Linux's list of children
-        monkeypatch.setattr(memory, "_TASKS", tmp_path)
+        monkeypatch.setattr(memory, "_PROC", str(tmp_path))
     before = resident(psutil.Process())
     between = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {_HOLD!r}], check=True)"
     holder = subprocess.Popen([sys.executable, "-c", between], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout and holder.stdout.readline()
     assert resident(psutil.Process()) > before + (150 << 20)
     holder.communicate(b"")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells what processes share")
+def test_what_a_process_shares_with_those_it_forked_counts_once():
+    forking = """
+import os, sys
+held = bytearray(b"x") * (200 << 20)
+for number in range(3):
+    read, write = os.pipe()
+    if not os.fork():
+        more = bytearray(b"x") * (20 << 20)
+        os.write(write, b"x")
+        sys.stdin.read()
+        os._exit(0)
+    os.read(read, 1)
+print(len(held), flush=True)
+sys.stdin.read()
+"""
+    before = resident(psutil.Process())
+    holder = subprocess.Popen([sys.executable, "-c", forking], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout and holder.stdout.readline()
+    more = resident(psutil.Process()) - before
+    holder.communicate(b"")
+    assert 250 << 20 < more < 350 << 20
 
 
 def _let_look(watched: PeakMemory) -> None:

@@ -156,6 +156,20 @@ def test_parts_hold_every_row_once(mariadb: str, tmp_path: Path, monkeypatch: py
         assert names == [f"people-p0{part}-0000{n}.parquet" for part in (1, 2, 3) for n in (1, 2)]
 
 
+def test_bytes_and_bits_have_parts(mariadb: str, tmp_path: Path) -> None:
+    run(
+        mariadb,
+        "CREATE OR REPLACE TABLE people (id int, u binary(3), v varbinary(9), b bit(9), t varchar(9), e enum('z', 'a'))",
+        "INSERT INTO people SELECT seq, unhex(sha1(seq)), unhex(left(sha1(seq), seq % 9 * 2)), seq, "
+        "concat(seq % 7, char(39), char(92), 'ü'), 1 + seq % 2 FROM seq_1_to_50",
+        "INSERT INTO people VALUES (51, NULL, NULL, NULL, NULL, NULL)",
+    )
+    columns: dict[str, Any] = {"id": {"type": "integer"}, "u": {}, "v": {}, "b": {}, "t": {}, "e": {}}
+    for column in ("u", "v", "b", "t", "e"):
+        made = source(reader(mariadb), columns, unique=["id"], partition={"column": column, "parts": 3})
+        assert sorted(values(rows(made, tmp_path), "id")) == [*range(1, 52)], column
+
+
 @pytest.mark.parametrize(
     ("user", "database", "keys", "said"),
     [
@@ -247,6 +261,16 @@ def test_what_the_database_promises_of_columns_is_told(mariadb: str, tmp_path: P
     )
     found = source(mariadb, {"id": {}}).promised("people", tmp_path)
     assert found == {"id": ["indexed"], "updated at": ["not null", "indexed"]}
+
+
+def test_bits_and_bytes_are_told_from_numbers(mariadb: str, tmp_path: Path) -> None:
+    run(
+        mariadb,
+        "DROP TABLE IF EXISTS people",
+        "CREATE TABLE people (n INT, b BIT(4), o BIT(1), i BINARY(2), v VARBINARY(2), l LONGBLOB, t TEXT)",
+    )
+    found = source(mariadb, {"n": {}}).promised("people", tmp_path)
+    assert found == {name: ["bits or bytes"] for name in ("b", "i", "v", "l")}
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,87 @@ def test_records_lost_by_a_deletion_while_reading_are_noticed(server: Server) ->
     assert failure.retryable
 
 
+@pytest.mark.parametrize(
+    "how", [{"page": "page", "total": "count"}, {"offset": "skip", "total": "count"}], ids=["page", "offset"]
+)
+@pytest.mark.parametrize("told", [2, 3, 6], ids=["of pages", "of the page", "at most"])
+def test_a_total_that_is_reached_while_there_is_more_is_refused(server: Server, how: dict[str, Any], told: int) -> None:
+    by = how.get("page") or how["offset"]
+    inner = cut(range(8), by=by)
+    server.handle = lambda path, query: page(
+        [one["id"] for one in json.loads(inner(path, query)[2])["data"]], count=told
+    )
+    failure = refused(source(server.url, how))
+    assert failure.problem.endswith(f"the server counts {told} records at `count`, but sends more")
+    assert not failure.retryable
+
+
+@pytest.mark.parametrize("past", ["404", "500", "first page again", "last page again", "no list"])
+def test_what_stands_behind_the_last_page_may_be_anything_but_records(server: Server, past: str) -> None:
+    answers = {"404": (404, {}, b"{}"), "500": (500, {}, b""), "no list": (200, {}, b'{"detail": "no such page"}')}
+    again = {"first page again": [0, 1, 2], "last page again": [3, 4, 5]}
+
+    def handle(path: str, query: dict[str, list[str]]) -> Answer:
+        number = int(query["page"][0])
+        if number > 2:
+            return answers.get(past) or page(again[past], count=6)
+        return page(range(3 * number - 3, 3 * number), count=6)
+
+    server.handle = handle
+    assert ids(source(server.url, {"page": "page", "total": "count"})) == [*range(6)]
+    assert len(server.requests) == 3
+
+
+def test_a_list_that_grew_behind_its_last_page_is_read_on(server: Server) -> None:
+    server.handle = lambda path, query: (
+        page([1, 2], count=2) if query["page"] == ["1"] else page([3], count=3) if query["page"] == ["2"] else page([])
+    )
+    assert ids(source(server.url, {"page": "page", "total": "count"})) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"next": "/list?p=2"},
+        {"meta": {"next_page_token": "x"}},
+        {"paging": {"hasMore": True}},
+        {"total_pages": 3},
+        {"count": 9},
+        {"_links": {"next": {"href": "/list?p=2"}}},
+        {"@odata.nextLink": "/list?p=2"},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+@pytest.mark.parametrize("how", [{"cursor": "c", "next": "nxt"}, {"next_link": "paging.nxt"}, {"link": "next"}])
+def test_a_first_page_that_says_there_is_more_is_not_taken_for_the_last(
+    server: Server, how: dict[str, Any], more: dict[str, Any]
+) -> None:
+    server.answers = [page([1, 2], **more)]
+    failure = refused(source(server.url, how))
+    key = next(iter(more))
+    assert f"says at `{key}" in failure.problem.replace('"', "") and "there is more" in failure.problem
+    assert "pagination: none" in str(failure.hint) and not failure.retryable
+
+
+def test_a_link_header_is_not_overlooked(server: Server) -> None:
+    server.answers = [page([1], {"Link": '</list?p=2>; rel="next"'})]
+    assert "its `Link` header" in refused(source(server.url, {"cursor": "c"})).problem
+
+
+@pytest.mark.parametrize(
+    ("how", "more"),
+    [
+        ("none", {"next": "/list?p=2", "total": 9}),
+        ({"cursor": "c"}, {"next_cursor": None, "total": 9}),
+        ({"cursor": "c"}, {"next": None, "has_more": False, "total": 2, "pages": 1, "meta": {"next": ""}}),
+        ({"cursor": "c"}, {"total": 2, "page": 7, "per_page": 50}),
+    ],
+)
+def test_a_page_that_is_all_there_is_needs_no_sign(server: Server, how: Any, more: dict[str, Any]) -> None:
+    server.answers = [page([1, 2], **more)]
+    assert ids(source(server.url, how)) == [1, 2]
+
+
 @pytest.mark.parametrize("count", [None, "many", -1, True, []])
 def test_a_count_that_is_none_is_refused(server: Server, count: Any) -> None:
     server.answers = [page([1], count=count)]

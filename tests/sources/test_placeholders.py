@@ -15,6 +15,11 @@ from potable.sources.placeholders import placeholders, without
         (["1", "NULL", "null"], ("NULL", "null")),
         (["NA", "None", "unknown", "-1", ""], ()),
         (["-", "N/A", "", None], ()),
+        (["2024-01-31", "0000-00-00", "0000-00-00", None], ("0000-00-00",)),
+        (
+            ["2024-01-31 10:00:00", "0000-00-00 00:00:00", "infinity", "-infinity"],
+            ("-infinity", "0000-00-00 00:00:00", "infinity"),
+        ),
         ([], ()),
     ],
 )

@@ -401,6 +401,25 @@ def columns_of(landed: tuple[str, bytes]) -> dict[str, list[Any]]:
     return {name: table[name].to_pylist() for name in sorted(table.column_names)}
 
 
+def test_a_key_that_does_not_hold_for_rows_of_tables_that_inherit_is_none(postgres: str, tmp_path: Path) -> None:
+    filled(
+        postgres,
+        """DROP TABLE IF EXISTS badges CASCADE; CREATE TABLE badges (id int PRIMARY KEY, name text NOT NULL);
+        CREATE TABLE visitors () INHERITS (badges); INSERT INTO badges VALUES (1, 'b');
+        INSERT INTO visitors VALUES (1, 'c'), (1, 'a')""",
+    )
+    made = source(postgres, {"id": {}, "name": {}}, table="badges")
+    assert "key" not in str(made.promised("people", tmp_path))
+    # so all columns order the rows
+    assert values(rows(made, tmp_path), "name") == ["a", "b", "c"]
+
+
+def test_bits_and_bytes_are_told_from_numbers(postgres: str, tmp_path: Path) -> None:
+    filled(postgres, "DROP TABLE IF EXISTS flags; CREATE TABLE flags (n int, b bit(4), v varbit, r bytea, o bit(1))")
+    made = source(postgres, {"n": {}}, table="flags")
+    assert made.promised("people", tmp_path) == {"b": ["bits or bytes"], "v": ["bits or bytes"], "r": ["bits or bytes"]}
+
+
 def test_an_index_that_orders_texts_otherwise_than_their_column_is_no_key(postgres: str, tmp_path: Path) -> None:
     filled(
         postgres,

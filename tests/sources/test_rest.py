@@ -102,11 +102,21 @@ def test_what_is_no_cursor_is_refused(server: Server, cursor: Any) -> None:
     assert "not a cursor" in refused(source(server.url)).problem
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 400, 302])
-def test_refusals_are_not_asked_again(server: Server, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (401, "`auth`"),
+        (403, "`auth`"),
+        (404, "`total`"),
+        (400, "`total`"),
+        (302, "slash at the end"),
+        (204, "no content"),
+    ],
+)
+def test_refusals_are_not_asked_again(server: Server, status: int, hint: str) -> None:
     server.answers = [(status, {"Location": "http://127.0.0.1:9/"}, SECRET.encode())]
     failure = refused(source(server.url))
-    assert str(status) in failure.problem
+    assert str(status) in failure.problem and hint in str(failure.hint)
     assert not failure.retryable
     assert len(server.requests) == 1
 
@@ -224,6 +234,39 @@ def test_half_a_character_does_not_cost_the_page(tmp_path: Path) -> None:
         "cut \ufffd",
         None,
     ]
+
+
+def test_a_list_that_is_null_is_told(server: Server) -> None:
+    server.answers = [page({"id": 1}, next_cursor="a"), (200, {}, b'{"data": null}')]
+    failure = refused(source(server.url))
+    assert failure.problem == "source `s`: `/api/trainings`: a page has no list at `data`, but null"
+    assert "`total`" in str(failure.hint) and "`optional: true`" in str(failure.hint)
+
+
+@pytest.mark.parametrize("left_out", [b'{"data": null}', b'{"count": 0}', b'{"data": []}'])
+def test_pages_that_leave_out_an_empty_list_have_no_records_where_that_is_declared(
+    server: Server, tmp_path: Path, left_out: bytes
+) -> None:
+    server.answers = [(200, {}, left_out)]
+    made = source(server.url, optional=True)
+    assert [body for _, body in landed(made)] == [left_out]
+    assert parsed(made, blob(tmp_path, left_out)) == []
+    # so has the one behind the last
+    paged = source(server.url, optional=True, pagination={"page": "page"})
+    server.answers = [page({"id": 1}), page({"id": 2}), (200, {}, left_out)]
+    assert len(landed(paged)) == 3
+
+
+def test_a_page_that_is_null_has_no_records_where_the_page_is_the_list_and_may_be_left_out(server: Server) -> None:
+    server.answers = [(200, {}, b"null")] * 2
+    assert len(landed(source(server.url, records="", optional=True, pagination="none"))) == 1
+    assert "a page is not a list" in refused(source(server.url, records="", pagination="none")).problem
+
+
+@pytest.mark.parametrize("body", [b'{"data": {"a": 1}}', b'{"data": "none"}', b"[]", b"1", b"null"])
+def test_what_is_no_list_is_refused_though_lists_may_be_left_out(server: Server, body: bytes) -> None:
+    server.answers = [(200, {}, body)]
+    assert "no list at `data`" in refused(source(server.url, optional=True)).problem
 
 
 def test_a_page_without_its_list_is_told_with_its_endpoint_and_what_helps(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import date, datetime
@@ -10,9 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.sources.objects import SECRET, blob, parsed, refusal, values
+from tests.tried import tried
 
 from potable.errors import EnvironmentFailure
 from potable.sources import sql as module
@@ -229,6 +233,17 @@ def test_a_database_that_somebody_writes_is_told(database: Path, monkeypatch: py
             arrivals(source("sqlite:///hr.db", COLUMNS), database.parent)
     finally:
         writer.close()
+
+
+@tried(20, st.lists(st.integers(0, 99), max_size=60), st.integers(1, 16))
+def test_what_rows_say_does_not_depend_on_which_are_asked_for(numbers: list[int], most: int) -> None:
+    chunk = pa.table({"id": [str(number) for number in range(100)], "ü": ["é", None] * 50})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_READ_AT_ONCE", most)
+        contents = module._Contents(chunk)
+        for asked in (numbers, sorted(numbers), range(100)):
+            for number in asked:
+                assert contents(number) == json.dumps(chunk.slice(number, 1).to_pylist()).encode()
 
 
 def test_a_table_and_a_query_contradict_each_other() -> None:

@@ -249,15 +249,16 @@ def _outside(whole: Whole, a: Arguments) -> tuple[int, list[Any]]:
 
 
 def _lacking(whole: Whole, a: Arguments) -> list[Any]:
-    """Members of the set that are no value."""
+    """Members of the set that are no value; a null never is one, as in GX."""
     kind = whole.kind(a["column"])
+    missing = [None] if None in (a["value_set"] or []) else []
     members = [value for value in a["value_set"] or [] if value is not None]
     counted = exact.counts(whole.column(a["column"]))
     found = counted.filter(one_of(counted["value"], kind, members)).select("value")
     there = {row["value"] for row in rows_of(whole.engine, found)}
     fitted = {str(value): fit(kind, value) for value in members}
     lacking = [item.value for item in fitted.values() if not item.exact or item.value not in there]
-    return sorted(set(lacking))
+    return [*sorted(set(lacking)), *missing]
 
 
 def _bounded(value: Any, a: Arguments, *, personal: bool = True) -> Finding:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, TypeGuard
 
@@ -30,6 +31,8 @@ _COMPARING = (
     "expect_select_column_values_to_be_unique_within_record",
 )
 """Expectations that compare the columns of a list with each other."""
+_MOMENT = datetime(2000, 1, 2, 3, 4, 5, 6, UTC)
+"""What any format of moments must be able to say, and to read."""
 _WAYS = ("nearest", "linear", "lower", "higher", "midpoint")
 TYPES: Mapping[str, frozenset[str]] = {
     "string": frozenset("string str object object_ O stringtype varchar text char nvarchar StringType".lower().split()),
@@ -271,6 +274,16 @@ def _texts(given: _Given) -> str:
     return "" if good else "a list of texts"
 
 
+def _strptime(given: _Given) -> str:
+    if not isinstance(given.value, str):
+        return "a strptime format"
+    try:
+        datetime.strptime(_MOMENT.strftime(given.value), given.value)
+    except (ValueError, re.error) as failure:
+        return f"a format that strptime reads, but {str(failure).partition(' in format')[0]}"
+    return ""
+
+
 def _schema(given: _Given) -> str:
     try:
         from jsonschema.exceptions import SchemaError
@@ -349,7 +362,7 @@ KINDS: Mapping[str, Callable[[_Given], str]] = {
     "choice": _choice,
     "query": _query,
     "interpolation": lambda given: "" if given.value in (False, None, *_WAYS) else f"one of {', '.join(_WAYS)}",
-    "strftime_format": lambda given: "" if isinstance(given.value, str) else "a strptime format",
+    "strftime_format": _strptime,
     "json_schema": _schema,
     "quantile_ranges": _quantiles,
     "partition_object": _partition,

@@ -17,7 +17,7 @@ from potable.columns import is_re2
 from potable.contracts import conditions, rowwise
 from potable.contracts.arguments import Wrong, named_columns, wrong
 from potable.contracts.custom import Custom
-from potable.contracts.suites import Item, Suite
+from potable.contracts.suites import PARAMETER, Item, Suite
 from potable.contracts.values import JUDGES
 from potable.contracts.vocabulary import COMMON, EXPECTATIONS, LEFT_OUT, NO_CONDITION, NULLS, Expectation
 from potable.declarations import Document
@@ -110,6 +110,14 @@ class Check:
 
 _OWN = ("mostly", "at_most")
 _MEANING = ("mostly", "row_condition", "condition_parser")
+_FILL = "write the value in its place, or into the suite's `evaluation_parameters` (GX 1.x: `suite_parameters`)"
+_FORMER = {
+    "parse_strings_as_datetimes": "remove it, and declare the column's `type` as date or timestamp, with its `format`",
+    "allow_cross_type_comparisons": "remove it: values and bounds are of the column's declared type",
+    "auto": "remove it, and write the values that it found",
+    "profiler_config": "remove it, and write the values that it found",
+}
+"""What to do about arguments of earlier GX."""
 _GX_SEVERITIES = {"critical": None, "warning": "warn", "info": "warn"}
 
 
@@ -236,12 +244,17 @@ def _wrong(
     if not _by_name(given):
         yield Wrong("", f"`{expectation}` needs its arguments by name")
         return
+    if left := [key for key, value in (given or {}).items() if isinstance(value, Mapping) and PARAMETER in value]:
+        for key in left:
+            told = f"`{expectation}`: no value is given for the parameter `{given[key][PARAMETER]}` of `{key}`"
+            yield Wrong(key, told, _FILL)
+        return
     given, word = given or {}, custom.word if custom else EXPECTATIONS[expectation]
     own = {key: value for key, value in given.items() if key in word.arguments}
     common = {*COMMON, *(_OWN if word.counts_rows else ())} | ({"mostly"} if of_gx else set())
     unknown = [key for key in given if key not in own and key not in common]
     for key in unknown:
-        hint = did_you_mean(key, [*word.arguments, *common])
+        hint = _FORMER.get(key) or did_you_mean(key, [*word.arguments, *common])
         yield Wrong(key, f"`{expectation}` has no argument `{key}`", hint)
     # what is missing may be what is misspelt
     yield from (each for each in wrong(expectation, word, own, table, tables) if each.argument or not unknown)

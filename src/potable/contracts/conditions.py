@@ -1,8 +1,8 @@
 """Row conditions: which rows a check is about, as Great Expectations writes them.
 
 Read are the texts of `condition_parser: great_expectations` (`col("kind") == "a"`, `col("kind").notNull()`), the
-condition objects of GX 1.x, and of the texts for pandas and Spark those that only compare (`comparisons`). A comparison
-with null is not true, as in SQL, so such a row is outside.
+condition objects of GX 1.x, and of the texts for pandas and Spark (also inside such an object) those that only compare
+(`comparisons`). A comparison with null is not true, as in SQL, so such a row is outside.
 """
 
 from __future__ import annotations
@@ -76,6 +76,11 @@ def read(given: Any, parser: Any, table: Table) -> Condition:
     Raises:
         ValueError: it is not one that can be run; the text says why.
     """
+    if isinstance(given, Mapping) and given.get("type") == "pass_through":
+        # how GX 1.9 and later write a text for pandas or Spark
+        given, parser = given.get("pass_through_filter"), parser or "pandas"
+        if not isinstance(given, str) or parser not in comparisons.PARSERS:
+            raise ValueError("a `pass_through` condition needs a `pass_through_filter`, a text for pandas or spark")
     if isinstance(given, str):
         if parser not in (*PARSERS, *comparisons.PARSERS):
             given_parser = f", not `{parser}`" if parser else ""
@@ -112,8 +117,6 @@ def _object(given: Any) -> Condition:
     kind = given.get("type") if isinstance(given, Mapping) else None
     if kind in ("and", "or") and isinstance(given.get("conditions"), list) and given["conditions"]:
         return Condition(kind, parts=tuple(_object(part) for part in given["conditions"]))
-    if kind == "pass_through":
-        raise ValueError("conditions for pandas or Spark are programs and are not run; write the condition with col()")
     column = given.get("column") if kind in ("comparison", "nullity") else None
     name = column.get("name") if isinstance(column, Mapping) else column
     if not isinstance(name, str):

@@ -180,6 +180,8 @@ def _between(low: Any, high: Any, place: float, way: str) -> Any:
     if not isinstance(low, int | float | Decimal):
         return low + (high - low) / 2
     share = Fraction(1, 2) if way == "midpoint" else Fraction(part)
+    if math.isinf(low) or math.isinf(high):
+        return float(low) * float(1 - share) + float(high) * float(share)
     return float(Fraction(low) + (Fraction(high) - Fraction(low)) * share)
 
 

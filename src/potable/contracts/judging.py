@@ -141,10 +141,21 @@ def samples(marked: ir.Table, judged: Judged, own: Mapping[str, int], engine: En
             first = bad.select(**{name: _shown(bad, judged.table, name) for name in names})
             rows = rows_of(engine, first.order_by(list(names)).limit(SHOWN))
             some += [[results.plain(row[name]) for name in rule.check.columns] for row in rows]
-            some = sorted(some, key=lambda values: [(value is None, value) for value in values])[:SHOWN]
+            some = sorted(some, key=_order)[:SHOWN]
         if some:
             found[str(index)] = some
     return found
+
+
+def _order(values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """A place for values shown of a row: nulls last, and numbers without end, which are texts here, by their size."""
+    return [(value is None, *_by_size(value)) for value in values]
+
+
+def _by_size(value: Any) -> tuple[Any, ...]:
+    if value in ("inf", "-inf"):
+        return 0, float(value)
+    return (1, value) if isinstance(value, str) else (0, value)
 
 
 def _shown(rows: ir.Table, table: Table, name: str) -> ir.Value:
@@ -215,9 +226,10 @@ def _by_order(check: Check) -> bool:
 
 def _with_samples(result: Result, some: Sequence[Any], table: Table, check: Check) -> Result:
     own = results.own_words(check.declared)
-    clear = [results.is_open(table, name) for name in check.columns]
+    # what is not a text tells nobody, though JSON has texts for numbers without end
+    texts = [results.is_open(table, name) and table.columns[name].type == "string" for name in check.columns]
     told = [
-        [results.unmasked(value, own) if shown else value for value, shown in zip(each, clear, strict=True)]
+        [results.unmasked(value, own) if text else value for value, text in zip(each, texts, strict=True)]
         for each in some
     ]
     return replace(result, partial_unexpected_list=[each if len(each) > 1 else each[0] for each in told])

@@ -1,4 +1,5 @@
-"""Duplicate records: rows with the same key and the same known time; the one that landed first stays.
+"""Duplicate records: rows with the same key and the same known time, and the same place in the declared order where
+there is one; the one that landed first stays.
 
 Keys that are gone in the source belong to `deletions`. Entry: `keyed`, `duplicates`.
 """
@@ -16,8 +17,11 @@ from potable.tables import BATCH, OBJECT, ROW, Table
 
 KNOWN_KEY = "_known_key"
 """The known time as a text that sorts like it; empty where there is none."""
+ORDER_KEY = "_order_key"
+"""The value of the declared order as a text; empty where there is none."""
 PLACE = "_place"
 """Text that sorts as the records landed; empty for what stands already."""
+_TIMES, _KEPT = "_times", "_kept"
 
 
 def with_known_key(table: Table, rows: ir.Table) -> ir.Table:
@@ -27,11 +31,18 @@ def with_known_key(table: Table, rows: ir.Table) -> ir.Table:
     return rows.mutate(**{KNOWN_KEY: known})
 
 
+def with_order_key(table: Table, rows: ir.Table) -> ir.Table:
+    """The rows with `ORDER_KEY`: those that it tells apart are versions, for features take the one ordered last."""
+    order = rows[table.order].cast("string").fill_null("") if table.order else ibis.literal("")
+    return rows.mutate(**{ORDER_KEY: order})
+
+
 def keyed(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> ir.Table:
     """Keys, origin and place of the good rows."""
     good = staged.filter(~any_broken(staged, rules, cells=False))
     good = good.mutate(**nulled(good, rules), **{PLACE: place_of(good)})
-    return with_known_key(table, good).select(*table.unique, KNOWN_KEY, OBJECT, ROW, PLACE, BATCH)
+    good = with_order_key(table, with_known_key(table, good))
+    return good.select(*table.unique, KNOWN_KEY, ORDER_KEY, OBJECT, ROW, PLACE, BATCH)
 
 
 def duplicates(good: ir.Table, stands: ir.Table | None, folder: str, engine: Engine) -> tuple[ir.Table, int] | None:
@@ -65,20 +76,20 @@ def _repeated(good: ir.Table, stands: ir.Table | None) -> ir.Table:
         # the few new keys are looked up among the many that stand, not the other way round
         candidates = candidates.union(stands.semi_join(good, keys).select(keys))
     # keys alone: the smallest place of each would have to be held for all of them
-    counted = candidates.group_by(keys).agg(n=candidates.count())
-    return counted.filter(counted.n > 1).drop("n")
+    counted = candidates.group_by(keys).agg(**{_TIMES: candidates.count()})
+    return counted.filter(counted[_TIMES] > 1).drop(_TIMES)
 
 
 def _later(rows: ir.Table, stands: ir.Table | None, repeated: ir.Table) -> ir.Table:
     """Origins of the good `rows` whose key is `repeated`, but for the first that has it."""
     keys = _key_names(rows)
-    first = rows.group_by(keys).agg(kept=rows[PLACE].min())
+    first = rows.group_by(keys).agg(**{_KEPT: rows[PLACE].min()})
     if stands is not None:
         first = first.anti_join(stands, keys).union(
-            repeated.semi_join(stands, keys).select(*keys, kept=ibis.literal(""))
+            repeated.semi_join(stands, keys).select(*keys, **{_KEPT: ibis.literal("")})
         )
     both = rows.inner_join(first, keys)
-    return both.filter(both[PLACE] != both.kept).select(OBJECT, ROW)
+    return both.filter(both[PLACE] != both[_KEPT]).select(OBJECT, ROW)
 
 
 def _key_names(good: ir.Table) -> list[str]:

@@ -17,6 +17,7 @@ import ibis
 
 from potable.contracts.aggregates import Arguments, Finding, Whole
 from potable.engines.base import scalars
+from potable.engines.patterns import both
 from potable.errors import PotableError, ProjectError
 
 if TYPE_CHECKING:
@@ -82,7 +83,19 @@ def _read(query: str) -> exp.Expression:
     found = [tree for tree in sqlglot.parse(query.replace(_PLACE, BATCH)) if tree is not None]
     if len(found) != 1:
         raise sqlglot.errors.SqlglotError("it is not one statement")
+    for pattern in _patterns(found[0]):
+        # what engines read alike in place of what they may not
+        pattern.set("this", both(pattern.this) or pattern.this)
     return found[0]
+
+
+def _patterns(tree: exp.Expression) -> Iterator[exp.Literal]:
+    """The regular expressions of a query that are written in it."""
+    from sqlglot import exp
+
+    for search in tree.find_all(exp.RegexpLike, exp.RegexpExtract, exp.RegexpReplace):
+        if isinstance(search.expression, exp.Literal) and search.expression.is_string:
+            yield search.expression
 
 
 def _refused(tree: exp.Expression) -> Iterator[str]:

@@ -9,6 +9,7 @@ Entry: `to_suite`, `from_suite`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ _IGNORE = "ignore_row_if"
 _NOT_NULL = "expect_column_values_to_not_be_null"
 _UNIQUE, _COMPOUND = "expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"
 _TYPE = "expect_column_values_to_be_of_type"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?![^T ])")
+"""How GX writes a date, and the beginning of a moment."""
 
 
 def to_suite(name: str, table: Table, own: Suite | None = None) -> dict[str, Any]:
@@ -174,4 +177,6 @@ def _guessed(name: str, checks: Sequence[Mapping[str, Any]]) -> str:
         bounds = [given.get("min_value"), given.get("max_value")] if mine else []
         if any(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in bounds):
             return "float"
+        if any(isinstance(bound, str) and _DAY.match(bound) for bound in bounds):
+            return "date" if all(_DAY.fullmatch(str(bound)) for bound in bounds if bound) else "timestamp"
     return ""

@@ -14,6 +14,10 @@ from typing import Any
 
 from potable.errors import Place, ProjectError
 
+PARAMETER = "$PARAMETER"
+"""The key of what stands for a value that a run gives."""
+_IDLE = ("parse_strings_as_datetimes", "allow_cross_type_comparisons", "auto", "profiler_config")
+"""Arguments of earlier GX that say nothing where they are not set."""
 _BESIDES = ("result_format", "catch_exceptions", "include_config", "batch_id", "rendered_content", "description")
 """Arguments of GX that say nothing about data."""
 
@@ -60,7 +64,8 @@ def read_suite(root: Path, path: str) -> Suite:
     if not isinstance(listed, list) or not all(_is_entry(entry) for entry in listed):
         hint = "a suite has `expectations`, each with its `type` (0.18: `expectation_type`) and `kwargs`"
         raise ProjectError("the file is not a suite of Great Expectations", "P020", place=place, hint=hint)
-    items = [Item(path, index, _type(entry), _arguments(entry)) for index, entry in enumerate(listed)]
+    parameters = {**(data.get("evaluation_parameters") or {}), **(data.get("suite_parameters") or {})}
+    items = [Item(path, index, _type(entry), _arguments(entry, parameters)) for index, entry in enumerate(listed)]
     name = data.get("name") or data.get("expectation_suite_name") or Path(path).stem
     return Suite(str(name), items, [(item.expectation, item.arguments) for item in items])
 
@@ -73,7 +78,21 @@ def _type(entry: Mapping[str, Any]) -> str:
     return str(entry.get("type") or entry.get("expectation_type") or "")
 
 
-def _arguments(entry: Mapping[str, Any]) -> dict[str, Any]:
-    arguments = {key: value for key, value in entry.get("kwargs", {}).items() if key not in _BESIDES}
+def _arguments(entry: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    kwargs = entry.get("kwargs", {}).items()
+    arguments = {
+        key: _filled(value, parameters) for key, value in kwargs if key not in _BESIDES and not _idle(key, value)
+    }
     beside = {key: entry[key] for key in ("severity", "meta") if entry.get(key)}
     return {**arguments, **beside}
+
+
+def _filled(value: Any, parameters: Mapping[str, Any]) -> Any:
+    """An argument; in place of a parameter its value, where the suite gives one."""
+    if not isinstance(value, Mapping) or not isinstance(name := value.get(PARAMETER), str):
+        return value
+    return value.get(f"{PARAMETER}.{name}", parameters.get(name, value))
+
+
+def _idle(key: str, value: Any) -> bool:
+    return key in _IDLE and not value

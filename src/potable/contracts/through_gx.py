@@ -194,9 +194,14 @@ def _validated(rows: pa.RecordBatch | pa.Table, custom: Custom, arguments: Mappi
 
 def _expectation(custom: Custom, arguments: Mapping[str, Any]) -> Any:
     try:
-        return getattr(custom.module.load(), custom.class_name)(**arguments)
+        made = getattr(custom.module.load(), custom.class_name)
     except ModuleNotFoundError as failure:
         raise _wrong(custom, "needs a package that is not installed", given=str(failure.name)) from None
+    except Exception as failure:
+        told = f"{type(failure).__name__}: {failure}"
+        raise _wrong(custom, "cannot be used, for its module cannot be imported", given=told) from None
+    try:
+        return made(**arguments)
     except Exception as failure:
         # arguments are of the project, not of the data
         raise _wrong(custom, "does not accept its arguments", given=f"{type(failure).__name__}: {failure}") from None

@@ -81,6 +81,8 @@ def outliers(whole: Whole, a: Arguments, batches: Mapping[str, int]) -> Counted:
         if low is None:
             return _counted(whole, a, 0)
         reach = multiplier * (float(high) - float(low))
+        if math.isnan(reach):
+            return _counted(whole, a, 0)
         return _filtered(whole, a, (value < float(low) - reach) | (value > float(high) + reach))
     found = exact.moments(column, whole.engine)
     if found.deviation is None or math.isnan(found.deviation):

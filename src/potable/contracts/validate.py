@@ -34,7 +34,7 @@ from potable.contracts.deletions import (
     told_apart,
     with_lives,
 )
-from potable.contracts.keyed import KNOWN_KEY, duplicates, keyed, with_known_key
+from potable.contracts.keyed import KNOWN_KEY, ORDER_KEY, duplicates, keyed, with_known_key, with_order_key
 from potable.contracts.masks import Rule, masked, nulled, reason_counts, rules_of, staged_schema
 from potable.contracts.parts import replaced
 from potable.contracts.results import Result, stops
@@ -265,14 +265,15 @@ def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], ta
 def _keys(job: _Job, good: ir.Table) -> ir.Table | None:
     """What `good` rows are compared by, of rows that stand or stood; None when there are no such rows."""
     table, standing, engine = job.contract.table, job.standing, job.engine
-    names = [name for name in table.columns if name in (*table.unique, table.known_column)]
+    names = [name for name in table.columns if name in (*table.unique, table.known_column, table.order)]
     schema = pa.schema([table.schema.field(name) for name in names])
     found = [engine.read(standing.files, schema)] if standing.files else []
     if standing.deleted_files:
         deleted = engine.read(standing.deleted_files, deleted_schema(table))
         found.append(still_met(table, deleted).select(names))
     life = {LIFE: ibis.literal(0, "int64")} if LIFE in good.columns else {}
-    keys = [with_known_key(table, rows).select(*table.unique, KNOWN_KEY, **life) for rows in found]
+    found = [with_order_key(table, with_known_key(table, rows)) for rows in found]
+    keys = [rows.select(*table.unique, KNOWN_KEY, ORDER_KEY, **life) for rows in found]
     return union_all(keys) if keys else None
 
 

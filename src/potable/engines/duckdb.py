@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from potable.engines import compiled, places
 from potable.engines.base import BatchFunction, ItemFunction, Part
+from potable.engines.duckdb_sql import Compiler
 from potable.engines.pool import OneBatch, Pool
 from potable.errors import MADE_AGAIN, Damaged, EnvironmentFailure, Outgrown, PotableError, machine_says
 
@@ -94,6 +95,7 @@ class DuckDBEngine:
                 hint="is the scratch folder writable, and does this machine have the `memory` and `threads` of "
                 "potable.yaml?",
             ) from failure
+        self._ibis.compiler = Compiler()
         self._connection: Any = self._ibis.con
         self._connection.execute("SET TimeZone = 'UTC'")
         # in an interactive Python DuckDB would draw its own between ours

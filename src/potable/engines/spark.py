@@ -30,11 +30,21 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-from potable.engines import compiled, places, spark_files, spark_objects, spark_session, spark_stores
+from potable.engines import (
+    compiled,
+    patterns,
+    places,
+    spark_files,
+    spark_objects,
+    spark_session,
+    spark_stores,
+    spark_tasks,
+)
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.java import require_java
+from potable.engines.spark_executors import unfit
 from potable.engines.spark_session import Settings
-from potable.engines.spark_tasks import ITEMS, EachBatch, EachItem, carried
+from potable.engines.spark_tasks import FOUND, ITEMS, WRITTEN, EachBatch, EachItem, carried
 from potable.errors import EnvironmentFailure, Outgrown, PotableError, machine_says
 
 R = TypeVar("R")
@@ -67,6 +77,16 @@ class _Compiler(PySparkCompiler):  # type: ignore[misc]
     def visit_IsInf(self, op: ops.IsInf, *, arg: Any) -> Any:
         # ibis 12 compares two Python objects here, which is always false
         return self.f.abs(arg).eq(self.cast("Infinity", dt.float64))
+
+    def visit_RegexSearch(self, op: ops.RegexSearch, *, arg: Any, pattern: Any) -> Any:
+        # RE2, as on other engines; what Java may read otherwise is looked for in Python
+        told = patterns.java(op.pattern.value) if isinstance(op.pattern, ops.Literal) else None
+        return self.f.anon[FOUND](arg, pattern) if told is None else self.f.regexp_like(arg, told)
+
+    def visit_Cast(self, op: ops.Cast, *, arg: Any, to: dt.DataType) -> Any:
+        # Java writes 1.0E7 for 10000000.0
+        number = op.arg.dtype.is_floating() and to.is_string()
+        return self.f.anon[WRITTEN](arg) if number else super().visit_Cast(op, arg=arg, to=to)
 
     def visit_IsNull(self, op: ops.IsNull, *, arg: Any) -> Any:
         # nan is a value, as on other engines
@@ -131,6 +151,8 @@ class SparkEngine:
             shutil.rmtree(self._scratch, ignore_errors=True)
             raise
         self._session = self._opened.session
+        for name, function, kind in spark_tasks.FUNCTIONS:
+            self._session.udf.register(name, function, kind)
         self._ibis = ibis.pyspark.connect(self._session)
         self._ibis.compiler = _Compiler()
         self._names = 0
@@ -325,7 +347,7 @@ _OUTGROWN = ("[ARITHMETIC_OVERFLOW]", "[NUMERIC_VALUE_OUT_OF_RANGE")
 def _translated(failure: Exception) -> PotableError:
     """Spark's failures in our form, by their kind."""
     text = str(failure)
-    if lacking := spark_stores.missing(text):
+    if lacking := spark_stores.missing(text) or unfit(text):
         return lacking
     if any(sign in text for sign in _OUT_OF_MEMORY):
         return EnvironmentFailure(

@@ -1,10 +1,11 @@
 """The executors of a cluster, while it is used: Spark itself waits for ever for one that does not come.
 
-Entry: `Watch`.
+Entries: `Watch`, `unfit`.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import Any
@@ -16,6 +17,28 @@ from potable.errors import EnvironmentFailure
 PATIENCE = 900.0
 """Seconds without any executor after which a run that needs one ends; a new machine may have to be started for it."""
 _BETWEEN = 15.0
+
+
+_LACKING = re.compile(r"No module named '([\w.]+)'")
+_NO_PROGRAM = re.compile(r'Cannot run program "([^"\n]+)"')
+
+
+def unfit(text: str) -> EnvironmentFailure | None:
+    """What to tell when Spark fails because Python on executors is not what they need.
+
+    Args:
+        text: Spark's own; of it a module or a program is told, nothing else.
+    """
+    hint = (
+        "name by `spark.pyspark.python` a Python of the driver's version, with `pip install 'potable[xml,docx]'` there"
+    )
+    if "PYTHON_VERSION_MISMATCH" in text:
+        return EnvironmentFailure("executors have another version of Python than the driver", "E007", hint=hint)
+    if found := _NO_PROGRAM.search(text):
+        return EnvironmentFailure("an executor cannot start its Python", "E007", given=found[1], hint=hint)
+    if found := _LACKING.search(text):
+        return EnvironmentFailure(f"Python on an executor has no module `{found[1]}`", "E007", hint=hint)
+    return None
 
 
 class Watch:

@@ -28,7 +28,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from potable.engines import spark_files, spark_stores
+from potable.engines import spark_files, spark_meaning, spark_stores
 from potable.engines.java import require_java
 from potable.engines.spark_executors import Watch
 from potable.errors import EnvironmentFailure, PotableError
@@ -39,20 +39,10 @@ LEAST_HEAP = 512 << 20
 CONNECT_PORT = 15002
 REMOTE = "sc://"
 """How the URL of a Spark Connect server begins."""
-MEANING = {
-    "spark.sql.ansi.enabled": "true",
-    "spark.sql.caseSensitive": "true",
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.timestampType": "TIMESTAMP_NTZ",
-    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
-    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
-    "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
-    "spark.sql.execution.arrow.useLargeVarTypes": "false",
-}
-"""What results depend on; no project may set these."""
 _ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f"}
-_JAVA = "-Dsun.jnu.encoding=UTF-8 -Dfile.encoding=UTF-8"
+_JAVA = "-Dsun.jnu.encoding=UTF-8 -Dfile.encoding=UTF-8 -Duser.language=en -Duser.country=US -Duser.variant="
+"""Names of files and the case of letters must not depend on the machine; the last word on a command line counts."""
 
 
 @dataclass(frozen=True)
@@ -117,23 +107,37 @@ def opened(settings: Settings, scratch: Path) -> Opened:
     Raises:
         EnvironmentFailure: E007, Spark cannot be started or reached.
     """
-    if wrong := sorted(key for key, value in MEANING.items() if settings.conf.get(key, value) != value):
-        raise EnvironmentFailure(
-            f"`{wrong[0]}` would change results, so it cannot be set", "E007", allowed=MEANING[wrong[0]]
-        )
+    if wrong := spark_meaning.refused(settings.conf):
+        raise EnvironmentFailure(f"`{wrong[0]}` would change results, so it cannot be set", "E007", allowed=wrong[1])
+    logging.getLogger().addFilter(_not_py4j)
     made = _connected(settings, scratch) if settings.remote else _joined(settings, scratch)
     # pyspark itself logs the text of failing queries, which may hold data
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(name).disabled = True
-    logging.getLogger().addFilter(_not_py4j)
-    for key, value in {**_of_queries(settings.conf), **MEANING}.items():
-        # what cannot be set in a session was set when Spark started, or is the server's own
-        with suppress(PySparkException):
-            made.session.conf.set(key, value)
-    _require_meaning(made)
+    try:
+        for key, value in _of_queries(settings.conf).items():
+            # what cannot be set in a session was set when Spark started, or is the server's own
+            with suppress(PySparkException):
+                made.session.conf.set(key, value)
+        _require_meaning(made)
+    except PySparkException as failure:
+        unfit = _unfit(settings, failure)
+        made.close()
+        raise unfit from None
     if not settings.remote:
         _require_stores(made, settings.stores)
     return made
+
+
+def _unfit(settings: Settings, failure: PySparkException) -> EnvironmentFailure:
+    """What to tell of a session that Spark does not give, by the settings its text names."""
+    named = [key for key in settings.conf if key in str(failure)]
+    return EnvironmentFailure(
+        f"Spark refuses {f'the value of `{named[0]}`' if named else 'a setting'}",
+        "E007",
+        given=settings.conf[named[0]] if named else "",
+        hint="see `spark.conf` in potable.yaml, and Spark's own spark-defaults.conf",
+    )
 
 
 def _of_queries(conf: Mapping[str, str]) -> dict[str, str]:
@@ -141,11 +145,15 @@ def _of_queries(conf: Mapping[str, str]) -> dict[str, str]:
 
 
 def _require_meaning(made: Opened) -> None:
-    for key, value in MEANING.items():
-        if str(made.session.conf.get(key)).lower() != value.lower():
-            made.close()
-            problem = f"Spark does not let a session set `{key}`, but results depend on it"
-            raise EnvironmentFailure(problem, "E007", allowed=value)
+    if lacking := spark_meaning.fix(made.session, PySparkException):
+        made.close()
+        problem = f"Spark does not let a session set `{lacking[0]}`, but results depend on it"
+        raise EnvironmentFailure(problem, "E007", allowed=lacking[1])
+    if made.remote and not spark_meaning.speaks_english(made.session):
+        made.close()
+        problem = "the Spark Connect server changes the case of letters as another language does"
+        hint = "start it, and its executors, with the Java options -Duser.language=en -Duser.country=US"
+        raise EnvironmentFailure(problem, "E007", hint=hint)
 
 
 def _require_stores(made: Opened, stores: Sequence[str]) -> None:
@@ -167,7 +175,8 @@ def _connected(settings: Settings, scratch: Path) -> Opened:
         # the client itself asks again for minutes before it gives up
         at = urlsplit(settings.remote)
         socket.create_connection((at.hostname or "", at.port or CONNECT_PORT), timeout=10).close()
-        session = SparkSession.builder.remote(settings.remote).config(map=dict(settings.conf)).create()
+        with spark_meaning.values_untold(settings.conf):
+            session = SparkSession.builder.remote(settings.remote).config(map=dict(settings.conf)).create()
         session.addArtifacts(str(package(folder)), pyfile=True)
     except Exception as failure:
         shutil.rmtree(folder, ignore_errors=True)
@@ -220,7 +229,8 @@ def _started(settings: Settings, scratch: Path) -> Running:
     except BaseException as failure:
         if watch:
             watch.stop()
-        log = _log(folder)
+        # what Java says of a failure, it says only while it runs
+        log = f"{_log(folder)}\n{failure}"
         _end_java()
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(failure, PotableError) or not isinstance(failure, Exception):
@@ -313,9 +323,9 @@ def configuration(settings: Settings, folder: Path) -> dict[str, str]:
         }
     if settings.stores:
         ours |= spark_stores.settings(os.environ, local=settings.local)
-    made = {**ours, **settings.conf, **MEANING}
+    made = {**ours, **settings.conf, **spark_meaning.MEANING}
     for key in ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"):
-        made[key] = f"{_JAVA} {settings.conf.get(key, '')}".strip()
+        made[key] = f"{settings.conf.get(key, '')} {_JAVA}".strip()
     return made
 
 
@@ -367,6 +377,10 @@ def _refused(settings: Settings, failure: Exception, log: str) -> EnvironmentFai
     hint = "is the master reachable, and do `spark.conf` and `memory` fit this machine?"
     if "basedir must be absolute: ?" in log or "invalid null input: name" in log:
         hint = f"the user id {os.getuid()} has no name here, which Java needs: add it to /etc/passwd (of the image)"
+    elif "emory" in log and "must be at least" in log:
+        hint = "`spark.executor.memory` and `spark.driver.memory` must be at least 450m"
+    elif "heap size" in log or "JNI error" in log or "Size must be specified" in log:
+        hint = "is `spark.driver.memory` (by default half of `memory`) a size such as 2g, at least 450m?"
     elif "HADOOP_CONF_DIR" in log:
         hint = "set HADOOP_CONF_DIR to the folder with YARN's configuration"
     condition = failure.getCondition() if isinstance(failure, PySparkException) else ""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from zipimport import zipimporter
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from potable.engines.base import BatchFunction, ItemFunction
 from potable.engines.pool import checked
@@ -70,6 +71,24 @@ def carried(text: str) -> Exception | None:
     found = _CARRIED.search(text)
     failure: Exception | None = pickle.loads(base64.b64decode(found[1])) if found else None
     return failure
+
+
+def found(text: str | None, pattern: str) -> bool | None:
+    """Whether RE2 finds `pattern` in `text`."""
+    if text is None:
+        return None
+    said: bool = pc.match_substring_regex(pa.scalar(text), pattern).as_py()
+    return said
+
+
+def written(number: float | None) -> str | None:
+    """A float as text: the fewest digits that tell it from all others."""
+    return None if number is None else repr(number)
+
+
+FOUND, WRITTEN = "potable_found", "potable_written"
+FUNCTIONS = ((FOUND, found, "boolean"), (WRITTEN, written, "string"))
+"""Functions that queries may call by name, each row by itself, for what Spark has in no other way."""
 
 
 @contextmanager

@@ -18,8 +18,9 @@ RULES: Mapping[str, str] = {
     "order": "visible, corrections, `previous`, where, in, last N, aggregate",
     "ties": "newest first, by time, then known, then the declared `order`; if records are still tied and differ, "
     "it is an error (D004)",
-    "corrections": "of records with the same unique key, the newest visible `known` wins; a version that moves the "
-    "record to the cut or later is not visible, so the version before it still counts",
+    "corrections": "of records with the same unique key, the newest visible `known` wins, of equal ones the greatest "
+    "`order`; a version that moves the record to the cut or later is not visible, so the version before it still "
+    "counts",
     "latest(x)": "value of the newest row; null if that value is null",
     "nulls": "null values are ignored; if all are null, the result is null (0 for `count(x)` and `distinct(x)`); "
     "an expression with a null is null, except with `coalesce`, `greatest`, `least` and `is null`; `false "

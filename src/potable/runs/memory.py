@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import threading
 from array import array
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
 
 _EVERY = 0.1
-_TASKS = Path("/proc")
-"""Where Linux tells the children of each thread of a process."""
+_PROC = "/proc"
+"""Where Linux tells of processes."""
+_PAGE = mmap.PAGESIZE
+_MOST = 1 << 13
 
 
 class PeakMemory:
@@ -57,36 +60,60 @@ class PeakMemory:
 
 
 def resident(process: psutil.Process) -> int:
-    """Resident bytes of `process` and its children; what they share (libraries, mapped files) counts once."""
+    """Resident bytes of `process` and its children; what they share counts once.
+
+    That is libraries and mapped files, and what a process shares with the one it was forked from.
+    """
     own = shared = 0
-    for member in [process, *_below(process)]:
+    lists_children = os.access(f"{_PROC}/self/task/{threading.get_native_id()}/children", os.R_OK)
+    for held, common in _as_linux_tells(process.pid) if lists_children else _as_psutil_tells(process):
+        own, shared = own + held, max(shared, common)
+    return own + shared
+
+
+def _as_psutil_tells(process: psutil.Process) -> Iterator[tuple[int, int]]:
+    """Bytes that each process has for itself, and those that others may have too."""
+    for member in [process, *process.children(recursive=True)]:
         # one that has just ended holds nothing any more
         with suppress(psutil.Error):
             memory = member.memory_info()
             common = getattr(memory, "shared", 0)
-            own, shared = own + memory.rss - common, max(shared, common)
-    return own + shared
+            yield memory.rss - common, common
 
 
-def _below(process: psutil.Process) -> list[psutil.Process]:
-    """The children of a process, and theirs."""
-    if not (_TASKS / f"self/task/{threading.get_native_id()}/children").exists():
-        with suppress(psutil.Error):
-            return process.children(recursive=True)
-        return []
-    # psutil reads what every process of the machine says of its parent, a millisecond for forty of them
-    found: list[psutil.Process] = []
-    asked = [process.pid]
+def _as_linux_tells(root: int) -> Iterator[tuple[int, int]]:
+    """The same, read ten times a second: psutil reads what every process of the machine says of its parent.
+
+    A worker is forked from a process that stays, which counts with all that they have of it.
+    """
+    asked = [(root, 0)]
     while asked:
-        children = list(_children(asked.pop()))
-        asked += children
-        for child in children:
-            with suppress(psutil.Error):
-                found.append(psutil.Process(child))
+        pid, depth = asked.pop()
+        with suppress(OSError):
+            children = _children(pid)
+            asked += ((child, depth + 1) for child in children)
+            _, held, common, *_ = (int(pages) * _PAGE for pages in _told(f"{pid}/statm").split())
+            yield _unshared(pid) if depth > 1 and not children else held - common, common
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with os.scandir(f"{_PROC}/{pid}/task") as threads:
+        for thread in threads:
+            with suppress(OSError):
+                found += map(int, _told(f"{pid}/task/{thread.name}/children").split())
     return found
 
 
-def _children(pid: int) -> Iterator[int]:
-    with suppress(OSError):
-        for thread in (_TASKS / f"{pid}/task").iterdir():
-            yield from map(int, (thread / "children").read_text().split())
+def _unshared(pid: int) -> int:
+    """Bytes of a process that no other has: a third of a millisecond to read."""
+    lines = _told(f"{pid}/smaps_rollup").splitlines()
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(b"Private_"))
+
+
+def _told(path: str) -> bytes:
+    file = os.open(f"{_PROC}/{path}", os.O_RDONLY)
+    try:
+        return os.read(file, _MOST)
+    finally:
+        os.close(file)

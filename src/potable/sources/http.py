@@ -38,6 +38,18 @@ _SLOWEST = 20
 _MARGIN = 30.0
 """Seconds before its end from which a token is not used any more."""
 _HINT = "check `url` and `auth` in the source's file, and that the service is up"
+_REDIRECTED = (
+    "declare the address that the service redirects to: often another scheme or host, or the same with or without a "
+    "slash at the end"
+)
+_NOT_THERE = (
+    "check the address and `params`; if the service refuses the page behind the last one, declare the pagination's "
+    "`total`, or follow its links"
+)
+_HINTS = {
+    **dict.fromkeys((400, 404, 410, 416, 422), _NOT_THERE),
+    204: "the service has no content where a list should be, not even an empty one; is there anything to read?",
+}
 _PACKED = ("", "identity", "gzip", "deflate")
 _TAKEN = frozenset({200})
 _PASSING = frozenset({408, 425, 429})
@@ -255,7 +267,8 @@ class Service:
             raise _Refused(status)
         if status in (0, 200) or status in _PASSING or status >= 500:
             return
-        raise failure(self._source, f"HTTP {status} for `{name}`", retryable=False)
+        hint = _REDIRECTED if 300 <= status < 400 else _HINTS.get(status, _HINT)
+        raise failure(self._source, f"HTTP {status} for `{name}`", retryable=False, hint=hint)
 
     def _asked(self, request: Callable[[], httpx.Request]) -> tuple[int, httpx.Headers, bytes]:
         """Status, headers and body of one request; no more of a body than a page may have."""

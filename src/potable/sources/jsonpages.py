@@ -29,7 +29,7 @@ from potable.sources.jsonloose import Loose, Unlike
 from potable.sources.jsonrows import below
 from potable.sources.jsonstructs import UNREADABLE
 from potable.sources.jsontext import is_utf8
-from potable.sources.keypaths import steps
+from potable.sources.keypaths import dotted, steps
 from potable.sources.pagination import Astray
 from potable.sources.records import at, column, read_json, read_line
 
@@ -49,6 +49,7 @@ class Sight:
         *,
         outward: bool = False,
         declared: bool = False,
+        optional: bool = False,
     ) -> None:
         """Look for a list.
 
@@ -58,9 +59,10 @@ class Sight:
             told: columns for which numbers are told apart from texts.
             outward: whether the records surely lie in others.
             declared: whether somebody said that they lie there.
+            optional: whether a page may lack it, or have null in its place.
         """
         self.records, self.columns, self.told = records, columns, told
-        self.outward, self.declared = outward, declared
+        self.outward, self.declared, self.optional = outward, declared, optional
         apart = {path for name in told for path in columns[name]}
         try:
             self.loose: Loose | None = Loose((path for paths in columns.values() for path in paths), apart)
@@ -118,6 +120,10 @@ class JsonPage(ABC):
         """The value at a dotted path of the page."""
 
     @abstractmethod
+    def has(self, path: str) -> bool:
+        """Whether there is such a dotted path in the page, if only with null."""
+
+    @abstractmethod
     def content(self) -> bytes:
         """What its records say, without cursors."""
 
@@ -137,11 +143,23 @@ class _Exact(JsonPage):
     def __init__(self, body: bytes, headers: httpx.Headers, sight: Sight) -> None:
         self._value, self._sight = read_json(body, Number if sight.told else str), sight
         listed, left = self._found(self._value)
+        if listed is None and sight.optional and (isinstance(self._value, dict) or not sight.records):
+            listed = []
         if not isinstance(listed, list):
-            where = f"a page has no list at `{sight.records}`" if sight.records else "a page is not a list"
-            raise Astray(where, _leading(self._value))
+            raise self._listless(listed)
         super().__init__(body, headers, len(listed))
         self._listed, self.inside = listed, left
+
+    def _listless(self, found: Any) -> Astray:
+        path = self._sight.records
+        if path and found is None and self.has(path):
+            # an answer that tells of an error may look so, too
+            hint = (
+                "if that is how the service writes an empty list, declare `optional: true`; is it the page behind the "
+                "last one? The pagination's `total`, if the service tells it, ends before it"
+            )
+            return Astray(f"a page has no list at `{path}`, but null", hint)
+        return Astray(f"a page has no list at `{path}`" if path else "a page is not a list", _leading(self._value))
 
     @property
     def columns(self) -> dict[str, Cells]:
@@ -161,6 +179,11 @@ class _Exact(JsonPage):
 
     def at(self, path: str) -> Any:
         return at(self._value, path)
+
+    def has(self, path: str) -> bool:
+        *way, last = steps(path)
+        around = at(self._value, dotted(way)) if way else self._value
+        return isinstance(around, dict) and last in around
 
     def content(self) -> bytes:
         # by value alone: its later versions write what is shared between records as a reference
@@ -211,6 +234,9 @@ class _Quick(JsonPage):
     def at(self, path: str) -> Any:
         text = self._at(steps(path))
         return None if text is None else read_json(bytes(text))
+
+    def has(self, path: str) -> bool:
+        return self._at(steps(path)) is not None
 
     def content(self) -> bytes:
         return bytes(self._listed)

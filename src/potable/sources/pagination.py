@@ -19,6 +19,7 @@ import httpx
 from pydantic import Discriminator, Field, Tag
 
 from potable.declarations import Declaration
+from potable.sources.morepages import more_told
 
 _EMPTY_PAGES = 1000
 """Pages without a record that may follow each other."""
@@ -58,6 +59,9 @@ class Page(Protocol):
     def at(self, path: str) -> Any:
         """The value at a path of the page."""
 
+    def has(self, path: str) -> bool:
+        """Whether there is such a path in the page, if only with null."""
+
     def content(self) -> bytes:
         """What its records say, without cursors; equal records are equal bytes."""
 
@@ -74,12 +78,15 @@ class Got:
     """What stood more than once in a page."""
     counted: int = 0
     """The most records the server said there are."""
+    largest: int = 0
+    """What the fullest page lists."""
     seen: set[bytes] = field(default_factory=set)
     """Digests of the URLs and pages met."""
 
     def add(self, page: Page) -> None:
         """One page more."""
         self.pages, self.records = self.pages + 1, self.records + page.records
+        self.largest = max(self.largest, *page.listed.values())
         for path, number in page.listed.items():
             self.listed[path] = self.listed.get(path, 0) + number
             self.several |= {path} if number > 1 else set()
@@ -105,6 +112,7 @@ class Cursor(Declaration):
     def following(self, first: httpx.URL, here: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
         found = page.at(self.next)
         if not found:
+            _require_last(page, got, named=page.has(self.next), where=f"`{self.next}`")
             return None
         if not isinstance(found, str):
             raise Astray(f"`{self.next}` is not a cursor")
@@ -125,6 +133,7 @@ class Link(Declaration):
             relation = _REL.search(parameters)
             if relation and self.link.lower() in relation[1].lower().split():
                 return _joined(here, target)
+        _require_last(page, got, named="Link" in page.headers, where="a `Link` header")
         return None
 
 
@@ -140,6 +149,7 @@ class NextLink(Declaration):
     def following(self, first: httpx.URL, here: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
         found = page.at(self.next_link)
         if not found:
+            _require_last(page, got, named=page.has(self.next_link), where=f"`{self.next_link}`")
             return None
         if not isinstance(found, str):
             raise Astray(f"`{self.next_link}` is not a link")
@@ -156,7 +166,8 @@ class Counted(Declaration):
     short_page: bool = False
     """A page with fewer records than `size` is the last; only for servers that never cap `size`."""
     total: str | None = None
-    """Path in the page to the total number of records; reading ends when it is reached, and not before."""
+    """Path in the page to the total number of records; reading ends when it is reached, and not before. Behind a full
+    page one more is requested, because some servers count only a page, or no further than a limit."""
 
     def sized(self, url: httpx.URL) -> httpx.URL:
         """`url` with the number of records per page."""
@@ -176,6 +187,26 @@ class Counted(Declaration):
                 "changed while it was read, or pages are missing"
             )
         return over
+
+    def at(self, first: httpx.URL, got: Got) -> httpx.URL:
+        """Where the page behind those that were received is."""
+        raise NotImplementedError
+
+    def behind(self, first: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
+        """Where there is more if the total is not the whole; None where the last page tells that it was the last."""
+        full = not _bare(page) and max(page.listed.values()) >= got.largest
+        return self.at(first, got) if self.total is not None and full else None
+
+    def require_grown(self, page: Page, got: Got) -> None:
+        """Refuse a page behind the last one, unless the total has grown by it."""
+        told = self._count(page, got)
+        if told is not None and told < min(got.units.values()):
+            raise Astray(
+                f"the server counts {told:,} records at `{self.total}`, but sends more",
+                "give the path of the number of all records as `total`, or leave it out: the first page without "
+                "records is then the last",
+                retryable=False,
+            )
 
     def _count(self, page: Page, got: Got) -> int | None:
         if self.total is None:
@@ -199,7 +230,10 @@ class PageNumber(Counted):
         return self.sized(url).copy_set_param(self.page, self.start)
 
     def following(self, first: httpx.URL, here: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
-        return None if self.ended(page, got) else first.copy_set_param(self.page, self.start + got.pages)
+        return None if self.ended(page, got) else self.at(first, got)
+
+    def at(self, first: httpx.URL, got: Got) -> httpx.URL:
+        return first.copy_set_param(self.page, self.start + got.pages)
 
 
 class Offset(Counted):
@@ -222,7 +256,10 @@ class Offset(Counted):
                 retryable=False,
             )
         # by what was given, not by what was asked for: servers cap the size of a page
-        return None if self.ended(page, got) else first.copy_set_param(self.offset, self.start + got.records)
+        return None if self.ended(page, got) else self.at(first, got)
+
+    def at(self, first: httpx.URL, got: Got) -> httpx.URL:
+        return first.copy_set_param(self.offset, self.start + got.records)
 
 
 def _kind(value: Any) -> str | None:
@@ -252,8 +289,19 @@ Pagination = Annotated[
 ]
 
 AnyPagination = Cursor | Link | NextLink | PageNumber | Offset | Literal["none"]
-Fetch = Callable[[httpx.URL, Callable[[Page], None]], Page]
-"""Asks for a page; what it is given raises ValueError for one that has to be asked for again."""
+
+
+class Fetch(Protocol):
+    """Asks for a page."""
+
+    def __call__(self, url: httpx.URL, check: Callable[[Page], None], /, *, behind: bool = False) -> Page | None:
+        """The page.
+
+        Args:
+            url: where it is.
+            check: raises ValueError for one that has to be asked for again.
+            behind: whether a list should have ended before it; what is no page, or was sent already, is None then.
+        """
 
 
 def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
@@ -267,7 +315,7 @@ def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
     Raises:
         Astray: it has no end, ends too early or leads elsewhere.
     """
-    got, empty, told = Got(), 0, b""
+    got, empty, told, behind = Got(), 0, b"", False
     first = here = url if how == "none" else how.first(url)
 
     def new(page: Page) -> None:
@@ -280,17 +328,34 @@ def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
         if (asked := _digest(str(here).encode())) in got.seen:
             raise Astray("the server repeats a cursor or link, so the pages would never end")
         got.seen.add(asked)
-        page = fetch(here, new)
+        page = fetch(here, new, behind=behind)
+        if page is None or (behind and _bare(page)):
+            return
         got.seen.add(told)
         got.add(page)
+        if behind and isinstance(how, Counted):
+            how.require_grown(page, got)
         empty = empty + 1 if _bare(page) else 0
         if empty > _EMPTY_PAGES:
             raise Astray(f"the server sent more than {_EMPTY_PAGES:,} pages without records in a row")
         following = None if how == "none" else how.following(first, here, page, got)
         yield page
+        if behind := following is None:
+            following = how.behind(first, page, got) if isinstance(how, Counted) else None
         if following is None:
             return
         here = following
+
+
+def _require_last(page: Page, got: Got, *, named: bool, where: str) -> None:
+    """Refuse a first page that says there is more, where what leads on is not `named`."""
+    told = None if named or got.pages > 1 else more_told(page.at, page.headers.get("Link", ""), page.records)
+    if told:
+        raise Astray(
+            f"the first page has not {where}, which would lead on, but it says at {told} that there is more",
+            "declare how its pages follow each other; `pagination: none` if this page is all there is",
+            retryable=False,
+        )
 
 
 def _bare(page: Page) -> bool:

@@ -12,7 +12,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_WORDS = ("n/a", "#n/a", "n.a.", "null", "(null)", "<null>", "\\n", "nan", "-", "--", "---", "k.a.", "k. a.")
+_WORDS = (
+    *("n/a", "#n/a", "n.a.", "null", "(null)", "<null>", "\\n", "nan", "-", "--", "---", "k.a.", "k. a."),
+    # days that are none, of MySQL and PostgreSQL
+    *("0000-00-00", "0000-00-00 00:00:00", "infinity", "-infinity"),
+)
 """In lower case; neither `na` (Namibia) nor `none` and `unknown`, which are answers in many a column."""
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 _FIRST_RECORDS = 100
 _BATCH_ROWS = 16_384
+_BEHIND = frozenset((200, 204, 400, 404, 410, 416, 422, 500))
+"""How services answer who asks for a page behind the last one."""
 
 
 class RestSource(Source[RestTable]):
@@ -116,7 +120,7 @@ class RestSource(Source[RestTable]):
         """Each page of a table; its records all have the columns that are `needed`."""
         sight = table.sight([table.incremental.column] if reading and table.incremental else needed)
 
-        def fetch(url: httpx.URL, check: Callable[[Page], None]) -> Page:
+        def fetch(url: httpx.URL, check: Callable[[Page], None], *, behind: bool = False) -> Page | None:
             def read(body: bytes, headers: httpx.Headers) -> Page:
                 if table.record:
                     page: Page = XmlPage.read(body, headers, table.record, table.beside)
@@ -126,6 +130,8 @@ class RestSource(Source[RestTable]):
                 check(page)
                 return page
 
+            if behind:
+                return service.get(url, table.endpoint, partial(_if_any, read), statuses=_BEHIND)
             return service.get(url, table.endpoint, read)
 
         url = service.below(table.endpoint).copy_merge_params({**table.params, **_since(table, reading)})
@@ -252,6 +258,13 @@ def _since(table: RestTable, reading: Reading | None) -> dict[str, str]:
 
 def _canonical(record: bytes) -> bytes:
     return json.dumps(read_json(record), sort_keys=True).encode()
+
+
+def _if_any(read: Callable[[bytes, httpx.Headers], Page], body: bytes, headers: httpx.Headers) -> Page | None:
+    """The page that an answer is, if it is one."""
+    with suppress(ValueError, Astray):
+        return read(body, headers)
+    return None
 
 
 def _require(page: JsonPage, needed: Sequence[str]) -> None:

@@ -52,6 +52,9 @@ class RestTable(IncrementalTable):
     """Dotted path in a page to its list of records; empty if the page itself is the list. If it leads to lists inside
     the records (`data.lines`), their elements are the records of this table: `../id` is a value of the surrounding
     record, `#` the position in the list."""
+    optional: bool = False
+    """Whether a page in JSON may lack the list or have null in its place, because some services leave out empty lists;
+    it then has no records."""
     record: str | None = None
     """For XML answers: path of the record element from the root; columns have paths below it, as in XML files."""
     params: dict[str, str | int] = Field(default_factory=dict, repr=False)
@@ -101,7 +104,7 @@ class RestTable(IncrementalTable):
         wanted = {name: tuple(_own(path) for path in self.columns[name].paths(name)) for name in columns}
         apart = [name for name in wanted if told and self.columns[name].decimal == ","]
         declared = "records" in self.model_fields_set
-        return Sight(self.records, wanted, apart, outward=self.outward, declared=declared)
+        return Sight(self.records, wanted, apart, outward=self.outward, declared=declared, optional=self.optional)
 
     @property
     def beside(self) -> list[str]:

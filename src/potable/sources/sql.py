@@ -36,6 +36,7 @@ from potable.sources.typed import clean, typed
 
 CHUNK_ROWS = 50_000
 _BATCH_ROWS = 16_384
+_READ_AT_ONCE = 1024
 
 
 class Partition(Declaration):
@@ -265,8 +266,24 @@ class _Fresh:
                 hint="remove `incremental`, so that every run reads the whole table",
             )
         with self._lock:
-            new = self.reading.new(times, lambda number: json.dumps(chunk.slice(number, 1).to_pylist()).encode())
+            new = self.reading.new(times, _Contents(chunk))
         return chunk if len(new) == len(chunk) else chunk.take(pa.array(new, pa.int64()))
+
+
+class _Contents:
+    """What rows of a chunk say, by number; rows that are asked for one after the other are read many at once."""
+
+    def __init__(self, chunk: pa.Table) -> None:
+        self._chunk, self._first, self._size = chunk, 0, 0
+        self._rows: list[dict[str, object]] = []
+
+    def __call__(self, number: int) -> bytes:
+        end = self._first + len(self._rows)
+        if not self._first <= number < end:
+            # more and more, for of a table in another order than its times only some rows are asked for
+            self._size = min(2 * self._size, _READ_AT_ONCE) if number == end and self._rows else 1
+            self._first, self._rows = number, self._chunk.slice(number, self._size).to_pylist()
+        return json.dumps([self._rows[number - self._first]]).encode()
 
 
 def _arrivals(

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from potable.columns import ACCOUNTING
 from potable.sources.amounts import CODES, amounts
-from potable.sources.databases.base import NOT_NULL
+from potable.sources.databases.base import BITS, NOT_NULL
 from potable.sources.typed import clean, convert
 from potable.tables import Column
 
@@ -131,6 +131,8 @@ def suggested(texts: pa.StringArray, promised: Sequence[str] = (), *, commas: bo
     # a text that may not be null may still be empty, which counts as missing
     if NOT_NULL in promised and len(values) == len(texts):
         found = replace(found, required=True, evidence=f"{found.evidence}, {NOT_NULL} in its database")
+    if BITS in promised:
+        return Suggestion("string", required=found.required, evidence=f"{found.evidence}, {BITS} in its database")
     if found.type != "string":
         return found
     if pair := _pair(values, distinct):

@@ -67,6 +67,10 @@ class XmlPage:
         """The text at a path that was asked for; None where there is none."""
         return self.values.get(_plain(path))
 
+    def has(self, path: str) -> bool:
+        """Whether such a path, which was asked for, is in the page."""
+        return _plain(path) in self.values
+
     def content(self) -> bytes:
         """The page as received."""
         return self.body

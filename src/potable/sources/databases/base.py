@@ -17,9 +17,10 @@ import pyarrow as pa
 from potable.errors import EnvironmentFailure
 from potable.sources.cells import Cells, Texts, apart
 
-KEY, NOT_NULL, INDEXED = "key", "not null", "indexed"
+KEY, NOT_NULL, INDEXED, BITS = "key", "not null", "indexed", "bits or bytes"
 """What a database promises of a column; an index counts where the column comes first in it. The key is the primary
-one or, where there is none, the shortest unique one of columns that are never null."""
+one or, where there is none, the shortest unique one of columns that are never null. Bits, but for single ones, and
+bytes are landed as digits that are no number."""
 
 
 @dataclass(frozen=True)

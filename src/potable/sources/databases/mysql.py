@@ -6,6 +6,7 @@ Neither server lets two connections share a snapshot, so parts of a table are re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from potable.errors import EnvironmentFailure, MissingExtra, did_you_mean
 from potable.sources.cells import Texts
 from potable.sources.databases import base as why
 from potable.sources.databases import forms
-from potable.sources.databases.base import INDEXED, KEY, NOT_NULL, Found, Origin, Reason, Select, Session, listed
+from potable.sources.databases.base import BITS, INDEXED, KEY, NOT_NULL, Found, Origin, Reason, Select, Session, listed
 
 _ROWS = 5_000
 _START = (
@@ -29,7 +30,10 @@ _START = (
 )
 _NUMBERS = {0, 1, 2, 3, 8, 9, 246}
 _FLOAT, _DOUBLE, _TIMESTAMP, _TIME, _DATETIME, _BIT = 4, 5, 7, 11, 12, 16
+_STRINGS = {15, 249, 250, 251, 252, 253, 254}
 """Types as the protocol numbers them."""
+_BYTES = 63
+"""The character set of what is no text."""
 _SETTINGS: dict[str, Callable[[str], Any]] = {
     "unix_socket": str,
     "connect_timeout": int,
@@ -96,7 +100,9 @@ class MysqlSession(Session):
     def columns(self, origin: Origin) -> list[Found]:
         with self.told(origin.name), self._result(f"SELECT * FROM {self.origin(origin)} LIMIT 0") as cursor:
             cursor.fetchall()
-            return [Found(item[0], f"{item[1]} {item[3]}") for item in cursor.description]
+            sets = [field.charsetnr for field in cursor._result.fields]
+            described = zip(cursor.description, sets, strict=True)
+            return [Found(item[0], f"{item[1]} {item[3]} {charset}") for item, charset in described]
 
     def rows(self, select: Select) -> Generator[pa.RecordBatch]:
         names = [column.name for column in select.columns]
@@ -126,13 +132,14 @@ class MysqlSession(Session):
     def promised(self, origin: Origin) -> dict[str, list[str]]:
         table = self.origin(origin).removesuffix(" AS q")
         with self.told(origin.name), self._result(f"SHOW COLUMNS FROM {table}") as cursor:
-            rows = [(name, null, key) for name, _, null, key, *_ in cursor.fetchall()]
+            rows = [(name, null, key, kind.lower()) for name, kind, null, key, *_ in cursor.fetchall()]
         return listed(
             [
                 (KEY, [(name,) for name in self.key(origin)]),
                 (NOT_NULL, [row for row in rows if row[1] == "NO"]),
                 # PRI also marks the later columns of a key
                 (INDEXED, [row for row in rows if row[2] in ("UNI", "MUL")]),
+                (BITS, [row for row in rows if row[3] != "bit(1)" and re.match("bit|(var)?binary|.*blob", row[3])]),
             ]
         )
 
@@ -151,8 +158,13 @@ class MysqlSession(Session):
 
     def literal(self, column: Found) -> str:
         at = self.column(column.name)
+        kind, _, charset = map(int, column.kind.split())
+        if kind == _BIT:
+            return f"CAST({at} + 0 AS CHAR)"
+        if kind in _STRINGS and charset == _BYTES:
+            return f"CONCAT('x', QUOTE(HEX({at})))"
         # a quoted number would be compared as a floating one
-        return f"CAST({at} AS CHAR)" if int(column.kind.split()[0]) in _NUMBERS else f"QUOTE({at})"
+        return f"CAST({at} AS CHAR)" if kind in _NUMBERS else f"QUOTE({at})"
 
     @contextmanager
     def _result(self, query: str) -> Iterator[Any]:

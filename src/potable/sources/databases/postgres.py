@@ -17,7 +17,7 @@ from potable.errors import MissingExtra
 from potable.sources.cells import Texts
 from potable.sources.databases import base as why
 from potable.sources.databases import forms
-from potable.sources.databases.base import INDEXED, KEY, NOT_NULL, Found, Origin, Reason, Select, Session, listed
+from potable.sources.databases.base import BITS, INDEXED, KEY, NOT_NULL, Found, Origin, Reason, Select, Session, listed
 
 _BATCH_BYTES = 4 << 20
 _SETTINGS = {
@@ -42,12 +42,16 @@ _KEY = """
             LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[n] AND a.attnotnull
             WHERE a.attnum IS NULL OR i.indcollation[n] <> a.attcollation
         )
+        AND NOT EXISTS (
+            SELECT 1 FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhparent
+            WHERE h.inhparent = i.indrelid AND c.relkind = 'r'
+        )
         ORDER BY NOT i.indisprimary, i.indnkeyatts, i.indexrelid LIMIT 1
     ) k
     CROSS JOIN generate_series(0, k.indnkeyatts - 1) n
     JOIN pg_attribute a ON a.attrelid = k.indrelid AND a.attnum = k.indkey[n] ORDER BY n"""
-"""Columns of the primary key, or of the shortest unique one without null; an expression has no column, and texts that
-differ to an index may be one to its column."""
+"""Columns of the primary key, or of the shortest unique one without null; an expression has no column, texts that
+differ to an index may be one to its column, and an index does not hold for rows of tables that inherit."""
 _STATES = {
     "28": why.REFUSED,
     "3D": why.NO_DATABASE,
@@ -157,6 +161,8 @@ class PostgresSession(Session):
         about = {
             NOT_NULL: f"{of} AND a.attnotnull",
             INDEXED: f"{of} AND EXISTS ({index})",
+            BITS: f"{of} AND (a.atttypid IN ('varbit'::regtype, 'bytea'::regtype) "
+            "OR a.atttypid = 'bit'::regtype AND a.atttypmod > 1)",
         }
         found: list[tuple[str, Sequence[Any]]] = [(KEY, [(name,) for name in self.key(origin)])]
         with self.told(origin.name), self._cursor() as cursor:
