@@ -148,6 +148,21 @@ def tables_of(sources: Mapping[str, Source[Any]]) -> dict[str, Table]:
     }
 
 
+def require_project(root: Path) -> None:
+    """Nothing, where a folder is a project's.
+
+    Raises:
+        ProjectError: P001, it is not.
+    """
+    if not (root / "potable.yaml").is_file():
+        raise ProjectError(
+            "this folder is not a Potable project: it has no potable.yaml",
+            "P001",
+            given=str(root),
+            next="potable init DIRECTORY",
+        )
+
+
 def load(
     root: Path,
     *,
@@ -171,13 +186,7 @@ def load(
         ProjectError: or ProjectErrors with everything that is wrong, each with its place.
     """
     root = root.resolve()
-    if not (root / "potable.yaml").is_file():
-        raise ProjectError(
-            "this folder is not a Potable project: it has no potable.yaml",
-            "P001",
-            given=str(root),
-            next="potable init DIRECTORY",
-        )
+    require_project(root)
     known = own_variables(root) if variables is None else variables
     reader = Reader(root, Unset(known) if offline is True else known, landing=not offline)
     platform = reader.model(reader.platform(environment), Platform)

@@ -112,6 +112,13 @@ def test_an_unknown_source_or_table_is_told_with_what_there_is(project: Path) ->
         assert failure.value.code == "P031"
 
 
+@pytest.mark.parametrize("command", ["preview", "discover"])
+def test_a_folder_that_is_no_project_is_told_before_its_sources_are(command: str, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=r"has no potable\.yaml") as failure:
+        CliRunner().invoke(cli, ["-C", str(tmp_path), "source", command, "hrms"], catch_exceptions=False)
+    assert failure.value.code == "P001"
+
+
 def test_a_source_that_cannot_be_read_says_so(project: Path) -> None:
     for path in (project / "dumps").iterdir():
         path.unlink()

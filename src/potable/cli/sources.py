@@ -17,7 +17,7 @@ from potable.declarations import Document
 from potable.errors import PotableError, ProjectError, did_you_mean
 from potable.folder import connector
 from potable.privacy.shapes import shape
-from potable.project import one_source
+from potable.project import one_source, require_project
 from potable.report.numbers import plain, plural
 from potable.sources.base import Source
 from potable.sources.names import told_column
@@ -57,10 +57,12 @@ def known_source(root: Path, name: str) -> None:
     """Nothing, where the project has a file for source `name`.
 
     Raises:
-        ProjectError: P031, it has none.
+        ProjectError: P031, it has none; P001, there is no project.
     """
     known = sorted(path.stem for path in (root / "sources").glob("*.yaml"))
     if name not in known:
+        if not known:
+            require_project(root.resolve())
         hint = did_you_mean(name, known) or (
             f"write sources/{name}.yaml with `source: {name}`, its `type` and its location"
         )
