@@ -54,6 +54,11 @@ TEXTS += [
     "a b",
     "aaaa",
 ]
+TEXTS += [
+    *("", "a", "a\n", "a\r", "a\r\n", "b\na", "a\nb\n", "\n", "a\u2028", "\x85", "a\tb", "a\x0bb", "a\u00a0b", "\x0c"),
+    *("É", "é", "e\u0301", "ß", "ẞ", "ſ", "K", "k", "K", "İ", "ı", "i", "I", "ǅ", "ﬁ", "日本", "🙂", "٣", "0", "٣a"),
+    *("a.b", "aXb", "a-b", "a&b", "&", "a]b", "[", "{", "a{2", "aa", "x" * 12, "_", "a\\b", "a|b", "a\x00b", ":"),
+]
 SURE = [
     "^a$",
     "a.b",
@@ -117,6 +122,20 @@ UNSURE = [
 ]
 UNSURE += ["a*+" if is_re2("a*+") else "(a)+", r"[[:punct:]]", r"\C"]
 
+OTHERS = [
+    *("a$", "^a$", "(?m)a$", "(?m)^a", "(?m)^$", "(?m)^b$", r"a\z", r"\Aa", "^$", "^", "$", "", "^^a$$"),
+    *(".", "^.$", "^..$", "(?s)^.$", "(?s)a.b", "(?s:a.)b", "a(?s).(?-s).", "a.b"),
+    *(r"\s", r"^\S+$", r"^\s*$", r"\w", r"\W", r"\d", r"\D", r"\b", r"\bé", r"a\b", r"\Ba", r"^\B$", r"(?i)^\W$"),
+    *("[[:alpha:]]", "^[[:^alpha:]]+$", "[[:word:]]", "[[:space:]]", "[[:punct:]]", r"[\s\S]", r"[\d\-x]", r"[^\W]"),
+    *(r"\pL", r"^\PL$", r"\p{Lu}", r"\p{Greek}", r"\p{Han}", r"[^\pL]", r"\p{^L}", r"(?i)\p{Lu}", r"[\pN_]"),
+    *("(?i)é", "(?i)k", "(?i)S", "(?i)ß", "(?i)i", "(?i)[a-k]", "(?i)[^k]", "(?i:K)|a", "(?i)ﬁ", "(?i)[É]", "(?i)aX"),
+    *("[a&&b]", "[a-z&&[b]]", "[[]", "[a[b]", "[]a]", "[^]a]", "[a-]", "[-a]", "[#-&]", "[&-a]", "[+--]", r"[\]]"),
+    *("(?P<x>a)(?P<y>b)?", "(a|b)*$", "(|a)b", "a||b", "a{2}", "a{2,}", "a{1,2}?$", "a{,2}", "a{", "{", "}", "]"),
+    *(r"\Qa.b\E", r"\Qa\E+$", r"\Q[\E", r"\Q", r"\x{1F642}", r"\xe9", r"\x{e9}", r"\0", r"\101", r"\.", r"\-", r"\\"),
+    *(r"\a", r"\f|\n", r"\v", r"\t", r"[\x00-\x1f]", r"[\x{80}-\x{10FFFF}]", "a*?$", "(?U)a+", "(?U)^a*", "a#b", "[é]"),
+    *("^[a-zäöü]+$", r"^[\w.%+-]+@", r"^\d{4}-\d\d$", "🙂+$", "(?:a|b(?i)c|K)"),
+]
+
 
 def re2(pattern: str, texts: list[str]) -> list[bool]:
     found: list[bool] = pc.match_substring_regex(pa.array(texts, pa.string()), pattern).to_pylist()
@@ -127,11 +146,20 @@ def test_every_pattern_finds_on_every_engine_what_it_finds_in_re2(engine: Engine
     table = pa.table({"n": range(len(TEXTS)), "text": TEXTS})
     pq.write_table(table, tmp_path / "texts.parquet")
     rows = engine.read([str(tmp_path / "texts.parquet")], table.schema)
-    patterns = [*SURE, *UNSURE]
-    found = rows.select("n", **{f"p{index}": rows.text.re_search(each) for index, each in enumerate(patterns)})
-    made = collect(engine, found.order_by("n"))
-    wrong = [each for index, each in enumerate(patterns) if made[f"p{index}"].to_pylist() != re2(each, TEXTS)]
+    patterns, wrong = [*SURE, *UNSURE, *OTHERS], []
+    for some in (patterns[start : start + 40] for start in range(0, len(patterns), 40)):
+        found = rows.select("n", **{f"p{index}": rows.text.re_search(each) for index, each in enumerate(some)})
+        made = collect(engine, found.order_by("n"))
+        wrong += [each for index, each in enumerate(some) if made[f"p{index}"].to_pylist() != re2(each, TEXTS)]
     assert wrong == []
+
+
+def test_what_is_no_pattern_by_itself_is_searched_as_it_is(engine: Engine, tmp_path: Path) -> None:
+    path = str(tmp_path / "pairs.parquet")
+    pairs = pa.table({"text": ["abc", "abc"], "pattern": ["^a.c", "^b"]})
+    pq.write_table(pairs, path)
+    rows = engine.read([path], pairs.schema)
+    assert collect(engine, rows.select(found=rows.text.re_search(rows.pattern)))["found"].to_pylist() == [True, False]
 
 
 @pytest.mark.parametrize("pattern", SURE)

@@ -146,7 +146,7 @@ def test_masters_of_spark_may_stand_there(master: str) -> None:
 def test_a_setting_with_a_value_that_spark_cannot_read_is_named(tmp_path: Path) -> None:
     wrong = {"spark.sql.shuffle.partitions": "lots", "spark.driver.memory": "512m"}
     text = told(f"opened(conf={wrong})", tmp_path)
-    assert "error[E007] Spark refuses the value of `spark.sql.shuffle.partitions`" in text and "lots" in text
+    assert "error[E007] Spark refuses the value of `spark.sql.shuffle.partitions`" in text and "lots" not in text
     assert list(tmp_path.iterdir()) == []
 
 

@@ -263,6 +263,11 @@ def test_a_page_that_is_null_has_no_records_where_the_page_is_the_list_and_may_b
     assert "a page is not a list" in refused(source(server.url, records="", pagination="none")).problem
 
 
+def test_a_list_of_xml_is_not_declared_to_be_left_out() -> None:
+    with pytest.raises(ValueError, match="`optional` is only for JSON answers"):
+        source("http://x", record="/list/item", optional=True)
+
+
 @pytest.mark.parametrize("body", [b'{"data": {"a": 1}}', b'{"data": "none"}', b"[]", b"1", b"null"])
 def test_what_is_no_list_is_refused_though_lists_may_be_left_out(server: Server, body: bytes) -> None:
     server.answers = [(200, {}, body)]

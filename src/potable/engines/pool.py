@@ -4,8 +4,8 @@ Parsing and redaction hold the interpreter lock, so they run in other processes.
 when a stream turns out to be long, lent to one stream at a time, and end when nothing asks for them for a
 while or when the parent ends (their pipe closes), also when it is killed. A stream that runs while another
 does gets workers of its own. On Linux they are forked from a process that has imported what the first of them
-needs and does nothing else; to import it again in each took a tenth of a run. What it imports, every run does:
-keep this file light.
+needs and does nothing else; to import it again took half a second of each. What it imports, every run does: keep
+this file light.
 """
 
 from __future__ import annotations

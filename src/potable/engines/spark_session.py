@@ -130,12 +130,11 @@ def opened(settings: Settings, scratch: Path) -> Opened:
 
 
 def _unfit(settings: Settings, failure: PySparkException) -> EnvironmentFailure:
-    """What to tell of a session that Spark does not give, by the settings its text names."""
+    """What to tell of a session that Spark does not give, by the settings its text names; values may be secret."""
     named = [key for key in settings.conf if key in str(failure)]
     return EnvironmentFailure(
         f"Spark refuses {f'the value of `{named[0]}`' if named else 'a setting'}",
         "E007",
-        given=settings.conf[named[0]] if named else "",
         hint="see `spark.conf` in potable.yaml, and Spark's own spark-defaults.conf",
     )
 

@@ -78,6 +78,8 @@ class RestTable(IncrementalTable):
             raise ValueError("give either `records` (JSON) or `record` (XML)")
         if self.incremental is not None:
             raise ValueError("`incremental` is only for JSON answers")
+        if self.optional:
+            raise ValueError("`optional` is only for JSON answers; XML may always have no records")
         xml_files()[1].model_validate({"columns": self.columns, "record": self.record})
         return self
 
