@@ -16,8 +16,8 @@ import ibis.expr.types as ir
 
 from potable import divergence
 from potable.datasets.disparities import Disparity as Disparity
-from potable.datasets.profile import BINS, Distribution
-from potable.engines.base import Engine, collect
+from potable.datasets.profile import BINS, Distribution, portions
+from potable.engines.base import Engine, collect, union_all
 from potable.errors import DataError
 
 CHANCE = 0.05
@@ -96,37 +96,42 @@ def _counted(
     rows: ir.Table, by: str, groups: Groups, distributions: Sequence[Distribution], engine: Engine
 ) -> list[_Compared]:
     """Rows by group and cell of every column that has words or bins, for the groups with enough rows."""
-    names, parts = [], []
+    found: dict[str, dict[str, Counter[str]]] = {}
+    parts = []
     for item in distributions:
         cell = _cell(rows[item.name], item)
         if cell is not None:
-            names.append(item.name)
-            parts.append(rows.select(column=ibis.literal(len(names) - 1), by=rows[by].cast("string"), cell=cell))
-    cells = parts[0]
-    for part in parts[1:]:
-        cells = cells.union(part)
-    counted = cells.filter(cells.by.notnull()).group_by("column", "by", "cell").agg(n=ibis._.count())
-    found: dict[str, dict[str, Counter[str]]] = {name: {} for name in names}
-    for row in collect(engine, counted).to_pylist():
-        found[names[row["column"]]].setdefault(row["by"], Counter())[row["cell"] or _NULL] += row["n"]
+            found[item.name] = {}
+            cells = rows.select(by=rows[by], cell=cell).filter(ibis._.by.notnull())
+            # counted before they are put together: texts of a few groups instead of all cells
+            counted = cells.group_by("by", "cell").agg(n=ibis._.count())
+            told = {"by": counted.by.cast("string"), "cell": _told(counted.cell)}
+            parts.append(counted.select("n", column=ibis.literal(item.name), **told))
+    for some in portions(parts):
+        for row in collect(engine, union_all(some)).to_pylist():
+            found[row["column"]].setdefault(row["by"], Counter())[row["cell"] or _NULL] += row["n"]
     return [
         _Compared(name, by, {group: cells for group, cells in each.items() if cells.total() >= max(groups.least, 1)})
         for name, each in found.items()
     ]
 
 
-def _cell(column: ir.Value, item: Distribution) -> ir.StringValue | None:
-    """The word of a cell, or the bin of the column's histogram; None of what has neither."""
+def _cell(column: ir.Value, item: Distribution) -> ir.Value | None:
+    """The word of a cell, or the number of its bin in the column's histogram; None of what has neither."""
     kind = column.type()
-    if kind.is_string() or kind.is_boolean():
-        return column.cast("string") if item.bins else None
-    if not kind.is_numeric() or not item.bins:
+    if not item.bins:
         return None
+    if not kind.is_numeric():
+        return column if kind.is_string() or kind.is_boolean() else None
     low, high = float(item.bins[0]), float(item.bins[-1])
     slot = ((column.cast("float64") - low) / ((high - low) / BINS or 1.0)).floor().cast("int64")
-    # two digits, so that texts sort as numbers; the least of a null and a number is the number
-    bin_of = ibis.greatest(ibis.least(slot, BINS - 1), 0).cast("string").lpad(2, "0")
-    return ibis.ifelse(slot.isnull(), ibis.null("string"), bin_of)
+    # the least of a null and a number is the number
+    return ibis.ifelse(slot.isnull(), ibis.null("int64"), ibis.greatest(ibis.least(slot, BINS - 1), 0))
+
+
+def _told(cell: ir.Value) -> ir.Value:
+    """A cell as a text; the number of a bin has two digits, so that texts sort as numbers."""
+    return cell.cast("string").lpad(2, "0") if cell.type().is_integer() else cell.cast("string")
 
 
 def _of_label(compared: _Compared, groups: Groups) -> Disparity:
