@@ -115,3 +115,17 @@ def test_a_folder_that_cannot_be_written_to_is_told(folder: Path, tmp_path: Path
     with pytest.raises(EnvironmentFailure) as failure:
         call(folder, "get", str(tmp_path / "data" / "of"))
     assert failure.value.code == "E004"
+
+
+def test_a_dataset_of_another_day_is_copied_beside_that_of_today(folder: Path, tmp_path: Path) -> None:
+    there, name = tmp_path / "there", "customer_churn@2024-06-30.scoring"
+    shutil.copytree(folder, there)
+    assert call(there, "run", "--as-of", "2024-06-30", "--scoring").exit_code == 0
+    shown = json.loads(call(there, "show", name, "-o", "json").output)
+    copied = json.loads(call(there, "get", str(tmp_path / "data"), name, "-o", "json").output)
+    assert shown["dataset"] == copied["dataset"] == name and len(shown["versions"]) == copied["version"] == 1
+    call(there, "get", str(tmp_path / "data"))
+    assert {path.name for path in (tmp_path / "data").glob("*.parquet")} == {
+        f"{name}.parquet",
+        "customer_churn.parquet",
+    }

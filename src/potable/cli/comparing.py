@@ -31,17 +31,16 @@ def compared(project: Project, dataset: str | None, old: int | None, new: int | 
         EnvironmentFailure: E008, fewer than two versions have been published.
     """
     lake = project.lake()
-    versions = published(project, lake, dataset)
+    name, versions = published(project, lake, dataset)
     if len(versions) < 2:
-        name = versions[0].dataset
         message = f"fewer than two versions of `{name}` have been published"
         raise EnvironmentFailure(message, "E008", next=run_of(project, name))
-    after = chosen(lake, versions, new)
-    before = chosen(lake, versions, after.number - 1 if old is None else old)
-    return _told(lake, before, after)
+    after = chosen(lake, name, versions, new)
+    before = chosen(lake, name, versions, after.number - 1 if old is None else old)
+    return _told(lake, name, before, after)
 
 
-def _told(lake: Lake, old: Version, new: Version) -> tuple[Compared, str]:
+def _told(lake: Lake, name: str, old: Version, new: Version) -> tuple[Compared, str]:
     found = difference(_parquet(lake, old), _parquet(lake, new))
     before, after = _recorded(lake, old), _recorded(lake, new)
     was, now = ({item["name"]: item["definition"] for item in each.get("features", ())} for each in (before, after))
@@ -53,7 +52,7 @@ def _told(lake: Lake, old: Version, new: Version) -> tuple[Compared, str]:
         "retyped": list(found.retyped),
     }
     facts: Compared = {
-        "dataset": new.dataset,
+        "dataset": name,
         "versions": [old.number, new.number],
         "rows": [old.rows, new.rows],
         "came": found.came,
@@ -72,7 +71,7 @@ def _told(lake: Lake, old: Version, new: Version) -> tuple[Compared, str]:
         if found.shared
         else "the versions have no row in common; did the pseudonyms change (a new `epoch`, or another vault)?",
     }
-    lines = [f"{plain(new.dataset)} version {old.number} → {new.number}"]
+    lines = [f"{plain(name)} version {old.number} → {new.number}"]
     lines += [f"  {key:<8} {plain(text)}" for key, text in told.items() if text]
     rows = [[name, count, share(count, found.shared), _turned(name, was, now)] for name, count in ranked(cells)]
     same = len(found.cells) - len(cells)

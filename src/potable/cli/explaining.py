@@ -30,9 +30,10 @@ def explained(
         EnvironmentFailure: E008, there is no version, or it can no longer be explained.
     """
     lake = project.lake()
-    found = explain(project, chosen(lake, published(project, lake, dataset), number), feature, row)
+    name, versions = published(project, lake, dataset)
+    found = explain(project, chosen(lake, name, versions, number), feature, row)
     facts: ExplainedCell = {
-        "dataset": found.version.dataset,
+        "dataset": name,
         "version": found.version.number,
         "row": found.row,
         "as_of": found.as_of.isoformat(),

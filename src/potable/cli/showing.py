@@ -43,9 +43,8 @@ def shown(project: Project, dataset: str | None, rows: int, number: int | None) 
         EnvironmentFailure: E008, no version has been published yet.
     """
     lake = project.lake()
-    versions = published(project, lake, dataset)
-    version = chosen(lake, versions, number)
-    name = version.dataset
+    name, versions = published(project, lake, dataset)
+    version = chosen(lake, name, versions, number)
     file = pq.ParquetFile(io.BytesIO(lake.open.get(version.files["parquet"])))
     first = next(file.iter_batches(rows)).to_pylist() if version.rows and rows else []
     places: Places = {

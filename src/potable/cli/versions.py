@@ -44,8 +44,8 @@ def run_of(project: Project, name: str) -> str:
     return f"potable run --as-of {day.removesuffix(SCORING)}{scoring}" if of_day else project.next_run
 
 
-def published(project: Project, lake: Lake, dataset: str | None) -> list[Version]:
-    """All versions, oldest first; at least one.
+def published(project: Project, lake: Lake, dataset: str | None) -> tuple[str, list[Version]]:
+    """The name under which versions of the dataset are kept, and these, oldest first; at least one.
 
     Raises:
         ProjectError: P031, the project has no such dataset.
@@ -55,16 +55,16 @@ def published(project: Project, lake: Lake, dataset: str | None) -> list[Version
     versions = history(lake.versions(name))
     if not versions:
         raise EnvironmentFailure(f"no version of `{name}` has been published yet", "E008", next=run_of(project, name))
-    return versions
+    return name, versions
 
 
-def chosen(lake: Lake, versions: list[Version], number: int | None) -> Version:
-    """One of the versions, by default the current one.
+def chosen(lake: Lake, name: str, versions: list[Version], number: int | None) -> Version:
+    """One of the versions kept under a name, by default the current one.
 
     Raises:
         ProjectError: P031, there is no such version, or its files were removed.
     """
-    there, name = {version.number: version for version in versions}, versions[-1].dataset
+    there = {version.number: version for version in versions}
     gone = removed(lake.open, name)
     wanted = max(there) if number is None else number
     if wanted not in there or wanted in gone:
@@ -85,17 +85,18 @@ def got(project: Project, folder: Path, dataset: str | None, number: int | None)
             is not as it was published, or is missing.
     """
     lake = project.lake()
-    version = chosen(lake, published(project, lake, dataset), number)
+    name, versions = published(project, lake, dataset)
+    version = chosen(lake, name, versions, number)
     places, lines = {}, []
     for kind, ending in _ENDINGS.items():
         path = version.files[kind]
         # a folder may have a README.md of its own
-        target = folder / f"{version.dataset}{ending}"
+        target = folder / f"{name}{ending}"
         size = _copied(lake, path, target, version.sha256[kind])
         places[kind] = str(target)
         lines.append(f"{kind:<8} {target}  {human_bytes(size)}")
     facts: Got = {
-        "dataset": version.dataset,
+        "dataset": name,
         "version": version.number,
         "fingerprint": version.fingerprint,
         "published_at": version.published_at,
@@ -103,7 +104,7 @@ def got(project: Project, folder: Path, dataset: str | None, number: int | None)
         "files": places,
         "sha256": dict(version.sha256),
     }
-    head = f"{plain(version.dataset)} version {version.number}: {version.rows:,} rows, published {version.published_at}"
+    head = f"{plain(name)} version {version.number}: {version.rows:,} rows, published {version.published_at}"
     return facts, "\n".join([head, *lines])
 
 

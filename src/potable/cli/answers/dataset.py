@@ -169,7 +169,7 @@ class Compared(TypedDict):
     """Two versions of the dataset; pairs are of the older and of the newer one."""
 
     dataset: str
-    """Its name."""
+    """Its name, of another day with that day."""
     versions: Sequence[int]
     """Their numbers, a pair."""
     rows: Sequence[int]
@@ -209,7 +209,7 @@ class Explained(TypedDict):
     """One cell of the dataset."""
 
     dataset: str
-    """Its name."""
+    """Its name, of another day with that day."""
     version: int
     """The version."""
     row: str
