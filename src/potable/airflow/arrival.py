@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow.providers.standard.triggers.file import FileTrigger
 from airflow.sdk import BaseSensorOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 
 class SourceArrival(BaseSensorOperator):
@@ -44,6 +44,14 @@ class SourceArrival(BaseSensorOperator):
 
     def arrived(self, context: Any, event: Any = None) -> None:
         """The triggerer saw a file."""
+
+    def resume_execution(self, *given: Any, **more: Any) -> Any:
+        """Go on after waiting; what never came is named as it is declared."""
+        try:
+            return super().resume_execution(*given, **more)
+        except AirflowSensorTimeout:
+            waited = timedelta(seconds=self.timeout)
+            raise AirflowSensorTimeout(f"nothing arrived at {self.files} within {waited}") from None
 
     def place(self) -> str:
         """The absolute path or glob to look for, or a URL."""
