@@ -243,6 +243,46 @@ def test_a_source_is_waited_for_where_it_lies(airflow_python: Path, tmp_path: Pa
     assert done.stdout.splitlines()[-1:] == ["[True, False, True, True, True, True]"], done.stderr
 
 
+WAITED = """
+import asyncio
+import sys
+from pathlib import Path
+from airflow.sdk.exceptions import TaskDeferred
+from potable.airflow import SourceArrival
+
+async def fired(trigger):
+    try:
+        return (await asyncio.wait_for(anext(trigger.run()), 1)).payload
+    except TimeoutError:
+        return False
+
+def seen(file):
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).touch()
+    return asyncio.run(fired(trigger))
+
+folder = Path(sys.argv[1])
+task = SourceArrival(task_id="t", files=str(folder), project="/x", poke_interval=0.1, timeout=9)
+try:
+    task.execute({})
+except TaskDeferred as deferred:
+    trigger = deferred.trigger
+print([seen(".payroll.csv.part"), seen("~$payroll.xlsx"), seen("2024/payroll.csv"), task.poke({})])
+"""
+
+
+def test_a_hidden_file_is_waited_for_until_it_has_its_name(airflow_python: Path, tmp_path: Path) -> None:
+    """What keeps a folder in Git, or is being copied into it, is no data to Potable either."""
+    folder = tmp_path / "exports [all]"
+    folder.mkdir()
+    (folder / ".gitkeep").touch()
+    ours = str(Path(potable.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": ours, "AIRFLOW_HOME": str(tmp_path / "home")}
+    command = [airflow_python, "-c", WAITED, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["[False, False, True, True]"], done.stderr
+
+
 def test_a_source_that_is_no_files_cannot_be_waited_for(root: Path) -> None:
     declare(root, "wait_for: {hrms: x.csv}")
     from potable.airflow.generate import dag_file
