@@ -98,6 +98,24 @@ def test_a_name_that_airflow_would_refuse_is_made_an_id(root: Path, tmp_path: Pa
     assert done.stdout.splitlines()[-len(names) :] == [*names.values()], done.stderr
 
 
+def test_names_that_depend_on_the_surroundings_are_refused(
+    call: Call, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAME", "attrition")
+    settings, source = root / "potable.yaml", root / "sources" / "lms.yaml"
+    for file, line, name in (
+        (source, "owner: learning-platform", "owner: ${env:NAME}"),
+        (settings, "project: attrition", "project: ${env:NAME}"),
+    ):
+        before = file.read_text(encoding="utf-8")
+        file.write_text(before.replace(line, name, 1), encoding="utf-8")
+        assert call()[0] == 2
+        if file == settings:
+            declare(root, "dag_id: attrition")
+            assert call()[0] == 0
+        file.write_text(before, encoding="utf-8")
+
+
 def test_the_same_declarations_give_the_same_bytes_in_any_surroundings(
     call: Call, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

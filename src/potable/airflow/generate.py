@@ -19,6 +19,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import potable
+from potable.declarations import Document
 from potable.errors import ProjectError, raise_all
 from potable.project import Project
 from potable.projectfiles import REFERS
@@ -99,16 +100,24 @@ def _unfit(project: Project) -> Iterator[ProjectError]:
     for path, value in _leaves(document.literal.get("airflow") or {}, ("airflow",)):
         name = ".".join(map(str, path))
         if isinstance(value, str) and REFERS in value:
-            problem = f"`{name}` refers to a value, which would be written into the DAG file for everybody to read"
-            hint = "write what is no secret as it is; Airflow has places for secrets: a pod's `env_from`, a connection"
+            yield _read_by_all(document, path)
         elif path[1] in ("pod", "deadline") and not _plain(value):
-            problem, hint = f"`{name}` cannot be written into a DAG file", "put it in quotes"
-        else:
-            continue
-        yield ProjectError(problem, "P040", place=document.place(*path), hint=hint)
+            problem = f"`{name}` cannot be written into a DAG file"
+            yield ProjectError(problem, "P040", place=document.place(*path), hint="put it in quotes")
+    named = [] if project.platform.airflow.dag_id else [(document, "project")]
+    for other, key in [*named, *((project.documents[source], "owner") for source in project.sources)]:
+        if REFERS in str(other.literal.get(key)):
+            yield _read_by_all(other, (key,))
     for name in filter(project.platform.airflow.pod.__contains__, _OURS):
         problem = f"`airflow.pod` cannot say `{name}`, which the generated tasks say themselves"
         yield ProjectError(problem, "P040", place=document.place("airflow", "pod", name, of_key=True))
+
+
+def _read_by_all(document: Document, path: tuple[str | int, ...]) -> ProjectError:
+    name = ".".join(map(str, path))
+    problem = f"`{name}` refers to a value, which would be written into the DAG file for everybody to read"
+    hint = "write what is no secret as it is; Airflow has places for secrets: a pod's `env_from`, a connection"
+    return ProjectError(problem, "P040", place=document.place(*path), hint=hint)
 
 
 def _plain(value: object) -> bool:
