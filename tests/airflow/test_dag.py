@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tests.airflow.conftest import ROOT, generate
 from potable.cli.app import main
 from potable.datasets.version import current
 from potable.project import load
+from potable.runs.record import VERBS
 
 pytestmark = pytest.mark.airflow
 EXAMPLE = ROOT / "examples" / "attrition"
@@ -71,6 +73,16 @@ def test_a_task_per_verb_and_one_mapped_task_per_source(loaded: dict[str, Any], 
 def test_schedule_and_deadline_are_what_was_declared(loaded: dict[str, Any]) -> None:
     assert (loaded["dags"]["bash"]["schedule"], loaded["dags"]["bash"]["deadlines"]) == ("0 0 1 * *", 1)
     assert loaded["dags"]["python"]["deadlines"] == 0
+
+
+def test_the_dags_on_the_page_load_as_they_stand(airflow_python: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8")
+    (tmp_path / "dags").mkdir()
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL)):
+        (tmp_path / "dags" / f"{number}.py").write_text(block, encoding="utf-8")
+    found = inside(airflow_python, tmp_path, "loading.py", str(tmp_path / "dags"), PYTHONPATH=str(ROOT / "src"))
+    assert found["errors"] == {}
+    assert [dag["order"] for dag in found["dags"].values()] == [["fit"], ["arrive", *VERBS]]
 
 
 @pytest.fixture(scope="module")
