@@ -179,6 +179,15 @@ def test_who_is_told_to_copy_a_file_has_one_that_runs_elsewhere(call: Call, root
     assert "or copy the file into one" in call()[1]
 
 
+def test_files_that_only_pods_may_see_are_told(call: Call, root: Path) -> None:
+    declare(root, "operator: kubernetes", "image: potable", "wait_for: {payroll: null}")
+    told = call()[1]
+    assert "`arrive` looks for files of " in told and "reviews" in told and "payroll" not in told
+    declare_again = (root / "potable.yaml").read_text(encoding="utf-8").replace("kubernetes", "bash")
+    (root / "potable.yaml").write_text(declare_again, encoding="utf-8")
+    assert "`arrive` looks" not in call()[1]
+
+
 def test_environments_that_airflow_would_mix_up_are_told(
     call: Call, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,17 +73,17 @@ def dag_file(project: Project, path: Path, *, environment: str = "") -> str:
     project.require_written("a DAG, which runs all verbs,")
     raise_all(list(_unfit(project)))
     settings = project.platform.airflow
-    arrivals = _arrivals(project)
-    modules = ["runs", settings.operator, *(["arrival"] if arrivals else [])]
+    waited_for = arrivals(project)
+    modules = ["runs", settings.operator, *(["arrival"] if waited_for else [])]
     trees = [ast.parse((_HERE / f"{module}.py").read_text(encoding="utf-8")) for module in modules]
     sources = [(_HERE / f"{module}.py").read_text(encoding="utf-8").splitlines() for module in modules]
     facts = {
         **_texts(project, environment),
         **_places(project, path),
         **_schedule(settings),
-        "imports": _imports(trees, deadline=settings.deadline is not None, files=bool(arrivals)),
+        "imports": _imports(trees, deadline=settings.deadline is not None, files=bool(waited_for)),
         "code": "\n\n\n".join(_bodies(trees, sources)),
-        "arrivals": _literal(arrivals) if arrivals else "",
+        "arrivals": _literal(waited_for) if waited_for else "",
         "run": _CLASSES[settings.operator],
         "asked": _asked(settings, environment),
         "owners": _owners(project),
@@ -211,7 +211,7 @@ def _owners(project: Project) -> str:
     return _literal({verb: named[verb] for verb in ("arrive", *VERBS)})
 
 
-def _arrivals(project: Project) -> list[dict[str, str]]:
+def arrivals(project: Project) -> list[dict[str, str]]:
     """What to wait for, by source; sources that are no files, or whose files lie elsewhere, have nothing to watch."""
     wanted = project.platform.airflow.wait_for
     all_files = [name for name, source in project.sources.items() if isinstance(source, FileSource)]

@@ -42,7 +42,7 @@ def generated(
         (True, "current"): f"{path} is current",
         (True, "stale"): f"{path} is out of date\n{again}",
         (True, "missing"): f"{path} does not exist\n{again}",
-    }.get((check, state), f"{path}\nnext: {_next(project, path)}{_twice(project, environment)}")
+    }.get((check, state), f"{path}\nnext: {_next(project, path)}{_twice(project, environment)}{_apart(project)}")
     return {"file": str(path), "state": state if check else "current"}, text, not check or state == "current"
 
 
@@ -62,6 +62,15 @@ def _twice(project: Project, environment: str | None) -> str:
         f"\nthe DAG has the same id as without `--env`, and an Airflow that has both mixes them up: "
         f"`airflow.dag_id` in envs/{environment}.yaml gives this one its own"
     )
+
+
+def _apart(project: Project) -> str:
+    """Which files are looked for where the pods that read them are not."""
+    from potable.airflow.generate import arrivals
+
+    names = [each["select"] for each in arrivals(project)] if project.platform.airflow.operator == "kubernetes" else []
+    told = f"\n`arrive` looks for files of {', '.join(names)} on Airflow's own machines, not in pods"
+    return f"{told}: where they are not there, say null in `airflow.wait_for`" if names else ""
 
 
 def _state(path: Path, wanted: str) -> Literal["current", "stale", "missing"]:
