@@ -192,7 +192,7 @@ def run(settings: Settings, /, output: str, as_of: Any, scoring: bool, exit_code
             raise
         show_text(failure.text() + "\n", err=True)
     if output == "line":
-        click.echo(json.dumps(line(record)))
+        click.echo(json.dumps(line(record, project.sources)))
     else:
         facts = {**json.loads(record.to_bytes()), "report": page or None}
         show_result(output, facts, summary(record, page), failed=record.exit_code != 0)

@@ -40,6 +40,8 @@ class Line(TypedDict):
     """0 where the run succeeded, also if `--exit-code` makes the command end with 99."""
     steps: NotRequired[StepCounts]
     """How many steps came to which end."""
+    sources: NotRequired[list[str]]
+    """Names of all sources of the project, by which a DAG that was written for fewer is found out."""
     dataset: NotRequired[str]
     """Name of the dataset; this and all below only where `publish` ran to its end."""
     version: NotRequired[int]
