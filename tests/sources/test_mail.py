@@ -85,6 +85,45 @@ def test_html_is_shown_as_a_browser_does_and_only_without_plain_text(tmp_path: P
     assert read(tmp_path, both)["text"] == "plain"
 
 
+def parts(kind: str, **parts: str) -> bytes:
+    """A message of parts of text, by what they are."""
+    head = f'From: a@b.c\nMIME-Version: 1.0\nContent-Type: multipart/{kind}; boundary="B"\n\n'
+    told = "".join(
+        f"--B\nContent-Type: text/{what.partition('_')[0]}; charset=utf-8\n\n{text}\n" for what, text in parts.items()
+    )
+    return f"{head}{told}--B--\n".encode()
+
+
+@pytest.mark.parametrize("blank", ["", " \n\n ", "\u00a0"])
+def test_a_plain_part_that_says_nothing_does_not_hide_the_other(tmp_path: Path, blank: str) -> None:
+    assert read(tmp_path, parts("alternative", plain=blank, html="<p>I go.</p>"))["text"] == "I go."
+    assert read(tmp_path, parts("alternative", html="<p>I go.</p>", calendar="BEGIN:VCALENDAR"))["text"] == "I go."
+
+
+def test_a_footer_does_not_hide_the_text_above_it(tmp_path: Path) -> None:
+    """Lists of mail put theirs behind what somebody wrote, as a plain part of its own."""
+    made = parts("mixed", html="<p>Employee number: E4</p>", plain="-- the list", html_2="<p>bye</p>")
+    row = read(tmp_path, made)
+    assert (row["text"], row["emp_no"]) == ("Employee number: E4\n-- the list\nbye", "E4")
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ('attachment; filename="=?utf-8?B?Wm/DqSBNZXllci5wZGY=?="', "Zoé Meyer.pdf"),
+        ('attachment;\n filename="=?utf-8?Q?Zo=C3=A9_M?=\n =?utf-8?Q?eyer.pdf?="', "Zoé Meyer.pdf"),
+        ("attachment; filename*0*=utf-8''Zo%C3%A9%20M; filename*1*=eyer.pdf", "Zoé Meyer.pdf"),
+        ('attachment; filename="Zoé Meyer.pdf"', "Zoé Meyer.pdf"),
+        ('attachment; filename="=?klingon?Q?x?="', "=?klingon?Q?x?="),
+        ("attachment", "application/pdf"),
+    ],
+)
+def test_names_of_attachments_are_read_as_programs_write_them(tmp_path: Path, header: str, name: str) -> None:
+    """A name inside of base64 would be no name to whoever redacts the text."""
+    made = f"From: a@b.c\nContent-Type: application/pdf\nContent-Disposition: {header}\n\n%PDF"
+    assert json.loads(read(tmp_path, made.encode())["files"]) == [name]
+
+
 @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-15", "windows-1252", "utf-16"])
 @pytest.mark.parametrize("coding", ["base64", "quoted-printable"])
 def test_the_declared_charset_is_taken(tmp_path: Path, charset: str, coding: str) -> None:

@@ -68,9 +68,9 @@ def _of_outlook(data: bytes, wanted: frozenset[str]) -> dict[str, str]:
 def _read(message: Message, wanted: frozenset[str]) -> dict[str, str]:
     if not message.keys():
         raise Unread("no message: it has no headers")
-    parts = list(_parts(message))
-    text = _text(parts)
-    found = {"@text": text, "@attachments": json.dumps(_attached(parts), ensure_ascii=False), **form_lines(text)}
+    text = _text(message)
+    attached = _attached(list(_parts(message)))
+    found = {"@text": text, "@attachments": json.dumps(attached, ensure_ascii=False), **form_lines(text)}
     for path in wanted:
         if not path.startswith("@") and (value := _header(message, path)) is not None:
             found[path] = value
@@ -96,14 +96,20 @@ def _header(message: Message, name: str) -> str | None:
     if raw is None:
         return None
     try:
-        pieces = decode_header(raw.encode("ascii", "surrogateescape").decode("utf-8"))
+        return _words(raw.encode("ascii", "surrogateescape").decode("utf-8"))
     except UnicodeDecodeError:
         raise Unread("a header in no declared encoding") from None
     except HeaderParseError:
         raise Unread("damaged") from None
+
+
+def _words(text: str) -> str:
+    """A text of a header as it reads, its encoded words decoded."""
     # without any encoded word it is a str; between encoded words, latin-1 or what the header was read as
-    texts = [piece if isinstance(piece, str) else _piece(piece, charset) for piece, charset in pieces]
-    return " ".join("".join(texts).split())
+    pieces = [
+        piece if isinstance(piece, str) else _piece(piece, charset) for piece, charset in decode_header(text)
+    ]
+    return " ".join("".join(pieces).split())
 
 
 def _raw(message: Message, name: str) -> str | None:
@@ -134,13 +140,39 @@ def _is_text(part: Message) -> bool:
 
 def _attached(parts: list[Message]) -> list[str]:
     """Names of the attachments; their kind, where they have none."""
-    return [part.get_filename() or part.get_content_type() for part in parts if not _is_text(part)]
+    return [_named(part) or part.get_content_type() for part in parts if not _is_text(part)]
 
 
-def _text(parts: list[Message]) -> str:
-    shown = [part for part in parts if _is_text(part)]
-    plain = [_decoded(part) for part in shown if part.get_content_subtype() != "html"]
-    return "\n".join(plain or [_seen(_decoded(part)) for part in shown])
+def _named(part: Message) -> str:
+    """The name of a part as it reads; most programs write it in encoded words or plain UTF-8, which no standard has."""
+    told = Message()
+    for header in ("content-disposition", "content-type"):
+        raw = _raw(part, header) or ""
+        told[header] = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    name = (told.get_filename() or "").encode("utf-8", "replace").decode()
+    try:
+        return _words(name)
+    except (HeaderParseError, Unread):
+        return name
+
+
+def _text(message: Message) -> str:
+    return "\n".join(_seen(_decoded(part)) if _is_html(part) else _decoded(part) for part in _shown(message))
+
+
+def _shown(message: Message) -> list[Message]:
+    """The parts that are shown as text: of several that say the same, the plain one where it says anything."""
+    if message.get_content_maintype() != "multipart" or not message.is_multipart():
+        return [message] if _is_text(message) else []
+    found = [each for part in message.get_payload() if isinstance(part, Message) for each in _shown(part)]
+    if message.get_content_subtype() != "alternative":
+        return found
+    says = any(part.get_content_subtype() == "plain" and _decoded(part).strip() for part in found)
+    return [part for part in found if says != _is_html(part)] if any(map(_is_html, found)) else found
+
+
+def _is_html(part: Message) -> bool:
+    return part.get_content_subtype() == "html"
 
 
 def _decoded(part: Message) -> str:
