@@ -77,6 +77,8 @@ class FileSource(Source[F]):
             return self
         if self._scheme not in ("", "file", *_WEB, *_STORES):
             raise ValueError(f"`path` must be a folder, or a URL that begins with {', '.join((*_STORES, *_WEB))}")
+        if self._scheme in _STORES and not self.path.partition("://")[2].partition("/")[0]:
+            raise ValueError("`path` must name a bucket: s3://bucket/folder")
         if self.storage and self._scheme not in _STORES:
             raise ValueError(f"`storage` needs a `path` that begins with {', '.join(_STORES)}")
         if self._scheme not in _WEB:
@@ -107,6 +109,7 @@ class FileSource(Source[F]):
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """The files that match, by path below the folder, and the members of zip archives among them."""
         place = self._place(base)
+        self._look_around(place)
         tables_of: dict[str, tuple[str, ...]] = {}
         files: dict[str, File] = {}
         for name, table in self.tables.items():
@@ -127,6 +130,9 @@ class FileSource(Source[F]):
         for name in self.tables:
             if name not in offered:
                 raise self._missing(name, place, None)
+
+    def _look_around(self, place: Place) -> None:
+        """Warn of what lies beside the files and says that they are not what they seem."""
 
     def _missing(self, table: str, place: Place, file: str | None) -> EnvironmentFailure:
         """The error for a table without a file; of a server it is known which `file` was asked for."""
@@ -201,6 +207,13 @@ def decompressed(blob: Blob) -> BinaryIO:
     return raw
 
 
+def is_sealed(data: bytes) -> bool:
+    """Whether a document of Office has a password: its package is in a compound file then, as old documents are."""
+    return data.startswith(COMPOUND) and "EncryptedPackage".encode("utf-16-le") in data
+
+
+COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""First bytes of a compound file."""
 DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged packed file raises."""
 

@@ -41,7 +41,7 @@ _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+)")
 class Web:
     """One file behind a URL, or files that are named below it."""
 
-    far = True
+    far, lists = True, False
 
     def __init__(self, source: str, url: str, auth: Bearer | Basic | ApiKey | OAuth2 | None, *, timeout: float) -> None:
         """Prepare to ask.
