@@ -46,6 +46,9 @@ class Server:
                 answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
                 self.give(answer(query) if callable(answer) else answer)
 
+            def do_HEAD(self) -> None:
+                self.do_GET()
+
             def do_POST(self) -> None:
                 self.do_GET(self.rfile.read(int(self.headers["Content-Length"])).decode())
 
@@ -60,7 +63,7 @@ class Server:
                 for name, value in {**sized, **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(b"" if self.command == "HEAD" else body)
                 if "Content-Length" in headers and server.hang:
                     server.hang.wait(10)
                 # a length that is not the body's ends the connection
