@@ -16,6 +16,7 @@ from lxml import etree
 from tests.sources.objects import SECRET, blob, lost, parsed
 
 from potable.sources.docx import DocxSource, _read
+from potable.sources.files import COMPOUND
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 MC = "http://schemas.openxmlformats.org/markup-compatibility/2006"
@@ -198,7 +199,8 @@ NOT_WORD = {
     "entity": (package(f"<w:body>{p('&e;')}</w:body>", head=f'<!DOCTYPE d [<!ENTITY e "{SECRET}">]>'), "document type"),
     "document type": (package(f"<w:body>{p('x')}</w:body>", head="<!DOCTYPE d>"), "document type"),
     "bomb": (bomb(), "larger than 64 MiB"),
-    "sealed": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + SECRET.encode(), "encrypted"),
+    "sealed": (COMPOUND + "EncryptedPackage".encode("utf-16-le") + SECRET.encode(), "encrypted"),
+    "old": (COMPOUND + "WordDocument".encode("utf-16-le") + SECRET.encode(), "an old document (.doc)"),
 }
 
 

@@ -26,6 +26,7 @@ from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
 from potable.errors import DataError
 from potable.sources import workbook as module
+from potable.sources.files import COMPOUND
 from potable.sources.xlsx import XlsxSource
 
 
@@ -260,6 +261,7 @@ GOOD = saved([("a", "b"), (SECRET, 1)])
     [
         (b"", "not an xlsx"),
         (b"\xd0\xcf\x11\xe0 an old one", "save other spreadsheets as xlsx"),
+        (COMPOUND + "EncryptedPackage".encode("utf-16-le"), "encrypted"),
         (GOOD[: len(GOOD) // 2], "damaged"),
         (b"PK\x03\x04" + SECRET.encode(), "damaged"),
         (torn(GOOD), "damaged"),
@@ -270,7 +272,7 @@ GOOD = saved([("a", "b"), (SECRET, 1)])
         (repacked(GOOD, SHEET, lambda xml: xml[:-40]), "damaged"),
         (repacked(GOOD, "xl/workbook.xml", lambda xml: xml.replace(b"Id", b"no")), "no sheet"),
     ],
-    ids=["empty", "xls", "cut", "junk", "torn", "far cell", "no place", "entity", "utf-16", "cut sheet", "no sheet"],
+    ids=["empty", "xls", "sealed", "cut", "junk", "torn", "far cell", "no place", "entity", "utf-16", "cut sheet", "no sheet"],
 )
 def test_what_cannot_be_read_is_refused_without_its_content(tmp_path: Path, data: bytes, why: str) -> None:
     assert why in refusal(source(), blob(tmp_path, data))

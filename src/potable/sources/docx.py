@@ -15,14 +15,13 @@ from lxml import etree
 
 from potable.sources.base import Blob
 from potable.sources.documents import TWICE, DocumentSource, DocumentTable, Unread
-from potable.sources.files import DAMAGE
+from potable.sources.files import COMPOUND, DAMAGE, is_sealed
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _PART = "word/document.xml"
 _LARGEST = 64 << 20
 """Bytes of unpacked text a document may have; more is taken for an attack."""
-_SEALED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _P, _R, _T, _TBL = f"{_W}p", f"{_W}r", f"{_W}t", f"{_W}tbl"
 _SIGNS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
 _HIDDEN = {f"{_W}{name}" for name in ("pPr", "rPr", "tblPr", "trPr", "tcPr", "sdtPr", "del", "moveFrom")} | {_FALLBACK}
@@ -68,15 +67,14 @@ def _body(blob: Blob) -> etree._Element:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         with blob.open() as stream:
-            # Office seals a document with a password into a container of this kind
-            if stream.read(8) == _SEALED:
-                raise Unread("encrypted")
-            stream.seek(0)
-            # a package is read in many small steps
-            with zipfile.ZipFile(io.BytesIO(stream.read())) as package:
-                if package.getinfo(_PART).file_size > _LARGEST:
-                    raise Unread("larger than 64 MiB unpacked")
-                root = etree.fromstring(package.read(_PART), parser)
+            data = stream.read()
+        if data.startswith(COMPOUND):
+            raise Unread("encrypted" if is_sealed(data) else "an old document (.doc) and not a docx")
+        # a package is read in many small steps
+        with zipfile.ZipFile(io.BytesIO(data)) as package:
+            if package.getinfo(_PART).file_size > _LARGEST:
+                raise Unread("larger than 64 MiB unpacked")
+            root = etree.fromstring(package.read(_PART), parser)
     # RuntimeError and its NotImplementedError: packed in an unknown way; ValueError: its start is cut off
     except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError, etree.XMLSyntaxError, *DAMAGE):
         raise Unread("damaged") from None

@@ -24,7 +24,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from potable.sources.base import Blob, Malformed, Original
 from potable.sources.cells import Cells
-from potable.sources.files import DAMAGE, FileSource, FileTable, positions, unreadable
+from potable.sources.files import DAMAGE, FileSource, FileTable, is_sealed, positions, unreadable
 from potable.sources.originals import picked
 from potable.sources.sheets import Sheet, text_of
 from potable.sources.typed import typed, with_lost
@@ -211,6 +211,8 @@ def _content(blob: Blob) -> bytes:
         content = stream.read(LARGEST_PACKED + 1)
     if len(content) > LARGEST_PACKED:
         raise Malformed(f"it is larger than {LARGEST_PACKED >> 20} MiB")
+    if is_sealed(content):
+        raise Malformed("it is encrypted")
     if not content.startswith(b"PK"):
         raise Malformed("it is not an xlsx workbook; save other spreadsheets as xlsx")
     return content
