@@ -140,6 +140,36 @@ def test_undeclared_bytes_are_found_out(tmp_path: Path) -> None:
     assert "no encoding" in lost(source(), blob(tmp_path, head + "Zoé".encode() + SECRET.encode() + b"\xe9\xe9"))
 
 
+@pytest.mark.parametrize(
+    ("sender", "address"),
+    [
+        ("Zoé Meyer <zoé@example.com>", "zoé@example.com"),
+        ("=?utf-8?Q?Meyer=2C_Zo=C3=A9?= <zoe@example.com>", "zoe@example.com"),
+        # what many senders have in common is nobody's address
+        ("EXCHANGE /O=ORG/CN=ZOE", None),
+        ("undisclosed-recipients:;", None),
+        ("zoe at example.com", None),
+    ],
+)
+def test_a_sender_is_an_address_or_nobody(tmp_path: Path, sender: str, address: str | None) -> None:
+    assert read(tmp_path, f"From: {sender}\nSubject: x\n\nI go.\n".encode())["sender"] == address
+
+
+@pytest.mark.parametrize("coding", ["base64", "Base64 ", "BASE64 (of my own)"])
+def test_what_is_coded_is_not_taken_for_a_text(tmp_path: Path, coding: str) -> None:
+    """No name is found in it."""
+    head = f"From: a@b.c\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: {coding}\n\n"
+    assert read(tmp_path, f"{head}Wm/DqSBNZXllcg==\n".encode())["text"] == "Zoé Meyer"
+    assert lost(source(), blob(tmp_path, f"{head}Wm/DqSBNZXllcg==x\n".encode().replace(b"==x", b"xxx"))) == "damaged"
+
+
+def test_latin_1_is_windows_1252_as_everybody_reads_it(tmp_path: Path) -> None:
+    head = b"From: a@b.c\nSubject: =?iso-8859-1?Q?=8Aimek?=\nContent-Type: text/plain; charset=ISO-8859-1\n\n"
+    row = read(tmp_path, head + "Šimek: 5 €".encode("cp1252"))
+    assert (row["subject"], row["text"]) == ("Šimek", "Šimek: 5 €")
+    assert read(tmp_path, head + b"\x81 caf\xe9")["text"] == "\x81 café"
+
+
 NESTED = b"From: a\n" + b"".join(
     b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(5000)
 )
@@ -150,6 +180,11 @@ BAD = {
         "encoding it declares",
     ),
     "header": (b"From: a\nSubject: \xff\xfe\n\nx", "no declared encoding"),
+    "mbox": (
+        b"From a@b.c Fri Nov 20 19:12:08 2020\nFrom: a\n\nhi\n\nFrom b@b.c Fri Nov 20 19:12:08 2020\nFrom: b\n\nho\n",
+        "several messages in one file",
+    ),
+    "no boundary": (b"From: a\nContent-Type: multipart/mixed\n\n" + SECRET.encode(), "damaged"),
     "no message": (b"\x00\x01" + SECRET.encode(), "no headers"),
     "empty": (b"", "no headers"),
     "nested": (NESTED, "limits"),

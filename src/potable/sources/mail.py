@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from email.errors import HeaderParseError, MessageError
+from contextlib import suppress
+from email.errors import HeaderParseError, InvalidBase64LengthDefect, MessageError
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
@@ -29,6 +30,9 @@ _MOST_PARTS = 10_000
 _MOST_NESTED = 50
 _NESTS = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
 _BOUNDARY = re.compile(rb"^--", re.MULTILINE)
+_NEXT_OF_MBOX = re.compile(rb"\n\r?\nFrom \S[^\n]*\d{4}\r?\n[!-9;-~]+:")
+"""Where the next message begins in a file of several."""
+_LATIN = frozenset(("iso-8859-1", "iso8859-1", "latin1", "latin-1"))
 _SILENT = frozenset(("script", "style", "head", "title", "template"))
 _BLOCKS = frozenset(
     ("address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li")
@@ -50,6 +54,8 @@ class MailSource(DocumentSource[MailTable]):
             return _of_outlook(data, wanted)
         if len(_NESTS.findall(data)) > _MOST_NESTED or len(_BOUNDARY.findall(data)) > _MOST_PARTS:
             raise Unread("beyond the limits of a message")
+        if data.startswith(b"From ") and _NEXT_OF_MBOX.search(data):
+            raise Unread("several messages in one file (mbox); one per file is read")
         try:
             message = BytesParser(policy=compat32).parsebytes(data)
             return _read(message, wanted)
@@ -74,12 +80,22 @@ def _read(message: Message, wanted: frozenset[str]) -> dict[str, str]:
     for path in wanted:
         if not path.startswith("@") and (value := _header(message, path)) is not None:
             found[path] = value
-    if "@from" in wanted and (sender := _raw(message, "from")):
-        # a decoded name may hold a comma
-        found["@from"] = parseaddr(sender)[1]
+    if "@from" in wanted and (sender := _sender(message)):
+        found["@from"] = sender
     if "@date" in wanted and (sent := _header(message, "date")):
         found["@date"] = _moment(sent)
     return found
+
+
+def _sender(message: Message) -> str | None:
+    """The sender's address, where there is one: what stands in place of one is that of many."""
+    raw = (_raw(message, "from") or "").encode("utf-8", "surrogateescape")
+    try:
+        # a decoded name may hold a comma
+        found = parseaddr(raw.decode("utf-8"))[1]
+    except UnicodeDecodeError:
+        raise Unread("a header in no declared encoding") from None
+    return found if "@" in found else None
 
 
 def _moment(text: str) -> str:
@@ -121,7 +137,15 @@ def _raw(message: Message, name: str) -> str | None:
 
 
 def _piece(piece: bytes, charset: str | None) -> str:
-    return decoded(piece, charset) if charset else piece.decode("raw-unicode-escape")
+    return _said(piece, charset) if charset else piece.decode("raw-unicode-escape")
+
+
+def _said(data: bytes, charset: str | None) -> str:
+    """A text in the encoding it declares; many say Latin 1 and mean Windows-1252, as everybody reads it."""
+    if charset and charset.lower() in _LATIN:
+        with suppress(UnicodeDecodeError):
+            data, charset = data.decode("cp1252").encode(), "utf-8"
+    return decoded(data, charset)
 
 
 def _parts(message: Message) -> Iterator[Message]:
@@ -162,8 +186,11 @@ def _text(message: Message) -> str:
 
 def _shown(message: Message) -> list[Message]:
     """The parts that are shown as text: of several that say the same, the plain one where it says anything."""
-    if message.get_content_maintype() != "multipart" or not message.is_multipart():
+    if message.get_content_maintype() != "multipart":
         return [message] if _is_text(message) else []
+    if not message.is_multipart():
+        # nobody can tell its parts apart
+        raise Unread("damaged")
     found = [each for part in message.get_payload() if isinstance(part, Message) for each in _shown(part)]
     if message.get_content_subtype() != "alternative":
         return found
@@ -176,8 +203,14 @@ def _is_html(part: Message) -> bool:
 
 
 def _decoded(part: Message) -> str:
+    coding = (_raw(part, "content-transfer-encoding") or "").partition("(")[0].strip()
+    if coding:
+        part.replace_header("Content-Transfer-Encoding", coding)
     data = part.get_payload(decode=True)
-    return decoded(data if isinstance(data, bytes) else b"", part.get_content_charset())
+    if any(isinstance(defect, InvalidBase64LengthDefect) for defect in part.defects):
+        # it is given as it came, in which no name is found
+        raise Unread("damaged")
+    return _said(data if isinstance(data, bytes) else b"", part.get_content_charset())
 
 
 def _seen(html: str) -> str:
