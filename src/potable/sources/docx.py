@@ -17,7 +17,10 @@ from potable.sources.base import Blob
 from potable.sources.documents import TWICE, DocumentSource, DocumentTable, Unread
 from potable.sources.files import COMPOUND, DAMAGE, is_sealed
 
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_TRANSITIONAL = b"http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_STRICT = b"http://purl.oclc.org/ooxml/wordprocessingml/main"
+"""What Word calls the same if it is asked to be strict."""
+_W = f"{{{_TRANSITIONAL.decode()}}}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _PART = "word/document.xml"
 _LARGEST = 64 << 20
@@ -50,12 +53,24 @@ def _read(blob: Blob) -> dict[str, str]:
         if block.tag == _P:
             lines.append(_text(block))
             continue
-        for row in _children(block, f"{_W}tr"):
-            cells = [_text(cell) for cell in _children(row, f"{_W}tc")]
+        for row in _rows(block):
+            cells = [_text(cell) for cell in row]
             label = " ".join(cells[0].split()).rstrip(": ") if len(cells) > 1 else ""
             if label and form.setdefault(label, cells[1]) != cells[1]:
                 form[label] = TWICE
     return {**form, "@text": "\n".join(line for line in lines if line)}
+
+
+def _rows(table: etree._Element) -> Iterator[list[etree._Element]]:
+    """The cells of each row, also in the tables of one that only lays them out: nothing else is in its first cell."""
+    for row in _children(table, f"{_W}tr"):
+        cells = [*_children(row, f"{_W}tc")]
+        inner = [each for cell in cells for each in _children(cell, _TBL)]
+        if inner and not any(map(_text, _children(cells[0], _P))):
+            for each in inner:
+                yield from _rows(each)
+        else:
+            yield cells
 
 
 def _body(blob: Blob) -> etree._Element:
@@ -74,7 +89,7 @@ def _body(blob: Blob) -> etree._Element:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             if package.getinfo(_PART).file_size > _LARGEST:
                 raise Unread("larger than 64 MiB unpacked")
-            root = etree.fromstring(package.read(_PART), parser)
+            root = etree.fromstring(package.read(_PART).replace(_STRICT, _TRANSITIONAL), parser)
     # RuntimeError and its NotImplementedError: packed in an unknown way; ValueError: its start is cut off
     except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError, etree.XMLSyntaxError, *DAMAGE):
         raise Unread("damaged") from None

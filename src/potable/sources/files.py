@@ -12,7 +12,7 @@ import glob
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -144,7 +144,8 @@ class FileSource(Source[F]):
         hint = "check `path` and `files` in the source's file, and the variables they refer to"
         if not (place.far or glob.has_magic(self.path)) and place.exists():
             deeper = [f"**/{pattern or '*'}" for pattern in self.tables[table].patterns]
-            if all(map(place.files, deeper)):
+            here = {file.name for pattern in self.tables[table].patterns for file in place.files(pattern)}
+            if all({file.name for file in place.files(pattern)} - here for pattern in deeper):
                 told = "`, `".join(f'files: "{pattern}"' for pattern in deeper)
                 hint = f"its files lie in folders below: write `{told}`"
         return EnvironmentFailure(
@@ -196,6 +197,9 @@ def decompressed(blob: Blob) -> BinaryIO:
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         with raw:
             raise unreadable(blob, why_refused(raw))
+    if archive := next((kind for kind, is_one in _ARCHIVES.items() if is_one(start, blob.name.lower())), None):
+        raw.close()
+        raise unreadable(blob, f"it is a {archive} archive; only zip archives are unpacked")
     if start[:2] == b"\x1f\x8b":
         return Unpacked(_gzip(raw), raw)
     if start[:4] == b"\x28\xb5\x2f\xfd":
@@ -214,6 +218,11 @@ def is_sealed(data: bytes) -> bool:
 
 COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """First bytes of a compound file."""
+_ARCHIVES: dict[str, Callable[[bytes, str], bool]] = {
+    "7z": lambda start, name: start == b"7z\xbc\xaf\x27\x1c",
+    "rar": lambda start, name: start.startswith(b"Rar!"),
+    "tar": lambda start, name: name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")),
+}
 DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged packed file raises."""
 

@@ -48,8 +48,8 @@ _NOT_THERE = (
 )
 _HINTS = {
     **dict.fromkeys((400, 404, 410, 416, 422), _NOT_THERE),
-    204: "the service has no content where a list should be, not even an empty one; if that is how it writes an empty "
-    "list, declare `optional: true`",
+    204: "the service has no content where something should be; if that is how an API writes an empty list, declare "
+    "`optional: true` for the table",
 }
 _PACKED = ("", "identity", "gzip", "deflate")
 _TAKEN = frozenset({200})
