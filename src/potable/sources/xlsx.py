@@ -48,8 +48,9 @@ class XlsxTable(FileTable):
     """
 
     sheet: str | int = 1
-    """Name of the sheet, or a pattern of names (`20*`, `*`) of sheets that belong together, or its number from 1; must
-    be declared if several sheets have the same header."""
+    """Name of the sheet, or a pattern of names (`20*`, `*`) of sheets that belong together, or its number from 1,
+    hidden ones counted; the first that is not hidden by default. Must be declared if several sheets have the same
+    header."""
     header: int | list[int] = 1
     """Row with the column names, or several rows whose texts together form them, from 1; merged cells name all their
     columns. Must be declared if row 1 names fewer than half of the columns, like a title."""
@@ -188,7 +189,9 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[Sheet]:
         content = _content(blob)
         package = Package.of(io.BytesIO(content))
         names = list(package.sheets)
-        if isinstance(table.sheet, int):
+        if "sheet" not in table.model_fields_set:
+            wanted = [name for name in names if name not in package.hidden][:1] or names[:1]
+        elif isinstance(table.sheet, int):
             wanted = names[table.sheet - 1 : table.sheet]
         else:
             wanted = [name for name in names if name == table.sheet] or [
