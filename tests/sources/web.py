@@ -49,6 +49,10 @@ class Server:
             def do_HEAD(self) -> None:
                 self.do_GET()
 
+            def do_PUT(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
+
             def do_POST(self) -> None:
                 self.do_GET(self.rfile.read(int(self.headers["Content-Length"])).decode())
 

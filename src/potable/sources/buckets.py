@@ -31,7 +31,7 @@ from pydantic import SecretStr
 
 from potable.sources.names import Naming
 from potable.sources.places import CHANGED, GONE, Blocks, Fetch, File, is_data, literal, matching, unread
-from potable.store.reasons import lasting, why
+from potable.reasons import lasting, why
 
 _RETRIES = 5
 _SLOWEST = 20

@@ -24,7 +24,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import LocalStore, from_url
 
 from potable.errors import EnvironmentFailure
-from potable.store.reasons import code_of, why
+from potable.reasons import code_of, why
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -1,15 +1,13 @@
-"""Why a store did not do what was asked, in plain words.
+"""Why an object store did not do what was asked, in plain words; `store` asks it, and so do engines.
 
 Of what a server says only its code and a region are told, of where it is its host: the rest may hold signatures.
 
-Entry: `why`; `lasting` for what asking again does not change.
+Entry: `why`; `of_store` tells whether a failure is one of a store, `lasting` for what asking again does not change.
 """
 
 from __future__ import annotations
 
 import re
-
-from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 
 _OF_DISKS = {
     **dict.fromkeys((1, 13), "permission denied"),
@@ -21,6 +19,8 @@ _OF_DISKS = {
     122: "the disk quota is used up",
 }
 """Errors of Linux by their numbers."""
+_DENIED, _UNKNOWN = "lacked the necessary privileges", "lacked valid authentication"
+"""How obstore begins to tell that a right is missing, and that keys are none."""
 _NUMBER = re.compile(r"os error (\d+)\b")
 _CODE = re.compile("<Code>([A-Za-z.]{1,60})</Code>")
 _REGION = re.compile("<Region>([a-z0-9-]{1,40})</Region>")
@@ -59,17 +59,17 @@ def why(failure: Exception, *, place: bool = True) -> str:
         return _OF_DISKS[number]
     if any(sign in text for sign in _GIVE_KEYS):
         return "there are no credentials: neither the environment nor this machine's role gives any"
-    code, told = code_of(failure), ""
-    if isinstance(failure, PermissionDeniedError):
-        told = "permission denied"
-    elif isinstance(failure, UnauthenticatedError):
-        told = f"{who} refused the credentials"
-    elif code in _EXPIRED:
+    code, told, status = code_of(failure), "", _STATUS.search(text)
+    if code in _EXPIRED:
         told = "the credentials have expired"
+    elif _is(failure, "PermissionDeniedError", _DENIED) or (status and status[1] == "403"):
+        told = "permission denied"
+    elif _is(failure, "UnauthenticatedError", _UNKNOWN):
+        told = f"{who} refused the credentials"
     elif code in _ELSEWHERE or "without LOCATION" in text:
         region = _REGION.search(text)
         told = f"the bucket is in another region{f', {region[1]}' if region else ''}"
-    elif status := _STATUS.search(text):
+    elif status:
         told = f"{who} answers with HTTP {status[1]}"
     elif "BadScheme" in text:
         family = {"Generic MicrosoftAzure": "AZURE", "Generic GCS": "GOOGLE"}.get(text.partition(" error")[0], "AWS")
@@ -82,6 +82,16 @@ def why(failure: Exception, *, place: bool = True) -> str:
     return code or type(failure).__name__
 
 
+def of_store(failure: Exception) -> bool:
+    """Whether it is what a store answered, or that it did not; also as an engine passes it on. What is not there is not."""
+    text = str(failure)
+    return "Error performing " in text and _HOST.search(text) is not None and "status code: 404" not in text
+
+
+def _is(failure: Exception, name: str, text: str) -> bool:
+    return type(failure).__name__ == name or text in str(failure)
+
+
 def code_of(failure: Exception) -> str:
     """What the store calls it; empty where it does not say."""
     found = _CODE.search(str(failure))
@@ -91,7 +101,9 @@ def code_of(failure: Exception) -> str:
 def lasting(failure: Exception) -> bool:
     """Whether it stays as it is when the same is asked again: keys, rights, a region, a setting."""
     text, code, status = str(failure), code_of(failure), _STATUS.search(str(failure))
-    if isinstance(failure, PermissionDeniedError | UnauthenticatedError) or "without LOCATION" in text:
+    if _is(failure, "PermissionDeniedError", _DENIED) or _is(failure, "UnauthenticatedError", _UNKNOWN):
+        return True
+    if "without LOCATION" in text:
         return True
     if code in (*_EXPIRED, *_ELSEWHERE) or "BadScheme" in text or any(sign in text for sign in _GIVE_KEYS):
         return True

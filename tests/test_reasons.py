@@ -13,7 +13,7 @@ from obstore.exceptions import GenericError, PermissionDeniedError, Unauthentica
 from obstore.store import from_url
 from tests.sources.web import Answer, Server
 
-from potable.store.reasons import lasting, why
+from potable.reasons import lasting, why
 
 KEY = "AKIAXYZXYZXYZ-canary"
 
