@@ -30,7 +30,10 @@ KEY = "AKIAXYZXYZXYZ-canary"
         (UnauthenticatedError("PUT https://h:9/b?sig=x status code: 401"), "`h:9` refused the credentials"),
         (GenericError("http://169.254.169.254/latest/api/token in 1ms"), "there are no credentials: neither"),
         # what a place is called is no reason
-        (GenericError("PUT https://h/permission-read-only/raw - HTTP error: error sending request"), "no answer from `h`"),
+        (
+            GenericError("PUT https://h/permission-read-only/raw - HTTP error: error sending request"),
+            "no answer from `h`",
+        ),
         (GenericError("PUT https://me:word@h/b - HTTP error: error sending request"), "no answer from `h`"),
     ],
 )
@@ -55,7 +58,7 @@ def asked(endpoint: str, **options: Any) -> Exception:
     patience: Any = {"max_retries": 0, "retry_timeout": wait}
     client: Any = {"timeout": wait, "connect_timeout": wait, "allow_http": True, **options}
     store = from_url("s3://lake", config=keys, client_options=client, retry_config=patience)
-    with pytest.raises(Exception) as caught:  # noqa: PT011
+    with pytest.raises(Exception) as caught:
         obstore.get(store, "raw/a")
     assert KEY not in why(caught.value)
     return caught.value

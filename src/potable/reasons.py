@@ -27,7 +27,12 @@ _REGION = re.compile("<Region>([a-z0-9-]{1,40})</Region>")
 _STATUS = re.compile(r"status code: (\d{3})")
 _HOST = re.compile(r"https?://(?:[^/@\s]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?(?=[/\s,)]|$)")
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")
-_ELSEWHERE = ("PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
+_ELSEWHERE = (
+    "PermanentRedirect",
+    "TemporaryRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+)
 _GIVE_KEYS = ("169.254.169.254", "169.254.170.2", "metadata.google.internal", "fd00:ec2::254")
 """Where machines in a cloud are asked for credentials, where nothing else gives any."""
 _NO_ANSWER = {
@@ -59,31 +64,41 @@ def why(failure: Exception, *, place: bool = True) -> str:
         return _OF_DISKS[number]
     if any(sign in text for sign in _GIVE_KEYS):
         return "there are no credentials: neither the environment nor this machine's role gives any"
-    code, told, status = code_of(failure), "", _STATUS.search(text)
-    if code in _EXPIRED:
-        told = "the credentials have expired"
-    elif _is(failure, "PermissionDeniedError", _DENIED) or (status and status[1] == "403"):
-        told = "permission denied"
-    elif _is(failure, "UnauthenticatedError", _UNKNOWN):
-        told = f"{who} refused the credentials"
-    elif code in _ELSEWHERE or "without LOCATION" in text:
-        region = _REGION.search(text)
-        told = f"the bucket is in another region{f', {region[1]}' if region else ''}"
-    elif status:
-        told = f"{who} answers with HTTP {status[1]}"
-    elif "BadScheme" in text:
-        family = {"Generic MicrosoftAzure": "AZURE", "Generic GCS": "GOOGLE"}.get(text.partition(" error")[0], "AWS")
-        return f"{who} would be reached without TLS, which has to be allowed: `{family}_ALLOW_HTTP=true`"
-    elif "error sending request" in text:
-        cause = next((words for sign, words in _NO_ANSWER.items() if sign in text), "")
-        return f"no answer from {who}{f' ({cause})' if cause else ''}"
+    code, told = code_of(failure), _answered(failure, who)
     if told:
         return f"{told} ({code})" if code else told
-    return code or type(failure).__name__
+    return _unanswered(text, who) or code or type(failure).__name__
+
+
+def _answered(failure: Exception, who: str) -> str:
+    """What a store answers, if it does."""
+    text, code = str(failure), code_of(failure)
+    status = _STATUS.search(text)
+    if code in _EXPIRED:
+        return "the credentials have expired"
+    if _is(failure, "PermissionDeniedError", _DENIED) or (status and status[1] == "403"):
+        return "permission denied"
+    if _is(failure, "UnauthenticatedError", _UNKNOWN):
+        return f"{who} refused the credentials"
+    if code in _ELSEWHERE or "without LOCATION" in text:
+        region = _REGION.search(text)
+        return f"the bucket is in another region{f', {region[1]}' if region else ''}"
+    return f"{who} answers with HTTP {status[1]}" if status else ""
+
+
+def _unanswered(text: str, who: str) -> str:
+    """Why there is no answer, if there is none."""
+    if "BadScheme" in text:
+        family = {"Generic MicrosoftAzure": "AZURE", "Generic GCS": "GOOGLE"}.get(text.partition(" error")[0], "AWS")
+        return f"{who} would be reached without TLS, which has to be allowed: `{family}_ALLOW_HTTP=true`"
+    if "error sending request" not in text:
+        return ""
+    cause = next((words for sign, words in _NO_ANSWER.items() if sign in text), "")
+    return f"no answer from {who}{f' ({cause})' if cause else ''}"
 
 
 def of_store(failure: Exception) -> bool:
-    """Whether it is what a store answered, or that it did not; also as an engine passes it on. What is not there is not."""
+    """Whether it is what a store answered, or that it did not, also if an engine says it; but for what is absent."""
     text = str(failure)
     return "Error performing " in text and _HOST.search(text) is not None and "status code: 404" not in text
 

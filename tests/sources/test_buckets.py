@@ -225,7 +225,11 @@ def test_an_object_that_changes_while_it_is_read_is_told(fake: FakeS3, tmp_path:
 
 
 REFUSED = {
-    "access denied": ((403, {}, b"<Error><Code>AccessDenied</Code></Error>"), "permission denied (AccessDenied)", False),
+    "access denied": (
+        (403, {}, b"<Error><Code>AccessDenied</Code></Error>"),
+        "permission denied (AccessDenied)",
+        False,
+    ),
     "credentials": ((401, {}, b"<Error/>"), "refused the credentials", False),
     "region": (
         (400, {}, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"),
@@ -262,7 +266,10 @@ def test_who_may_only_list_a_folder_need_not_write_a_slash_behind_it(
     assert handle
     denied: Answer = (403, {}, b"")
     server.handle = lambda path, query: denied if path == "/lake/hr" else handle(path, query)
-    assert land(tmp_path, source(fake, "s3://lake/hr", tables={"t": {"columns": {"a": {}}, "files": "**"}})).new_objects == 2
+    assert (
+        land(tmp_path, source(fake, "s3://lake/hr", tables={"t": {"columns": {"a": {}}, "files": "**"}})).new_objects
+        == 2
+    )
     fake.objects.clear()
     told = refused(tmp_path / "other", source(fake, "s3://lake/hr"))
     assert "`s3://lake/hr` cannot be read: permission denied" in told.problem and told.code == "E001"

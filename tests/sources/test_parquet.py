@@ -198,7 +198,9 @@ def test_files_of_a_table_format_may_not_all_count_and_a_warning_says_so(
 
 
 def test_a_page_that_is_not_as_it_was_written_is_refused(tmp_path: Path) -> None:
-    whole = saved({"a": [f"v{n}" for n in range(5000)]}, compression="none", use_dictionary=False, write_page_checksum=True)
+    whole = saved(
+        {"a": [f"v{n}" for n in range(5000)]}, compression="none", use_dictionary=False, write_page_checksum=True
+    )
     assert len(parsed(source(), blob(tmp_path, whole))) == 5000
     data = bytearray(whole)
     data[3000] ^= 1

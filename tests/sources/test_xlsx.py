@@ -312,7 +312,22 @@ GOOD = saved([("a", "b"), (SECRET, 1)])
         (repacked(GOOD, SHEET, lambda xml: xml[:-40]), "damaged"),
         (repacked(GOOD, "xl/workbook.xml", lambda xml: xml.replace(b"Id", b"no")), "no sheet"),
     ],
-    ids=["empty", "xls", "xlsb", "ods", "sealed", "cut", "junk", "torn", "far cell", "no place", "entity", "utf-16", "cut sheet", "no sheet"],
+    ids=[
+        "empty",
+        "xls",
+        "xlsb",
+        "ods",
+        "sealed",
+        "cut",
+        "junk",
+        "torn",
+        "far cell",
+        "no place",
+        "entity",
+        "utf-16",
+        "cut sheet",
+        "no sheet",
+    ],
 )
 def test_what_cannot_be_read_is_refused_without_its_content(tmp_path: Path, data: bytes, why: str) -> None:
     assert why in refusal(source(), blob(tmp_path, data))

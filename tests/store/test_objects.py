@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from obstore.exceptions import GenericError
 from tests.store.breaking import Break, Breaking, breaking
 
 from potable.errors import EnvironmentFailure

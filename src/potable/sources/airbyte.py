@@ -177,7 +177,9 @@ class _Reading:
             why = "the program sent records of a stream that it does not offer"
             raise failed(self._source, why, retryable=False)
         alone = self._offered[name] == 1
-        return next((held for key, held in self.streams.items() if key[1] == name and (alone or key[0] == namespace)), None)
+        return next(
+            (held for key, held in self.streams.items() if key[1] == name and (alone or key[0] == namespace)), None
+        )
 
     def _reached(self, said: Any) -> None:
         if not isinstance(said, dict):

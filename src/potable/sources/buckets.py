@@ -29,9 +29,9 @@ from obstore.exceptions import (
 from obstore.store import from_url
 from pydantic import SecretStr
 
+from potable.reasons import lasting, why
 from potable.sources.names import Naming
 from potable.sources.places import CHANGED, GONE, Blocks, Fetch, File, is_data, literal, matching, unread
-from potable.reasons import lasting, why
 
 _RETRIES = 5
 _SLOWEST = 20

@@ -122,9 +122,7 @@ def _header(message: Message, name: str) -> str | None:
 def _words(text: str) -> str:
     """A text of a header as it reads, its encoded words decoded."""
     # without any encoded word it is a str; between encoded words, latin-1 or what the header was read as
-    pieces = [
-        piece if isinstance(piece, str) else _piece(piece, charset) for piece, charset in decode_header(text)
-    ]
+    pieces = [piece if isinstance(piece, str) else _piece(piece, charset) for piece, charset in decode_header(text)]
     return " ".join("".join(pieces).split())
 
 

@@ -79,6 +79,11 @@ class Got:
             self.listed[path] = self.listed.get(path, 0) + number
             self.several |= {path} if number > 1 else set()
 
+    def require_all(self, *, behind: bool) -> None:
+        """Refuse a list that ends before the count the server gave, where that was not looked at before."""
+        if not behind and self.records < self.counted:
+            raise Astray(f"the server counts {self.counted:,} records but has no content behind {self.records:,}")
+
     @property
     def units(self) -> dict[str, int]:
         """What the server may count: elements of which several stand around records in a page, then the records."""

@@ -1,4 +1,4 @@
-"""How one page of a list leads to the next, and when there is none: cursors, links, page numbers, offsets, last records.
+"""How one page of a list leads to the next, and when there is none: cursors, links, numbers, offsets, last records.
 
 Only what is asked for and whether it can end; asking is done by `http`. Lists that would never end are
 refused in a bounded number of requests, a list that ends before its own count is refused too, and a link
@@ -289,9 +289,8 @@ def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
             raise Astray("the server repeats a cursor or link, so the pages would never end")
         got.seen.add(asked)
         page = fetch(here, new, behind=behind)
-        if page is None and not behind and got.records < got.counted:
-            raise Astray(f"the server counts {got.counted:,} records but has no content behind {got.records:,}")
         if page is None or (behind and _bare(page)):
+            got.require_all(behind=behind)
             return
         got.seen.add(told)
         got.add(page)

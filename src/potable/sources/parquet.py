@@ -271,7 +271,7 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
 def _is_signed(stream: BinaryIO, metadata: pq.FileMetaData) -> bool:
     """Whether a signature stands behind the footer, as where columns are encrypted and the footer is not."""
     stream.seek(-8, io.SEEK_END)
-    return int.from_bytes(stream.read(4), "little") == metadata.serialized_size + _SIGNATURE
+    return int.from_bytes(stream.read(4), "little") == int(metadata.serialized_size) + _SIGNATURE
 
 
 def _roots(table: ParquetTable) -> list[str]:

@@ -162,7 +162,9 @@ class _Reading:
 
     def end(self, state: State) -> Iterator[Arrival]:
         """What is left when the tap has ended, and its states."""
-        silent = [stream.name for stream in self.streams.values() if not (stream.name in self._schemas or stream.before)]
+        silent = [
+            stream.name for stream in self.streams.values() if not (stream.name in self._schemas or stream.before)
+        ]
         if silent and self._strange:
             why = f"the program sent nothing of stream `{silent[0]}`, but records of streams "
             why += "that its catalog does not have" if self._offered else "that no table has"

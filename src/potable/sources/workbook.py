@@ -110,10 +110,7 @@ class Package:
                 if b't="e"' in piece:
                     for column, row, text in _ERROR.findall(piece):
                         found[int(row) - 1, _number(column) - 1] = text.decode("utf-8", "replace")
-                if _LONG_VALUE.search(piece):
-                    for column, row, text in _LONG.findall(piece):
-                        if int(float(text)) != int(text):
-                            found[int(row) - 1, _number(column) - 1] = text.decode()
+                found |= _long(piece)
                 if _FORMULA.search(piece):
                     places = _UNCALCULATED.findall(piece)
                     formulas += len(places)
@@ -198,6 +195,16 @@ def _rows(part: IO[bytes]) -> Iterator[bytes]:
         elif len(held) > _LONGEST_ROW:
             raise Malformed("a row is longer than a row can be")
     yield held
+
+
+def _long(piece: bytes) -> Errors:
+    """Whole numbers that no reader keeps, because no float is one of them."""
+    found = _LONG.findall(piece) if _LONG_VALUE.search(piece) else []
+    return {
+        (int(row) - 1, _number(column) - 1): text.decode()
+        for column, row, text in found
+        if int(float(text)) != int(text)
+    }
 
 
 def _number(column: bytes) -> int:
