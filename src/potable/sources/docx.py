@@ -1,8 +1,9 @@
 """Word documents: one record per file, from its form table and its paragraphs.
 
 A column's path is the label in the form's first column (`Employee number`); `@text` is all paragraphs outside tables,
-one per line. Text is read as Word shows it: runs joined, tabs and breaks kept, deleted text left out. Headers,
-footers and notes are not read. A document that cannot be read is quarantined (`documents`).
+one per line. A form may stand in a table that only lays it out. Text is read as Word shows it: runs joined, tabs and
+breaks kept, deleted text left out. Headers, footers and notes are not read. A document that cannot be read is
+quarantined (`documents`).
 """
 
 from __future__ import annotations

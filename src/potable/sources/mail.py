@@ -2,7 +2,9 @@
 
 A column's path is the name of a header (`Subject`; case does not matter), the label of a line (`Employee number:
 E0012`), `@text`, `@from` (the sender's address), `@date` (ISO 8601), `@attachments` (their names, as a JSON list) or
-`@object`. The text is that of the plain parts, or else of the HTML ones. Attachments are listed, not read.
+`@object`. Of parts that say the same, the plain one is the text, or else the HTML one; all others follow one another.
+`@from` is empty where there is no address. Attachments are listed, not read; a file of several messages (mbox) is
+quarantined.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Parquet files, such as those of data lakes and warehouse exports: typed values, each landed as one exact text.
 
 Only columns that a contract names are read, in batches, so that a file may be larger than memory. Values of structs are
-reached by dotted paths, lists of structs become tables of their own, as in JSON files.
+reached by dotted paths, lists of structs become tables of their own, as in JSON files. Pages are held to their
+checksums, files with encrypted columns are refused. All files are read: of a table of Delta, Iceberg or Hudi also those
+that no longer count, which a warning says; have it exported, or read it by SQL.
 """
 
 from __future__ import annotations
@@ -59,7 +61,8 @@ class ParquetTable(NestedTable):
     text. Where `records` leads to a list of structs, its elements are the records: `../id` is a value of the row
     around one, `#` its position in the list from 1, `../#` the ordinal of the row in the file, and `@rest` what no
     other column took, as JSON. Timestamps with a time zone are converted to UTC; those without get the declared
-    `timezone`. A float that is not a number is the text `nan`; `null_values: [nan]` makes it null.
+    `timezone`. A float that is not a number is the text `nan`; `null_values: [nan]` makes it null. Durations are
+    seconds.
     """
 
     binary_as_string: bool = False

@@ -2,10 +2,10 @@
 
 Numbers are the shortest decimal text that means them (`12345`, never `12345.0`), dates and times ISO 8601 in both of
 Excel's calendars, booleans true and false; an error cell is its own text (`#N/A`), so in a number column it is
-mistyped unless it is one of the `null_values`. A number in a date or timestamp column counts days as Excel does. A
-formula that was never calculated has no value and is reported. Rows without a value are not records. If `header` is
-not declared and row 1 looks like a title, or `sheet` is not declared and several sheets have the same header, the
-workbook is refused, and the error says what to declare.
+mistyped unless it is one of the `null_values`. Of merged cells below the header the first has the value. A number in a
+date or timestamp column counts days as Excel does. A formula that was never calculated has no value and is reported.
+Rows without a value are not records. If `header` is not declared and row 1 looks like a title, or `sheet` is not
+declared and several sheets have the same header, the workbook is refused, and the error says what to declare.
 """
 
 from __future__ import annotations
