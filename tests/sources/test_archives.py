@@ -143,6 +143,7 @@ def test_an_archive_in_an_archive_and_one_by_another_name_are_refused(tmp_path: 
         ("a.tar.gz", gzip.compress(bytes(1024)), "tar"),
         ("a.TGZ", gzip.compress(bytes(1024)), "tar"),
     ],
+    ids=["7z", "rar", "tar.gz", "TGZ"],
 )
 def test_other_archives_are_called_so(tmp_path: Path, name: str, data: bytes, kind: str) -> None:
     assert f"it is a {kind} archive; only zip" in refusal(source(), blob(tmp_path, data, name))

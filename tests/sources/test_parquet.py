@@ -207,6 +207,14 @@ def test_a_page_that_is_not_as_it_was_written_is_refused(tmp_path: Path) -> None
     assert "damaged" in refusal(source(), blob(tmp_path, bytes(data)))
 
 
+@pytest.mark.parametrize("name", [b"another", b"\xff\xfename_"], ids=["another", "no text"])
+def test_a_footer_that_contradicts_itself_is_refused(tmp_path: Path, name: bytes) -> None:
+    """Columns are called twice there: in the schema, and where their values lie."""
+    data = saved({"a_thing": ["x"] * 1000})
+    at = data.rindex(b"a_thing", 0, data.rindex(b"ARROW:schema"))
+    assert "footer is damaged" in refusal(source({"a_thing": {}}), blob(tmp_path, data[:at] + name + data[at + 7 :]))
+
+
 class Kms(encryption.KmsClient):
     """Keeps keys by not hiding them."""
 

@@ -246,20 +246,7 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
                 raise unreadable(blob, "it is encrypted")
             if start != _START:
                 raise unreadable(blob, "it is not a Parquet file")
-            # moments of before 1677 are beyond what nanoseconds reach
-            opened = pa.PythonFile(stream, "r")
-            metadata = pq.read_metadata(opened)
-            if _is_signed(stream, metadata):
-                # what is looked for in a column that is encrypted ends the process
-                raise unreadable(blob, "it is encrypted")
-            with pq.ParquetFile(
-                opened,
-                metadata=metadata,
-                buffer_size=_BUFFER,
-                read_dictionary=_repeated(metadata),
-                coerce_int96_timestamp_unit="us",
-                page_checksum_verification=True,
-            ) as file:
+            with _opened(stream) as file:
                 reading = _Reading(file, blob)
                 yield reading
     except Malformed as failure:
@@ -269,6 +256,31 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
         raise unreadable(
             blob, f"it is damaged, or of an unsupported kind ({type(failure).__name__})", row=row
         ) from None
+
+
+def _opened(stream: BinaryIO) -> pq.ParquetFile:
+    """The file that begins as one.
+
+    Raises:
+        Malformed: it has columns that are encrypted, or its footer contradicts itself.
+    """
+    opened = pa.PythonFile(stream, "r")
+    metadata = pq.read_metadata(opened)
+    if _is_signed(stream, metadata):
+        # what is looked for in a column that is encrypted ends the process
+        raise Malformed("it is encrypted")
+    try:
+        return pq.ParquetFile(
+            opened,
+            metadata=metadata,
+            buffer_size=_BUFFER,
+            read_dictionary=_repeated(metadata),
+            # moments of before 1677 are beyond what nanoseconds reach
+            coerce_int96_timestamp_unit="us",
+            page_checksum_verification=True,
+        )
+    except (KeyError, UnicodeDecodeError):
+        raise Malformed("its footer is damaged") from None
 
 
 def _is_signed(stream: BinaryIO, metadata: pq.FileMetaData) -> bool:

@@ -85,7 +85,8 @@ class Package:
             _require_small(archive)
             _require_xlsx(archive.namelist())
             return cls(archive, _sheets(archive), _from_1904(archive), _hidden(archive))
-        except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError, RuntimeError, *DAMAGE):
+        # ValueError: bytes are missing, so that its parts would begin before it
+        except (zipfile.BadZipFile, KeyError, ValueError, ElementTree.ParseError, RuntimeError, *DAMAGE):
             raise Malformed("it is damaged, or not an xlsx workbook") from None
 
     def errors(self, sheet: str) -> Errors:
