@@ -216,8 +216,9 @@ def test_a_hidden_sheet_is_not_the_first(tmp_path: Path) -> None:
     book.active.append(("a", "b"))
     book.active.append(("hidden", 1))
     book.active.sheet_state = "veryHidden"
+    shown = book.create_sheet("shown")
     for row in (("a", "c"), ("shown", 2)):
-        book["shown" if "shown" in book.sheetnames else book.create_sheet("shown").title].append(row)
+        shown.append(row)
     out = io.BytesIO()
     book.save(out)
     for keys, found in (({}, ["shown"]), ({"sheet": 1}, ["hidden"]), ({"sheet": "*"}, ["hidden", "shown"])):

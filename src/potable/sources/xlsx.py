@@ -33,6 +33,7 @@ from potable.sources.workbook import LARGEST_PACKED, UNCALCULATED, Package
 _BATCH_ROWS = 8192
 _TOP_ROWS = 50
 _VIRTUAL = ("@object", "@sheet")
+_ONE_TABLE = "columns of one sheet need names of their own; are these two tables? Give each a sheet, or a workbook"
 _NEVER_CALCULATED = "a formula that was never calculated (open the workbook in Excel or LibreOffice and save it)"
 
 
@@ -92,7 +93,7 @@ class XlsxSource(FileSource[XlsxTable]):
         contract = self.tables[table]
         done = 0
         for sheet in _settled(contract, blob):
-            places = positions(contract, sheet.header(contract.header_rows), blob, virtual=_VIRTUAL)
+            places = positions(contract, sheet.header(contract.header_rows), blob, virtual=_VIRTUAL, hint=_ONE_TABLE)
             rows = sheet.records(contract.first_row)
             while part := list(islice(rows, _BATCH_ROWS)):
                 texts, lost = dict[str, Cells](), dict[str, dict[int, str]]()
