@@ -50,7 +50,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"salary|gross|(^|_)(net|pay)(_(amount|usd|eur))?$|wage|bonus|income|compensation", "user.financial.salary", ""),
     (r"(^|_)ratings?(_|$)|performance|appraisal", "user.performance", ""),
     (
-        r"comment|remark|(^|_)notes?(_|$)|feedback|free_?text|description|(^|_)(text|message|body|subject)$",
+        r"comment|remark|(^|_)notes?(_|$)|feedback|free_?text|description|(^|_)(text|message|body|subject|attachments)$",
         "free_text",
         "",
     ),
