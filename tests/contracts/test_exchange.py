@@ -192,9 +192,16 @@ def test_a_contract_of_others_is_taken_over_and_the_rest_is_named(tmp_path: Path
         {"expect_table_row_count_to_be_between": {"min_value": 101}},
         {"expect_compound_columns_to_be_unique": {"column_list": ["rcvr_id", "txn_ref_dt"]}},
         {"expect_table_row_count_to_be_between": {"min_value": 10000, "max_value": 50000}},
-        {"expect_column_values_to_not_be_null": {"column": "amount", "at_most": "5%"}},
+        {"expect_column_values_to_not_be_null": {"column": "amount", "severity": "warn", "at_most": "5%"}},
         {"expect_column_pair_values_a_to_be_greater_than_b": {"column_A": "amount", "column_B": "big"}},
-        {"expect_column_values_to_be_in_set": {"column": "amount", "value_set": [1, 2], "at_most": 2}},
+        {
+            "expect_column_values_to_be_in_set": {
+                "column": "amount",
+                "value_set": [1, 2],
+                "severity": "warn",
+                "at_most": 2,
+            }
+        },
         {BETWEEN: {"column": "amount", "min_value": 0, "max_value": 1000000, "strict_max": True}},
         {"expect_column_value_lengths_to_be_between": {"column": "mail", "max_value": 80}},
         {REGEX: {"column": "mail", "regex": "@"}},
@@ -217,7 +224,7 @@ def test_a_contract_of_others_is_taken_over_and_the_rest_is_named(tmp_path: Path
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [("kind: DataContract", "kind: Contract", "P005"), ("status: active\n", "", "P005"), ("name: tbl", "nme: tbl", "P005"),
-     ("name: tbl", "name: [", "P002")],
+     ("name: tbl", "name: [", "P002"), ("status: active", "status: &it [*it]", "P002")],
 )  # fmt: skip
 def test_what_is_no_contract_is_refused_with_its_place(tmp_path: Path, old: str, new: str, code: str) -> None:
     (tmp_path / "c.yaml").write_text(FOREIGN.replace(old, new), encoding="utf-8")
@@ -303,6 +310,17 @@ def test_a_suite_of_0_18_is_taken_over(tmp_path: Path) -> None:
             "checks": [{BETWEEN: {"column": "gross", "min_value": 0}}],
         }
     }
+
+
+@pytest.mark.parametrize(
+    "change", [{"suite_parameters": "x"}, {"meta": {"potable": 3}}, {"meta": {"potable": {"defaults": 3}}}]
+)
+def test_a_suite_with_something_else_in_places_of_ours_is_read(tmp_path: Path, change: dict[str, Any]) -> None:
+    entry = {"type": BETWEEN, "kwargs": {"column": "a", "max_value": 3}, **change}
+    (tmp_path / "s.json").write_text(json.dumps({"name": "s", "expectations": [entry], **change}), encoding="utf-8")
+    text = call("contract", "import", str(tmp_path / "s.json"), "--format", "gx").stdout
+    (check,) = YAML(typ="safe").load(text)["tables"]["s"]["checks"]
+    assert check[BETWEEN]["max_value"] == 3
 
 
 def test_bounds_of_lengths_and_counts_tell_no_type(tmp_path: Path) -> None:

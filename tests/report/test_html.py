@@ -12,7 +12,7 @@ import pytest
 from lxml import html as lxml_html
 from tests.report import records
 
-from potable.contracts.findings import Result
+from potable.contracts.findings import Finding, Result
 from potable.report import checks, health, view
 from potable.report.html import render
 from potable.runs.record import RunRecord, TableRecord
@@ -161,6 +161,14 @@ def test_each_question_of_health_has_its_answer_and_what_was_found():
     )
     assert "3 columns compared with employee_attrition version 2." in told and "monthly_income: PSI 0.41" in told
     assert "Expected until 2030-01-01: a merger." in told and "age: PSI" not in told
+
+
+@pytest.mark.parametrize("state", ["ok", "open"])
+def test_rows_that_break_a_check_are_counted_also_where_they_are_no_more_than_before(state):
+    table = records.attrition().tables[6]
+    steady = Finding("incorrect", state, "0.2% of its rows fail a check, 0.2% before; at most 2% more allowed.")
+    assert health.answers(replace(table, health=(steady,)))[1] == health.Answer("0.2%", "care", True)
+    assert health.answers(replace(table, health=(steady,), quarantined=0))[1] == health.word(state)
 
 
 def test_what_could_not_be_judged_is_not_called_fine():

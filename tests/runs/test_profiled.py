@@ -28,6 +28,7 @@ from potable.contracts.ranges import bounds, pattern
 from potable.contracts.results import shape
 from potable.contracts.validate import Contract, Places, validate
 from potable.engines.base import Engine
+from potable.privacy.checksums import card
 from potable.runs.profiled import Profile, as_texts, looked
 from potable.sources.cells import apart
 from potable.sources.groups import schema as landed_schema
@@ -221,6 +222,45 @@ def test_numbers_that_count_have_no_upper_bound(embedded: Engine, tmp_path: Path
     made = body(table, seen(embedded, table, texts, str(tmp_path), fresh=False), Asked())
     bounded = [check["expect_column_values_to_be_between"] for check in made["checks"]]
     assert {each["column"]: "max_value" in each for each in bounded} == {name: name == "age" for name in names}
+
+
+def test_digits_of_a_code_are_no_number(embedded: Engine, tmp_path: Path) -> None:
+    table = Table.model_validate(
+        {"columns": {"postal_code": {}, "branch": {"category": "user.government_id"}, "n": {}}}
+    )
+    texts = {name: pa.array([str(n + 10_000) for n in range(60)]) for name in table.columns}
+    found = seen(embedded, table, texts, str(tmp_path), fresh=False)
+    # tomorrow one of them begins with a zero
+    assert [each.hint.type for each in found.columns.values()] == ["string", "string", "integer"]
+    made = body(table, found, Asked())
+    assert "type" not in made["columns"]["postal_code"] and "type" not in made["columns"]["branch"]
+    assert {"expect_column_values_to_match_regex": {"column": "branch", "regex": "^[0-9]{5}$"}} in made["checks"]
+
+
+def test_numbers_of_people_declared_harmless_are_not_quoted(embedded: Engine, tmp_path: Path) -> None:
+    cards = [number for number in range(371_449_635_000_000, 371_449_635_000_999) if card(str(number))]
+    table = Table.model_validate({"columns": {"ref": {"category": "none"}}})
+    found = seen(embedded, table, {"ref": pa.array([str(card) for card in cards])}, str(tmp_path), fresh=False)
+    told = "\n".join([*lines(made := suggestions(table, (), found, Asked())), *made.against])
+    assert "have the format of card" in told and "type: integer" in told
+    assert not [number for number in cards if str(number) in told]
+
+
+def test_few_values_tell_no_range(embedded: Engine, tmp_path: Path) -> None:
+    table = Table.model_validate({"columns": {"few": {"category": "none"}, "many": {"category": "none"}}})
+    texts = {"few": pa.array([*map(str, range(19)), *[""] * 41]), "many": pa.array([*map(str, range(20)), *[""] * 40])}
+    made = body(table, seen(embedded, table, texts, str(tmp_path), fresh=False), Asked())
+    assert [given["column"] for check in made["checks"] for given in check.values()] == ["many"]
+
+
+def test_a_date_of_birth_with_two_digits_of_the_year_says_which_century(embedded: Engine, tmp_path: Path) -> None:
+    table = Table.model_validate({"columns": {"birth_date": {}, "hired": {}}})
+    texts = {name: pa.array([f"{n % 28 + 1:02}.{n % 12 + 1:02}.{n + 10}" for n in range(60)]) for name in table.columns}
+    made = body(table, seen(embedded, table, texts, str(tmp_path), fresh=False), Asked())
+    assert made["columns"]["birth_date"]["years_from"] == date.today().year - 99
+    assert "years_from" not in made["columns"]["hired"]
+    columns = {name: {"category": "none", **each} for name, each in made["columns"].items()}
+    assert Table.model_validate({"columns": columns}).columns["birth_date"].type == "date"
 
 
 @pytest.fixture(scope="module")

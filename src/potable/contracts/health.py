@@ -70,13 +70,16 @@ def accepted(finding: Finding, declared: Health, today: date) -> Finding:
     """The finding, marked as accepted where the contract expects it."""
     if finding.state not in ("warn", "stop"):
         return finding
-    for expected in declared.accepted:
-        if (expected.check, expected.column or "") == (finding.check, finding.column):
-            if today <= expected.until:
-                told = f"{finding.told} Expected until {expected.until}: {expected.reason}."
-                return replace(finding, state="accepted", told=told)
-            return replace(finding, told=f"{finding.told} It was expected only until {expected.until}.")
-    return finding
+    about = finding.check, finding.column
+    expected = [each for each in declared.accepted if (each.check, each.column or "") == about]
+    if not expected:
+        return finding
+    # what is expected once more may stand beside what was expected before
+    last = max(expected, key=lambda each: each.until)
+    if today <= last.until:
+        told = f"{finding.told} Expected until {last.until}: {last.reason}."
+        return replace(finding, state="accepted", told=told)
+    return replace(finding, told=f"{finding.told} It was expected only until {last.until}.")
 
 
 def _fresh(table: Table, profile: Profile, moment: Moment) -> Finding:
@@ -229,7 +232,7 @@ def rise(check: Check, bound: Rise, now: tuple[int, int], before: tuple[int, int
         what: they are, in words.
     """
     shares = [some / rows if rows else 0.0 for some, rows in (now, before)]
-    chance = divergence.chi_square(*([some, rows - some] for some, rows in (now, before))).chance
+    chance = divergence.chance_of_shares(now, before)
     risen = shares[0] - shares[1]
     told = f"{shares[0]:.1%} {what}, {shares[1]:.1%} before; at most {bound.at_most} more allowed."
     state = judged(risen > bound.share and chance < CHANCE, bound.severity)

@@ -127,11 +127,12 @@ def _implied(expectation: str, kwargs: dict[str, Any]) -> dict[str, Any]:
 def _unmarked(given: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
     """The arguments of an expectation as a check of ours gives them, and our mark of it."""
     meta = given.get("meta")
-    if not isinstance(meta, Mapping) or _MARK not in meta:
+    if not isinstance(meta, Mapping) or not isinstance(meta.get(_MARK), Mapping):
         severity = {"severity": "warn"} if given.get("severity") in ("warning", "info") else {}
         return {**{key: value for key, value in given.items() if key != "severity"}, **severity}, {}
     mark: Mapping[str, Any] = meta[_MARK]
-    apart = ("severity", "meta", *mark.get("defaults", ()))
+    defaults = mark.get("defaults")
+    apart = ("severity", "meta", *(defaults if isinstance(defaults, list) else ()))
     own = {key: value for key, value in given.items() if key not in apart}
     return {**own, **{key: mark[key] for key in (*_OURS, "meta") if key in mark}}, {"ours": True, **mark}
 

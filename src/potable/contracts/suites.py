@@ -64,7 +64,8 @@ def read_suite(root: Path, path: str) -> Suite:
     if not isinstance(listed, list) or not all(_is_entry(entry) for entry in listed):
         hint = "a suite has `expectations`, each with its `type` (0.18: `expectation_type`) and `kwargs`"
         raise ProjectError("the file is not a suite of Great Expectations", "P020", place=place, hint=hint)
-    parameters = {**(data.get("evaluation_parameters") or {}), **(data.get("suite_parameters") or {})}
+    given = [data.get(key) for key in ("evaluation_parameters", "suite_parameters")]
+    parameters = {key: value for each in given if isinstance(each, Mapping) for key, value in each.items()}
     items = [Item(path, index, _type(entry), _arguments(entry, parameters)) for index, entry in enumerate(listed)]
     name = data.get("name") or data.get("expectation_suite_name") or Path(path).stem
     return Suite(str(name), items, [(item.expectation, item.arguments) for item in items])
