@@ -237,6 +237,17 @@ def test_digits_of_a_code_are_no_number(embedded: Engine, tmp_path: Path) -> Non
     assert {"expect_column_values_to_match_regex": {"column": "branch", "regex": "^[0-9]{5}$"}} in made["checks"]
 
 
+def test_columns_called_as_in_their_source_are_recognised(embedded: Engine, tmp_path: Path) -> None:
+    table = Table.model_validate({"columns": {"KundenNr": {}, "FirstName": {}, "Grossbetrag": {}, "requestId": {}}})
+    texts = {name: pa.array([f"A{n}" for n in range(60)]) for name in table.columns}
+    found = seen(embedded, table, texts, str(tmp_path), fresh=False)
+    assert [(each.guess.key, each.guess.category) for each in found.columns.values()][:2] == [
+        ("customer_no", ""),
+        ("", "user.name.first"),
+    ]
+    assert found.unique == ("requestId",)
+
+
 def test_numbers_of_people_declared_harmless_are_not_quoted(embedded: Engine, tmp_path: Path) -> None:
     cards = [number for number in range(371_449_635_000_000, 371_449_635_000_999) if card(str(number))]
     table = Table.model_validate({"columns": {"ref": {"category": "none"}}})

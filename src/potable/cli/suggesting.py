@@ -17,6 +17,7 @@ from potable.columns import BORN
 from potable.contracts.checks import Check
 from potable.contracts.ranges import bounds, pattern
 from potable.contracts.results import Result
+from potable.privacy.called import snake
 from potable.privacy.detect import PROVABLE
 from potable.project import Project
 from potable.report.numbers import plural
@@ -167,7 +168,7 @@ def _checks(name: str, table: Table, seen: Profiled, known: Sequence[Check], ask
 def _counts(name: str, table: Table) -> bool:
     """Whether a column counts records or their places, of which tomorrow there are more than today."""
     places = {"@offset", "@partition", "#"}.intersection(table.columns[name].paths(name))
-    return bool(places) or name in table.unique or numbers_records(name)
+    return bool(places) or name in table.unique or numbers_records(snake(name))
 
 
 def _form(seen: Profiled) -> str:

@@ -23,6 +23,7 @@ from potable.contracts.validate import Contract, Places, validate
 from potable.engines.base import Engine, collect, scalars
 from potable.errors import EnvironmentFailure
 from potable.privacy import detect
+from potable.privacy.called import snake
 from potable.privacy.classify import Guess, guessed, is_code
 from potable.project import Project
 from potable.sources.base import Blob, Source
@@ -200,7 +201,7 @@ def _type(name: str, found: Mapping[str, int], declared: Column, *, fresh: bool)
 def _guess(name: str, found: Mapping[str, int]) -> Guess:
     """What a column may hold, of any type."""
     return guessed(
-        name,
+        snake(name) or name,
         filled=found["filled"],
         forms=_marked(found, _ALONE),
         held=_marked(found, _FORM),
@@ -273,7 +274,8 @@ def _key(rows: ir.Table, columns: Mapping[str, Profiled], count: int, engine: En
     if count < ENOUGH:
         return ()
     # a moment tells records apart by chance
-    for name in [*filter(numbers_records, others), *keyed, *others, *dated]:
+    ids = [name for name in others if numbers_records(snake(name))]
+    for name in [*ids, *keyed, *others, *dated]:
         if columns[name].distinct == count:
             return (name,)
     for names in _together(likely):
