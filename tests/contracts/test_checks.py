@@ -21,6 +21,7 @@ from potable.contracts.rowwise import like_regex
 from potable.contracts.validate import Contract, Validated, validate
 from potable.contracts.vocabulary import EXPECTATIONS, LEFT_OUT
 from potable.engines.base import Engine
+from potable.errors import Outgrown
 from potable.sources.groups import schema
 from potable.tables import BATCH, OBJECT, ROW, Limit, Table
 
@@ -258,6 +259,32 @@ def test_like_patterns_run_on_every_engine(engine: Engine, tmp_path: Path) -> No
     rows = [{**GOOD, "emp_no": name} for name in ("Éa", "É", "éa", "É é")]
     made = judge(engine, tmp_path, payslips(checks=[check]), rows)
     assert made.results[-1].unexpected_count == 2
+
+
+def test_numbers_too_large_to_be_added_up_are_not_what_is_expected(engine: Engine, tmp_path: Path) -> None:
+    kinds = {"a": "decimal(38,0)", "b": "decimal(38,4)", "c": "integer"}
+    columns = {name: {"type": kind, "category": "none"} for name, kind in kinds.items()}
+    check = {"expect_multicolumn_sum_to_equal": {"column_list": [*columns], "sum_total": 3.5, "ignore_row_if": "never"}}
+    table = Table.model_validate({"columns": columns, "checks": [check]})
+    nines = "9" * 38
+    cells = [("1", "1.5", "1"), (nines, "1.5", "1"), (f"-{nines}", f"{'9' * 34}.5", "1"), (nines, f"-{nines[:34]}", "1"),
+             ("1", None, "1"), ("2", "2", "1"), ("999999999999999999", "-999999999999999995.5", "0")]  # fmt: skip
+    rows: list[dict[str, str | None]] = [dict(zip(columns, each, strict=True)) for each in cells]
+    made = judge(engine, tmp_path, table, rows)
+    assert [row["_row"] for row in rows_of(engine, tmp_path, made, table, "rows")] == [1, 7]
+    assert made.rows_quarantined == 5
+
+
+@pytest.mark.parametrize("name", ["sum", "stdev"])
+def test_a_sum_that_outgrows_exact_arithmetic_is_told_with_its_column(
+    engine: Engine, tmp_path: Path, name: str
+) -> None:
+    columns = {"v": {"type": "decimal(38,0)", "category": "none"}}
+    checks = [{f"expect_column_{name}_to_be_between": {"column": "v", "max_value": 1}}]
+    table = Table.model_validate({"columns": columns, "checks": checks})
+    with pytest.raises(Outgrown, match=r"a number of `.*[.]v` is too large for exact arithmetic") as caught:
+        judge(engine, tmp_path, table, [{"v": "9" * 38}] * 3)
+    assert (caught.value.code, caught.value.given) == ("D005", f"summed by expect_column_{name}_to_be_between")
 
 
 def test_numbers_do_not_depend_on_rounding_or_width(engine: Engine, tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def validate(
         survivors = good.anti_join(doubled[0], [OBJECT, ROW]) if doubled else good
         parts = _replaced(every.mutate(**nulled(every, rules)), job)
         split = _without_deleted(split, survivors, tombstones, job, parts)
-    judged = judging.Judged(table, rules, checks, totals, standing.samples)
+    judged = judging.Judged(contract.name, table, rules, checks, totals, standing.samples)
     judged = replace(judged, samples=judging.samples(bad, judged, own, engine))
     taken, sketches = profile.taken(staged, table, portions, engine)
     result = replace(
