@@ -152,6 +152,12 @@ def test_numbers_drift_when_their_distribution_moves(mean: float, states: set[st
     assert all(not each.cells and not each.now for each in hidden)
 
 
+def test_ranges_of_days_are_named_as_people_write_them() -> None:
+    days = [(1 + n // 40, 20240101 + n % 28, {"n": 9}) for n in range(80)]
+    found = only(judge(table(drift={"day": {"ks": 0.2}}), profile(*days), Moment(TODAY)))
+    assert found.cells[0] == "from 2024-01-01" and all(len(cell) == len("from 2024-01-01") for cell in found.cells)
+
+
 def test_words_drift_and_few_rows_prove_nothing() -> None:
     def made(rows: int) -> Profile:
         return profile(

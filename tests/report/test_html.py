@@ -259,7 +259,7 @@ def test_nothing_quarantined_is_said_plainly():
     clean = TableRecord("hrms.people", 10, 10, 0, {}, (), (), {}, 0, 10)
     text = text_of(replace(records.attrition(), tables=(clean,)))
     assert "Nothing was quarantined." in text
-    assert "No drift. No nulls." in text
+    assert "No drift of its columns. No nulls." in text
 
 
 def test_nothing_new_says_which_version_is_current():
@@ -348,6 +348,23 @@ def test_nothing_is_wider_than_the_screen(record, tmp_path):
     told = list(map(int, re.search(r"<title>([\d ]+)</title>", found.stdout)[1].split()))
     assert tuple(told[1::2]) == widths
     assert [needed for needed, there in zip(told[::2], told[1::2], strict=True) if needed > there] == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to lay the page out with")
+def test_the_rows_of_all_tables_are_seen_whole_on_a_common_screen(tmp_path):
+    made = records.attrition()
+    tables = tuple(replace(table, deleted=table.rows // 2, rows=table.rows - table.rows // 2) for table in made.tables)
+    page = render(replace(made, tables=tables), history=[json.loads(made.to_bytes())] * 6)
+    script = """<script>onload = () => { const all = document.querySelector('[aria-label="Rows per table"]')
+        document.title = innerWidth + " " + all.scrollWidth + " " + all.clientWidth }</script>"""
+    page = re.sub('<meta http-equiv="Content-Security-Policy"[^>]*>', script, page)
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,1000", "--dump-dom"]
+    found = subprocess.run([*command, f"file://{tmp_path}/page.html"], capture_output=True, text=True, timeout=60)
+    screen, needed, there = map(int, re.search(r"<title>([\d ]+)</title>", found.stdout)[1].split())
+    assert screen == 1280 and needed <= there, (needed, there)
 
 
 def test_what_is_deleted_is_in_the_equation_and_drift_tells_its_example():

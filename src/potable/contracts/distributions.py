@@ -10,6 +10,7 @@ from typing import Any
 
 from potable import divergence
 from potable.contracts.findings import Finding, State
+from potable.contracts.periods import named
 from potable.contracts.profile import Profile, edge, kind_of
 from potable.contracts.results import common, declared_words, is_open, unmasked
 from potable.health import Severity
@@ -93,7 +94,8 @@ def _drawn(table: Table, column: str, found: tuple[Sequence[Any], list[int], lis
         if rows[_SHOWN:]:
             kept.append(("others", sum(row[1] for row in rows[_SHOWN:]), sum(row[2] for row in rows[_SHOWN:])))
     else:
-        names = [edge(cell) if kind_of(table, column) == "number" else cell for cell in cells]
+        kind = kind_of(table, column)
+        names = [named(cell, kind) if kind in ("day", "month") else edge(cell) for cell in cells]
         kept = _ranges(names, (counts[0], counts[1]))
     return {
         "cells": [row[0] for row in kept],
