@@ -205,6 +205,18 @@ def test_bounds_leave_headroom(one: Any, other: Any, shown: bool) -> None:
     assert len(str(found["max_value"]).strip("-0")) <= 1
 
 
+def test_bounds_of_protected_numbers_leave_headroom_too() -> None:
+    tops = [bounds(0, Decimal(most), shown=False)["max_value"] for most in ("999.97", "0.9", "79", "81", "100", "1")]
+    assert tops == [10_000, 10, 100, 1_000, 100, 1]
+
+
+def test_digits_of_fractions_are_nobodys(embedded: Engine, tmp_path: Path) -> None:
+    digits = [str(number) for number in range(4_111_111_111_111_111, 4_111_111_111_112_111) if card(str(number))]
+    table = Table.model_validate({"columns": {"share": {"category": "none"}}})
+    found = seen(embedded, table, {"share": pa.array([f"0.{each}" for each in digits])}, str(tmp_path), fresh=False)
+    assert found.columns["share"].hint.type == "float" and not suggestions(table, (), found, Asked()).against
+
+
 def test_what_is_set_to_null_where_it_cannot_be_read_is_not_required(embedded: Engine, tmp_path: Path) -> None:
     born = {"type": "date", "category": "none"}
     table = Table.model_validate({"columns": {"born": {**born, "on_error": "null"}, "hired": born}})
@@ -226,12 +238,19 @@ def test_numbers_that_count_have_no_upper_bound(embedded: Engine, tmp_path: Path
 
 def test_digits_of_a_code_are_no_number(embedded: Engine, tmp_path: Path) -> None:
     table = Table.model_validate(
-        {"columns": {"postal_code": {}, "branch": {"category": "user.government_id"}, "n": {}}}
+        {
+            "columns": {
+                "postal_code": {},
+                "branch": {"category": "user.government_id"},
+                "Postleitzahl": {"category": "none"},
+                "n": {},
+            }
+        }
     )
     texts = {name: pa.array([str(n + 10_000) for n in range(60)]) for name in table.columns}
     found = seen(embedded, table, texts, str(tmp_path), fresh=False)
     # tomorrow one of them begins with a zero
-    assert [each.hint.type for each in found.columns.values()] == ["string", "string", "integer"]
+    assert [each.hint.type for each in found.columns.values()] == ["string", "string", "string", "integer"]
     made = body(table, found, Asked())
     assert "type" not in made["columns"]["postal_code"] and "type" not in made["columns"]["branch"]
     assert {"expect_column_values_to_match_regex": {"column": "branch", "regex": "^[0-9]{5}$"}} in made["checks"]

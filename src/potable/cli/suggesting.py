@@ -23,7 +23,7 @@ from potable.project import Project
 from potable.report.numbers import plural
 from potable.runs.profiled import Profile, Profiled, profile
 from potable.runs.quarantined import reading
-from potable.sources.suggest import ENOUGH, Suggestion, numbers_records
+from potable.sources.suggest import ENOUGH, Suggestion, is_amount, numbers_records
 from potable.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _checks(name: str, table: Table, seen: Profiled, known: Sequence[Check], ask
         found = bounds(seen.least, seen.most, shown=shown)
         if isinstance(seen.least, int) and (seen.distinct == seen.filled or _counts(name, table)):
             found.pop("max_value", None)
-        ends = f"{seen.least} to {seen.most}" if shown else "the largest number of digits found"
+        ends = f"{seen.least} to {seen.most}" if shown else "the next power of ten with headroom"
         if found:
             yield _check(_BETWEEN, name, found, f"{ends}, {seen.hint.evidence}")
     if has & {*_PATTERNS} or (column.levels and not asked.fresh):
@@ -193,7 +193,8 @@ def _against(table: Table, seen: Profile) -> Iterator[str]:
 
 def _identifying(seen: Profiled) -> dict[str, int]:
     """How many values have the form of an identifier that can be proved, by kind."""
-    kinds = {pattern.kind for pattern in PROVABLE}
+    # digits of a fraction are anybody's
+    kinds = () if is_amount(seen.hint.type) else {pattern.kind for pattern in PROVABLE}
     return {kind: count for kind, count in seen.forms.items() if kind in kinds}
 
 

@@ -38,7 +38,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"(member|mitglieds?)_?(no|nr|num(ber|mer)?|id)(_|$)", "", "member_no"),
     (r"(^|_)(full_?)?name$|reviewer|manager", "user.name", ""),
     (r"(^|_)ip(_?addr(ess)?)?(_|$)", "user.device.ip_address", ""),
-    (r"post_?code|(^|_)zip|postal|plz", "user.contact.address.postal_code", ""),
+    (r"post_?code|(^|_)zip|postal|plz|postleitzahl", "user.contact.address.postal_code", ""),
     (r"(^|_)(city|town)(_|$)", "user.contact.address.city", ""),
     (r"country", "user.contact.address.country", ""),
     (r"street|stra(ss|sz)e|(^|_)address|anschrift", "user.contact.address.street", ""),

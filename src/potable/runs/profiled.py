@@ -216,8 +216,12 @@ def _marked(found: Mapping[str, int], mark: str) -> dict[str, int]:
 def _hint(found: Mapping[str, int], guess: Guess, declared: Column, *, distinct: int) -> Suggestion:
     """The type that all values fit; a text where they are digits of a code."""
     hint = concluded(found, distinct=distinct, least=1.0)
-    code = hint.type == "integer" and is_code(declared.category or guess.category)
+    code = hint.type == "integer" and _is_code(declared, guess)
     return replace(hint, type="string", at_least_zero=False) if code else hint
+
+
+def _is_code(declared: Column, guess: Guess) -> bool:
+    return any(is_code(category) for category in (declared.category, guess.category) if category)
 
 
 @dataclass(frozen=True)
@@ -236,7 +240,7 @@ def _profiled(rows: ir.Table, name: str, declared: Column, found: Mapping[str, i
     distinct = scalars(engine, rows.agg(n=column.nunique()))["n"]
     guess = _guess(name, found)
     hint, nearly = _hint(found, guess, declared, distinct=distinct), concluded(found, distinct=distinct)
-    nearly = hint if is_code(declared.category or guess.category) and nearly.type == "integer" else nearly
+    nearly = hint if _is_code(declared, guess) and nearly.type == "integer" else nearly
     made = Profiled(hint, nearly, guess.of(hint.type), _marked(found, _FORM), found["filled"], distinct)
     if column.type().is_string():
         few = _counted(rows, name, FEW, engine) if distinct <= FEW else {}
