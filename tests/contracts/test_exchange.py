@@ -389,6 +389,27 @@ def test_an_exported_suite_has_what_the_suite_of_the_table_says(tmp_path: Path) 
     assert [each["kwargs"]["column"] for each in found] == ["a", "b"] and found[1] == entry
 
 
+def test_checks_that_gx_has_no_expectation_for_come_back_from_a_suite_too(tmp_path: Path) -> None:
+    checks = [
+        {
+            "expect_column_values_to_exist_in_other_table": {
+                "column": "a",
+                "other_table_name": "s.u",
+                "severity": "warn",
+            }
+        },
+        {"expect_compound_columns_to_exist_in_other_table": {"column_list": ["a", "b"], "other_table_name": "s.u"}},
+    ]
+    table = Table.model_validate({"columns": {"a": {}, "b": {}}, "checks": checks})
+    suite = to_suite("s.t", table)
+    (tmp_path / "s.json").write_text(json.dumps(suite), encoding="utf-8")
+    assert from_suite(read_suite(tmp_path, "s.json")) == ({"columns": {"a": {}, "b": {}}, "checks": checks}, [])
+    for odd in ([3, {"x": {}}, {}], "x", [{"expect_column_values_to_exist_in_other_table": {"column": 3}}]):
+        suite["meta"]["potable"]["left_out"] = odd
+        (tmp_path / "s.json").write_text(json.dumps(suite), encoding="utf-8")
+        assert from_suite(read_suite(tmp_path, "s.json")) == ({}, [])
+
+
 def test_a_suite_is_of_one_table() -> None:
     with pytest.raises(ProjectError, match="a suite describes one table"):
         call("-C", str(EXAMPLE), "contract", "export", "hrms", "--format", "gx")

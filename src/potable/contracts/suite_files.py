@@ -85,11 +85,21 @@ def from_suite(suite: Suite) -> tuple[dict[str, Any], list[str]]:
             columns[arguments["column"]]["type"] = kind
         else:
             checks.append({item.expectation: arguments})
+    _take_left_out(suite, columns, checks)
     for name, column in columns.items():
         if "type" not in column and (kind := _guessed(name, checks)):
             column["type"] = kind
     parts: dict[str, Any] = {"columns": columns, "unique": unique, "checks": checks}
     return {key: value for key, value in parts.items() if value}, left
+
+
+def _take_left_out(suite: Suite, columns: dict[str, dict[str, Any]], checks: list[dict[str, Any]]) -> None:
+    """Take over the checks that an export could only list."""
+    for check in suite.left_out:
+        for expectation, given in check.items() if isinstance(check, Mapping) and len(check) == 1 else ():
+            if expectation in EXPECTATIONS and isinstance(given, Mapping) and _names(EXPECTATIONS[expectation], given):
+                checks.append({expectation: dict(given)})
+                columns |= {name: {} for name in _named(expectation, given) if name not in columns}
 
 
 def _entry(check: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class Suite:
     items: Sequence[Item]
     content: Sequence[Any]
     """What a fingerprint covers: the expectations, without ids and notes of GX."""
+    left_out: Sequence[Any] = ()
+    """Checks of a contract that the suite was exported from, for which GX has no expectation."""
 
 
 def read_suite(root: Path, path: str) -> Suite:
@@ -68,7 +70,13 @@ def read_suite(root: Path, path: str) -> Suite:
     parameters = {key: value for each in given if isinstance(each, Mapping) for key, value in each.items()}
     items = [Item(path, index, _type(entry), _arguments(entry, parameters)) for index, entry in enumerate(listed)]
     name = data.get("name") or data.get("expectation_suite_name") or Path(path).stem
-    return Suite(str(name), items, [(item.expectation, item.arguments) for item in items])
+    return Suite(str(name), items, [(item.expectation, item.arguments) for item in items], _left_out(data.get("meta")))
+
+
+def _left_out(meta: Any) -> list[Any]:
+    own = meta.get("potable") if isinstance(meta, Mapping) else None
+    listed = own.get("left_out") if isinstance(own, Mapping) else None
+    return listed if isinstance(listed, list) else []
 
 
 def _is_entry(entry: Any) -> bool:
