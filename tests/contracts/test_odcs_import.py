@@ -40,6 +40,7 @@ def rule(**given: Any) -> dict[str, Any]:
         ({"mustBeLessThan": 1}, {}),
         # rows within the limit keep their promise, so they stay
         ({"mustBeLessOrEqualTo": 5, "unit": "percent"}, {"severity": "warn", "at_most": "5%"}),
+        ({"mustBeLessOrEqualTo": 1e-5, "unit": "percent"}, {"severity": "warn", "at_most": "0.00001%"}),
         ({"mustBeLessOrEqualTo": 3}, {"severity": "warn", "at_most": 3}),
         ({"mustBeLessThan": 2.5}, {"severity": "warn", "at_most": 2}),
         # what only warns there stops nothing here

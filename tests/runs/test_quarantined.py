@@ -206,6 +206,24 @@ def test_more_rows_than_the_table_may_lose_are_told_by_the_name_of_its_limit(cal
     assert "4 of 6 rows go to quarantine; at most 1 may" in err and "or raise the limit" in err
 
 
+@pytest.mark.parametrize("more", ["severity: warn, at_most: 0", "severity: quarantine, at_most: 0"])
+def test_what_stops_says_whether_records_are_in_quarantine_for_it(call: Call, notes: Path, more: str) -> None:
+    edit(
+        notes,
+        "- expect_column_values_to_be_between: {column: level",
+        f"- expect_column_values_to_be_between: {{column: amount, max_value: 0, {more}}}\n"
+        "      - expect_column_values_to_be_between: {column: level",
+    )
+    code, _, err = call("run", "--only", "validate", "--select", "notes")
+    warns = "warn" in more
+    assert code == 1 and "breaks expect_column_values_to_be_between(amount)" in err
+    assert ("no record is in quarantine for it" in err, "the failing records are in quarantine" in err) == (
+        warns,
+        not warns,
+    )
+    assert ("potable report" in err.replace(f" -C {notes}", "")) == warns
+
+
 def test_more_rows_than_all_tables_may_lose_stop_a_run_of_all_that_are_selected(call: Call, notes: Path) -> None:
     path = notes / "potable.yaml"
     path.write_text(path.read_text() + "quarantine: {at_most: 3}\n")

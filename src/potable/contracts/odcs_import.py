@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -250,7 +251,7 @@ def _limit(rule: Mapping[str, Any]) -> dict[str, Any] | None:
     if rule.get("mustBe") == 0:
         return {}
     if (most := rule.get("mustBeLessOrEqualTo")) is not None:
-        return {"severity": "warn", "at_most": f"{most}%" if percent else int(most)} if most else {}
+        return {"severity": "warn", "at_most": f"{Decimal(str(most)):f}%" if percent else int(most)} if most else {}
     if (above := rule.get("mustBeLessThan")) is not None and not percent and above >= 1:
         return {"severity": "warn", "at_most": ceil(above) - 1} if above > 1 else {}
     return None
