@@ -152,6 +152,18 @@ def test_numbers_drift_when_their_distribution_moves(mean: float, states: set[st
     assert all(not each.cells and not each.now for each in hidden)
 
 
+def test_a_batch_that_was_refused_is_judged_with_those_after_it_and_is_no_reference() -> None:
+    eur, usd = {"n": 200, "currency": "EUR"}, {"n": 200, "currency": "USD"}
+    made = profile((1, 20240101, eur), (2, 20240201, usd), (4, 20240301, usd), (5, 20240401, eur))
+    health = {"drift": {"currency": {"chi_square": 0.3, "severity": "stop"}}}
+    # by the newest batch that was judged: shares of EUR before and now
+    wanted = {0: (0, 1), 1: (1, 1 / 3), 2: (0, 1 / 2), 3: (0, 1 / 2), 4: (0, 1)}
+    for judged, (before, now) in wanted.items():
+        found = only(judge(table(**health), made, Moment(TODAY, judged=judged)))
+        place = found.cells.index("EUR")
+        assert (found.state, found.before[place], found.now[place]) == ("stop", before, pytest.approx(now))
+
+
 def test_ranges_of_days_are_named_as_people_write_them() -> None:
     days = [(1 + n // 40, 20240101 + n % 28, {"n": 9}) for n in range(80)]
     found = only(judge(table(drift={"day": {"ks": 0.2}}), profile(*days), Moment(TODAY)))

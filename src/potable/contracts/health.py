@@ -38,6 +38,8 @@ class Moment:
     """Rows of the table in earlier runs, oldest first; looked at where the table has no time."""
     landed: date | None = None
     """When its newest batch was landed."""
+    judged: int = 0
+    """Newest batch, before the newest one there is, that an earlier run judged and did not fail; 0 where none did."""
     shared: int = 0
     """Rows that must share an undeclared word before it is drawn as it is, where that is more than usual."""
 
@@ -187,7 +189,9 @@ def _pair(declared: Health, profile: Profile, moment: Moment) -> tuple[Profile, 
     """What is compared with what; without a reference, why there is none."""
     if not profile.batches:
         return profile, None, "Not judged: the table has no rows."
-    newest = profile.of_batch(profile.batches[-1])
+    # what was refused is judged until it is mended or accepted, and nothing is compared with it
+    known = max((each for each in profile.batches[:-1] if each <= moment.judged), default=0)
+    newest = profile.since(known) if known else profile.of_batch(profile.batches[-1])
     if declared.against == "last_year":
         period = declared.period
         over = _complete(profile, period, moment.today)
@@ -200,7 +204,7 @@ def _pair(declared: Health, profile: Profile, moment: Moment) -> tuple[Profile, 
         missing = f"Not judged: version {declared.version} has no profile of this table."
         return newest, moment.earlier, "" if moment.earlier else missing
     if len(profile.batches) > 1:
-        return newest, profile.of_batch(profile.batches[-2]), ""
+        return newest, profile.of_batch(known or profile.batches[-2]), ""
     earlier = moment.earlier
     if earlier and earlier.batches:
         return newest, earlier.of_batch(earlier.batches[-1]), ""
