@@ -183,9 +183,14 @@ class Earlier:
         found = (table["rows"] for record in self._runs for table in record["tables"] if table["table"] == name)
         return int(next(found, 0))
 
-    def judged(self, name: str, batch: int) -> int:
-        """The newest batch before `batch` that a run judged; 0 where none did."""
-        found = (table["batch"] for record in self._runs for table in record["tables"] if table["table"] == name)
+    def judged(self, name: str, batch: int, *, matched: bool = False) -> int:
+        """The newest batch before `batch` that a run judged; 0 where none did.
+
+        Args:
+            matched: only by runs that found whom its records are about.
+        """
+        tables = (table for record in self._runs for table in record["tables"] if table["table"] == name)
+        found = (table["batch"] for table in tables if not matched or table["protected_rows"] + table["nobody"])
         return next((number for number in found if 0 < number < batch), 0)
 
     def matched(self, name: str, batch: int) -> tuple[int, int] | None:
