@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from potable.divergence import chi_square, chi_square_tail, grouped, kolmogorov_smirnov, psi
+from potable.divergence import chance_of_shares, chi_square, chi_square_tail, grouped, kolmogorov_smirnov, psi
 
 PAIRS = st.integers(2, 12).flatmap(
     lambda size: st.tuples(*(st.lists(st.integers(0, 5000), min_size=size, max_size=size) for _ in range(2)))
@@ -35,6 +35,18 @@ def test_chi_square_is_scipys_and_its_effect_is_cramers_v(pair: tuple[list[int],
     assert found.chance == pytest.approx(wanted.pvalue, rel=1e-8, abs=1e-13)
     v = stats.contingency.association(np.array([now, before]), method="cramer")
     assert found.effect == pytest.approx(v, rel=1e-9, abs=1e-12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 400), st.integers(0, 400))
+def test_the_chance_of_two_shares_is_scipys_exact_one_where_few_are_expected(a: int, na: int, b: int, nb: int) -> None:
+    found, cells = chance_of_shares((a, a + na), (b, b + nb)), np.array([[a, na], [b, nb]])
+    if not (cells.sum(0).all() and cells.sum(1).all()):
+        assert found == 1.0
+    elif stats.contingency.expected_freq(cells).min() < 5:
+        assert found == pytest.approx(stats.fisher_exact(cells).pvalue, rel=1e-6)
+    else:
+        assert found == pytest.approx(stats.chi2_contingency(cells, correction=False).pvalue, rel=1e-6, abs=1e-13)
 
 
 def test_rare_categories_count_as_one() -> None:

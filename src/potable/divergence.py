@@ -76,6 +76,35 @@ def chi_square(now: Counts, before: Counts) -> Measured:
     return Measured(math.sqrt(statistic / (n + m)), chi_square_tail(statistic, len(cells) - 1))
 
 
+def comparable(now: Counts, before: Counts) -> bool:
+    """Whether there are rows enough for `chi_square` to tell any two categories apart."""
+    return len(_with_few_joined(now, before)) > 1
+
+
+def chance_of_shares(now: tuple[int, int], before: tuple[int, int]) -> float:
+    """Probability that two shares, each given as some of so many rows, lie as far apart where nothing changed.
+
+    By chi-square; where fewer than five rows are expected to be so, or not to be so, by Fisher's exact test, which adds
+    up the tables of the same totals that are no more probable than this one (Fisher, Statistical Methods, 1934, 21.02).
+    """
+    (a, n), (b, m) = now, before
+    some, rows = a + b, n + m
+    if not n or not m or some in (0, rows):
+        return 1.0
+    if min(n, m) * min(some, rows - some) >= _FEW * rows:
+        return chi_square([a, n - a], [b, m - b]).chance
+    least, most = max(0, some - m), min(n, some)
+    ways = [_log_ways(n, k) + _log_ways(m, some - k) for k in range(least, most + 1)]
+    own, total = ways[a - least], _log_ways(rows, some)
+    # equal probabilities may differ in their last digits
+    return min(1.0, math.fsum(math.exp(each - total) for each in ways if each <= own + 1e-7))
+
+
+def _log_ways(rows: int, some: int) -> float:
+    """Logarithm of how many ways there are to choose `some` of the rows."""
+    return math.lgamma(rows + 1) - math.lgamma(some + 1) - math.lgamma(rows - some + 1)
+
+
 def chi_square_tail(statistic: float, degrees: int) -> float:
     """Probability that chi-square is at least `statistic`: the regularised upper incomplete gamma function.
 

@@ -18,6 +18,8 @@ Operator = Literal["bash", "python", "virtualenv", "kubernetes"]
 _NEEDED = {"python": "python", "virtualenv": "requirements", "kubernetes": "image"}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _CRON = re.compile(r"@(hourly|daily|weekly|monthly|quarterly|yearly)|[0-9*,/-]+( [0-9A-Za-z*,/#?-]+){4}")
+_FIELDS = {"minute": 59, "hour": 23, "day": 31, "month": 12, "weekday": 7}
+"""The fields of a cron expression, and how far each goes."""
 
 
 def span(text: str) -> timedelta:
@@ -70,6 +72,9 @@ class Deadline(Declaration):
 class AirflowSettings(Declaration):
     """The DAG that `potable airflow generate` writes."""
 
+    dag_id: str | None = None
+    """Id of the DAG, also in the names of its file and its assets; by default the project's name. Environments that
+    share an Airflow need different ones."""
     schedule: str | None = None
     """Cron expression, or @monthly, @weekly …; without one the DAG only runs when it is triggered."""
     timezone: str = "UTC"
@@ -91,7 +96,8 @@ class AirflowSettings(Declaration):
     project: str | None = None
     """Folder of the project where tasks run; by default found from the DAG file's own place."""
     parallel: int = Field(default=2, ge=1)
-    """Mapped tasks of one verb that run side by side; each may use the project's whole `memory`."""
+    """Tasks of one verb that run side by side, of one run or of several of a backfill; each may use the project's whole
+    `memory`."""
     retries: int = Field(default=3, ge=0)
     """How often a task is retried after a failure of its environment."""
     retry_delay: str = "5m"
@@ -106,11 +112,23 @@ class AirflowSettings(Declaration):
     deadline: Deadline | None = None
     """Whom to notify when a run is late."""
 
+    @field_validator("dag_id")
+    @classmethod
+    def _id(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}", value):
+            raise ValueError("write letters, digits, dashes, dots and underscores")
+        return value
+
     @field_validator("schedule")
     @classmethod
     def _cron(cls, value: str | None) -> str | None:
         if value is not None and not _CRON.fullmatch(value):
             raise ValueError("write five cron fields such as '0 6 2 * *', or @monthly, @weekly, @daily …")
+        for text, (name, highest) in zip((value or "").split(), _FIELDS.items(), strict=False):
+            # what stands behind a slash or a # is no time
+            for number in re.findall(r"(?<![\w/#])\d+", text):
+                if int(number) > highest:
+                    raise ValueError(f"there is no {name} {number}; the fields are {', '.join(_FIELDS)}")
         return value
 
     @field_validator("timezone")

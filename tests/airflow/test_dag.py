@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tests.airflow.conftest import ROOT, generate
 from potable.cli.app import main
 from potable.datasets.version import current
 from potable.project import load
+from potable.runs.record import VERBS
 
 pytestmark = pytest.mark.airflow
 EXAMPLE = ROOT / "examples" / "attrition"
@@ -73,6 +75,16 @@ def test_schedule_and_deadline_are_what_was_declared(loaded: dict[str, Any]) -> 
     assert loaded["dags"]["python"]["deadlines"] == 0
 
 
+def test_the_dags_on_the_page_load_as_they_stand(airflow_python: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8")
+    (tmp_path / "dags").mkdir()
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL)):
+        (tmp_path / "dags" / f"{number}.py").write_text(block, encoding="utf-8")
+    found = inside(airflow_python, tmp_path, "loading.py", str(tmp_path / "dags"), PYTHONPATH=str(ROOT / "src"))
+    assert found["errors"] == {}
+    assert [dag["order"] for dag in found["dags"].values()] == [["fit"], ["arrive", *VERBS]]
+
+
 @pytest.fixture(scope="module")
 def judged(airflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the operators raise for exit codes, and which options a DAG run hands on."""
@@ -96,6 +108,11 @@ def test_exit_codes_become_states(judged: dict[str, Any], operator: str) -> None
     }
 
 
+def test_a_success_that_tells_nothing_is_none(judged: dict[str, Any]) -> None:
+    """Whoever swallows the result in a wrapper would lose the version that it announces."""
+    assert judged["silent"] == "AirflowFailException"
+
+
 def test_a_pod_that_is_told_to_end_tells_potable(judged: dict[str, Any]) -> None:
     """A shell as the first process of a container keeps the signal to itself; only a plain command takes its place."""
     assert judged["itself"] == {"": True, "/usr/bin/env ": True, "cd / && ": False, "LANG=C ": False}
@@ -111,6 +128,8 @@ def test_params_become_options_and_only_dates_get_through(judged: dict[str, Any]
         "a command": "ValueError",
         "to be scored": ["--scoring", "--as-of=2024-04-02"],
         "to be scored, of a day": ["--scoring", "--as-of=2024-02-29"],
+        "a slip of the pen": "AirflowFailException",
+        "of a DAG of one's own": ["--as-of=2024-02-29"],
     }
 
 
@@ -119,7 +138,19 @@ def test_versions_of_the_present_of_a_day_and_to_be_scored_are_different_assets(
         "churn": {"new": True, "potable://shop/churn": None},
         "churn@2024-03-31": {"new": True, "potable://shop/churn@as-of": "2024-03-31"},
         "churn@2024-03-31.scoring": {"new": True, "potable://shop/churn@scoring": "2024-03-31"},
+        # a DAG file that is older than the name of the dataset must not announce one as a version of another
+        "leavers": "leavers is no dataset of potable://shop/churn: the DAG file is older than the project; "
+        "`potable airflow generate` renews it",
     }
+
+
+def test_a_source_that_the_dag_does_not_land_fails_it(judged: dict[str, Any]) -> None:
+    """Landed once by hand it would go stale, and every run would be green."""
+    assert judged["lands"] == {"all": "done", "fewer": "AirflowFailException", "not said": "done"}
+
+
+def test_a_shell_is_started_where_its_task_says(judged: dict[str, Any]) -> None:
+    assert judged["where"] == {"at": "/usr", "o": "ö"}
 
 
 def test_a_virtual_environment_has_nothing_of_airflows(judged: dict[str, Any]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from click.testing import CliRunner, Result
 from tests.runs.conftest import small_once
 
 from potable.cli.app import cli
-from potable.errors import EnvironmentFailure, ProjectError
+from potable.errors import Damaged, EnvironmentFailure, ProjectError
 
 
 def call(folder: Path, *arguments: str) -> Result:
@@ -62,3 +64,68 @@ def test_a_version_that_is_not_there_is_refused(folder: Path) -> None:
     with pytest.raises(ProjectError, match="version 7: there is no such version") as failure:
         call(folder, "diff", "--to", "7")
     assert failure.value.allowed == "1, 2"
+
+
+def test_any_version_is_shown_and_the_others_are_named(folder: Path) -> None:
+    old, new = (json.loads(call(folder, "show", "--version", each, "-o", "json").output) for each in ("1", "2"))
+    assert json.loads(call(folder, "show", "-o", "json").output) == new
+    assert [each["version"] for each in old["versions"]] == [1, 2] and old["versions"] == new["versions"]
+    assert [each["rows"] for each in old["versions"]] == [old["rows"], new["rows"]]
+    assert "urgent_6mo" in old["columns"] and "urgent_3mo" in new["columns"]
+    text = call(folder, "show", "--version", "1").output
+    assert text.startswith("customer_churn version 1: ") and f"\nversion 2: {new['rows']:,} rows, " in text
+    with pytest.raises(ProjectError, match="version 3: there is no such version"):
+        call(folder, "show", "--version", "3")
+
+
+def test_a_version_is_copied_as_it_was_published(folder: Path, tmp_path: Path) -> None:
+    data = tmp_path / "work" / "data"
+    for arguments, number in ((["--version", "1"], 1), ([], 2), (["customer_churn"], 2)):
+        facts = json.loads(call(folder, "get", str(data), *arguments, "-o", "json").output)
+        shown = json.loads(call(folder, "show", "--version", str(number), "-o", "json").output)
+        assert (facts["version"], facts["rows"], facts["sha256"]) == (number, shown["rows"], shown["sha256"])
+        for kind, place in facts["files"].items():
+            assert Path(place).read_bytes() == Path(shown["files"][kind]).read_bytes()
+            assert hashlib.sha256(Path(place).read_bytes()).hexdigest() == facts["sha256"][kind]
+    names = [f"customer_churn{ending}" for ending in (".csv", ".md", ".parquet")]
+    assert sorted(path.name for path in data.iterdir()) == names
+    assert str(data / "customer_churn.csv") in call(folder, "get", str(data)).output
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1] + b"x", lambda data: data[:-100], None])
+def test_what_is_not_as_it_was_published_is_not_copied(
+    folder: Path, tmp_path: Path, damage: Callable[[bytes], bytes] | None
+) -> None:
+    there = tmp_path / "there"
+    shutil.copytree(folder, there)
+    (tmp_path / "customer_churn.parquet").write_bytes(b"of before")
+    place = Path(json.loads(call(there, "show", "-o", "json").output)["files"]["parquet"])
+    data = place.read_bytes()
+    place.unlink()
+    if damage:
+        place.write_bytes(damage(data))
+    with pytest.raises(Damaged, match=r"customer_churn[.]parquet` is damaged or missing"):
+        call(there, "get", str(tmp_path))
+    assert (tmp_path / "customer_churn.parquet").read_bytes() == b"of before"
+    assert not list(tmp_path.glob(".customer*"))
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(EnvironmentFailure) as failure:
+        call(folder, "get", str(tmp_path / "data" / "of"))
+    assert failure.value.code == "E004"
+
+
+def test_a_dataset_of_another_day_is_copied_beside_that_of_today(folder: Path, tmp_path: Path) -> None:
+    there, name = tmp_path / "there", "customer_churn@2024-06-30.scoring"
+    shutil.copytree(folder, there)
+    assert call(there, "run", "--as-of", "2024-06-30", "--scoring").exit_code == 0
+    shown = json.loads(call(there, "show", name, "-o", "json").output)
+    copied = json.loads(call(there, "get", str(tmp_path / "data"), name, "-o", "json").output)
+    assert shown["dataset"] == copied["dataset"] == name and len(shown["versions"]) == copied["version"] == 1
+    call(there, "get", str(tmp_path / "data"))
+    assert {path.name for path in (tmp_path / "data").glob("*.parquet")} == {
+        f"{name}.parquet",
+        "customer_churn.parquet",
+    }

@@ -48,7 +48,7 @@ def test_rows_to_score_are_explained_too(folder: Path) -> None:
 
 
 def test_versions_that_cannot_be_explained_say_why(folder: Path) -> None:
-    with pytest.raises(ProjectError, match="there is none"):
+    with pytest.raises(ProjectError, match="there is no such version"):
         call(folder, "explain", "tickets_6mo", "--version", "7")
     features = folder / "features.yaml"
     text = features.read_text("utf-8")

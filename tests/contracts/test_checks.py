@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from tests.contracts.test_validate import GOOD, judge, judge_files, one, payslips, places, rows_of, stands
-from tests.runs.test_layers import NOTES, notes_project
 
 from potable.contracts.checks import parse
 from potable.contracts.findings import Result
@@ -19,11 +18,10 @@ from potable.contracts.fitting import fit
 from potable.contracts.gx import to_gx
 from potable.contracts.results import shape
 from potable.contracts.rowwise import like_regex
-from potable.contracts.suites import Item, Suite, read_suite
 from potable.contracts.validate import Contract, Validated, validate
 from potable.contracts.vocabulary import EXPECTATIONS, LEFT_OUT
 from potable.engines.base import Engine
-from potable.errors import ProjectError, ProjectErrors
+from potable.errors import Outgrown
 from potable.sources.groups import schema
 from potable.tables import BATCH, OBJECT, ROW, Limit, Table
 
@@ -103,74 +101,6 @@ def test_what_names_no_other_table_or_column_is_told(check: dict[str, Any], prob
     assert not checks and error.code == "P020" and problem in error.problem, error.problem
 
 
-def test_a_severity_that_is_none_is_told_of_a_suite_too() -> None:
-    suite = Suite("s", [Item("s.json", 0, UNIQUE, {"column": "emp_no", "severity": ["warning"]})], [])
-    checks, (error,) = parse("payslips", payslips(checks=[]), suite=suite)
-    assert not checks and "`severity` must be one of stop, warn" in error.problem
-
-
-@pytest.mark.parametrize("parser", ["pandas", "spark"])
-@pytest.mark.parametrize(
-    "condition",
-    ["gross.apply(str) == '1'", "@gross > 1", "gross > currency", "not gross > 1", "gross", "gross > 1 and", "(gross > 1",
-     "1 < gross < 3", "gross + 1 > 2", "gross > 1; import os", "currency == 'a\\'b'", "gross in []", "gross.sum() > 1", ""],
-)  # fmt: skip
-def test_programs_are_refused_as_conditions(condition: str, parser: str) -> None:
-    _, errors = parse("payslips", positive(row_condition=condition or " ", condition_parser=parser))
-    assert errors and "comparisons of a column with a value" in errors[0].problem
-
-
-def test_a_condition_needs_a_known_parser() -> None:
-    _, (error,) = parse("payslips", positive(row_condition="gross > 1", condition_parser="sqlite"))
-    assert "must be great_expectations, pandas or spark, not `sqlite`" in error.problem
-
-
-COMPARISONS = [
-    ("currency == 'INR' and gross < 0", "pandas", 1),
-    ('`currency` in ["INR", "USD"] & (gross >= 1 | gross < 0)', "pandas", 3),
-    ("currency != 'INR'", "pandas", 2),
-    ("currency not in ('INR', 'EUR')", "pandas", 2),
-    ("currency.isnull()", "pandas", 1),
-    ("currency <> 'INR'", "spark", 1),
-    ("currency IS NOT NULL AND gross = -1", "spark", 2),
-    ("currency NOT IN ('INR') OR gross > 0.5e0", "spark", 2),
-]
-
-
-def test_comparisons_for_pandas_and_spark_are_read(engine: Engine, tmp_path: Path) -> None:
-    about = [{"row_condition": condition, "condition_parser": parser} for condition, parser, _ in COMPARISONS]
-    table = payslips(checks=[{BETWEEN: {"column": "gross", "min_value": 0, **each}} for each in about])
-    more = [{"emp_no": "U", "gross": "-1", "currency": "USD"}, {"emp_no": "N", "gross": None, "currency": None}]
-    made = judge(engine, tmp_path, table, [*paid("1", "-1"), *({**GOOD, **each} for each in more)])
-    found = [result.element_count for result in made.results][-len(COMPARISONS) :]
-    assert found == [judged for _, _, judged in COMPARISONS]
-
-
-def test_texts_for_pandas_and_spark_are_read_as_gx_writes_them_since_1_9(engine: Engine, tmp_path: Path) -> None:
-    def through(text: str) -> dict[str, Any]:
-        return {"type": "pass_through", "pass_through_filter": text}
-
-    about = [
-        {"row_condition": through("currency != 'INR'"), "condition_parser": "pandas"},
-        {"row_condition": through("currency <> 'INR'"), "condition_parser": "spark"},
-        {"row_condition": through("currency.isnull()")},
-    ]
-    table = payslips(checks=[{BETWEEN: {"column": "gross", "min_value": 0, **each}} for each in about])
-    more = [{"emp_no": "U", "gross": "-1", "currency": "USD"}, {"emp_no": "N", "gross": None, "currency": None}]
-    made = judge(engine, tmp_path, table, [*paid("1"), *({**GOOD, **each} for each in more)])
-    assert [result.element_count for result in made.results][-3:] == [2, 1, 1]
-
-
-@pytest.mark.parametrize(
-    ("condition", "parser"),
-    [("gross.abs() > 1", "pandas"), ("gross > 1", "great_expectations"), (None, "pandas")],
-)
-def test_programs_are_refused_inside_of_objects_too(condition: str | None, parser: str) -> None:
-    given = {"type": "pass_through", "pass_through_filter": condition}
-    _, errors = parse("payslips", positive(row_condition=given, condition_parser=parser))
-    assert len(errors) == 1
-
-
 def test_a_null_in_a_set_is_never_among_the_values(engine: Engine, tmp_path: Path) -> None:
     names = ("contain_set", "equal_set", "be_in_set")
     items = [{f"expect_column_distinct_values_to_{name}": {"column": "currency"}} for name in names]
@@ -184,84 +114,6 @@ def test_a_null_in_a_set_is_never_among_the_values(engine: Engine, tmp_path: Pat
     assert [each.success for each in found] == [False, False, True]
     assert [each.details.get("missing_count") for each in found] == [1, 1, None]
     assert found[0].details["partial_missing_list"] == [None]
-
-
-def test_parameters_of_a_suite_have_the_values_it_gives(tmp_path: Path) -> None:
-    kwargs = {
-        "column": "gross",
-        "min_value": {"$PARAMETER": "low"},
-        "max_value": {"$PARAMETER": "high", "$PARAMETER.high": 9},
-    }
-    entry = {"type": BETWEEN, "kwargs": kwargs}
-    for key in ("evaluation_parameters", "suite_parameters"):
-        (tmp_path / "s.json").write_text(json.dumps({"expectations": [entry], key: {"low": 1}}))
-        (check,), errors = parse("payslips", payslips(checks=[]), suite=read_suite(tmp_path, "s.json"))
-        assert not errors and check.arguments == {"column": "gross", "min_value": 1, "max_value": 9}
-
-
-def test_a_parameter_without_a_value_is_named(tmp_path: Path) -> None:
-    kwargs = {"column": "gross", "max_value": {"$PARAMETER": "now() - timedelta(weeks=1)"}}
-    (tmp_path / "s.json").write_text(json.dumps({"expectations": [{"type": BETWEEN, "kwargs": kwargs}]}))
-    checks, (error,) = parse("payslips", payslips(checks=[]), suite=read_suite(tmp_path, "s.json"))
-    assert not checks and "the parameter `now() - timedelta(weeks=1)` of `max_value`" in error.problem
-    assert "in its place" in error.hint
-
-
-def test_arguments_of_earlier_gx_are_told_with_what_to_do_and_idle_ones_are_left_out(tmp_path: Path) -> None:
-    former = {"column": "gross", "min_value": 1, "parse_strings_as_datetimes": None, "auto": False}
-    entries = [{"expectation_type": BETWEEN, "kwargs": kwargs}
-               for kwargs in (former, {**former, "parse_strings_as_datetimes": True})]  # fmt: skip
-    (tmp_path / "s.json").write_text(json.dumps({"expectations": entries}))
-    checks, (error,) = parse("payslips", payslips(checks=[]), suite=read_suite(tmp_path, "s.json"))
-    assert len(checks) == 1 and "declare the column's `type`" in error.hint
-
-
-def test_everything_wrong_with_a_suite_is_told_at_once_with_its_place(tmp_path: Path) -> None:
-    bad = [
-        {"type": "expect_column_values_to_be_odd", "kwargs": {"column": "amount"}},
-        {"expectation_type": BETWEEN, "kwargs": {"column": "amont", "min_value": 1}},
-        {"type": "expect_query_results_to_match_comparison", "kwargs": {}},
-    ]
-    with pytest.raises(ProjectErrors) as caught:
-        suited(tmp_path / "project", bad)
-    told = [(str(error.place), error.problem.partition("`:")[0]) for error in caught.value.errors]
-    assert [place for place, _ in told] == ["gx/notes.json[0]", "gx/notes.json[1]", "gx/notes.json[2]"]
-    assert caught.value.errors[1].hint == "did you mean `amount`?"
-
-
-def test_a_suite_is_judged_with_the_checks_and_is_part_of_the_fingerprint(tmp_path: Path) -> None:
-    from potable.runs.plan import validate_steps
-
-    entry = {"type": BETWEEN, "kwargs": {"column": "amount", "max_value": 5}, "severity": "warning", "id": "x"}
-    prints = []
-    for index, changed in enumerate([{}, {"id": "y"}, {"kwargs": {"column": "amount", "max_value": 6}}]):
-        project = suited(tmp_path / str(index), [{**entry, **changed}])
-        assert project.checks["notes.notes"][-1].severity == "warn"
-        prints.append(validate_steps(project, {"notes": ()}, ["notes.notes"])[0].fingerprint)
-    assert prints[0] == prints[1] != prints[2]
-
-
-def suited(root: Path, expectations: list[dict[str, Any]]) -> Any:
-    """A project of notes with a suite."""
-    import shutil
-
-    from tests.runs.conftest import EXAMPLE
-    from tests.runs.test_layers import VARIABLES
-
-    from potable.project import load
-
-    shutil.copytree(EXAMPLE, root)
-    (root / "gx").mkdir()
-    (root / "gx/notes.json").write_text(json.dumps({"name": "notes", "expectations": expectations}), encoding="utf-8")
-    source = NOTES.replace("    unique: [emp_no, day]\n", "    unique: [emp_no, day]\n    suite: gx/notes.json\n")
-    (root / "sources/notes.yaml").write_text(source, encoding="utf-8")
-    return load(root, variables=VARIABLES)
-
-
-def test_a_suite_outside_the_project_is_refused(tmp_path: Path) -> None:
-    source = NOTES.replace("    unique:", "    suite: ../notes.json\n    unique:")
-    with pytest.raises(ProjectError, match="inside the project folder"):
-        notes_project(tmp_path / "project", source)
 
 
 @pytest.mark.long_on_spark
@@ -370,13 +222,6 @@ def test_texts_of_harmless_columns_that_may_tell_of_somebody_are_shapes_too(engi
     assert shown == {"usd", "2024-02-30", "Pay Grade", "B", *shapes}
 
 
-def test_a_row_condition_says_which_rows_a_check_is_about(engine: Engine, tmp_path: Path) -> None:
-    condition = {"row_condition": 'col("currency") == "INR"', "condition_parser": "great_expectations"}
-    rows = [*paid("1", "-1"), {**GOOD, "emp_no": "U", "gross": "-1", "currency": "USD"}]
-    made = judge(engine, tmp_path, positive(**condition), rows)
-    assert made.rows_quarantined == 1 and made.results[-1].element_count == 2
-
-
 def test_what_only_python_can_judge_is_quarantined_too(engine: Engine, tmp_path: Path) -> None:
     schema = {"type": "object", "required": ["a"]}
     table = Table.model_validate(
@@ -414,6 +259,32 @@ def test_like_patterns_run_on_every_engine(engine: Engine, tmp_path: Path) -> No
     rows = [{**GOOD, "emp_no": name} for name in ("Éa", "É", "éa", "É é")]
     made = judge(engine, tmp_path, payslips(checks=[check]), rows)
     assert made.results[-1].unexpected_count == 2
+
+
+def test_numbers_too_large_to_be_added_up_are_not_what_is_expected(engine: Engine, tmp_path: Path) -> None:
+    kinds = {"a": "decimal(38,0)", "b": "decimal(38,4)", "c": "integer"}
+    columns = {name: {"type": kind, "category": "none"} for name, kind in kinds.items()}
+    check = {"expect_multicolumn_sum_to_equal": {"column_list": [*columns], "sum_total": 3.5, "ignore_row_if": "never"}}
+    table = Table.model_validate({"columns": columns, "checks": [check]})
+    nines = "9" * 38
+    cells = [("1", "1.5", "1"), (nines, "1.5", "1"), (f"-{nines}", f"{'9' * 34}.5", "1"), (nines, f"-{nines[:34]}", "1"),
+             ("1", None, "1"), ("2", "2", "1"), ("999999999999999999", "-999999999999999995.5", "0")]  # fmt: skip
+    rows: list[dict[str, str | None]] = [dict(zip(columns, each, strict=True)) for each in cells]
+    made = judge(engine, tmp_path, table, rows)
+    assert [row["_row"] for row in rows_of(engine, tmp_path, made, table, "rows")] == [1, 7]
+    assert made.rows_quarantined == 5
+
+
+@pytest.mark.parametrize("name", ["sum", "stdev"])
+def test_a_sum_that_outgrows_exact_arithmetic_is_told_with_its_column(
+    engine: Engine, tmp_path: Path, name: str
+) -> None:
+    columns = {"v": {"type": "decimal(38,0)", "category": "none"}}
+    checks = [{f"expect_column_{name}_to_be_between": {"column": "v", "max_value": 1}}]
+    table = Table.model_validate({"columns": columns, "checks": checks})
+    with pytest.raises(Outgrown, match=r"a number of `.*[.]v` is too large for exact arithmetic") as caught:
+        judge(engine, tmp_path, table, [{"v": "9" * 38}] * 3)
+    assert (caught.value.code, caught.value.given) == ("D005", f"summed by expect_column_{name}_to_be_between")
 
 
 def test_numbers_do_not_depend_on_rounding_or_width(engine: Engine, tmp_path: Path) -> None:

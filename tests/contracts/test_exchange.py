@@ -20,7 +20,7 @@ from potable.contracts.checks import parse
 from potable.contracts.odcs import plain, require_odcs, to_odcs
 from potable.contracts.odcs_import import from_odcs
 from potable.contracts.suite_files import from_suite, to_suite
-from potable.contracts.suites import Item, Suite, read_suite
+from potable.contracts.suites import read_suite
 from potable.errors import ProjectError
 from potable.privacy.categories import CATEGORIES
 from potable.project import load
@@ -192,9 +192,16 @@ def test_a_contract_of_others_is_taken_over_and_the_rest_is_named(tmp_path: Path
         {"expect_table_row_count_to_be_between": {"min_value": 101}},
         {"expect_compound_columns_to_be_unique": {"column_list": ["rcvr_id", "txn_ref_dt"]}},
         {"expect_table_row_count_to_be_between": {"min_value": 10000, "max_value": 50000}},
-        {"expect_column_values_to_not_be_null": {"column": "amount", "at_most": "5%"}},
+        {"expect_column_values_to_not_be_null": {"column": "amount", "severity": "warn", "at_most": "5%"}},
         {"expect_column_pair_values_a_to_be_greater_than_b": {"column_A": "amount", "column_B": "big"}},
-        {"expect_column_values_to_be_in_set": {"column": "amount", "value_set": [1, 2], "at_most": 2}},
+        {
+            "expect_column_values_to_be_in_set": {
+                "column": "amount",
+                "value_set": [1, 2],
+                "severity": "warn",
+                "at_most": 2,
+            }
+        },
         {BETWEEN: {"column": "amount", "min_value": 0, "max_value": 1000000, "strict_max": True}},
         {"expect_column_value_lengths_to_be_between": {"column": "mail", "max_value": 80}},
         {REGEX: {"column": "mail", "regex": "@"}},
@@ -217,7 +224,7 @@ def test_a_contract_of_others_is_taken_over_and_the_rest_is_named(tmp_path: Path
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [("kind: DataContract", "kind: Contract", "P005"), ("status: active\n", "", "P005"), ("name: tbl", "nme: tbl", "P005"),
-     ("name: tbl", "name: [", "P002")],
+     ("name: tbl", "name: [", "P002"), ("status: active", "status: &it [*it]", "P002")],
 )  # fmt: skip
 def test_what_is_no_contract_is_refused_with_its_place(tmp_path: Path, old: str, new: str, code: str) -> None:
     (tmp_path / "c.yaml").write_text(FOREIGN.replace(old, new), encoding="utf-8")
@@ -303,72 +310,6 @@ def test_a_suite_of_0_18_is_taken_over(tmp_path: Path) -> None:
             "checks": [{BETWEEN: {"column": "gross", "min_value": 0}}],
         }
     }
-
-
-def test_bounds_of_lengths_and_counts_tell_no_type(tmp_path: Path) -> None:
-    bounds = {
-        "expect_column_value_lengths_to_be_between": "code",
-        "expect_column_unique_value_count_to_be_between": "word",
-        "expect_column_proportion_of_non_null_values_to_be_between": "note",
-        "expect_column_mean_to_be_between": "gross",
-    }
-    checks = [{"type": name, "kwargs": {"column": column, "min_value": 0.5}} for name, column in bounds.items()]
-    (tmp_path / "s.json").write_text(json.dumps({"name": "s", "expectations": checks}), encoding="utf-8")
-    found = from_suite(read_suite(tmp_path, "s.json"))[0]["columns"]
-    assert found == {"code": {}, "word": {}, "note": {}, "gross": {"type": "float"}}
-
-
-def test_a_pair_with_one_null_means_the_same_on_both_sides(tmp_path: Path) -> None:
-    check = {"expect_column_pair_values_to_be_equal": {"column_A": "a", "column_B": "b"}}
-    table = Table.model_validate({"columns": {"a": {}, "b": {}}, "checks": [check]})
-    suite = to_suite("s.t", table)
-    assert suite["expectations"][0]["kwargs"]["ignore_row_if"] == "either_value_is_missing"
-    (tmp_path / "s.json").write_text(json.dumps(suite), encoding="utf-8")
-    assert from_suite(read_suite(tmp_path, "s.json"))[0]["checks"] == [check]
-    # a suite that GX wrote means GX's default
-    del suite["expectations"][0]["meta"], suite["expectations"][0]["kwargs"]["ignore_row_if"]
-    (tmp_path / "s.json").write_text(json.dumps(suite), encoding="utf-8")
-    ((_, taken),) = from_suite(read_suite(tmp_path, "s.json"))[0]["checks"][0].items()
-    assert taken["ignore_row_if"] == "both_values_are_missing"
-
-
-@pytest.mark.parametrize(
-    ("expectation", "kwargs"),
-    [
-        ("expect_column_values_to_not_be_null", {"column": ["emp_no"]}),
-        ("expect_multicolumn_sum_to_equal", {"column_list": None, "sum_total": 1}),
-        ("expect_compound_columns_to_be_unique", {"column_list": 1}),
-        ("expect_column_values_to_be_of_type", {"column": "emp_no", "type_": None}),
-        ("expect_column_to_exist", {}),
-    ],
-)
-def test_an_expectation_that_names_no_columns_is_left_out_of_a_contract(
-    expectation: str, kwargs: dict[str, Any]
-) -> None:
-    assert from_suite(Suite("s", [Item("s.json", 0, expectation, kwargs)], [])) == ({}, [f"`{expectation}`"])
-
-
-def test_bounds_that_are_days_or_moments_tell_a_type(tmp_path: Path) -> None:
-    bounds: dict[str, dict[str, Any]] = {
-        "day": {"min_value": "2020-01-01", "max_value": "2021-01-01"},
-        "at": {"min_value": "2020-01-01T00:00:00"},
-        "either": {"min_value": "2020-01-01", "max_value": "2021-01-01 12:00"},
-        "code": {"min_value": "2020-01-A"},
-    }
-    between = "expect_column_values_to_be_between"
-    entries = [{"type": between, "kwargs": {"column": name, **each}} for name, each in bounds.items()]
-    (tmp_path / "s.json").write_text(json.dumps({"expectations": entries}))
-    found = from_suite(read_suite(tmp_path, "s.json"))[0]["columns"]
-    assert found == {"day": {"type": "date"}, "at": {"type": "timestamp"}, "either": {"type": "timestamp"}, "code": {}}
-
-
-def test_an_exported_suite_has_what_the_suite_of_the_table_says(tmp_path: Path) -> None:
-    entry = {"type": BETWEEN, "kwargs": {"column": "b", "max_value": 3}, "meta": {"owner": "x"}, "severity": "warning"}
-    (tmp_path / "gx.json").write_text(json.dumps({"name": "theirs", "expectations": [entry]}), encoding="utf-8")
-    checks = [{BETWEEN: {"column": "a", "min_value": 1}}]
-    table = Table.model_validate({"columns": {"a": {}, "b": {}}, "checks": checks, "suite": "gx.json"})
-    found = to_suite("s.t", table, read_suite(tmp_path, "gx.json"))["expectations"]
-    assert [each["kwargs"]["column"] for each in found] == ["a", "b"] and found[1] == entry
 
 
 def test_a_suite_is_of_one_table() -> None:

@@ -152,6 +152,24 @@ def test_numbers_drift_when_their_distribution_moves(mean: float, states: set[st
     assert all(not each.cells and not each.now for each in hidden)
 
 
+def test_a_batch_that_was_refused_is_judged_with_those_after_it_and_is_no_reference() -> None:
+    eur, usd = {"n": 200, "currency": "EUR"}, {"n": 200, "currency": "USD"}
+    made = profile((1, 20240101, eur), (2, 20240201, usd), (4, 20240301, usd), (5, 20240401, eur))
+    health = {"drift": {"currency": {"chi_square": 0.3, "severity": "stop"}}}
+    # by the newest batch that was judged: shares of EUR before and now
+    wanted = {0: (0, 1), 1: (1, 1 / 3), 2: (0, 1 / 2), 3: (0, 1 / 2), 4: (0, 1)}
+    for judged, (before, now) in wanted.items():
+        found = only(judge(table(**health), made, Moment(TODAY, judged=judged)))
+        place = found.cells.index("EUR")
+        assert (found.state, found.before[place], found.now[place]) == ("stop", before, pytest.approx(now))
+
+
+def test_ranges_of_days_are_named_as_people_write_them() -> None:
+    days = [(1 + n // 40, 20240101 + n % 28, {"n": 9}) for n in range(80)]
+    found = only(judge(table(drift={"day": {"ks": 0.2}}), profile(*days), Moment(TODAY)))
+    assert found.cells[0] == "from 2024-01-01" and all(len(cell) == len("from 2024-01-01") for cell in found.cells)
+
+
 def test_words_drift_and_few_rows_prove_nothing() -> None:
     def made(rows: int) -> Profile:
         return profile(
@@ -164,6 +182,40 @@ def test_words_drift_and_few_rows_prove_nothing() -> None:
     assert (many.state, many.cells) == ("stop", ["EUR", "USD"])
     few = only(judge(table(**health), made(1), Moment(TODAY)))
     assert few.state == "ok" and "may be chance" in few.told
+
+
+@pytest.mark.parametrize(("rows", "state"), [((3, 2001), "open"), ((2001, 3), "open"), ((9, 2001), "stop")])
+def test_so_few_rows_that_no_words_can_be_told_apart_are_not_called_the_same(rows: tuple[int, int], state: str) -> None:
+    made = profile(
+        (1, 20240101, {"n": rows[1] // 3, "currency": "EUR"}), (1, 20240101, {"n": rows[1] // 3 * 2, "currency": "USD"}),
+        (2, 20240601, {"n": rows[0], "currency": "GBP"}),
+    )  # fmt: skip
+    health = {"drift": {"currency": {"chi_square": 0.05, "severity": "stop"}}}
+    found = only(judge(table(**health), made, Moment(TODAY)))
+    few = f"Not judged: {rows[0]:,} values now and {rows[1]:,} before are too few."
+    assert found.state == state and (state == "stop" or found.told == few)
+
+
+def test_a_few_rows_that_all_break_a_check_are_told() -> None:
+    made = profile((1, 20240101, {"n": 2000}), (2, 20240601, {"n": 4, "broken": True}))
+    found = only(judge(table(incorrect={"at_most": "2%", "severity": "stop"}), made, Moment(TODAY)))
+    assert (found.state, found.chance is not None and found.chance < 1e-9) == ("stop", True)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ("EUR", None, "Not judged: it has no value any more; `missing` judges nulls."),
+        (None, "EUR", "Not judged: it had no value before."),
+        (None, None, "Not judged: it has no value, and had none before."),
+    ],
+)
+def test_a_column_without_a_value_is_not_judged_and_told_on_which_side(
+    before: str | None, now: str | None, told: str
+) -> None:
+    made = profile((1, 20240101, {"n": 50, "currency": before}), (2, 20240601, {"n": 50, "currency": now}))
+    found = only(judge(table(drift={"currency": {"chi_square": 0.1, "severity": "stop"}}), made, Moment(TODAY)))
+    assert (found.state, found.told) == ("open", told)
 
 
 def test_words_are_drawn_that_many_rows_share_or_the_contract_declares() -> None:
@@ -204,6 +256,17 @@ def test_an_expected_change_is_shown_and_stops_nothing_until_its_day() -> None:
     assert kept.state == "accepted" and "the office in Texas" in kept.told
     late = only(judge(table(**health), made, Moment(TODAY + timedelta(days=1))))
     assert late.state == "stop" and "until 2024-07-10" in late.told
+
+
+@pytest.mark.parametrize("days", [("2024-06-30", "2024-07-31"), ("2024-07-31", "2024-06-30")])
+def test_a_change_may_be_expected_once_more_beside_what_was_expected_before(days: tuple[str, str]) -> None:
+    made = profile((1, 20240101, {"n": 200, "currency": "EUR"}), (2, 20240601, {"n": 200, "currency": "USD"}))
+    accepted = [{"check": "drift", "column": "currency", "until": day, "reason": f"until {day}"} for day in days]
+    health = {"drift": {"currency": {"chi_square": 0.1, "severity": "stop"}}, "accepted": accepted}
+    kept = only(judge(table(**health), made, Moment(TODAY)))
+    assert kept.state == "accepted" and kept.told.endswith("Expected until 2024-07-31: until 2024-07-31.")
+    late = only(judge(table(**health), made, Moment(TODAY + timedelta(days=60))))
+    assert late.state == "stop" and late.told.endswith("It was expected only until 2024-07-31.")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,25 @@ def test_what_chance_alone_does_is_told_and_passes(engine: Engine, tmp_path: Pat
     require_fair([found])
 
 
+@pytest.mark.parametrize("few", [(2, 3), (4, 1)])
+def test_a_few_rows_far_apart_hide_no_groups_that_differ_beyond_chance(
+    engine: Engine, tmp_path: Path, few: tuple[int, int]
+) -> None:
+    columns = people(70, 30, 50, 50)
+    columns["gender"] += ["C"] * 5
+    columns["attrition"] += ["Stayed"] * few[0] + ["Left"] * few[1]
+    (found,) = judged(engine, tmp_path, columns)
+    assert found.rates == [0.7, 0.5, few[0] / 5]
+    assert (found.state, found.ratio, found.difference) == ("stop", pytest.approx(0.5 / 0.7), pytest.approx(0.2))
+    assert found.told.startswith("`Stayed` for 50.0% of `B` and 70.0% of `A`")
+
+
+def test_words_made_of_digits_are_words(engine: Engine, tmp_path: Path) -> None:
+    columns = {**people(50, 50, 50, 50), "grade": ["9", "10", "11", "12"] * 25 + ["9"] * 25 + ["11"] * 75}
+    found = {each.column: each for each in judged(engine, tmp_path, columns)}
+    assert found["grade"].difference == pytest.approx(0.5)
+
+
 def test_a_group_too_small_to_be_told_apart_is_left_out(engine: Engine, tmp_path: Path) -> None:
     (found,) = judged(engine, tmp_path, people(90, 10, 0, 4))
     assert found.groups == ["A"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.engines import functions as fn
+from tests.sources.web import Server
 
+from potable.engines import places
 from potable.engines.base import collect
 from potable.engines.duckdb import DuckDBEngine
 from potable.errors import Damaged, EnvironmentFailure, PotableError
@@ -181,3 +184,30 @@ def test_why_a_file_cannot_be_written_is_told(engine: DuckDBEngine, tmp_path: Pa
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.code == "E004" and caught.value.problem.endswith(": file too large")
+
+
+def test_what_an_object_store_refuses_is_no_bug(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing, reading and listing each fail in a way of their own."""
+    pytest.importorskip("fsspec", reason="fsspec is not installed")
+    server.handle = lambda path, query: (403, {}, b"<Error><Code>AccessDenied</Code><Message>s3cret</Message></Error>")
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "s3cret",
+        "AWS_SECRET_ACCESS_KEY": "s3cret",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with closing(DuckDBEngine(memory=1 << 30, threads=1, scratch=tmp_path)) as engine:
+        rows = engine.map_items([3], fn.count_to, fn.NUMBERS)
+        for work in (
+            lambda: engine.write(rows, "s3://denied/x"),
+            lambda: collect(engine, engine.read(["s3://denied/x/0.parquet"], fn.NUMBERS)),
+            lambda: places.parts("s3://denied/x"),
+        ):
+            with pytest.raises(EnvironmentFailure, match=r"in the object store: permission denied") as caught:
+                work()
+            assert (caught.value.code, caught.value.retryable) == ("E004", True)
+            assert "s3cret" not in caught.value.text()

@@ -12,7 +12,7 @@ import pytest
 from lxml import html as lxml_html
 from tests.report import records
 
-from potable.contracts.findings import Result
+from potable.contracts.findings import Finding, Result
 from potable.report import checks, health, view
 from potable.report.html import render
 from potable.runs.record import RunRecord, TableRecord
@@ -163,6 +163,14 @@ def test_each_question_of_health_has_its_answer_and_what_was_found():
     assert "Expected until 2030-01-01: a merger." in told and "age: PSI" not in told
 
 
+@pytest.mark.parametrize("state", ["ok", "open"])
+def test_rows_that_break_a_check_are_counted_also_where_they_are_no_more_than_before(state):
+    table = records.attrition().tables[6]
+    steady = Finding("incorrect", state, "0.2% of its rows fail a check, 0.2% before; at most 2% more allowed.")
+    assert health.answers(replace(table, health=(steady,)))[1] == health.Answer("0.2%", "care", True)
+    assert health.answers(replace(table, health=(steady,), quarantined=0))[1] == health.word(state)
+
+
 def test_what_could_not_be_judged_is_not_called_fine():
     made = records.attrition()
     open_ = replace(made.tables[6], health=(records.health_of_payslips()[5],))
@@ -251,7 +259,7 @@ def test_nothing_quarantined_is_said_plainly():
     clean = TableRecord("hrms.people", 10, 10, 0, {}, (), (), {}, 0, 10)
     text = text_of(replace(records.attrition(), tables=(clean,)))
     assert "Nothing was quarantined." in text
-    assert "No drift. No nulls." in text
+    assert "No drift of its columns. No nulls." in text
 
 
 def test_nothing_new_says_which_version_is_current():
@@ -340,6 +348,23 @@ def test_nothing_is_wider_than_the_screen(record, tmp_path):
     told = list(map(int, re.search(r"<title>([\d ]+)</title>", found.stdout)[1].split()))
     assert tuple(told[1::2]) == widths
     assert [needed for needed, there in zip(told[::2], told[1::2], strict=True) if needed > there] == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to lay the page out with")
+def test_the_rows_of_all_tables_are_seen_whole_on_a_common_screen(tmp_path):
+    made = records.attrition()
+    tables = tuple(replace(table, deleted=table.rows // 2, rows=table.rows - table.rows // 2) for table in made.tables)
+    page = render(replace(made, tables=tables), history=[json.loads(made.to_bytes())] * 6)
+    script = """<script>onload = () => { const all = document.querySelector('[aria-label="Rows per table"]')
+        document.title = innerWidth + " " + all.scrollWidth + " " + all.clientWidth }</script>"""
+    page = re.sub('<meta http-equiv="Content-Security-Policy"[^>]*>', script, page)
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,1000", "--dump-dom"]
+    found = subprocess.run([*command, f"file://{tmp_path}/page.html"], capture_output=True, text=True, timeout=60)
+    screen, needed, there = map(int, re.search(r"<title>([\d ]+)</title>", found.stdout)[1].split())
+    assert screen == 1280 and needed <= there, (needed, there)
 
 
 def test_what_is_deleted_is_in_the_equation_and_drift_tells_its_example():

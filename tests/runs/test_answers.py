@@ -104,6 +104,7 @@ def looked_at(shop: Shop) -> None:
     shop.call("check")
     shop.call("doctor")
     shop.call("diff")
+    shop.call("get", str(shop.root.parent / "copies"), "--version", "1")
     shop.call("explain", "tickets_6mo")
     shop.call("explain", "tickets_per_month")
     assert shop.call("explain", "plan")["records"][0]["columns"]

@@ -167,6 +167,27 @@ def test_drift_that_stops_names_the_column_and_no_value(clinic: Clinic) -> None:
     assert clinic.notes.step.fingerprint == before
 
 
+def test_a_batch_that_stopped_a_run_goes_on_stopping_until_it_is_mended_or_accepted(clinic: Clinic) -> None:
+    health: dict[str, Any] = {"drift": {"level": {"psi": 0.1, "severity": "stop"}}}
+    clinic.declare(**health)
+    clinic.notes.land(a=LOW)
+    clinic.run()
+    clinic.notes.land(b=HIGH)
+    # what lands after it is as it is itself, and then as all was before
+    for name, rows in (("c", HIGH.replace("F", "G")), ("d", LOW.replace("E", "H"))):
+        with pytest.raises(DataError, match="breaks `health: drift`"):
+            clinic.run()
+        clinic.notes.land(**{name: rows})
+    with pytest.raises(DataError, match="breaks `health: drift`"):
+        clinic.run()
+    accepted = [{"check": "drift", "column": "level", "until": "2024-12-31", "reason": "a new scale"}]
+    clinic.declare(**health, accepted=accepted)
+    assert states(clinic.run()) == ["accepted"]
+    clinic.declare(**health)
+    clinic.notes.land(e=LOW.replace("E", "I"))
+    assert states(clinic.run()) == ["ok"]
+
+
 def test_a_version_is_compared_with_as_it_was_published(clinic: Clinic) -> None:
     clinic.declare(against="version 1", drift={"level": {"psi": 0.1}})
     clinic.notes.land(a=LOW)

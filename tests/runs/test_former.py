@@ -121,6 +121,19 @@ def test_a_name_that_was_changed_in_place_is_shown_in_no_text(tmp_path: Path, en
     assert office.day([people[0], people[2]], told, "--full-refresh") == after
 
 
+def test_a_project_that_is_called_otherwise_forgets_nothing(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    settings, text = office.root / "potable.yaml", [["S1", "2024-02-01", "Zwetschke war Neumann war Alt war Jung"]]
+    office.day(PEOPLE, text)
+    for project, name, shown in (
+        ("bureau", "Neumann", "[NAME] war [NAME] war Alt war Jung"),
+        ("agency", "Alt", "[NAME] war [NAME] war [NAME] war Jung"),
+        ("board", "Jung", "[NAME] war [NAME] war [NAME] war [NAME]"),
+    ):
+        settings.write_text(f"project: {project}\nengine: duckdb\n")
+        assert office.day([["S1", name, "Ringweg 1"], *PEOPLE[1:]], text) == [shown]
+
+
 def test_other_rules_of_protect_forget_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     office = Office(tmp_path / "office")
     office.day(PEOPLE, NOTES)

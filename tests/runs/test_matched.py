@@ -81,6 +81,10 @@ def test_a_batch_whose_keys_changed_is_told(root: Path, severity: str) -> None:
         told = next(each.told for table in record.tables for each in table.health if each.check == "unmatched")
         assert told == "100.0% of its rows belong to nobody, 0.0% before; at most 5% more allowed."
     assert version(root) == 2 + (severity == "warn")
+    # what stopped goes on stopping, also beside rows of people
+    record = ran(root, {"calls-4.csv": HEAD + "".join(line.replace("2023", "2025") for line in KNOWN)})
+    assert found(record) == (["stop"] if severity == "stop" else ["ok"])
+    assert version(root) == (2 if severity == "stop" else 4)
 
 
 def test_a_table_that_is_read_whole_is_compared_with_what_it_was(root: Path) -> None:

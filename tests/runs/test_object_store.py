@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.runs.conftest import Bench, Company, make_bench, make_small
 
+from potable.cli.versions import got
 from potable.errors import ProjectErrors
 from potable.store.objects import Store
 
@@ -53,6 +54,9 @@ def stays_in_a_bucket(near: Bench, far: Bench, url: str) -> None:
     assert not (bench.root / "lake").exists()
     assert not (bench.root / "vault").exists()
     assert bench.run().outcome == "nothing new"
+    copies = got(bench.project(), bench.root / "copies", None, None)[0]["files"]
+    assert Path(copies["csv"]).read_bytes() == near.file("csv")
+    assert Path(copies["parquet"]).read_bytes() == near.file("parquet")
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "spark"])

@@ -28,6 +28,7 @@ from potable.contracts.ranges import bounds, pattern
 from potable.contracts.results import shape
 from potable.contracts.validate import Contract, Places, validate
 from potable.engines.base import Engine
+from potable.privacy.checksums import card
 from potable.runs.profiled import Profile, as_texts, looked
 from potable.sources.cells import apart
 from potable.sources.groups import schema as landed_schema
@@ -204,6 +205,18 @@ def test_bounds_leave_headroom(one: Any, other: Any, shown: bool) -> None:
     assert len(str(found["max_value"]).strip("-0")) <= 1
 
 
+def test_bounds_of_protected_numbers_leave_headroom_too() -> None:
+    tops = [bounds(0, Decimal(most), shown=False)["max_value"] for most in ("999.97", "0.9", "79", "81", "100", "1")]
+    assert tops == [10_000, 10, 100, 1_000, 100, 1]
+
+
+def test_digits_of_fractions_are_nobodys(embedded: Engine, tmp_path: Path) -> None:
+    digits = [str(number) for number in range(4_111_111_111_111_111, 4_111_111_111_112_111) if card(str(number))]
+    table = Table.model_validate({"columns": {"share": {"category": "none"}}})
+    found = seen(embedded, table, {"share": pa.array([f"0.{each}" for each in digits])}, str(tmp_path), fresh=False)
+    assert found.columns["share"].hint.type == "float" and not suggestions(table, (), found, Asked()).against
+
+
 def test_what_is_set_to_null_where_it_cannot_be_read_is_not_required(embedded: Engine, tmp_path: Path) -> None:
     born = {"type": "date", "category": "none"}
     table = Table.model_validate({"columns": {"born": {**born, "on_error": "null"}, "hired": born}})
@@ -221,6 +234,63 @@ def test_numbers_that_count_have_no_upper_bound(embedded: Engine, tmp_path: Path
     made = body(table, seen(embedded, table, texts, str(tmp_path), fresh=False), Asked())
     bounded = [check["expect_column_values_to_be_between"] for check in made["checks"]]
     assert {each["column"]: "max_value" in each for each in bounded} == {name: name == "age" for name in names}
+
+
+def test_digits_of_a_code_are_no_number(embedded: Engine, tmp_path: Path) -> None:
+    table = Table.model_validate(
+        {
+            "columns": {
+                "postal_code": {},
+                "branch": {"category": "user.government_id"},
+                "Postleitzahl": {"category": "none"},
+                "n": {},
+            }
+        }
+    )
+    texts = {name: pa.array([str(n + 10_000) for n in range(60)]) for name in table.columns}
+    found = seen(embedded, table, texts, str(tmp_path), fresh=False)
+    # tomorrow one of them begins with a zero
+    assert [each.hint.type for each in found.columns.values()] == ["string", "string", "string", "integer"]
+    made = body(table, found, Asked())
+    assert "type" not in made["columns"]["postal_code"] and "type" not in made["columns"]["branch"]
+    assert {"expect_column_values_to_match_regex": {"column": "branch", "regex": "^[0-9]{5}$"}} in made["checks"]
+
+
+def test_columns_called_as_in_their_source_are_recognised(embedded: Engine, tmp_path: Path) -> None:
+    table = Table.model_validate({"columns": {"KundenNr": {}, "FirstName": {}, "Grossbetrag": {}, "requestId": {}}})
+    texts = {name: pa.array([f"A{n}" for n in range(60)]) for name in table.columns}
+    found = seen(embedded, table, texts, str(tmp_path), fresh=False)
+    assert [(each.guess.key, each.guess.category) for each in found.columns.values()][:2] == [
+        ("customer_no", ""),
+        ("", "user.name.first"),
+    ]
+    assert found.unique == ("requestId",)
+
+
+def test_numbers_of_people_declared_harmless_are_not_quoted(embedded: Engine, tmp_path: Path) -> None:
+    cards = [number for number in range(371_449_635_000_000, 371_449_635_000_999) if card(str(number))]
+    table = Table.model_validate({"columns": {"ref": {"category": "none"}}})
+    found = seen(embedded, table, {"ref": pa.array([str(card) for card in cards])}, str(tmp_path), fresh=False)
+    told = "\n".join([*lines(made := suggestions(table, (), found, Asked())), *made.against])
+    assert "have the format of card" in told and "type: integer" in told
+    assert not [number for number in cards if str(number) in told]
+
+
+def test_few_values_tell_no_range(embedded: Engine, tmp_path: Path) -> None:
+    table = Table.model_validate({"columns": {"few": {"category": "none"}, "many": {"category": "none"}}})
+    texts = {"few": pa.array([*map(str, range(19)), *[""] * 41]), "many": pa.array([*map(str, range(20)), *[""] * 40])}
+    made = body(table, seen(embedded, table, texts, str(tmp_path), fresh=False), Asked())
+    assert [given["column"] for check in made["checks"] for given in check.values()] == ["many"]
+
+
+def test_a_date_of_birth_with_two_digits_of_the_year_says_which_century(embedded: Engine, tmp_path: Path) -> None:
+    table = Table.model_validate({"columns": {"birth_date": {}, "hired": {}}})
+    texts = {name: pa.array([f"{n % 28 + 1:02}.{n % 12 + 1:02}.{n + 10}" for n in range(60)]) for name in table.columns}
+    made = body(table, seen(embedded, table, texts, str(tmp_path), fresh=False), Asked())
+    assert made["columns"]["birth_date"]["years_from"] == date.today().year - 99
+    assert "years_from" not in made["columns"]["hired"]
+    columns = {name: {"category": "none", **each} for name, each in made["columns"].items()}
+    assert Table.model_validate({"columns": columns}).columns["birth_date"].type == "date"
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,8 @@ def test_show_can_be_asked_for_one_reason_and_a_few(call: Call) -> None:
     show = ("quarantine", "show", "notes.notes", "-o", "json")
     assert [item["record"] for item in facts(call(*show, "--reason", "mistyped"))] == [2, 6]
     assert [item["record"] for item in facts(call(*show, "--limit", "1"))] == [2]
-    assert "no row of `notes.notes` is in quarantine for `no`" in call(*show[:3], "--reason", "no")[1]
+    told = call(*show[:3], "--reason", "no")[1]
+    assert "no row of `notes.notes` is in quarantine for `no`; its reasons: " in told and "mistyped" in told
 
 
 def test_export_has_the_original_and_is_noted_in_the_audit_log(call: Call, notes: Path) -> None:
@@ -122,6 +123,8 @@ def test_export_has_the_original_and_is_noted_in_the_audit_log(call: Call, notes
     assert (entries[-1]["what"], entries[-1]["why"]) == ("quarantine export notes.notes", "for the owner")
     assert "Kofi" not in json.dumps(entries, ensure_ascii=False)
     assert call(*asked)[0] == 3
+    code, _, err = call("quarantine", "export", "notes.notes", "--to", str(notes / "two"), "--why", " ")
+    assert (code, (notes / "two").exists()) == (2, False) and "`--why` is empty" in err
     one = ("quarantine", "export", "notes.notes", "--to", str(notes / "one"), "--why", "w", "--reason", "missing")
     assert call(*one)[1].startswith("1 record of `notes.notes` with its original content is in ")
 
@@ -201,6 +204,36 @@ def test_more_rows_than_the_table_may_lose_are_told_by_the_name_of_its_limit(cal
     code, _, err = call("run", "--only", "validate", "--select", "notes")
     assert code == 1 and "`notes.notes` breaks `quarantine: at_most`" in err
     assert "4 of 6 rows go to quarantine; at most 1 may" in err and "or raise the limit" in err
+
+
+@pytest.mark.parametrize("more", ["severity: warn, at_most: 0", "severity: quarantine, at_most: 0"])
+def test_what_stops_says_whether_records_are_in_quarantine_for_it(call: Call, notes: Path, more: str) -> None:
+    edit(
+        notes,
+        "- expect_column_values_to_be_between: {column: level",
+        f"- expect_column_values_to_be_between: {{column: amount, max_value: 0, {more}}}\n"
+        "      - expect_column_values_to_be_between: {column: level",
+    )
+    code, _, err = call("run", "--only", "validate", "--select", "notes")
+    warns = "warn" in more
+    assert code == 1 and "breaks expect_column_values_to_be_between(amount)" in err
+    assert ("no record is in quarantine for it" in err, "the failing records are in quarantine" in err) == (
+        warns,
+        not warns,
+    )
+    assert ("potable report" in err.replace(f" -C {notes}", "")) == warns
+
+
+def test_more_rows_than_all_tables_may_lose_stop_a_run_of_all_that_are_selected(call: Call, notes: Path) -> None:
+    path = notes / "potable.yaml"
+    path.write_text(path.read_text() + "quarantine: {at_most: 3}\n")
+    others = [source.stem for source in (notes / "sources").glob("*.yaml") if source.stem != "notes"]
+    assert call("run", "--only", "validate", "--select", "notes")[0] == 0
+    for source in others:
+        (notes / f"sources/{source}.yaml").unlink()
+    (notes / "features.yaml").unlink()
+    code, _, err = call("run", "--only", "validate", "--select", "notes")
+    assert code == 1 and "more rows of all tables together are quarantined" in err
 
 
 def test_what_was_stopped_is_done_once_it_is_mended(call: Call, notes: Path) -> None:

@@ -28,7 +28,8 @@ def record(config, number):
         "pay": 1.10,
     }
     emitted = config.get("emitted") or int(time.time() * 1000)
-    return {"type": "RECORD", "record": {"stream": "users", "data": data, "emitted_at": emitted}}
+    said = {"stream": config.get("called", "users"), "data": data, "emitted_at": emitted}
+    return {"type": "RECORD", "record": {**said, **config.get("namespaced", {})}}
 
 
 def state(number):
@@ -132,6 +133,7 @@ def main():
             "name": "users",
             "json_schema": {"minimum": 1},
             "supported_sync_modes": ["full_refresh", "incremental"],
+            **config.get("offered", {}),
         }
         return say({"type": "CATALOG", "catalog": {"streams": [stream, {"name": "others", "json_schema": {}}]}})
     (chosen,) = json.loads(argument("--catalog").read_text())["streams"]

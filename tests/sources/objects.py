@@ -70,7 +70,8 @@ def landed_blobs(landing: Landing) -> Iterator[tuple[str, Blob]]:
     for item in current(landing.log).objects.values():
         for table in item.tables:
             root = landing.store.locate("")
-            yield table, Blob(item.name, root, item.path, item.zstd, item.bytes, item.batch, item.skip)
+            part = None if item.at is None else (item.at, item.stored)
+            yield table, Blob(item.name, root, item.path, item.zstd, item.bytes, item.batch, item.skip, part=part)
 
 
 def landed_rows(source: Source[Any], landing: Landing, table: str) -> Iterator[dict[str, Any]]:

@@ -24,11 +24,12 @@ def record(config, number, stream="users", version=None):
     if "inclusive" in config:
         said["record"]["at"] = f"2024-05-{number:02d}T00:00:00Z"
     version = version or config.get("version")
+    stream = config.get("called", "{}").format(stream)
     say(type="RECORD", stream=stream, **said, **({"version": version} if version else {}))
 
 
 def state(config, number):
-    marks = {"users": {"last": number}, "others": {"last": 9}}
+    marks = {config.get("id", "{}").format(name): {"last": last} for name, last in (("users", number), ("others", 9))}
     say(type="STATE", value={"users_last": number} if config.get("states") == "whole" else {"bookmarks": marks})
 
 
@@ -39,11 +40,12 @@ def begun():
     given = json.loads(path.read_text())
     if "users_last" in given:
         return given["users_last"]
-    assert set(given["bookmarks"]) == {"users"}
-    return given["bookmarks"]["users"]["last"]
+    (mark,) = given["bookmarks"].values()
+    return mark["last"]
 
 
-def schema(name, **properties):
+def schema(config, name, **properties):
+    name = config.get("called", "{}").format(name)
     say(type="SCHEMA", stream=name, schema={"properties": {"id": {}, **properties}}, key_properties=["id"])
 
 
@@ -52,7 +54,8 @@ def main():
     fault = config.get("fault")
     if "--discover" in sys.argv:
         streams = [
-            {"tap_stream_id": name, "stream": name, "schema": {}, "metadata": []} for name in ("users", "others")
+            {"tap_stream_id": config.get("id", "{}").format(name), "stream": name, "schema": {}, "metadata": []}
+            for name in ("users", config.get("other", "others"))
         ]
         sys.stdout.write("nothing" if fault == "no catalog" else json.dumps({"streams": streams}, indent=2))
         return
@@ -62,8 +65,8 @@ def main():
         assert [entry["metadata"][0]["metadata"]["selected"] for entry in chosen] == [True, False]
     first = begun()
     if fault != "no schema":
-        schema("users")
-    schema("others")
+        schema(config, "users")
+    schema(config, "others")
     record(config, 99, "others")
     # most taps ask for what is not older than the bookmark, so what stands at it is said again
     for number in range(first + (not config.get("inclusive") or not first), config.get("count", 4) + 1):
@@ -71,7 +74,9 @@ def main():
         if number % 2 == 0:
             state(config, number)
     if fault == "schema":
-        schema("users", more={})
+        schema(config, "users", more={})
+    if fault == "batch":
+        say(type="BATCH", stream="users", encoding={"format": "jsonl"}, manifest=[VALUE])
     if fault == "unknown":
         say(type=VALUE)
     if fault == "no stream":

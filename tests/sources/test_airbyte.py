@@ -93,6 +93,20 @@ def test_a_stream_without_states_is_read_whole(world: World) -> None:
     assert values(world.rows(source(world), "people"), "id") == [1, 2, 3]
 
 
+@pytest.mark.parametrize("offered", [{}, {"namespace": None}, {"namespace": "public"}])
+@pytest.mark.parametrize("said", [{}, {"namespace": None}, {"namespace": ""}, {"namespace": "public"}])
+def test_a_stream_whose_name_is_its_own_is_known_without_its_namespace(world: World, offered: Any, said: Any) -> None:
+    for count in (3, 6):
+        made = source(world, {"count": count, "offered": offered, "namespaced": said}, table=ON)
+        world.ingest(made)
+    assert values(world.rows(made, "people"), "id") == [1, 2, 3, 4, 5, 6]
+
+
+def test_records_of_a_stream_that_nobody_offered_are_not_left_out_without_a_word(world: World) -> None:
+    with pytest.raises(EnvironmentFailure, match="records of a stream that it does not offer"):
+        world.ingest(source(world, {"called": "Users"}))
+
+
 def test_a_state_can_be_taken_back(world: World) -> None:
     for count in (2, 4):
         world.ingest(source(world, {"count": count}, table=ON))

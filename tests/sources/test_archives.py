@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import zipfile
 from pathlib import Path
@@ -132,6 +133,20 @@ def test_an_archive_in_an_archive_and_one_by_another_name_are_refused(tmp_path: 
     done, _ = land(tmp_path, one_zip=packed({"inner.zip": inner}))
     assert [item.name for item in done.objects] == ["one.zip/inner.zip"]
     assert "only files named .zip are unpacked" in refusal(source(), blob(tmp_path, inner))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(50), "7z"),
+        ("a.rar", b"Rar!\x1a\x07\x01" + bytes(50), "rar"),
+        ("a.tar.gz", gzip.compress(bytes(1024)), "tar"),
+        ("a.TGZ", gzip.compress(bytes(1024)), "tar"),
+    ],
+    ids=["7z", "rar", "tar.gz", "TGZ"],
+)
+def test_other_archives_are_called_so(tmp_path: Path, name: str, data: bytes, kind: str) -> None:
+    assert f"it is a {kind} archive; only zip" in refusal(source(), blob(tmp_path, data, name))
 
 
 @pytest.mark.parametrize("what", ["content", "checksum"])

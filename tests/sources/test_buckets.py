@@ -87,6 +87,27 @@ def test_names_with_signs_of_urls_are_names(bucket: Any, tmp_path: Path) -> None
     assert contents(tmp_path, source) == {"a b%20#1+ü.csv": ["1"], "x=1/part.csv": ["1"]}
 
 
+def test_an_object_that_is_called_as_a_folder_is_a_file(bucket: Any, tmp_path: Path) -> None:
+    put(bucket, hr__same=b"a\n1\n", hr__same__x_csv=b"a\n2\n", hr__none=b"", hr__none__y_csv=b"a\n3\n")
+    bucket.put_object(Key="hr/sub/", Body=b"")
+    put(bucket, hr__sub__z_csv=b"a\n4\n")
+    for path, names in {
+        "s3://files/hr/": ["none", "same"],
+        "s3://files/hr/same": ["same"],
+        "s3://files/hr/same/": ["x.csv"],
+        "s3://files/hr/**": ["none", "none/y.csv", "same", "same/x.csv", "sub/z.csv"],
+    }.items():
+        assert [arrival.name for arrival in reading(path).arrivals(tmp_path)] == names, path
+
+
+@pytest.mark.parametrize("key", ["hr//a.csv", "hr/./a.csv", "hr/a\t.csv"])
+def test_a_key_that_cannot_be_one_is_told(bucket: Any, tmp_path: Path, key: str) -> None:
+    bucket.put_object(Key=key, Body=b"a\n1\n")
+    with pytest.raises(EnvironmentFailure, match=r"of a key there a part is empty \(`a//b`\)") as caught:
+        land(tmp_path, reading("s3://files/**/*.csv"))
+    assert not caught.value.retryable
+
+
 def test_members_of_archives_are_read_where_they_lie(bucket: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(places, "BLOCK", 100)
     put(bucket, hr__one_zip=packed({"x.csv": "a\n1\n", "d/y.csv": "a\n2\n" * 200}))
@@ -189,7 +210,7 @@ def test_an_object_that_goes_between_listing_and_reading_is_told(fake: FakeS3, t
 def test_an_object_named_after_a_person_is_told_by_its_shape(fake: FakeS3, tmp_path: Path) -> None:
     fake.objects = {"hr/Priya-0042.csv": b"a\n1\n"}
     fake.faults = [(403, {}, b"<Error><Code>AccessDenied</Code></Error>")] * 2
-    assert "`Aaaaa-9999.csv` cannot be read: access denied" in refused(tmp_path, source(fake)).text()
+    assert "`Aaaaa-9999.csv` cannot be read: permission denied (AccessDenied)" in refused(tmp_path, source(fake)).text()
 
 
 def test_an_object_that_changes_while_it_is_read_is_told(fake: FakeS3, tmp_path: Path, monkeypatch: Any) -> None:
@@ -204,8 +225,18 @@ def test_an_object_that_changes_while_it_is_read_is_told(fake: FakeS3, tmp_path:
 
 
 REFUSED = {
-    "access denied": ((403, {}, b"<Error><Code>AccessDenied</Code></Error>"), "access denied", False),
+    "access denied": (
+        (403, {}, b"<Error><Code>AccessDenied</Code></Error>"),
+        "permission denied (AccessDenied)",
+        False,
+    ),
     "credentials": ((401, {}, b"<Error/>"), "refused the credentials", False),
+    "region": (
+        (400, {}, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"),
+        "the bucket is in another region, eu-west-1",
+        False,
+    ),
+    "expired": ((400, {}, b"<Error><Code>ExpiredToken</Code></Error>"), "credentials have expired", False),
     "changed": ((412, {}, b"<Error/>"), "changed after it was listed", True),
     "other version": (
         (
@@ -227,6 +258,23 @@ def test_what_a_store_refuses_is_told(fake: FakeS3, tmp_path: Path, what: str) -
     assert why in told.problem and (told.code, told.retryable) == ("E001", retryable)
 
 
+def test_who_may_only_list_a_folder_need_not_write_a_slash_behind_it(
+    fake: FakeS3, tmp_path: Path, server: Server
+) -> None:
+    """Where there is no object and one may not know, S3 denies access instead of saying so."""
+    handle = server.handle
+    assert handle
+    denied: Answer = (403, {}, b"")
+    server.handle = lambda path, query: denied if path == "/lake/hr" else handle(path, query)
+    assert (
+        land(tmp_path, source(fake, "s3://lake/hr", tables={"t": {"columns": {"a": {}}, "files": "**"}})).new_objects
+        == 2
+    )
+    fake.objects.clear()
+    told = refused(tmp_path / "other", source(fake, "s3://lake/hr"))
+    assert "`s3://lake/hr` cannot be read: permission denied" in told.problem and told.code == "E001"
+
+
 def test_a_store_that_says_nothing_or_is_not_there_is_given_up(fake: FakeS3, tmp_path: Path, server: Server) -> None:
     held = threading.Event()
 
@@ -239,9 +287,9 @@ def test_a_store_that_says_nothing_or_is_not_there_is_given_up(fake: FakeS3, tmp
         told = refused(tmp_path, source(fake, timeout=0.2))
     finally:
         held.set()
-    assert "cannot be reached, or does not answer in time" in told.problem and told.retryable
+    assert "no answer from the store (time is over)" in told.problem and told.retryable
     fake.url = "http://127.0.0.1:1"
-    assert "cannot be reached" in refused(tmp_path, source(fake, timeout=0.2)).problem
+    assert "(connection refused)" in refused(tmp_path, source(fake, timeout=0.2)).problem
 
 
 def test_a_bucket_or_folder_that_is_not_there_is_told(bucket: Any, tmp_path: Path) -> None:
@@ -258,6 +306,7 @@ def test_a_bucket_or_folder_that_is_not_there_is_told(bucket: Any, tmp_path: Pat
         ("ftp://host/a", {}, "begins with s3"),
         ("exports", {"storage": {"region": "x"}}, "`storage` needs"),
         ("s3://b/a", {"auth": {"bearer": "x"}}, "`auth` needs"),
+        ("s3:///a", {}, "must name a bucket"),
         ("https://h/a", {"tables": {"t": {"columns": {"a": {}}, "files": "*.csv"}}}, "names without wildcards"),
     ],
 )

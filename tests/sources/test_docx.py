@@ -16,6 +16,7 @@ from lxml import etree
 from tests.sources.objects import SECRET, blob, lost, parsed
 
 from potable.sources.docx import DocxSource, _read
+from potable.sources.files import COMPOUND
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 MC = "http://schemas.openxmlformats.org/markup-compatibility/2006"
@@ -198,7 +199,8 @@ NOT_WORD = {
     "entity": (package(f"<w:body>{p('&e;')}</w:body>", head=f'<!DOCTYPE d [<!ENTITY e "{SECRET}">]>'), "document type"),
     "document type": (package(f"<w:body>{p('x')}</w:body>", head="<!DOCTYPE d>"), "document type"),
     "bomb": (bomb(), "larger than 64 MiB"),
-    "sealed": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + SECRET.encode(), "encrypted"),
+    "sealed": (COMPOUND + "EncryptedPackage".encode("utf-16-le") + SECRET.encode(), "encrypted"),
+    "old": (COMPOUND + "WordDocument".encode("utf-16-le") + SECRET.encode(), "an old document (.doc)"),
 }
 
 
@@ -224,3 +226,19 @@ def test_the_others_survive(tmp_path: Path) -> None:
         ("1.docx", "@record: damaged", None),
         ("2.docx", None, SECRET),
     ]
+
+
+def test_a_form_may_stand_in_a_table_that_lays_it_out(tmp_path: Path) -> None:
+    form = table(row(p("Employee number"), p("E7")), row(p("Last day"), p("2024-02-29")))
+    found = read(tmp_path, table(row(p() + form + p(), p("beside"))))
+    assert (found["emp_no"], str(found["left_on"])) == ("E7", "2024-02-29")
+
+
+def test_a_document_that_word_saved_as_strict_is_read(tmp_path: Path) -> None:
+    body = f"<w:body>{p('I go.')}{table(row(p('Employee number'), p('E7')))}</w:body>"
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(package(body))) as old, zipfile.ZipFile(sink, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(W.encode(), b"http://purl.oclc.org/ooxml/wordprocessingml/main"))
+    (found,) = parsed(source(), blob(tmp_path, sink.getvalue()))
+    assert (found["emp_no"], found["text"]) == ("E7", "I go.")

@@ -461,6 +461,7 @@ def registry(path: str, query: Any) -> Answer:
         "/schemas/ids/1": {"schema": json.dumps(FIRST), "references": refer},
         "/schemas/ids/2": {"schema": json.dumps(SECOND), "references": refer},
         "/schemas/ids/3": {"schema": "syntax = 'proto3';", "schemaType": "PROTOBUF"},
+        "/schemas/ids/4": {"schema": '{"type": "klingon"}'},
         "/subjects/person%2Fx/versions/1": {"id": 9, "schema": json.dumps(PERSON)},
     }
     if path in known:
@@ -484,23 +485,25 @@ def test_avro_is_read_with_the_schemas_that_landed_beside_it(
         avro(2, SECOND, {"id": 2, "who": {"mail": None}, **more}),
         avro(1, FIRST, {"id": 3, "who": {"mail": "c@x"}}),
     ]
-    bad = [b"\0\0\0\0\x07x", b"\0\0\0\0\x03x", b"plain", good[0][:-2], good[0] + b"x", b"\0\0\0\0\x01" + b"\xff" * 20]
+    unread = [b"\0\0\0\0\x07x", b"\0\0\0\0\x03x", b"\0\0\0\0\x04x", b"plain"]
+    bad = [*unread, good[0][:-2], good[0] + b"x", b"\0\0\0\0\x01" + b"\xff" * 20]
     mock.send(topic, good[0], *bad, *good[1:], (b"k", None))
     keys = {"registry": {"url": server.url, "auth": {"basic": {"user": "me", "password": SECRET}}}}
     made = World(tmp_path, declared(mock.at, topic, source=keys, value="avro", columns=AVRO_COLUMNS))
     made.ingest()
     asked = [path for path, _, _ in server.requests]
     assert sorted(set(asked)) == [
-        "/schemas/ids/1", "/schemas/ids/2", "/schemas/ids/3", "/schemas/ids/7", "/subjects/person%2Fx/versions/1"
+        *(f"/schemas/ids/{number}" for number in (1, 2, 3, 4, 7)), "/subjects/person%2Fx/versions/1"
     ]  # fmt: skip
     server.handle = lambda path, query: pytest.fail("parsing asks nobody")
     rows = made.rows()
     read = [row for row in rows if row["_mistyped"] is None]
-    assert values(read, "_row", "id", "mail") == [(1, 1, "a@x"), (8, 2, None), (9, 3, "c@x"), (10, None, None)]
+    assert values(read, "_row", "id", "mail") == [(1, 1, "a@x"), (9, 2, None), (10, 3, "c@x"), (11, None, None)]
     assert (read[1]["day"], read[1]["pay"]) == (more["day"], more["pay"])
-    assert values([row for row in rows if row["_mistyped"]], "_row") == [2, 3, 4, 5, 6, 7]
+    assert values([row for row in rows if row["_mistyped"]], "_row") == [2, 3, 4, 5, 6, 7, 8]
     assert {row["_mistyped"].removeprefix("@record: ") for row in rows if row["_mistyped"]} == {
-        "names no schema", "of a schema the registry does not have", "not what its schema says"
+        "names no schema", "of a schema the registry does not have", "of a schema that cannot be read",
+        "not what its schema says",
     }  # fmt: skip
 
 

@@ -85,6 +85,45 @@ def test_html_is_shown_as_a_browser_does_and_only_without_plain_text(tmp_path: P
     assert read(tmp_path, both)["text"] == "plain"
 
 
+def parts(kind: str, **parts: str) -> bytes:
+    """A message of parts of text, by what they are."""
+    head = f'From: a@b.c\nMIME-Version: 1.0\nContent-Type: multipart/{kind}; boundary="B"\n\n'
+    told = "".join(
+        f"--B\nContent-Type: text/{what.partition('_')[0]}; charset=utf-8\n\n{text}\n" for what, text in parts.items()
+    )
+    return f"{head}{told}--B--\n".encode()
+
+
+@pytest.mark.parametrize("blank", ["", " \n\n ", "\u00a0"])
+def test_a_plain_part_that_says_nothing_does_not_hide_the_other(tmp_path: Path, blank: str) -> None:
+    assert read(tmp_path, parts("alternative", plain=blank, html="<p>I go.</p>"))["text"] == "I go."
+    assert read(tmp_path, parts("alternative", html="<p>I go.</p>", calendar="BEGIN:VCALENDAR"))["text"] == "I go."
+
+
+def test_a_footer_does_not_hide_the_text_above_it(tmp_path: Path) -> None:
+    """Lists of mail put theirs behind what somebody wrote, as a plain part of its own."""
+    made = parts("mixed", html="<p>Employee number: E4</p>", plain="-- the list", html_2="<p>bye</p>")
+    row = read(tmp_path, made)
+    assert (row["text"], row["emp_no"]) == ("Employee number: E4\n-- the list\nbye", "E4")
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ('attachment; filename="=?utf-8?B?Wm/DqSBNZXllci5wZGY=?="', "Zoé Meyer.pdf"),
+        ('attachment;\n filename="=?utf-8?Q?Zo=C3=A9_M?=\n =?utf-8?Q?eyer.pdf?="', "Zoé Meyer.pdf"),
+        ("attachment; filename*0*=utf-8''Zo%C3%A9%20M; filename*1*=eyer.pdf", "Zoé Meyer.pdf"),
+        ('attachment; filename="Zoé Meyer.pdf"', "Zoé Meyer.pdf"),
+        ('attachment; filename="=?klingon?Q?x?="', "=?klingon?Q?x?="),
+        ("attachment", "application/pdf"),
+    ],
+)
+def test_names_of_attachments_are_read_as_programs_write_them(tmp_path: Path, header: str, name: str) -> None:
+    """A name inside of base64 would be no name to whoever redacts the text."""
+    made = f"From: a@b.c\nContent-Type: application/pdf\nContent-Disposition: {header}\n\n%PDF"
+    assert json.loads(read(tmp_path, made.encode())["files"]) == [name]
+
+
 @pytest.mark.parametrize("charset", ["utf-8", "iso-8859-15", "windows-1252", "utf-16"])
 @pytest.mark.parametrize("coding", ["base64", "quoted-printable"])
 def test_the_declared_charset_is_taken(tmp_path: Path, charset: str, coding: str) -> None:
@@ -101,6 +140,36 @@ def test_undeclared_bytes_are_found_out(tmp_path: Path) -> None:
     assert "no encoding" in lost(source(), blob(tmp_path, head + "Zoé".encode() + SECRET.encode() + b"\xe9\xe9"))
 
 
+@pytest.mark.parametrize(
+    ("sender", "address"),
+    [
+        ("Zoé Meyer <zoé@example.com>", "zoé@example.com"),
+        ("=?utf-8?Q?Meyer=2C_Zo=C3=A9?= <zoe@example.com>", "zoe@example.com"),
+        # what many senders have in common is nobody's address
+        ("EXCHANGE /O=ORG/CN=ZOE", None),
+        ("undisclosed-recipients:;", None),
+        ("zoe at example.com", None),
+    ],
+)
+def test_a_sender_is_an_address_or_nobody(tmp_path: Path, sender: str, address: str | None) -> None:
+    assert read(tmp_path, f"From: {sender}\nSubject: x\n\nI go.\n".encode())["sender"] == address
+
+
+@pytest.mark.parametrize("coding", ["base64", "Base64 ", "BASE64 (of my own)"])
+def test_what_is_coded_is_not_taken_for_a_text(tmp_path: Path, coding: str) -> None:
+    """No name is found in it."""
+    head = f"From: a@b.c\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: {coding}\n\n"
+    assert read(tmp_path, f"{head}Wm/DqSBNZXllcg==\n".encode())["text"] == "Zoé Meyer"
+    assert lost(source(), blob(tmp_path, f"{head}Wm/DqSBNZXllcg==x\n".encode().replace(b"==x", b"xxx"))) == "damaged"
+
+
+def test_latin_1_is_windows_1252_as_everybody_reads_it(tmp_path: Path) -> None:
+    head = b"From: a@b.c\nSubject: =?iso-8859-1?Q?=8Aimek?=\nContent-Type: text/plain; charset=ISO-8859-1\n\n"
+    row = read(tmp_path, head + "Šimek: 5 €".encode("cp1252"))
+    assert (row["subject"], row["text"]) == ("Šimek", "Šimek: 5 €")
+    assert read(tmp_path, head + b"\x81 caf\xe9")["text"] == "\x81 café"
+
+
 NESTED = b"From: a\n" + b"".join(
     b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(5000)
 )
@@ -111,6 +180,11 @@ BAD = {
         "encoding it declares",
     ),
     "header": (b"From: a\nSubject: \xff\xfe\n\nx", "no declared encoding"),
+    "mbox": (
+        b"From a@b.c Fri Nov 20 19:12:08 2020\nFrom: a\n\nhi\n\nFrom b@b.c Fri Nov 20 19:12:08 2020\nFrom: b\n\nho\n",
+        "several messages in one file",
+    ),
+    "no boundary": (b"From: a\nContent-Type: multipart/mixed\n\n" + SECRET.encode(), "damaged"),
     "no message": (b"\x00\x01" + SECRET.encode(), "no headers"),
     "empty": (b"", "no headers"),
     "nested": (NESTED, "limits"),

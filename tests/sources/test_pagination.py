@@ -117,6 +117,50 @@ def test_credentials_go_to_no_other_host(server: Server, how: dict[str, Any], ta
     assert len(server.requests) == 1
 
 
+def behind_last(count: int, *, told: bool) -> Callable[[str, dict[str, list[str]]], Answer]:
+    """A server that gives two records behind the one that is named, newest first, as Stripe does."""
+
+    def handle(path: str, query: dict[str, list[str]]) -> Answer:
+        first = count - int(query["starting_after"][0]) + 1 if "starting_after" in query else 0
+        numbers = range(count, 0, -1)[first : first + 2]
+        return page(numbers, **({"has_more": first + 2 < count} if told else {}))
+
+    return handle
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 6])
+@pytest.mark.parametrize("more", ["has_more", None])
+def test_the_last_record_leads_on(server: Server, more: str | None, count: int) -> None:
+    server.handle = behind_last(count, told=more is not None)
+    how = {"after": "starting_after", **({"more": more} if more else {})}
+    assert ids(source(server.url, how, params={"limit": 2})) == [*range(count, 0, -1)]
+    assert len(server.requests) == (max(1, -(-count // 2)) if more else count // 2 + count % 2 + 1)
+    assert all(query["limit"] == ["2"] for _, query, _ in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("how", "answer", "why"),
+    [
+        ({"more": "has_more"}, page([1]), "neither true nor false at `has_more`"),
+        ({"more": "has_more"}, page([1], has_more="yes"), "neither true nor false at `has_more`"),
+        ({"more": "has_more"}, page([], has_more=True), "no records, but says at `has_more`"),
+        ({"id": "no"}, page([1]), "the last record of a page has no `no`"),
+        ({}, page([1, None]), "the last record of a page has no `id`"),
+        ({}, (200, {}, b'{"data": [{"id": 1}, 7]}'), "the last record of a page has no `id`"),
+    ],
+)
+def test_a_last_record_that_does_not_lead_on_is_told(
+    server: Server, how: dict[str, Any], answer: Answer, why: str
+) -> None:
+    server.answers = [answer]
+    assert why in refused(source(server.url, {"after": "starting_after", **how})).problem
+
+
+def test_a_server_that_does_not_know_where_to_go_on_is_refused(server: Server) -> None:
+    server.answers = [page([2, 1])]
+    assert "a page again" in refused(source(server.url, {"after": "beginning_after"})).problem
+
+
 def test_no_pagination_is_one_request(server: Server) -> None:
     server.answers = [page([1], next_cursor="x")]
     assert ids(source(server.url, "none")) == [1]
@@ -373,6 +417,7 @@ def test_xml_that_is_none_of_ours_is_given_up(server: Server, body: bytes) -> No
         ({"how": {"link": "next", "next": "x"}}, "Extra inputs"),
         ({"how": "none", "endpoint": "https://elsewhere.example/list"}, "below the source's `url`"),
         ({**XML, "how": None, "records": "data"}, "give either"),
+        ({**XML, "how": None, "pagination": {"after": "a"}}, "only for JSON answers"),
         ({**XML, "how": None, "record": "item"}, "from the root"),
         ({**XML, "how": None, "columns": {"id": {"path": "a//b"}}}, "below the record"),
     ],

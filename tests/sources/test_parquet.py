@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import tempfile
@@ -13,6 +14,7 @@ from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encryption
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,6 +60,10 @@ CELLS: list[tuple[pa.Array, str]] = [
     (pa.array([NOON], pa.timestamp("us")), "2020-02-29 12:00:00.000500"),
     (pa.array([NOON], pa.timestamp("ms", "Europe/Berlin")), "2020-02-29 12:00:00+00:00"),
     (pa.array([time(7, 30)], pa.time32("s")), "07:30:00"),
+    (pa.array([45_296_123_456_789], pa.time64("ns")), "12:34:56.123456789"),
+    (pa.array([45_296_123_456_000], pa.time64("ns")), "12:34:56.123456"),
+    (pa.array([-86_400_001], pa.duration("ms")), "-86400.001"),
+    (pa.array([1500], pa.duration("ns")), "0.000001500"),
     (pa.array([b"\xff\x00"]), "ff00"),
     (pa.array([b"\xff\x00"], pa.binary(2)), "ff00"),
     (pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"\x01" * 16], pa.binary(16))), str(UUID(int=int("01" * 16, 16)))),
@@ -163,6 +169,80 @@ def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
     twice = pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["a", "a"])
     assert "two of its columns are called `a`" in refusal(source(), blob(tmp_path, saved(twice)))
     assert values(parsed(source({"b": {}}), blob(tmp_path, whole)), "b")[-1] == "9999"
+
+
+@pytest.mark.parametrize(
+    ("log", "kind"),
+    [
+        ("_delta_log/00000000000000000000.json", "Delta Lake"),
+        ("metadata/v1.metadata.json", "Iceberg"),
+        (".hoodie/hoodie.properties", "Hudi"),
+    ],
+)
+def test_files_of_a_table_format_may_not_all_count_and_a_warning_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, log: str, kind: str
+) -> None:
+    for name in ("orders/year=2024/part-0.parquet", "other/part-0.parquet"):
+        blob(tmp_path, saved({"a": [1]}), name)
+    blob(tmp_path, b"{}", f"orders/{log}")
+    for path, files, told in (
+        (f"{tmp_path}/orders", "**/*.parquet", True),
+        (f"{tmp_path}/orders/**/*.parquet", None, True),
+        (str(tmp_path), "orders/*/*.parquet", True),
+        (f"{tmp_path}/other", None, False),
+    ):
+        made = source(**({"files": files} if files else {})).model_copy(update={"path": path})
+        caplog.clear()
+        assert len(list(made.arrivals(tmp_path))) == 1
+        assert [kind in message for message in caplog.messages] == [True] * told
+
+
+def test_a_page_that_is_not_as_it_was_written_is_refused(tmp_path: Path) -> None:
+    whole = saved(
+        {"a": [f"v{n}" for n in range(5000)]}, compression="none", use_dictionary=False, write_page_checksum=True
+    )
+    assert len(parsed(source(), blob(tmp_path, whole))) == 5000
+    data = bytearray(whole)
+    data[3000] ^= 1
+    assert "damaged" in refusal(source(), blob(tmp_path, bytes(data)))
+
+
+@pytest.mark.parametrize("name", [b"another", b"\xff\xfename_"], ids=["another", "no text"])
+def test_a_footer_that_contradicts_itself_is_refused(tmp_path: Path, name: bytes) -> None:
+    """Columns are called twice there: in the schema, and where their values lie."""
+    data = saved({"a_thing": ["x"] * 1000})
+    at = data.rindex(b"a_thing", 0, data.rindex(b"ARROW:schema"))
+    assert "footer is damaged" in refusal(source({"a_thing": {}}), blob(tmp_path, data[:at] + name + data[at + 7 :]))
+
+
+class Kms(encryption.KmsClient):
+    """Keeps keys by not hiding them."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+
+    def wrap_key(self, key: bytes, name: str) -> bytes:
+        return base64.b64encode(key)
+
+    def unwrap_key(self, key: bytes, name: str) -> bytes:
+        return base64.b64decode(key)
+
+
+@pytest.mark.parametrize("footer", [True, False], ids=["plain footer", "hidden footer"])
+def test_a_file_with_columns_that_are_encrypted_is_refused(tmp_path: Path, footer: bool) -> None:
+    """pyarrow ends the process where it is asked for one of them."""
+    how = encryption.EncryptionConfiguration("f", column_keys={"c": ["a"]}, plaintext_footer=footer)
+    keys = encryption.CryptoFactory(Kms).file_encryption_properties(encryption.KmsConnectionConfig(), how)
+    data = saved({"a": [SECRET], "b": [1]}, encryption_properties=keys)
+    for name in ("a", "b"):
+        assert "it is encrypted" in refusal(source({name: {}}), blob(tmp_path, data))
+
+
+def test_texts_that_are_not_utf8_are_told_with_their_column(tmp_path: Path) -> None:
+    bad = pa.StringArray.from_buffers(2, pa.array([0, 1, 3], pa.int32()).buffers()[1], pa.py_buffer(b"\xffok"))
+    told = refusal(source(), blob(tmp_path, saved({"a": bad, "b": [1, 2]})))
+    assert "in column `a` that are none of their type" in told
+    assert parsed(source({"b": {}}), blob(tmp_path, saved({"a": bad, "b": [1, 2]})))
 
 
 def test_paths_that_lead_nowhere_are_told_before_anything_is_read() -> None:

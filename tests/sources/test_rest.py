@@ -257,6 +257,22 @@ def test_pages_that_leave_out_an_empty_list_have_no_records_where_that_is_declar
     assert len(landed(paged)) == 3
 
 
+def test_an_answer_without_content_is_an_empty_list_where_that_is_declared(server: Server) -> None:
+    nothing = (204, {}, b"")
+    server.answers = [nothing]
+    assert landed(source(server.url, optional=True)) == []
+    server.answers = [page({"id": 1}, next_cursor="a"), nothing]
+    assert len(landed(source(server.url, optional=True))) == 1
+    server.answers = [page({"id": 1}, count=2), nothing]
+    told = refused(source(server.url, optional=True, pagination={"page": "page", "total": "count"}))
+    assert "counts 2 records but has no content behind 1" in told.problem
+    server.answers = [nothing]
+    assert "`optional: true`" in str(refused(source(server.url)).hint)
+    # nothing but a 204 says so
+    server.answers = [(200, {}, b"")]
+    assert "not valid JSON" in refused(source(server.url, optional=True)).problem
+
+
 def test_a_page_that_is_null_has_no_records_where_the_page_is_the_list_and_may_be_left_out(server: Server) -> None:
     server.answers = [(200, {}, b"null")] * 2
     assert len(landed(source(server.url, records="", optional=True, pagination="none"))) == 1

@@ -102,7 +102,36 @@ def test_a_new_version_replaces_what_was_landed_before(world: World) -> None:
     assert ids(world) == [5, 6]
 
 
+@pytest.mark.parametrize("named", ["users", "public-users"])
+@pytest.mark.parametrize("called", ["{}", "public-{}"])
+def test_a_stream_is_known_by_its_name_and_by_its_id(world: World, named: str, called: str) -> None:
+    """Taps of databases put the schema before the name in ids, and most of them in messages too."""
+    for count in (3, 6, 6):
+        world.ingest(source(world, table={**ON, "stream": named}, count=count, id="public-{}", called=called))
+    assert ids(world) == [1, 2, 3, 4, 5, 6]
+    state = current(world.landing().log).state["people"]["state"]
+    assert state == {"bookmarks": {"public-users": {"last": 6}}}
+
+
+def test_records_under_a_name_that_nobody_knows_are_not_left_out_without_a_word(world: World) -> None:
+    with pytest.raises(EnvironmentFailure, match="nothing of stream `users`, but records of streams that its catalog"):
+        world.ingest(source(world, called="db.{}"))
+    with pytest.raises(EnvironmentFailure, match="nothing of stream `user`, but records of streams that no table has"):
+        world.ingest(source(world, selection="none", unasked=True, table={"stream": "user"}))
+
+
+def test_streams_that_cannot_be_told_apart_are_told(world: World) -> None:
+    both = {"id": "a-{}", "other": "users"}
+    with pytest.raises(EnvironmentFailure, match="has several streams `users`"):
+        world.ingest(source(world, **both))
+    with pytest.raises(EnvironmentFailure, match="two `stream` names mean the same stream"):
+        made = source(world, id="public-{}")
+        more = made.tables["people"].model_copy(update={"stream": "public-users"})
+        world.ingest(made.model_copy(update={"tables": {**made.tables, "more": more}}))
+
+
 FAULTS = {
+    "batch": "sends records in files (BATCH)",
     "schema": "changed the schema of stream `users` in the middle",
     "no schema": "a record of stream `users` before its schema",
     "unknown": "an unknown kind",

@@ -190,6 +190,24 @@ def test_what_a_server_refuses_is_told(files: Files, tmp_path: Path, what: str) 
     assert (why in told.problem, told.code) == (True, code)
 
 
+def test_a_part_that_is_given_where_all_was_asked_for_is_not_the_file(files: Files, tmp_path: Path) -> None:
+    data = b"a\n" + b"1\n" * 100
+    files.files["/hr/a.csv"] = data
+    part: Answer = (206, {"ETag": etag(data), "Content-Range": f"bytes 0-49/{len(data)}"}, data[:50])
+    files.faults = [part]
+    assert land(tmp_path, source(files)).new_bytes == len(data)
+    files.signs = lambda data: ""
+    files.faults = [(206, {"Content-Range": f"bytes 0-49/{len(data)}"}, data[:50])]
+    assert "the connection broke" in refused(tmp_path / "other", source(files)).problem
+
+
+def test_what_is_packed_unasked_is_refused_where_nobody_could_unpack_it(files: Files, tmp_path: Path) -> None:
+    data = files.files["/hr/a.csv"]
+    files.faults = [(200, {"ETag": etag(data), "Content-Encoding": "br"}, data)]
+    told = refused(tmp_path, source(files))
+    assert "compresses it in a way that was not asked for" in told.problem and not told.retryable
+
+
 def test_a_connection_that_always_breaks_is_given_up(files: Files, tmp_path: Path) -> None:
     files.files["/hr/a.csv"] = b"a\n" + b"1\n" * 100
     files.faults = [lambda data: (200, {"Content-Length": "9999", "ETag": etag(data)}, b"a")] * 20

@@ -26,6 +26,7 @@ from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
 from potable.errors import DataError
 from potable.sources import workbook as module
+from potable.sources.files import COMPOUND
 from potable.sources.xlsx import XlsxSource
 
 
@@ -194,6 +195,36 @@ def test_a_sheet_of_formulas_nobody_calculated_is_refused_with_what_to_do(
     assert "open the workbook in Excel" in refusal(source(), blob(tmp_path, saved([("a", "b"), *[("=1", "=2")] * 2])))
 
 
+def test_a_number_has_all_digits_that_a_program_wrote(tmp_path: Path) -> None:
+    """Excel keeps fifteen; numbers of accounts have more, and several would become one."""
+    numbers = [12345678901234567, -98765432109876543210, 9007199254740993, 4503599627370497, 1234567890123456]
+    rows = [(1000 + place, "x") for place in range(len(numbers))]
+
+    def longer(xml: bytes) -> bytes:
+        for place, number in enumerate(numbers):
+            xml = xml.replace(b"<v>%d</v>" % (1000 + place), b"<v>%d</v>" % number)
+        return xml
+
+    data = repacked(saved([("a", "b"), *rows, ("12345678901234567", "x")]), SHEET, longer)
+    assert values(parsed(source(), blob(tmp_path, data)), "a") == [*map(str, numbers), "12345678901234567"]
+    typed_ = source({"a": {"type": "decimal(38,0)"}})
+    assert [int(value) for value in values(parsed(typed_, blob(tmp_path, data)), "a")][: len(numbers)] == numbers
+
+
+def test_a_hidden_sheet_is_not_the_first(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(("a", "b"))
+    book.active.append(("hidden", 1))
+    book.active.sheet_state = "veryHidden"
+    shown = book.create_sheet("shown")
+    for row in (("a", "c"), ("shown", 2)):
+        shown.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    for keys, found in (({}, ["shown"]), ({"sheet": 1}, ["hidden"]), ({"sheet": "*"}, ["hidden", "shown"])):
+        assert values(parsed(source({"a": {}}, **keys), blob(tmp_path, out.getvalue())), "a") == found
+
+
 def test_empty_rows_are_no_records_and_the_table_may_start_anywhere(tmp_path: Path) -> None:
     def fill(book: Any) -> None:
         sheet = book.active
@@ -244,6 +275,15 @@ def repacked(data: bytes, part: str, change: Callable[[bytes], bytes]) -> bytes:
     return out.getvalue()
 
 
+def renamed(data: bytes, name: str) -> bytes:
+    """With the workbook's own part called otherwise."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
+        for part in old.namelist():
+            new.writestr(name if part == "xl/workbook.xml" else part, old.read(part))
+    return out.getvalue()
+
+
 def torn(data: bytes) -> bytes:
     """With zeros where the packed text of the sheet is."""
     with zipfile.ZipFile(io.BytesIO(data)) as package:
@@ -260,7 +300,11 @@ GOOD = saved([("a", "b"), (SECRET, 1)])
     [
         (b"", "not an xlsx"),
         (b"\xd0\xcf\x11\xe0 an old one", "save other spreadsheets as xlsx"),
+        (renamed(GOOD, "xl/workbook.bin"), "an .xlsb workbook; save it as xlsx"),
+        (renamed(GOOD, "content.xml"), "OpenDocument"),
+        (COMPOUND + "EncryptedPackage".encode("utf-16-le"), "encrypted"),
         (GOOD[: len(GOOD) // 2], "damaged"),
+        (GOOD[:100] + GOOD[150:], "damaged"),
         (b"PK\x03\x04" + SECRET.encode(), "damaged"),
         (torn(GOOD), "damaged"),
         (repacked(GOOD, SHEET, lambda xml: xml.replace(b'r="B2"', b'r="XFD1048576"')), "spans more"),
@@ -270,7 +314,23 @@ GOOD = saved([("a", "b"), (SECRET, 1)])
         (repacked(GOOD, SHEET, lambda xml: xml[:-40]), "damaged"),
         (repacked(GOOD, "xl/workbook.xml", lambda xml: xml.replace(b"Id", b"no")), "no sheet"),
     ],
-    ids=["empty", "xls", "cut", "junk", "torn", "far cell", "no place", "entity", "utf-16", "cut sheet", "no sheet"],
+    ids=[
+        "empty",
+        "xls",
+        "xlsb",
+        "ods",
+        "sealed",
+        "cut",
+        "gap",
+        "junk",
+        "torn",
+        "far cell",
+        "no place",
+        "entity",
+        "utf-16",
+        "cut sheet",
+        "no sheet",
+    ],
 )
 def test_what_cannot_be_read_is_refused_without_its_content(tmp_path: Path, data: bytes, why: str) -> None:
     assert why in refusal(source(), blob(tmp_path, data))

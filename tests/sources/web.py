@@ -47,7 +47,7 @@ class Server:
                 self.give(answer(query) if callable(answer) else answer)
 
             def do_POST(self) -> None:
-                self.do_GET(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                self.do_GET(self.rfile.read(int(self.headers["Content-Length"])).decode(errors="replace"))
 
             def give(self, answer: Answer) -> None:
                 status, headers, body = answer
@@ -60,7 +60,7 @@ class Server:
                 for name, value in {**sized, **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body * (self.command != "HEAD"))
                 if "Content-Length" in headers and server.hang:
                     server.hang.wait(10)
                 # a length that is not the body's ends the connection
@@ -69,6 +69,7 @@ class Server:
             def log_message(self, *args: object) -> None:
                 pass
 
+        Handler.do_HEAD, Handler.do_PUT = Handler.do_GET, Handler.do_POST  # type: ignore[attr-defined]
         self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         # a kept connection would keep its thread
         self._httpd.daemon_threads = True

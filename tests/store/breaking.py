@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Break = Literal["before", "after", ""]
+Break = Literal["before", "after", "conflict", ""]
 
 
 @dataclass
@@ -37,6 +37,8 @@ def breaking() -> Iterator[Breaking]:
             made.puts += 1
             how = made.breaks.pop(0) if made.breaks else ""
             there = self.path in made.objects and self.headers.get("If-None-Match") == "*"
+            if how == "conflict":
+                return self.give(409, b"<Error><Code>ConditionalRequestConflict</Code></Error>")
             if not there and how != "before":
                 made.objects[self.path] = data
             if how:

@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from obstore.exceptions import GenericError
 from tests.store.breaking import Break, Breaking, breaking
 
 from potable.errors import EnvironmentFailure
-from potable.store.objects import Store, _kind
+from potable.store.objects import Store
 
 BIG = 12 << 20
 """More than the writer holds back before it writes."""
@@ -199,24 +198,6 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert caught.value.code == "E004"
 
 
-@pytest.mark.parametrize("told", ["Read-only file system (os error 30)", "permission: os error 30"])
-def test_a_read_only_file_system_is_called_so(told: str) -> None:
-    assert _kind(OSError(told)) == "the file system is read-only"
-
-
-@pytest.mark.parametrize(
-    ("told", "kind"),
-    [
-        ("status code: 400: <Error><Code>ExpiredToken</Code><Message>m</Message></Error>", "ExpiredToken"),
-        ("lacked permission: <Error><Code>InvalidAccessKeyId</Code>", "permission denied (InvalidAccessKeyId)"),
-        ("after 10 retries - HTTP error: error sending request", "no answer"),
-        ("<Code>a person's name</Code>", "GenericError"),
-    ],
-)
-def test_why_a_store_refuses_is_told_by_its_own_code(told: str, kind: str) -> None:
-    assert _kind(GenericError(told)) == kind
-
-
 def test_a_private_folder_is_its_owners_only(tmp_path: Path) -> None:
     Store(str(tmp_path / "lake" / "vault"), private=True).put_new("keys/k.json", b"{}")
     assert (tmp_path / "lake" / "vault").stat().st_mode & 0o077 == 0
@@ -309,7 +290,17 @@ def test_connections_that_always_break_are_given_up(broken: Breaking) -> None:
     with pytest.raises(EnvironmentFailure) as caught:
         Store("s3://lake").put_new("log/1", b"ours")
     assert (caught.value.code, caught.value.retryable, broken.objects) == ("E004", True, {})
+    assert f"no answer from `{broken.url.removeprefix('http://')}`" in caught.value.problem
     assert broken.puts == 4
+
+
+def test_a_write_that_met_another_on_its_way_is_tried_again(broken: Breaking) -> None:
+    """S3 says so of two writes at once, whether or not the other comes to anything."""
+    broken.breaks = ["conflict", "conflict"]
+    assert Store("s3://lake").put_new("log/1", b"ours")
+    broken.breaks = ["conflict"]
+    assert not Store("s3://lake").put_new("log/1", b"another one's")
+    assert broken.objects == {"/lake/log/1": b"ours"}
 
 
 def test_an_object_of_a_bucket_that_is_given_up_is_not_there(any_store: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from datetime import timedelta
@@ -11,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow.providers.standard.triggers.file import FileTrigger
 from airflow.sdk import BaseSensorOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 
 class SourceArrival(BaseSensorOperator):
@@ -29,21 +30,33 @@ class SourceArrival(BaseSensorOperator):
         self.select = select
 
     def poke(self, context: Any) -> bool:
-        """Whether a file is there now; a folder counts when a file is in it."""
+        """Whether a file is there now; a folder counts when a file is in it, a hidden one is on its way."""
         if "://" in self.place():
             return True
         place = Path(self.place())
-        found = Path(place.anchor).glob(str(place.relative_to(place.anchor)))
-        return any(path.is_file() or any(inner.is_file() for inner in path.rglob("*")) for path in found)
+        # what is there under this name is no pattern
+        found = [place] if place.exists() else Path(place.anchor).glob(str(place.relative_to(place.anchor)))
+        within = (inner for path in found for inner in (path.rglob("*") if path.is_dir() else [path]))
+        return any(path.is_file() and not path.name.startswith((".", "~$")) for path in within)
 
     def execute(self, context: Any) -> None:
         """Look once, then leave the waiting to the triggerer."""
         if not self.poke(context):
-            trigger = FileTrigger(self.place(), recursive=True, poke_interval=self.poke_interval)
+            place = self.place()
+            wanted = f"{glob.escape(place)}/**/[!.~]*" if Path(place).is_dir() else place
+            trigger = FileTrigger(wanted, recursive=True, poke_interval=self.poke_interval)
             self.defer(trigger=trigger, timeout=timedelta(seconds=self.timeout), method_name="arrived")
 
     def arrived(self, context: Any, event: Any = None) -> None:
         """The triggerer saw a file."""
+
+    def resume_execution(self, *given: Any, **more: Any) -> Any:
+        """Go on after waiting; what never came is named as it is declared."""
+        try:
+            return super().resume_execution(*given, **more)
+        except AirflowSensorTimeout:
+            waited = timedelta(seconds=self.timeout)
+            raise AirflowSensorTimeout(f"nothing arrived at {self.files} within {waited}") from None
 
     def place(self) -> str:
         """The absolute path or glob to look for, or a URL."""

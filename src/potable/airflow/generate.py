@@ -12,14 +12,17 @@ import json
 import re
 from collections.abc import Iterator
 from itertools import takewhile
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import potable
-from potable.errors import ProjectError
+from potable.declarations import Document
+from potable.errors import ProjectError, raise_all
 from potable.project import Project
+from potable.projectfiles import REFERS
 from potable.runs.record import VERBS
 from potable.scheduling import AirflowSettings, span
 from potable.sources.files import FileSource
@@ -29,6 +32,13 @@ _WIDTH = 100
 _ELSEWHERE = re.compile(r"^(?!file:)[a-z0-9]+://|\$\{(?!env:)", re.IGNORECASE)
 """A path at which Airflow cannot look for files: a bucket, a server, or a place that only Potable can look up."""
 _CLASSES = {"bash": "BashRun", "python": "PythonRun", "virtualenv": "VirtualenvRun", "kubernetes": "KubernetesRun"}
+_ENDING = re.compile(r".\.[A-Za-z]\w*$")
+"""Of the name of a file."""
+_OURS = (
+    *("task_id", "owner", "verb", "select", "inlets", "outlets", "map_index_template", "max_active_tis_per_dag"),
+    *("cmds", "arguments", "do_xcom_push", "params", "project", "environment", "command"),
+)
+"""What the generated tasks say of themselves, and `pod` so cannot."""
 _NEEDED = {
     "datetime": {"datetime", "timedelta"},
     "typing": {"Any"},
@@ -44,7 +54,9 @@ def default_path(project: Project) -> Path:
 
 
 def _dag_id(project: Project) -> str:
-    """The project's name as far as Airflow takes it for an id: of letters, digits, dots, dashes and underscores."""
+    """As declared; or the project's name as far as Airflow takes it: letters, digits, dots, dashes and underscores."""
+    if declared := project.platform.airflow.dag_id:
+        return declared
     return re.sub(r"[^\w.-]+", "_", project.platform.project, flags=re.ASCII).strip("._") or "potable"
 
 
@@ -55,22 +67,23 @@ def dag_file(project: Project, path: Path, *, environment: str = "") -> str:
         environment: name of the overlay that the tasks shall use too.
 
     Raises:
-        ProjectError: P040, `airflow.wait_for` names a source that has no files, or none at all; P001, a file of the
-            project is not written yet.
+        ProjectError: or ProjectErrors: P040, `airflow.wait_for` names a source that has no files, or none at all, or
+            the section says what cannot be written into a file; P001, a file of the project is not written yet.
     """
     project.require_written("a DAG, which runs all verbs,")
+    raise_all(list(_unfit(project)))
     settings = project.platform.airflow
-    arrivals = _arrivals(project)
-    modules = ["runs", settings.operator, *(["arrival"] if arrivals else [])]
+    waited_for = arrivals(project)
+    modules = ["runs", settings.operator, *(["arrival"] if waited_for else [])]
     trees = [ast.parse((_HERE / f"{module}.py").read_text(encoding="utf-8")) for module in modules]
     sources = [(_HERE / f"{module}.py").read_text(encoding="utf-8").splitlines() for module in modules]
     facts = {
         **_texts(project, environment),
         **_places(project, path),
         **_schedule(settings),
-        "imports": _imports(trees, deadline=settings.deadline is not None, files=bool(arrivals)),
+        "imports": _imports(trees, deadline=settings.deadline is not None, files=bool(waited_for)),
         "code": "\n\n\n".join(_bodies(trees, sources)),
-        "arrivals": _literal(arrivals) if arrivals else "",
+        "arrivals": _literal(waited_for) if waited_for else "",
         "run": _CLASSES[settings.operator],
         "asked": _asked(settings, environment),
         "owners": _owners(project),
@@ -79,6 +92,46 @@ def dag_file(project: Project, path: Path, *, environment: str = "") -> str:
         loader=FileSystemLoader(_HERE), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
     return templates.get_template("dag.py.j2").render(facts)
+
+
+def _unfit(project: Project) -> Iterator[ProjectError]:
+    """What the `airflow:` section says and a file of Python cannot, or must not."""
+    document = project.documents["potable"]
+    for path, value in _leaves(document.literal.get("airflow") or {}, ("airflow",)):
+        name = ".".join(map(str, path))
+        if isinstance(value, str) and REFERS in value:
+            yield _read_by_all(document, path)
+        elif path[1] in ("pod", "deadline") and not _plain(value):
+            problem = f"`{name}` cannot be written into a DAG file"
+            yield ProjectError(problem, "P040", place=document.place(*path), hint="put it in quotes")
+    named = [] if project.platform.airflow.dag_id else [(document, "project")]
+    for other, key in [*named, *((project.documents[source], "owner") for source in project.sources)]:
+        if REFERS in str(other.literal.get(key)):
+            yield _read_by_all(other, (key,))
+    for name in filter(project.platform.airflow.pod.__contains__, _OURS):
+        problem = f"`airflow.pod` cannot say `{name}`, which the generated tasks say themselves"
+        yield ProjectError(problem, "P040", place=document.place("airflow", "pod", name, of_key=True))
+
+
+def _read_by_all(document: Document, path: tuple[str | int, ...]) -> ProjectError:
+    name = ".".join(map(str, path))
+    problem = f"`{name}` refers to a value, which would be written into the DAG file for everybody to read"
+    hint = "write what is no secret as it is; Airflow has places for secrets: a pod's `env_from`, a connection"
+    return ProjectError(problem, "P040", place=document.place(*path), hint=hint)
+
+
+def _plain(value: object) -> bool:
+    """Whether Python writes a value as it is: no date, no endless number."""
+    return isfinite(value) if isinstance(value, float) else isinstance(value, str | int | None)
+
+
+def _leaves(value: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """Every single value in what a section says, and its place."""
+    if not isinstance(value, dict | list):
+        yield path, value
+        return
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from _leaves(item, (*path, key))
 
 
 def _texts(project: Project, environment: str) -> dict[str, object]:
@@ -127,7 +180,6 @@ def _schedule(settings: AirflowSettings) -> dict[str, object]:
         "timezone": _literal(settings.timezone),
         "retries": settings.retries,
         "retry_delay": int(span(settings.retry_delay).total_seconds()),
-        "parallel": settings.parallel,
         "wait_at_most": int(span(settings.wait_at_most).total_seconds()),
         "deadline": late,
     }
@@ -136,6 +188,8 @@ def _schedule(settings: AirflowSettings) -> dict[str, object]:
 def _asked(settings: AirflowSettings, environment: str) -> str:
     """What every task is given: where the project is, and what its operator needs."""
     given: dict[str, Any] = {"environment": environment} if environment else {}
+    # of all runs together: a backfill has its own limit of runs side by side, and by default it is ten
+    given["max_active_tis_per_dag"] = settings.parallel
     if settings.operator in ("bash", "kubernetes"):
         given["command"] = settings.command
     if settings.operator == "python":
@@ -157,7 +211,7 @@ def _owners(project: Project) -> str:
     return _literal({verb: named[verb] for verb in ("arrive", *VERBS)})
 
 
-def _arrivals(project: Project) -> list[dict[str, str]]:
+def arrivals(project: Project) -> list[dict[str, str]]:
     """What to wait for, by source; sources that are no files, or whose files lie elsewhere, have nothing to watch."""
     wanted = project.platform.airflow.wait_for
     all_files = [name for name, source in project.sources.items() if isinstance(source, FileSource)]
@@ -179,8 +233,12 @@ def _arrivals(project: Project) -> list[dict[str, str]]:
 
 
 def _folder(path: str) -> str:
-    """The folder of a path that may be a glob."""
-    return "/".join(takewhile(lambda part: not glob.has_magic(part), path.split("/")))
+    """The folder of a path that may be a glob, or a file where its last part has an ending (`tickets.ndjson`)."""
+    parts = path.split("/")
+    above = [*takewhile(lambda part: not glob.has_magic(part), parts)]
+    if above == parts and _ENDING.search(parts[-1]):
+        above.pop()
+    return "/".join(above) if above else "."
 
 
 def _imports(trees: list[ast.Module], *, deadline: bool, files: bool) -> str:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import click
 
 import potable
-from potable.cli import groups
+from potable.cli import dataset, groups
 from potable.cli.failing import tell, tell_interrupted, tell_mistyped
 from potable.cli.settings import PENDING, Commands, Settings, output_option, show_result, show_text
 from potable.errors import EnvironmentFailure, PotableError, unexpected
@@ -192,7 +192,7 @@ def run(settings: Settings, /, output: str, as_of: Any, scoring: bool, exit_code
             raise
         show_text(failure.text() + "\n", err=True)
     if output == "line":
-        click.echo(json.dumps(line(record)))
+        click.echo(json.dumps(line(record, project.sources)))
     else:
         facts = {**json.loads(record.to_bytes()), "report": page or None}
         show_result(output, facts, summary(record, page), failed=record.exit_code != 0)
@@ -200,54 +200,6 @@ def run(settings: Settings, /, output: str, as_of: Any, scoring: bool, exit_code
         sys.exit(record.exit_code)
     if exit_code and record.outcome == "nothing new":
         sys.exit(NOTHING_NEW)
-
-
-@cli.command()
-@click.argument("dataset", required=False)
-@click.option("--rows", type=click.IntRange(min=0), default=5, show_default=True, help="Number of rows to show.")
-@output_option
-@click.pass_obj
-def show(settings: Settings, dataset: str | None, rows: int, output: str) -> None:
-    """Show the current version of the dataset and its first rows."""
-    from potable.cli.showing import shown
-
-    facts, text = shown(settings.project(offline=True), dataset, rows)
-    show_result(output, facts, text)
-
-
-@cli.command()
-@click.argument("dataset", required=False)
-@click.option("--from", "old", type=int, metavar="N", help="Older version. [default: the one before the newer version]")
-@click.option("--to", "new", type=int, metavar="N", help="Newer version. [default: the current version]")
-@output_option
-@click.pass_obj
-def diff(settings: Settings, dataset: str | None, old: int | None, new: int | None, output: str) -> None:
-    """Compare two versions of the dataset: rows, label, columns, definitions, number of changed cells."""
-    from potable.cli.comparing import compared
-
-    facts, text = compared(settings.project(offline=True), dataset, old, new)
-    show_result(output, facts, text)
-
-
-@cli.command()
-@click.argument("feature")
-@click.argument("dataset", required=False)
-@click.option("--row", metavar="ID", help="Pseudonym of the row. [default: the first row with a value]")
-@click.option(
-    "--version", "number", type=int, metavar="N", help="Version of the dataset. [default: the current version]"
-)
-@click.option("--all", "every", is_flag=True, help="Show all records of the person, however many.")
-@output_option
-@click.pass_obj
-def explain(settings: Settings, /, output: str, **asked: Any) -> None:
-    """Explain one cell of the dataset: the records it was computed from, those left out, and why.
-
-    Values of records are shown where privacy.yaml publishes them as they are, else as shapes.
-    """
-    from potable.cli.explaining import explained
-
-    facts, text = explained(settings.project(offline=True), **asked)
-    show_result(output, facts, text)
 
 
 @cli.command()
@@ -318,45 +270,6 @@ def test(settings: Settings, select: str | None, engine: str, output: str) -> No
 
 
 @cli.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@click.option(
-    "--purpose", default="", metavar="TEXT", help="What for: one of the purposes in `identify` of privacy.yaml."
-)
-@click.option(
-    "--out", "target", type=click.Path(path_type=Path, dir_okay=False), help="File to write, outside of the lake."
-)
-@click.option("--column", default="", metavar="NAME", help="Column of the subject ids; by default as in the dataset.")
-@click.option(
-    "--log", is_flag=True, help="Instead, show who was told who people are, and whether that record is whole."
-)
-@output_option
-@click.pass_obj
-def identify(settings: Settings, /, output: str, log: bool, file: Path | None, **asked: Any) -> None:
-    """Write the rows of FILE (scores, CSV or Parquet) with who the people are, where privacy.yaml allows it.
-
-    Needs the restricted root and the vault. Each call is recorded there before anything is written. The written file
-    holds personal data and is readable by its owner only. Exit code 4 where it is not allowed.
-    """
-    from potable.cli.identifying import identified, logged
-    from potable.runs.identified import Asked
-    from potable.runs.scores import is_parquet
-
-    project = settings.project(offline=True)
-    if log:
-        if file or any(asked.values()):
-            raise click.UsageError("--log goes alone")
-        logs, text = logged(project)
-        show_result(output, logs, text)
-    elif file and asked["purpose"] and asked["target"]:
-        if is_parquet(file) != is_parquet(asked["target"]):
-            raise click.UsageError("--out: the rows are written in the form they have, CSV or Parquet")
-        facts, text = identified(project, Asked(file, **asked))
-        show_result(output, facts, text)
-    else:
-        raise click.UsageError("name the FILE, --purpose and --out, or ask for the --log")
-
-
-@cli.command()
 @output_option
 @click.pass_obj
 def doctor(settings: Settings, output: str) -> None:
@@ -371,6 +284,8 @@ def doctor(settings: Settings, output: str) -> None:
 
 for group in (groups.source, groups.contract, groups.state, groups.quarantine, groups.airflow, groups.gc):
     cli.add_command(group)
+for command in (dataset.show, dataset.get, dataset.diff, dataset.explain, dataset.identify):
+    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from potable.cli.output import table
-from potable.cli.showing import name_of, run_of
+from potable.cli.versions import chosen, published, run_of
 from potable.datasets.difference import difference
-from potable.datasets.version import Version, history, removed
-from potable.errors import EnvironmentFailure, ProjectError
+from potable.datasets.version import Version
+from potable.errors import EnvironmentFailure
 from potable.project import Project
 from potable.report.numbers import human_count, plain, plural, share, some
 from potable.report.view import ranked
@@ -30,24 +30,17 @@ def compared(project: Project, dataset: str | None, old: int | None, new: int | 
         ProjectError: P031, there is no such dataset or version, or its files were removed.
         EnvironmentFailure: E008, fewer than two versions have been published.
     """
-    name = name_of(project, dataset)
     lake = project.lake()
-    versions = {version.number: version for version in history(lake.versions(name))}
+    name, versions = published(project, lake, dataset)
     if len(versions) < 2:
         message = f"fewer than two versions of `{name}` have been published"
         raise EnvironmentFailure(message, "E008", next=run_of(project, name))
-    gone = removed(lake.open, name)
-    after = max(versions) if new is None else new
-    before = after - 1 if old is None else old
-    for number in (after, before):
-        if number not in versions or number in gone:
-            problem = "its files were removed by `potable gc`" if number in gone else "there is no such version"
-            kept = ", ".join(str(each) for each in versions if each not in gone)
-            raise ProjectError(f"`{name}` version {number}: {problem}", "P031", allowed=kept)
-    return _told(lake, versions[before], versions[after])
+    after = chosen(lake, name, versions, new)
+    before = chosen(lake, name, versions, after.number - 1 if old is None else old)
+    return _told(lake, name, before, after)
 
 
-def _told(lake: Lake, old: Version, new: Version) -> tuple[Compared, str]:
+def _told(lake: Lake, name: str, old: Version, new: Version) -> tuple[Compared, str]:
     found = difference(_parquet(lake, old), _parquet(lake, new))
     before, after = _recorded(lake, old), _recorded(lake, new)
     was, now = ({item["name"]: item["definition"] for item in each.get("features", ())} for each in (before, after))
@@ -59,7 +52,7 @@ def _told(lake: Lake, old: Version, new: Version) -> tuple[Compared, str]:
         "retyped": list(found.retyped),
     }
     facts: Compared = {
-        "dataset": new.dataset,
+        "dataset": name,
         "versions": [old.number, new.number],
         "rows": [old.rows, new.rows],
         "came": found.came,
@@ -78,7 +71,7 @@ def _told(lake: Lake, old: Version, new: Version) -> tuple[Compared, str]:
         if found.shared
         else "the versions have no row in common; did the pseudonyms change (a new `epoch`, or another vault)?",
     }
-    lines = [f"{plain(new.dataset)} version {old.number} → {new.number}"]
+    lines = [f"{plain(name)} version {old.number} → {new.number}"]
     lines += [f"  {key:<8} {plain(text)}" for key, text in told.items() if text]
     rows = [[name, count, share(count, found.shared), _turned(name, was, now)] for name, count in ranked(cells)]
     same = len(found.cells) - len(cells)

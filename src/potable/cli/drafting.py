@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from potable.columns import BORN
 from potable.privacy import detect
 from potable.privacy.categories import FREE_TEXT, is_direct
-from potable.privacy.classify import Guess, classified, of_people
+from potable.privacy.classify import Guess, classified, is_code, of_people
 from potable.projectfiles import REFERS
 from potable.report.numbers import plural
 from potable.sources.databases.base import KEY
@@ -30,11 +30,6 @@ from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records
 _SAMPLE = 500
 """Values a category is told from."""
 _ATTRIBUTE = re.compile("(?:^|/)@")
-_CODES = (
-    *("user.contact.address.postal_code", "user.contact.phone_number", "user.contact.fax_number"),
-    "user.government_id",
-)
-"""Categories of digits of which a zero in front is one."""
 
 
 def drafted(
@@ -64,7 +59,7 @@ def drafted(
     hints = {name: replace(hint, null_values=empty[name]) for name, hint in hints.items()}
     found = {name: classified(name, values.drop_null().slice(0, _SAMPLE)) for name, values in texts.items()}
     guesses = of_people({name: guess.of(hints[name].type) for name, guess in found.items()})
-    hints |= {name: _a_code(hints[name]) for name, guess in guesses.items() if guess.category in _CODES}
+    hints |= {name: _a_code(hints[name]) for name, guess in guesses.items() if is_code(guess.category)}
     dated = [name for name, hint in hints.items() if hint.type in ("date", "timestamp")]
     declared = _declared_key(columns, promised), "primary or unique key in the database"
     seen = _key(texts, hints, guesses, dated), f"unique in all {rows.num_rows:,} records"
@@ -153,7 +148,7 @@ def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[st
     parts = [f"path: {quoted(path)}"] if path != name else []
     parts.append(f"type: {quoted(hint.type)}")
     parts += [f"format: {quoted(hint.format)}"] if hint.format else []
-    parts += [f"years_from: {_oldest()}"] if guess.category == BORN and "%y" in hint.format else []
+    parts += [f"years_from: {oldest()}"] if guess.category == BORN and "%y" in hint.format else []
     parts += [f'decimal: "{hint.decimal}"'] if hint.decimal == "," else []
     parts += [f"null_values: [{', '.join(map(quoted, hint.null_values))}]"] if hint.null_values else []
     parts += ["required: true"] if hint.required else []
@@ -171,7 +166,7 @@ def left_out(paths: Sequence[str], why: str) -> Iterator[str]:
         yield "# columns without a name: do lines before the header have to be skipped (`skip_lines`)?"
 
 
-def _oldest() -> int:
+def oldest() -> int:
     """First year of the hundred that end with this year, in one of which everybody is taken to be born."""
     return date.today().year - 99
 

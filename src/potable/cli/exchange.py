@@ -19,6 +19,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from potable.cli.schemas import marked
 from potable.cli.testing import selected
+from potable.contracts.odcs import plain as as_json
 from potable.contracts.odcs import require_odcs, to_odcs
 from potable.contracts.odcs_import import from_odcs
 from potable.contracts.suite_files import from_suite, to_suite
@@ -102,7 +103,10 @@ def _escaped(value: Any) -> Any:
 
 def _loaded(file: Path) -> Any:
     try:
-        return YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8-sig"))
+        document = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8-sig"))
+        # what holds itself is no data either
+        as_json(document)
+        return document
     except OSError as failure:
         problem = f"`{file.name}` cannot be read ({type(failure).__name__})"
         raise ProjectError(problem, "P001", place=Place(str(file))) from None

@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from potable.cli.output import table
-from potable.cli.showing import name_of, run_of
-from potable.datasets.version import Version, history, removed
-from potable.errors import EnvironmentFailure, ProjectError
+from potable.cli.versions import chosen, published
 from potable.project import Project
 from potable.report.numbers import plain, plural
 from potable.runs.explained import USED, Explained, Fact, explain
@@ -31,9 +29,11 @@ def explained(
         ProjectError: P031, there is no such dataset, version, feature or row.
         EnvironmentFailure: E008, there is no version, or it can no longer be explained.
     """
-    found = explain(project, _version(project, dataset, number), feature, row)
+    lake = project.lake()
+    name, versions = published(project, lake, dataset)
+    found = explain(project, chosen(lake, name, versions, number), feature, row)
     facts: ExplainedCell = {
-        "dataset": found.version.dataset,
+        "dataset": name,
         "version": found.version.number,
         "row": found.row,
         "as_of": found.as_of.isoformat(),
@@ -64,20 +64,6 @@ def explained(
 def _time(value: datetime | str | None) -> str | None:
     """A time as data: a moment in UTC, or the shape of one that may not be shown."""
     return value.replace(tzinfo=UTC).isoformat() if isinstance(value, datetime) else value
-
-
-def _version(project: Project, dataset: str | None, number: int | None) -> Version:
-    name = name_of(project, dataset)
-    lake = project.lake()
-    versions = {version.number: version for version in history(lake.versions(name))}
-    if not versions:
-        raise EnvironmentFailure(f"no version of `{name}` has been published yet", "E008", next=run_of(project, name))
-    number = max(versions) if number is None else number
-    if number not in versions or number in (gone := removed(lake.open, name)):
-        problem = "there is none" if number not in versions else "its files were removed"
-        kept = ", ".join(str(each) for each in versions if number not in versions or each not in gone)
-        raise ProjectError(f"`{name}` version {number}: {problem}", "P031", allowed=kept)
-    return versions[number]
 
 
 def _text(found: Explained, embargo: str, *, every: bool) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from types import TracebackType
@@ -198,11 +198,12 @@ def summary(record: RunRecord, report: str) -> str:
     return "\n".join(lines + [f"  {label:<12} {text}" for label, text in facts.items() if text])
 
 
-def line(record: RunRecord) -> Line:
-    """What a scheduler needs to know of a run, small enough for one line."""
+def line(record: RunRecord, sources: Iterable[str]) -> Line:
+    """What a scheduler needs to know of a run of a project with these sources, small enough for one line."""
     states = Counter(step.state for step in record.steps)
     steps: StepCounts = {"done": states["done"], "skipped": states["skipped"], "failed": states["failed"]}
     told: Line = {"run": record.run, "outcome": record.outcome, "exit_code": record.exit_code, "steps": steps}
+    told["sources"] = [*sources]
     if data := record.dataset:
         told |= {"dataset": data.name, "version": data.version, "new": data.new, "rows": data.rows}
         published = [step.fingerprint for step in record.steps if step.verb == "publish"]

@@ -138,11 +138,19 @@ def shown(project: Project, name: str, *, reason: str, limit: int) -> tuple[list
         place = f"{plain(told_name(record.object))}, record {record.row:,}"
         rows.append([place, record.batch, record.first_seen[:10], "; ".join(record.reasons), told])
     if not rows:
-        return facts, f"no row of `{name}` is in quarantine" + (f" for `{plain(reason)}`" if reason else "")
+        return facts, f"no row of `{name}` is in quarantine" + (
+            f" for `{plain(reason)}`{_others(found)}" if reason else ""
+        )
     text = table(rows, ["where", "batch", "first seen", "reasons", "values (as shapes)"])
     every = found.rows + found.nobody
     more = f"{len(rows):,} of {every:,} records\n" if not reason and len(rows) < every else ""
     return facts, f"{text}\n{more}next: potable quarantine export {name} --to FILE --why REASON"
+
+
+def _others(found: Held) -> str:
+    """For which reasons there are rows, if there are any."""
+    reasons = [*found.reasons, *(["belongs_to_nobody"] if found.nobody else [])]
+    return f"; its reasons: {', '.join(map(plain, reasons))}" if reasons else ""
 
 
 def exported(project: Project, name: str, *, reason: str, target: Path, why: str) -> tuple[HeldExport, str]:
@@ -153,9 +161,11 @@ def exported(project: Project, name: str, *, reason: str, target: Path, why: str
     `original_base64`. Who did it and why stands in the audit log before anything is written.
 
     Raises:
-        ProjectError: P031, the project has no such table.
+        ProjectError: P031, the project has no such table; P050, there is no reason why.
         EnvironmentFailure: E008, it was never validated; E002, the file exists or a raw object is gone; E004.
     """
+    if not why.strip():
+        raise ProjectError("`--why` is empty", "P050", hint="say why: the audit log records it")
     found = _held(project, name)
     if target.exists():
         raise EnvironmentFailure(f"`{target.name}` exists", "E002", hint="choose another name, or remove the file")

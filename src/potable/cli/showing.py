@@ -1,4 +1,4 @@
-"""`potable show` and `potable profile`: the current version of the dataset, and what a table holds."""
+"""`potable show` and `potable profile`: a version of the dataset, and what a table holds."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from potable.cli.output import table
+from potable.cli.versions import chosen, published
 from potable.contracts.health import Profile
 from potable.contracts.periods import FORM, named, written
 from potable.contracts.profile import kind_of, quantiles
 from potable.contracts.results import common, declared_words, is_open, unmasked
-from potable.datasets.version import current, removed
+from potable.datasets.version import removed
 from potable.errors import EnvironmentFailure, ProjectError, did_you_mean
-from potable.project import SCORING, Project
+from potable.project import Project
 from potable.report.numbers import plain, plural, share
 from potable.runs.checkup import newest_profile
 from potable.tables import Table
@@ -29,22 +30,21 @@ if TYPE_CHECKING:
 _COLUMNS = 8
 _WIDTH = 18
 _WORDS = 5
+_OTHERS = 5
+"""Other versions that are named."""
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def shown(project: Project, dataset: str | None, rows: int) -> tuple[Shown, str]:
-    """Facts and text about the current version.
+def shown(project: Project, dataset: str | None, rows: int, number: int | None) -> tuple[Shown, str]:
+    """Facts and text about a version, by default the current one.
 
     Raises:
-        ProjectError: the project has no such dataset.
+        ProjectError: P031, there is no such dataset or version, or its files were removed.
         EnvironmentFailure: E008, no version has been published yet.
     """
-    name = name_of(project, dataset)
     lake = project.lake()
-    version = current(lake.versions(name))
-    if version is None:
-        message = f"no version of `{name}` has been published yet"
-        raise EnvironmentFailure(message, "E008", next=run_of(project, name))
+    name, versions = published(project, lake, dataset)
+    version = chosen(lake, name, versions, number)
     file = pq.ParquetFile(io.BytesIO(lake.open.get(version.files["parquet"])))
     first = next(file.iter_batches(rows)).to_pylist() if version.rows and rows else []
     places: Places = {
@@ -70,38 +70,26 @@ def shown(project: Project, dataset: str | None, rows: int) -> tuple[Shown, str]
         "sha256": dict(version.sha256),
         "lineage": dict(version.lineage),
         "first_rows": first,
+        "versions": [
+            {"version": each.number, "published_at": each.published_at, "rows": each.rows}
+            for each in versions
+            if each.number not in gone
+        ],
         "removed": [
             {"version": number, "at": note["at"], "who": note["who"], "why": note["why"]}
             for number, note in gone.items()
         ],
     }
     where = [f"{kind:<8} {place}" for kind, place in places.items()]
+    others = [each for each in facts["versions"] if each["version"] != version.number]
+    where += [f"version {each['version']}: {each['rows']:,} rows, {each['published_at']}" for each in others[-_OTHERS:]]
+    if len(others) > _OTHERS:
+        where.append(f"… and {plural(len(others) - _OTHERS, 'older version')}: `potable show -o json` lists all")
     lost = [
         f"version {number}: its files were removed on {note['at'][:10]} by {note['who']}"
         for number, note in gone.items()
     ]
     return facts, "\n".join([head, "", preview, more, "", *where, *lost])
-
-
-def name_of(project: Project, dataset: str | None) -> str:
-    """The name under which versions of the dataset are kept, of another day with that day (name@day).
-
-    Raises:
-        ProjectError: the project has no such dataset.
-    """
-    own = project.features.dataset
-    name = dataset or own
-    if name.split("@", 1)[0] != own:
-        hint = did_you_mean(name, [own])
-        raise ProjectError(f"the project has no dataset `{dataset}`", "P031", allowed=own, hint=hint)
-    return name
-
-
-def run_of(project: Project, name: str) -> str:
-    """The run that publishes the dataset `name`, which is that of another day after an `@`."""
-    _, of_day, day = name.partition("@")
-    scoring = " --scoring" if day.endswith(SCORING) else ""
-    return f"potable run --as-of {day.removesuffix(SCORING)}{scoring}" if of_day else project.next_run
 
 
 def few(columns: Sequence[str]) -> list[str]:

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from potable.cli.drafting import quotable, quoted, writable
+from potable.cli.drafting import oldest, quotable, quoted, writable
 from potable.cli.testing import selected
+from potable.columns import BORN
 from potable.contracts.checks import Check
 from potable.contracts.ranges import bounds, pattern
 from potable.contracts.results import Result
+from potable.privacy.called import snake
 from potable.privacy.detect import PROVABLE
 from potable.project import Project
 from potable.report.numbers import plural
 from potable.runs.profiled import Profile, Profiled, profile
 from potable.runs.quarantined import reading
-from potable.sources.suggest import ENOUGH, Suggestion, numbers_records
+from potable.sources.suggest import ENOUGH, Suggestion, is_amount, numbers_records
 from potable.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -115,6 +117,9 @@ def _column(name: str, column: Column, seen: Profiled, asked: Asked) -> _Line | 
     why = [seen.hint.evidence]
     if "type" not in said:
         parts |= _type(seen.hint)
+        category = seen.guess.category if asked.fresh else column.category or seen.guess.category
+        if category == BORN and "%y" in seen.hint.format:
+            parts["years_from"] = str(oldest())
         if seen.nearly.type != seen.hint.type:
             why.append(f"nearly {seen.nearly.type}: {seen.nearly.evidence.rpartition(', ')[2]}")
     # where a cell that cannot be read becomes none, records without one are meant to stay
@@ -139,12 +144,13 @@ def _checks(name: str, table: Table, seen: Profiled, known: Sequence[Check], ask
     """Checks of a column that there are none of yet."""
     column = table.columns[name]
     has = {check.expectation for check in known if check.columns == (name,)}
-    shown = column.declared_category == "none"
-    if seen.least is not None and _BETWEEN not in has:
+    # numbers of people in a column that is declared harmless are told as ones that contradict it
+    shown = column.declared_category == "none" and not _identifying(seen)
+    if seen.least is not None and seen.filled >= ENOUGH and _BETWEEN not in has:
         found = bounds(seen.least, seen.most, shown=shown)
         if isinstance(seen.least, int) and (seen.distinct == seen.filled or _counts(name, table)):
             found.pop("max_value", None)
-        ends = f"{seen.least} to {seen.most}" if shown else "the largest number of digits found"
+        ends = f"{seen.least} to {seen.most}" if shown else "the next power of ten with headroom"
         if found:
             yield _check(_BETWEEN, name, found, f"{ends}, {seen.hint.evidence}")
     if has & {*_PATTERNS} or (column.levels and not asked.fresh):
@@ -162,7 +168,7 @@ def _checks(name: str, table: Table, seen: Profiled, known: Sequence[Check], ask
 def _counts(name: str, table: Table) -> bool:
     """Whether a column counts records or their places, of which tomorrow there are more than today."""
     places = {"@offset", "@partition", "#"}.intersection(table.columns[name].paths(name))
-    return bool(places) or name in table.unique or numbers_records(name)
+    return bool(places) or name in table.unique or numbers_records(snake(name))
 
 
 def _form(seen: Profiled) -> str:
@@ -178,12 +184,18 @@ def _check(expectation: str, name: str, arguments: dict[str, Any], evidence: str
 
 def _against(table: Table, seen: Profile) -> Iterator[str]:
     """What identifiers stand in columns that are declared harmless."""
-    kinds = {pattern.kind for pattern in PROVABLE}
     for name, column in table.columns.items():
-        found = {kind: count for kind, count in seen.columns[name].forms.items() if kind in kinds}
+        found = _identifying(seen.columns[name])
         if column.category == "none" and found:
             told = ", ".join(f"{count:,} have the format of {kind}" for kind, count in found.items())
             yield f"`{name}` is declared `category: none`, but {told}"
+
+
+def _identifying(seen: Profiled) -> dict[str, int]:
+    """How many values have the form of an identifier that can be proved, by kind."""
+    # digits of a fraction are anybody's
+    kinds = () if is_amount(seen.hint.type) else {pattern.kind for pattern in PROVABLE}
+    return {kind: count for kind, count in seen.forms.items() if kind in kinds}
 
 
 def _against_checks(seen: Profile) -> Iterator[str]:

@@ -112,7 +112,8 @@ def wrong_cells(row: Mapping[str, Any], table: Table, *, typed: bool = False) ->
         elif value is not None and (typed or not isinstance(value, str)):
             try:
                 exact = fit(table.columns[name].arrow, value).exact
-                wanted = f"a {table.columns[name].type}"
+                kind = table.columns[name].type
+                wanted = f"{'an' if kind == 'integer' else 'a'} {kind}"
             except ValueError as failure:
                 exact, wanted = False, str(failure)
             if not exact:

@@ -10,6 +10,7 @@ from typing import Any
 
 from potable import divergence
 from potable.contracts.findings import Finding, State
+from potable.contracts.periods import named
 from potable.contracts.profile import Profile, edge, kind_of
 from potable.contracts.results import common, declared_words, is_open, unmasked
 from potable.health import Severity
@@ -33,13 +34,17 @@ def drifted(table: Table, column: str, pair: tuple[Profile, Profile], shared: in
     bounds = table.health.drift[column]
     now, before = (part.values(column) for part in pair)
     if not now or not before:
-        yield Finding("drift", "open", "Not judged: one side has no value.", column)
+        yield Finding("drift", "open", _empty(bool(now), bool(before)), column)
         return
     ordered = kind_of(table, column) != "word"
     cells = sorted({*now, *before})
     counts = [now.get(cell, 0) for cell in cells], [before.get(cell, 0) for cell in cells]
     drawn = _drawn(table, column, (cells, *counts), shared) if is_open(table, column) else {}
     for measure, bound in bounds.bounds.items():
+        if measure == "chi_square" and len(cells) > 1 and not divergence.comparable(*counts):
+            few = f"Not judged: {sum(counts[0]):,} values now and {sum(counts[1]):,} before are too few."
+            yield Finding("drift", "open", few, column, measure)
+            continue
         if measure == "psi":
             found = divergence.psi(*(divergence.grouped(*counts) if ordered else counts))
         else:
@@ -57,6 +62,13 @@ def drifted(table: Table, column: str, pair: tuple[Profile, Profile], shared: in
             found.chance,
             **drawn,
         )
+
+
+def _empty(now: bool, before: bool) -> str:
+    """What is told where one side has no value, or neither."""
+    if now:
+        return "Not judged: it had no value before."
+    return f"Not judged: it has no value{' any more; `missing` judges nulls' if before else ', and had none before'}."
 
 
 _NAMES: Mapping[str, str] = {"psi": "PSI", "ks": "Kolmogorov-Smirnov distance", "chi_square": "Cramér's V"}
@@ -82,7 +94,8 @@ def _drawn(table: Table, column: str, found: tuple[Sequence[Any], list[int], lis
         if rows[_SHOWN:]:
             kept.append(("others", sum(row[1] for row in rows[_SHOWN:]), sum(row[2] for row in rows[_SHOWN:])))
     else:
-        names = [edge(cell) if kind_of(table, column) == "number" else cell for cell in cells]
+        kind = kind_of(table, column)
+        names = [named(cell, kind) if kind in ("day", "month") else edge(cell) for cell in cells]
         kept = _ranges(names, (counts[0], counts[1]))
     return {
         "cells": [row[0] for row in kept],

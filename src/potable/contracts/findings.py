@@ -68,7 +68,7 @@ class Result:
                 return f"its query returns {self.unexpected_count:,}, from {self.element_count:,} rows"
             bounds = [f"{key} {value:,}" for key, value in self.arguments.items() if _is_number(value)]
             declared = f"; declared: {', '.join(bounds)}" if bounds else ""
-            return f"does not hold over {self.element_count:,} rows{declared}"
+            return f"does not hold over {self.element_count:,} row{'s' * (self.element_count != 1)}{declared}"
         return f"{self.unexpected_count:,} of {self.judged:,} judged rows fail{self.allowed and f'; {self.allowed}'}"
 
 

@@ -38,6 +38,8 @@ class Moment:
     """Rows of the table in earlier runs, oldest first; looked at where the table has no time."""
     landed: date | None = None
     """When its newest batch was landed."""
+    judged: int = 0
+    """Newest batch, before the newest one there is, that an earlier run judged and did not fail; 0 where none did."""
     shared: int = 0
     """Rows that must share an undeclared word before it is drawn as it is, where that is more than usual."""
 
@@ -70,13 +72,16 @@ def accepted(finding: Finding, declared: Health, today: date) -> Finding:
     """The finding, marked as accepted where the contract expects it."""
     if finding.state not in ("warn", "stop"):
         return finding
-    for expected in declared.accepted:
-        if (expected.check, expected.column or "") == (finding.check, finding.column):
-            if today <= expected.until:
-                told = f"{finding.told} Expected until {expected.until}: {expected.reason}."
-                return replace(finding, state="accepted", told=told)
-            return replace(finding, told=f"{finding.told} It was expected only until {expected.until}.")
-    return finding
+    about = finding.check, finding.column
+    expected = [each for each in declared.accepted if (each.check, each.column or "") == about]
+    if not expected:
+        return finding
+    # what is expected once more may stand beside what was expected before
+    last = max(expected, key=lambda each: each.until)
+    if today <= last.until:
+        told = f"{finding.told} Expected until {last.until}: {last.reason}."
+        return replace(finding, state="accepted", told=told)
+    return replace(finding, told=f"{finding.told} It was expected only until {last.until}.")
 
 
 def _fresh(table: Table, profile: Profile, moment: Moment) -> Finding:
@@ -184,7 +189,9 @@ def _pair(declared: Health, profile: Profile, moment: Moment) -> tuple[Profile, 
     """What is compared with what; without a reference, why there is none."""
     if not profile.batches:
         return profile, None, "Not judged: the table has no rows."
-    newest = profile.of_batch(profile.batches[-1])
+    # what was refused is judged until it is mended or accepted, and nothing is compared with it
+    known = max((each for each in profile.batches[:-1] if each <= moment.judged), default=0)
+    newest = profile.since(known) if known else profile.of_batch(profile.batches[-1])
     if declared.against == "last_year":
         period = declared.period
         over = _complete(profile, period, moment.today)
@@ -197,7 +204,7 @@ def _pair(declared: Health, profile: Profile, moment: Moment) -> tuple[Profile, 
         missing = f"Not judged: version {declared.version} has no profile of this table."
         return newest, moment.earlier, "" if moment.earlier else missing
     if len(profile.batches) > 1:
-        return newest, profile.of_batch(profile.batches[-2]), ""
+        return newest, profile.of_batch(known or profile.batches[-2]), ""
     earlier = moment.earlier
     if earlier and earlier.batches:
         return newest, earlier.of_batch(earlier.batches[-1]), ""
@@ -229,7 +236,7 @@ def rise(check: Check, bound: Rise, now: tuple[int, int], before: tuple[int, int
         what: they are, in words.
     """
     shares = [some / rows if rows else 0.0 for some, rows in (now, before)]
-    chance = divergence.chi_square(*([some, rows - some] for some, rows in (now, before))).chance
+    chance = divergence.chance_of_shares(now, before)
     risen = shares[0] - shares[1]
     told = f"{shares[0]:.1%} {what}, {shares[1]:.1%} before; at most {bound.at_most} more allowed."
     state = judged(risen > bound.share and chance < CHANCE, bound.severity)

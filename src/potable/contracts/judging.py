@@ -6,7 +6,8 @@ what stands and what is new, from the columns it reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from potable.contracts.rowwise import text_of
 from potable.contracts.unique import Counted
 from potable.contracts.values import VALUE, Failing
 from potable.engines.base import BatchFunction, Engine, kept, rows_of, scalars
+from potable.errors import Outgrown
 from potable.tables import BATCH, OBJECT, UNPARSED, Table
 
 Samples = Mapping[str, Sequence[Any]]
@@ -33,6 +35,8 @@ _FOUND = "_found"
 class Judged:
     """Rules and checks of one table, with the totals of the rows they judged."""
 
+    name: str
+    """`source.table`, for messages."""
     table: Table
     rules: Sequence[Rule]
     checks: Sequence[Check]
@@ -190,23 +194,38 @@ def of_wholes(
     """
     found: list[tuple[Check | None, Result]] = []
     for index, check in enumerate(judged.checks):
-        rows = kept.filter(check.covers(kept, judged.table)) if check.condition else kept
-        whole = Whole(rows, judged.table, engine)
-        if check.word.kind == "rows":
-            counted = check.word.rule(whole, check.arguments, batches)
-            found.append((check, results.of_counts(check, counted, judged.table)))
-        elif check.word.kind == "column":
-            elements = scalars(engine, rows.agg(n=rows.count()))["n"] if check.condition else count
-            if check.custom and check.through_gx:
-                finding = through_gx.of_whole(check.custom, check.arguments, whole, batches)
-                found.append((check, results.of_class(check, finding, elements, judged.table)))
-            else:
-                finding = check.word.rule(whole, check.arguments)
-                found.append((check, results.of_finding(check, finding, elements, judged.table)))
-        elif check.word.kind == "table":
+        if check.word.kind == "table":
             parsed = judged.totals[f"rows_{index}"] if check.condition else judged.totals["rows"]
             found.append((check, results.of_table(check, parsed, judged.table)))
+        elif check.word.kind in ("rows", "column"):
+            rows = kept.filter(check.covers(kept, judged.table)) if check.condition else kept
+            with _telling(judged.name, check):
+                found.append((check, _of_whole(check, Whole(rows, judged.table, engine), count, batches)))
     return found
+
+
+def _of_whole(check: Check, whole: Whole, count: int, batches: Mapping[str, int]) -> Result:
+    """The result of a check of rows by each other, or of a column."""
+    if check.word.kind == "rows":
+        return results.of_counts(check, check.word.rule(whole, check.arguments, batches), whole.table)
+    elements = scalars(whole.engine, whole.rows.agg(n=whole.rows.count()))["n"] if check.condition else count
+    if check.custom and check.through_gx:
+        finding = through_gx.of_whole(check.custom, check.arguments, whole, batches)
+        return results.of_class(check, finding, elements, whole.table)
+    return results.of_finding(check, check.word.rule(whole, check.arguments), elements, whole.table)
+
+
+@contextmanager
+def _telling(name: str, check: Check) -> Iterator[None]:
+    """Says which check a number is too large for, and of which columns."""
+    try:
+        yield
+    except Outgrown as failure:
+        columns = " or ".join(f"`{name}.{column}`" for column in check.columns) or f"`{name}`"
+        failure.problem = f"a number of {columns} is too large for exact arithmetic"
+        failure.given, failure.allowed = f"summed by {check.name}", "sums of at most 38 digits"
+        failure.hint = "add a check that quarantines impossible values, such as expect_column_values_to_be_between"
+        raise
 
 
 def batches_of(staged: ir.Table, checks: Sequence[Check], known: Mapping[str, int], engine: Engine) -> dict[str, int]:

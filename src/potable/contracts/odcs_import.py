@@ -10,11 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from potable.columns import is_timezone
 from potable.contracts.arguments import TYPES
 from potable.contracts.odcs import ENGINE, OPTIONS, PREFIX, plain, promised
 from potable.contracts.vocabulary import COMMON, EXPECTATIONS
@@ -24,6 +28,15 @@ _DECIMAL = re.compile(r"(decimal|numeric|number)\((\d+) *, *(\d+)\)")
 _ENGINES = {ENGINE.lower(), "great-expectations", "great_expectations", "gx"}
 _TAKEN = {"apiVersion", "kind", "id", "name", "version", "status", "description", "team", "schema", "customProperties"}
 _UNTAKEN = ("relationships", "properties", "items", "transformLogic", "encryptedName", "authoritativeDefinitions")
+_WARNS = ("info", "warning", "warn")
+"""Severities of a rule whose failure is only told."""
+_LETTERS = re.compile(r"'([^']*)'|([A-Za-z])\2*|[^A-Za-z']")
+_DIRECTIVES = {"yyyy": "%Y", "uuuu": "%Y", "yy": "%y", "MMM": "%b", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d",
+               "HH": "%H", "H": "%H", "hh": "%I", "h": "%I", "a": "%p", "mm": "%M", "ss": "%S", "SSS": "%f",
+               "SSSSSS": "%f", "XXX": "%z", "XX": "%z", "Z": "%z"}  # fmt: skip
+"""Letters of the JDK's DateTimeFormatter, which formats of the standard are written in, as strptime has them."""
+_ISO = "%Y-%m-%d"
+"""How forms begin that need not be declared."""
 
 
 @dataclass
@@ -69,9 +82,13 @@ def _table(item: Mapping[str, Any], categories: Collection[str], left: list[str]
     unique = [each["name"] for each in sorted(keyed, key=lambda each: each.get("primaryKeyPosition", 0))]
     checks: list[dict[str, Any]] = []
 
+    left += [f"`relationships` of `{item['name']}`"] if item.get("relationships") else []
+    if item.get("physicalName", item["name"]) != item["name"]:
+        left.append(f"physicalName `{item['physicalName']}` of `{item['name']}`")
+
     def take(rule: Mapping[str, Any], column: str | None) -> None:
         if check := _check(rule, column):
-            checks.append(check)
+            checks.append(_as_severe(check, rule))
         else:
             left.append(f"rule {_called(rule)} of `{item['name']}{f'.{column}' if column else ''}`")
 
@@ -104,7 +121,34 @@ def _column(item: Mapping[str, Any], categories: Collection[str], table: str, le
         left.append(f"classification `{given}` of `{table}.{item['name']}`")
     if item.get("physicalName", item["name"]) != item["name"]:
         out["path"] = item["physicalName"]
+    out |= _form(item, out.get("type", "string"), f"{table}.{item['name']}", left)
     return {**out, **_own(item)}
+
+
+def _form(item: Mapping[str, Any], kind: str, name: str, left: list[str]) -> dict[str, Any]:
+    """How dates of a column are written, by the options of its logical type; those that mean nothing here are named."""
+    options = item.get("logicalTypeOptions") or {}
+    out: dict[str, Any] = {}
+    form = _directives(str(options.get("format", ""))) if kind in ("date", "timestamp") else ""
+    if form and not form.startswith(_ISO):
+        out["format"] = form
+    zone = options.get("defaultTimezone")
+    if kind == "timestamp" and zone and is_timezone(zone):
+        out["timezone"] = zone
+    told = {"timezone", *(word for _, words in OPTIONS for word in words)}
+    told |= ({"format"} if form else set()) | ({"defaultTimezone"} if "timezone" in out else set())
+    left += [f"option `{key}` of `{name}`" for key in options if key not in told]
+    return out
+
+
+def _directives(form: str) -> str:
+    """A form of the JDK's as strptime has it; empty where there is none."""
+    found = ""
+    for match in _LETTERS.finditer(form):
+        if match[2] and match[0] not in _DIRECTIVES:
+            return ""
+        found += _DIRECTIVES[match[0]] if match[2] else match[0] if match[1] is None else match[1] or "'"
+    return found
 
 
 def _type(physical: str, logical: str) -> str:
@@ -114,7 +158,8 @@ def _type(physical: str, logical: str) -> str:
         return physical if physical.startswith("decimal(") else f"decimal({match[2]},{match[3]})"
     bare = re.sub(r"\(.*\)$", "", name).strip()
     found = [kind for kind, names in TYPES.items() if bare in names and kind != "decimal"]
-    return found[0] if found else _LOGICAL.get(logical, "string")
+    # texts of a file may mean days and numbers
+    return found[0] if found and found[0] != "string" else _LOGICAL.get(logical, "string")
 
 
 def _options(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -141,6 +186,18 @@ def _check(rule: Mapping[str, Any], column: str | None) -> dict[str, Any] | None
         return None
     expectation, given = judged
     return {expectation: {**given, **limit}}
+
+
+def _as_severe(check: dict[str, Any], rule: Mapping[str, Any]) -> dict[str, Any]:
+    """The check of a rule, which only warns where the rule does."""
+    ((expectation, given),) = check.items()
+    if str(rule.get("severity", "")).lower() not in _WARNS or not isinstance(given, dict | None):
+        return check
+    # beyond `at_most` a run stops, whatever the severity
+    limit = (given or {}).get("at_most")
+    kept = {key: value for key, value in (given or {}).items() if key != "at_most"}
+    share = {"mostly": float(1 - Fraction(limit[:-1]) / 100)} if isinstance(limit, str) else {}
+    return {expectation: {**kept, **share, "severity": "warn"}}
 
 
 def _implemented(given: Any) -> Any:
@@ -180,22 +237,23 @@ def _judged(metric: str, arguments: Mapping[str, Any], column: str | None) -> tu
         return None
     if metric == "nullValues":
         return "expect_column_values_to_not_be_null", {"column": column}
-    if metric == "invalidValues" and arguments.get("validValues"):
-        return "expect_column_values_to_be_in_set", {"column": column, "value_set": list(arguments["validValues"])}
-    if metric == "invalidValues" and arguments.get("pattern"):
-        return "expect_column_values_to_match_regex", {"column": column, "regex": arguments["pattern"]}
+    valid = {key: arguments[key] for key in ("validValues", "pattern") if arguments.get(key)}
+    if metric == "invalidValues" and [*valid] == ["validValues"]:
+        return "expect_column_values_to_be_in_set", {"column": column, "value_set": list(valid["validValues"])}
+    if metric == "invalidValues" and [*valid] == ["pattern"]:
+        return "expect_column_values_to_match_regex", {"column": column, "regex": valid["pattern"]}
     return None
 
 
 def _limit(rule: Mapping[str, Any]) -> dict[str, Any] | None:
-    """How many rows may fail; None where the operator says something else."""
+    """How many rows may fail, and stay where they are; None where the operator says something else."""
     percent = rule.get("unit") == "percent"
     if rule.get("mustBe") == 0:
         return {}
     if (most := rule.get("mustBeLessOrEqualTo")) is not None:
-        return {"at_most": f"{most}%" if percent else int(most)}
+        return {"severity": "warn", "at_most": f"{Decimal(str(most)):f}%" if percent else int(most)} if most else {}
     if (above := rule.get("mustBeLessThan")) is not None and not percent and above >= 1:
-        return {"at_most": int(above) - 1}
+        return {"severity": "warn", "at_most": ceil(above) - 1} if above > 1 else {}
     return None
 
 

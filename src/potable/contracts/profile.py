@@ -85,6 +85,10 @@ class Profile:
         """The profile of one batch alone."""
         return Profile(self.cells.filter(pc.equal(self.cells["batch"], number)))
 
+    def since(self, number: int) -> Profile:
+        """The profile of the batches after one."""
+        return Profile(self.cells.filter(pc.greater(self.cells["batch"], number)))
+
     def of_period(self, period: int) -> Profile:
         """The profile of one period alone."""
         return Profile(self.cells.filter(pc.equal(self.cells["period"], period)))

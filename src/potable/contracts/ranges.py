@@ -25,7 +25,8 @@ def bounds(least: Any, most: Any, *, shown: bool) -> dict[str, Any]:
     """Arguments `min_value` and `max_value` for values between two found ones; none where nothing can be said.
 
     Args:
-        shown: whether values may be shown; else bounds are powers of ten, and days have none.
+        shown: whether values may be shown; else bounds are powers of ten, and days have none. A power of ten itself may
+            be meant as a bound (100%).
     """
     if isinstance(least, date | datetime):
         return {"min_value": date(least.year, 1, 1)} if shown else {}
@@ -61,7 +62,9 @@ def pattern(shapes: Sequence[str]) -> str:
 
 def _above(value: Decimal, shown: bool) -> int:
     """A round number above a positive one: of one digit, or a power of ten."""
-    wanted = value * _HEADROOM if shown else value
+    if not shown and value == Decimal(1).scaleb(value.adjusted()) and value >= 1:
+        return int(value)
+    wanted = value * _HEADROOM
     exponent = max(0, wanted.adjusted())
     unit = Decimal(1).scaleb(exponent)
     if not shown:

@@ -28,6 +28,8 @@ IGNORED = {
     "column_list": ("all_values_are_missing", "any_value_is_missing", "never"),
 }
 """Values of `ignore_row_if`, by the argument that names the columns."""
+_WIDE, _INTEGER = 37, 19
+"""Digits that sums are made in, and those of an integer."""
 
 
 def judged(rows: ir.Table, table: Table, arguments: Arguments) -> ir.BooleanValue:
@@ -117,9 +119,24 @@ def sum_equal(rows: ir.Table, table: Table, a: Arguments) -> ir.BooleanValue:
     if not total.exact:
         return ibis.literal(False)
     # a digit to spare for each column, so that no engine widens the type
-    wide = ibis.dtype(pa.decimal128(37, scale))
-    summed = reduce(lambda x, y: (x + y).cast(wide), [item.cast(wide) for item in cells])
-    return summed == literal(pa.decimal128(38, scale), total.value)
+    wide = ibis.dtype(pa.decimal128(_WIDE, scale))
+    most = _WIDE - scale - len(str(len(cells)))
+    large = {place: _exceeds(cells[place], kind, most) for place, kind in enumerate(kinds) if _digits(kind) > most}
+    parts = [ibis.ifelse(large[place], 0, item) if place in large else item for place, item in enumerate(cells)]
+    summed = reduce(lambda x, y: (x + y).cast(wide), [item.cast(wide) for item in parts])
+    # what is too large to be added up is not what is expected either
+    return reduce(and_, [~each for each in large.values()], summed == literal(pa.decimal128(38, scale), total.value))
+
+
+def _digits(kind: pa.DataType) -> int:
+    """Most digits a number of that type has before the point."""
+    return kind.precision - kind.scale if pa.types.is_decimal(kind) else _INTEGER
+
+
+def _exceeds(column: ir.Value, kind: pa.DataType, digits: int) -> ir.BooleanValue:
+    """Whether a number has more digits before the point."""
+    bound = literal(kind, 10 ** max(digits, 0))
+    return ((column >= bound) | (column <= -bound)).fill_null(False)
 
 
 def all_equal(rows: ir.Table, table: Table, a: Arguments) -> ir.BooleanValue:

@@ -85,11 +85,21 @@ def from_suite(suite: Suite) -> tuple[dict[str, Any], list[str]]:
             columns[arguments["column"]]["type"] = kind
         else:
             checks.append({item.expectation: arguments})
+    _take_left_out(suite, columns, checks)
     for name, column in columns.items():
         if "type" not in column and (kind := _guessed(name, checks)):
             column["type"] = kind
     parts: dict[str, Any] = {"columns": columns, "unique": unique, "checks": checks}
     return {key: value for key, value in parts.items() if value}, left
+
+
+def _take_left_out(suite: Suite, columns: dict[str, dict[str, Any]], checks: list[dict[str, Any]]) -> None:
+    """Take over the checks that an export could only list."""
+    for check in suite.left_out:
+        for expectation, given in check.items() if isinstance(check, Mapping) and len(check) == 1 else ():
+            if expectation in EXPECTATIONS and isinstance(given, Mapping) and _names(EXPECTATIONS[expectation], given):
+                checks.append({expectation: dict(given)})
+                columns |= {name: {} for name in _named(expectation, given) if name not in columns}
 
 
 def _entry(check: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,11 +137,12 @@ def _implied(expectation: str, kwargs: dict[str, Any]) -> dict[str, Any]:
 def _unmarked(given: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
     """The arguments of an expectation as a check of ours gives them, and our mark of it."""
     meta = given.get("meta")
-    if not isinstance(meta, Mapping) or _MARK not in meta:
+    if not isinstance(meta, Mapping) or not isinstance(meta.get(_MARK), Mapping):
         severity = {"severity": "warn"} if given.get("severity") in ("warning", "info") else {}
         return {**{key: value for key, value in given.items() if key != "severity"}, **severity}, {}
     mark: Mapping[str, Any] = meta[_MARK]
-    apart = ("severity", "meta", *mark.get("defaults", ()))
+    defaults = mark.get("defaults")
+    apart = ("severity", "meta", *(defaults if isinstance(defaults, list) else ()))
     own = {key: value for key, value in given.items() if key not in apart}
     return {**own, **{key: mark[key] for key in (*_OURS, "meta") if key in mark}}, {"ours": True, **mark}
 

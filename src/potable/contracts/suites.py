@@ -40,6 +40,8 @@ class Suite:
     items: Sequence[Item]
     content: Sequence[Any]
     """What a fingerprint covers: the expectations, without ids and notes of GX."""
+    left_out: Sequence[Any] = ()
+    """Checks of a contract that the suite was exported from, for which GX has no expectation."""
 
 
 def read_suite(root: Path, path: str) -> Suite:
@@ -64,10 +66,17 @@ def read_suite(root: Path, path: str) -> Suite:
     if not isinstance(listed, list) or not all(_is_entry(entry) for entry in listed):
         hint = "a suite has `expectations`, each with its `type` (0.18: `expectation_type`) and `kwargs`"
         raise ProjectError("the file is not a suite of Great Expectations", "P020", place=place, hint=hint)
-    parameters = {**(data.get("evaluation_parameters") or {}), **(data.get("suite_parameters") or {})}
+    given = [data.get(key) for key in ("evaluation_parameters", "suite_parameters")]
+    parameters = {key: value for each in given if isinstance(each, Mapping) for key, value in each.items()}
     items = [Item(path, index, _type(entry), _arguments(entry, parameters)) for index, entry in enumerate(listed)]
     name = data.get("name") or data.get("expectation_suite_name") or Path(path).stem
-    return Suite(str(name), items, [(item.expectation, item.arguments) for item in items])
+    return Suite(str(name), items, [(item.expectation, item.arguments) for item in items], _left_out(data.get("meta")))
+
+
+def _left_out(meta: Any) -> list[Any]:
+    own = meta.get("potable") if isinstance(meta, Mapping) else None
+    listed = own.get("left_out") if isinstance(own, Mapping) else None
+    return listed if isinstance(listed, list) else []
 
 
 def _is_entry(entry: Any) -> bool:

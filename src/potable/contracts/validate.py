@@ -115,7 +115,7 @@ class Validated:
     told: Sequence[str] = field(default=())
     """What was found by each of them."""
     split_off: bool = False
-    """Whether the first of them is about rows, which are in quarantine then."""
+    """Whether rows are in quarantine for the first of them."""
     samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values that failed, by rule, for the layers to come."""
     deleted: Sequence[Part] = ()
@@ -200,7 +200,7 @@ def validate(
         survivors = good.anti_join(doubled[0], [OBJECT, ROW]) if doubled else good
         parts = _replaced(every.mutate(**nulled(every, rules)), job)
         split = _without_deleted(split, survivors, tombstones, job, parts)
-    judged = judging.Judged(table, rules, checks, totals, standing.samples)
+    judged = judging.Judged(contract.name, table, rules, checks, totals, standing.samples)
     judged = replace(judged, samples=judging.samples(bad, judged, own, engine))
     taken, sketches = profile.taken(staged, table, portions, engine)
     result = replace(
@@ -254,7 +254,8 @@ def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], ta
     """What was made, with the results and what they stop."""
     stopping = [(check, result) for check, result in found if check and stops(check, result)]
     names, told = [result.name for _, result in stopping], [result.told for _, result in stopping]
-    split_off = stopping[0][0].is_row_check if stopping else True
+    first = stopping[0][0] if stopping else None
+    split_off = first is None or (first.is_row_check and rules_of(table, [first])[-1].costs_row)
     limit = table.quarantine.limit
     if limit and not limit.allows(made.rows_quarantined, made.rows_in):
         names.append("quarantine()")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Literal
 
 import ibis
@@ -16,8 +17,8 @@ import ibis.expr.types as ir
 
 from potable import divergence
 from potable.datasets.disparities import Disparity as Disparity
-from potable.datasets.profile import BINS, Distribution
-from potable.engines.base import Engine, collect
+from potable.datasets.profile import BINS, Distribution, portions
+from potable.engines.base import Engine, collect, union_all
 from potable.errors import DataError
 
 CHANCE = 0.05
@@ -43,6 +44,11 @@ class Groups:
     least: int = 1
     """Rows below which a group is not told apart."""
 
+    def exceeded(self, low: float, high: float) -> bool:
+        """Whether two rates of the favourable value differ more than they may."""
+        by_ratio = self.min_ratio is not None and low / high < self.min_ratio
+        return by_ratio or (self.max_difference is not None and high - low > self.max_difference)
+
 
 @dataclass(frozen=True)
 class _Compared:
@@ -51,6 +57,8 @@ class _Compared:
     column: str
     by: str
     cells: Cells = field(repr=False)
+    ordered: bool = False
+    """Whether cells are bins of numbers, in order."""
 
     @property
     def groups(self) -> list[str]:
@@ -96,37 +104,44 @@ def _counted(
     rows: ir.Table, by: str, groups: Groups, distributions: Sequence[Distribution], engine: Engine
 ) -> list[_Compared]:
     """Rows by group and cell of every column that has words or bins, for the groups with enough rows."""
-    names, parts = [], []
+    found: dict[str, dict[str, Counter[str]]] = {}
+    numbers, parts = set[str](), []
     for item in distributions:
         cell = _cell(rows[item.name], item)
         if cell is not None:
-            names.append(item.name)
-            parts.append(rows.select(column=ibis.literal(len(names) - 1), by=rows[by].cast("string"), cell=cell))
-    cells = parts[0]
-    for part in parts[1:]:
-        cells = cells.union(part)
-    counted = cells.filter(cells.by.notnull()).group_by("column", "by", "cell").agg(n=ibis._.count())
-    found: dict[str, dict[str, Counter[str]]] = {name: {} for name in names}
-    for row in collect(engine, counted).to_pylist():
-        found[names[row["column"]]].setdefault(row["by"], Counter())[row["cell"] or _NULL] += row["n"]
-    return [
-        _Compared(name, by, {group: cells for group, cells in each.items() if cells.total() >= max(groups.least, 1)})
+            found[item.name] = {}
+            numbers |= {item.name} if rows[item.name].type().is_numeric() else set()
+            cells = rows.select(by=rows[by], cell=cell).filter(ibis._.by.notnull())
+            # counted before they are put together: texts of a few groups instead of all cells
+            counted = cells.group_by("by", "cell").agg(n=ibis._.count())
+            told = {"by": counted.by.cast("string"), "cell": _told(counted.cell)}
+            parts.append(counted.select("n", column=ibis.literal(item.name), **told))
+    for some in portions(parts):
+        for row in collect(engine, union_all(some)).to_pylist():
+            found[row["column"]].setdefault(row["by"], Counter())[row["cell"] or _NULL] += row["n"]
+    large = {
+        name: {group: cells for group, cells in each.items() if cells.total() >= max(groups.least, 1)}
         for name, each in found.items()
-    ]
+    }
+    return [_Compared(name, by, each, name in numbers) for name, each in large.items()]
 
 
-def _cell(column: ir.Value, item: Distribution) -> ir.StringValue | None:
-    """The word of a cell, or the bin of the column's histogram; None of what has neither."""
+def _cell(column: ir.Value, item: Distribution) -> ir.Value | None:
+    """The word of a cell, or the number of its bin in the column's histogram; None of what has neither."""
     kind = column.type()
-    if kind.is_string() or kind.is_boolean():
-        return column.cast("string") if item.bins else None
-    if not kind.is_numeric() or not item.bins:
+    if not item.bins:
         return None
+    if not kind.is_numeric():
+        return column if kind.is_string() or kind.is_boolean() else None
     low, high = float(item.bins[0]), float(item.bins[-1])
     slot = ((column.cast("float64") - low) / ((high - low) / BINS or 1.0)).floor().cast("int64")
-    # two digits, so that texts sort as numbers; the least of a null and a number is the number
-    bin_of = ibis.greatest(ibis.least(slot, BINS - 1), 0).cast("string").lpad(2, "0")
-    return ibis.ifelse(slot.isnull(), ibis.null("string"), bin_of)
+    # the least of a null and a number is the number
+    return ibis.ifelse(slot.isnull(), ibis.null("int64"), ibis.greatest(ibis.least(slot, BINS - 1), 0))
+
+
+def _told(cell: ir.Value) -> ir.Value:
+    """A cell as a text; the number of a bin has two digits, so that texts sort as numbers."""
+    return cell.cast("string").lpad(2, "0") if cell.type().is_integer() else cell.cast("string")
 
 
 def _of_label(compared: _Compared, groups: Groups) -> Disparity:
@@ -142,13 +157,11 @@ def _of_label(compared: _Compared, groups: Groups) -> Disparity:
             else (f"No row has the value `{groups.favourable}`.")
         )
         return Disparity(groups.label, compared.by, "label", names, sizes, shares, 0, None, None, "open", told)
-    low, high = (shares.index(pick(shares)) for pick in (min, max))
-    pair = [[good[place], sizes[place] - good[place]] for place in (low, high)]
-    chance = divergence.chi_square(*pair).chance
-    difference, ratio = shares[high] - shares[low], shares[low] / shares[high]
-    over = (groups.min_ratio is not None and ratio < groups.min_ratio) or (
-        groups.max_difference is not None and difference > groups.max_difference
-    )
+    # the groups farthest apart may be so few that it is chance, and others may still differ too much
+    pairs = ((low, high) for low, high in permutations(range(len(names)), 2) if shares[low] <= shares[high] > 0)
+    judged = [(_chance(good, sizes, pair), groups.exceeded(shares[pair[0]], shares[pair[1]]), pair) for pair in pairs]
+    chance, over, (low, high) = max(judged, key=lambda each: (each[1] and each[0] < CHANCE, _apart(shares, each[2])))
+    difference, ratio = _apart(shares, (low, high)), shares[low] / shares[high]
     told = (
         f"`{groups.favourable}` for {shares[low]:.1%} of `{names[low]}` and {shares[high]:.1%} of `{names[high]}`: "
         f"ratio {ratio:.2f}, difference {difference:.1%}."
@@ -172,6 +185,16 @@ def _of_label(compared: _Compared, groups: Groups) -> Disparity:
     )
 
 
+def _apart(shares: Sequence[float], pair: tuple[int, int]) -> float:
+    return shares[pair[1]] - shares[pair[0]]
+
+
+def _chance(good: Sequence[int], sizes: Sequence[int], pair: tuple[int, int]) -> float:
+    """Probability of the rates of two groups without any difference between them."""
+    one, other = ((good[place], sizes[place]) for place in pair)
+    return divergence.chance_of_shares(one, other)
+
+
 def _of_feature(compared: _Compared, groups: Groups) -> Disparity:
     """How far each group lies from all others: words by the share of one word, numbers by the cumulated share.
 
@@ -184,7 +207,7 @@ def _of_feature(compared: _Compared, groups: Groups) -> Disparity:
     for name in names:
         own = [cells[name][cell] for cell in every]
         rest = [all_ - mine for all_, mine in zip(whole, own, strict=True)]
-        distances.append(_distance(own, rest, ordered=all(cell == _NULL or cell.isdigit() for cell in every)))
+        distances.append(_distance(own, rest, ordered=compared.ordered))
     most = max(distances, default=0.0)
     bound = groups.max_feature_difference
     state: Literal["ok", "warn", "stop"] = groups.severity if bound is not None and most > bound else "ok"

@@ -27,11 +27,14 @@ class Disparity:
     rates: Sequence[float]
     """Of the label the favourable share in each group; of a feature the distance of each group from all others."""
     difference: float
-    """Of the label the highest rate less the lowest; of a feature the greatest distance."""
+    """Of the label the rates of two groups, the higher less the lower; of a feature the greatest distance.
+
+    The two are those that are farthest apart, of groups that differ more than they may beyond chance where any do.
+    """
     ratio: float | None
-    """The lowest rate by the highest; of the label only."""
+    """The lower rate of the two by the higher; of the label only."""
     chance: float | None
-    """Probability of such rates without any difference between the lowest and the highest; of the label only."""
+    """Probability of such rates without any difference between the two; of the label only."""
     state: Literal["ok", "warn", "stop", "open"]
     """What it leads to; `open`: there is too little to judge it by."""
     told: str

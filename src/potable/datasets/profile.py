@@ -47,7 +47,7 @@ def profile(rows: ir.Table, engine: Engine, *, least: int, hidden: Sequence[str]
     """The distribution of every column of `rows`, in column order; those `hidden` without histogram."""
     names = list(rows.columns)
     found: dict[str, Any] = {}
-    for some in _portions(range(len(names))):
+    for some in portions(range(len(names))):
         totals = {}
         for index in some:
             column = rows[names[index]]
@@ -82,7 +82,7 @@ def misread(found: Sequence[Distribution]) -> list[str]:
     ]
 
 
-def _portions(columns: Sequence[T]) -> Iterator[Sequence[T]]:
+def portions(columns: Sequence[T]) -> Iterator[Sequence[T]]:
     """As many as are counted at once."""
     yield from (columns[first : first + AT_ONCE] for first in range(0, len(columns), AT_ONCE))
 
@@ -107,7 +107,7 @@ def _histograms(rows: ir.Table, spans: Mapping[str, tuple[float, float]], engine
         counted.append(slots.group_by(["column", "slot"]).agg(n=ibis._.count()))
     bins = {name: [round(low + widths[name] * edge, 6) for edge in range(BINS + 1)] for name, (low, _) in spans.items()}
     drawn: _Drawn = {name: (list(edges), [0] * BINS) for name, edges in bins.items()}
-    for some in _portions(counted):
+    for some in portions(counted):
         for row in collect(engine, union_all(some)).to_pylist():
             drawn[row["column"]][1][row["slot"]] = row["n"]
     return drawn
@@ -121,7 +121,7 @@ def _words(rows: ir.Table, names: Sequence[str], engine: Engine, least: int) -> 
         grouped = words.group_by(["column", "word"]).agg(n=ibis._.count()).filter(ibis._.n >= least)
         tops.append(grouped.order_by([ibis.desc("n"), "word"]).limit(MOST_WORDS))
     drawn: _Drawn = {name: ([], []) for name in names}
-    found = [row for some in _portions(tops) for row in collect(engine, union_all(some)).to_pylist()]
+    found = [row for some in portions(tops) for row in collect(engine, union_all(some)).to_pylist()]
     for row in sorted(found, key=lambda row: (-row["n"], row["word"])):
         bins, counts = drawn[row["column"]]
         bins.append(row["word"])

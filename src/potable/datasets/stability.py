@@ -143,7 +143,7 @@ def _of_label(name: str, now: Counter[str | None], before: Counter[str | None], 
     found = []
     for word in sorted({*now, *before}, key=str):
         a, b = now[word], before[word]
-        chance = divergence.chi_square([a, n - a], [b, m - b]).chance
+        chance = divergence.chance_of_shares((a, n), (b, m))
         change = abs(a * m - b * n) / (max(b, 1) * n)
         found.append((chance < CHANCE, change, chance, f"{word}: {b / m:.1%} before, {a / n:.1%} now"))
     sure, change, chance, told = max(found)

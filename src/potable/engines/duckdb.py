@@ -25,6 +25,7 @@ from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.duckdb_sql import Compiler
 from potable.engines.pool import OneBatch, Pool
 from potable.errors import MADE_AGAIN, Damaged, EnvironmentFailure, Outgrown, PotableError, machine_says
+from potable.reasons import of_store
 
 T = TypeVar("T")
 ENGINE_SHARE = 0.5
@@ -359,6 +360,8 @@ def _translated(failure: Exception) -> PotableError:
             hint="raise `memory` in potable.yaml, or lower `threads`",
             retryable=True,
         )
+    if of_store(failure):
+        return places.unreached(failure)
     said, file = machine_says(failure), _FILE.search(text)
     if file and not said:
         return Damaged(file[1])

@@ -21,7 +21,8 @@ from urllib.parse import unquote
 import pyarrow.parquet as pq
 
 from potable.engines.base import Part
-from potable.errors import MissingExtra, PotableError
+from potable.errors import EnvironmentFailure, MissingExtra, PotableError
+from potable.reasons import of_store, why
 
 
 def scheme_of(path: str) -> str:
@@ -44,12 +45,36 @@ def filesystem(scheme: str) -> Any:
     return FsspecStore(scheme)
 
 
+@contextmanager
+def reaching() -> Iterator[None]:
+    """What an object store does not do, in our form."""
+    try:
+        yield
+    except Exception as failure:
+        if of_store(failure):
+            raise unreached(failure) from None
+        raise
+
+
+def unreached(failure: Exception) -> EnvironmentFailure:
+    """The error for what an object store did not do for an engine."""
+    return EnvironmentFailure(
+        f"the engine could not read or write in the object store: {why(failure)}",
+        "E004",
+        hint="may this account read, write and list all of the lake, and is the store reachable?",
+        state="nothing of this step was kept; the last version stays current",
+        next="potable doctor",
+        retryable=True,
+    )
+
+
 def make(directory: str) -> None:
     """Make a local folder; object stores have none."""
     if not scheme_of(directory):
         Path(directory).mkdir(parents=True, exist_ok=True)
 
 
+@reaching()
 def clear(directory: str) -> None:
     """Remove everything below `directory`."""
     if not scheme_of(directory):
@@ -60,6 +85,7 @@ def clear(directory: str) -> None:
         files.rm_file(path)
 
 
+@reaching()
 def parts(directory: str) -> list[Part]:
     """The Parquet files below `directory`, sorted by path; a partition is read off the name of its folder."""
     return sorted((_part(path, directory) for path in _found(directory)), key=lambda part: part.path)
@@ -86,11 +112,13 @@ def _part(path: str, directory: str) -> Part:
     return Part(relative, rows, size, int(value) if value is not None else None)
 
 
+@reaching()
 def put(local: str, url: str) -> None:
     """A local file as an object, which appears whole or not at all."""
     filesystem(scheme_of(url)).put_file(local, url)
 
 
+@reaching()
 def opened(path: str) -> BinaryIO:
     """A file to read, wherever it lies."""
     scheme = scheme_of(path)
@@ -106,7 +134,8 @@ def mapped(path: str) -> Iterator[str]:
     if not scheme_of(path):
         yield path
         return
-    with tempfile.NamedTemporaryFile(prefix="potable-") as copy, opened(path) as stream:
-        shutil.copyfileobj(stream, copy, 1 << 20)
+    with tempfile.NamedTemporaryFile(prefix="potable-") as copy:
+        with reaching(), opened(path) as stream:
+            shutil.copyfileobj(stream, copy, 1 << 20)
         copy.flush()
         yield copy.name

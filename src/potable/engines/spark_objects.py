@@ -27,6 +27,7 @@ from potable.engines import places
 from potable.engines.base import Part
 from potable.engines.spark_tasks import carrying
 from potable.errors import EnvironmentFailure, PotableError
+from potable.reasons import of_store
 
 BATCH_ROWS = 16_384
 GROUP_BYTES = 64 << 20
@@ -118,6 +119,8 @@ def _reaching() -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError, pa.ArrowInvalid) as failure:
+        if of_store(failure):
+            raise places.unreached(failure) from None
         raise EnvironmentFailure(
             f"the engine could not read or write its files ({type(failure).__name__})",
             "E004",

@@ -105,7 +105,7 @@ class Bias(Declaration):
     favourable: str
     """Value of the label that is favourable for a person."""
     min_ratio: float | None = Field(default=None, gt=0, le=1)
-    """Smallest allowed ratio of the lowest favourable rate to the highest; 0.8 is the four-fifths rule."""
+    """Smallest allowed ratio of the lower favourable rate of two groups to the higher; 0.8 is the four-fifths rule."""
     max_difference: float | None = Field(default=None, gt=0, le=1)
     """Largest allowed difference between favourable rates."""
     max_feature_difference: float | None = Field(default=None, gt=0, le=1)

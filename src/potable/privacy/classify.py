@@ -38,7 +38,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"(member|mitglieds?)_?(no|nr|num(ber|mer)?|id)(_|$)", "", "member_no"),
     (r"(^|_)(full_?)?name$|reviewer|manager", "user.name", ""),
     (r"(^|_)ip(_?addr(ess)?)?(_|$)", "user.device.ip_address", ""),
-    (r"post_?code|(^|_)zip|postal|plz", "user.contact.address.postal_code", ""),
+    (r"post_?code|(^|_)zip|postal|plz|postleitzahl", "user.contact.address.postal_code", ""),
     (r"(^|_)(city|town)(_|$)", "user.contact.address.city", ""),
     (r"country", "user.contact.address.country", ""),
     (r"street|stra(ss|sz)e|(^|_)address|anschrift", "user.contact.address.street", ""),
@@ -50,7 +50,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"salary|gross|(^|_)(net|pay)(_(amount|usd|eur))?$|wage|bonus|income|compensation", "user.financial.salary", ""),
     (r"(^|_)ratings?(_|$)|performance|appraisal", "user.performance", ""),
     (
-        r"comment|remark|(^|_)notes?(_|$)|feedback|free_?text|description|(^|_)(text|message|body|subject)$",
+        r"comment|remark|(^|_)notes?(_|$)|feedback|free_?text|description|(^|_)(text|message|body|subject|attachments)$",
         "free_text",
         "",
     ),
@@ -98,6 +98,11 @@ _THING = (
 """Names of columns that name something other than a person."""
 _SHOWN = "display_name"
 """What anything is called where it is shown: a person, where the table tells of people (`of_people`)."""
+_CODES = (
+    *("user.contact.address.postal_code", "user.contact.phone_number", "user.contact.fax_number"),
+    "user.government_id",
+)
+"""Categories of digits of which a zero in front is one."""
 _OF = r"_(id|no|nr|num(ber)?|on|at|by|date|time|count|lang(uage)?|code)$"
 _TOLD_ABOUT = frozenset({FREE_TEXT, "user.financial.salary"})
 """Categories whose columns are not recognised by name where the name ends in one of `_OF` (`salary_date`)."""
@@ -135,6 +140,11 @@ def classified(name: str, values: pa.StringArray) -> Guess:
     held = detect.count(values)
     alone = detect.count(values, alone=True) if held else {}
     return guessed(name, filled=len(values), forms=alone, held=held, characters=characters)
+
+
+def is_code(category: str) -> bool:
+    """Whether digits of a category are no number, although those that are known may not begin with a zero."""
+    return category in _CODES
 
 
 def of_people(guesses: Mapping[str, Guess]) -> dict[str, Guess]:

@@ -48,7 +48,7 @@ def word(state: str) -> Answer:
 def answers(table: TableRecord) -> list[Answer]:
     """The answers to all questions, in their order.
 
-    Of incorrect and unmatched rows, where no rise is judged, how many there are.
+    Of incorrect and unmatched rows, where no rise is found, how many there are.
     """
     found = []
     counted = {"incorrect": (table.quarantined, table.rows_in)}
@@ -57,11 +57,14 @@ def answers(table: TableRecord) -> list[Answer]:
     for check in QUESTIONS.values():
         states = {finding.state for finding in table.health if finding.check == check}
         worst = next((state for state in _WORST if state in states), "")
-        if worst:
+        some, rows = counted.get(check, (0, 0))
+        if some and worst in ("", "open", "ok"):
+            # that they are no more than before does not make them right
+            found.append(Answer(share(some, rows), "care", True))
+        elif worst:
             found.append(word(worst))
         elif check in counted:
-            some, rows = counted[check]
-            found.append(Answer(share(some, rows), "care", True) if some else word("ok"))
+            found.append(word("ok"))
         else:
             found.append(Answer("–", "none", False))
     return found

@@ -75,5 +75,8 @@ def _bounds(shop: Workshop) -> Bounds:
         label=declared.label_change,
         severity=declared.severity,
         labels=[label.name for label in shop.project.plan.labels],
-        expected={each.column: (each.until, each.reason) for each in declared.accepted},
+        # what is expected once more may stand beside what was expected before
+        expected={
+            each.column: (each.until, each.reason) for each in sorted(declared.accepted, key=lambda one: one.until)
+        },
     )

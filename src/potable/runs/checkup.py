@@ -112,9 +112,11 @@ def _moment(shop: Workshop, step: Step, profile: Profile, earlier: Earlier, toda
     counts: list[int] = []
     if table.health.volume and not table.time:
         counts = earlier.counts(step.name, max(profile.batches, default=0))
+    compared = table.health.missing or table.health.incorrect or table.health.drift
+    judged = earlier.judged(step.name, profile.batches[-1]) if compared and len(profile.batches) > 1 else 0
     policy = shop.project.agreed.policy
     k = policy.anonymity.k if policy and policy.anonymity else 0
-    return Moment(today, reference, counts, _landed(shop.lake, step.name, profile), k)
+    return Moment(today, reference, counts, _landed(shop.lake, step.name, profile), judged, k)
 
 
 def _of_version(shop: Workshop, step: Step, number: int) -> Profile | None:
@@ -180,6 +182,16 @@ class Earlier:
         """Rows of the table that could be used in the last run that judged it."""
         found = (table["rows"] for record in self._runs for table in record["tables"] if table["table"] == name)
         return int(next(found, 0))
+
+    def judged(self, name: str, batch: int, *, matched: bool = False) -> int:
+        """The newest batch before `batch` that a run judged; 0 where none did.
+
+        Args:
+            matched: only by runs that found whom its records are about.
+        """
+        tables = (table for record in self._runs for table in record["tables"] if table["table"] == name)
+        found = (table["batch"] for table in tables if not matched or table["protected_rows"] + table["nobody"])
+        return next((number for number in found if 0 < number < batch), 0)
 
     def matched(self, name: str, batch: int) -> tuple[int, int] | None:
         """How many rows of the table belonged to nobody, of how many, as the newest batch before `batch` left it."""

@@ -29,7 +29,7 @@ from potable.declarations import Document, Key
 from potable.engines.base import Engine, Part, collect
 from potable.errors import DataError
 from potable.project import Project
-from potable.runs.given import Ran, batch_of, itself, scratch_of, shown
+from potable.runs.given import Ran, apart, batch_of, itself, scratch_of
 from potable.sources.groups import schema as landed_schema
 from potable.tables import ROW, UNPARSED, ContractTest, Outcome, Table
 
@@ -177,7 +177,7 @@ def _missed(
         expected = None if value is None else fit(column.arrow, value).value
         if found.cells[name] != expected:
             clear = column.declared_category == "none"
-            both = [shown(cell, clear) for cell in (found.cells[name], expected)]
+            both = apart(found.cells[name], expected, clear)
             return f"row {number} has {both[0]} in `{name}`", f"row {number} has {both[1]} in `{name}`", ""
     return None
 

@@ -30,7 +30,7 @@ from potable.privacy.categories import NONE
 from potable.privacy.index import Index
 from potable.privacy.protect import Contract, People, addressed
 from potable.project import Project
-from potable.runs.given import Ran, batch_of, itself, scratch_of, shown
+from potable.runs.given import Ran, apart, batch_of, itself, scratch_of
 from potable.tables import UNPARSED, Table
 
 if TYPE_CHECKING:
@@ -185,17 +185,9 @@ def _compared(
         )
         for name, wanted in test.gives.items()
         if not _same(found[name], wanted)
-        for given, allowed in [_told(found[name], wanted, clear=project.proof.carried(name) <= {NONE})]
+        for given, allowed in [apart(found[name], wanted, project.proof.carried(name) <= {NONE})]
     ]
     return replace(ran, failures=failures)
-
-
-def _told(found: Any, wanted: Any, *, clear: bool) -> tuple[str, str]:
-    """What was found and what was wanted, in words; of a number that may not be shown, which of them is larger."""
-    both = shown(found, clear), shown(wanted, clear)
-    if clear or not all(isinstance(value, int | float) and not isinstance(value, bool) for value in (found, wanted)):
-        return both
-    return f"{both[0]}, {'more' if found > wanted else 'less'} than expected", both[1]
 
 
 def _same(found: Any, wanted: Any) -> bool:

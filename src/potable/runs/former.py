@@ -15,6 +15,7 @@ Entry: `knowing`, `latest`, `written`, `naming`, `noted`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import ibis.expr.types as ir
 
@@ -45,10 +46,9 @@ def knowing(lake: Lake, project: Project) -> Callable[[str], str]:
     It is another where that one was made before the newest of those that collected something new in this lake. A lake
     that is new goes by all lakes of its project.
     """
-    log = _log(lake, project)
-    learnt, since_then = _learnt(log.newest(), _of(lake))
+    learnt, since_then = _learnt(_notes(lake, project), _of(lake))
     if not learnt:
-        learnt, since_then = _learnt(log.newest())
+        learnt, since_then = _learnt(_notes(lake, project))
 
     def known(collected: str) -> str:
         if not learnt or collected in since_then or not since.found(lake, "vault", "identifiers", collected):
@@ -81,12 +81,14 @@ def latest(shop: Workshop, step: Step) -> Manifest | None:
         return since.found(shop.lake, "vault", "identifiers", step.proves)
     log = _log(shop.lake, shop.project)
     number, _ = log.last()
-    known = (entry["fingerprint"] for entry in log.newest() if entry["fingerprint"] != step.fingerprint)
+    notes = _notes(shop.lake, shop.project)
+    known = (entry["fingerprint"] for entry in notes if entry["fingerprint"] != step.fingerprint)
     # of a run that was killed there is a note, and no step
     found = next(filter(None, (since.found(shop.lake, "vault", "identifiers", each) for each in known)), None)
     try:
-        again = {"again": step.again} if step.again else {}
-        log.append({"fingerprint": step.fingerprint, "lake": _of(shop.lake), **again}, parent=number)
+        more = {"again": step.again} if step.again else {}
+        more |= {"follows": found.fingerprint} if found and not number else {}
+        log.append({"fingerprint": step.fingerprint, "lake": _of(shop.lake), **more}, parent=number)
     except EnvironmentFailure as failure:
         # another run collects at the same time; either can be gone on from
         if failure.code != "E005":
@@ -137,6 +139,19 @@ def _otherwise(then: Mapping[str, Sequence[str | None]], tables: Mapping[str, Ta
 def _log(lake: Lake, project: Project) -> Log:
     """The notes of a project; those that share a vault have tables of their own."""
     return Log(lake.vault, f"{_NOTED}/{fingerprint(project.platform.project)}")
+
+
+def _notes(lake: Lake, project: Project) -> Iterator[dict[str, Any]]:
+    """What a project noted, newest first; one that is called otherwise since goes on from what its lake knows."""
+    own = _log(lake, project)
+    if own.last()[0]:
+        yield from own.newest()
+        return
+    others = [[note for note in log.newest() if note.get("lake") == _of(lake)] for log in noted(lake)]
+    followed = {note["follows"] for notes in others for note in notes if "follows" in note}
+    for notes in others:
+        if followed.isdisjoint(note["fingerprint"] for note in notes):
+            yield from notes
 
 
 def _of(lake: Lake) -> str:

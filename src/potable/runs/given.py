@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -75,3 +76,11 @@ def itself(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
 def shown(value: Any, clear: bool) -> str:
     """A value in a message, as its shape unless it may be shown."""
     return "nothing" if value is None else f"`{value}`" if clear else f"a value of the shape `{shape(str(value))}`"
+
+
+def apart(found: Any, wanted: Any, clear: bool) -> tuple[str, str]:
+    """Two different values in a message; of numbers that may not be shown, which of them is larger."""
+    both = shown(found, clear), shown(wanted, clear)
+    if clear or any(isinstance(each, bool) or not isinstance(each, int | float | Decimal) for each in (found, wanted)):
+        return both[0], both[1] if both[0] != both[1] else f"another one, {both[1].removeprefix('a value ')}"
+    return f"{both[0]}, {'more' if found > wanted else 'less'} than expected", both[1]

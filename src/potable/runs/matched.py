@@ -8,7 +8,7 @@ Entry: `require_matched`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 import ibis
@@ -60,12 +60,20 @@ def _judged(shop: Workshop, name: str, table: Table, earlier: Earlier) -> Findin
     profile = read_profile(shop.lake.restricted, shop.manifest("validate", name))
     if not profile.batches:
         return Finding("unmatched", "open", "Not judged: the table has no rows.")
-    newest, rest = profile.batches[-1], profile.batches[:-1]
+    newest, rest = profile.batches[-1:], profile.batches[:-1]
+    # what was refused is judged until it is mended or accepted
+    judged = earlier.judged(name, newest[0], matched=True) if rest else 0
+    if judged >= profile.batches[0]:
+        rest, newest = ([each for each in profile.batches if (each <= judged) == old] for old in (True, False))
     theirs = _by_batch(shop, name)
-    before = (sum(theirs[batch] for batch in rest), _rows(profile, *rest)) if rest else earlier.matched(name, newest)
+
+    def counted(batches: Sequence[int]) -> tuple[int, int]:
+        return sum(theirs[batch] for batch in batches), _rows(profile, *batches)
+
+    before = counted(rest) if rest else earlier.matched(name, newest[0])
     if before is None:
         return Finding("unmatched", "open", "Not judged: this is the first batch.")
-    return rise("unmatched", bound, (theirs[newest], _rows(profile, newest)), before, "of its rows belong to nobody")
+    return rise("unmatched", bound, counted(newest), before, "of its rows belong to nobody")
 
 
 def _rows(profile: Profile, *batches: int) -> int:

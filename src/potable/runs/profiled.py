@@ -23,7 +23,8 @@ from potable.contracts.validate import Contract, Places, validate
 from potable.engines.base import Engine, collect, scalars
 from potable.errors import EnvironmentFailure
 from potable.privacy import detect
-from potable.privacy.classify import Guess, guessed
+from potable.privacy.called import snake
+from potable.privacy.classify import Guess, guessed, is_code
 from potable.project import Project
 from potable.sources.base import Blob, Source
 from potable.sources.groups import grouped, parse_group
@@ -115,10 +116,10 @@ def looked(parsed: ir.Table, table: Table, *, engine: Engine, scratch: str, fres
     schema = as_texts(table).schema
     read = _written(parsed.select(schema.names), schema, f"{scratch}/texts", engine)
     tallies = _tallied(read, engine)
-    types = {name: _type(tallies[name], column, fresh=fresh) for name, column in table.columns.items()}
+    types = {name: _type(name, tallies[name], column, fresh=fresh) for name, column in table.columns.items()}
     schema = pa.schema([(name, column.arrow) for name, column in types.items()])
     rows = _written(engine.map_batches(read, _Converted(types), schema), schema, f"{scratch}/typed", engine)
-    columns = {name: _profiled(rows, name, tallies[name], engine) for name in types}
+    columns = {name: _profiled(rows, name, table.columns[name], tallies[name], engine) for name in types}
     count = scalars(engine, rows.agg(n=rows.count()))["n"]
     unique = () if table.unique and not fresh else _key(rows, columns, count, engine)
     return Profile(count, columns, unique)
@@ -189,12 +190,38 @@ def _forms(texts: pa.StringArray) -> dict[str, int]:
     return {f"{mark}{kind}": n for mark, counts in ((_FORM, held), (_ALONE, alone)) for kind, n in counts.items()}
 
 
-def _type(found: Mapping[str, int], declared: Column, *, fresh: bool) -> Column:
+def _type(name: str, found: Mapping[str, int], declared: Column, *, fresh: bool) -> Column:
     """The column as it is declared; of the type that all its values fit, where no type is."""
     if "type" in declared.model_fields_set and not fresh:
         return declared
-    hint = concluded(found, distinct=0, least=1.0)
+    hint = _hint(found, _guess(name, found), declared, distinct=0)
     return Column(type=hint.type, format=hint.format or [], decimal=hint.decimal)
+
+
+def _guess(name: str, found: Mapping[str, int]) -> Guess:
+    """What a column may hold, of any type."""
+    return guessed(
+        snake(name) or name,
+        filled=found["filled"],
+        forms=_marked(found, _ALONE),
+        held=_marked(found, _FORM),
+        characters=found["characters"],
+    )
+
+
+def _marked(found: Mapping[str, int], mark: str) -> dict[str, int]:
+    return {measure.removeprefix(mark): n for measure, n in found.items() if measure.startswith(mark)}
+
+
+def _hint(found: Mapping[str, int], guess: Guess, declared: Column, *, distinct: int) -> Suggestion:
+    """The type that all values fit; a text where they are digits of a code."""
+    hint = concluded(found, distinct=distinct, least=1.0)
+    code = hint.type == "integer" and _is_code(declared, guess)
+    return replace(hint, type="string", at_least_zero=False) if code else hint
+
+
+def _is_code(declared: Column, guess: Guess) -> bool:
+    return any(is_code(category) for category in (declared.category, guess.category) if category)
 
 
 @dataclass(frozen=True)
@@ -207,17 +234,14 @@ class _Converted:
         return pa.record_batch({name: convert(column, batch[name]) for name, column in self.columns.items()})
 
 
-def _profiled(rows: ir.Table, name: str, found: Mapping[str, int], engine: Engine) -> Profiled:
+def _profiled(rows: ir.Table, name: str, declared: Column, found: Mapping[str, int], engine: Engine) -> Profiled:
     """What one column holds."""
     column = rows[name]
     distinct = scalars(engine, rows.agg(n=column.nunique()))["n"]
-    hint, nearly = concluded(found, distinct=distinct, least=1.0), concluded(found, distinct=distinct)
-    forms, alone = (
-        {measure.removeprefix(mark): n for measure, n in found.items() if measure.startswith(mark)}
-        for mark in (_FORM, _ALONE)
-    )
-    guess = guessed(name, filled=found["filled"], forms=alone, held=forms, characters=found["characters"])
-    made = Profiled(hint, nearly, guess.of(hint.type), forms, found["filled"], distinct)
+    guess = _guess(name, found)
+    hint, nearly = _hint(found, guess, declared, distinct=distinct), concluded(found, distinct=distinct)
+    nearly = hint if _is_code(declared, guess) and nearly.type == "integer" else nearly
+    made = Profiled(hint, nearly, guess.of(hint.type), _marked(found, _FORM), found["filled"], distinct)
     if column.type().is_string():
         few = _counted(rows, name, FEW, engine) if distinct <= FEW else {}
         shared = bool(few) and min(few.values()) >= SHARED
@@ -254,7 +278,8 @@ def _key(rows: ir.Table, columns: Mapping[str, Profiled], count: int, engine: En
     if count < ENOUGH:
         return ()
     # a moment tells records apart by chance
-    for name in [*filter(numbers_records, others), *keyed, *others, *dated]:
+    ids = [name for name in others if numbers_records(snake(name))]
+    for name in [*ids, *keyed, *others, *dated]:
         if columns[name].distinct == count:
             return (name,)
     for names in _together(likely):

@@ -166,7 +166,7 @@ def _stop(name: str, made: Validated) -> DataError:
     others = len(broken) - 1
     more = f"; {others} more check{'s' * (others > 1)} failed: {', '.join(broken[1:])}" if others else ""
     split_off = made.split_off and made.rows_quarantined
-    where = "the failing records are in quarantine" if split_off else ("the check is about the table as a whole")
+    where = "the failing records are in quarantine" if split_off else "no record is in quarantine for it"
     return DataError(
         f"`{name}` breaks {broken[0]}",
         "D001",

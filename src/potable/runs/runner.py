@@ -244,7 +244,7 @@ def _look_back(shop: Workshop, verb: Verb, wanted: Selection, today: date) -> No
     """Judge what a verb made of all tables."""
     if verb == "validate":
         checkup.check_up(shop, wanted.tables, today)
-        if not wanted.partial:
+        if len(wanted.tables) == len(shop.project.tables):
             restricted.require_total(shop)
     elif verb == "protect":
         require_matched(shop, wanted.tables, today)

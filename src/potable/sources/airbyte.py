@@ -127,6 +127,7 @@ class _Reading:
             key: Stream(key[1], tables, state.before.get(next(iter(tables))), batch=state.batch)
             for key, tables in self._tables.items()
         }
+        self._offered = Counter(name for _, name in offered)
         self._whole_where_states_are_shared()
         self.catalog = [_configured(source.source, offered[key], tables) for key, tables in self._tables.items()]
         self._levels: Counter[str] = Counter()
@@ -147,7 +148,7 @@ class _Reading:
             said = message.get("record")
             if not isinstance(said, dict) or not isinstance(said.get("stream"), str) or "data" not in said:
                 raise failed(self._source, "the program sent a record without a stream or data", retryable=False)
-            if stream := self.streams.get((said.get("namespace"), said["stream"])):
+            if stream := self._stream(said.get("namespace"), said["stream"]):
                 yield from stream.add(received, said["data"])
         elif kind == "STATE":
             # numbers have to come back as numbers
@@ -166,13 +167,27 @@ class _Reading:
             counts = ", ".join(f"{count} of level {level}" for level, count in found.items())
             _LOGGER.warning("source `%s`: the program logged %s", self._source, counts)
 
+    def _stream(self, namespace: Any, name: str) -> Stream | None:
+        """The stream that is called so, if it is declared; where only one has the name, its namespace says nothing.
+
+        Raises:
+            EnvironmentFailure: E001, no stream is called so.
+        """
+        if name not in self._offered:
+            why = "the program sent records of a stream that it does not offer"
+            raise failed(self._source, why, retryable=False)
+        alone = self._offered[name] == 1
+        return next(
+            (held for key, held in self.streams.items() if key[1] == name and (alone or key[0] == namespace)), None
+        )
+
     def _reached(self, said: Any) -> None:
         if not isinstance(said, dict):
             raise failed(self._source, "the program sent a state message without a state", retryable=False)
         if said.get("type") == "STREAM":
-            key = (at(said, "stream.stream_descriptor.namespace"), at(said, "stream.stream_descriptor.name"))
-            if key in self.streams:
-                self.streams[key].reached({"type": "STREAM", "stream": said["stream"]})
+            namespace, name = (at(said, f"stream.stream_descriptor.{key}") for key in ("namespace", "name"))
+            if stream := self._stream(namespace, name) if name in self._offered else None:
+                stream.reached({"type": "STREAM", "stream": said["stream"]})
             return
         shared = {name: said[name] for name in ("type", "global") if name in said}
         for stream in self.streams.values():

@@ -26,7 +26,7 @@ _ALWAYS_FINE = 64 << 20
 _LARGEST_RATIO = 250
 """Times its own size that an archive may have unpacked; XML and CSV seldom reach 50, deflate cannot pass 1,032."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-_DAMAGE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, lzma.LZMAError)
+_DAMAGE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 
 class DamagedZip(OSError):

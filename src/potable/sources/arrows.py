@@ -8,6 +8,7 @@ Entry: `texts_of` for cells, `values_of` for records in which others lie.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from potable.sources.databases import forms
 from potable.sources.jsontext import text
 
 _OF_A_NUMBER = 16
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _NO_NUMBERS = (None, "nan", "inf", "-inf")
 _LISTS = (kinds.is_list, kinds.is_large_list, kinds.is_fixed_size_list, kinds.is_list_view, kinds.is_large_list_view)
 _AS_THEY_ARE = (kinds.is_integer, kinds.is_boolean, kinds.is_date, kinds.is_large_string, kinds.is_string_view)
@@ -49,7 +51,11 @@ def texts_of(column: pa.Array, *, binary_as_string: bool = False) -> Texts:
     if kinds.is_timestamp(kind):
         return forms.clock(_in_micros(column).cast(pa.string()), "Z" if kind.tz else "")
     if kinds.is_time(kind):
-        return forms.clock(column.cast(pa.time64("us"), safe=False).cast(pa.string()))
+        return forms.clock(_if_whole(column, pa.time64("us")).cast(pa.string()))
+    if kinds.is_duration(kind):
+        per_second = Decimal(10) ** -_DIGITS[kind.unit]
+        counts = column.cast(pa.int64()).to_pylist()
+        return forms.texts([None if count is None else count * per_second for count in counts])
     if kinds.is_decimal(kind):
         return forms.decimals(column)
     if holds_others(kind):
@@ -149,7 +155,12 @@ def _in_micros(moments: pa.Array) -> pa.Array:
     kind = moments.type
     # a moment of another zone is written in UTC
     zone = "UTC" if kind.tz else None
+    return _if_whole(moments, pa.timestamp("us", zone), pa.timestamp(kind.unit, zone))
+
+
+def _if_whole(column: pa.Array, kind: pa.DataType, other: pa.DataType | None = None) -> pa.Array:
+    """A column as `kind`, or as `other`, its own by default, if something were lost."""
     try:
-        return moments.cast(pa.timestamp("us", zone))
+        return column.cast(kind)
     except pa.ArrowInvalid:
-        return moments.cast(pa.timestamp(kind.unit, zone))
+        return column.cast(other or column.type)

@@ -15,7 +15,12 @@ from typing import Any
 from uuid import UUID
 
 import fastavro
+import numpy as np
+from fastavro.read import LOGICAL_READERS
 from fastavro.schema import SchemaParseException, UnknownType
+
+_SINGLE, _EXACT = "potable-single", "potable-decimal"
+"""What numbers of single precision and decimals are called in schemas here."""
 
 
 def decoder(definitions: list[str], number: type[str] = str) -> Callable[[bytes], Any] | None:
@@ -28,7 +33,7 @@ def decoder(definitions: list[str], number: type[str] = str) -> Callable[[bytes]
     named: dict[str, Any] = {}
     try:
         for text in definitions:
-            schema = fastavro.parse_schema(json.loads(text), named_schemas=named)
+            schema = fastavro.parse_schema(_told(json.loads(text)), named_schemas=named)
     except (ValueError, SchemaParseException, UnknownType, TypeError, KeyError):
         return None
 
@@ -46,6 +51,44 @@ def decoder(definitions: list[str], number: type[str] = str) -> Callable[[bytes]
     return decode
 
 
+def _told(schema: Any) -> Any:
+    """A schema to read by: no defaults, which nobody wrote, and numbers with the digits that were written.
+
+    Numbers of single precision have others than of double; fastavro rounds a decimal to the digits its schema allows.
+    """
+    if isinstance(schema, list):
+        return [_told(each) for each in schema]
+    if not isinstance(schema, dict):
+        return {"type": "float", "logicalType": _SINGLE} if schema == "float" else schema
+    if schema.get("type") == "float":
+        return _told("float")
+    if schema.get("logicalType") == "decimal" and schema.get("type") in ("bytes", "fixed"):
+        return {**schema, "logicalType": _EXACT}
+    inside = {key: _told(schema[key]) for key in ("type", "items", "values") if key in schema}
+    if isinstance(schema.get("fields"), list):
+        inside["fields"] = [_field(field) for field in schema["fields"]]
+    return {**schema, **inside}
+
+
+def _field(field: Any) -> Any:
+    if not isinstance(field, dict) or "type" not in field:
+        return field
+    return {**{key: value for key, value in field.items() if key != "default"}, "type": _told(field["type"])}
+
+
+def _single(value: float, *schemas: Any) -> Any:
+    return np.float32(value)
+
+
+def _exact(data: bytes, schema: Any, *others: Any) -> Decimal:
+    """All digits of a decimal, however many its schema allows."""
+    digits = Decimal(int.from_bytes(data, "big", signed=True)).as_tuple()
+    return Decimal((digits.sign, digits.digits, -int(schema.get("scale", 0))))
+
+
+LOGICAL_READERS.update({f"float-{_SINGLE}": _single, f"bytes-{_EXACT}": _exact, f"fixed-{_EXACT}": _exact})
+
+
 def _plain(value: Any, number: type[str]) -> Any:
     """`value` as JSON has it; moments in ISO 8601, numbers with their digits, bytes in base64."""
     if isinstance(value, dict):
@@ -60,6 +103,8 @@ def _plain(value: Any, number: type[str]) -> Any:
         return value.isoformat()
     if isinstance(value, Decimal):
         return number(format(value, "f"))
+    if isinstance(value, np.float32):
+        return number(format(Decimal(str(value)), "f"))
     if isinstance(value, int | float):
         return number(value)
     return str(value) if isinstance(value, UUID) else value

@@ -11,7 +11,6 @@ from __future__ import annotations
 import glob
 import io
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,19 +21,19 @@ from typing import Any, BinaryIO, Self
 import obstore
 from obstore.exceptions import (
     BaseError,
+    InvalidPathError,
     PermissionDeniedError,
     PreconditionError,
-    UnauthenticatedError,
     UnknownConfigurationKeyError,
 )
 from obstore.store import from_url
 from pydantic import SecretStr
 
+from potable.reasons import lasting, why
 from potable.sources.names import Naming
 from potable.sources.places import CHANGED, GONE, Blocks, Fetch, File, is_data, literal, matching, unread
 
 _RETRIES = 5
-_STATUS = re.compile(r"status code: (\d{3})")
 _SLOWEST = 20
 """A block may take this many times the time-out altogether."""
 _GOOGLES: dict[str, Any] = {"allow_http": True, "default_headers": {"Accept-Encoding": "gzip"}}
@@ -46,7 +45,7 @@ _UNKNOWN = Naming()
 class Bucket:
     """A folder or glob of keys in a bucket."""
 
-    far = True
+    far, lists = True, True
 
     def __init__(
         self, source: str, url: str, storage: Mapping[str, SecretStr], *, timeout: float, naming: Naming = _UNKNOWN
@@ -71,10 +70,11 @@ class Bucket:
         self._listings: dict[tuple[str, bool], list[_Object]] = {}
         self._folder: tuple[str, ...] = tuple(part for part in path.split("/") if part)
         self._default = "*"
+        self._denied: Exception | None = None
         magic = next((index for index, part in enumerate(self._folder) if glob.has_magic(part)), None)
         if magic is not None:
             self._folder, self._default = self._folder[:magic], "/".join(self._folder[magic:])
-        elif path and not path.endswith("/") and self._head("/".join(self._folder)):
+        elif path and not path.endswith("/") and self._is_object("/".join(self._folder)):
             self._folder, self._default = self._folder[:-1], self._folder[-1]
 
     def files(self, pattern: str | None) -> list[File]:
@@ -91,7 +91,12 @@ class Bucket:
 
     def exists(self) -> bool:
         """Whether anything is below it."""
-        return bool(self._listed("/".join(self._folder), flat=True))
+        folder = "/".join(self._folder)
+        found = bool(self._listed(folder, flat=True))
+        if self._denied and not found:
+            with self._reporting(f"{self._root}/{folder}"):
+                raise self._denied
+        return found
 
     def _opened(self, storage: Mapping[str, SecretStr], timeout: float) -> Any:
         given = {name: value.get_secret_value() for name, value in storage.items()}
@@ -105,8 +110,16 @@ class Bucket:
         with self._reporting(self._root):
             return from_url(self._root, config=given or None, client_options=options, retry_config=retries)
 
+    def _is_object(self, key: str) -> bool:
+        """Whether a key is that of an object; who may only look into a folder is refused where there is none."""
+        try:
+            return self._head(key) is not None
+        except PermissionDeniedError as denied:
+            self._denied = denied
+            return False
+
     def _head(self, key: str, shown: str = "") -> _Object | None:
-        with self._reporting(f"{self._root}/{shown or key}"):
+        with self._reporting(f"{self._root}/{shown or key}", but=() if shown else PermissionDeniedError):
             try:
                 return _Object.of(obstore.head(self._store, key))
             except FileNotFoundError:
@@ -119,12 +132,12 @@ class Bucket:
         with self._reporting(f"{self._root}/{folder}"):
             if flat:
                 listing = obstore.list_with_delimiter(self._store, folder or None)
-                folders = set(listing["common_prefixes"])
                 found = [_Object.of(meta) for meta in listing["objects"]]
+                empty = {item.key for item in found if not item.size} & set(listing["common_prefixes"])
             else:
                 found = [_Object.of(meta) for part in obstore.list(self._store, folder or None) for meta in part]
-                empty = [item.key for item in found if not item.size]
-                folders = {key for key in empty if not self._head(key, self._told(key))}
+                empty = {item.key for item in found if not item.size}
+            folders = {key for key in empty if not self._head(key, self._told(key))}
         kept = [item for item in found if item.key not in folders and item.key != folder]
         return self._listings.setdefault((folder, flat), sorted(kept, key=lambda item: item.key))
 
@@ -152,13 +165,15 @@ class Bucket:
         return data
 
     @contextmanager
-    def _reporting(self, what: str) -> Iterator[None]:
+    def _reporting(self, what: str, *, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
         """Errors of the store as ours, without its words: they hold URLs, and may hold signatures."""
         try:
             yield
+        except but:
+            raise
         except (BaseError, OSError, ValueError) as failure:
-            why, retryable = _why(failure)
-            raise unread(self._source, what, why, retryable=retryable) from None
+            told, retryable = _why(failure)
+            raise unread(self._source, what, told, retryable=retryable) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,15 +221,11 @@ def _archive(fetch: Fetch, size: int) -> AbstractContextManager[BinaryIO]:
 
 def _why(failure: Exception) -> tuple[str, bool]:
     """What is wrong, and whether it may pass."""
-    if isinstance(failure, PermissionDeniedError):
-        return "access denied", False
-    if isinstance(failure, UnauthenticatedError):
-        return "the store refused the credentials", False
+    if isinstance(failure, InvalidPathError) or "parse path" in str(failure):
+        return "of a key there a part is empty (`a//b`), `.` or `..`, or has control characters; rename it", False
     if isinstance(failure, UnknownConfigurationKeyError | ValueError):
         return "a setting in `storage`, or in the environment, is unknown to this store", False
     text = str(failure)
     if "NoSuchBucket" in text or "ContainerNotFound" in text:
         return "there is no such bucket", False
-    if status := _STATUS.search(text):
-        return f"the store answers with HTTP {status[1]}", True
-    return "the store cannot be reached, or does not answer in time", True
+    return why(failure, place=False), not lasting(failure)

@@ -1,8 +1,9 @@
 """Word documents: one record per file, from its form table and its paragraphs.
 
 A column's path is the label in the form's first column (`Employee number`); `@text` is all paragraphs outside tables,
-one per line. Text is read as Word shows it: runs joined, tabs and breaks kept, deleted text left out. Headers,
-footers and notes are not read. A document that cannot be read is quarantined (`documents`).
+one per line. A form may stand in a table that only lays it out. Text is read as Word shows it: runs joined, tabs and
+breaks kept, deleted text left out. Headers, footers and notes are not read. A document that cannot be read is
+quarantined (`documents`).
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from lxml import etree
 
 from potable.sources.base import Blob
 from potable.sources.documents import TWICE, DocumentSource, DocumentTable, Unread
-from potable.sources.files import DAMAGE
+from potable.sources.files import COMPOUND, DAMAGE, is_sealed
 
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_TRANSITIONAL = b"http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_STRICT = b"http://purl.oclc.org/ooxml/wordprocessingml/main"
+"""What Word calls the same if it is asked to be strict."""
+_W = f"{{{_TRANSITIONAL.decode()}}}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _PART = "word/document.xml"
 _LARGEST = 64 << 20
 """Bytes of unpacked text a document may have; more is taken for an attack."""
-_SEALED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _P, _R, _T, _TBL = f"{_W}p", f"{_W}r", f"{_W}t", f"{_W}tbl"
 _SIGNS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
 _HIDDEN = {f"{_W}{name}" for name in ("pPr", "rPr", "tblPr", "trPr", "tcPr", "sdtPr", "del", "moveFrom")} | {_FALLBACK}
@@ -51,12 +54,24 @@ def _read(blob: Blob) -> dict[str, str]:
         if block.tag == _P:
             lines.append(_text(block))
             continue
-        for row in _children(block, f"{_W}tr"):
-            cells = [_text(cell) for cell in _children(row, f"{_W}tc")]
+        for row in _rows(block):
+            cells = [_text(cell) for cell in row]
             label = " ".join(cells[0].split()).rstrip(": ") if len(cells) > 1 else ""
             if label and form.setdefault(label, cells[1]) != cells[1]:
                 form[label] = TWICE
     return {**form, "@text": "\n".join(line for line in lines if line)}
+
+
+def _rows(table: etree._Element) -> Iterator[list[etree._Element]]:
+    """The cells of each row, also in the tables of one that only lays them out: nothing else is in its first cell."""
+    for row in _children(table, f"{_W}tr"):
+        cells = [*_children(row, f"{_W}tc")]
+        inner = [each for cell in cells for each in _children(cell, _TBL)]
+        if inner and not any(map(_text, _children(cells[0], _P))):
+            for each in inner:
+                yield from _rows(each)
+        else:
+            yield cells
 
 
 def _body(blob: Blob) -> etree._Element:
@@ -68,15 +83,14 @@ def _body(blob: Blob) -> etree._Element:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         with blob.open() as stream:
-            # Office seals a document with a password into a container of this kind
-            if stream.read(8) == _SEALED:
-                raise Unread("encrypted")
-            stream.seek(0)
-            # a package is read in many small steps
-            with zipfile.ZipFile(io.BytesIO(stream.read())) as package:
-                if package.getinfo(_PART).file_size > _LARGEST:
-                    raise Unread("larger than 64 MiB unpacked")
-                root = etree.fromstring(package.read(_PART), parser)
+            data = stream.read()
+        if data.startswith(COMPOUND):
+            raise Unread("encrypted" if is_sealed(data) else "an old document (.doc) and not a docx")
+        # a package is read in many small steps
+        with zipfile.ZipFile(io.BytesIO(data)) as package:
+            if package.getinfo(_PART).file_size > _LARGEST:
+                raise Unread("larger than 64 MiB unpacked")
+            root = etree.fromstring(package.read(_PART).replace(_STRICT, _TRANSITIONAL), parser)
     # RuntimeError and its NotImplementedError: packed in an unknown way; ValueError: its start is cut off
     except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError, etree.XMLSyntaxError, *DAMAGE):
         raise Unread("damaged") from None

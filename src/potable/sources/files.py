@@ -12,7 +12,7 @@ import glob
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -77,6 +77,8 @@ class FileSource(Source[F]):
             return self
         if self._scheme not in ("", "file", *_WEB, *_STORES):
             raise ValueError(f"`path` must be a folder, or a URL that begins with {', '.join((*_STORES, *_WEB))}")
+        if self._scheme in _STORES and not self.path.partition("://")[2].partition("/")[0]:
+            raise ValueError("`path` must name a bucket: s3://bucket/folder")
         if self.storage and self._scheme not in _STORES:
             raise ValueError(f"`storage` needs a `path` that begins with {', '.join(_STORES)}")
         if self._scheme not in _WEB:
@@ -107,6 +109,7 @@ class FileSource(Source[F]):
     def arrivals(self, base: Path, state: State | None = None) -> Iterator[Arrival]:
         """The files that match, by path below the folder, and the members of zip archives among them."""
         place = self._place(base)
+        self._look_around(place)
         tables_of: dict[str, tuple[str, ...]] = {}
         files: dict[str, File] = {}
         for name, table in self.tables.items():
@@ -128,6 +131,9 @@ class FileSource(Source[F]):
             if name not in offered:
                 raise self._missing(name, place, None)
 
+    def _look_around(self, place: Place) -> None:
+        """Warn of what lies beside the files and says that they are not what they seem."""
+
     def _missing(self, table: str, place: Place, file: str | None) -> EnvironmentFailure:
         """The error for a table without a file; of a server it is known which `file` was asked for."""
         there = "the folder does not exist"
@@ -138,7 +144,8 @@ class FileSource(Source[F]):
         hint = "check `path` and `files` in the source's file, and the variables they refer to"
         if not (place.far or glob.has_magic(self.path)) and place.exists():
             deeper = [f"**/{pattern or '*'}" for pattern in self.tables[table].patterns]
-            if all(map(place.files, deeper)):
+            here = {file.name for pattern in self.tables[table].patterns for file in place.files(pattern)}
+            if all({file.name for file in place.files(pattern)} - here for pattern in deeper):
                 told = "`, `".join(f'files: "{pattern}"' for pattern in deeper)
                 hint = f"its files lie in folders below: write `{told}`"
         return EnvironmentFailure(
@@ -190,6 +197,9 @@ def decompressed(blob: Blob) -> BinaryIO:
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         with raw:
             raise unreadable(blob, why_refused(raw))
+    if archive := next((kind for kind, is_one in _ARCHIVES.items() if is_one(start, blob.name.lower())), None):
+        raw.close()
+        raise unreadable(blob, f"it is a {archive} archive; only zip archives are unpacked")
     if start[:2] == b"\x1f\x8b":
         return Unpacked(_gzip(raw), raw)
     if start[:4] == b"\x28\xb5\x2f\xfd":
@@ -201,6 +211,18 @@ def decompressed(blob: Blob) -> BinaryIO:
     return raw
 
 
+def is_sealed(data: bytes) -> bool:
+    """Whether a document of Office has a password: its package is in a compound file then, as old documents are."""
+    return data.startswith(COMPOUND) and "EncryptedPackage".encode("utf-16-le") in data
+
+
+COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""First bytes of a compound file."""
+_ARCHIVES: dict[str, Callable[[bytes, str], bool]] = {
+    "7z": lambda start, name: start == b"7z\xbc\xaf\x27\x1c",
+    "rar": lambda start, name: start.startswith(b"Rar!"),
+    "tar": lambda start, name: name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")),
+}
 DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged packed file raises."""
 

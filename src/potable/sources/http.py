@@ -48,10 +48,12 @@ _NOT_THERE = (
 )
 _HINTS = {
     **dict.fromkeys((400, 404, 410, 416, 422), _NOT_THERE),
-    204: "the service has no content where a list should be, not even an empty one; is there anything to read?",
+    204: "the service has no content where something should be; if that is how an API writes an empty list, declare "
+    "`optional: true` for the table",
 }
 _PACKED = ("", "identity", "gzip", "deflate")
 _TAKEN = frozenset({200})
+_NOTHING = 204
 _PASSING = frozenset({408, 425, 429})
 P = TypeVar("P")
 
@@ -159,6 +161,21 @@ class Service:
         """
 
         return self._signed(url, {}, lambda request: self._patiently(request, name, read, statuses))
+
+    def get_if_any(
+        self, url: httpx.URL, name: str, read: Callable[[bytes, httpx.Headers], P], *, statuses: frozenset[int] = _TAKEN
+    ) -> P | None:
+        """The same, and None where the service says that there is nothing (204)."""
+
+        def ask(request: Callable[[], httpx.Request]) -> tuple[int, httpx.Headers, bytes | None]:
+            status, received, body = self._asked(request)
+            return status, received, None if status == _NOTHING else body
+
+        def known(body: bytes | None, received: httpx.Headers) -> P | None:
+            return None if body is None else read(body, received)
+
+        taken = statuses | {_NOTHING}
+        return self._signed(url, {}, lambda request: self._patiently(request, name, known, taken, ask=ask))
 
     def open(
         self, url: httpx.URL, name: str, *, headers: Mapping[str, str], statuses: frozenset[int] = _TAKEN

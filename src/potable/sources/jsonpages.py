@@ -30,7 +30,7 @@ from potable.sources.jsonrows import below
 from potable.sources.jsonstructs import UNREADABLE
 from potable.sources.jsontext import is_utf8
 from potable.sources.keypaths import dotted, steps
-from potable.sources.pagination import Astray
+from potable.sources.pages import Astray
 from potable.sources.records import at, column, read_json, read_line
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -122,6 +122,10 @@ class JsonPage(ABC):
     @abstractmethod
     def has(self, path: str) -> bool:
         """Whether there is such a dotted path in the page, if only with null."""
+
+    def last(self, path: str) -> Any:
+        """The value at a dotted path of its last record."""
+        return at(read_json(self.record(self.records - 1)), path)
 
     @abstractmethod
     def content(self) -> bytes:

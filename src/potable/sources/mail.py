@@ -2,7 +2,9 @@
 
 A column's path is the name of a header (`Subject`; case does not matter), the label of a line (`Employee number:
 E0012`), `@text`, `@from` (the sender's address), `@date` (ISO 8601), `@attachments` (their names, as a JSON list) or
-`@object`. The text is that of the plain parts, or else of the HTML ones. Attachments are listed, not read.
+`@object`. Of parts that say the same, the plain one is the text, or else the HTML one; all others follow one another.
+`@from` is empty where there is no address. Attachments are listed, not read; a file of several messages (mbox) is
+quarantined.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from email.errors import HeaderParseError, MessageError
+from contextlib import suppress
+from email.errors import HeaderParseError, InvalidBase64LengthDefect, MessageError
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
@@ -29,6 +32,9 @@ _MOST_PARTS = 10_000
 _MOST_NESTED = 50
 _NESTS = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
 _BOUNDARY = re.compile(rb"^--", re.MULTILINE)
+_NEXT_OF_MBOX = re.compile(rb"\n\r?\nFrom \S[^\n]*\d{4}\r?\n[!-9;-~]+:")
+"""Where the next message begins in a file of several."""
+_LATIN = frozenset(("iso-8859-1", "iso8859-1", "latin1", "latin-1"))
 _SILENT = frozenset(("script", "style", "head", "title", "template"))
 _BLOCKS = frozenset(
     ("address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li")
@@ -50,6 +56,8 @@ class MailSource(DocumentSource[MailTable]):
             return _of_outlook(data, wanted)
         if len(_NESTS.findall(data)) > _MOST_NESTED or len(_BOUNDARY.findall(data)) > _MOST_PARTS:
             raise Unread("beyond the limits of a message")
+        if data.startswith(b"From ") and _NEXT_OF_MBOX.search(data):
+            raise Unread("several messages in one file (mbox); one per file is read")
         try:
             message = BytesParser(policy=compat32).parsebytes(data)
             return _read(message, wanted)
@@ -68,18 +76,28 @@ def _of_outlook(data: bytes, wanted: frozenset[str]) -> dict[str, str]:
 def _read(message: Message, wanted: frozenset[str]) -> dict[str, str]:
     if not message.keys():
         raise Unread("no message: it has no headers")
-    parts = list(_parts(message))
-    text = _text(parts)
-    found = {"@text": text, "@attachments": json.dumps(_attached(parts), ensure_ascii=False), **form_lines(text)}
+    text = _text(message)
+    attached = _attached(list(_parts(message)))
+    found = {"@text": text, "@attachments": json.dumps(attached, ensure_ascii=False), **form_lines(text)}
     for path in wanted:
         if not path.startswith("@") and (value := _header(message, path)) is not None:
             found[path] = value
-    if "@from" in wanted and (sender := _raw(message, "from")):
-        # a decoded name may hold a comma
-        found["@from"] = parseaddr(sender)[1]
+    if "@from" in wanted and (sender := _sender(message)):
+        found["@from"] = sender
     if "@date" in wanted and (sent := _header(message, "date")):
         found["@date"] = _moment(sent)
     return found
+
+
+def _sender(message: Message) -> str | None:
+    """The sender's address, where there is one: what stands in place of one is that of many."""
+    raw = (_raw(message, "from") or "").encode("utf-8", "surrogateescape")
+    try:
+        # a decoded name may hold a comma
+        found = parseaddr(raw.decode("utf-8"))[1]
+    except UnicodeDecodeError:
+        raise Unread("a header in no declared encoding") from None
+    return found if "@" in found else None
 
 
 def _moment(text: str) -> str:
@@ -96,14 +114,18 @@ def _header(message: Message, name: str) -> str | None:
     if raw is None:
         return None
     try:
-        pieces = decode_header(raw.encode("ascii", "surrogateescape").decode("utf-8"))
+        return _words(raw.encode("ascii", "surrogateescape").decode("utf-8"))
     except UnicodeDecodeError:
         raise Unread("a header in no declared encoding") from None
     except HeaderParseError:
         raise Unread("damaged") from None
+
+
+def _words(text: str) -> str:
+    """A text of a header as it reads, its encoded words decoded."""
     # without any encoded word it is a str; between encoded words, latin-1 or what the header was read as
-    texts = [piece if isinstance(piece, str) else _piece(piece, charset) for piece, charset in pieces]
-    return " ".join("".join(texts).split())
+    pieces = [piece if isinstance(piece, str) else _piece(piece, charset) for piece, charset in decode_header(text)]
+    return " ".join("".join(pieces).split())
 
 
 def _raw(message: Message, name: str) -> str | None:
@@ -115,7 +137,15 @@ def _raw(message: Message, name: str) -> str | None:
 
 
 def _piece(piece: bytes, charset: str | None) -> str:
-    return decoded(piece, charset) if charset else piece.decode("raw-unicode-escape")
+    return _said(piece, charset) if charset else piece.decode("raw-unicode-escape")
+
+
+def _said(data: bytes, charset: str | None) -> str:
+    """A text in the encoding it declares; many say Latin 1 and mean Windows-1252, as everybody reads it."""
+    if charset and charset.lower() in _LATIN:
+        with suppress(UnicodeDecodeError):
+            data, charset = data.decode("cp1252").encode(), "utf-8"
+    return decoded(data, charset)
 
 
 def _parts(message: Message) -> Iterator[Message]:
@@ -134,18 +164,53 @@ def _is_text(part: Message) -> bool:
 
 def _attached(parts: list[Message]) -> list[str]:
     """Names of the attachments; their kind, where they have none."""
-    return [part.get_filename() or part.get_content_type() for part in parts if not _is_text(part)]
+    return [_named(part) or part.get_content_type() for part in parts if not _is_text(part)]
 
 
-def _text(parts: list[Message]) -> str:
-    shown = [part for part in parts if _is_text(part)]
-    plain = [_decoded(part) for part in shown if part.get_content_subtype() != "html"]
-    return "\n".join(plain or [_seen(_decoded(part)) for part in shown])
+def _named(part: Message) -> str:
+    """The name of a part as it reads; most programs write it in encoded words or plain UTF-8, which no standard has."""
+    told = Message()
+    for header in ("content-disposition", "content-type"):
+        raw = _raw(part, header) or ""
+        told[header] = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    name = (told.get_filename() or "").encode("utf-8", "replace").decode()
+    try:
+        return _words(name)
+    except (HeaderParseError, Unread):
+        return name
+
+
+def _text(message: Message) -> str:
+    return "\n".join(_seen(_decoded(part)) if _is_html(part) else _decoded(part) for part in _shown(message))
+
+
+def _shown(message: Message) -> list[Message]:
+    """The parts that are shown as text: of several that say the same, the plain one where it says anything."""
+    if message.get_content_maintype() != "multipart":
+        return [message] if _is_text(message) else []
+    if not message.is_multipart():
+        # nobody can tell its parts apart
+        raise Unread("damaged")
+    found = [each for part in message.get_payload() if isinstance(part, Message) for each in _shown(part)]
+    if message.get_content_subtype() != "alternative":
+        return found
+    says = any(part.get_content_subtype() == "plain" and _decoded(part).strip() for part in found)
+    return [part for part in found if says != _is_html(part)] if any(map(_is_html, found)) else found
+
+
+def _is_html(part: Message) -> bool:
+    return part.get_content_subtype() == "html"
 
 
 def _decoded(part: Message) -> str:
+    coding = (_raw(part, "content-transfer-encoding") or "").partition("(")[0].strip()
+    if coding:
+        part.replace_header("Content-Transfer-Encoding", coding)
     data = part.get_payload(decode=True)
-    return decoded(data if isinstance(data, bytes) else b"", part.get_content_charset())
+    if any(isinstance(defect, InvalidBase64LengthDefect) for defect in part.defects):
+        # it is given as it came, in which no name is found
+        raise Unread("damaged")
+    return _said(data if isinstance(data, bytes) else b"", part.get_content_charset())
 
 
 def _seen(html: str) -> str:

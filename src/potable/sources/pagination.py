@@ -1,4 +1,4 @@
-"""How one page of a list leads to the next, and when there is none: cursors, links, page numbers, offsets.
+"""How one page of a list leads to the next, and when there is none: cursors, links, numbers, offsets, last records.
 
 Only what is asked for and whether it can end; asking is done by `http`. Lists that would never end are
 refused in a bounded number of requests, a list that ends before its own count is refused too, and a link
@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, Protocol
 
 import httpx
@@ -20,82 +19,12 @@ from pydantic import Discriminator, Field, Tag
 
 from potable.declarations import Declaration
 from potable.sources.morepages import more_told
+from potable.sources.pages import Astray, Got, Page
 
 _EMPTY_PAGES = 1000
 """Pages without a record that may follow each other."""
 _LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[\w*-]+\s*(?:=\s*(?:"[^"]*"|[^\s;,"]+))?)*)')
 _REL = re.compile(r';\s*rel\s*=\s*"?([^";,]*)"?', re.IGNORECASE)
-
-
-class Astray(Exception):
-    """A list that cannot be followed to its end; `why` quotes nothing of it."""
-
-    def __init__(
-        self, why: str, hint: str = "check the table's `pagination`, and run again", *, retryable: bool = True
-    ) -> None:
-        super().__init__(why)
-        self.why, self.hint, self.retryable = why, hint, retryable
-
-
-class Page(Protocol):
-    """A page as it reads."""
-
-    @property
-    def body(self) -> bytes:
-        """The bytes as received."""
-
-    @property
-    def headers(self) -> httpx.Headers:
-        """Headers of the answer."""
-
-    @property
-    def records(self) -> int:
-        """Number of its records."""
-
-    @property
-    def listed(self) -> Mapping[str, int]:
-        """How many there are of its records, last, and of each element around them, by path."""
-
-    def at(self, path: str) -> Any:
-        """The value at a path of the page."""
-
-    def has(self, path: str) -> bool:
-        """Whether there is such a path in the page, if only with null."""
-
-    def content(self) -> bytes:
-        """What its records say, without cursors; equal records are equal bytes."""
-
-
-@dataclass
-class Got:
-    """How far a list was followed."""
-
-    pages: int = 0
-    records: int = 0
-    listed: dict[str, int] = field(default_factory=dict)
-    """Of all pages what each lists."""
-    several: set[str] = field(default_factory=set)
-    """What stood more than once in a page."""
-    counted: int = 0
-    """The most records the server said there are."""
-    largest: int = 0
-    """What the fullest page lists."""
-    seen: set[bytes] = field(default_factory=set)
-    """Digests of the URLs and pages met."""
-
-    def add(self, page: Page) -> None:
-        """One page more."""
-        self.pages, self.records = self.pages + 1, self.records + page.records
-        self.largest = max(self.largest, *page.listed.values())
-        for path, number in page.listed.items():
-            self.listed[path] = self.listed.get(path, 0) + number
-            self.several |= {path} if number > 1 else set()
-
-    @property
-    def units(self) -> dict[str, int]:
-        """What the server may count: elements of which several stand around records in a page, then the records."""
-        *around, records = self.listed
-        return {path: self.listed[path] for path in (*(path for path in around if path in self.several), records)}
 
 
 class Cursor(Declaration):
@@ -154,6 +83,33 @@ class NextLink(Declaration):
         if not isinstance(found, str):
             raise Astray(f"`{self.next_link}` is not a link")
         return _joined(here, found)
+
+
+class After(Declaration):
+    """The next page is requested by the last record of this one."""
+
+    after: str
+    """Query parameter for the id of the last record."""
+    id: str = "id"
+    """Path in a record to that id."""
+    more: str | None = None
+    """Path in the page to whether there is more; without it, the first page without records is the last."""
+
+    def first(self, url: httpx.URL) -> httpx.URL:
+        return url
+
+    def following(self, first: httpx.URL, here: httpx.URL, page: Page, got: Got) -> httpx.URL | None:
+        more = None if self.more is None else page.at(self.more)
+        if self.more is not None and not isinstance(more, bool):
+            raise Astray(f"a page has neither true nor false at `{self.more}`")
+        if not page.records and more:
+            raise Astray(f"a page has no records, but says at `{self.more}` that there is more")
+        if more is False or not page.records:
+            return None
+        found = page.last(self.id)
+        if not isinstance(found, str) or not found:
+            raise Astray(f"the last record of a page has no `{self.id}`, which would lead on", retryable=False)
+        return first.copy_set_param(self.after, found)
 
 
 class Counted(Declaration):
@@ -272,7 +228,10 @@ def _kind(value: Any) -> str | None:
     return (found or ["Cursor"])[0] if len(found) < 2 else None
 
 
-_KINDS = {"cursor": "Cursor", "link": "Link", "next_link": "NextLink", "page": "PageNumber", "offset": "Offset"}
+_KINDS = {
+    **{"cursor": "Cursor", "link": "Link", "next_link": "NextLink", "page": "PageNumber", "offset": "Offset"},
+    "after": "After",
+}
 
 Pagination = Annotated[
     Annotated[Cursor, Tag("Cursor")]
@@ -280,22 +239,23 @@ Pagination = Annotated[
     | Annotated[NextLink, Tag("NextLink")]
     | Annotated[PageNumber, Tag("PageNumber")]
     | Annotated[Offset, Tag("Offset")]
+    | Annotated[After, Tag("After")]
     | Annotated[Literal["none"], Tag("none")],
     Discriminator(
         _kind,
         custom_error_type="pagination",
-        custom_error_message="write `none`, or one of `cursor`, `link`, `next_link`, `page` and `offset`",
+        custom_error_message="write `none`, or one of `cursor`, `link`, `next_link`, `page`, `offset` and `after`",
     ),
 ]
 
-AnyPagination = Cursor | Link | NextLink | PageNumber | Offset | Literal["none"]
+AnyPagination = Cursor | Link | NextLink | PageNumber | Offset | After | Literal["none"]
 
 
 class Fetch(Protocol):
     """Asks for a page."""
 
     def __call__(self, url: httpx.URL, check: Callable[[Page], None], /, *, behind: bool = False) -> Page | None:
-        """The page.
+        """The page; None where there is none, which ends the list.
 
         Args:
             url: where it is.
@@ -330,6 +290,7 @@ def walk(how: AnyPagination, url: httpx.URL, fetch: Fetch) -> Iterator[Page]:
         got.seen.add(asked)
         page = fetch(here, new, behind=behind)
         if page is None or (behind and _bare(page)):
+            got.require_all(behind=behind)
             return
         got.seen.add(told)
         got.add(page)

@@ -1,15 +1,20 @@
 """Parquet files, such as those of data lakes and warehouse exports: typed values, each landed as one exact text.
 
 Only columns that a contract names are read, in batches, so that a file may be larger than memory. Values of structs are
-reached by dotted paths, lists of structs become tables of their own, as in JSON files.
+reached by dotted paths, lists of structs become tables of their own, as in JSON files. Pages are held to their
+checksums, files with encrypted columns are refused. All files are read: of a table of Delta, Iceberg or Hudi also those
+that no longer count, which a warning says; have it exported, or read it by SQL.
 """
 
 from __future__ import annotations
 
+import io
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from typing import ClassVar, Self
+from itertools import product
+from typing import BinaryIO, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +33,7 @@ from potable.sources.jsontext import canonical
 from potable.sources.keypaths import dotted, joined, steps
 from potable.sources.nested import NestedSource, NestedTable, batch_of
 from potable.sources.originals import picked
+from potable.sources.places import Place, literal
 from potable.sources.typed import typed, untyped
 
 _BATCH_ROWS = 8192
@@ -37,6 +43,15 @@ _OF_A_NUMBER = 4
 _BUFFER = 1 << 20
 """Bytes of a column that are read at once."""
 _START, _ENCRYPTED = b"PAR1", b"PARE"
+_SIGNATURE = 28
+"""Bytes of a nonce and a tag."""
+_KEPT_BY = {
+    "_delta_log/*.json": "Delta Lake",
+    "metadata/*.metadata.json": "Iceberg",
+    ".hoodie/hoodie.properties": "Hudi",
+}
+"""What table formats keep beside their files, to say which of them count."""
+_LOGGER = logging.getLogger(__name__)
 
 
 class ParquetTable(NestedTable):
@@ -46,7 +61,8 @@ class ParquetTable(NestedTable):
     text. Where `records` leads to a list of structs, its elements are the records: `../id` is a value of the row
     around one, `#` its position in the list from 1, `../#` the ordinal of the row in the file, and `@rest` what no
     other column took, as JSON. Timestamps with a time zone are converted to UTC; those without get the declared
-    `timezone`. A float that is not a number is the text `nan`; `null_values: [nan]` makes it null.
+    `timezone`. A float that is not a number is the text `nan`; `null_values: [nan]` makes it null. Durations are
+    seconds.
     """
 
     binary_as_string: bool = False
@@ -70,6 +86,20 @@ class ParquetSource(NestedSource[ParquetTable]):
     """A folder of Parquet files."""
 
     fixed_columns: ClassVar[bool] = True
+
+    def _look_around(self, place: Place) -> None:
+        """Warn of tables of which not all files count."""
+        globs = [pattern for table in self.tables.values() for pattern in table.patterns if pattern]
+        folders = dict.fromkeys(["", *("/".join([*literal(tuple(each.split("/"))), ""]) for each in globs)])
+        for folder, (log, kind) in product(folders if place.lists else (), _KEPT_BY.items()):
+            if place.files(folder + log):
+                _LOGGER.warning(
+                    "source `%s`: its files are those of a table of %s, among them such as no longer count; all are "
+                    "read, so rows that were deleted or changed may come again: have the table exported, or read it "
+                    "by SQL",
+                    self.source,
+                    kind,
+                )
 
     def parse(self, table: str, blob: Blob) -> Iterator[pa.RecordBatch]:
         """Typed batches, each of at most 8,192 rows of the file."""
@@ -145,10 +175,20 @@ class _Reading:
         # a batch without columns would not say how many rows it has
         names = names or self.schema.names[:1]
         for read in self._file.iter_batches(self._rows_at_once(names), columns=names, use_threads=False):
-            read.validate(full=True)
+            self._require_valid(read, roots or ())
             for batch in _slices(read):
                 self.before, self.done = self.done, self.done + batch.num_rows
                 yield batch
+
+    def _require_valid(self, batch: pa.RecordBatch, declared: Sequence[str]) -> None:
+        """Refuse values that are none of their type, such as texts that are not UTF-8, in the first of its columns."""
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            try:
+                column.validate(full=True)
+            except pa.ArrowInvalid:
+                of = f" in column `{name}`" if name in declared else ""
+                why = f"there are values{of} that are none of their type, such as texts that are not UTF-8"
+                raise unreadable(self.blob, why, row=self.done) from None
 
     def _rows_at_once(self, names: Sequence[str]) -> int:
         """Rows whose values in some columns come to so many bytes that memory is no question, in every row group."""
@@ -206,16 +246,7 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
                 raise unreadable(blob, "it is encrypted")
             if start != _START:
                 raise unreadable(blob, "it is not a Parquet file")
-            # moments of before 1677 are beyond what nanoseconds reach
-            opened = pa.PythonFile(stream, "r")
-            metadata = pq.read_metadata(opened)
-            with pq.ParquetFile(
-                opened,
-                metadata=metadata,
-                buffer_size=_BUFFER,
-                read_dictionary=_repeated(metadata),
-                coerce_int96_timestamp_unit="us",
-            ) as file:
+            with _opened(stream) as file:
                 reading = _Reading(file, blob)
                 yield reading
     except Malformed as failure:
@@ -225,6 +256,37 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
         raise unreadable(
             blob, f"it is damaged, or of an unsupported kind ({type(failure).__name__})", row=row
         ) from None
+
+
+def _opened(stream: BinaryIO) -> pq.ParquetFile:
+    """The file that begins as one.
+
+    Raises:
+        Malformed: it has columns that are encrypted, or its footer contradicts itself.
+    """
+    opened = pa.PythonFile(stream, "r")
+    metadata = pq.read_metadata(opened)
+    if _is_signed(stream, metadata):
+        # what is looked for in a column that is encrypted ends the process
+        raise Malformed("it is encrypted")
+    try:
+        return pq.ParquetFile(
+            opened,
+            metadata=metadata,
+            buffer_size=_BUFFER,
+            read_dictionary=_repeated(metadata),
+            # moments of before 1677 are beyond what nanoseconds reach
+            coerce_int96_timestamp_unit="us",
+            page_checksum_verification=True,
+        )
+    except (KeyError, UnicodeDecodeError):
+        raise Malformed("its footer is damaged") from None
+
+
+def _is_signed(stream: BinaryIO, metadata: pq.FileMetaData) -> bool:
+    """Whether a signature stands behind the footer, as where columns are encrypted and the footer is not."""
+    stream.seek(-8, io.SEEK_END)
+    return int.from_bytes(stream.read(4), "little") == int(metadata.serialized_size) + _SIGNATURE
 
 
 def _roots(table: ParquetTable) -> list[str]:

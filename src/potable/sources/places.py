@@ -58,6 +58,8 @@ class Place(Protocol):
     """What messages call it; holds no credentials."""
     far: bool
     """Whether to read a file again is to fetch it again."""
+    lists: bool
+    """Whether it knows what files it has."""
 
     def files(self, pattern: str | None) -> list[File]:
         """The files that match a glob below it, or those the place itself names.
@@ -73,7 +75,7 @@ class Place(Protocol):
 class Folder:
     """A folder of this machine, or a glob."""
 
-    far = False
+    far, lists = False, True
 
     def __init__(self, base: Path, path: str) -> None:
         self._folder, self._default = _split(base, path)

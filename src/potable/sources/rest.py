@@ -25,7 +25,8 @@ from potable.sources.http import Pace, Service, failure
 from potable.sources.jsonpages import JsonPage, landed, received
 from potable.sources.onwards import Reading, State, no_keys
 from potable.sources.originals import missing
-from potable.sources.pagination import Astray, Page, walk
+from potable.sources.pages import Astray, Page
+from potable.sources.pagination import walk
 from potable.sources.records import leaves, read_json
 from potable.sources.restfiles import as_json, as_xml
 from potable.sources.resttables import RestTable
@@ -132,7 +133,7 @@ class RestSource(Source[RestTable]):
 
             if behind:
                 return service.get(url, table.endpoint, partial(_if_any, read), statuses=_BEHIND)
-            return service.get(url, table.endpoint, read)
+            return (service.get_if_any if table.optional else service.get)(url, table.endpoint, read)
 
         url = service.below(table.endpoint).copy_merge_params({**table.params, **_since(table, reading)})
         try:

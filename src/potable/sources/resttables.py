@@ -14,7 +14,7 @@ from potable.sources.jsonpages import Sight
 from potable.sources.keypaths import require_spelled
 from potable.sources.nested import require_paths
 from potable.sources.onwards import Incremental, IncrementalTable, Keys
-from potable.sources.pagination import Counted, Cursor, Pagination
+from potable.sources.pagination import After, Counted, Cursor, Pagination
 from potable.sources.restfiles import xml_files
 
 
@@ -53,14 +53,15 @@ class RestTable(IncrementalTable):
     the records (`data.lines`), their elements are the records of this table: `../id` is a value of the surrounding
     record, `#` the position in the list."""
     optional: bool = False
-    """Whether a page in JSON may lack the list or have null in its place, because some services leave out empty lists;
-    it then has no records."""
+    """Whether a page in JSON may lack the list or have null in its place, or the answer may be 204 (no content),
+    because some services leave out empty lists; it then has no records."""
     record: str | None = None
     """For XML answers: path of the record element from the root; columns have paths below it, as in XML files."""
     params: dict[str, str | int] = Field(default_factory=dict, repr=False)
     """Query parameters of every request."""
     pagination: Pagination = Cursor()
-    """How the next page is requested: `none`, or by cursor, Link header, link in the page, page number or offset."""
+    """How the next page is requested: `none`, or by cursor, Link header, link in the page, page number, offset or the
+    last record."""
     incremental: RestIncremental | None = None
     """Request only what was recorded since the last run; everything each time by default."""
 
@@ -78,6 +79,8 @@ class RestTable(IncrementalTable):
             raise ValueError("give either `records` (JSON) or `record` (XML)")
         if self.incremental is not None:
             raise ValueError("`incremental` is only for JSON answers")
+        if isinstance(self.pagination, After):
+            raise ValueError("pagination by `after` is only for JSON answers")
         if self.optional:
             raise ValueError("`optional` is only for JSON answers; XML may always have no records")
         xml_files()[1].model_validate({"columns": self.columns, "record": self.record})
@@ -111,7 +114,7 @@ class RestTable(IncrementalTable):
     @property
     def beside(self) -> list[str]:
         """Paths of what is read of a page beside its records."""
-        found = (getattr(self.pagination, name, None) for name in ("next", "next_link", "total"))
+        found = (getattr(self.pagination, name, None) for name in ("next", "next_link", "total", "more"))
         return [path for path in found if path]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -81,27 +81,45 @@ class _Reading:
         }
         self.catalog: list[Any] = []
         self._ids = {name: name for name in self.streams}
+        self._called = {name: name for name in self.streams}
+        """Streams by what messages call them: what the catalog does, or by their ids in it."""
+        self._offered: set[str] = set()
+        self._strange = False
+        """Whether there were records of streams that the catalog does not have."""
         self._schemas: dict[str, str] = {}
         self._versions: dict[str, set[Any]] = {}
 
     def select(self, discovered: bytes) -> None:
         """Take the catalog, the declared streams selected in it and no others."""
         try:
-            found = json.loads(discovered)["streams"]
-            offered = {item.get("stream", item["tap_stream_id"]): item for item in copy.deepcopy(found)}
+            self.catalog = copy.deepcopy(json.loads(discovered)["streams"])
+            called = [(str(item.get("tap_stream_id", item.get("stream"))), item.get("stream")) for item in self.catalog]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise failed(self._source, "the program gives no catalog", retryable=False) from None
-        for name in self.streams:
-            if name not in offered:
-                failure = failed(self._source, f"the program has no stream `{name}`", retryable=False)
-                failure.allowed = ", ".join(sorted(offered)[:20])
-                failure.hint = did_you_mean(name, offered) or "`stream` in the table names the stream to read"
-                raise failure
-        for name, item in offered.items():
-            table = next(iter(self._tables[name].values())) if name in self._tables else None
-            _select(item, table)
-            self._ids[name] = str(item.get("tap_stream_id", name))
-            self.catalog.append(item)
+        self._offered = {name for names in called for name in names if isinstance(name, str)}
+        chosen = {self._place(name, called): name for name in self.streams}
+        if len(chosen) < len(self.streams):
+            raise failed(self._source, "two `stream` names mean the same stream; use one", retryable=False)
+        for place, (item, (identity, stream)) in enumerate(zip(self.catalog, called, strict=True)):
+            name = chosen.get(place)
+            _select(item, None if name is None else next(iter(self._tables[name].values())))
+            if name is not None:
+                self._ids[name], self._called[identity] = identity, name
+                if [other for _, other in called].count(stream) == 1:
+                    self._called[stream] = name
+
+    def _place(self, name: str, called: Sequence[tuple[str, Any]]) -> int:
+        """Which entry of the catalog a stream is: the one with that id, or else that name."""
+        places = [place for place, names in enumerate(called) if name == names[0]]
+        places = places or [place for place, names in enumerate(called) if name == names[1]]
+        if len(places) == 1:
+            return places[0]
+        why = f"the program has several streams `{name}`" if places else f"the program has no stream `{name}`"
+        failure = failed(self._source, why, retryable=False)
+        failure.allowed = ", ".join(sorted(called[place][0] for place in places) or sorted(self._offered)[:20])
+        failure.hint = did_you_mean(name, self._offered) if not places else "write its `tap_stream_id` as `stream`"
+        failure.hint = failure.hint or "`stream` in the table names the stream to read"
+        raise failure
 
     def before(self) -> Any:
         """The state to go on from: bookmarks of the streams that are read on, and of no others; None without any."""
@@ -125,22 +143,34 @@ class _Reading:
             # numbers have to come back as numbers
             self._reached(json.loads(received).get("value"))
             return
+        if kind == "BATCH":
+            why = "the program sends records in files (BATCH), which are not read; have it send RECORD messages"
+            raise failed(self._source, why, retryable=False)
         if kind not in ("RECORD", "SCHEMA", "ACTIVATE_VERSION"):
             raise failed(self._source, "the program sent a message of an unknown kind", retryable=False)
         if not isinstance(name, str):
             raise failed(self._source, f"the program sent a {kind} message without a stream", retryable=False)
-        stream = self.streams.get(name)
+        stream = self.streams.get(self._called.get(name, name))
         if stream is None:
-            return
-        if kind == "RECORD":
+            self._strange |= kind == "RECORD" and name not in self._offered
+        elif kind == "RECORD":
             yield from self._record(stream, received, message)
         elif kind == "SCHEMA":
-            self._described(name, message)
+            self._described(stream.name, message)
         else:
             self._activated(stream, message.get("version"))
 
     def end(self, state: State) -> Iterator[Arrival]:
         """What is left when the tap has ended, and its states."""
+        silent = [
+            stream.name for stream in self.streams.values() if not (stream.name in self._schemas or stream.before)
+        ]
+        if silent and self._strange:
+            why = f"the program sent nothing of stream `{silent[0]}`, but records of streams "
+            why += "that its catalog does not have" if self._offered else "that no table has"
+            failure = failed(self._source, why, retryable=False)
+            failure.hint = "`stream` in the table is the name that the program's RECORD messages give; run it by hand"
+            raise failure
         for stream in self.streams.values():
             yield from stream.flush()
             stream.settle(state)

@@ -205,6 +205,8 @@ def _value(form: str, data: bytes, decoders: Mapping[Known, Decode | None], numb
             return read_json(data if schema is None else data[FRAMED:], number)
         if decode is not None:
             return decode(data[FRAMED:])
+    except _Unread:
+        raise
     except ValueError:
         raise _Unread("not JSON" if form == "json" else "not what its schema says") from None
     raise _Unread("names no schema" if schema is None else "of a schema the registry does not have")
@@ -216,12 +218,16 @@ def _decoder(form: str, definitions: list[str] | None, number: type[str]) -> Dec
     if form == "avro":
         from potable.sources import avro
 
-        return avro.decoder(definitions, number)
+        return avro.decoder(definitions, number) or _undecodable
     try:
         from potable.sources import protobuf
     except ModuleNotFoundError:
         raise MissingExtra("protobuf", "protobuf") from None
-    return protobuf.decoder(definitions, number)
+    return protobuf.decoder(definitions, number) or _undecodable
+
+
+def _undecodable(data: bytes) -> Any:
+    raise _Unread("of a schema that cannot be read")
 
 
 def _meta(rows: Sequence[_Row], path: str) -> pa.StringArray:

@@ -32,6 +32,8 @@ _ALONE = {"Accept-Encoding": "identity", "Connection": "close"}
 _FIRST = {"Range": "bytes=0-0"}
 """HEAD is refused by URLs that are signed, and by some servers."""
 _FOUND = frozenset({200, 206, 404, 410, 412, 416})
+_PACKED = ("", "identity", "gzip", "x-gzip")
+"""Ways of packing that may come unasked: what is gzip is unpacked as a packed file is."""
 _PIECE = 1 << 20
 _RESUMED = 5
 """Times a file is taken up again after its connection broke."""
@@ -41,7 +43,7 @@ _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+)")
 class Web:
     """One file behind a URL, or files that are named below it."""
 
-    far = True
+    far, lists = True, False
 
     def __init__(self, source: str, url: str, auth: Bearer | Basic | ApiKey | OAuth2 | None, *, timeout: float) -> None:
         """Prepare to ask.
@@ -110,6 +112,10 @@ class _Found:
             wanted["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         answer = self.service.open(self.url, self.name, headers=wanted, statuses=_FOUND)
         if answer.status_code in (200, 206) and self._same(answer):
+            if answer.headers.get("Content-Encoding", "").strip().lower() not in _PACKED:
+                answer.close()
+                why = "the server compresses it in a way that was not asked for"
+                raise unread(self.source, self.name, why, retryable=False)
             return answer
         answer.close()
         if answer.status_code in (404, 410):
@@ -169,7 +175,11 @@ class _Body(io.RawIOBase):
             try:
                 if self._answer is None:
                     self._begin()
-                return next(self._pieces, b"")
+                piece = next(self._pieces, b"")
+                if not piece and self._at < (self._found.size or 0) and self._end is None:
+                    # some servers give a part where all was asked for
+                    raise httpx.RemoteProtocolError("the answer ends before the file does")
+                return piece
             except httpx.HTTPError as trouble:
                 self._let_go()
                 self._broken += 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, BinaryIO, Self
 from xml.etree import ElementTree
@@ -46,11 +46,19 @@ _UNCALCULATED = re.compile(
 )
 """Formulas without a value; one whose value is the empty text says that it is a text."""
 
+_LONG = re.compile(
+    rb'<(?:\w+:)?c\s(?![^<>]*\bt="(?!n"))[^<>]*?\br="([A-Z]{1,3})(\d{1,7})"[^<>]*>'
+    rb"(?:<(?:\w+:)?f[^<>]*?(?:/>|>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>(-?\d{16,})<"
+)
+"""Whole numbers of more digits than Excel keeps, as programs write them; calamine gives the nearest it can count."""
+_LONG_VALUE = re.compile(rb">-?\d{16,}<")
+
 UNCALCULATED = "#UNCALCULATED!"
 """Text of a cell whose formula was never calculated."""
 MOST_UNCALCULATED = 100_000
 Errors = dict[tuple[int, int], str]
-"""Texts of cells that are errors, or formulas without a value, by row and column from 0."""
+"""Texts of cells that are errors, formulas without a value, or longer numbers than a reader keeps, by row and column
+from 0."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class Package:
     """Part of each worksheet, by the sheet's name."""
     from_1904: bool = False
     """Whether days are counted from 1904."""
+    hidden: frozenset[str] = frozenset()
+    """Sheets that nobody sees who opens the workbook."""
 
     @classmethod
     def of(cls, stream: BinaryIO) -> Self:
@@ -73,12 +83,14 @@ class Package:
         try:
             archive = zipfile.ZipFile(stream)
             _require_small(archive)
-            return cls(archive, _sheets(archive), _from_1904(archive))
-        except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError, RuntimeError, *DAMAGE):
+            _require_xlsx(archive.namelist())
+            return cls(archive, _sheets(archive), _from_1904(archive), _hidden(archive))
+        # ValueError: bytes are missing, so that its parts would begin before it
+        except (zipfile.BadZipFile, KeyError, ValueError, ElementTree.ParseError, RuntimeError, *DAMAGE):
             raise Malformed("it is damaged, or not an xlsx workbook") from None
 
     def errors(self, sheet: str) -> Errors:
-        """The cells of a sheet that are errors, and the formulas that have no value.
+        """The cells of a sheet that are errors, formulas that have no value, or numbers of more digits than fit.
 
         Raises:
             Malformed: the sheet spans too much, has very many formulas without a value, or is damaged.
@@ -99,6 +111,7 @@ class Package:
                 if b't="e"' in piece:
                     for column, row, text in _ERROR.findall(piece):
                         found[int(row) - 1, _number(column) - 1] = text.decode("utf-8", "replace")
+                found |= _long(piece)
                 if _FORMULA.search(piece):
                     places = _UNCALCULATED.findall(piece)
                     formulas += len(places)
@@ -109,6 +122,13 @@ class Package:
                         )
                     found |= {(int(row) - 1, _number(column) - 1): UNCALCULATED for column, row in places}
         return found
+
+
+def _require_xlsx(names: Sequence[str]) -> None:
+    """Refuse workbooks of other kinds that are packages too, by what they are."""
+    kinds = {"xl/workbook.bin": "an .xlsb workbook", "content.xml": "an OpenDocument workbook (.ods)"}
+    if kind := next((told for part, told in kinds.items() if part in names), None):
+        raise Malformed(f"it is {kind}; save it as xlsx")
 
 
 def _require_small(archive: zipfile.ZipFile) -> None:
@@ -148,6 +168,11 @@ def _sheets(archive: zipfile.ZipFile) -> dict[str, str]:
     return found
 
 
+def _hidden(archive: zipfile.ZipFile) -> frozenset[str]:
+    sheets = (item for item in _tree(archive, "xl/workbook.xml").iter() if item.tag.endswith("}sheet"))
+    return frozenset(item.get("name", "") for item in sheets if item.get("state", "visible") != "visible")
+
+
 def _from_1904(archive: zipfile.ZipFile) -> bool:
     settings = _tree(archive, "xl/workbook.xml").iter()
     return any(item.tag.endswith("}workbookPr") and item.get("date1904") in ("1", "true") for item in settings)
@@ -171,6 +196,16 @@ def _rows(part: IO[bytes]) -> Iterator[bytes]:
         elif len(held) > _LONGEST_ROW:
             raise Malformed("a row is longer than a row can be")
     yield held
+
+
+def _long(piece: bytes) -> Errors:
+    """Whole numbers that no reader keeps, because no float is one of them."""
+    found = _LONG.findall(piece) if _LONG_VALUE.search(piece) else []
+    return {
+        (int(row) - 1, _number(column) - 1): text.decode()
+        for column, row, text in found
+        if int(float(text)) != int(text)
+    }
 
 
 def _number(column: bytes) -> int:

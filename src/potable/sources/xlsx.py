@@ -2,10 +2,10 @@
 
 Numbers are the shortest decimal text that means them (`12345`, never `12345.0`), dates and times ISO 8601 in both of
 Excel's calendars, booleans true and false; an error cell is its own text (`#N/A`), so in a number column it is
-mistyped unless it is one of the `null_values`. A number in a date or timestamp column counts days as Excel does. A
-formula that was never calculated has no value and is reported. Rows without a value are not records. If `header` is
-not declared and row 1 looks like a title, or `sheet` is not declared and several sheets have the same header, the
-workbook is refused, and the error says what to declare.
+mistyped unless it is one of the `null_values`. Of merged cells below the header the first has the value. A number in a
+date or timestamp column counts days as Excel does. A formula that was never calculated has no value and is reported.
+Rows without a value are not records. If `header` is not declared and row 1 looks like a title, or `sheet` is not
+declared and several sheets have the same header, the workbook is refused, and the error says what to declare.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from potable.sources.base import Blob, Malformed, Original
 from potable.sources.cells import Cells
-from potable.sources.files import DAMAGE, FileSource, FileTable, positions, unreadable
+from potable.sources.files import DAMAGE, FileSource, FileTable, is_sealed, positions, unreadable
 from potable.sources.originals import picked
 from potable.sources.sheets import Sheet, text_of
 from potable.sources.typed import typed, with_lost
@@ -33,6 +33,7 @@ from potable.sources.workbook import LARGEST_PACKED, UNCALCULATED, Package
 _BATCH_ROWS = 8192
 _TOP_ROWS = 50
 _VIRTUAL = ("@object", "@sheet")
+_ONE_TABLE = "columns of one sheet need names of their own; are these two tables? Give each a sheet, or a workbook"
 _NEVER_CALCULATED = "a formula that was never calculated (open the workbook in Excel or LibreOffice and save it)"
 
 
@@ -48,8 +49,9 @@ class XlsxTable(FileTable):
     """
 
     sheet: str | int = 1
-    """Name of the sheet, or a pattern of names (`20*`, `*`) of sheets that belong together, or its number from 1; must
-    be declared if several sheets have the same header."""
+    """Name of the sheet, or a pattern of names (`20*`, `*`) of sheets that belong together, or its number from 1,
+    hidden ones counted; the first that is not hidden by default. Must be declared if several sheets have the same
+    header."""
     header: int | list[int] = 1
     """Row with the column names, or several rows whose texts together form them, from 1; merged cells name all their
     columns. Must be declared if row 1 names fewer than half of the columns, like a title."""
@@ -91,7 +93,7 @@ class XlsxSource(FileSource[XlsxTable]):
         contract = self.tables[table]
         done = 0
         for sheet in _settled(contract, blob):
-            places = positions(contract, sheet.header(contract.header_rows), blob, virtual=_VIRTUAL)
+            places = positions(contract, sheet.header(contract.header_rows), blob, virtual=_VIRTUAL, hint=_ONE_TABLE)
             rows = sheet.records(contract.first_row)
             while part := list(islice(rows, _BATCH_ROWS)):
                 texts, lost = dict[str, Cells](), dict[str, dict[int, str]]()
@@ -188,7 +190,9 @@ def _sheets(table: XlsxTable, blob: Blob) -> Iterator[Sheet]:
         content = _content(blob)
         package = Package.of(io.BytesIO(content))
         names = list(package.sheets)
-        if isinstance(table.sheet, int):
+        if "sheet" not in table.model_fields_set:
+            wanted = [name for name in names if name not in package.hidden][:1] or names[:1]
+        elif isinstance(table.sheet, int):
             wanted = names[table.sheet - 1 : table.sheet]
         else:
             wanted = [name for name in names if name == table.sheet] or [
@@ -211,6 +215,8 @@ def _content(blob: Blob) -> bytes:
         content = stream.read(LARGEST_PACKED + 1)
     if len(content) > LARGEST_PACKED:
         raise Malformed(f"it is larger than {LARGEST_PACKED >> 20} MiB")
+    if is_sealed(content):
+        raise Malformed("it is encrypted")
     if not content.startswith(b"PK"):
         raise Malformed("it is not an xlsx workbook; save other spreadsheets as xlsx")
     return content

@@ -71,6 +71,10 @@ class XmlPage:
         """Whether such a path, which was asked for, is in the page."""
         return _plain(path) in self.values
 
+    def last(self, path: str) -> Any:
+        """Nothing: of records of XML nobody asks."""
+        return None
+
     def content(self) -> bytes:
         """The page as received."""
         return self.body

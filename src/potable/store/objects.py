@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +24,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import LocalStore, from_url
 
 from potable.errors import EnvironmentFailure
+from potable.reasons import code_of, why
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -35,8 +35,7 @@ _TOGETHER = 1000
 """Objects that are removed with one request, where a store can."""
 _PAUSES = (0.1, 0.4, 1.6)
 """Seconds until a write under a condition that failed is tried again."""
-_CODE = re.compile("<Code>([A-Za-z]{1,60})</Code>")
-"""How object stores say what is wrong."""
+_CONFLICT = "ConditionalRequestConflict"
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 """How S3 and Azure call that there is none."""
 
@@ -96,9 +95,11 @@ class Store:
                 try:
                     obstore.put(self._store, path, data, mode="create")
                     return True
-                except AlreadyExistsError:
-                    # it may be ours, of an attempt whose answer was lost
-                    return tried > 0 and self.get_if_present(path) == data
+                except AlreadyExistsError as failure:
+                    # where another write is on its way, S3 does not say whether it will come to anything
+                    if code_of(failure) != _CONFLICT or tried == len(_PAUSES):
+                        # it may be ours, of an attempt whose answer was lost
+                        return tried > 0 and self.get_if_present(path) == data
                 except GenericError:
                     # where a connection broke, obstore does not try a write under a condition again
                     if self._root or tried == len(_PAUSES):
@@ -247,7 +248,7 @@ class Store:
                     next="potable doctor",
                 ) from None
             raise EnvironmentFailure(
-                f"the store refused `{path or self.url}`: {_kind(failure)}",
+                f"the store refused `{path or self.url}`: {why(failure)}",
                 "E004",
                 hint="is the disk full, is a permission missing, or is the store unreachable?",
                 state="nothing was committed; the last version stays current",
@@ -290,19 +291,3 @@ def _walked(root: Path, folder: Path) -> Iterator[Stored]:
                 about = path.lstat()
                 moment = datetime.fromtimestamp(about.st_mtime, UTC)
                 yield Stored(path.relative_to(root).as_posix(), about.st_size, moment)
-
-
-def _kind(failure: Exception) -> str:
-    text, code = str(failure).lower(), _CODE.search(str(failure))
-    for sign, kind in {
-        "no space": "no space left on the device",
-        "os error 28": "no space left on the device",
-        "read-only": "the file system is read-only",
-        "os error 30": "the file system is read-only",
-        "file too large": "the file would be too large",
-        "permission": "permission denied",
-        "error sending request": "no answer",
-    }.items():
-        if sign in text:
-            return f"{kind} ({code[1]})" if code else kind
-    return code[1] if code else type(failure).__name__

@@ -19,6 +19,7 @@ ANSWERS: Mapping[str, Any] = {
     "doctor": list[project.Diagnosis],
     "explain": dataset.Explained,
     "gc": lake.Cleaned,
+    "get": dataset.Got,
     "identify": dataset.Identified,
     "identify --log": dataset.Log,
     "plan": project.Plan,

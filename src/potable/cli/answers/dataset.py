@@ -40,6 +40,8 @@ class Line(TypedDict):
     """0 where the run succeeded, also if `--exit-code` makes the command end with 99."""
     steps: NotRequired[StepCounts]
     """How many steps came to which end."""
+    sources: NotRequired[list[str]]
+    """Names of all sources of the project, by which a DAG that was written for fewer is found out."""
     dataset: NotRequired[str]
     """Name of the dataset; this and all below only where `publish` ran to its end."""
     version: NotRequired[int]
@@ -84,8 +86,38 @@ class Removed(TypedDict):
     """The reason that was given."""
 
 
+class Published(TypedDict):
+    """A version whose files are there."""
+
+    version: int
+    """Its number, from 1."""
+    published_at: Moment
+    """When it became current."""
+    rows: int
+    """How many it has."""
+
+
+class Got(TypedDict):
+    """A version that was copied."""
+
+    dataset: str
+    """Its name, of another day with that day (`attrition@2024-03-31`)."""
+    version: int
+    """Its number, from 1."""
+    fingerprint: str
+    """Of the publish step: the same inputs, project and vault give the same one."""
+    published_at: Moment
+    """When it became current."""
+    rows: int
+    """How many it has."""
+    files: Mapping[str, Place]
+    """The copies, by kind: `csv`, `parquet`, `card`."""
+    sha256: Mapping[str, str]
+    """Hash of each, which it was held to."""
+
+
 class Shown(TypedDict):
-    """The current version of the dataset."""
+    """A version of the dataset."""
 
     dataset: str
     """Its name, of another day with that day (`attrition@2024-03-31`)."""
@@ -107,6 +139,8 @@ class Shown(TypedDict):
     """What it was made from, by hash."""
     first_rows: Sequence[Mapping[str, Cell]]
     """As many as `--rows` says, each by column."""
+    versions: Sequence[Published]
+    """All versions whose files are there, oldest first."""
     removed: Sequence[Removed]
     """Versions whose files were removed."""
 
@@ -137,7 +171,7 @@ class Compared(TypedDict):
     """Two versions of the dataset; pairs are of the older and of the newer one."""
 
     dataset: str
-    """Its name."""
+    """Its name, of another day with that day."""
     versions: Sequence[int]
     """Their numbers, a pair."""
     rows: Sequence[int]
@@ -177,7 +211,7 @@ class Explained(TypedDict):
     """One cell of the dataset."""
 
     dataset: str
-    """Its name."""
+    """Its name, of another day with that day."""
     version: int
     """The version."""
     row: str
