@@ -242,6 +242,18 @@ def test_a_literal_credential_is_refused_and_never_shown(tmp_path: Path, text: s
 
 
 @pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (f"auth: {{password: {SECRET}}}", "replace it by a reference: ${env:NAME}"),
+        # a reference there is refused too: the section is written into the DAG file
+        (f"airflow: {{pod: {{env_vars: {{DB_PASSWORD: {SECRET}}}}}}}", "take it out: tasks have secrets from Airflow"),
+    ],
+)
+def test_where_to_put_a_credential_instead_is_told(tmp_path: Path, text: str, hint: str) -> None:
+    assert only(tmp_path, text).hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "auth: {bearer: '${env:S}'}",

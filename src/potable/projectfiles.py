@@ -230,10 +230,12 @@ class _Reader:
     def _refuse(self, path: Key, code: str, problem: str) -> None:
         place = self.places[path][1]
         known = "${env:NAME}, ${file:PATH}, ${vault:MOUNT/PATH#KEY}, ${aws:NAME}"
-        hint = {
-            "P006": "set it in the environment or in the project's .env file",
-            "P007": f"replace it by a reference: {known}",
-        }.get(code, f"valid references are {known}")
+        kept = f"replace it by a reference: {known}"
+        if path[:1] == ("airflow",):
+            # its section is written into a file that everybody reads
+            kept = "take it out: tasks have secrets from Airflow's connections, or from `env_from` of their pod"
+        hints = {"P006": "set it in the environment or in the project's .env file", "P007": kept}
+        hint = hints.get(code, f"valid references are {known}")
         self.errors.append(ProjectError(problem, code, place=place, hint=hint))
 
     def _fail(self, problem: str, code: str, node: Node, *, hint: str) -> None:

@@ -30,14 +30,13 @@ def compared(project: Project, dataset: str | None, old: int | None, new: int | 
         ProjectError: P031, there is no such dataset or version, or its files were removed.
         EnvironmentFailure: E008, fewer than two versions have been published.
     """
-    lake = project.lake()
-    name, versions = published(project, lake, dataset)
-    if len(versions) < 2:
-        message = f"fewer than two versions of `{name}` have been published"
-        raise EnvironmentFailure(message, "E008", next=run_of(project, name))
-    after = chosen(lake, name, versions, new)
-    before = chosen(lake, name, versions, after.number - 1 if old is None else old)
-    return _told(lake, name, before, after)
+    of = published(project, dataset)
+    if len(of.versions) < 2:
+        message = f"fewer than two versions of `{of.name}` have been published"
+        raise EnvironmentFailure(message, "E008", next=run_of(project, of.name))
+    after = chosen(of, new)
+    before = chosen(of, after.number - 1 if old is None else old)
+    return _told(of.lake, of.name, before, after)
 
 
 def _told(lake: Lake, name: str, old: Version, new: Version) -> tuple[Compared, str]:

@@ -29,11 +29,10 @@ def explained(
         ProjectError: P031, there is no such dataset, version, feature or row.
         EnvironmentFailure: E008, there is no version, or it can no longer be explained.
     """
-    lake = project.lake()
-    name, versions = published(project, lake, dataset)
-    found = explain(project, chosen(lake, name, versions, number), feature, row)
+    of = published(project, dataset)
+    found = explain(project, chosen(of, number), feature, row)
     facts: ExplainedCell = {
-        "dataset": name,
+        "dataset": of.name,
         "version": found.version.number,
         "row": found.row,
         "as_of": found.as_of.isoformat(),

@@ -35,16 +35,16 @@ _OTHERS = 5
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def shown(project: Project, dataset: str | None, rows: int, number: int | None) -> tuple[Shown, str]:
+def shown(project: Project, dataset: str | None, rows: int, number: int | None = None) -> tuple[Shown, str]:
     """Facts and text about a version, by default the current one.
 
     Raises:
         ProjectError: P031, there is no such dataset or version, or its files were removed.
         EnvironmentFailure: E008, no version has been published yet.
     """
-    lake = project.lake()
-    name, versions = published(project, lake, dataset)
-    version = chosen(lake, name, versions, number)
+    of = published(project, dataset)
+    lake, name, versions = of
+    version = chosen(of, number)
     file = pq.ParquetFile(io.BytesIO(lake.open.get(version.files["parquet"])))
     first = next(file.iter_batches(rows)).to_pylist() if version.rows and rows else []
     places: Places = {
@@ -53,11 +53,6 @@ def shown(project: Project, dataset: str | None, rows: int, number: int | None) 
         "card": lake.open.locate(version.files["card"]),
         "report": lake.open.locate(f"runs/{version.run}.html"),
     }
-    size = f"{version.rows:,} rows × {len(version.columns)} columns"
-    head = f"{name} version {version.number}: {size}, {version.published_at}"
-    names = few(version.columns)
-    preview = table([[_short(row[column]) for column in names] for row in first], names)
-    more = f"… and {len(version.columns) - _COLUMNS} more columns" if len(version.columns) > _COLUMNS else ""
     gone = removed(lake.open, name)
     facts: Shown = {
         "dataset": name,
@@ -80,16 +75,27 @@ def shown(project: Project, dataset: str | None, rows: int, number: int | None) 
             for number, note in gone.items()
         ],
     }
-    where = [f"{kind:<8} {place}" for kind, place in places.items()]
-    others = [each for each in facts["versions"] if each["version"] != version.number]
-    where += [f"version {each['version']}: {each['rows']:,} rows, {each['published_at']}" for each in others[-_OTHERS:]]
+    return facts, _text(facts)
+
+
+def _text(facts: Shown) -> str:
+    """What is told of a version, and of the others."""
+    columns = facts["columns"]
+    size = f"{facts['rows']:,} rows × {len(columns)} columns"
+    names = few(columns)
+    preview = table([[_short(row[column]) for column in names] for row in facts["first_rows"]], names)
+    lines = [f"{facts['dataset']} version {facts['version']}: {size}, {facts['published_at']}", "", preview]
+    lines.append(f"… and {len(columns) - _COLUMNS} more columns" if len(columns) > _COLUMNS else "")
+    lines += ["", *(f"{kind:<8} {place}" for kind, place in facts["files"].items())]
+    others = [each for each in facts["versions"] if each["version"] != facts["version"]]
+    lines += [f"version {each['version']}: {each['rows']:,} rows, {each['published_at']}" for each in others[-_OTHERS:]]
     if len(others) > _OTHERS:
-        where.append(f"… and {plural(len(others) - _OTHERS, 'older version')}: `potable show -o json` lists all")
-    lost = [
-        f"version {number}: its files were removed on {note['at'][:10]} by {note['who']}"
-        for number, note in gone.items()
+        lines.append(f"… and {len(others) - _OTHERS} more: `potable show -o json` lists all")
+    lines += [
+        f"version {each['version']}: its files were removed on {each['at'][:10]} by {each['who']}"
+        for each in facts["removed"]
     ]
-    return facts, "\n".join([head, "", preview, more, "", *where, *lost])
+    return "\n".join(lines)
 
 
 def few(columns: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from potable.datasets.version import Version, history, removed
 from potable.errors import Damaged, EnvironmentFailure, ProjectError, did_you_mean
@@ -44,33 +44,44 @@ def run_of(project: Project, name: str) -> str:
     return f"potable run --as-of {day.removesuffix(SCORING)}{scoring}" if of_day else project.next_run
 
 
-def published(project: Project, lake: Lake, dataset: str | None) -> tuple[str, list[Version]]:
-    """The name under which versions of the dataset are kept, and these, oldest first; at least one.
+class Published(NamedTuple):
+    """The versions of a dataset."""
+
+    lake: Lake
+    name: str
+    """Under which they are kept."""
+    versions: list[Version]
+    """Oldest first; at least one."""
+
+
+def published(project: Project, dataset: str | None) -> Published:
+    """All versions of the dataset.
 
     Raises:
         ProjectError: P031, the project has no such dataset.
         EnvironmentFailure: E008, no version has been published yet.
     """
     name = name_of(project, dataset)
+    lake = project.lake()
     versions = history(lake.versions(name))
     if not versions:
         raise EnvironmentFailure(f"no version of `{name}` has been published yet", "E008", next=run_of(project, name))
-    return name, versions
+    return Published(lake, name, versions)
 
 
-def chosen(lake: Lake, name: str, versions: list[Version], number: int | None) -> Version:
-    """One of the versions kept under a name, by default the current one.
+def chosen(of: Published, number: int | None) -> Version:
+    """One of the versions, by default the current one.
 
     Raises:
         ProjectError: P031, there is no such version, or its files were removed.
     """
-    there = {version.number: version for version in versions}
-    gone = removed(lake.open, name)
+    there = {version.number: version for version in of.versions}
+    gone = removed(of.lake.open, of.name)
     wanted = max(there) if number is None else number
     if wanted not in there or wanted in gone:
         problem = "its files were removed by `potable gc`" if wanted in gone else "there is no such version"
         kept = ", ".join(str(each) for each in there if each not in gone)
-        raise ProjectError(f"`{name}` version {wanted}: {problem}", "P031", allowed=kept)
+        raise ProjectError(f"`{of.name}` version {wanted}: {problem}", "P031", allowed=kept)
     return there[wanted]
 
 
@@ -84,15 +95,14 @@ def got(project: Project, folder: Path, dataset: str | None, number: int | None)
         EnvironmentFailure: E004, the folder cannot be written to; E008, no version has been published yet; E011, a file
             is not as it was published, or is missing.
     """
-    lake = project.lake()
-    name, versions = published(project, lake, dataset)
-    version = chosen(lake, name, versions, number)
+    of = published(project, dataset)
+    version, name = chosen(of, number), of.name
     places, lines = {}, []
     for kind, ending in _ENDINGS.items():
         path = version.files[kind]
         # a folder may have a README.md of its own
         target = folder / f"{name}{ending}"
-        size = _copied(lake, path, target, version.sha256[kind])
+        size = _copied(of.lake, path, target, version.sha256[kind])
         places[kind] = str(target)
         lines.append(f"{kind:<8} {target}  {human_bytes(size)}")
     facts: Got = {
