@@ -98,7 +98,9 @@ def test_what_is_not_as_it_was_published_is_not_copied(
 ) -> None:
     there = tmp_path / "there"
     shutil.copytree(folder, there)
-    (tmp_path / "customer_churn.parquet").write_bytes(b"of before")
+    before = {tmp_path / f"customer_churn.{ending}": ending.encode() for ending in ("csv", "parquet", "md")}
+    for path, data in before.items():
+        path.write_bytes(data)
     place = Path(json.loads(call(there, "show", "-o", "json").output)["files"]["parquet"])
     data = place.read_bytes()
     place.unlink()
@@ -106,7 +108,7 @@ def test_what_is_not_as_it_was_published_is_not_copied(
         place.write_bytes(damage(data))
     with pytest.raises(Damaged, match=r"customer_churn[.]parquet` is damaged or missing"):
         call(there, "get", str(tmp_path))
-    assert (tmp_path / "customer_churn.parquet").read_bytes() == b"of before"
+    assert {path: path.read_bytes() for path in before} == before
     assert not list(tmp_path.glob(".customer*"))
 
 

@@ -40,7 +40,7 @@ def show(settings: Settings, dataset: str | None, number: int | None, rows: int,
 def get(settings: Settings, directory: Path, dataset: str | None, number: int | None, output: str) -> None:
     """Copy the files of a version into DIRECTORY: CSV, Parquet and card, held to the hashes it was published with.
 
-    Reads only the open root. Files of the same names are replaced, each once the new one is whole.
+    Reads only the open root. Files of the same names are replaced together, once all new ones are whole.
     """
     from potable.cli.versions import got
 

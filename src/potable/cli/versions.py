@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -13,6 +12,7 @@ from potable.datasets.version import Version, history, removed
 from potable.errors import Damaged, EnvironmentFailure, ProjectError, did_you_mean
 from potable.project import SCORING, Project
 from potable.report.numbers import human_bytes, plain
+from potable.runs.handed import replacing
 from potable.store.layout import Lake
 
 if TYPE_CHECKING:
@@ -86,9 +86,7 @@ def chosen(of: Published, number: int | None) -> Version:
 
 
 def got(project: Project, folder: Path, dataset: str | None, number: int | None) -> tuple[Got, str]:
-    """Facts and text about the files of a version, once they are in `folder`.
-
-    A file is there whole, with the bytes that were published, or as it was before.
+    """Facts and text about the files of a version, once all are in `folder`, with the bytes that were published.
 
     Raises:
         ProjectError: P031, there is no such dataset or version, or its files were removed.
@@ -97,61 +95,54 @@ def got(project: Project, folder: Path, dataset: str | None, number: int | None)
     """
     of = published(project, dataset)
     version, name = chosen(of, number), of.name
-    places, lines = {}, []
-    for kind, ending in _ENDINGS.items():
-        path = version.files[kind]
-        # a folder may have a README.md of its own
-        target = folder / f"{name}{ending}"
-        size = _copied(of.lake, path, target, version.sha256[kind])
-        places[kind] = str(target)
-        lines.append(f"{kind:<8} {target}  {human_bytes(size)}")
+    # a folder may have a README.md of its own
+    targets = {kind: folder / f"{name}{ending}" for kind, ending in _ENDINGS.items()}
+    sizes = {}
+    with _writing(folder), ExitStack() as whole:
+        for kind, target in targets.items():
+            file = whole.enter_context(replacing(target))
+            sizes[kind] = _copied(of.lake, version.files[kind], file, version.sha256[kind])
     facts: Got = {
         "dataset": name,
         "version": version.number,
         "fingerprint": version.fingerprint,
         "published_at": version.published_at,
         "rows": version.rows,
-        "files": places,
+        "files": {kind: str(target) for kind, target in targets.items()},
         "sha256": dict(version.sha256),
     }
     head = f"{plain(name)} version {version.number}: {version.rows:,} rows, published {version.published_at}"
+    lines = [f"{kind:<8} {target}  {human_bytes(sizes[kind])}" for kind, target in targets.items()]
     return facts, "\n".join([head, *lines])
 
 
-def _copied(lake: Lake, path: str, target: Path, wanted: str) -> int:
+def _copied(lake: Lake, path: str, file: BinaryIO, wanted: str) -> int:
     """Copy a published file, held to its hash; its bytes."""
     digest, size = hashlib.sha256(), lake.open.size(path)
     if size is None:
         raise Damaged(path)
-    with _replacing(target) as file:
-        for start in range(0, size, _PIECE):
-            try:
-                piece = lake.open.part(path, start, min(_PIECE, size - start))
-            except FileNotFoundError:
-                raise Damaged(path) from None
-            digest.update(piece)
-            file.write(piece)
-        if digest.hexdigest() != wanted:
-            raise Damaged(path)
+    for start in range(0, size, _PIECE):
+        try:
+            piece = lake.open.part(path, start, min(_PIECE, size - start))
+        except FileNotFoundError:
+            raise Damaged(path) from None
+        digest.update(piece)
+        file.write(piece)
+    if digest.hexdigest() != wanted:
+        raise Damaged(path)
     return size
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `target` at the end; nothing is left of it where that fails."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
+def _writing(folder: Path) -> Iterator[None]:
+    """Make the folder; what keeps files from being written there, in our form."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("xb") as file:
-            yield file
-        beside.replace(target)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as failure:
         raise EnvironmentFailure(
-            f"`{target}` cannot be written ({type(failure).__name__})",
+            f"`{folder}` cannot be written to ({type(failure).__name__})",
             "E004",
             hint="is the disk full, or the folder another account's?",
-            state=f"`{target}` is as it was before",
+            state="what was there before stays",
         ) from failure
-    finally:
-        with suppress(OSError):
-            beside.unlink()

@@ -9,7 +9,6 @@ Entry: `exporting` around a run.
 from __future__ import annotations
 
 import base64
-import os
 import threading
 import time
 import urllib.error
@@ -26,6 +25,7 @@ from potable.deployment import Pushgateway, memory_bytes
 from potable.errors import PotableError
 from potable.project import Project
 from potable.report.metrics import Standing, exposition, samples, standing
+from potable.runs.handed import replacing
 from potable.runs.record import RunRecord
 from potable.scheduling import span
 from potable.sources.credentials import headers
@@ -121,24 +121,14 @@ def export(project: Project, text: str) -> list[str]:
     settings, problems = project.platform.observability, []
     if settings.textfile:
         try:
-            _replace(project.root / Path(settings.textfile).expanduser(), text.encode())
+            with replacing(project.root / Path(settings.textfile).expanduser()) as file:
+                file.write(text.encode())
         except (OSError, RuntimeError) as failure:
             problems.append(f"metrics could not be written to `{settings.textfile}`: {type(failure).__name__}")
     if settings.pushgateway and (problem := _pushed(project, settings.pushgateway, text.encode())):
         host = urlsplit(settings.pushgateway.url).netloc
         problems.append(f"metrics could not be pushed to `{host}`: {problem}")
     return problems
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """The file appears whole, with the rights that new files have: another user reads it."""
-    # the collector reads what ends in .prom
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(data)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _pushed(project: Project, gateway: Pushgateway, data: bytes) -> str:

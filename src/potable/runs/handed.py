@@ -1,6 +1,7 @@
-"""A file that only its owner may read, and that is there whole or not at all.
+"""Files for people and programs outside of the lake, which are there whole or not at all.
 
-Where the system can, it has no name before it is whole, so nothing stays of one whose writing is killed.
+`private` is a new one that only its owner may read. Where the system can, it has no name before it is whole, so nothing
+stays of one whose writing is killed. `replacing` takes the place of one that others read.
 """
 
 from __future__ import annotations
@@ -23,6 +24,24 @@ def require_new(target: Path) -> None:
     """
     if os.path.lexists(target):
         raise EnvironmentFailure(f"`{target.name}` exists", "E002", hint="choose another name, or remove it")
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """The file `target`, to be written, with the rights that new files have; the one there stays where the block fails.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    # whoever looks for files by their ending takes no notice of it
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            yield file
+        beside.replace(target)
+    finally:
+        with suppress(OSError):
+            beside.unlink()
 
 
 @contextmanager
