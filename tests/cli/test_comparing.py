@@ -117,6 +117,10 @@ def test_a_folder_that_cannot_be_written_to_is_told(folder: Path, tmp_path: Path
     with pytest.raises(EnvironmentFailure) as failure:
         call(folder, "get", str(tmp_path / "data" / "of"))
     assert failure.value.code == "E004"
+    (tmp_path / "there" / "customer_churn.csv").mkdir(parents=True)
+    with pytest.raises(EnvironmentFailure, match="IsADirectoryError"):
+        call(folder, "get", str(tmp_path / "there"))
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["customer_churn.csv"]
 
 
 def test_a_dataset_of_another_day_is_copied_beside_that_of_today(folder: Path, tmp_path: Path) -> None:

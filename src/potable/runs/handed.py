@@ -33,6 +33,8 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: it cannot be written.
     """
+    if target.is_dir():
+        raise IsADirectoryError(target)
     # whoever looks for files by their ending takes no notice of it
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
