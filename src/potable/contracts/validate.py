@@ -119,7 +119,7 @@ class Validated:
     samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values that failed, by rule, for the layers to come."""
     deleted: Sequence[Part] = ()
-    """Rows that are gone in the source, and those that say so."""
+    """Rows that are gone or replaced in the source, and those that say so."""
     rewritten: bool = False
     """Whether rows that stood are deleted, so that `rows` holds all that stay and the standing files are void."""
 
@@ -142,7 +142,7 @@ class Validated:
 
     @property
     def rows_deleted(self) -> int:
-        """Rows that are gone in the source, and those that say so."""
+        """Rows that are gone or replaced in the source, and those that say so."""
         return self.standing.deleted + sum(part.rows for part in self.deleted)
 
     @property
