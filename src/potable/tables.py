@@ -293,6 +293,11 @@ class Table(Declaration):
         return next((Duration.parse(part) for part in self._known_parts if part.startswith("+")), None)
 
     @property
+    def landed_in_order(self) -> bool:
+        """Whether of records with one key and known time the one that landed last is the newest state."""
+        return False
+
+    @property
     def deletion(self) -> tuple[str, str | None] | None:
         """The column that marks deleted records, and its word for them where it is a text."""
         match = _MARK.fullmatch(self.deleted.strip()) if self.deleted else None

@@ -138,7 +138,7 @@ def test_the_summary_is_as_short_where_there_is_everything_to_tell():
         text = summary(replace(made, tables=[first, *others], identity=same, dataset=data), "r.html")
         # and one line of drift
         assert len(text.splitlines()) == 14
-        assert "; 7 deleted at the source\n" in text
+        assert "; 7 deleted or replaced at the source\n" in text
 
 
 @pytest.mark.parametrize(

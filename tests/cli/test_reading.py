@@ -51,11 +51,10 @@ def test_a_column_the_database_keeps_is_suggested_with_its_evidence(project: Pat
     assert facts == {"column": "updated_at", "evidence": ["by its name", "timestamp", "not null", "indexed"]}
 
 
-def test_a_column_that_tells_only_the_day_is_not_read_on_by(project: Path) -> None:
+def test_a_column_that_tells_only_the_day_will_do(project: Path) -> None:
     rows = [(number, at[:10], rest) for number, at, rest in ROWS]
     text = people(project, "id INTEGER PRIMARY KEY, changed_on TEXT NOT NULL, a TEXT", rows)
-    assert suggested(text) is None
-    assert "# `changed_on` may tell which records changed since the last run, but only the day: of a record " in text
+    assert suggested(text) == {"column": "changed_on"} and "by its name, date, not null" in text
 
 
 def test_what_is_written_loads_and_reads_on(project: Path) -> None:

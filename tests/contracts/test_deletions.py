@@ -28,6 +28,7 @@ from potable.contracts.validate import (
 from potable.engines.base import Engine, collect
 from potable.sources.groups import schema
 from potable.sources.messages import Chunk, Message
+from potable.sources.onwards import IncrementalTable
 from potable.sources.streams import StreamSource, StreamTable
 from potable.sources.typed import typed
 from potable.tables import BATCH, Table
@@ -38,7 +39,9 @@ COLUMNS = {
     "gone": {"type": "boolean", "category": "none"},
     "pay": {"type": "integer", "required": True, "category": "none"},
 }
-TABLE = Table.model_validate({"columns": COLUMNS, "unique": ["id"], "time": "at", "known": "at", "deleted": "gone"})
+DECLARED = {"columns": COLUMNS, "unique": ["id"], "time": "at", "known": "at", "deleted": "gone"}
+TABLE = Table.model_validate(DECLARED)
+READ_ON = IncrementalTable.model_validate({**DECLARED, "incremental": {"column": "at"}})
 Row = tuple[str | None, int | None, bool, bool]
 """Key, day it became known, whether it marks a deletion, whether it breaks the contract."""
 Outcome = dict[str, list[tuple[Any, ...]]]
@@ -58,6 +61,7 @@ class Layers:
 
     engine: Engine
     folder: Path
+    table: Table = TABLE
     standing: Standing = field(default_factory=Standing)
     paths: dict[str, list[str]] = field(default_factory=lambda: {"rows": [], "quarantine": [], "deleted": []})
 
@@ -81,7 +85,7 @@ class Layers:
             listed = self.engine.read([f"{place}/listed/{part.path}" for part in parts], shape)
         made = validate(
             parsed,
-            Contract("hr.people", TABLE, []),
+            Contract("hr.people", self.table, []),
             engine=self.engine,
             places=Places(str(place), str(place)),
             standing=self.standing,
@@ -132,7 +136,7 @@ def _texts(rows: Sequence[Row]) -> dict[str, pa.StringArray]:
     return {name: pa.array(values, pa.string()) for name, values in cells.items()}
 
 
-def naive(batches: Sequence[Batch]) -> Outcome:
+def naive(batches: Sequence[Batch], table: Table) -> Outcome:
     """The slow and obvious way: every record against every other."""
     records = [
         (batch.number, f"file-{batch.number}-{number}", row, *cells)
@@ -162,7 +166,8 @@ def naive(batches: Sequence[Batch]) -> Outcome:
         if key is not None:
             before = met.get((key, day))
             met[key, day] = here
-            if before is not None and not any(before < mark < here for mark in same):
+            alike = before is not None and (before[0] == number or not table.landed_in_order)
+            if alike and not any(before < mark < here for mark in same):
                 out["quarantine"].append((*place, "duplicate;"))
                 continue
         since = [(max(mark[0], number), "ended") for mark in same if mark > here]
@@ -175,6 +180,12 @@ def naive(batches: Sequence[Batch]) -> Outcome:
             (batch.number, "deleted")
             for batch in batches
             if batch.keys is not None and key is not None and batch.number >= number and key not in batch.keys
+        ]
+        since += [
+            (batch, "deleted")
+            for batch, _, _, other, when, marks_end, broken in records
+            if table.landed_in_order and batch > number and (other, when) == (key, day) and not (marks_end or broken)
+            if key is not None
         ]
         if since:
             first = min(batch for batch, _ in since)
@@ -193,9 +204,10 @@ BATCHES = st.lists(
 )
 
 
+@pytest.mark.parametrize("table", [TABLE, READ_ON], ids=["first-stays", "read-on"])
 @pytest.mark.long_on_spark
 def test_one_reading_layers_and_a_naive_reading_agree(
-    engine: Engine, tmp_path_factory: pytest.TempPathFactory, examples: Examples
+    table: Table, engine: Engine, tmp_path_factory: pytest.TempPathFactory, examples: Examples
 ) -> None:
     @settings(max_examples=examples(engine, 5), deadline=None)
     @given(BATCHES, st.integers(0, 3))
@@ -204,11 +216,11 @@ def test_one_reading_layers_and_a_naive_reading_agree(
             Batch(number, files, None if keys is None else sorted(keys))
             for number, (files, keys) in enumerate(drawn, 1)
         ]
-        whole, layers = (Layers(engine, tmp_path_factory.mktemp(name)) for name in ("whole", "layers"))
+        whole, layers = (Layers(engine, tmp_path_factory.mktemp(name), table) for name in ("whole", "layers"))
         totals = whole.judge(batches).totals
         for part in filter(None, (batches[: cut + 1], batches[cut + 1 :])):
             found = layers.judge(part).totals
-        assert whole.outcome() == layers.outcome() == naive(batches)
+        assert whole.outcome() == layers.outcome() == naive(batches, table)
         assert totals == found
 
     holds()

@@ -99,6 +99,27 @@ def test_a_text_of_a_file_that_means_a_day_is_one() -> None:
     assert columns == {"a": {"type": "date"}, "b": {"type": "string"}}
 
 
+@pytest.mark.parametrize(
+    ("physical", "kind"),
+    [
+        ("smallint", "integer"),
+        ("BIGINT(20) UNSIGNED", "integer"),
+        ("bigserial", "integer"),
+        ("double precision", "float"),
+        ("timestamp(3) with time zone", "timestamp"),
+        ("datetime2(7)", "timestamp"),
+        ("timestamp_ntz", "timestamp"),
+        ("number(10,2)", "decimal(10,2)"),
+        ("uuid", "string"),
+        ("bit", "string"),
+        ("time", "string"),
+        ("what's this", "string"),
+    ],
+)
+def test_a_type_of_a_database_says_enough(physical: str, kind: str) -> None:
+    assert taken({"name": "a", "physicalType": physical}).tables["t"]["columns"] == {"a": {"type": kind}}
+
+
 def test_what_a_table_is_called_there_and_what_it_refers_to_is_named() -> None:
     to = {"type": "foreignKey", "from": ["t.a", "t.b"], "to": ["u.a", "u.b"]}
     found = taken({"name": "a"}, {"name": "b"}, physicalName="tbl_1", relationships=[to])

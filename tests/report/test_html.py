@@ -372,8 +372,8 @@ def test_what_is_deleted_is_in_the_equation_and_drift_tells_its_example():
     drift |= {"detail": "integer → decimal(19,1)", "policy": "warn"}
     table = TableRecord("hrms.people", 16, 8, 1, {}, (), (drift,), {}, deleted=7)
     text = text_of(replace(records.attrition(), tables=(table,)))
-    assert "16 rows in = 8 out + 1 quarantined + 7 deleted at the source" in text
-    assert "7 rows deleted at the source, or saying so" in text
+    assert "16 rows in = 8 out + 1 quarantined + 7 deleted or replaced at the source" in text
+    assert "7 rows deleted or replaced at the source, or saying so" in text
     assert "widened pay (integer → decimal(19,1)) in 1 object, first in f of batch 4, as in 9.9; policy: warn" in text
     lost = replace(records.attrition(), tables=(replace(table, deleted=6),))
     assert "1 table does not add up." in text_of(lost)

@@ -17,6 +17,7 @@ from potable.engines.base import Engine, collect
 from potable.errors import DataError
 from potable.project import Project
 from potable.sources.ingest import Landing, ingest
+from potable.sources.onwards import IncrementalTable
 from potable.store.manifest import Manifest
 
 __all__ = ["clock"]
@@ -101,6 +102,41 @@ def test_deleted_records_leave_the_table_and_are_counted(staff: Staff, clock: Cl
     # who comes back is there again, known later
     staff.run("INSERT INTO notes VALUES ('E2','2024-02-05','0')")
     assert staff.staff(staff.judged()) == ["E2", "E3", "E4"]
+
+
+@pytest.mark.long_on_spark
+def test_of_a_record_that_changes_again_on_the_day_it_was_read_the_last_state_counts(
+    staff: Staff, clock: Clock
+) -> None:
+    staff.run(
+        "CREATE TABLE notes (emp_no TEXT, day TEXT, left TEXT)",
+        "INSERT INTO notes VALUES ('E1','2024-01-01','0'), ('E2','2024-01-02',NULL)",
+    )
+    staff.judged()
+    staff.run("UPDATE notes SET left = '0' WHERE emp_no = 'E2'")
+    made = staff.judged()
+    assert [(row["emp_no"], row["left"]) for row in staff.rows(made, "rows")] == [("E1", False), ("E2", False)]
+    assert staff.gone(made) == [("E2", "deleted", 2)]
+    assert made.counts == {"rows_in": 3, "rows": 2, "quarantined": 0, "deleted": 1, "cells": 0}
+    staff.run(
+        "UPDATE notes SET left = 'perhaps' WHERE emp_no = 'E2'", "INSERT INTO notes VALUES ('E3','2024-01-02','0')"
+    )
+    made = staff.judged()
+    # what breaks the contract replaces nothing
+    assert (staff.staff(made), made.counts["quarantined"]) == (["E1", "E2", "E3"], 1)
+    staff.run("UPDATE notes SET left = '1' WHERE emp_no = 'E2'")
+    assert staff.staff(staff.judged()) == ["E1", "E3"]
+
+
+@pytest.mark.parametrize("changes", [{"known": "told"}, {"incremental": None}])
+def test_where_the_known_time_need_not_move_with_a_change_the_first_state_stays(changes: dict[str, Any]) -> None:
+    columns = {
+        name: {"type": kind, "category": "none"}
+        for name, kind in {"id": "string", "at": "timestamp", "told": "timestamp"}.items()
+    }
+    declared = {"columns": columns, "unique": ["id"], "known": "at", "incremental": {"column": "at"}}
+    assert IncrementalTable.model_validate(declared).landed_in_order
+    assert not IncrementalTable.model_validate({**declared, **changes}).landed_in_order
 
 
 def test_keys_that_cannot_be_read_delete_nothing(

@@ -302,7 +302,7 @@ def _quarantined(record: RunRecord) -> str:
     if not record.tables:
         return ""
     rows_in, _, away = view.totals(record)
-    gone = f"; {human_count(rows)} deleted at the source" if (rows := view.deleted(record)) else ""
+    gone = f"; {human_count(rows)} deleted or replaced at the source" if (rows := view.deleted(record)) else ""
     if not away:
         return f"nothing, of {plural(rows_in, 'row')}{gone}"
     reasons: Counter[str] = Counter()

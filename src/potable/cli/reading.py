@@ -37,9 +37,6 @@ def reading_on(
     may = f"# `{best[0]}` may tell which records changed since the last run"
     if not (column["required"] or "not null" in told):
         return {}, [f"{may}, but some records have no value in it, so every run reads the whole table"]
-    if column["type"] == "date":
-        which = "of a record that changes twice on one day the version that landed first would stay"
-        return {}, [f"{may}, but only the day: {which}, so every run reads the whole table"]
     if not unique or best[0] in unique:
         return {}, [f"{may}; declare `unique`, so that changed records can replace their earlier versions"]
     evidence = ["by its name", column["type"], *(told or [f"never null in {facts['rows']:,} records"])]

@@ -1,8 +1,9 @@
-"""Records that are gone in their source: a later record marks them, or a later list lacks them or their keys.
+"""Records that are gone in their source: a later record marks or replaces them, or a later list lacks them.
 
 A record that marks a deletion (a tombstone) takes every record of its key with it that was not known later;
 where times are equal or unknown, the one that landed later counts. A list of the keys there are takes what landed
-no later than it and is not in it. Either depends on two records alone, so that it comes out the same whether
+no later than it and is not in it. A record of a table that is read on takes what landed in earlier batches with its
+key and known time (`keyed.duplicates`). Each depends on two records alone, so that it comes out the same whether
 a table is judged whole or layer by layer.
 
 Entry: `told_apart`, `Deletions`.
@@ -17,7 +18,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from potable.contracts.keyed import KNOWN_KEY, PLACE, kept, with_known_key
+from potable.contracts.keyed import KNOWN_KEY, ORDER_KEY, PLACE, kept, with_known_key, with_order_key
 from potable.contracts.masks import place_of
 from potable.contracts.parts import SINCE, Around, part_names
 from potable.engines.base import Engine, scalars, union_all
@@ -136,24 +137,37 @@ class Deletions:
     """Staged rows that mark a deletion."""
     listed: ir.Table | None
     """Keys there were (the columns of `unique`), with the batch of each list."""
-    before: ir.Table
+    before: ir.Table | None = None
     """Deleted rows that stand, tombstones among them."""
     replaced: ir.Table | None = None
     """Parts that later versions of their records lack (`parts.replaced`)."""
+    newer: ir.Table | None = None
+    """Keys and batch of new rows that replace what landed in earlier batches (`keyed.Repeated`)."""
+
+    @property
+    def any(self) -> bool:
+        """Whether anything may be gone."""
+        return any(each is not None for each in (self.tombstones, self.before, *self._new))
+
+    @property
+    def _new(self) -> tuple[ir.Table | None, ...]:
+        """What came with new rows, beside their tombstones."""
+        return self.listed, self.replaced, self.newer
 
     def find(self, rows: ir.Table, stood: ir.Table | None, folder: str, engine: Engine) -> Gone:
         """Which rows are gone, written below `folder`.
 
         Args:
-            rows: keys, `KNOWN_KEY`, `PLACE`, `BATCH` and origin of new rows that would stay.
+            rows: keys, `KNOWN_KEY`, `ORDER_KEY`, `PLACE`, `BATCH` and origin of new rows that would stay.
             stood: validated rows that stand.
         """
-        before = _marks(self.table, self.before.filter(self.before[REASONS] == TOMBSTONE), ibis.literal(""))
         marks = self._new_marks
-        new = kept(self._gone(rows, [before, *marks]), f"{folder}/new", engine)
+        before = [] if self.before is None else [self.before.filter(self.before[REASONS] == TOMBSTONE)]
+        earlier = [_marks(self.table, each, ibis.literal("")) for each in before]
+        new = kept(self._gone(rows, [*earlier, *marks]), f"{folder}/new", engine)
         old = None
-        if stood is not None and (marks or self.listed is not None or self.replaced is not None):
-            keyed = with_known_key(self.table, stood)
+        if stood is not None and (marks or any(each is not None for each in self._new)):
+            keyed = with_order_key(self.table, with_known_key(self.table, stood))
             keyed = keyed.mutate(**{PLACE: ibis.literal(""), BATCH: ibis.literal(0, "int64")})
             old = kept(self._gone(keyed, marks), f"{folder}/old", engine)
         return Gone(new[0] if new else None, *((old[0], stood) if old else ()))
@@ -187,7 +201,7 @@ class Deletions:
         return [] if new is None else [_marks(self.table, new, place_of(new))]
 
     def _gone(self, rows: ir.Table, marks: Sequence[ir.Table]) -> ir.Table:
-        rows = rows.select(*self.table.unique, KNOWN_KEY, PLACE, BATCH, OBJECT, ROW)
+        rows = rows.select(*self.table.unique, KNOWN_KEY, ORDER_KEY, PLACE, BATCH, OBJECT, ROW)
         found = [self._marked_later(rows, each) for each in marks]
         if self.listed is not None:
             found.append(self._unlisted(rows, self.listed))
@@ -196,6 +210,10 @@ class Deletions:
             found.append(
                 both.select(OBJECT, ROW, **{_ENDED: ibis.literal(False), _BY: ibis.greatest(both[SINCE], both[BATCH])})
             )
+        if self.newer is not None:
+            both = rows.inner_join(self.newer.rename({_BY: BATCH}), [*self.table.unique, KNOWN_KEY, ORDER_KEY])
+            later = both.filter(both[_BY] > both[BATCH])
+            found.append(later.select(OBJECT, ROW, ibis.literal(False).name(_ENDED), _BY))
         every = union_all(found)
         # the first deletion counts, of those of one batch one that landed after the row
         first = every.group_by(OBJECT, ROW).agg(_first=(every[_BY] * 2 + (~every[_ENDED]).cast("int64")).min())

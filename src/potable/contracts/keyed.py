@@ -1,12 +1,16 @@
 """Duplicate records: rows with the same key and the same known time, and the same place in the declared order where
 there is one; the one that landed first stays.
 
+Of a table that is read on from its known time (`Table.landed_in_order`) a later batch has the later state of a record,
+so only rows of one batch are duplicates of each other; of several batches the last one counts (`Deletions`).
+
 Keys that are gone in the source belong to `deletions`. Entry: `keyed`, `duplicates`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import ibis
 import ibis.expr.types as ir
@@ -45,19 +49,40 @@ def keyed(table: Table, staged: ir.Table, rules: Sequence[Rule]) -> ir.Table:
     return good.select(*table.unique, KNOWN_KEY, ORDER_KEY, OBJECT, ROW, PLACE, BATCH)
 
 
-def duplicates(good: ir.Table, stands: ir.Table | None, folder: str, engine: Engine) -> tuple[ir.Table, int] | None:
-    """Origins of the good rows whose key another has, but for the first, and how many; None when there are none.
+@dataclass(frozen=True)
+class Repeated:
+    """What became of the good rows whose key another has."""
+
+    origins: ir.Table | None = None
+    """Those that are duplicates; None when there are none."""
+    count: int = 0
+    """How many duplicates."""
+    newer: ir.Table | None = None
+    """Keys and batch of those that stay, and replace what landed before; None where the first one counts."""
+
+    def without(self, good: ir.Table) -> ir.Table:
+        """The rows of `keyed` that stay."""
+        return good if self.origins is None else good.anti_join(self.origins, [OBJECT, ROW])
+
+
+def duplicates(table: Table, good: ir.Table, stands: ir.Table | None, folder: str, engine: Engine) -> Repeated:
+    """Which of the good rows are duplicates.
 
     Args:
         good: from `keyed`.
         stands: keys of the rows that stand, which come first.
     """
     repeated = kept(_repeated(good, stands), f"{folder}/repeated", engine)
-    if not repeated:
-        return None
     # written down, or all rows would be read once more to tell the first of the few
-    twins = kept(good.semi_join(repeated[0], _key_names(good)), f"{folder}/repeated/twins", engine)
-    return kept(_later(twins[0], stands, repeated[0]), f"{folder}/duplicates", engine) if twins else None
+    twins = repeated and kept(good.semi_join(repeated[0], _key_names(good)), f"{folder}/repeated/twins", engine)
+    if not repeated or not twins:
+        return Repeated()
+    rows, keys = twins[0], _key_names(good)
+    if not table.landed_in_order:
+        return Repeated(*(kept(_later(rows, keys, stands, repeated[0]), f"{folder}/duplicates", engine) or ()))
+    found = Repeated(*(kept(_later(rows, [*keys, BATCH], None, rows), f"{folder}/duplicates", engine) or ()))
+    newer = found.without(rows).select(*table.unique, KNOWN_KEY, ORDER_KEY, BATCH).distinct()
+    return replace(found, newer=newer)
 
 
 def kept(relation: ir.Table, folder: str, engine: Engine) -> tuple[ir.Table, int] | None:
@@ -80,9 +105,8 @@ def _repeated(good: ir.Table, stands: ir.Table | None) -> ir.Table:
     return counted.filter(counted[_TIMES] > 1).drop(_TIMES)
 
 
-def _later(rows: ir.Table, stands: ir.Table | None, repeated: ir.Table) -> ir.Table:
+def _later(rows: ir.Table, keys: Sequence[str], stands: ir.Table | None, repeated: ir.Table) -> ir.Table:
     """Origins of the good `rows` whose key is `repeated`, but for the first that has it."""
-    keys = _key_names(rows)
     first = rows.group_by(keys).agg(**{_KEPT: rows[PLACE].min()})
     if stands is not None:
         first = first.anti_join(stands, keys).union(

@@ -25,6 +25,8 @@ from potable.contracts.vocabulary import COMMON, EXPECTATIONS
 
 _LOGICAL = {"integer": "integer", "number": "float", "boolean": "boolean", "date": "date", "timestamp": "timestamp"}
 _DECIMAL = re.compile(r"(decimal|numeric|number)\((\d+) *, *(\d+)\)")
+_DIALECTS = (None, "postgres", "tsql", "bigquery", "snowflake")
+"""Whose names of types are known, as sqlglot calls them; the first that knows a name says what it is."""
 _ENGINES = {ENGINE.lower(), "great-expectations", "great_expectations", "gx"}
 _TAKEN = {"apiVersion", "kind", "id", "name", "version", "status", "description", "team", "schema", "customProperties"}
 _UNTAKEN = ("relationships", "properties", "items", "transformLogic", "encryptedName", "authoritativeDefinitions")
@@ -158,8 +160,29 @@ def _type(physical: str, logical: str) -> str:
         return physical if physical.startswith("decimal(") else f"decimal({match[2]},{match[3]})"
     bare = re.sub(r"\(.*\)$", "", name).strip()
     found = [kind for kind, names in TYPES.items() if bare in names and kind != "decimal"]
+    if not found and name:
+        found = _of_database(name)
     # texts of a file may mean days and numbers
     return found[0] if found and found[0] != "string" else _LOGICAL.get(logical, "string")
+
+
+def _of_database(name: str) -> list[str]:
+    """Our type for one that a database has by this name; empty for one we have none for, or that does not say which."""
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    kinds = exp.DataType.Type
+    whole = exp.DataType.INTEGER_TYPES - {kinds.BIT} | {kinds.SERIAL, kinds.SMALLSERIAL, kinds.BIGSERIAL}
+    days = {kinds.DATE, kinds.DATE32}
+    moments = exp.DataType.TEMPORAL_TYPES - days - {kinds.TIME, kinds.TIMETZ}
+    named = {"integer": whole, "float": {kinds.FLOAT, kinds.DOUBLE, kinds.UDOUBLE}, "date": days, "timestamp": moments}
+    for dialect in _DIALECTS:
+        try:
+            read = exp.DataType.build(name, dialect=dialect)
+        except SqlglotError:
+            continue
+        return [kind for kind, types in named.items() if read.this in types]
+    return []
 
 
 def _options(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -34,7 +34,7 @@ from potable.contracts.deletions import (
     told_apart,
     with_lives,
 )
-from potable.contracts.keyed import KNOWN_KEY, ORDER_KEY, duplicates, keyed, with_known_key, with_order_key
+from potable.contracts.keyed import KNOWN_KEY, ORDER_KEY, Repeated, duplicates, keyed, with_known_key, with_order_key
 from potable.contracts.masks import Rule, masked, nulled, reason_counts, rules_of, staged_schema
 from potable.contracts.parts import replaced
 from potable.contracts.results import Result, stops
@@ -42,7 +42,7 @@ from potable.contracts.splitting import Split, split_up
 from potable.contracts.structure import Structure, asked, observed
 from potable.engines.base import Engine, Part, union_all
 from potable.errors import DataError
-from potable.tables import OBJECT, ORIGIN, ROW, UNPARSED, Table
+from potable.tables import OBJECT, ORIGIN, UNPARSED, Table
 
 DUPLICATE = "duplicate"
 """Reason of a row whose key another has."""
@@ -119,7 +119,7 @@ class Validated:
     samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Values that failed, by rule, for the layers to come."""
     deleted: Sequence[Part] = ()
-    """Rows that are gone in the source, and those that say so."""
+    """Rows that are gone or replaced in the source, and those that say so."""
     rewritten: bool = False
     """Whether rows that stood are deleted, so that `rows` holds all that stay and the standing files are void."""
 
@@ -142,7 +142,7 @@ class Validated:
 
     @property
     def rows_deleted(self) -> int:
-        """Rows that are gone in the source, and those that say so."""
+        """Rows that are gone or replaced in the source, and those that say so."""
         return self.standing.deleted + sum(part.rows for part in self.deleted)
 
     @property
@@ -191,15 +191,14 @@ def validate(
     bad = judging.marked(staged, rules, own, f"{places.rows}/staged/marked", engine)
     own |= judging.failures(bad, rules, own, engine)
     good = with_lives(table, keyed(table, staged, rules), tombstones) if table.unique else None
-    doubled = duplicates(good, _keys(job, good), places.rows, engine) if good is not None else None
-    if doubled:
-        own[_DUPLICATES] = doubled[1]
+    repeated = duplicates(table, good, _keys(job, good), places.rows, engine) if good is not None else Repeated()
+    own[_DUPLICATES] = repeated.count
     totals = Counter(standing.totals) + Counter(own)
-    split = split_up(table, staged, rules, doubled[0] if doubled else None)
+    split = split_up(table, staged, rules, repeated.origins)
     if good is not None:
-        survivors = good.anti_join(doubled[0], [OBJECT, ROW]) if doubled else good
         parts = _replaced(every.mutate(**nulled(every, rules)), job)
-        split = _without_deleted(split, survivors, tombstones, job, parts)
+        gone = Deletions(table, tombstones, job.lists.keys, _deleted(job), parts, repeated.newer)
+        split = _without_deleted(split, repeated.without(good), gone, job)
     judged = judging.Judged(contract.name, table, rules, checks, totals, standing.samples)
     judged = replace(judged, samples=judging.samples(bad, judged, own, engine))
     taken, sketches = profile.taken(staged, table, portions, engine)
@@ -269,8 +268,7 @@ def _keys(job: _Job, good: ir.Table) -> ir.Table | None:
     names = [name for name in table.columns if name in (*table.unique, table.known_column, table.order)]
     schema = pa.schema([table.schema.field(name) for name in names])
     found = [engine.read(standing.files, schema)] if standing.files else []
-    if standing.deleted_files:
-        deleted = engine.read(standing.deleted_files, deleted_schema(table))
+    if (deleted := _deleted(job)) is not None and not table.landed_in_order:
         found.append(still_met(table, deleted).select(names))
     life = {LIFE: ibis.literal(0, "int64")} if LIFE in good.columns else {}
     found = [with_order_key(table, with_known_key(table, rows)) for rows in found]
@@ -291,16 +289,18 @@ def _replaced(staged: ir.Table, job: _Job) -> ir.Table | None:
     return replaced(table, job.lists.around, staged, before, folder=f"{job.places.rows}/scratch", engine=engine)
 
 
-def _without_deleted(
-    split: Split, survivors: ir.Table, tombstones: ir.Table | None, job: _Job, parts: ir.Table | None
-) -> Split:
-    """The rows without those that are gone in the source, of which `survivors` are the keys and some of `parts`."""
-    table, standing, engine = job.contract.table, job.standing, job.engine
-    if tombstones is None and not standing.deleted_files and job.lists.keys is None and parts is None:
+def _deleted(job: _Job) -> ir.Table | None:
+    """The deleted rows that stand."""
+    files = job.standing.deleted_files
+    return job.engine.read(files, deleted_schema(job.contract.table)) if files else None
+
+
+def _without_deleted(split: Split, survivors: ir.Table, deletions: Deletions, job: _Job) -> Split:
+    """The rows without those that are gone in the source; `survivors` are the keys of new ones that would stay."""
+    if not deletions.any:
         return split
-    stood = engine.read(standing.files, validated_schema(table)) if standing.files else None
-    before = engine.read(standing.deleted_files, deleted_schema(table))
-    deletions = Deletions(table, tombstones, job.lists.keys, before, parts)
+    engine, files = job.engine, job.standing.files
+    stood = engine.read(files, validated_schema(job.contract.table)) if files else None
     gone = deletions.find(survivors, stood, f"{job.places.rows}/scratch", engine)
     return replace(
         split,

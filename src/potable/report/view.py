@@ -137,7 +137,7 @@ def _nothing_lost(record: RunRecord) -> Verdict:
     rows_in, rows, away = totals(record)
     what = f"{plural(rows_in, 'row')} in = {human_count(rows)} out + {human_count(away)} quarantined"
     if gone := deleted(record):
-        what += f" + {human_count(gone)} deleted at the source"
+        what += f" + {human_count(gone)} deleted or replaced at the source"
     return Verdict(promise, "kept", f"{what}, in {plural(len(tables), 'table')}.")
 
 

@@ -21,8 +21,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from potable.contracts.deletions import Deletions, deleted_schema, marked, told_apart
-from potable.contracts.keyed import PLACE, with_known_key
+from potable.contracts.deletions import Deletions, marked, told_apart
+from potable.contracts.keyed import PLACE, with_known_key, with_order_key
 from potable.contracts.masks import place_of
 from potable.engines.base import Engine, collect
 from potable.errors import EnvironmentFailure, ProjectError
@@ -112,8 +112,8 @@ def _written(relation: ir.Table, folder: str, engine: Engine) -> ir.Table:
 def _still(table: Table, rows: ir.Table, lists: ir.Table, folder: str, engine: Engine) -> ir.Table:
     """The landed records that are not known to be gone already."""
     records, tombstones, _ = told_apart(rows, table, engine)
-    keyed = with_known_key(table, records).mutate(**{PLACE: place_of(records)})
-    deletions = Deletions(table, tombstones, lists, engine.read([], deleted_schema(table)))
+    keyed = with_order_key(table, with_known_key(table, records)).mutate(**{PLACE: place_of(records)})
+    deletions = Deletions(table, tombstones, lists)
     return deletions.find(keyed, None, folder, engine).without(records)
 
 

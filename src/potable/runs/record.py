@@ -130,7 +130,7 @@ class TableRecord:
     nobody: int = 0
     """Rows quarantined at protect because they belong to nobody a roster knows."""
     deleted: int = 0
-    """Rows that are gone in the source, and those that say so."""
+    """Rows that are gone or replaced in the source, and those that say so."""
     health: Sequence[Finding] = ()
     """What each check of its health found."""
     distinct: Mapping[str, int] = field(default_factory=dict)

@@ -105,6 +105,15 @@ class IncrementalTable(Table):
             raise ValueError("`keys` needs `unique`: the columns to read and compare")
         return self
 
+    @property
+    def landed_in_order(self) -> bool:
+        """Whether a record that lands again with its old known time says what became of it since.
+
+        It does where the system is asked by that time. Where it is asked by another, the known time did not move with
+        the change, and the state of before is what was known then. Parts of other records go by the versions of these.
+        """
+        return self.incremental is not None and self.incremental.column == self.known_column and self.parts_of is None
+
 
 class Reading:
     """One incremental reading of one table: which records are new, and how far it got."""
