@@ -261,7 +261,9 @@ def lonely() -> EnvironmentFailure | None:
 def _launched(settings: Settings, folder: Path) -> Any:
     require_java()
     conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, folder).items()))
-    conf.set("spark.jars", ",".join(filter(None, (conf.get("spark.jars", ""), spark_files.jar(folder)))))
+    joined = {"spark.jars": spark_files.jar(folder)} | ({} if settings.local else {"spark.plugins": spark_files.QUIET})
+    for key, own in joined.items():
+        conf.set(key, ",".join(filter(None, (conf.get(key, ""), own))))
     with (folder / "spark.log").open("wb") as log, _unseen(conf, folder):
         gateway = launch_gateway(None, {"stdout": log, "stderr": log})
     SparkContext._ensure_initialized(gateway=gateway)
