@@ -267,6 +267,39 @@ engine._guarded(frame.collect)
     assert text.startswith("7") and "error[E007] the cluster provided no executor within 0.1 minutes" in text
 
 
+KILLED = """
+import psutil
+from potable.engines.base import collect
+from tests.engines import functions as fn
+sys.stderr = sys.stdout
+engine = opened()
+made = engine.map_items([5], fn.count_to, fn.NUMBERS)
+print(collect(engine, made).num_rows)
+(java,) = [child for child in psutil.Process().children() if child.name() == "java"]
+java.kill()
+java.wait()
+for work in (
+    lambda: collect(engine, engine.map_items([5], fn.count_to, fn.NUMBERS)),
+    lambda: engine.map_batches(made, fn.squared, fn.SQUARES),
+    lambda: engine.write(made, f"{sys.argv[1]}/made", partition_by="n"),
+):
+    try:
+        work()
+    except PotableError as failure:
+        print(failure.code, failure.retryable)
+engine.close()
+print(list(Path(sys.argv[1]).iterdir()))
+again = opened()
+print(collect(again, again.map_items([7], fn.count_to, fn.NUMBERS)).num_rows)
+again.close()
+"""
+
+
+def test_a_java_that_was_killed_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    """As a machine without memory does it."""
+    assert told(KILLED, tmp_path).splitlines() == ["5", *["E007 True"] * 3, "[]", "7"]
+
+
 def test_executors_of_a_cluster_log_no_values_of_a_query_that_fails(tmp_path: Path) -> None:
     with cluster(tmp_path, workers=1) as machines:
         section = SparkSettings(**json.loads(machines.settings())).options()

@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -93,7 +94,9 @@ class Opened:
         if not self.remote:
             _leave()
         else:
-            self.session.stop()
+            # a server that is gone has nothing to stop
+            with suppress(Exception):
+                self.session.stop()
             if self.folder:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -258,6 +261,17 @@ def lonely() -> EnvironmentFailure | None:
     return watch.failure() if watch and watch.alone else None
 
 
+def killed() -> bool:
+    """Whether the Java of this process has ended although nobody here ended it."""
+    process = getattr(SparkContext._gateway, "proc", None)
+    if process is None:
+        return False
+    # its connections are gone a moment before it is
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(2)
+    return process.returncode is not None
+
+
 def _launched(settings: Settings, folder: Path) -> Any:
     require_java()
     conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, folder).items()))
@@ -267,7 +281,10 @@ def _launched(settings: Settings, folder: Path) -> Any:
     with (folder / "spark.log").open("wb") as log, _unseen(conf, folder):
         gateway = launch_gateway(None, {"stdout": log, "stderr": log})
     SparkContext._ensure_initialized(gateway=gateway)
-    return SparkSession.builder.config(conf=conf).getOrCreate()
+    session = SparkSession.builder.config(conf=conf).getOrCreate()
+    # it would print a traceback where Java is killed, which we tell in our own words
+    session.sparkContext._accumulatorServer.handle_error = lambda *_: None
+    return session
 
 
 @contextmanager
@@ -346,7 +363,12 @@ def package(folder: Path) -> Path:
 def _stop(running: Running) -> None:
     if running.watch:
         running.watch.stop()
-    running.session.stop()
+    # of a Java that was killed there is nothing to stop, but what it spilled is still here
+    with suppress(Exception):
+        running.session.stop()
+    # pyspark gives up half way where Java was killed, and would take it for running
+    with suppress(Exception):
+        running.session.sparkContext.stop()
     _end_java()
     shutil.rmtree(running.folder, ignore_errors=True)
 
@@ -356,7 +378,8 @@ def _end_java() -> None:
     gateway = SparkContext._gateway
     if gateway is None:
         return
-    gateway.shutdown()
+    with suppress(Exception):
+        gateway.shutdown()
     process = getattr(gateway, "proc", None)
     if process is not None:
         process.stdin.close()
