@@ -32,6 +32,7 @@ from pyspark.sql import SparkSession
 from potable.engines import spark_files, spark_meaning, spark_stores
 from potable.engines.java import require_java
 from potable.engines.spark_executors import Watch
+from potable.engines.spark_refusals import not_started
 from potable.errors import EnvironmentFailure, PotableError
 
 ENGINE_SHARE = 0.5
@@ -237,7 +238,7 @@ def _started(settings: Settings, scratch: Path) -> Running:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(failure, PotableError) or not isinstance(failure, Exception):
             raise
-        raise _refused(settings, failure, log) from None
+        raise not_started(settings.master, failure, log) from None
     return Running(session, folder, settings.master, bool(settings.stores), watch)
 
 
@@ -395,19 +396,3 @@ def _end_java() -> None:
 def _log(folder: Path) -> str:
     path = folder / "spark.log"
     return path.read_text(errors="replace") if path.exists() else ""
-
-
-def _refused(settings: Settings, failure: Exception, log: str) -> EnvironmentFailure:
-    hint = "is the master reachable, and do `spark.conf` and `memory` fit this machine?"
-    if "basedir must be absolute: ?" in log or "invalid null input: name" in log:
-        hint = f"the user id {os.getuid()} has no name here, which Java needs: add it to /etc/passwd (of the image)"
-    elif "emory" in log and "must be at least" in log:
-        hint = "`spark.executor.memory` and `spark.driver.memory` must be at least 450m"
-    elif "heap size" in log or "JNI error" in log or "Size must be specified" in log:
-        hint = "is `spark.driver.memory` (by default half of `memory`) a size such as 2g, at least 450m?"
-    elif "HADOOP_CONF_DIR" in log:
-        hint = "set HADOOP_CONF_DIR to the folder with YARN's configuration"
-    condition = failure.getCondition() if isinstance(failure, PySparkException) else ""
-    return EnvironmentFailure(
-        f"Spark cannot start ({condition or type(failure).__name__})", "E007", given=settings.master, hint=hint
-    )
