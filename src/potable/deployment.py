@@ -23,6 +23,8 @@ from potable.tables import QuarantinePolicy
 STORES = ("file", "s3", "gs", "az")
 """Schemes of URLs a lake or vault may lie under; a path needs none."""
 _MASTERS = r"local(\[.*\])?|local-cluster\[.*\]|spark://.+|yarn|k8s://.+"
+_HADOOP = ("fs.", "hadoop.", "dfs.", "io.", "yarn.", "mapreduce.", "parquet.")
+"""How Hadoop's settings begin, which Spark passes on below a name of its own."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -44,6 +46,15 @@ class SparkSettings(Declaration):
     """Spark Connect URL such as `sc://host:15002`, instead of a master."""
     conf: Mapping[str, str | bool | int | float] = Field(default={})
     """Spark's own settings, such as `spark.executor.memory: 8g`."""
+
+    @field_validator("conf")
+    @classmethod
+    def _sparks(cls, value: Mapping[str, str | bool | int | float]) -> Mapping[str, str | bool | int | float]:
+        for key in value:
+            if not key.startswith("spark."):
+                meant = f"spark.hadoop.{key}" if key.startswith(_HADOOP) else f"spark.{key}"
+                raise ValueError(f"`{key}` is none of Spark's, which would leave it out; write one such as `{meant}`")
+        return value
 
     @field_validator("conf")
     @classmethod
@@ -159,6 +170,13 @@ class Platform(Declaration):
     @classmethod
     def _size(cls, value: str) -> str:
         memory_bytes(value)
+        return value
+
+    @field_validator("scratch")
+    @classmethod
+    def _folder(cls, value: str) -> str:
+        if "://" in value:
+            raise ValueError("write the path of a folder; only the lake and the vault may be URLs")
         return value
 
     def engine_options(self) -> dict[str, object]:

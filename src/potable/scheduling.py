@@ -94,7 +94,8 @@ class AirflowSettings(Declaration):
     pod: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of the KubernetesPodOperator, such as namespace or service_account_name."""
     project: str | None = None
-    """Folder of the project where tasks run; by default found from the DAG file's own place."""
+    """Folder of the project where tasks run; by default found from the DAG file's own place. `operator: kubernetes`
+    needs it."""
     parallel: int = Field(default=2, ge=1)
     """Tasks of one verb that run side by side, of one run or of several of a backfill; each may use the project's whole
     `memory`."""

@@ -25,7 +25,7 @@ KINDS = {
     "bash": "schedule: '@monthly', deadline: {after: 6h, notify: company.alerts.late, arguments: {to: [platform]}}",
     "python": "operator: python, python: /opt/potable/bin/python",
     "virtualenv": "operator: virtualenv, requirements: ['potable[all]']",
-    "kubernetes": "operator: kubernetes, image: potable, pod: {namespace: ml}",
+    "kubernetes": "operator: kubernetes, image: potable, project: /srv/attrition, pod: {namespace: ml}",
 }
 
 

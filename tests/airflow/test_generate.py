@@ -54,7 +54,7 @@ def text(root: Path) -> str:
 
 def test_the_file_imports_only_airflow_and_the_standard_library(call: Call, root: Path) -> None:
     for operator in ("bash", "python, python: /opt/p/bin/python", "virtualenv, requirements: [potable]",
-                     "kubernetes, image: potable, pod: {namespace: ml}"):  # fmt: skip
+                     "kubernetes, image: potable, project: /p, pod: {namespace: ml}"):  # fmt: skip
         shutil.copy(EXAMPLE / "potable.yaml", root / "potable.yaml")
         with (root / "potable.yaml").open("a", encoding="utf-8") as file:
             file.write(f"airflow: {{operator: {operator}}}\n")
@@ -180,7 +180,7 @@ def test_who_is_told_to_copy_a_file_has_one_that_runs_elsewhere(call: Call, root
 
 
 def test_files_that_only_pods_may_see_are_told(call: Call, root: Path) -> None:
-    declare(root, "operator: kubernetes", "image: potable", "wait_for: {payroll: null}")
+    declare(root, "operator: kubernetes", "image: potable", "project: /srv/attrition", "wait_for: {payroll: null}")
     told = call()[1]
     assert "`arrive` looks for files of " in told and "reviews" in told and "payroll" not in told
     declare_again = (root / "potable.yaml").read_text(encoding="utf-8").replace("kubernetes", "bash")
@@ -344,6 +344,7 @@ def test_a_file_beside_one_that_is_a_source_is_waited_for_in_its_folder(call: Ca
         ("image: '${env:IMAGE}'", "`airflow.image` refers to a value"),
         ("pod: {env_vars: {TOKEN: '${env:TOKEN}'}}", "`airflow.pod.env_vars.TOKEN` refers to a value"),
         ("pod: {arguments: [x]}", "`airflow.pod` cannot say `arguments`"),
+        ("operator: kubernetes\n  image: potable", "`operator: kubernetes` needs `airflow.project`"),
         ("pod: {labels: {release: 2024-01-01}}", "`airflow.pod.labels.release` cannot be written"),
         ("pod: {startup_timeout_seconds: .inf}", "`airflow.pod.startup_timeout_seconds` cannot be written"),
         (

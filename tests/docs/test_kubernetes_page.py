@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from potable.cli.scaffold import scaffold
 from potable.project import load
 
 CHECKOUT = Path(__file__).parents[2]
@@ -33,3 +34,10 @@ def test_an_overlay_on_the_page_fits_a_project(tmp_path: Path, name: str) -> Non
 def test_the_page_names_every_file() -> None:
     page = (CHECKOUT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
     assert all(f"(kubernetes/{file.name})" in page for file in (CHECKOUT / "docs" / "kubernetes").iterdir())
+
+
+def test_no_image_gets_what_a_run_left_in_the_folder_or_its_secrets(tmp_path: Path) -> None:
+    scaffold(tmp_path / "p", "churn")
+    kept_out = (CHECKOUT / "docs" / "kubernetes" / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    ignored = (tmp_path / "p" / ".gitignore").read_text(encoding="utf-8").split()
+    assert {f"**/{name.rstrip('/')}" for name in ignored} <= set(kept_out)

@@ -16,6 +16,8 @@ import pytest
 from tests.conftest import QUICK, require_s3a, require_spark
 from tests.runs.cluster import cluster, connect_server
 
+from potable.deployment import SparkSettings
+
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-runs")]
 OPEN = """
@@ -178,9 +180,10 @@ for number, key in enumerate((None, "p")):
     parts = engine.write(made, f"{sys.argv[1]}/out{number}", partition_by=key)
     files = [Path(sys.argv[1], f"out{number}", part.path) for part in parts]
     print("writes:", *(({oct(file.stat().st_mode & 0o777) for file in each}) for each in (files, [file.parent for file in files])))
-compiler = machine.org.codehaus.janino.SimpleCompiler()
-compiler.cook(spark_files.CLASS.with_suffix(".java").read_text())
-print("writes:", compiler.getBytecodes()["potable.LocalFiles"] == spark_files.CLASS.read_bytes())
+for file in spark_files.CLASSES:
+    compiler = machine.org.codehaus.janino.SimpleCompiler()
+    compiler.cook(file.with_suffix(".java").read_text())
+    print("compiled:", compiler.getBytecodes()[f"potable.{file.stem}"] == file.read_bytes())
 
 # as it does when executors end as soon as they start; what is asked of it afterwards fails in another way
 context._jsc.stop()
@@ -210,9 +213,12 @@ def test_nobody_else_on_the_machine_sees_the_configuration_or_is_let_in(life: Ca
 
 
 def test_files_have_the_permissions_of_the_umask_and_take_no_process_each(life: Callable[[str], str]) -> None:
-    """By a class of ours, which is compiled here again from the source beside it."""
-    assert life("writes").splitlines() == ["{'0o640'} {'0o750'}"] * 2 + ["True"]
+    assert life("writes").splitlines() == ["{'0o640'} {'0o750'}"] * 2
     assert "/out" not in life("chmod")
+
+
+def test_our_classes_are_what_becomes_of_the_sources_beside_them(life: Callable[[str], str]) -> None:
+    assert life("compiled").split() == ["True", "True"]
 
 
 def test_a_spark_that_ended_by_itself_is_told(life: Callable[[str], str]) -> None:
@@ -222,7 +228,7 @@ def test_a_spark_that_ended_by_itself_is_told(life: Callable[[str], str]) -> Non
 @pytest.mark.long
 def test_a_cluster_that_gives_no_executor_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     with cluster(tmp_path, workers=0) as empty:
-        section = json.loads(empty.settings())
+        section = SparkSettings(**json.loads(empty.settings())).options()
         work = f"""
 from potable.engines import spark_executors
 spark_executors.PATIENCE = 3.0
@@ -239,7 +245,7 @@ except PotableError as failure:
 @pytest.mark.long
 def test_a_cluster_that_loses_its_executors_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     with cluster(tmp_path, workers=1) as machines:
-        section = json.loads(machines.settings())
+        section = SparkSettings(**json.loads(machines.settings())).options()
         work = f"""
 import threading
 import psutil
@@ -259,6 +265,59 @@ engine._guarded(frame.collect)
 """
         text = told(work, tmp_path / "scratch")
     assert text.startswith("7") and "error[E007] the cluster provided no executor within 0.1 minutes" in text
+
+
+KILLED = """
+import psutil
+from potable.engines.base import collect
+from tests.engines import functions as fn
+sys.stderr = sys.stdout
+engine = opened()
+made = engine.map_items([5], fn.count_to, fn.NUMBERS)
+print(collect(engine, made).num_rows)
+(java,) = [child for child in psutil.Process().children() if child.name() == "java"]
+java.kill()
+java.wait()
+for work in (
+    lambda: collect(engine, engine.map_items([5], fn.count_to, fn.NUMBERS)),
+    lambda: engine.map_batches(made, fn.squared, fn.SQUARES),
+    lambda: engine.write(made, f"{sys.argv[1]}/made", partition_by="n"),
+):
+    try:
+        work()
+    except PotableError as failure:
+        print(failure.code, failure.retryable)
+engine.close()
+print(list(Path(sys.argv[1]).iterdir()))
+again = opened()
+print(collect(again, again.map_items([7], fn.count_to, fn.NUMBERS)).num_rows)
+again.close()
+"""
+
+
+def test_a_java_that_was_killed_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    """As a machine without memory does it."""
+    assert told(KILLED, tmp_path).splitlines() == ["5", *["E007 True"] * 3, "[]", "7"]
+
+
+def test_executors_of_a_cluster_log_no_values_of_a_query_that_fails(tmp_path: Path) -> None:
+    with cluster(tmp_path, workers=1) as machines:
+        section = SparkSettings(**json.loads(machines.settings())).options()
+        work = f"""
+from potable.engines.base import collect
+import pyarrow as pa
+engine = opened(master={section["master"]!r}, conf={section["conf"]!r})
+given = pa.table({{"s": ["s3cr3t"]}})
+parts = engine.write(engine.map_items([given], pa.Table.to_batches, given.schema), f"{{sys.argv[1]}}/made")
+read = engine.read([f"{{sys.argv[1]}}/made/{{part.path}}" for part in parts], given.schema)
+try:
+    collect(engine, read.mutate(n=read.s.cast("int64")))
+finally:
+    engine.close()
+"""
+        assert "(CAST_INVALID_INPUT)" in told(work, tmp_path / "scratch")
+        (log,) = (tmp_path / "work-0").glob("app-*/*/stderr")
+    assert "s3cr3t" not in log.read_text()
 
 
 def test_a_missing_connector_is_told_before_any_work(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.conftest import require_spark
 from tests.engines.test_spark import told
 from tests.runs.cluster import connect_server
 
-from potable.deployment import SparkSettings
+from potable.deployment import Platform, SparkSettings
 from potable.engines.spark_meaning import MEANING, refused
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-runs")]
@@ -123,6 +123,22 @@ def test_other_settings_and_the_same_value_may_stand_in_the_project_file() -> No
         "spark.sql.adaptive.enabled": "false",
         "spark.executor.memory": "8g",
     }
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("executor.memory", "spark.executor.memory"), ("fs.s3a.endpoint", "spark.hadoop.fs.s3a.endpoint")],
+)
+def test_a_setting_that_spark_would_leave_out_without_a_word_is_found_in_the_project_file(key: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=f"`{key}` .* such as `{meant}`"):
+        SparkSettings.model_validate({"conf": {"spark.ui.enabled": False, key: "1g"}})
+
+
+@pytest.mark.parametrize("place", ["s3://lake/scratch", "file:///scratch"])
+def test_scratch_is_a_folder(place: str) -> None:
+    """A URL became a folder `s3:` of the project, and Spark did not start."""
+    with pytest.raises(ValueError, match="write the path of a folder"):
+        Platform.model_validate({"project": "p", "scratch": place})
 
 
 @pytest.mark.parametrize(

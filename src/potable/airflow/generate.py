@@ -108,7 +108,12 @@ def _unfit(project: Project) -> Iterator[ProjectError]:
     for other, key in [*named, *((project.documents[source], "owner") for source in project.sources)]:
         if REFERS in str(other.literal.get(key)):
             yield _read_by_all(other, (key,))
-    for name in filter(project.platform.airflow.pod.__contains__, _OURS):
+    settings = project.platform.airflow
+    if settings.operator == "kubernetes" and settings.project is None:
+        problem = "`operator: kubernetes` needs `airflow.project`: a pod does not see the folder of the DAG file"
+        hint = "write the project's folder inside the pod, such as `project: /project`"
+        yield ProjectError(problem, "P040", place=document.place("airflow", "operator"), hint=hint)
+    for name in filter(settings.pod.__contains__, _OURS):
         problem = f"`airflow.pod` cannot say `{name}`, which the generated tasks say themselves"
         yield ProjectError(problem, "P040", place=document.place("airflow", "pod", name, of_key=True))
 

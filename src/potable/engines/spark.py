@@ -26,7 +26,7 @@ import sqlglot as sg
 from ibis.backends.pyspark.datatypes import PySparkType
 from ibis.backends.sql.compilers.base import NULL
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
@@ -221,8 +221,10 @@ class SparkEngine:
             shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        self._opened.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        try:
+            self._opened.close()
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _name(self) -> str:
         self._names += 1
@@ -276,20 +278,28 @@ class SparkEngine:
                 return frame
             return frame.selectExpr(*(_cast(has, field.dataType, field.name) for has, field in pairs))
 
-        yield self._guarded(typed)
-        for name in [name for name in self._once if f"`{name}`" in query]:
-            self._once.discard(name)
-            self._session.catalog.dropTempView(name)
+        with _told():
+            yield typed()
+            for name in [name for name in self._once if f"`{name}`" in query]:
+                self._once.discard(name)
+                self._session.catalog.dropTempView(name)
 
     def _guarded(self, action: Callable[[], R]) -> R:
-        """The result of `action`, its failures in our form.
-
-        What a function of ours raised on an executor is raised again; Spark's own text may hold data and ends here.
-        """
-        try:
+        """The result of `action`, its failures in our form."""
+        with _told():
             return action()
-        except (PySparkException, Py4JError, pa.ArrowException, OSError) as failure:
-            raise carried(str(failure)) or spark_session.lonely() or _translated(failure) from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Failures of Spark in our form.
+
+    What a function of ours raised on an executor is raised again; Spark's own text may hold data and ends here.
+    """
+    try:
+        yield
+    except (PySparkException, Py4JError, pa.ArrowException, OSError) as failure:
+        raise carried(str(failure)) or spark_session.lonely() or _translated(failure) from None
 
 
 @cache
@@ -356,7 +366,8 @@ def _translated(failure: Exception) -> PotableError:
             hint="raise `memory` in potable.yaml or `spark.executor.memory` in its `spark.conf`",
             retryable=True,
         )
-    if any(sign in text for sign in _LOST) or type(failure).__name__ == "Py4JNetworkError":
+    answered = isinstance(failure, PySparkException | Py4JJavaError)
+    if any(sign in text for sign in _LOST) or (not answered and spark_session.killed()):
         return EnvironmentFailure(
             "Spark, or one of its workers, died",
             "E007",

@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -31,6 +32,7 @@ from pyspark.sql import SparkSession
 from potable.engines import spark_files, spark_meaning, spark_stores
 from potable.engines.java import require_java
 from potable.engines.spark_executors import Watch
+from potable.engines.spark_refusals import not_started
 from potable.errors import EnvironmentFailure, PotableError
 
 ENGINE_SHARE = 0.5
@@ -93,7 +95,9 @@ class Opened:
         if not self.remote:
             _leave()
         else:
-            self.session.stop()
+            # a server that is gone has nothing to stop
+            with suppress(Exception):
+                self.session.stop()
             if self.folder:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -234,7 +238,7 @@ def _started(settings: Settings, scratch: Path) -> Running:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(failure, PotableError) or not isinstance(failure, Exception):
             raise
-        raise _refused(settings, failure, log) from None
+        raise not_started(settings.master, failure, log) from None
     return Running(session, folder, settings.master, bool(settings.stores), watch)
 
 
@@ -258,14 +262,30 @@ def lonely() -> EnvironmentFailure | None:
     return watch.failure() if watch and watch.alone else None
 
 
+def killed() -> bool:
+    """Whether the Java of this process has ended although nobody here ended it."""
+    process = getattr(SparkContext._gateway, "proc", None)
+    if process is None:
+        return False
+    # its connections are gone a moment before it is
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(2)
+    return process.returncode is not None
+
+
 def _launched(settings: Settings, folder: Path) -> Any:
     require_java()
     conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, folder).items()))
-    conf.set("spark.jars", ",".join(filter(None, (conf.get("spark.jars", ""), spark_files.jar(folder)))))
+    joined = {"spark.jars": spark_files.jar(folder)} | ({} if settings.local else {"spark.plugins": spark_files.QUIET})
+    for key, own in joined.items():
+        conf.set(key, ",".join(filter(None, (conf.get(key, ""), own))))
     with (folder / "spark.log").open("wb") as log, _unseen(conf, folder):
         gateway = launch_gateway(None, {"stdout": log, "stderr": log})
     SparkContext._ensure_initialized(gateway=gateway)
-    return SparkSession.builder.config(conf=conf).getOrCreate()
+    session = SparkSession.builder.config(conf=conf).getOrCreate()
+    # it would print a traceback where Java is killed, which we tell in our own words
+    session.sparkContext._accumulatorServer.handle_error = lambda *_: None
+    return session
 
 
 @contextmanager
@@ -344,7 +364,12 @@ def package(folder: Path) -> Path:
 def _stop(running: Running) -> None:
     if running.watch:
         running.watch.stop()
-    running.session.stop()
+    # of a Java that was killed there is nothing to stop, but what it spilled is still here
+    with suppress(Exception):
+        running.session.stop()
+    # pyspark gives up half way where Java was killed, and would take it for running
+    with suppress(Exception):
+        running.session.sparkContext.stop()
     _end_java()
     shutil.rmtree(running.folder, ignore_errors=True)
 
@@ -354,7 +379,8 @@ def _end_java() -> None:
     gateway = SparkContext._gateway
     if gateway is None:
         return
-    gateway.shutdown()
+    with suppress(Exception):
+        gateway.shutdown()
     process = getattr(gateway, "proc", None)
     if process is not None:
         process.stdin.close()
@@ -370,19 +396,3 @@ def _end_java() -> None:
 def _log(folder: Path) -> str:
     path = folder / "spark.log"
     return path.read_text(errors="replace") if path.exists() else ""
-
-
-def _refused(settings: Settings, failure: Exception, log: str) -> EnvironmentFailure:
-    hint = "is the master reachable, and do `spark.conf` and `memory` fit this machine?"
-    if "basedir must be absolute: ?" in log or "invalid null input: name" in log:
-        hint = f"the user id {os.getuid()} has no name here, which Java needs: add it to /etc/passwd (of the image)"
-    elif "emory" in log and "must be at least" in log:
-        hint = "`spark.executor.memory` and `spark.driver.memory` must be at least 450m"
-    elif "heap size" in log or "JNI error" in log or "Size must be specified" in log:
-        hint = "is `spark.driver.memory` (by default half of `memory`) a size such as 2g, at least 450m?"
-    elif "HADOOP_CONF_DIR" in log:
-        hint = "set HADOOP_CONF_DIR to the folder with YARN's configuration"
-    condition = failure.getCondition() if isinstance(failure, PySparkException) else ""
-    return EnvironmentFailure(
-        f"Spark cannot start ({condition or type(failure).__name__})", "E007", given=settings.master, hint=hint
-    )

@@ -1,0 +1,30 @@
+"""Why Spark does not start, in our words: hints by what it says. Entry: `not_started`."""
+
+from __future__ import annotations
+
+import os
+
+from pyspark.errors import PySparkException
+
+from potable.errors import EnvironmentFailure
+
+
+def not_started(master: str, failure: Exception, log: str) -> EnvironmentFailure:
+    """The error of a Spark that did not start; of what it said nothing is told, for that may hold secrets.
+
+    Args:
+        log: what Java said until then.
+    """
+    hint = "is the master reachable, and do `spark.conf` and `memory` fit this machine?"
+    if "basedir must be absolute: ?" in log or "invalid null input: name" in log:
+        hint = f"the user id {os.getuid()} has no name here, which Java needs: add it to /etc/passwd (of the image)"
+    elif "emory" in log and "must be at least" in log:
+        hint = "`spark.executor.memory` and `spark.driver.memory` must be at least 450m"
+    elif "heap size" in log or "JNI error" in log or "Size must be specified" in log:
+        hint = "is `spark.driver.memory` (by default half of `memory`) a size such as 2g, at least 450m?"
+    elif "HADOOP_CONF_DIR" in log:
+        hint = "set HADOOP_CONF_DIR to the folder with YARN's configuration"
+    condition = failure.getCondition() if isinstance(failure, PySparkException) else ""
+    return EnvironmentFailure(
+        f"Spark cannot start ({condition or type(failure).__name__})", "E007", given=master, hint=hint
+    )
