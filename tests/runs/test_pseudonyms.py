@@ -41,14 +41,15 @@ class Vault:
         pq.write_table(pa.Table.from_pylist([dict(zip(KEYS.names, key, strict=True)) for key in keys], KEYS), place)
         return File(path, len(keys), place.stat().st_size)
 
-    def day(self, files: Sequence[File], *, rows: int = 10, rules: str = "same") -> Manifest:
-        """The step of a day whose ledger has these files; `rows` of all tables decide the number of buckets."""
+    def day(self, files: Sequence[File], *, rows: int = 10, rates: int = 0, rules: str = "same") -> Manifest:
+        """The step of a day whose ledger has these files; `rows` about people decide the number of buckets."""
         number = next(self.numbers)
         resolve = Step("resolve", "subjects", f"r{number}", "vault")
         made = Manifest(resolve.label, resolve.fingerprint, {"keys": files}, {})
         self.shop.done["resolve", "subjects"] = resolve, commit(self.shop.lake.vault, resolve.folder, made)
-        validated = Manifest("", "", {"rows": [File("", rows, 0)]}, {})
-        self.shop.done["validate", "hr.people"] = Step("validate", "hr.people"), validated
+        for table, validated in (("hr.people", rows), ("fx.rates", rates)):
+            told = Manifest("", "", {"rows": [File("", validated, 0)]}, {})
+            self.shop.done["validate", table] = Step("validate", table), told
         step = Step("protect", "pseudonyms", f"p{number}", "vault", rules=rules)
         attempt = f"{step.folder}/attempt"
         done = people.make_pseudonyms(self.shop, step, attempt).manifest(step, attempt)
@@ -65,7 +66,9 @@ class Vault:
 @pytest.fixture
 def vault(engine: Engine, tmp_path: Path) -> Vault:
     project = SimpleNamespace(
-        policy=SimpleNamespace(epoch=1), features=SimpleNamespace(dataset="d"), tables={"hr.people": None}
+        policy=SimpleNamespace(epoch=1),
+        features=SimpleNamespace(dataset="d"),
+        tables={"hr.people": SimpleNamespace(keys={"no": "emp_no"}), "fx.rates": SimpleNamespace(keys={})},
     )
     lake = Lake.at("restricted", "open", "vault", base=tmp_path)
     return Vault(Workshop(cast("Any", project), lake, engine, tmp_path / "scratch", b"k" * 32))
@@ -104,3 +107,10 @@ def test_other_buckets_or_another_key_or_epoch_give_all_names_anew(vault: Vault)
     # the epoch and the name of the key are among the rules
     for after in (vault.day([first], rows=9_000_000), vault.day([first], rules="another key")):
         assert after.facts["stands_on"] == "" and after.files["rows"] != before.files["rows"]
+
+
+def test_rows_without_keys_ask_for_no_buckets(vault: Vault) -> None:
+    first = vault.file(ANN, BOB, CAT)
+    before = vault.day([first])
+    # the step is not made again where they alone change, so they must not decide what it makes
+    assert vault.day([first], rates=9_000_000, rules="others").counts == before.counts

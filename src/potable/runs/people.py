@@ -124,7 +124,8 @@ def make_pseudonyms(shop: Workshop, step: Step, attempt: str) -> Made:
     """Pseudonym and bucket of every person of the roster; of those who came since an earlier step, where all stay."""
     policy, dataset = shop.project.policy, shop.project.features.dataset
     key = pseudonyms.PseudonymKey.derive(shop.key, dataset=dataset, epoch=policy.epoch)
-    buckets = pseudonyms.buckets(sum(shop.manifest("validate", name).rows() for name in shop.project.tables))
+    # a table without keys has no rows in any of them, and is not among what the step is made from
+    buckets = pseudonyms.buckets(sum(shop.manifest("validate", name).rows() for name in _with_keys(shop)))
     earlier = since.last(shop.lake, step)
     came = _keys_that_came(shop, earlier) if earlier and earlier.counts["buckets"] == buckets else None
     stand: Sequence[File] = ()

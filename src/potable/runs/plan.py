@@ -150,7 +150,10 @@ def _validate(project: Project, name: str, landed: Sequence[Landed]) -> Step:
     # validate makes
     words = [column for column in project.tables[name].columns if kind_of(project.tables[name], column) == "word"]
     counted = (words, project.tables[name].health.period)
-    found = rules = fingerprint(code("validate"), reading["type"], reading.get("timezone"), contract, counted, *parts)
+    # what is counted is told by the place of its column; which lists other tables have, decides what is drift
+    beside = (list(project.tables[name].columns), sorted(project.sources[source].inside(table)))
+    rules = fingerprint(code("validate"), reading["type"], reading.get("timezone"), contract, counted, beside, *parts)
+    found = rules
     covered = sorted((item for item in landed if item.concerns(table)), key=lambda item: (item.batch, item.name))
     prints = []
     for number, batch in groupby(covered, key=lambda item: item.batch):
@@ -173,11 +176,11 @@ def _references(project: Project, steps: Sequence[Step]) -> list[Step]:
 
 def _resolve(project: Project, prints: Mapping[str, str]) -> Step:
     tables = {name: table for name, table in project.tables.items() if table.keys}
-    inputs = {name: (table.keys, table.reissued, table.roster, prints[name]) for name, table in tables.items()}
-    # in their order, in which records of keys are kept
+    # in their order: the first of a roster is the one that everybody has
     keys = {name: (list(table.keys.items()), table.reissued, table.roster) for name, table in tables.items()}
+    inputs = {name: prints[name] for name in tables}
     rules = fingerprint(code("resolve"), keys)
-    return Step("resolve", "subjects", fingerprint(code("resolve"), inputs), "vault", rules=rules)
+    return Step("resolve", "subjects", fingerprint(code("resolve"), keys, inputs), "vault", rules=rules)
 
 
 def _roster(project: Project, prints: Mapping[str, str], resolve: Step, knowing: Callable[[str], str]) -> Step:
@@ -215,7 +218,8 @@ def _build(project: Project, protect: Sequence[Step]) -> Step:
     contracts = {name: project.tables[name].model_dump(mode="json", exclude=_JUDGED) for name in used}
     literal = project.documents["features"].literal
     declared = {key: value for key, value in literal.items() if key not in ("bias", "drift", "tests")}
-    rules = (code("build"), declared, contracts)
+    # a hash of what is declared does not tell in which order, and files have their columns in it
+    rules = (code("build"), declared, [output.name for output in project.plan.outputs], contracts)
     found = fingerprint(*rules, inputs)
     return Step("build", project.features.dataset, found, "features", rules=fingerprint(*rules))
 

@@ -410,6 +410,10 @@ class Source(Declaration, Generic[T]):
         """The table whose records the records of `table` lie in, and what leads there; empty where there is none."""
         return "", ""
 
+    def inside(self, table: str) -> Set[str]:
+        """Paths in the records of `table` at which those of other tables lie: what is there, `observe` leaves out."""
+        return frozenset()
+
     def promised(self, table: str, base: Path) -> Mapping[str, Sequence[str]]:
         """What the system itself promises of a table's columns, such as `not null` and `indexed`."""
         return {}

@@ -163,7 +163,7 @@ class InnerSource(Source[L], Generic[L, R]):
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first records, but of lists that other tables have."""
-        contract, of_others = self.tables[table], ways_in(self._ways(table), table)
+        contract, of_others = self.tables[table], self.inside(table)
         rows = self.first(table, blob)
         if contract.records:
             return seen(contract, (inner for _, inner in rows if inner), of_others).keys() or None
@@ -173,12 +173,16 @@ class InnerSource(Source[L], Generic[L, R]):
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Paths at which the first records have nothing but lists of objects, where no table has these."""
-        found = lists_in([record for record, _ in self.first(table, blob)], ways_in(self._ways(table), table))
+        found = lists_in([record for record, _ in self.first(table, blob)], self.inside(table))
         return {path: {"records": dotted([*self.tables[table].steps, *steps(path)], SIGNS)} for path in found}
 
     def around(self, table: str) -> tuple[str, str]:
         """The table in whose records the list lies of which `table` has the elements."""
         return around(self._ways(table), table)
+
+    def inside(self, table: str) -> Set[str]:
+        """Paths in the records of `table` at which those of other tables lie."""
+        return ways_in(self._ways(table), table)
 
     def _ways(self, table: str) -> dict[str, tuple[str, ...]]:
         """What leads to the records of each table of the same stream."""

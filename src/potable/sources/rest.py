@@ -213,6 +213,10 @@ class RestSource(Source[RestTable]):
         """The table of the same endpoint whose records its records lie in."""
         return self._as_files(table).around(table)
 
+    def inside(self, table: str) -> Set[str]:
+        """Paths in its records at which those of other tables of the same endpoint lie."""
+        return self._as_files(table).inside(table)
+
     def _as_files(self, table: str) -> XmlSource | JsonSource:
         """The tables of the endpoint that `table` is of, as if their pages were files."""
         alike = self._alike(table)

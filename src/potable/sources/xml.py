@@ -141,7 +141,7 @@ class XmlSource(FileSource[XmlTable]):
             return None
         if found is None:
             return None
-        others = [f"{other.removeprefix(record)[1:]}/" for other in self._records if other.startswith(f"{record}/")]
+        others = [f"{other}/" for other in self.inside(table)]
         # what is read as a table of its own is not new here, what lies elsewhere cannot be seen in a record
         mine = [path for path in found if not f"{path}/".startswith(tuple(others))]
         declared = set(contract.paths)
@@ -172,6 +172,11 @@ class XmlSource(FileSource[XmlTable]):
         others = {_local(other.record): name for name, other in self.tables.items()}
         above = max((other for other in others if record.startswith(f"{other}/")), key=len, default="")
         return others.get(above, ""), "../" * (record.count("/") - above.count("/"))
+
+    def inside(self, table: str) -> Set[str]:
+        """Paths in the records of `table` at which those of other tables lie."""
+        record = f"{_local(self.tables[table].record)}/"
+        return {other.removeprefix(record) for other in self._records if other.startswith(record)}
 
     @property
     def _records(self) -> list[str]:
