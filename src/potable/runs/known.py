@@ -2,8 +2,8 @@
 
 They depend on the identifiers, former ones too, and on the code of publish alone. Where identifiers only came beside
 earlier ones, only the digests of the new ones are made, in a file beside those that stand; those of former ones, which
-are few, are made anew where any changed. A finished publish that is made again makes all of them, and holds what is kept
-to that. Entry: `digests`.
+are few, are made anew where any changed. A finished publish that is made again makes all of them, and holds what is
+kept to that. Entry: `digests`.
 """
 
 from __future__ import annotations
