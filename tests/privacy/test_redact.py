@@ -62,6 +62,20 @@ def test_a_person_s_own_identifiers_go_from_their_texts(text, expected):
 
 
 @pytest.mark.parametrize(
+    ("number", "text", "expected"),
+    [
+        ("+354 581 2345", "call 581-2345 or 5812345", "call [PHONE] or [PHONE]"),
+        ("0065 6123 4567", "call 6123 4567", "call [PHONE]"),
+        ("+47 (22) 12 34 56", "ring 22123456", "ring [PHONE]"),
+        ("+1 212 555 0123", "room 5550123", "room 5550123"),
+        ("5812345", "no 812345", "no 812345"),
+    ],
+)
+def test_a_number_of_a_country_where_they_are_short_is_found_as_it_is_dialled_there(number, text, expected):
+    assert redact(text, own=(("phone", number),), everybody=()) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("اتصلت بمحمد العلي أمس", "اتصلت [NAME] أمس"),
@@ -108,7 +122,8 @@ SCRIPTS = {
     ],
     "สมชาย ใจดี": [("คุณสมชายทำงาน พบสมชายใจดีที่นี่", "คุณ[NAME]ทำงาน พบ[NAME]ที่นี่"), ("ขายดี", "ขายดี")],
     "דוד כהן": [("לדוד ולכהן, שדוד", "[NAME], [NAME]"), ("דודים", "דודים")],
-    "عبد الله العلي": [("محمد وعبد\u0640الله ثم والعلي", "محمد [NAME] ثم [NAME]")],
+    "عبد الله العلي": [("محمد وعبد\u0640الله ثم والعلي", "محمد [NAME] ثم [NAME]"), ("قال عبدالله", "قال [NAME]")],
+    "عبدالرحمن العلي": [("قال عبد الرحمن ثم لعبد الرحمن", "قال [NAME] ثم [NAME]")],
     "علی\u200cرضا محمدی": [("علی رضا، علیرضا", "[NAME]، [NAME]")],
     "Иван Сергеевич Петров": [
         ("с Иваном Петровым, Ивану Сергеевичу, у Петрова", "с [NAME], [NAME], у [NAME]"),

@@ -63,3 +63,44 @@ def test_many_tables_with_the_same_keys_need_no_more_memory(tmp_path: Path, monk
         "id": (2 * PEOPLE, PEOPLE),
         "name": (2 * PEOPLE, PEOPLE),
     }
+
+
+CALLED = [
+    ("Priya Lakshmi", "Venkataraman", {"Priya Venkataraman", "Lakshmi Venkataraman", "Venkataraman Priya"}),
+    ("José María", "García-López de la Vega", {"José García", "María García-López de la Vega", "García José"}),
+    ("Pieter", "van den Berg", {"Pieter Berg"}),
+    ("Grace M.", "Young", {"Grace Young"}),
+    ("Bo", "Li", set()),
+    ("", "Suharto", {"Suharto"}),
+]
+
+
+def test_who_has_several_names_is_called_by_one_of_them(engine: Engine, tmp_path: Path) -> None:
+    """Others write `Priya Venkataraman` of Priya Lakshmi; a full name in one column has a first and a last word."""
+    table = Table.model_validate(
+        {
+            "columns": {
+                "emp_no": {"key": "emp_no"},
+                "first": {"category": "user.name.first"},
+                "last": {"category": "user.name.last"},
+                "known_as": {"category": "user.name"},
+            }
+        }
+    )
+    rows = [{"emp_no": f"E10{n}", "first": first, "last": last} for n, (first, last, _) in enumerate(CALLED)]
+    rows[0]["known_as"] = "Dr. Priya Lakshmi Venkataraman"
+    keys = [{"namespace": "emp_no", "value": row["emp_no"], "subject": row["emp_no"], "rostered": True} for row in rows]
+    schema = pa.schema([(name, pa.string()) for name in table.columns])
+    for name, listed, of in (("rows", rows, schema), ("keys", keys, KEYS)):
+        pq.write_table(pa.Table.from_pylist(listed, schema=of), tmp_path / f"{name}.parquet")
+    read = (engine.read([str(tmp_path / f"{name}.parquet")], of) for name, of in (("rows", schema), ("keys", KEYS)))
+    given, ledger = read
+    found = roster.identifiers({"t": table}, {"t": [given]}, ledger, normalise=normalise)
+    assert found is not None
+    whose: dict[str, set[str]] = {}
+    for row in collect(engine, found.filter(found.kind == "full_name")).to_pylist():
+        whose.setdefault(row["subject"], set()).add(row["value"])
+    for number, (first, last, called) in enumerate(CALLED):
+        assert whose[f"E10{number}"] >= called | {f"{first} {last}".strip()}
+    assert whose["E104"] == {"Bo Li", "Li Bo"}
+    assert not any(value.endswith(" van") or "\x1f" in value for values in whose.values() for value in values)

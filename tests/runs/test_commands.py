@@ -194,6 +194,8 @@ def test_doctor_tells_of_roots_that_everybody_may_look_into(call: Call, publishe
         assert code == 3 and re.search(r"^root vault +bad +every user .*`chmod o-rwx` on it", out, re.MULTILINE)
         vault.chmod(0o750)
         assert call("doctor")[0] == 0
+        (published.root / "lake/open/protected").chmod(0o755)
+        assert re.search(r"^root open +bad +every user .* protected; run", call("doctor")[1], re.MULTILINE)
 
 
 def test_doctor_tells_of_versions_that_are_kept_for_too_long(call: Call, published: Bench) -> None:

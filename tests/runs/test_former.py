@@ -234,3 +234,87 @@ def test_where_everything_is_as_it_was_before_a_name_became_known_it_stays_hidde
     assert office.day(PEOPLE, NOTES) == office.day(stays, NOTES) == hidden
     assert office.fingerprints() == fingerprints
     assert office.day(stays, NOTES, "--full-refresh") == hidden
+
+
+TOPICS = """
+  forms:
+    files: forms.csv
+    time: day
+    coverage: [2023-01-01, 2024-12-31]
+    columns:
+      no: {required: true, key: student_no}
+      day: {type: date, required: true, category: none}
+      form: {type: integer, category: none}
+      topic: {category: none}
+"""
+SHOWN_TOPICS = FEATURES.replace(
+    "features: {hr.notes: {notes: count()}}",
+    "features: {hr.notes: {notes: count()}, hr.forms: {form: latest(form), topic: latest(topic)}}",
+)
+
+
+def with_topics(root: Path, engine: str, forms: list[list[str]]) -> Office:
+    office = Office(root, engine)
+    (root / "sources/hr.yaml").write_text(SOURCE + TOPICS)
+    (root / "features.yaml").write_text(SHOWN_TOPICS)
+    (root / "d/forms.csv").write_text("\n".join(["no,day,form,topic", *map(",".join, forms)]) + "\n")
+    return office
+
+
+def refused(office: Office) -> str:
+    told = CliRunner().invoke(cli, ["-C", str(office.root), "run"], catch_exceptions=False)
+    assert told.exit_code == 4, told.output
+    return told.output
+
+
+CASES = [
+    ("Am Anger 5", "42", "Am Anger 5", "topic: address, former address"),
+    ("AB-778899", "42", "AB778899", "topic: former address"),
+    ("987654321", "987654321", "rent", "form: 1 number"),
+]
+
+
+@pytest.mark.long_on_spark
+@pytest.mark.parametrize(
+    ("home", "form", "topic", "found", "engine"),
+    [*((*case, "duckdb") for case in CASES), pytest.param(*CASES[-1], "spark", marks=pytest.mark.spark)],
+)
+def test_a_former_identifier_is_published_as_little_as_one_of_today(
+    tmp_path: Path, engine: str, home: str, form: str, topic: str, found: str
+) -> None:
+    """And where it was a mistake, whoever declares the column takes it back."""
+    office = with_topics(tmp_path / "office", engine, [[name, "2024-02-03", "41", "rent"] for name, *_ in PEOPLE])
+    if "Anger" not in home:
+        text = (office.root / "sources/hr.yaml").read_text()
+        (office.root / "sources/hr.yaml").write_text(text.replace("user.contact.address.street", "user.unique_id"))
+        found = found.replace("address", "id")
+    office.day([["S1", "Zwetschke", home], *PEOPLE[1:]], NOTES)
+    rows = [["S1", "2024-02-03", form, topic], *([name, "2024-02-03", "41", "rent"] for name, *_ in PEOPLE[1:])]
+    people = [["S1", "Zwetschke", "Ringweg 1"], *PEOPLE[1:]]
+    office.day(people, NOTES)
+    (office.root / "d/forms.csv").write_text("\n".join(["no,day,form,topic", *map(",".join, rows)]) + "\n")
+    told = refused(office)
+    assert "G001" in told
+    assert found in told
+    assert "null_values" in told
+    assert home not in told.replace("home", "")
+    contract = office.root / "sources/hr.yaml"
+    contract.write_text(contract.read_text().replace("home: {", f"home: {{null_values: ['{home}'], "))
+    office.day(people, NOTES)
+    office.day(people, NOTES, "--full-refresh")
+
+
+def test_a_name_that_was_put_together_is_taken_back_by_its_part(tmp_path: Path) -> None:
+    """And only where the column names somebody: what is no value elsewhere may be a name."""
+    office = Office(tmp_path / "office")
+    source = SOURCE.replace("home: {category: user.contact.address.street}", "home: {category: user.name.first}")
+    (office.root / "sources/hr.yaml").write_text(source)
+    notes = [["S1", "2024-01-05", "Senior Zwetschke kam"], ["S1", "2024-01-06", "Neu Quitte"]]
+    office.day([["S1", "Zwetschke", "Senior"], ["S2", "Quitte", "Neu"]], notes)
+    now = [["S1", "Zwetschke", "Anna"], ["S2", "Quitte", "Bert"]]
+    assert office.day(now, notes) == ["[NAME]", "[NAME] kam"]
+    source = source.replace("text: {", "text: {null_values: [Neu], ").replace(
+        "home: {", "home: {null_values: [Senior], "
+    )
+    (office.root / "sources/hr.yaml").write_text(source)
+    assert office.day(now, notes) == ["Senior [NAME] kam", "[NAME]"]

@@ -40,17 +40,25 @@ class Vault:
         lake = Lake.at("restricted", "open", "vault", base=root)
         self.shop = Workshop(None, lake, engine, root / "scratch", b"")  # type: ignore[arg-type]
 
-    def collected(self, fingerprint: str, identifiers: Sequence[Identifier], stands_on: str = "") -> None:
+    def collected(
+        self,
+        fingerprint: str,
+        identifiers: Sequence[Identifier],
+        stands_on: str = "",
+        former: Sequence[Identifier] = (),
+    ) -> None:
         """Identifiers as `protect identifiers` leaves them."""
         store, folder = self.shop.lake.vault, f"vault/identifiers/{fingerprint}"
-        place = Path(store.locate(f"{folder}/rows"))
-        place.mkdir(parents=True)
-        rows = [
-            {"subject": subject, "kind": kind, "value": value, "canonical": value, "telling": True}
-            for subject, kind, value in identifiers
-        ]
-        pq.write_table(pa.Table.from_pylist(rows, roster.schema()), place / "part.parquet")
-        files = {"rows": [File(f"{folder}/rows/part.parquet", len(rows), 0)]}
+        files = {}
+        for output, listed in (("rows", identifiers), ("former", former)):
+            place = Path(store.locate(f"{folder}/{output}"))
+            place.mkdir(parents=True)
+            rows = [
+                {"subject": subject, "kind": kind, "value": value, "canonical": value, "telling": True}
+                for subject, kind, value in listed
+            ]
+            pq.write_table(pa.Table.from_pylist(rows, roster.schema()), place / "part.parquet")
+            files[output] = [File(f"{folder}/{output}/part.parquet", len(rows), 0)] if rows else []
         manifest = Manifest("protect identifiers", fingerprint, files, {}, {"stands_on": stands_on})
         self.shop.done["protect", "identifiers"] = (STEP, commit(store, folder, manifest))
 
@@ -204,3 +212,16 @@ def test_other_code_keeps_its_own(vault: Vault, monkeypatch: pytest.MonkeyPatch)
     vault.found()
     monkeypatch.setattr(known, "code", lambda verb: "other")
     assert not find(vault.shop.lake.vault, known.place("a"))
+
+
+def test_former_identifiers_have_digests_beside_those_of_today(vault: Vault) -> None:
+    vault.collected("a", ANNA, former=WILL)
+    found = vault.found()
+    kinds = {kind for _, _, kind, *_ in found}
+    assert kinds == {"full_name", "id", "phone", "former name", "former email", "former full_name"}
+    # one that was taken back is gone, and one that somebody has again is no former one
+    vault.collected("b", [*ANNA, WILL[0]], stands_on="a", former=WILL[2:])
+    assert {kind for _, _, kind, *_ in vault.found()} == {"full_name", "id", "phone", "name", "former full_name"}
+    vault.collected("c", [*ANNA, WILL[0]], stands_on="b")
+    assert {kind for _, _, kind, *_ in vault.found()} == {"full_name", "id", "phone", "name"}
+    assert vault.found(replace(STEP, proves="f" * 32)) == vault.found()

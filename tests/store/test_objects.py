@@ -14,6 +14,7 @@ import pytest
 from tests.store.breaking import Break, Breaking, breaking
 
 from potable.errors import EnvironmentFailure
+from potable.store.layout import SHUT, Lake
 from potable.store.objects import Store
 
 BIG = 12 << 20
@@ -204,6 +205,16 @@ def test_a_private_folder_is_its_owners_only(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir(mode=0o750)
     Store(str(tmp_path / "shared"), private=True)
     assert (tmp_path / "shared").stat().st_mode & 0o050
+
+
+def test_what_is_before_banding_is_its_owners_only_in_a_new_lake(tmp_path: Path) -> None:
+    Lake.at("restricted", "open", "vault", base=tmp_path)
+    for zone in SHUT:
+        assert (tmp_path / "open" / zone).stat().st_mode & 0o077 == 0
+    assert (tmp_path / "open").stat().st_mode & 0o055
+    (tmp_path / "shared").mkdir()
+    Lake.at("restricted", "shared", "vault", base=tmp_path)
+    assert not any((tmp_path / "shared").iterdir())
 
 
 def test_a_bucket_does_what_a_folder_does(any_store: str) -> None:

@@ -30,6 +30,7 @@ from potable.project import Project
 from potable.runs import begun, disclosed
 from potable.runs.expired import expired
 from potable.runs.vault import require_key
+from potable.store.layout import SHUT
 
 if TYPE_CHECKING:
     from potable.cli.answers.project import Diagnosis
@@ -124,6 +125,8 @@ def _roots(project: Project) -> Iterator[tuple[str, Callable[[], str]]]:
                 require_key(project, lake)
             if name != "open" and _anybodys(store.locate("")):
                 return "bad: every user of this machine can read it; run `chmod o-rwx` on it"
+            if name == "open" and (seen := [zone for zone in SHUT if _anybodys(store.locate(zone))]):
+                return f"bad: every user of this machine can read {' and '.join(seen)}; run `chmod o-rwx` on them"
             return f"writable, put-if-absent works{_free(store.locate(''))}"
 
         yield name, write
@@ -138,7 +141,7 @@ def _shut(place: str) -> str:
 
 def _anybodys(place: str) -> bool:
     """Whether whoever has an account may read a file or a folder; a run makes roots for their owner alone."""
-    if "://" in place:
+    if "://" in place or not Path(place).exists():
         return False
     way = [place for place in Path(place).resolve().parents if not place.stat().st_mode & stat.S_IXOTH]
     return not way and Path(place).stat().st_mode & stat.S_IRWXO != 0

@@ -49,7 +49,7 @@ class Known:
     """What is known of people, to search the dataset for."""
 
     identifiers: ir.Table
-    """(subject, kind, value)."""
+    """(subject, kind, value); of what no record has any more the kind says `former`."""
     pseudonyms: ir.Table
     """(subject, pseudonym, bucket)."""
     patterns: Patterns | None = None
@@ -110,7 +110,8 @@ def require_clean(scan: LeakScan) -> None:
             "the finished dataset contains known identifiers",
             "G001",
             given=shown,
-            hint="`potable plan` shows from which source columns these output columns are made",
+            hint="`potable plan` shows from which source columns these output columns are made; a former identifier "
+            "that was a mistake is taken back by `null_values` (docs/changes.md)",
             state="nothing was published; the last version stays current",
             next="potable plan",
         )

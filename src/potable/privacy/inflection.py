@@ -27,6 +27,7 @@ _BEFORE = {
 _ARTICLE, _FOR_THE = "ال", ("لل", "ولل")
 _SERVANT = "عبد "
 """Names that begin so are written as one word or as two."""
+_AS_TWO, _AS_ONE = re.compile(rf"\b{_SERVANT}(?={_ARTICLE})"), re.compile(rf"\b{_SERVANT.strip()}(?={_ARTICLE})")
 _BEHIND = {
     re.compile("[\u0904-\u0963]$"): _folded("जी ने ला चा ची चे च्या नी शी ले लाई को का की"),
     re.compile("[\u0985-\u09e3]$"): _folded("র ের কে রা দের তে য় ও ই দা দি বাবু সাহেব"),
@@ -69,15 +70,25 @@ _GREEK_CASES = (("οσ$", "οσ", "ου ο ε"), ("[ηα]σ$", "σ", "| | |"), (
 
 def inflected(texts: Iterable[str]) -> Iterator[str]:
     """Folded names as their languages write them beside other words."""
-    for text in texts:
+    for text in _servants(texts):
         if text.isascii():
             continue
+        yield text
         yield from behind_prepositions(text)
         yield from _before_cases(text)
         yield from _titled(text)
         for letters, cases in ((_CYRILLIC, _CASES), (_GREEK, _GREEK_CASES)):
             if letters.match(text):
                 yield from _declined(text, cases)
+
+
+def _servants(texts: Iterable[str]) -> Iterator[str]:
+    """Folded names, and those with such a word (`_SERVANT`) the other way too."""
+    for text in texts:
+        yield text
+        if _SERVANT.strip() in text:
+            yield _AS_TWO.sub(_SERVANT.strip(), text)
+            yield _AS_ONE.sub(_SERVANT, text)
 
 
 def cut(word: str) -> Iterator[str]:
@@ -110,8 +121,6 @@ def behind_prepositions(text: str) -> Iterator[str]:
             yield from (word + text for word in before)
     if text.startswith(_ARTICLE):
         yield from (before + text.removeprefix(_ARTICLE) for before in _FOR_THE)
-    if text.startswith(_SERVANT):
-        yield from inflected([text.replace(_SERVANT, _SERVANT.strip(), 1)])
 
 
 def _before_cases(text: str) -> Iterator[str]:

@@ -55,7 +55,7 @@ class People:
     pseudonyms: ir.Table
     """(subject, pseudonym, bucket)."""
     identifiers: ir.Table
-    """(subject, kind, value) of those that tell who somebody is (`roster.telling_who`)."""
+    """(subject, kind, value) of those that tell who somebody is (`roster.telling_who`), former ones too."""
     index: Index = field(repr=False)
     """The forms of all identifiers, dates of birth too."""
     normalise: Normalise

@@ -63,7 +63,8 @@ def require_no_residue(
             f"`{name}` would keep identifiers in {', '.join(f'`{column}`' for column in exposed)}",
             "G001",
             given="; ".join(f"{column}: {', '.join(sorted(kinds))}" for column, kinds in exposed.items()),
-            hint="change the category of these columns: `free_text` is redacted, a direct identifier is dropped",
+            hint="change the category of these columns: `free_text` is redacted, a direct identifier is dropped; a "
+            "former identifier that was a mistake is taken back by `null_values` (docs/changes.md)",
             state="nothing was published",
         )
     return tuple(columns)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from potable.columns import BORN
 from potable.engines.base import union_all
 from potable.privacy.categories import ancestry, is_direct
-from potable.privacy.spelling import BIRTH
+from potable.privacy.spelling import BIRTH, PARTICLES
 from potable.tables import WHICH, Table
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ SUBJECT_ID = "_subject_id"
 _LEAST_DIGITS = 6
 _MOST_KEYS = 1 << 15
 """Keys of one namespace that a subject may have and be told apart by."""
+
+_APART = "\x1f"
+"""Between the first and the last name of a full name, until it is told what it may be shortened to."""
+_ENDS = (rf"^([^\s.,{_APART}-]{{2,}})[\s,-]", rf"[\s-]([^\s.,{_APART}-]{{2,}})$")
+"""The first and the last of several words; an initial is none."""
 
 _KINDS = {
     "user.name": "full_name",
@@ -303,23 +308,44 @@ def _named_in(relations: Sequence[ir.Table], layout: _Layout, normalise: Normali
     rows = union_all(relations).distinct()
     keys = [(namespace, rows[f"_{number}"]) for number, namespace in enumerate(layout.namespaces)]
     values = [
-        ibis.struct({"kind": ibis.literal(kind), "value": _value([rows[f"_{number}"] for number in numbers])})
+        ibis.struct({"kind": ibis.literal(kind), "value": _value([rows[f"_{number}"] for number in numbers], _APART)})
         for kind, numbers in layout.values
     ]
     return rows.select(**_normalised(keys, normalise), found=ibis.array(values))
 
 
-def _value(parts: Sequence[ir.StringValue]) -> ir.StringValue:
+def _value(parts: Sequence[ir.StringValue], between: str = " ") -> ir.StringValue:
     """An identifier composed of `parts`; null where it is empty, or one of them is null."""
     value, *more = (part.strip() for part in parts)
     for part in more:
-        value = (value + " " + part).strip()
+        # where one is empty, the other is left
+        value = value + ((value != "") & (part != "")).ifelse(between, "") + part
     return value.nullif("")
+
+
+def _called(written: ir.StringValue) -> ir.ArrayValue:
+    """A full name (its parts `_APART`), and those that others make of it: with one of several first or last names."""
+    import ibis
+
+    one, other = (written.re_extract(f"^([^{_APART}]*){_APART}([^{_APART}]*)$", part).nullif("") for part in (1, 2))
+    first, last, ends = ([_word(part, end) for end in _ENDS] for part in (one, other, written))
+    others = [(word, other) for word in first] + [(one, word) for word in last] + [(first[0], last[0])]
+    return ibis.array([written.replace(_APART, " "), *map(_value, others), _value(ends)])
+
+
+def _word(text: ir.StringValue, end: str) -> ir.StringValue:
+    """A word of several; null where it is a particle, or there is one word."""
+    word = text.re_extract(end, 1)
+    return word.lower().isin(["", *sorted(PARTICLES)]).ifelse(None, word)
 
 
 def _identified(rows: ir.Table, namespaces: Sequence[str], keys: ir.Table) -> ir.Table:
     """(subject, kind, value) of what was `found` in rows with keys of `namespaces`."""
+    import ibis
+
     known = _joined(rows, namespaces, keys)
     parts = known.select(subject=known[SUBJECT_ID], found=known.found.unnest())
-    split = parts.select("subject", kind=parts.found["kind"], value=parts.found["value"])
+    whole = parts.select("subject", kind=parts.found["kind"], value=parts.found["value"])
+    values = (whole.kind == "full_name").ifelse(_called(whole.value), ibis.array([whole.value]))
+    split = whole.select("subject", "kind", value=values.unnest())
     return split.filter(split.value.notnull())

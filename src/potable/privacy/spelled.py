@@ -24,6 +24,7 @@ from potable.privacy.spelling import (
     LEAST_OWN_DIGITS,
     PARTICLES,
     PHONE_TAIL,
+    at_home,
     forms_of,
     is_sign,
     iso_day,
@@ -87,6 +88,8 @@ def spelled(kinds: pa.Array, values: pa.Array) -> Iterator[Spelled]:
         return known
 
     words, numbers = plain & shown & of(*_WORDS), plain & shown & of(*_NUMBERS)
+    for row in (numbers & of("phone")).nonzero()[0].tolist():
+        numbers[row] = not at_home(texts[row])
     born = of(BIRTH).nonzero()[0].tolist()
     days = {row: day for row in born if (day := iso_day(texts[row]))}
     if days:

@@ -43,6 +43,9 @@ _JOINT = re.compile(r"[^\w\s]|_")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9][A-Za-z0-9-]*(\.[A-Za-z0-9-]+)*")
 _ISO_DAY = re.compile("([0-9]{4})-([0-9]{2})-([0-9]{2})(?![0-9])")
 PHONE_TAIL = 9
+# country calling codes (ITU-T E.164): of one digit, of two, all others of three
+_CALLING = "1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9][0-9]{2}"
+_SHORT_ABROAD = re.compile(rf"(?:\+|00)[ (]*(?:{_CALLING})((?:[^0-9]*[0-9]){{6,8}}[^0-9]*)")
 LEAST_OWN_DIGITS = 5
 LEAST_DIGITS = 6
 """Shortest number of somebody else's that is looked for."""
@@ -61,7 +64,7 @@ def spellings(kind: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if kind == "phone":
         # what has the usual form is found in any text by detect
         tail = phone_tail(value)
-        return (), (tail,) if tail else _filled("".join(words(value)))
+        return (), _filled(tail, at_home(value)) if tail else _filled("".join(words(value)))
     if kind == "id":
         text = "".join(words(value))
         digits = _digits(value)
@@ -143,6 +146,12 @@ def _filled(*texts: str) -> tuple[str, ...]:
 def phone_tail(value: str) -> str:
     """The last digits of a telephone number, without country code and trunk zero; empty if too few."""
     return _digits(value)[-PHONE_TAIL:]
+
+
+def at_home(value: str) -> str:
+    """A number with its country code as it is dialled there; empty where the code is not written, or it is long."""
+    found = _SHORT_ABROAD.fullmatch(plain(value).strip())
+    return "".join(filter(str.isdigit, found[1])) if found else ""
 
 
 def _digits(value: str) -> str:

@@ -2,9 +2,10 @@
 
 Who marries, moves to another address or is struck off a list that is written anew still stands by the old name in old
 texts, and a text that was redacted yesterday must not show it tomorrow. So what `protect identifiers` once collected is
-searched for in texts ever after. It belongs to the vault, like the ledger of subjects, and is continued from step to
-step. Where a contract says of a column that it names nobody, or takes its values otherwise, identifiers of that kind
-start anew, and what it calls a placeholder is no identifier.
+searched for ever after, in texts and in what is published. It belongs to the vault, like the ledger of subjects, and is
+continued from step to step. Where a contract says of a column that it names nobody, or takes its values otherwise,
+identifiers of that kind start anew, and what it calls a placeholder (`null_values`) is no identifier: so a mistake is
+taken back.
 
 Where all is again as it was before more was collected, the step of those days does not count: one of its own goes on
 from the newest.
@@ -17,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 
 from potable.engines.base import Part
@@ -111,11 +113,19 @@ def written(shop: Workshop, known: Manifest | None, now: ir.Table, folder: str, 
     gone = roster.beyond(since.lost(shop, known) if stands else since.called(shop, known), now)
     if kinds := _otherwise(known.facts.get("naming", {}), tables):
         gone = gone.filter(gone.kind.notin(kinds))
-    if nothing := sorted(
-        {value for table in tables.values() for of in table.columns.values() for value in of.null_values}
-    ):
+    if nothing := _taken_back(tables):
         gone = gone.filter(gone.value.notin(nothing))
+        # a full name that was composed has one of them before or behind the other part
+        parts = [gone.value.startswith(f"{value} ") | gone.value.endswith(f" {value}") for value in nothing]
+        gone = gone.filter(~((gone.kind == "full_name") & ibis.or_(*parts)))
     return [part for part in shop.engine.write(gone, folder) if part.rows]
+
+
+def _taken_back(tables: Mapping[str, Table]) -> list[str]:
+    """What columns that name somebody call no value."""
+    columns = (of for table in tables.values() for of in table.columns.values())
+    naming = (of for of in columns if roster.kind_of(of.declared_category or ""))
+    return sorted({value.strip() for of in naming for value in of.null_values} - {""})
 
 
 def naming(tables: Mapping[str, Table]) -> dict[str, list[str | None]]:

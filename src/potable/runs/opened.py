@@ -20,7 +20,7 @@ from potable.datasets.version import Version, commit
 from potable.features.build import Built, build
 from potable.features.standing import renew
 from potable.identity.match import normalise
-from potable.privacy import detect, roster
+from potable.privacy import detect
 from potable.privacy import pseudonyms as names
 from potable.privacy.protect import Contract, People, Places, protect
 from potable.project import Project
@@ -78,7 +78,7 @@ def _people(shop: Workshop) -> People:
 
 def _who(shop: Workshop) -> ir.Table:
     """What may tell who somebody is, wherever it stands."""
-    return roster.telling_who(shop.read("protect", "identifiers", "rows", roster.schema()))
+    return since.telling(shop, shop.manifest("protect", "identifiers"))
 
 
 def build_features(shop: Workshop, step: Step, attempt: str) -> Made:

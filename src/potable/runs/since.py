@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import ibis
 import ibis.expr.types as ir
 
 from potable.contracts.validate import validated_schema
@@ -128,6 +129,18 @@ def called(shop: Workshop, manifest: Manifest) -> ir.Table:
     """The identifiers of which a step made the index: those that it collected, and former ones."""
     rows = identified(shop, manifest)
     return rows.union(lost(shop, manifest)) if manifest.rows(FORMER) else rows
+
+
+def telling(shop: Workshop, manifest: Manifest) -> ir.Table:
+    """Of the identifiers that a step collected, and of former ones (`marked_former`), those that are searched for in
+    what is kept and published."""
+    rows = roster.telling_who(identified(shop, manifest))
+    return rows.union(marked_former(roster.telling_who(lost(shop, manifest)))) if manifest.rows(FORMER) else rows
+
+
+def marked_former(rows: ir.Table) -> ir.Table:
+    """Identifiers, or digests of them, whose kind says that no record has them any more."""
+    return rows.mutate(kind=ibis.literal(f"{FORMER} ") + rows.kind)
 
 
 def beyond(shop: Workshop, before: Manifest, now: Manifest) -> ir.Table:

@@ -15,6 +15,9 @@ from pathlib import Path
 from potable.store.log import AuditLog, Log
 from potable.store.objects import Store
 
+SHUT = ("protected", "features")
+"""Zones of the open root that hold records of each person, and are read by runs alone."""
+
 
 @dataclass(frozen=True)
 class Lake:
@@ -28,7 +31,9 @@ class Lake:
     def at(cls, restricted: str, opened: str, vault: str, *, base: Path) -> Lake:
         """The lake at three URLs or paths; relative ones start at `base`."""
         return cls(
-            Store(restricted, base=base, private=True), Store(opened, base=base), Store(vault, base=base, private=True)
+            Store(restricted, base=base, private=True),
+            Store(opened, base=base, shut=SHUT),
+            Store(vault, base=base, private=True),
         )
 
     def batches(self, source: str) -> Log:

@@ -65,13 +65,14 @@ class Stored:
 class Store:
     """A folder or bucket; paths are relative, with forward slashes."""
 
-    def __init__(self, url: str, *, base: Path | None = None, private: bool = False) -> None:
+    def __init__(self, url: str, *, base: Path | None = None, private: bool = False, shut: Sequence[str] = ()) -> None:
         """Open a store.
 
         Args:
             url: a URL (`s3://bucket/prefix`) or a local path, relative to `base`.
             base: the project folder.
             private: make a new local folder readable by its owner only.
+            shut: folders of a new local one that are made readable by its owner only.
 
         Raises:
             EnvironmentFailure: the place cannot be opened.
@@ -79,8 +80,10 @@ class Store:
         self.url = url
         self._root = _folder(url, base or Path())
         with self._reporting(""):
-            if private and self._root and not self._root.exists():
-                self._root.mkdir(parents=True, mode=0o700, exist_ok=True)
+            if (private or shut) and self._root and not self._root.exists():
+                self._root.mkdir(parents=True, mode=0o700 if private else 0o777, exist_ok=True)
+                for name in shut:
+                    (self._root / name).mkdir(mode=0o700, exist_ok=True)
             self._store = LocalStore(str(self._root), mkdir=True) if self._root else from_url(url)
 
     def locate(self, path: str) -> str:
