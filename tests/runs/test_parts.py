@@ -155,6 +155,20 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return notes_project(tmp_path_factory.mktemp("orders") / "project", ORDERS)
 
 
+def test_what_is_there_again_within_the_second_in_which_it_ended_stays(
+    tmp_path_factory: pytest.TempPathFactory, engine: Engine, tmp_path: Path
+) -> None:
+    text = ORDERS.replace("told: {type: date", "told: {type: timestamp")
+    made = open_notes(notes_project(tmp_path_factory.mktemp("moments") / "project", text), engine, tmp_path)
+    carts = Carts(made.root, made.shop)
+    states = [("10:00:00", True), ("10:00:00.500000", False)]
+    for number, (at, gone) in enumerate(states):
+        order = {"id": "a", "at": f"2024-01-01 {at}", "gone": gone, "cart": {"lines": [{"no": 1, "pay": 1}]}}
+        carts.land(**{f"b{number}": json.dumps(order)})
+    fates = carts.fates(carts.whole())
+    assert (fates["rows"], fates["deleted"]) == ([("b1", 1, 1)], [("b0", 1, 1)])
+
+
 LINES = st.none() | st.lists(st.tuples(st.integers(1, 3), st.sampled_from([False] * 4 + [True])), max_size=3)
 ORDER = st.builds(
     Order,

@@ -34,6 +34,13 @@ def test_the_first_manifest_counts(tmp_path: Path) -> None:
     assert commit(store, "v", late) == MADE
 
 
+def test_who_made_a_manifest_reads_it_as_all_others_do(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    made = commit(store, "v", Manifest("publish", "f" * 32, {}, {"rows": 1}, {"dropped": {"b": 1, "a": 2}}))
+    found = find(store, "v")
+    assert found and list(made.facts["dropped"]) == list(found.facts["dropped"])
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b'{"files": 1}'])
 def test_a_manifest_that_is_none_is_named(tmp_path: Path, data: bytes) -> None:
     store = Store(str(tmp_path))

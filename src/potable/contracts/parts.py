@@ -99,8 +99,8 @@ def replaced(
 def _counted(versions: ir.Table, key: Sequence[str]) -> ir.Table:
     """Versions of records that have several, in turn from 1, with the last turn and the object each came with first."""
     known = versions.filter(versions[KNOWN_KEY] != "", *(versions[name].notnull() for name in key))
-    # an end is a version of its own that has no parts, and sorts after what it ends
-    ends = known.filter(known[ENDED]).mutate(**{KNOWN_KEY: known[KNOWN_KEY] + "~"})
+    # an end is a version of its own that has no parts, and sorts after what it ends and before a fraction of its second
+    ends = known.filter(known[ENDED]).mutate(**{KNOWN_KEY: known[KNOWN_KEY] + "!"})
     known = known.union(ends)
     place = known[BATCH].cast("string").lpad(12, "0") + "#" + known[OBJECT]
     one = known.group_by([*key, KNOWN_KEY]).agg(**{_FIRST: place.min(), BATCH: known[BATCH].min()})

@@ -91,9 +91,11 @@ def find(store: Store, folder: str) -> Manifest | None:
 
 
 def commit(store: Store, folder: str, manifest: Manifest) -> Manifest:
-    """Write `manifest` unless another run was first; returns the one that counts."""
-    if store.put_new(f"{folder}/manifest.json", manifest.to_bytes()):
-        return manifest
+    """Write `manifest` unless another run was first; returns the one that counts, as later runs read it."""
+    data = manifest.to_bytes()
+    if store.put_new(f"{folder}/manifest.json", data):
+        # its keys are in another order than they were made in, and a card has reasons in theirs
+        return _read(folder, data)
     return _read(folder, store.get(f"{folder}/manifest.json"))
 
 
