@@ -50,8 +50,10 @@ docs: $(READY)  ## renew docs/reference and docs/faults.md from the code
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m tests.sources.test_fault_matrix
 
-bench: $(READY)  ## time and memory at three sizes, on every engine that runs here, and how both grow; the largest queries at full size
+bench: $(READY) $(VENV)/.spark $(VENV)/.others  ## time and memory at three sizes on every engine, and how both grow; sources and checks beside other tools; the largest queries
 	@$(BIN)/python bench/main_job.py
+	@$(BIN)/python bench/sources.py
+	@$(BIN)/python bench/checks.py --spark
 	@$(BIN)/python bench/largest.py
 
 lock:  ## renew the lock files (needs uv)
@@ -62,6 +64,7 @@ lock:  ## renew the lock files (needs uv)
 	$(COMPILE) tests/sources/airbyte.in -o tests/sources/airbyte.lock
 	$(COMPILE) tests/sources/singer.in -o tests/sources/singer.lock
 	$(COMPILE) tests/sources/fakesnow.in -o tests/sources/fakesnow.lock
+	$(COMPILE) bench/sources_others.in -o bench/sources_others.lock
 
 clean:
 	rm -rf $(VENV) $(AIRFLOW) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -135,6 +138,13 @@ $(VENV)/.snowflake: $(READY) tests/sources/fakesnow.lock
 	@rm -rf $(VENV)/snowflake
 	@$(PYTHON) -m venv $(VENV)/snowflake && $(VENV)/snowflake/bin/python $(INSTALL) --require-hashes \
 	  -r tests/sources/fakesnow.lock && touch $@ || true
+
+# what people read sources with instead, and how Spark reaches PostgreSQL; without its network the bench says what it lacks
+$(VENV)/.others: $(READY) bench/sources_others.lock bench/jdbc/pom.xml
+	@rm -rf $(VENV)/others $(VENV)/jdbc
+	@$(PYTHON) -m venv $(VENV)/others && $(VENV)/others/bin/python $(INSTALL) --require-hashes \
+	  -r bench/sources_others.lock && mvn -q -B -f bench/jdbc/pom.xml dependency:copy-dependencies \
+	  -DoutputDirectory=$(abspath $(VENV))/jdbc && touch $@ || true
 
 # Prometheus, its Pushgateway and node_exporter, from Debian's packages, which are not installed but laid into a folder;
 # without them or their network the tests that need them say so and are skipped
