@@ -143,7 +143,7 @@ $(VENV)/.snowflake: $(READY) tests/sources/fakesnow.lock
 $(VENV)/.others: $(READY) bench/sources_others.lock bench/jdbc/pom.xml
 	@rm -rf $(VENV)/others $(VENV)/jdbc
 	@$(PYTHON) -m venv $(VENV)/others && $(VENV)/others/bin/python $(INSTALL) --require-hashes \
-	  -r bench/sources_others.lock && mvn -q -B -f bench/jdbc/pom.xml dependency:copy-dependencies \
+	  -r bench/sources_others.lock && mvn -q -B -f bench/jdbc/pom.xml dependency:copy-dependencies -DexcludeTransitive=true \
 	  -DoutputDirectory=$(abspath $(VENV))/jdbc && touch $@ || true
 
 # Prometheus, its Pushgateway and node_exporter, from Debian's packages, which are not installed but laid into a folder;

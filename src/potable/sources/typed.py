@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -44,6 +45,10 @@ _BYTES = np.arange(256)
 _BLANK_STARTS = np.isin(_BYTES, [blank.encode()[0] for blank in BLANKS])
 _BLANK_ENDS = np.isin(_BYTES, [blank.encode()[-1] for blank in BLANKS])
 """Bytes a text that is blank at an end starts or ends with; others may too, so that these only raise a suspicion."""
+_FIRST_SIGN, _LAST_SIGN = ord("!"), ord("~")
+"""Between them, both included, no byte is part of a blank."""
+_SHORT = 64
+"""Bytes a text may have on average if all are to be read."""
 _Read: TypeAlias = tuple[pa.Array, tuple[pa.Array, Texts] | None]
 
 
@@ -202,12 +207,19 @@ def _edges(text: Texts) -> tuple[bool, bool]:
         return True, True
     _, places, data = text.buffers()
     ends = np.frombuffer(places, np.int32, len(text) + 1, 4 * text.offset)
-    filled = np.diff(ends) > 0
-    first, last = ends[:-1][filled], ends[1:][filled] - 1
-    if not len(first):
-        return False, True
-    signs = np.frombuffer(data, np.uint8)
-    return bool(_BLANK_STARTS[signs[first]].any() or _BLANK_ENDS[signs[last]].any()), len(first) < len(text)
+    filled = ends[1:] > ends[:-1]
+    empty = not filled.all()
+    signs = np.frombuffer(data or b"", np.uint8)
+    if _without_blanks(signs[ends[0] : ends[-1]], len(text)):
+        return False, empty
+    first, last = (ends[:-1][filled], ends[1:][filled] - 1) if empty else (ends[:-1], ends[1:] - 1)
+    return bool(_BLANK_STARTS[signs[first]].any() or _BLANK_ENDS[signs[last]].any()), empty
+
+
+def _without_blanks(signs: npt.NDArray[np.uint8], texts: int) -> bool:
+    """Whether so many texts surely hold no blank at all; of long ones it is quicker to look at their ends."""
+    few = len(signs) < _SHORT * texts
+    return not len(signs) or bool(few and signs.min() >= _FIRST_SIGN and signs.max() <= _LAST_SIGN)
 
 
 def extract(column: Column, text: Texts) -> Texts:
