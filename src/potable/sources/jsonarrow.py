@@ -36,7 +36,6 @@ _DEEPEST = 16
 _LONGEST_INTEGER = 10**18
 _WHOLE = re.compile(r"-?\d+")
 _NEWLINE, _OPEN, _CLOSE, _QUOTE = b'\n{}"'
-_LOWER, _ZERO, _TEN = np.uint8(32), np.uint8(ord("0")), np.uint8(10)
 _SIGNS = np.arange(256)
 _DIGITS, _IN_NUMBERS, _BEHIND_NUMBERS = (
     np.isin(_SIGNS, list(signs)) for signs in (b"0123456789", b"0123456789.+-", b",]} \t\r\n")
@@ -250,8 +249,9 @@ def _objects(block: bytes) -> int:
 def _scientific(block: bytes) -> bool:
     """Whether a number in it, or a text that is one, may have an exponent: Arrow takes it for a decimal, we do not."""
     signs = np.frombuffer(block, np.uint8)
-    # of all bytes, so by arithmetic: looked up in a table they take five times as long
-    places = np.flatnonzero(((signs[1:-1] | _LOWER) == ord("e")) & (signs[:-2] - _ZERO < _TEN)) + 1
+    # of all bytes: compared one sign after the other they take half as long as by arithmetic
+    places = np.concatenate([np.flatnonzero(signs[1:-1] == sign) + 1 for sign in b"eE"])
+    places = places[_DIGITS[signs[places - 1]]]
     ends = places + 1
     first = ends + np.isin(signs[ends], (ord("+"), ord("-")))
     ends = first.copy()
