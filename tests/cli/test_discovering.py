@@ -415,6 +415,27 @@ def test_what_stands_around_records_is_told_where_nothing_of_it_tells_anything_a
     assert 'student_no: {path: "../../@student_no", type: string, required: true, key: student_no}' in told
 
 
+def test_a_column_that_nearly_tells_records_apart_is_asked_about(project: Path) -> None:
+    icd = [{"code": "I50"}, {"code": "E11"}]
+    numbers = [*range(98), 3, 5]
+    stays = [{"stayNo": f"F{n}", "ward": n % 3, "patient": {"nr": f"P{n % 40}"}, "icd": icd} for n in numbers]
+    (project / "stays.json").write_text("\n".join(map(json.dumps, stays)))
+    (project / "sources" / "stays.yaml").write_text("source: stays\ntype: json\npath: stays.json\n")
+    told = discover(project, source="stays").stdout
+    asked = "    # unique: does `stay_no` tell the records apart? 98 distinct in 100 records; "
+    assert asked + "of versions `known` decides, others are held back as `duplicate`\n" in told
+    assert "`F" not in told and "    unique:" not in told
+    assert "    # path: of `stays` around it, where that helps: `../stayNo`, `../ward`; `#` is the position in the list" in told
+    assert 'patient_nr: {path: "../patient.nr", type: string, required: true, key: patient_no}' in told
+
+
+def test_no_column_is_asked_about_where_records_are_told_apart_or_nothing_nearly_does(project: Path) -> None:
+    (project / "dumps" / "a.csv").write_text("no,half\n" + "".join(f"N{n},{n % 2}\n" for n in range(50)))
+    assert "    # unique" not in discover(project).stdout
+    (project / "dumps" / "a.csv").write_text("no,half\n" + "".join(f"N{n % 25},{n % 2}\n" for n in range(50)))
+    assert "unique:" not in discover(project).stdout
+
+
 def test_a_file_of_another_kind_in_an_archive_is_told_how_to_be_left_out(project: Path) -> None:
     with zipfile.ZipFile(project / "x.zip", "w") as archive:
         archive.writestr("README.txt", "what this is")

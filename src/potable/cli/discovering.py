@@ -224,12 +224,14 @@ def _by_chance(columns: Mapping[str, str], records: pa.Table) -> set[str]:
 
 
 def _around(explored: _Explored, table: str, columns: Mapping[str, str], found: Found) -> Iterator[str]:
-    """What can be taken of the record around those of a table, where nothing was."""
+    """What can be taken of the record around those of a table, where nothing was that tells that record apart."""
     around, way = explored.source.around(table)
-    taken = any(path.startswith(way) for path in columns.values())
-    if around in found and not taken:
-        paths = ", ".join(f"`{way}{fact['path']}`" for fact in found[around][0]["columns"].values())
-        yield f"# path: of `{around}` around it, where that helps: {paths}"
+    taken = {path for path in columns.values() if path.startswith(way)}
+    if around not in found or (taken and found[around][0]["unique"]):
+        return
+    paths = [f"{way}{fact['path']}" for fact in found[around][0]["columns"].values()]
+    if left := ", ".join(f"`{path}`" for path in paths if path not in taken):
+        yield f"# path: of `{around}` around it, where that helps: {left}; `#` is the position in the list"
 
 
 def _unread(rows: pa.Table) -> Iterator[str]:

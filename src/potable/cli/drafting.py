@@ -25,10 +25,12 @@ from potable.projectfiles import REFERS
 from potable.report.numbers import plural
 from potable.sources.databases.base import KEY
 from potable.sources.placeholders import placeholders, without
-from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records, suggested
+from potable.sources.suggest import ENOUGH, Suggestion, is_amount, keys, numbers_records, suggested
 
 _SAMPLE = 500
 """Values a category is told from."""
+_NEARLY = 0.9
+"""Share of the records of which a column must have a value of its own to be asked about as their key."""
 _ATTRIBUTE = re.compile("(?:^|/)@")
 
 
@@ -70,6 +72,7 @@ def drafted(
     lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
     lines += [f"unique: [{', '.join(unique)}]  # {why}"] if unique else []
     lines += [f"# unique: [{', '.join(chance)}]  # {why}, but timestamps may be unique by chance"] if chance else []
+    lines += [] if unique or chance else _nearly_unique(texts, hints, guesses)
     if not any(guess.key for guess in guesses.values()):
         lines += [
             "# key: which column identifies the person? without a key all records go to quarantine "
@@ -127,6 +130,24 @@ def _key(
         name: values for name, values in texts.items() if guesses[name].may_be_key and not is_amount(hints[name].type)
     }
     return keys(told, *([name for name in names if name in told] for names in ([*numbered, *keyed], dated)))
+
+
+def _nearly_unique(
+    texts: Mapping[str, pa.StringArray], hints: Mapping[str, Suggestion], guesses: Mapping[str, Guess]
+) -> Iterator[str]:
+    """The column to ask about where no column tells all records apart: records that come twice hide it."""
+    likely = [
+        name
+        for name, guess in guesses.items()
+        if guess.may_be_key and hints[name].type in ("string", "integer") and len(texts[name]) >= ENOUGH
+    ]
+    apart = {name: pc.count_distinct(texts[name]).as_py() for name in likely}
+    best = max(apart, key=apart.__getitem__, default="")
+    if best and apart[best] >= _NEARLY * len(texts[best]):
+        yield (
+            f"# unique: does `{best}` tell the records apart? {apart[best]:,} distinct in {len(texts[best]):,} records; "
+            "of versions `known` decides, others are held back as `duplicate`"
+        )
 
 
 def _hints(texts: Mapping[str, pa.StringArray], promised: Mapping[str, Sequence[str]]) -> dict[str, Suggestion]:

@@ -44,7 +44,7 @@ from potable.store.layout import Lake
 from potable.tables import KNOWN, SUBJECT, TIME, Table
 
 USED = "used"
-OF_THE_ROW = "of the running employment, as of the row's date"
+OF_THE_ROW = "of the record in `rows.from` that runs at the row's as-of date"
 """Stands for what a row's own dates say."""
 
 
