@@ -25,9 +25,10 @@ RULES: Mapping[str, str] = {
     "nulls": "null values are ignored; if all are null, the result is null (0 for `count(x)` and `distinct(x)`); "
     "an expression with a null is null, except with `coalesce`, `greatest`, `least` and `is null`; `false "
     "and null` is false, `true or null` is true; a condition that is null does not hold",
-    "empty": "count, distinct and sum give 0, and any gives false, only if the source's `coverage` includes the "
-    "window (a window without a start begins with the source and must end after that), else null; all "
-    "other aggregates give null",
+    "empty": "of no row that `where` and the window leave: count, distinct, sum and streak give 0, and any gives "
+    "false, only if the source's `coverage` includes the window (a window without a start begins with the source and "
+    "must end after that), else null; all other aggregates give null. So where as-of dates begin sooner than "
+    "`coverage` and the window together, 0 is null and 1 is 1: `check` names these features",
     "label window": "`[as_of + after, as_of + after + DUR)`; if it runs past the data, the label is unknown: the row "
     "is dropped and counted, never labelled 0; events between the as-of date and `as_of + after` are "
     "ignored, so somebody who leaves in that gap has no event in the window; the dataset's card "
