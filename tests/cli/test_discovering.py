@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
 from datetime import date
@@ -172,6 +173,29 @@ def test_columns_of_further_files_are_found_too(project: Path, first: str) -> No
     discover(project, "--write")
     # such a contract stops no run
     assert one_source(project, "pay").tables["pay"].drift.missing_column == "warn"
+
+
+def test_what_the_last_file_calls_its_columns_is_seen_though_the_first_have_records_enough(project: Path) -> None:
+    (project / "dumps" / "a.csv").unlink()
+    head, rows = "Nr;PLZ;Ort;grade", "".join(f"C{n};8033{n % 9};x;{n % 4}\n" for n in range(60))
+    for month in range(1, 6):
+        names = head if month < 5 else "Nr;Postleitzahl;Wohnort;note"
+        (project / "dumps" / f"a{month}.csv").write_text(f"{names}\n{rows}")
+    told = discover(project, "--rows", "30").stdout
+    assert "plz: {path: PLZ, type: string, category: user.contact.address.postal_code}  # 30 of 60 filled" in told
+    assert "postleitzahl: {path: Postleitzahl, type: string, category" in told
+    assert "    # read: 2 of 5 files, the first and the last; `--rows` reads more of them\n" in told
+    same = "    # path: `{}` and `{}` never have a value together; one column if it was renamed: `path: [{}, {}]`\n"
+    assert same.format("plz", "postleitzahl", "Postleitzahl", "PLZ") in told
+    assert same.format("ort", "wohnort", "Wohnort", "Ort") in told
+    assert told.count("never have a value together") == 2
+    assert "# read" not in discover(project, "--rows", "1000").stdout
+
+
+def test_a_last_file_that_cannot_be_read_hides_nothing_of_the_others(project: Path) -> None:
+    (project / "dumps" / "z.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n")[:12])
+    told = discover(project, "--rows", "5").stdout
+    assert "emp_no" in told and "# read: 1 of 2 files, the first; `--rows` reads more of them" in told
 
 
 def test_where_all_files_have_all_columns_one_that_is_gone_stops_a_run(project: Path) -> None:
@@ -425,7 +449,10 @@ def test_a_column_that_nearly_tells_records_apart_is_asked_about(project: Path) 
     asked = "    # unique: does `stay_no` tell the records apart? 98 distinct in 100 records; "
     assert asked + "of versions `known` decides, others are held back as `duplicate`\n" in told
     assert "`F" not in told and "    unique:" not in told
-    assert "    # path: of `stays` around it, where that helps: `../stayNo`, `../ward`; `#` is the position in the list" in told
+    assert (
+        "    # path: of `stays` around it, where that helps: `../stayNo`, `../ward`; `#` is the position in the list"
+        in told
+    )
     assert 'patient_nr: {path: "../patient.nr", type: string, required: true, key: patient_no}' in told
 
 
@@ -750,6 +777,13 @@ def test_a_moment_alone_is_a_key_only_where_nothing_else_is() -> None:
     numbers = pa.array([str(n) for n in range(50)])
     assert keys({"said_at": moments, "id": numbers}, [], ["said_at"]) == ("id",)
     assert keys({"said_at": moments}, [], ["said_at"]) == ("said_at",)
+
+
+def test_nothing_happens_at_a_birth_date(project: Path) -> None:
+    (project / "dumps" / "a.csv").write_text("no,birth_date\n" + "".join(f"E{n},1980-01-0{n}\n" for n in range(1, 9)))
+    assert "# time" not in discover(project).stdout
+    (project / "dumps" / "a.csv").write_text("no,birth_date,said_on\n" + "E1,1980-01-01,2024-01-01\n" * 8)
+    assert "candidates: said_on\n" in discover(project).stdout
 
 
 def test_a_moment_alone_is_not_declared_as_a_key(project: Path) -> None:

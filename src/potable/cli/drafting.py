@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from itertools import combinations
 from typing import Any
 
 import pyarrow as pa
@@ -78,8 +79,8 @@ def drafted(
             "# key: which column identifies the person? without a key all records go to quarantine "
             '("belongs to nobody")'
         ]
-    if dated:
-        lines += [f"# time: when it happened, known: when it became known; candidates: {', '.join(dated)}"]
+    if happened := [name for name in dated if guesses[name].category != BORN]:
+        lines += [f"# time: when it happened, known: when it became known; candidates: {', '.join(happened)}"]
     local = [name for name in dated if hints[name].type == "timestamp" and _without_offset(texts[name])]
     if local and not clocks:
         shown = "`, `".join(local)
@@ -144,8 +145,9 @@ def _nearly_unique(
     apart = {name: pc.count_distinct(texts[name]).as_py() for name in likely}
     best = max(apart, key=apart.__getitem__, default="")
     if best and apart[best] >= _NEARLY * len(texts[best]):
+        seen = f"{apart[best]:,} distinct in {len(texts[best]):,} records"
         yield (
-            f"# unique: does `{best}` tell the records apart? {apart[best]:,} distinct in {len(texts[best]):,} records; "
+            f"# unique: does `{best}` tell the records apart? {seen}; "
             "of versions `known` decides, others are held back as `duplicate`"
         )
 
@@ -177,6 +179,27 @@ def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[st
     parts += [f"category: {guess.category}"] if guess.category else []
     why = f"; {guess.category or guess.key} by {guess.why}" if guess.why else "; category: decide"
     yield f"{name}: {{{', '.join(parts)}}}  # {hint.evidence}{why}"
+
+
+def renamed(columns: Mapping[str, Mapping[str, Any]], rows: pa.Table) -> Iterator[str]:
+    """Columns that may be one, renamed in some file: of one category or key, and never filled together.
+
+    Args:
+        columns: facts about them, by name.
+    """
+    kinds = {name: fact["key"] or fact["category"] for name, fact in columns.items() if name in rows.schema.names}
+    for one, other in combinations([name for name, kind in kinds.items() if kind], 2):
+        filled = [pc.is_valid(rows[name]) for name in (one, other)]
+        if kinds[one] == kinds[other] and all(map(_any, filled)) and not _any(pc.and_(*filled)):
+            paths = ", ".join(quoted(columns[name]["path"]) for name in (other, one))
+            yield (
+                f"# path: `{one}` and `{other}` never have a value together; one column if it was renamed: "
+                f"`path: [{paths}]`"
+            )
+
+
+def _any(values: pa.ChunkedArray) -> bool:
+    return bool(pc.any(values).as_py())
 
 
 def left_out(paths: Sequence[str], why: str) -> Iterator[str]:

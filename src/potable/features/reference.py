@@ -48,8 +48,8 @@ RULES: Mapping[str, str] = {
     "a column. Other columns that are filled in later are reported by `health: hindsight`, as soon as records land "
     "again, or days in one landing show it: declare `known` so that it holds for them",
     "states": "where the `unique` of the rows' table contains its `time`, and that is not the start of "
-    "`during`, each record is a state of an employment or contract (a monthly copy, a history of tariffs): of those visible with the "
-    "same start, and the same other columns of `unique`, the latest counts",
+    "`during`, each record is a state of an employment or contract (a monthly copy, a history of tariffs): of those "
+    "visible with the same start, and the same other columns of `unique`, the latest counts",
     "several that run": "tenure is that of the employment (contract, stay) that began last, of those that run "
     "at the as-of date and meet "
     "`rows.where`",
@@ -115,7 +115,7 @@ def reference(operators: Mapping[str, OutputOperator]) -> str:
 def _built_ins() -> Iterator[tuple[str, str, str]]:
     meanings = {
         AS_OF: "the row's as-of date",
-        "tenure_days": "calendar days since the running employment (contract, membership, stay) began: the record in `rows.from`",
+        "tenure_days": "calendar days since the running employment (contract, membership, stay) began",
         "tenure_months": "complete months since then; from 31 January to 29 February is one",
         "tenure_years": "complete years since then",
         "first_tenure_months": "complete months since the subject's first one known then began, running or ended",
