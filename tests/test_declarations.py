@@ -97,6 +97,12 @@ def test_an_unknown_key_has_place_suggestion_and_allowed_names(tmp_path: Path) -
     assert error.allowed == "gross, label"
 
 
+def test_a_merge_key_says_what_to_write_instead(tmp_path: Path) -> None:
+    error = only(tmp_path, "name: a\ntable: {x: &one {label: q}, y: {<<: *one}}")
+    assert (error.code, error.problem) == ("P003", "unknown key `<<`")
+    assert error.hint == "YAML 1.2 merges no mappings; share the value of one key: `columns: &one {…}`, `columns: *one`"
+
+
 def test_unknown_keys_inside_mappings_are_suggested_too(tmp_path: Path) -> None:
     assert only(tmp_path, "name: a\ntable: {x: {labl: q}}").hint == "did you mean `label`?"
 

@@ -29,6 +29,7 @@ SECRET_NAMES = "token|bearer|password|passwd|passphrase|pwd|secret|credentials?|
 SECRET_KEY = re.compile(rf"(^|[_-]|(?<=[a-z])(?=[A-Z]))(?i:{SECRET_NAMES})s?$")
 """Keys whose values are credentials."""
 _WANTED = "Input should be "
+_MERGED = "YAML 1.2 merges no mappings; share the value of one key: `columns: &one {…}`, `columns: *one`"
 _MAPPING = re.compile(
     "a valid dictionary or (?:instance of [A-Za-z_]+|object to extract fields from)|a valid dictionary"
 )
@@ -131,7 +132,7 @@ class Document:
                 f"unknown key `{loc[-1]}`",
                 "P003",
                 place=self.place(*loc, of_key=True),
-                hint=did_you_mean(str(loc[-1]), known),
+                hint=_MERGED if loc[-1] == "<<" else did_you_mean(str(loc[-1]), known),
                 allowed=", ".join(sorted(known)),
             )
         if kind == "missing" and isinstance(loc[-1], int):

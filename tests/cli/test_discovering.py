@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
 from datetime import date
@@ -172,6 +173,29 @@ def test_columns_of_further_files_are_found_too(project: Path, first: str) -> No
     discover(project, "--write")
     # such a contract stops no run
     assert one_source(project, "pay").tables["pay"].drift.missing_column == "warn"
+
+
+def test_what_the_last_file_calls_its_columns_is_seen_though_the_first_have_records_enough(project: Path) -> None:
+    (project / "dumps" / "a.csv").unlink()
+    head, rows = "Nr;PLZ;Ort;grade", "".join(f"C{n};8033{n % 9};x;{n % 4}\n" for n in range(60))
+    for month in range(1, 6):
+        names = head if month < 5 else "Nr;Postleitzahl;Wohnort;note"
+        (project / "dumps" / f"a{month}.csv").write_text(f"{names}\n{rows}")
+    told = discover(project, "--rows", "30").stdout
+    assert "plz: {path: PLZ, type: string, category: user.contact.address.postal_code}  # 30 of 60 filled" in told
+    assert "postleitzahl: {path: Postleitzahl, type: string, category" in told
+    assert "    # read: 2 of 5 files, the first and the last; `--rows` reads more of them\n" in told
+    same = "    # path: `{}` and `{}` never have a value together; one column if it was renamed: `path: [{}, {}]`\n"
+    assert same.format("plz", "postleitzahl", "Postleitzahl", "PLZ") in told
+    assert same.format("ort", "wohnort", "Wohnort", "Ort") in told
+    assert told.count("never have a value together") == 2
+    assert "# read" not in discover(project, "--rows", "1000").stdout
+
+
+def test_a_last_file_that_cannot_be_read_hides_nothing_of_the_others(project: Path) -> None:
+    (project / "dumps" / "z.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n")[:12])
+    told = discover(project, "--rows", "5").stdout
+    assert "emp_no" in told and "# read: 1 of 2 files, the first; `--rows` reads more of them" in told
 
 
 def test_where_all_files_have_all_columns_one_that_is_gone_stops_a_run(project: Path) -> None:
@@ -415,6 +439,30 @@ def test_what_stands_around_records_is_told_where_nothing_of_it_tells_anything_a
     assert 'student_no: {path: "../../@student_no", type: string, required: true, key: student_no}' in told
 
 
+def test_a_column_that_nearly_tells_records_apart_is_asked_about(project: Path) -> None:
+    icd = [{"code": "I50"}, {"code": "E11"}]
+    numbers = [*range(98), 3, 5]
+    stays = [{"stayNo": f"F{n}", "ward": n % 3, "patient": {"nr": f"P{n % 40}"}, "icd": icd} for n in numbers]
+    (project / "stays.json").write_text("\n".join(map(json.dumps, stays)))
+    (project / "sources" / "stays.yaml").write_text("source: stays\ntype: json\npath: stays.json\n")
+    told = discover(project, source="stays").stdout
+    asked = "    # unique: does `stay_no` tell the records apart? 98 distinct in 100 records; "
+    assert asked + "of versions `known` decides, others are held back as `duplicate`\n" in told
+    assert "`F" not in told and "    unique:" not in told
+    assert (
+        "    # path: of `stays` around it, where that helps: `../stayNo`, `../ward`; `#` is the position in the list"
+        in told
+    )
+    assert 'patient_nr: {path: "../patient.nr", type: string, required: true, key: patient_no}' in told
+
+
+def test_no_column_is_asked_about_where_records_are_told_apart_or_nothing_nearly_does(project: Path) -> None:
+    (project / "dumps" / "a.csv").write_text("no,half\n" + "".join(f"N{n},{n % 2}\n" for n in range(50)))
+    assert "    # unique" not in discover(project).stdout
+    (project / "dumps" / "a.csv").write_text("no,half\n" + "".join(f"N{n % 25},{n % 2}\n" for n in range(50)))
+    assert "unique:" not in discover(project).stdout
+
+
 def test_a_file_of_another_kind_in_an_archive_is_told_how_to_be_left_out(project: Path) -> None:
     with zipfile.ZipFile(project / "x.zip", "w") as archive:
         archive.writestr("README.txt", "what this is")
@@ -606,6 +654,12 @@ def test_every_path_gets_a_name_of_its_own(paths: set[str]) -> None:
         (["01-01-2020", "02-01-2020"], "string", ""),
         (["01-31-2020", "02-01-2020"], "date", "%m-%d-%Y"),
         (["01/01/2020 09:30", "02/01/2020 10:00"], "string", ""),
+        (["06.2023", "12.2023"] * 15, "date", "%m.%Y"),
+        (["06/2023", "12/2023"] * 15, "date", "%m/%Y"),
+        (["2023-06", "2023-12"] * 15, "date", "%Y-%m"),
+        (["06.2023", "13.2023"] * 15, "decimal(14,4)", ""),
+        (["06.2023", "12.2023"], "decimal(14,4)", ""),
+        (["1.2023", "12.2023"] * 15, "decimal(14,4)", ""),
         (["INV 4711", "INV 4712"], "string", ""),
         (["4711-ABC", "4712-ABC"], "string", ""),
         (["EUR 1250", "-USD 3"], "decimal(12,0)", "accounting"),
@@ -725,6 +779,13 @@ def test_a_moment_alone_is_a_key_only_where_nothing_else_is() -> None:
     assert keys({"said_at": moments}, [], ["said_at"]) == ("said_at",)
 
 
+def test_nothing_happens_at_a_birth_date(project: Path) -> None:
+    (project / "dumps" / "a.csv").write_text("no,birth_date\n" + "".join(f"E{n},1980-01-0{n}\n" for n in range(1, 9)))
+    assert "# time" not in discover(project).stdout
+    (project / "dumps" / "a.csv").write_text("no,birth_date,said_on\n" + "E1,1980-01-01,2024-01-01\n" * 8)
+    assert "candidates: said_on\n" in discover(project).stdout
+
+
 def test_a_moment_alone_is_not_declared_as_a_key(project: Path) -> None:
     rows = "".join(f"E{n % 7},2024-01-01 10:00:{n:02d}\n" for n in range(50))
     (project / "dumps" / "a.csv").write_text("EmpNo,said_at\n" + rows)
@@ -777,6 +838,27 @@ def test_a_form_that_most_values_have_tells_more_than_a_name() -> None:
         ("geburtsdatum", "user.demographic.date_of_birth"),
         ("geschlecht", "user.demographic.gender"),
         ("strasse", "user.contact.address.street"),
+        ("grosse_cm", ""),
+        ("groesse", ""),
+        ("wagennummer", ""),
+        ("gross_usd", "user.financial.salary"),
+        ("grosspay", "user.financial.salary"),
+        ("monthly_wage", "user.financial.salary"),
+        ("minimum_wages", "user.financial.salary"),
+        ("birthday", "user.demographic.date_of_birth"),
+        ("geb_dat", "user.demographic.date_of_birth"),
+        ("birth_place", ""),
+        ("place_of_birth", ""),
+        ("birthweight_g", ""),
+        ("country_of_birth", "user.contact.address.country"),
+        ("geburtsort", ""),
+        ("ort", "user.contact.address.city"),
+        ("wohnort", "user.contact.address.city"),
+        ("sport", ""),
+        ("versichertennummer", "user.health.insurance_beneficiary_id"),
+        ("kv_nr", "user.health.insurance_beneficiary_id"),
+        ("icd", "user.health_and_medical"),
+        ("icd10_code", "user.health_and_medical"),
     ],
 )
 def test_a_name_is_guessed_by_its_words_and_of_firms_and_things_nothing(name: str, category: str) -> None:
@@ -793,6 +875,8 @@ def test_a_name_is_guessed_by_its_words_and_of_firms_and_things_nothing(name: st
         ("matrikel", "student_no"),
         ("student_id", "student_no"),
         ("patient_id", "patient_no"),
+        ("pat_nr", "patient_no"),
+        ("compat_id", ""),
         ("mitgliedsnummer", "member_no"),
         ("student_name", ""),
         ("client_notes", ""),

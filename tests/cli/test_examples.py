@@ -32,6 +32,21 @@ def test_a_table_in_which_nobody_can_be_known_is_told(tmp_path: Path) -> None:
     assert json.loads(call("-C", str(folder), "check", "-o", "json"))["tables_of_nobody"] == ["more.countries"]
 
 
+def test_windows_that_begin_before_coverage_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    call("init", "--example", "churn", str(folder))
+    assert "coverage" not in call("-C", str(folder), "check")
+    features = folder / "features.yaml"
+    features.write_text(features.read_text("utf-8").replace("between: [2022-01-01", "between: [2021-04-01"), "utf-8")
+    told = call("-C", str(folder), "check")
+    assert (
+        "`tickets_6mo`, `urgent_6mo`: at as-of dates before 2021-07-31 the window begins before the `coverage` of "
+        "`desk.tickets` (2021-01-01); no record is null there, not zero, though one record counts. "
+    ) in told
+    names = json.loads(call("-C", str(folder), "check", "-o", "json"))["features_before_coverage"]
+    assert names == ["tickets_6mo", "urgent_6mo"]
+
+
 def test_the_small_example_runs_from_its_own_folder(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     assert f"next: potable -C {folder} check" in call("init", "--example", "churn", str(folder))

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from tests.runs.conftest import make_small, small_once
@@ -38,6 +39,20 @@ def test_the_text_says_cell_definition_and_records(folder: Path) -> None:
     assert sum(record["used"] for record in records) == facts["cell"] == facts["computed"]
     assert text.count("not used: ") == sum(not record["used"] for record in records)
     assert all(record["why"] for record in records if not record["used"])
+
+
+def test_no_record_that_is_unknown_and_not_zero_says_why(folder: Path, tmp_path: Path) -> None:
+    early = shutil.copytree(folder, tmp_path / "early")
+    features = early / "features.yaml"
+    features.write_text(features.read_text("utf-8").replace("between: [2022-01-01", "between: [2021-04-01"), "utf-8")
+    assert call(early, "run").exit_code == 0
+    rows = pq.read_table(json.loads(call(early, "show", "-o", "json").output)["files"]["parquet"]).to_pylist()
+    whose = next(row for row in rows if row["tickets_6mo"] is None)
+    text = call(early, "explain", "tickets_6mo", "--row", whose["customer_id"]).output
+    assert "  empty       no record is unknown here, not zero: the window begins on " in text
+    assert ", before the `coverage` of `desk.tickets` does (2021-01-01)\n" in text
+    known = next(row for row in rows if row["tickets_6mo"] == 0)
+    assert "  empty " not in call(early, "explain", "tickets_6mo", "--row", known["customer_id"]).output
 
 
 def test_rows_to_score_are_explained_too(folder: Path) -> None:

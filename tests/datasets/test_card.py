@@ -161,10 +161,9 @@ def test_labels_beside_the_last_one_are_told_not_to_be_features():
 
 
 def test_who_has_no_row_is_counted_by_reason():
-    text = card(replace(FACTS, seen=2_000, dropped={"no employment that runs": 80, "`where` never holds": 8, "x": 0}))
+    text = card(replace(FACTS, seen=2_000, dropped={"no record that runs": 80, "`where` never holds": 8, "x": 0}))
     assert (
-        "Of 2,000 with a record there, 88 have no row: no employment that runs (80); \\`where\\` never holds (8)."
-        in text
+        "Of 2,000 with a record there, 88 have no row: no record that runs (80); \\`where\\` never holds (8)." in text
     )
     assert "have no row" not in card(replace(FACTS, seen=2_000, dropped={"x": 0}))
 

@@ -370,7 +370,7 @@ def test_a_label_window_past_the_data_is_dropped_and_counted_never_labelled(worl
     }
     assert world.rows(result)["ann"]["as_of"] <= date(2023, 11, 30)
     assert result.funnel.dropped == {
-        "no employment that runs in the period": 1,
+        "no record of `rows.from` runs in the period": 1,
         "`rows.where` never holds": 0,
         "the label window runs past the data": 1,
     }

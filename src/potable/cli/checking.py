@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 from potable.agreement import WAITING
+from potable.features.unknown import before_coverage
 from potable.project import Project
-from potable.report.numbers import plural
+from potable.report.numbers import plural, some
 
 if TYPE_CHECKING:
     from potable.cli.answers.project import Checked
+    from potable.features.plan import FeaturePlan
 
 
 def checked(project: Project) -> tuple[Checked, str]:
@@ -24,6 +28,7 @@ def checked(project: Project) -> tuple[Checked, str]:
         "checks": sum(len(checks) for checks in project.checks.values()),
         "features": len(plan.features) if plan else 0,
         "tables_of_nobody": [name for name, table in project.tables.items() if not table.tells_who],
+        "features_before_coverage": [*before_coverage(plan)] if plan else [],
         "unwritten": project.unwritten,
         "waiting": WAITING if project.unwritten else (),
     }
@@ -41,10 +46,26 @@ def _notes(project: Project, nobodys: Sequence[str]) -> list[str]:
             f"no column of {tables} is a `key`, so their records cannot be linked to a person: all of them "
             'will go to quarantine ("belongs to nobody")'
         )
+    notes += _early(project.agreed.plan) if project.agreed.plan else []
     notes += [f"not written yet: {file.file} ({file.team}: {file.says})" for file in project.unwritten]
     if project.unwritten:
         notes.append("until then ingest, validate and resolve can run; protect, build and publish wait for these files")
     return notes
+
+
+def _early(plan: FeaturePlan) -> Iterator[str]:
+    """Features that are null instead of zero at early as-of dates, by table and the first date at which none is."""
+    found = defaultdict[tuple[str, date | None], list[str]](list)
+    tables = {feature.name: feature.table for feature in plan.features}
+    for name, whole in before_coverage(plan).items():
+        found[tables[name], whole].append(f"`{name}`")
+    for (table, whole), names in found.items():
+        first = (plan.tables[table].coverage or (None,))[0]
+        when = f"as-of dates before {whole}" if whole else "all as-of dates"
+        yield (
+            f"{some(names, 4)}: at {when} the window begins before the `coverage` of `{table}` ({first}); no record is "
+            "null there, not zero, though one record counts. If that is wrong: `else 0`, or a later `between`"
+        )
 
 
 def _next(project: Project) -> str:

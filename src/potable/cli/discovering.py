@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
@@ -23,8 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ruamel.yaml import YAML
 
-from potable.cli.drafting import drafted, left_out, nameable, unnamed
-from potable.cli.reading import paging, reading_on
+from potable.cli.drafting import drafted, left_out, nameable, renamed, unnamed
+from potable.cli.reading import of_files, paging, reading_on, unreadable
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
 from potable.cli.settings import writing
@@ -179,6 +178,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
         why = f"what identifies a record of `{around}`, and the position in its list"
         found[table] = drafted(columns, records, promised[table], words=words, own=(key, why), clocks=source.timezone)
         found[table][1].extend(_around(explored, table, columns, found))
+        found[table][1].extend(renamed(found[table][0]["columns"], records))
         if key:
             found[table][1].append(
                 f"# parts_of: {around}  # a later version of that record replaces all its parts; both tables need "
@@ -193,7 +193,8 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
-        lines += [*more, *paging(source.tables[table]), *_written(item), *_unread(item.rows), *_header(item)]
+        lines += [*more, *paging(source.tables[table]), *_written(item), *unreadable(item.rows), *_header(item)]
+        lines += of_files(item)
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
         lines += unnamed({*(item.seen or ()), *item.children}, fixed=source.fixed_columns)
@@ -224,20 +225,14 @@ def _by_chance(columns: Mapping[str, str], records: pa.Table) -> set[str]:
 
 
 def _around(explored: _Explored, table: str, columns: Mapping[str, str], found: Found) -> Iterator[str]:
-    """What can be taken of the record around those of a table, where nothing was."""
+    """What can be taken of the record around those of a table, where nothing was that tells that record apart."""
     around, way = explored.source.around(table)
-    taken = any(path.startswith(way) for path in columns.values())
-    if around in found and not taken:
-        paths = ", ".join(f"`{way}{fact['path']}`" for fact in found[around][0]["columns"].values())
-        yield f"# path: of `{around}` around it, where that helps: {paths}"
-
-
-def _unread(rows: pa.Table) -> Iterator[str]:
-    """What of the records could not be read although every column is a text, by reason."""
-    reasons = Counter(reason for told in rows[MISTYPED].drop_null().to_pylist() for reason in told.split(","))
-    for reason, records in reasons.items():
-        why = reason.removeprefix("@record").removeprefix(": ")
-        yield f"# {records:,} of {rows.num_rows:,} records cannot be read{': ' if why else ''}{why}"
+    taken = {path for path in columns.values() if path.startswith(way)}
+    if around not in found or (taken and found[around][0]["unique"]):
+        return
+    paths = [f"{way}{fact['path']}" for fact in found[around][0]["columns"].values()]
+    if left := ", ".join(f"`{path}`" for path in paths if path not in taken):
+        yield f"# path: of `{around}` around it, where that helps: {left}; `#` is the position in the list"
 
 
 def _header(item: Preview) -> Iterator[str]:
@@ -274,7 +269,8 @@ def _placed(
     columns = {**taken, **({place: "#"} if key else {}), **own}
     try:
         texts = {name: {"path": path, "type": "string"} for name, path in columns.items()}
-        found = preview(_source(explored.document, {table: texts}), base=root, rows=rows)[table].readable
+        seen = preview(_source(explored.document, {table: texts}), base=root, rows=rows, last=min(rows, _SAMPLE))
+        found = seen[table].readable
     except DataError:
         # records of a document that is no list have nothing around them
         return own, explored.seen[table].readable, ()
@@ -318,7 +314,7 @@ def _read(
             table: {name: {"path": columns[table][name], "type": "string"} for name in names}
             for table, names in chosen.items()
         }
-        return preview(_source(document, declared), base=root, rows=rows)
+        return preview(_source(document, declared), base=root, rows=rows, last=min(rows, _SAMPLE))
 
     try:
         return texts(columns, rows), {}

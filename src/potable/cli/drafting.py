@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from itertools import combinations
 from typing import Any
 
 import pyarrow as pa
@@ -25,10 +26,12 @@ from potable.projectfiles import REFERS
 from potable.report.numbers import plural
 from potable.sources.databases.base import KEY
 from potable.sources.placeholders import placeholders, without
-from potable.sources.suggest import Suggestion, is_amount, keys, numbers_records, suggested
+from potable.sources.suggest import ENOUGH, Suggestion, is_amount, keys, numbers_records, suggested
 
 _SAMPLE = 500
 """Values a category is told from."""
+_NEARLY = 0.9
+"""Share of the records of which a column must have a value of its own to be asked about as their key."""
 _ATTRIBUTE = re.compile("(?:^|/)@")
 
 
@@ -70,13 +73,14 @@ def drafted(
     lines += [f"  {line}" for name in columns for line in _column(name, columns[name], hints[name], guesses[name])]
     lines += [f"unique: [{', '.join(unique)}]  # {why}"] if unique else []
     lines += [f"# unique: [{', '.join(chance)}]  # {why}, but timestamps may be unique by chance"] if chance else []
+    lines += [] if unique or chance else _nearly_unique(texts, hints, guesses)
     if not any(guess.key for guess in guesses.values()):
         lines += [
             "# key: which column identifies the person? without a key all records go to quarantine "
             '("belongs to nobody")'
         ]
-    if dated:
-        lines += [f"# time: when it happened, known: when it became known; candidates: {', '.join(dated)}"]
+    if happened := [name for name in dated if guesses[name].category != BORN]:
+        lines += [f"# time: when it happened, known: when it became known; candidates: {', '.join(happened)}"]
     local = [name for name in dated if hints[name].type == "timestamp" and _without_offset(texts[name])]
     if local and not clocks:
         shown = "`, `".join(local)
@@ -129,6 +133,25 @@ def _key(
     return keys(told, *([name for name in names if name in told] for names in ([*numbered, *keyed], dated)))
 
 
+def _nearly_unique(
+    texts: Mapping[str, pa.StringArray], hints: Mapping[str, Suggestion], guesses: Mapping[str, Guess]
+) -> Iterator[str]:
+    """The column to ask about where no column tells all records apart: records that come twice hide it."""
+    likely = [
+        name
+        for name, guess in guesses.items()
+        if guess.may_be_key and hints[name].type in ("string", "integer") and len(texts[name]) >= ENOUGH
+    ]
+    apart = {name: pc.count_distinct(texts[name]).as_py() for name in likely}
+    best = max(apart, key=apart.__getitem__, default="")
+    if best and apart[best] >= _NEARLY * len(texts[best]):
+        seen = f"{apart[best]:,} distinct in {len(texts[best]):,} records"
+        yield (
+            f"# unique: does `{best}` tell the records apart? {seen}; "
+            "of versions `known` decides, others are held back as `duplicate`"
+        )
+
+
 def _hints(texts: Mapping[str, pa.StringArray], promised: Mapping[str, Sequence[str]]) -> dict[str, Suggestion]:
     """What the columns may be declared as."""
     hints = {name: suggested(values, promised[name]) for name, values in texts.items()}
@@ -156,6 +179,27 @@ def _column(name: str, path: str, hint: Suggestion, guess: Guess) -> Iterator[st
     parts += [f"category: {guess.category}"] if guess.category else []
     why = f"; {guess.category or guess.key} by {guess.why}" if guess.why else "; category: decide"
     yield f"{name}: {{{', '.join(parts)}}}  # {hint.evidence}{why}"
+
+
+def renamed(columns: Mapping[str, Mapping[str, Any]], rows: pa.Table) -> Iterator[str]:
+    """Columns that may be one, renamed in some file: of one category or key, and never filled together.
+
+    Args:
+        columns: facts about them, by name.
+    """
+    kinds = {name: fact["key"] or fact["category"] for name, fact in columns.items() if name in rows.schema.names}
+    for one, other in combinations([name for name, kind in kinds.items() if kind], 2):
+        filled = [pc.is_valid(rows[name]) for name in (one, other)]
+        if kinds[one] == kinds[other] and all(map(_any, filled)) and not _any(pc.and_(*filled)):
+            paths = ", ".join(quoted(columns[name]["path"]) for name in (other, one))
+            yield (
+                f"# path: `{one}` and `{other}` never have a value together; one column if it was renamed: "
+                f"`path: [{paths}]`"
+            )
+
+
+def _any(values: pa.ChunkedArray) -> bool:
+    return bool(pc.any(values).as_py())
 
 
 def left_out(paths: Sequence[str], why: str) -> Iterator[str]:

@@ -86,6 +86,8 @@ def _text(found: Explained, embargo: str, *, every: bool) -> str:
     used = sum(fact.fate == USED for fact in found.facts)
     count = plural(len(found.facts), "record")
     head.append(f"  records     {feature.table}: {count} of this person, {used} used")
+    if found.unknown:
+        head.append(f"  empty       no record is unknown here, not zero: {found.unknown}")
     shown = found.facts if every else _nearest(found.facts)
     if not shown:
         return "\n".join(head)

@@ -1,4 +1,6 @@
-"""Reading on, as `source discover` suggests it: for a column whose name and values say when a record changed.
+"""What `source discover` says of reading: on from where a run ended, and of what it has read itself.
+
+Reading on is suggested for a column whose name and values say when a record changed.
 
 A wrong suggestion would lose changes that nobody misses, so a name is not enough, nor is an index: both are evidence,
 told beside the line. Where a system is read on by more than a column (a parameter of an endpoint), it stays a comment.
@@ -6,14 +8,17 @@ told beside the line. Where a system is read on by more than a column (a paramet
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
 from potable.sources.onwards import IncrementalTable
+from potable.sources.preview import Preview
 from potable.sources.suggest import tells_of_changes
-from potable.tables import Table
+from potable.tables import MISTYPED, Table
 
 
 def reading_on(
@@ -74,3 +79,18 @@ def _missing(table: IncrementalTable, column: str) -> list[str]:
     except ValidationError as failure:
         return [str(error["loc"][-1]) for error in failure.errors() if error["type"] == "missing"]
     return []
+
+
+def of_files(item: Preview) -> Iterator[str]:
+    """How much of a table's files was looked at, where that is not all of them."""
+    if item.unread:
+        tells = "the first and the last" if item.read > 1 else "the first"
+        yield f"# read: {item.read} of {item.read + item.unread} files, {tells}; `--rows` reads more of them"
+
+
+def unreadable(rows: pa.Table) -> Iterator[str]:
+    """What of the records could not be read although every column is a text, by reason."""
+    reasons = Counter(reason for told in rows[MISTYPED].drop_null().to_pylist() for reason in told.split(","))
+    for reason, records in reasons.items():
+        why = reason.removeprefix("@record").removeprefix(": ")
+        yield f"# {records:,} of {rows.num_rows:,} records cannot be read{': ' if why else ''}{why}"

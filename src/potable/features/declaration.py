@@ -78,14 +78,14 @@ class Rows(Declaration):
     """Which rows the dataset has: one per subject that is eligible at some as-of date."""
 
     from_: str = Field(alias="from")
-    """Table of the employments (or contracts, or memberships); a row needs one that runs at its as-of date."""
+    """Table of the employments, contracts, memberships or stays; a row needs one that runs at its as-of date."""
     during: tuple[str, str]
-    """Columns with the start and the end of an employment; its last day is included, and an empty end means that it
+    """Columns with the start and the end of such a record; its last day is included, and an empty end means that it
     still runs."""
     as_of: AsOf
     """How each row gets its as-of date."""
     where: str | None = None
-    """Condition on the running employment, such as `tenure_days >= 90`."""
+    """Condition on the record that runs, such as `tenure_days >= 90`."""
 
 
 class Definition(Declaration):

@@ -25,9 +25,10 @@ RULES: Mapping[str, str] = {
     "nulls": "null values are ignored; if all are null, the result is null (0 for `count(x)` and `distinct(x)`); "
     "an expression with a null is null, except with `coalesce`, `greatest`, `least` and `is null`; `false "
     "and null` is false, `true or null` is true; a condition that is null does not hold",
-    "empty": "count, distinct and sum give 0, and any gives false, only if the source's `coverage` includes the "
-    "window (a window without a start begins with the source and must end after that), else null; all "
-    "other aggregates give null",
+    "empty": "of no row that `where` and the window leave: count, distinct, sum and streak give 0, and any gives "
+    "false, only if the source's `coverage` includes the window (a window without a start begins with the source and "
+    "must end after that), else null; all other aggregates give null. So where as-of dates begin sooner than "
+    "`coverage` and the window together, 0 is null and 1 is 1: `check` names these features",
     "label window": "`[as_of + after, as_of + after + DUR)`; if it runs past the data, the label is unknown: the row "
     "is dropped and counted, never labelled 0; events between the as-of date and `as_of + after` are "
     "ignored, so somebody who leaves in that gap has no event in the window; the dataset's card "
@@ -46,10 +47,10 @@ RULES: Mapping[str, str] = {
     "ends": "the end of `during` is filled in later, so features of the rows' table may read it only if `known` is "
     "a column. Other columns that are filled in later are reported by `health: hindsight`, as soon as records land "
     "again, or days in one landing show it: declare `known` so that it holds for them",
-    "states of employments": "where the `unique` of the rows' table contains its `time`, and that is not the start of "
-    "`during`, each record is a state of an employment (a monthly copy, a history of jobs): of those visible with the "
-    "same start, and the same other columns of `unique`, the latest counts",
-    "several employments": "tenure is that of the employment that began last, of those that run "
+    "states": "where the `unique` of the rows' table contains its `time`, and that is not the start of "
+    "`during`, each record is a state of an employment or contract (a monthly copy, a history of tariffs): of those "
+    "visible with the same start, and the same other columns of `unique`, the latest counts",
+    "several that run": "tenure is that of the employment (contract, stay) that began last, of those that run "
     "at the as-of date and meet "
     "`rows.where`",
     "rows": "one row per eligible subject, checked in every build",
@@ -114,10 +115,10 @@ def reference(operators: Mapping[str, OutputOperator]) -> str:
 def _built_ins() -> Iterator[tuple[str, str, str]]:
     meanings = {
         AS_OF: "the row's as-of date",
-        "tenure_days": "calendar days since the current employment began",
+        "tenure_days": "calendar days since the running employment (contract, membership, stay) began",
         "tenure_months": "complete months since then; from 31 January to 29 February is one",
         "tenure_years": "complete years since then",
-        "first_tenure_months": "complete months since the first employment known then began, current or ended",
+        "first_tenure_months": "complete months since the subject's first one known then began, running or ended",
     }
     return ((f"`{name}`", meanings[name], kind.kind) for name, kind in BUILT_IN.items())
 

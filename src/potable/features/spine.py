@@ -63,7 +63,7 @@ class Funnel:
     def dropped(self) -> dict[str, int]:
         """Subjects without a row, by reason."""
         return {
-            "no employment that runs in the period": self.seen - self.employed,
+            "no record of `rows.from` runs in the period": self.seen - self.employed,
             "`rows.where` never holds": self.employed - self.selected,
             "the label window runs past the data": self.selected - self.eligible,
         }

@@ -19,8 +19,8 @@ from potable.runs.record import UNFINISHED, VERBS, CategoryRecord, FeatureRecord
 NOBODY = "belongs to nobody"
 """Reason of rows that protect split off because no roster knows their person."""
 _SPINE: Mapping[str, str] = {
-    "seen": "subjects with any employment record",
-    "employed": "employed at a candidate date",
+    "seen": "subjects with any record in `rows.from`",
+    "employed": "with one that runs at a candidate date",
     "selected": "meeting `rows.where`",
     "eligible": "with a label window inside the data",
     "rows": "rows of the dataset",

@@ -31,6 +31,7 @@ from potable.features.facts import CUT, MOMENT, NUMBER, TableTask, numbered, rea
 from potable.features.plan import AS_OF, BUILT_IN, DERIVED, Feature, FeaturePlan
 from potable.features.tree import names_in
 from potable.features.trial import tried
+from potable.features.unknown import why_unknown
 from potable.features.windows import moved
 from potable.privacy.categories import NONE
 from potable.privacy.shapes import shape
@@ -44,7 +45,7 @@ from potable.store.layout import Lake
 from potable.tables import KNOWN, SUBJECT, TIME, Table
 
 USED = "used"
-OF_THE_ROW = "of the running employment, as of the row's date"
+OF_THE_ROW = "of the record in `rows.from` that runs at the row's as-of date"
 """Stands for what a row's own dates say."""
 
 
@@ -82,6 +83,8 @@ class Explained:
     """Newest first."""
     inputs: Mapping[str, Any] | None = None
     """Of a derived feature: the cells it is computed from, and `OF_THE_ROW` for built-in names."""
+    unknown: str = ""
+    """Why no record means unknown here and not zero, where that is why the cell is empty."""
 
 
 def explain(project: Project, version: Version, name: str, row: str | None) -> Explained:
@@ -119,7 +122,9 @@ def explain(project: Project, version: Version, name: str, row: str | None) -> E
             own = names_in(feature.recipe.argument) & set(BUILT_IN)
             inputs = {each: cells.get(each, OF_THE_ROW) for each in sorted(feature.outputs | own)}
             return replace(explained, inputs=inputs)
-        return replace(explained, facts=person.facts())
+        facts = person.facts()
+        unknown = why_unknown(feature, plan, explained.as_of) if explained.computed is None else ""
+        return replace(explained, facts=facts, unknown="" if any(fact.fate == USED for fact in facts) else unknown)
 
 
 def _row(lake: Lake, version: Version, id_column: str, name: str, row: str | None) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def _spine(shop: Workshop) -> dict[str, int]:
         return {}
     funnel, roster = built.facts["funnel"], _counts(shop, "resolve", "subjects").get("rostered", 0)
     reached = {name: funnel[name] for name in ("employed", "selected", "eligible", "rows")}
-    dropped = {"no employment at all": roster - funnel["seen"], **funnel["dropped"]}
+    dropped = {"no record in `rows.from`": roster - funnel["seen"], **funnel["dropped"]}
     return {"subjects": roster, **reached, **{f"dropped: {why}": count for why, count in dropped.items()}}
 
 

@@ -301,8 +301,8 @@ class RunRecord:
     """Who is who: `keys` in all systems, `people` they belong to, of them `rostered`, with `several` keys of a roster,
     `new`, `merged` and `split` ones; `crowded` have more keys than a person can, `shared_keys` link nobody."""
     spine: Mapping[str, int] = field(default_factory=dict)
-    """Subjects at each stage of choosing rows (`subjects`, `employed`, `selected`, `eligible`, `rows`), and how many
-    were dropped, by reason in words (`dropped: …`)."""
+    """Subjects at each stage of choosing rows (`subjects`; `employed`: with a record of `rows.from` that runs;
+    `selected`, `eligible`, `rows`), and how many were dropped, by reason in words (`dropped: …`)."""
     leakage: Mapping[str, int] = field(default_factory=dict)
     """`subjects` and `columns` of the point-in-time proof."""
     privacy: PrivacyRecord = field(default_factory=PrivacyRecord)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources.base import Arrival, Blob, Source
-from potable.sources.files import EXPORT_AGAIN
+from potable.sources.files import EXPORT_AGAIN, FileSource
 from potable.sources.typed import schema
 from potable.tables import MISTYPED
 
@@ -59,6 +59,10 @@ class Preview:
     """What was found out about how the objects are written (`Source.dialect`)."""
     envelope: Sequence[str] = ()
     """Paths of values around all records of the first object (`Source.envelope`)."""
+    read: int = 1
+    """How many objects records were read from."""
+    unread: int = 0
+    """How many further ones lie beside them, as far as they were counted."""
 
     @property
     def readable(self) -> pa.Table:
@@ -67,27 +71,45 @@ class Preview:
         return self.rows.filter(pc.invert(pc.fill_null(lost, False)))
 
 
-def preview(source: Source[Any], *, base: Path, rows: int) -> dict[str, Preview]:
+def preview(source: Source[Any], *, base: Path, rows: int, last: int = 0) -> dict[str, Preview]:
     """The first `rows` records of every table of `source`, by table.
 
     Args:
         base: the project folder, where relative paths start.
+        last: how many records to read of the last file, too, where all lie on this machine: it may be written in
+            another way than the first ones. One that cannot be read is left out.
 
     Raises:
         EnvironmentFailure: the source cannot be read (E001, E002).
         DataError: D007, an object cannot be parsed.
     """
     found: dict[str, Preview] = {}
+    left: dict[str, list[Arrival]] = {}
     with closing(cast("Any", source.arrivals(base))) as arrivals:
         for arrival in arrivals:
             for table in arrival.tables:
                 before = found.get(table)
                 if before is None or before.rows.num_rows < rows:
                     found[table] = _more(source, table, arrival, before, rows)
-            if found.keys() == source.tables.keys() and all(item.rows.num_rows >= rows for item in found.values()):
+                else:
+                    left.setdefault(table, []).append(arrival)
+            here = last and isinstance(source, FileSource) and not arrival.far
+            enough = found.keys() == source.tables.keys() and all(item.rows.num_rows >= rows for item in found.values())
+            if enough and not here:
                 break
+        if last and left and isinstance(source, FileSource):
+            found |= {table: _with_last(source, table, found[table], rest, last) for table, rest in left.items()}
     nothing = {name: Preview("", None, schema(table).empty_table()) for name, table in source.tables.items()}
     return {**nothing, **found}
+
+
+def _with_last(source: Source[Any], table: str, found: Preview, left: Sequence[Arrival], rows: int) -> Preview:
+    """What was found, with records of the last object that is left; without them where it cannot be read."""
+    try:
+        more = _more(source, table, left[-1], found, found.rows.num_rows + rows)
+    except (DataError, EnvironmentFailure):
+        return replace(found, unread=len(left))
+    return replace(more, unread=len(left) - 1)
 
 
 def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | None, rows: int) -> Preview:
@@ -121,7 +143,8 @@ def _more(source: Source[Any], table: str, arrival: Arrival, before: Preview | N
         children, dialect = {**before.children, **children}, before.dialect | dialect
     name = before.object if before else arrival.name
     envelope = before.envelope if before else source.envelope(table, blob)
-    return Preview(name, seen, pa.concat_tables([*held, more]), everywhere, children, dialect, envelope)
+    read = 1 + (before.read if before else 0)
+    return Preview(name, seen, pa.concat_tables([*held, more]), everywhere, children, dialect, envelope, read)
 
 
 def _first(batches: Any, rows: int) -> Iterator[pa.RecordBatch]:

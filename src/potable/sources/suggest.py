@@ -37,6 +37,12 @@ ENOUGH = 20
 _DAYS = ("date", "%Y%m%d")
 _DAY = r"^(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$"
 """Days without signs between; they are whole numbers too, but few whole numbers look so."""
+_MONTHS = {
+    "%m.%Y": r"^(0[1-9]|1[0-2])\.(19|20)[0-9]{2}$",
+    "%m/%Y": r"^(0[1-9]|1[0-2])/(19|20)[0-9]{2}$",
+    "%Y-%m": r"^(19|20)[0-9]{2}-(0[1-9]|1[0-2])$",
+}
+"""Forms of months, which are dates (the first of the month); `06.2023` is a number too, but few numbers look so."""
 _EPOCH = ("timestamp", "unix_ms")
 _MILLISECONDS = r"^1[0-9]{12}$"
 """Milliseconds since 1970, from 2001 to 2033."""
@@ -155,6 +161,7 @@ def tally(texts: pa.StringArray) -> dict[str, int]:
         "filled": len(values),
         "numbered": _matching(values, r"^(0[0-9]+|[0-9]{16,}|[+][0-9]{7,})$"),
         "days": _matching(values, _DAY),
+        **{f"months {form}": _matching(values, pattern) for form, pattern in _MONTHS.items()},
         "milliseconds": _matching(values, _MILLISECONDS),
         "exponent": _matching(values, "[eE]"),
         "negative": _matching(values, "^-"),
@@ -256,6 +263,8 @@ def _type(found: Mapping[str, int], least: float) -> tuple[str, str, _Sign, int]
     misfits = {each: found[f"misfits {each[0]} {each[1]}"] for each in _CANDIDATES if decimal or each[0] != _DECIMAL}
     if found["milliseconds"] >= enough:
         return *_EPOCH, ".", filled - found["milliseconds"]
+    if months := [form for form in _MONTHS if found[f"months {form}"] >= enough]:
+        return "date", months[0], ".", filled - found[f"months {months[0]}"]
     kind, form = _DAYS if found["days"] >= enough else min(misfits, key=misfits.__getitem__)
     missed = misfits[kind, form]
     if found["fractions"] and found[f"misfits {_COMMA}"] <= min(missed, spare):

@@ -31,6 +31,9 @@ class Checked(TypedDict):
     """How many there are; 0 where features.yaml is not written yet."""
     tables_of_nobody: Sequence[str]
     """Tables without a key, all of whose records will go to quarantine."""
+    features_before_coverage: Sequence[str]
+    """Features that look back before the `coverage` of their table at some as-of dates: there no record is null, not
+    zero."""
     unwritten: Sequence[Later]
     """Project files that are not written yet."""
     waiting: Sequence[Waiting]
