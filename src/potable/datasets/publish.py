@@ -39,6 +39,8 @@ class Spec:
     k: int
     suppress: bool
     """Whether classes below k lose their quasi-identifiers; otherwise they are refused."""
+    least: int
+    """Rows below which nothing is told apart beside the dataset."""
     kin: tuple[str, ...] = ()
     """Columns that would give quasi-identifiers back; emptied with them."""
     groups: Groups | None = None
@@ -106,7 +108,7 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
     anonymity = _require_k(rows, spec, engine)
     scan = leak_scan(rows, known, id_column=spec.id_column, engine=engine, scratch=str(scratch / "known"))
     require_clean(scan)
-    distributions = profile(rows, engine, least=max(spec.k, 1), hidden=(spec.id_column,))
+    distributions = profile(rows, engine, least=spec.least, hidden=(spec.id_column,))
     disparities = rates(rows, spec.groups, distributions, engine) if spec.groups else []
     require_fair(disparities)
     ordered = rows.order_by(spec.id_column)
@@ -162,8 +164,15 @@ def _require_k(rows: ir.Table, spec: Spec, engine: Engine) -> Anonymity | None:
 
 
 def _balance(rows: ir.Table, spec: Spec, engine: Engine) -> dict[str, int]:
+    """Rows per value of the label; those of values with few rows together, unless there are only two values."""
     if not spec.label:
         return {}
     labels = rows.select(label=rows[spec.label].cast("string"))
-    counted = labels.group_by("label").agg(n=labels.count()).order_by("label")
-    return {row["label"]: row["n"] for row in collect(engine, counted).to_pylist()}
+    counted = labels.group_by("label").agg(n=labels.count())
+    by_size = counted.mutate(value=ibis.ifelse(counted.n < spec.least, ibis.null("string"), counted.label))
+    values = scalars(engine, counted.agg(n=counted.count()))["n"]
+    if values > 2:
+        counted = by_size.group_by(label=by_size.value).agg(n=by_size.n.sum())
+    found = {row["label"]: int(row["n"]) for row in collect(engine, counted.order_by("label")).to_pylist()}
+    rare = found.pop(None, 0)
+    return {**found, **({f"each in fewer than {spec.least} rows": rare} if rare else {})}

@@ -151,6 +151,7 @@ def _spec(project: Project) -> Spec:
         label=plan.label.name if plan.label else "",
         quasi=tuple(anonymity.columns) if anonymity else (),
         k=anonymity.k if anonymity else 0,
+        least=project.policy.least,
         suppress=anonymity is not None and anonymity.below == "suppress",
         kin=plan.kin(anonymity.columns) if anonymity else (),
         groups=_groups(project),
@@ -158,8 +159,8 @@ def _spec(project: Project) -> Spec:
 
 
 def _groups(project: Project) -> Groups | None:
-    """The groups that features.yaml declares; none below k rows is told apart."""
-    bias, anonymity, label = project.features.bias, project.policy.anonymity, project.plan.label
+    """The groups that features.yaml declares; none below so few rows is told apart."""
+    bias, label = project.features.bias, project.plan.label
     if bias is None or label is None:
         return None
     return Groups(
@@ -170,7 +171,7 @@ def _groups(project: Project) -> Groups | None:
         max_difference=bias.max_difference,
         max_feature_difference=bias.max_feature_difference,
         severity=bias.severity,
-        least=anonymity.k if anonymity else 1,
+        least=project.policy.least,
     )
 
 
