@@ -304,6 +304,17 @@ def test_a_former_identifier_is_published_as_little_as_one_of_today(
     office.day(people, NOTES, "--full-refresh")
 
 
+def test_a_name_that_is_only_spelled_otherwise_is_searched_for_in_what_stands(tmp_path: Path) -> None:
+    """Texts are redacted alike for both spellings, so nothing was protected again, and nothing searched."""
+    office = with_topics(tmp_path / "office", "duckdb", [["S1", "2024-02-03", "41", "Müller"]])
+    (office.root / "features.yaml").write_text(FEATURES)
+    office.day([["S1", "Mueller", "Am Anger 5"], *PEOPLE[1:]], NOTES)
+    people = [["S1", "Müller", "Am Anger 5"], *PEOPLE[1:]]
+    with pytest.raises(AssertionError) as told:
+        office.day(people, NOTES)
+    assert "G001" in str(told.value) and "topic: name" in str(told.value)
+
+
 def test_a_name_that_was_put_together_is_taken_back_by_its_part(tmp_path: Path) -> None:
     """And only where the column names somebody: what is no value elsewhere may be a name."""
     office = Office(tmp_path / "office")
