@@ -37,7 +37,9 @@ def test_every_column_of_many_is_told(engine: Engine, tmp_path: Path) -> None:
 @pytest.mark.parametrize("least", [1, 5])
 def test_a_histogram_tells_nobodys_number(engine: Engine, tmp_path: Path, least: int) -> None:
     pay = [41_234.56 + 517.31 * row for row in range(60)] + [912_345.67, 1_234_567.89, None]
-    table = pa.table({"pay": pay, "few": [7.25, 8.5, 9.75, 11.125] + [None] * 59, "same": [3.5] * 63, "far": [-2.0] * 63})
+    table = pa.table(
+        {"pay": pay, "few": [7.25, 8.5, 9.75, 11.125] + [None] * 59, "same": [3.5] * 63, "far": [-2.0] * 63}
+    )
     pq.write_table(table, tmp_path / "rows.parquet")
     rows = engine.read([str(tmp_path / "rows.parquet")], table.schema)
     found = {each.name: each for each in profile(rows, engine, least=least)}

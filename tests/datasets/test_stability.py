@@ -109,4 +109,6 @@ def test_a_value_of_a_label_that_few_rows_have_is_not_told_by_name() -> None:
     assert "Quit" in found.told
     found = one(["Stayed"] * 96 + ["Died"] * 4, ["Stayed"] * 97 + ["Moved"] * 3, name="left")
     assert "Died" not in found.told and "Moved" not in found.told
-    assert "Died" in one(["Stayed"] * 96 + ["Died"] * 4, ["Stayed"] * 100, name="left").told  # one of two tells the other
+    assert (
+        "Died" in one(["Stayed"] * 96 + ["Died"] * 4, ["Stayed"] * 100, name="left").told
+    )  # one of two tells the other

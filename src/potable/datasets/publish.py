@@ -7,8 +7,8 @@ as CSV and Parquet; the version that names the files is committed by whoever ran
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Spec:
     """Columns that would give quasi-identifiers back; emptied with them."""
     groups: Groups | None = None
     """Groups whose rates are compared."""
+    origins: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By column, the source columns it reads."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
     count = _require_one_row_each(rows, spec, engine, expected=before)
     anonymity = _require_k(rows, spec, engine)
     scan = leak_scan(rows, known, id_column=spec.id_column, engine=engine, scratch=str(scratch / "known"))
-    require_clean(scan)
+    require_clean(scan, spec.origins)
     distributions = profile(rows, engine, least=spec.least, hidden=(spec.id_column,))
     disparities = rates(rows, spec.groups, distributions, engine) if spec.groups else []
     require_fair(disparities)

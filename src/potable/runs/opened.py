@@ -44,7 +44,12 @@ def protect_table(shop: Workshop, step: Step, attempt: str) -> Made:
     aside = attempt.replace("protected/", "quarantine/nobody/", 1)
     made = protect(
         layer.new if layer else shop.validated(step.name),
-        Contract(step.name, shop.project.tables[step.name], shop.project.policy),
+        Contract(
+            step.name,
+            shop.project.tables[step.name],
+            shop.project.policy,
+            told=shop.project.sources[step.name.split(".", 1)[0]].naming.told,
+        ),
         people=_people(shop),
         engine=shop.engine,
         places=Places(shop.lake.open.locate(f"{attempt}/rows"), shop.lake.restricted.locate(aside)),
@@ -155,6 +160,7 @@ def _spec(project: Project) -> Spec:
         suppress=anonymity is not None and anonymity.below == "suppress",
         kin=plan.kin(anonymity.columns) if anonymity else (),
         groups=_groups(project),
+        origins={item.name: sorted(f"{table}.{column}" for table, column in item.reads) for item in plan.outputs},
     )
 
 
