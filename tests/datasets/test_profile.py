@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from potable.datasets.profile import AT_ONCE, BINS, MISSING, Distribution, misread, profile
+from potable.datasets.profile import AT_ONCE, BINS, MISSING, Distribution, formulas, misread, profile, run_as_formulas
 from potable.engines.base import Engine
 
 
@@ -53,6 +53,19 @@ def test_a_histogram_tells_nobodys_number(engine: Engine, tmp_path: Path, least:
         assert (drawn.bins[0], drawn.bins[-1], min(drawn.counts)) == (42_000, 72_000, 5)
         assert (found["few"].bins, found["few"].counts, found["few"].nulls) == ([], [], 59)
     assert [sum(found[name].counts) for name in ("same", "far")] == [63, 63]
+
+
+@pytest.mark.long_on_spark
+def test_cells_that_a_spreadsheet_would_run_are_counted(engine: Engine, tmp_path: Path) -> None:
+    words = ["=cmd|' /C calc'!A0", "@SUM(1)", "+1+cmd|x", "-2+3+cmd(x)", "\t=1", "a=b", "-5-10", "<25", "+49", "", None]
+    table = pa.table(
+        {"note": words, "id": ["=1"] * len(words), "n": list(range(len(words))), "fine": ["x"] * len(words)}
+    )
+    pq.write_table(table, tmp_path / "rows.parquet")
+    found = formulas(engine.read([str(tmp_path / "rows.parquet")], table.schema), engine, hidden=["id"])
+    assert found == {"note": 5}
+    (told,) = run_as_formulas(found)
+    assert told.startswith("5 cells of note begin as a formula") and run_as_formulas({}) == []
 
 
 def test_words_that_pandas_takes_for_missing_are_told() -> None:

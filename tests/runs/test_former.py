@@ -310,9 +310,11 @@ def test_a_former_identifier_is_published_as_little_as_one_of_today(
     office.day(people, NOTES, "--full-refresh")
 
 
-def test_a_name_that_is_only_spelled_otherwise_is_searched_for_in_what_stands(tmp_path: Path) -> None:
+@pytest.mark.long_on_spark
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_name_that_is_only_spelled_otherwise_is_searched_for_in_what_stands(tmp_path: Path, engine: str) -> None:
     """Texts are redacted alike for both spellings, so nothing was protected again, and nothing searched."""
-    office = with_topics(tmp_path / "office", "duckdb", [["S1", "2024-02-03", "41", "Müller"]])
+    office = with_topics(tmp_path / "office", engine, [["S1", "2024-02-03", "41", "Müller"]])
     (office.root / "features.yaml").write_text(FEATURES)
     office.day([["S1", "Mueller", "Am Anger 5"], *PEOPLE[1:]], NOTES)
     people = [["S1", "Müller", "Am Anger 5"], *PEOPLE[1:]]

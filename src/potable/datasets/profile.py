@@ -28,6 +28,8 @@ MISSING = frozenset(
     )
 )
 """Words that pandas takes for missing in a CSV file, unless told otherwise."""
+_FORMULA = r"^[=@\t\r]|^[+-].*[A-Za-z(|!]"
+"""What a spreadsheet calculates; of signs before a number it makes the number."""
 AT_ONCE = 16
 """Columns of which one query counts the values: each takes some megabytes, however few it has."""
 
@@ -69,6 +71,25 @@ def profile(rows: ir.Table, engine: Engine, *, least: int, hidden: Sequence[str]
         nulls, distinct = int(found[f"nulls_{index}"]), int(found[f"distinct_{index}"])
         out.append(Distribution(name, str(rows[name].type()), nulls, distinct, bins, _hidden(counts, least)))
     return out
+
+
+def formulas(rows: ir.Table, engine: Engine, *, hidden: Sequence[str] = ()) -> dict[str, int]:
+    """How many cells of each text column, but those `hidden`, a spreadsheet would take for a formula."""
+    texts = [name for name, kind in rows.schema().items() if kind.is_string() and name not in hidden]
+    found: dict[str, int] = {}
+    for some in portions(texts):
+        counts = {name: rows[name].re_search(_FORMULA).cast("int64").sum().fill_null(0) for name in some}
+        found |= scalars(engine, rows.agg(**counts))
+    return {name: int(count) for name, count in found.items() if count}
+
+
+def run_as_formulas(found: Mapping[str, int]) -> list[str]:
+    """What whoever opens the CSV file in a spreadsheet should know, a sentence for each column."""
+    return [
+        f"{count:,} cell{'s' * (count != 1)} of {name} begin{'s' * (count == 1)} as a formula (=, +, -, @), which a "
+        "spreadsheet would run when it opens the CSV file; import it as text, or read the Parquet file."
+        for name, count in found.items()
+    ]
 
 
 def misread(found: Sequence[Distribution]) -> list[str]:

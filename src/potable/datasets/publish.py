@@ -20,7 +20,7 @@ from potable.datasets.bias import Disparity, Groups, rates, require_fair
 from potable.datasets.card import CardFacts, card
 from potable.datasets.files import Written, chunks, write_both
 from potable.datasets.gates import Known, LeakScan, leak_scan, require_clean
-from potable.datasets.profile import Distribution, profile
+from potable.datasets.profile import Distribution, formulas, profile
 from potable.engines.base import Engine, collect, scalars
 from potable.errors import DataError, PrivacyRefusal
 from potable.store.objects import Store
@@ -64,6 +64,8 @@ class Published:
     """Rows per value of the label; empty without one."""
     distributions: tuple[Distribution, ...]
     disparities: tuple[Disparity, ...] = ()
+    formulas: Mapping[str, int] = field(default_factory=dict)
+    """Cells by text column that a spreadsheet would take for formulas."""
 
     @property
     def k(self) -> int:
@@ -125,6 +127,7 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
         balance=_balance(rows, spec, engine),
         distributions=tuple(distributions),
         disparities=tuple(disparities),
+        formulas=formulas(rows, engine, hidden=(spec.id_column,)),
     )
 
 
