@@ -892,6 +892,15 @@ def test_keys_that_are_no_people_become_columns(keys: list[str]) -> None:
     assert keyed(paths).hidden == set() and keyed([*paths, *keys]).maps == ()
 
 
+def test_a_document_keyed_by_people_is_refused_without_them(project: Path) -> None:
+    (project / "dumps" / "a.csv").unlink()
+    (project / "dumps" / "a.json").write_text(json.dumps({f"E{10023 + number}": {"pay": 1} for number in range(4)}))
+    (project / "sources" / "pay.yaml").write_text("source: pay\ntype: json\npath: ${env:DUMPS}\n")
+    with pytest.raises(DataError) as failure:
+        discover(project)
+    assert "as a list of records that hold them as values" in failure.value.hint and "E1" not in failure.value.text()
+
+
 def test_headings_that_are_somebodys_address_are_refused_without_it(project: Path) -> None:
     (project / "dumps" / "a.csv").write_text("10023,Erika Mustermann,e.m@corp.example\n" * 9)
     with pytest.raises(DataError) as failure:

@@ -23,7 +23,7 @@ import pyarrow as pa
 from ruamel.yaml import YAML
 
 from potable.cli.drafting import drafted, left_out, unnamed
-from potable.cli.keyed import keyed_in, nameable, odd_headings, offered, require_headings, still_seen
+from potable.cli.keyed import BY_PEOPLE, keyed_in, nameable, odd_headings, offered, require_headings, still_seen
 from potable.cli.reading import paging, reading_on
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
@@ -49,6 +49,7 @@ _ANY = {"data", "items", "records", "results", "rows", "value", "values"}
 """Names of lists that say nothing of what is in them."""
 _SAMPLE = 500
 """Records that are read where columns have to be tried one by one."""
+_NO_COLUMNS = "is there any data, and does the source's file say where its records are (`record`, `records`, `files`)?"
 Found = dict[str, tuple[dict[str, Any], list[str]]]
 """Facts about tables, and the lines of their contracts."""
 
@@ -129,8 +130,7 @@ def _explored(document: Document, name: str, root: Path, rows: int) -> _Explored
         raise DataError(
             f"no columns were found for `{name}.{empty[0]}` in what the source has",
             "D007",
-            hint="is there any data, and does the source's file say where its records are (`record`, `records`, "
-            "`files`)?",
+            hint=BY_PEOPLE if keyed_in(seen[empty[0]]).hidden else _NO_COLUMNS,
             state="nothing was written",
         )
     read, left_out = _read(document, columns, root, rows)

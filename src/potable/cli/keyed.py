@@ -25,6 +25,10 @@ from potable.sources.keypaths import dotted, steps
 from potable.sources.preview import Preview
 from potable.tables import MISTYPED
 
+BY_PEOPLE = (
+    "its records are keyed by what looks like numbers, addresses or names of people, which become no columns; it has "
+    "to be exported as a list of records that hold them as values"
+)
 _ATTRIBUTE = re.compile("(?:^|/)@")
 _UUID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 _YEAR = re.compile(r"(?<!\d)(19|20)\d\d([-/.]?(0[1-9]|1[0-2])([-/.]?[0-3]\d)?)?(?!\d)")
