@@ -126,6 +126,18 @@ def test_one_column_twice_is_no_combination(tmp_path: Path) -> None:
     assert "error[P005] privacy.yaml:" in refused(root) and "`age` is listed twice" in refused(root)
 
 
+@pytest.mark.parametrize("name", ["../evil", "a/../../b", "..", ".hidden", "a\\\\b", " ", "a\\nb"])
+def test_no_name_leads_out_of_the_lake(tmp_path: Path, name: str) -> None:
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "features.yaml", "dataset: customer_churn", f'dataset: "{name}"')
+    source = next((root / "sources").glob("*.yaml"))
+    text = source.read_text(encoding="utf-8")
+    table = text.partition("tables:\n  ")[2].partition(":")[0]
+    edit(source, f"tables:\n  {table}:", f'tables:\n  "{name}":')
+    said = refused(root)
+    assert said.count("it needs a name without `/`") == 2 and f"error[P005] sources/{source.name}" in said
+
+
 def test_a_file_that_is_there_and_wrong_is_wrong_whoever_else_has_written(tmp_path: Path) -> None:
     root = written(tmp_path / "p", "features.yaml")
     edit(root / "features.yaml", "subject:", "subjct:")

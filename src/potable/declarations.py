@@ -15,9 +15,9 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -42,6 +42,18 @@ class Inside(ValueError):
         """Say what is wrong at `key`, seen from the declaration."""
         super().__init__(problem)
         self.key = key
+
+
+def _of_a_folder(name: str) -> str:
+    if not name.strip() or name.startswith(".") or "/" in name or "\\" in name or not name.isprintable():
+        raise ValueError(
+            "a folder of the lake is called so: it needs a name without `/`, without `\\`, and without a dot in front"
+        )
+    return name
+
+
+FolderName = Annotated[str, AfterValidator(_of_a_folder)]
+"""A name by which folders of the lake and files are called, which must lead nowhere else."""
 
 
 class Declaration(BaseModel):

@@ -23,13 +23,16 @@ from tests.sources.web import Server
 
 from potable.cli.app import cli
 from potable.cli.discovering import _columns
-from potable.cli.drafting import nameable, quoted
+from potable.cli.drafting import quoted
+from potable.cli.keyed import keyed, nameable
 from potable.cli.reading import paging
 from potable.errors import DataError, PotableError, ProjectError
+from potable.privacy.called import snake
 from potable.privacy.classify import Guess, classified, of_people
 from potable.project import one_source
 from potable.sources.csv import CsvSource
 from potable.sources.databases.base import BITS
+from potable.sources.keypaths import joined
 from potable.sources.preview import preview
 from potable.sources.rest import RestTable
 from potable.sources.suggest import keys, suggested
@@ -920,9 +923,74 @@ def test_objects_keyed_by_people_become_no_columns(project: Path) -> None:
     text = discover(project).stdout
     assert "to_count:" in text and "lee" not in text and "4567" not in text and "bo@" not in text and "bo_" not in text
     assert "# left out: 3 names that hold an address or a number of somebody" in text
+    assert "# kept whole, as JSON with these names in it (`free_text` is redacted): to\n" in text
     kept = ["@id", "gross/@currency", "/all/@period", "a.b_2024", 'to."e.mail"', "@rest", "x/@y/@z", "@object"]
     assert [path for path in kept if not nameable(path)] == []
     assert nameable("anna@corp.example", fixed=True) and not nameable("votes/anna@corp.example")
+
+
+PEOPLE = ["Erika Mustermann", "Meier, Hans", "Priya_Venkataraman", "Oluwaseun A. Adeyemi", "Suharto"]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [f"E{10023 + number}" for number in range(5)],
+        [f"{4711000 + number}" for number in range(5)],
+        [f"employee_{47110 + number}" for number in range(5)],
+        [f"0f8fad5b-d9cb-469f-a165-70867728950{number}" for number in range(5)],
+        [f"p{number}@corp.example" for number in range(5)],
+        PEOPLE,
+    ],
+)
+def test_keys_that_are_numbers_or_names_of_people_are_never_shown(project: Path, keys: list[str]) -> None:
+    (project / "sources" / "pay.yaml").write_text("source: pay\ntype: json\npath: ${env:DUMPS}\ntables: {pay: {}}\n")
+    shapes = [
+        {"staff": {key: {"salary": 40_000, "visits": [{"day": "2024-01-01"}]} for key in keys}, "total": 5},
+        [{"id": number, "address": {"city": "Ulm"}, "scores": {key: number}} for number, key in enumerate(keys)],
+    ]
+    for shape, (kept, whole) in zip(shapes, [("total", "staff"), ("address_city", "scores")], strict=True):
+        (project / "dumps" / "a.csv").unlink(missing_ok=True)
+        (project / "dumps" / "a.json").write_text(json.dumps(shape))
+        both = [discover(project).stdout, discover(project, "-o", "json").stdout]
+        assert not [key for key in keys for text in both if key in text or snake(key) in text]
+        assert (
+            set(json.loads(both[1])["pay"]["columns"]) >= {kept, whole}
+            and f"names in it (`free_text` is redacted): {whole}\n" in both[0]
+        )
+    assert discover(project, "--write").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["2022", "2023", "2024", "2024-01", "2024-12-31"],
+        ["customfield_10010", "customfield_10020", "customfield_10030"],
+        ["street", "city", "zipCode", "kompetenz", "teamgeist"],
+        ["q1", "q2", "q3", "q17"],
+        ["Base Salary", "Cost Center", "Job Title"],
+    ],
+)
+def test_keys_that_are_no_people_become_columns(keys: list[str]) -> None:
+    paths = [joined("staff", key) for key in keys]
+    assert keyed(paths).hidden == set() and keyed([*paths, *keys]).maps == ()
+
+
+def test_a_document_keyed_by_people_is_refused_without_them(project: Path) -> None:
+    (project / "dumps" / "a.csv").unlink()
+    (project / "dumps" / "a.json").write_text(json.dumps({f"E{10023 + number}": {"pay": 1} for number in range(4)}))
+    (project / "sources" / "pay.yaml").write_text("source: pay\ntype: json\npath: ${env:DUMPS}\n")
+    with pytest.raises(DataError) as failure:
+        discover(project)
+    assert "as a list of records that hold them as values" in failure.value.hint and "E1" not in failure.value.text()
+
+
+def test_headings_that_are_somebodys_address_are_refused_without_it(project: Path) -> None:
+    (project / "dumps" / "a.csv").write_text("10023,Erika Mustermann,e.m@corp.example\n" * 9)
+    with pytest.raises(DataError) as failure:
+        discover(project)
+    told = failure.value.text()
+    assert "column 3" in told and "`header: false`" in told and "corp" not in told and "Erika" not in told
 
 
 def test_a_day_or_a_number_is_no_text() -> None:

@@ -29,7 +29,7 @@ def published(engine: Engine, tmp_path: Path, k: int, labels: list[str | None] |
         table, file = pa.table(columns), str(tmp_path / f"{index}.parquet")
         pq.write_table(table, file)
         read.append(engine.read([file], table.schema))
-    spec = Spec("people", id_column="id", label="left", quasi=("age",), k=k, suppress=True)
+    spec = Spec("people", id_column="id", label="left", quasi=("age",), k=k, suppress=True, least=5)
     return publish(read[0], spec, Known(read[1], read[2]), engine=engine, scratch=tmp_path / "scratch")
 
 
@@ -51,3 +51,18 @@ def test_a_label_that_is_null_somewhere_is_told_with_what_to_do(engine: Engine, 
     with pytest.raises(DataError, match="D005") as caught:
         published(engine, tmp_path, k=5, labels=["No"] * 22 + [None] * 3)
     assert "3 without label" in caught.value.given and "`left` is null there: give it an `else`" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (["No"] * 22 + ["Yes"] * 3, {"No": 22, "Yes": 3}),
+        (["No"] * 20 + ["Yes"] * 3 + ["Died"] * 2, {"No": 20, "each in fewer than 5 rows": 5}),
+        ([f"{row}.5" for row in range(25)], {"each in fewer than 5 rows": 25}),
+    ],
+)
+@pytest.mark.long_on_spark
+def test_labels_that_few_have_are_told_together(
+    engine: Engine, tmp_path: Path, labels: list[str | None], told: dict[str, int]
+) -> None:
+    assert published(engine, tmp_path, k=5, labels=labels).balance == told

@@ -20,7 +20,7 @@ from potable.datasets.stability import Bounds, Shift, require_stable, shifts
 from potable.errors import DataError
 
 TODAY = date(2026, 1, 31)
-BOUNDS = Bounds(psi=0.25, label=0.2, severity="warn", labels=["left"])
+BOUNDS = Bounds(psi=0.25, label=0.2, severity="warn", least=5, labels=["left"])
 
 
 def file(**columns: Sequence[Any] | pa.Array) -> pq.ParquetFile:
@@ -102,3 +102,13 @@ def test_dates_other_types_and_columns_of_one_version_are_not_compared() -> None
     now = file(day=[TODAY], turned=["1"], new=[1])
     before = file(day=[date(2020, 1, 1)], turned=[1], old=[1])
     assert shifts(now, before, ["day", "turned", "new"], BOUNDS, TODAY) == []
+
+
+def test_a_value_of_a_label_that_few_rows_have_is_not_told_by_name() -> None:
+    found = one(["Stayed"] * 96 + ["Died"] * 4, ["Stayed"] * 90 + ["Quit"] * 6 + ["Died"] * 4, name="left")
+    assert "Quit" in found.told
+    found = one(["Stayed"] * 96 + ["Died"] * 4, ["Stayed"] * 97 + ["Moved"] * 3, name="left")
+    assert "Died" not in found.told and "Moved" not in found.told
+    assert (
+        "Died" in one(["Stayed"] * 96 + ["Died"] * 4, ["Stayed"] * 100, name="left").told
+    )  # one of two tells the other

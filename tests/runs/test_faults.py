@@ -23,7 +23,7 @@ from tests.runs.conftest import Bench, landed, make_bench
 from potable import estate
 from potable.cli.app import main
 from potable.cli.reporting import write_report
-from potable.errors import DataError, EnvironmentFailure
+from potable.errors import DataError, DataErrors, EnvironmentFailure, PrivacyRefusal
 from potable.runs import perform
 from potable.runs.record import RunRecord
 from potable.runs.runner import _keep
@@ -315,6 +315,17 @@ def test_a_store_that_fails_at_the_very_end_does_not_deny_what_was_published(fin
         _keep(lake, replace(record, outcome="failed", dataset=None, error={"code": "D001", "problem": "t is bad"}))
     assert caught.value.state.startswith("what the run finished is kept")
     assert caught.value.hint.endswith("failed: [D001] t is bad")
+    found = [
+        PrivacyRefusal("t holds names", "G001", given="topic: name", hint="drop it"),
+        DataError("u is bad", "D001"),
+    ]
+    for failed, said in (
+        (found[0].told(), "[G001] t holds names: topic: name: drop it"),
+        (DataErrors([*found[1:], found[1]]).told(), "[D001] u is bad; [D001] u is bad"),
+    ):
+        with pytest.raises(EnvironmentFailure) as caught:
+            _keep(lake, replace(record, outcome="failed", dataset=None, error=failed))
+        assert caught.value.hint.endswith(f"the run had failed: {said}")
     project: Any = SimpleNamespace(lake=lambda: lake)
     with pytest.raises(EnvironmentFailure) as caught:
         write_report(project, record)

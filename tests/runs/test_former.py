@@ -298,10 +298,30 @@ def test_a_former_identifier_is_published_as_little_as_one_of_today(
     assert found in told
     assert "null_values" in told
     assert home not in told.replace("home", "")
+    made = (
+        "`form` reads `hr.forms.day`, `hr.forms.form`: give"
+        if "number" in found
+        else "first found: `topic` in forms.csv, record 1"
+    )
+    assert made in told
     contract = office.root / "sources/hr.yaml"
     contract.write_text(contract.read_text().replace("home: {", f"home: {{null_values: ['{home}'], "))
     office.day(people, NOTES)
     office.day(people, NOTES, "--full-refresh")
+
+
+@pytest.mark.long_on_spark
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_name_that_is_only_spelled_otherwise_is_searched_for_in_what_stands(tmp_path: Path, engine: str) -> None:
+    """Texts are redacted alike for both spellings, so nothing was protected again, and nothing searched."""
+    office = with_topics(tmp_path / "office", engine, [["S1", "2024-02-03", "41", "Müller"]])
+    (office.root / "features.yaml").write_text(FEATURES)
+    office.day([["S1", "Mueller", "Am Anger 5"], *PEOPLE[1:]], NOTES)
+    people = [["S1", "Müller", "Am Anger 5"], *PEOPLE[1:]]
+    with pytest.raises(AssertionError) as told:
+        office.day(people, NOTES)
+    assert "G001" in str(told.value) and "topic: name" in str(told.value)
+    assert "first found: `topic` in forms.csv, record 1; change" in str(told.value)
 
 
 def test_a_name_that_was_put_together_is_taken_back_by_its_part(tmp_path: Path) -> None:

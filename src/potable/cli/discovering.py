@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from ruamel.yaml import YAML
 
-from potable.cli.drafting import drafted, left_out, nameable, renamed, unnamed
+from potable.cli.drafting import drafted, left_out, renamed, unnamed
+from potable.cli.keyed import BY_PEOPLE, keyed_in, nameable, odd_headings, offered, require_headings, still_seen
 from potable.cli.reading import of_files, paging, reading_on, unreadable
 from potable.cli.schemas import marked
 from potable.cli.schemas import write as write_schemas
@@ -37,7 +37,7 @@ from potable.report.numbers import plain
 from potable.sources.base import Source
 from potable.sources.preview import Preview, preview
 from potable.sources.suggest import ENOUGH
-from potable.tables import MISTYPED, Table
+from potable.tables import Table
 
 if TYPE_CHECKING:
     from potable.cli.answers.sources import Discovered
@@ -46,10 +46,9 @@ _LEFT_ASIDE = {*Table.model_fields, "incremental", "sync_mode", "cursor_field", 
 _REPEATS = "repeats within a record, so it becomes a table of its own"
 _ANY = {"data", "items", "records", "results", "rows", "value", "values"}
 """Names of lists that say nothing of what is in them."""
-_VALUE = re.compile(r"[-+]?[0-9][-+0-9.,:/T ]*")
-"""A number, a day or a moment."""
 _SAMPLE = 500
 """Records that are read where columns have to be tried one by one."""
+_NO_COLUMNS = "is there any data, and does the source's file say where its records are (`record`, `records`, `files`)?"
 Found = dict[str, tuple[dict[str, Any], list[str]]]
 """Facts about tables, and the lines of their contracts."""
 
@@ -121,6 +120,8 @@ def _explored(document: Document, name: str, root: Path, rows: int) -> _Explored
     if not all(_offered(seen, source).values()):
         # the first record may be one that cannot be read
         seen = preview(source, base=root, rows=rows)
+    if source.fixed_columns:
+        require_headings(name, seen)
     if nested := _nested(document, name, seen):
         return _explored(nested, name, root, rows)
     columns = _offered(seen, source)
@@ -128,15 +129,16 @@ def _explored(document: Document, name: str, root: Path, rows: int) -> _Explored
         raise DataError(
             f"no columns were found for `{name}.{empty[0]}` in what the source has",
             "D007",
-            hint="is there any data, and does the source's file say where its records are (`record`, `records`, "
-            "`files`)?",
+            hint=BY_PEOPLE if keyed_in(seen[empty[0]]).hidden else _NO_COLUMNS,
             state="nothing was written",
         )
-    seen, left_out = _read(document, columns, root, rows)
+    read, left_out = _read(document, columns, root, rows)
+    seen = still_seen(read, seen)
     if (wider := _offered(seen, source)) != columns:
         # further objects have columns that the first one lacks
         columns = wider
-        seen, left_out = _read(document, columns, root, rows)
+        read, left_out = _read(document, columns, root, rows)
+        seen = still_seen(read, seen)
     if nested := _nested(document, name, seen):
         return _explored(nested, name, root, rows)
     return _Explored(document, source, columns, seen, left_out)
@@ -144,7 +146,9 @@ def _explored(document: Document, name: str, root: Path, rows: int) -> _Explored
 
 def _nested(document: Document, name: str, seen: Mapping[str, Preview]) -> Document | None:
     """The document with a table for each list of records inside records; None where there is none that is new."""
-    if not any(nameable(path) for item in seen.values() for path in item.children or ()):
+    if not any(
+        nameable(path) and path not in keyed_in(item).hidden for item in seen.values() for path in item.children
+    ):
         return None
     declared = document.data.get("tables")
     tables = dict(declared or {name: {}})
@@ -154,14 +158,18 @@ def _nested(document: Document, name: str, seen: Mapping[str, Preview]) -> Docum
         if item.children and not declared and not set(item.seen or ()) - set(item.children):
             # nothing but lists: a document around its records
             del tables[table], literal[table]
-        for path, place in item.children.items():
-            if not nameable(path):
-                continue
+        for path, place in _listed(item).items():
             last, whole = (next(iter(_columns([part]))) for part in (re.split("[./]", path)[-1], path))
             child = _free([*([] if last in _ANY else [last]), table, whole, f"{table}_{whole}"], tables)
             for specs, spec in kept:
                 specs[child] = {**spec, **place}
     return replace(document, data={**document.data, "tables": tables}, literal={**document.literal, "tables": literal})
+
+
+def _listed(item: Preview) -> dict[str, Mapping[str, str]]:
+    """Lists of records inside records that can be declared."""
+    hidden = keyed_in(item).hidden
+    return {path: place for path, place in item.children.items() if path not in hidden and nameable(path)}
 
 
 def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Found:
@@ -193,7 +201,7 @@ def _contracts(explored: _Explored, root: Path, rows: int, *, words: bool) -> Fo
     for table, (facts, lines) in found.items():
         item = explored.seen[table]
         facts["incremental"], more = reading_on(source.tables[table], facts, promised[table])
-        lines += [*more, *paging(source.tables[table]), *_written(item), *unreadable(item.rows), *_header(item)]
+        lines += [*more, *paging(source.tables[table]), *_written(item), *unreadable(item.rows), *odd_headings(item)]
         lines += of_files(item)
         if source.fixed_columns and (some := [path for path in item.seen or () if path not in (item.everywhere or ())]):
             lines.append(f"drift: {{missing_column: warn}}  # not every object has: {', '.join(some)}")
@@ -233,18 +241,6 @@ def _around(explored: _Explored, table: str, columns: Mapping[str, str], found: 
     paths = [f"{way}{fact['path']}" for fact in found[around][0]["columns"].values()]
     if left := ", ".join(f"`{path}`" for path in paths if path not in taken):
         yield f"# path: of `{around}` around it, where that helps: {left}; `#` is the position in the list"
-
-
-def _header(item: Preview) -> Iterator[str]:
-    """What to ask where the names of columns look like something else."""
-    odd = pc.match_substring_regex(item.rows[MISTYPED], "fields instead of")
-    if item.dialect and len(item.seen or ()) == 1:
-        # the only name may be a title over columns that another sign parts
-        odd = pc.or_(pc.fill_null(odd, False), pc.fill_null(pc.match_substring_regex(item.rows[0], "[;\t|,]"), False))
-    if 2 * (pc.sum(odd).as_py() or 0) > item.rows.num_rows:
-        yield "# do lines before the header have to be skipped (`skip_lines`)? Most records have more fields"
-    if item.dialect and item.seen and all(_VALUE.fullmatch(name) for name in item.seen):
-        yield "# is there no header (`header: false`, and `names`)? The names of all columns look like values"
 
 
 def _placed(
@@ -341,9 +337,7 @@ def _read(
 
 def _offered(seen: Mapping[str, Preview], source: Source[Any]) -> dict[str, dict[str, str]]:
     """Columns for everything that was seen, by table."""
-    fixed = source.fixed_columns
-    paths = {table: [path for path in item.seen or () if nameable(path, fixed=fixed)] for table, item in seen.items()}
-    return {table: _columns(found) for table, found in paths.items()}
+    return {table: _columns(offered(item, fixed=source.fixed_columns)) for table, item in seen.items()}
 
 
 def _columns(paths: Iterable[str]) -> dict[str, str]:

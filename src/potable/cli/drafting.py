@@ -9,7 +9,7 @@ Entry: `drafted`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import combinations
@@ -18,11 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from potable.cli.keyed import keyed, nameable, writable
 from potable.columns import BORN
-from potable.privacy import detect
 from potable.privacy.categories import FREE_TEXT, is_direct
 from potable.privacy.classify import Guess, classified, is_code, of_people
-from potable.projectfiles import REFERS
 from potable.report.numbers import plural
 from potable.sources.databases.base import KEY
 from potable.sources.placeholders import placeholders, without
@@ -32,7 +31,6 @@ _SAMPLE = 500
 """Values a category is told from."""
 _NEARLY = 0.9
 """Share of the records of which a column must have a value of its own to be asked about as their key."""
-_ATTRIBUTE = re.compile("(?:^|/)@")
 
 
 def drafted(
@@ -229,31 +227,25 @@ def _checks(hints: Mapping[str, Suggestion], shared: Collection[str]) -> Iterato
             yield f"expect_column_values_to_be_in_set: {{column: {name}, value_set: [{words}]}}"
 
 
-def writable(texts: Iterable[str]) -> bool:
-    """Whether texts of a source may stand in a project file: one that reads like a reference would become a secret."""
-    return not any(REFERS in text for text in texts)
-
-
-def nameable(path: str, *, fixed: bool = False) -> bool:
-    """Whether what is found at `path` can be declared: by its name it is no reference, and no person's.
+def unnamed(paths: Collection[str], *, fixed: bool) -> Iterator[str]:
+    """What is told of what cannot be declared, without its name.
 
     Args:
-        fixed: the names are those of the columns of a table, so that a contract without one of them fits nothing.
+        fixed: the names are those of the columns of a table.
     """
-    # attributes have the sign of an address before their names
-    return writable([path]) and (fixed or not detect.count(pa.array([_ATTRIBUTE.sub(" ", path)])))
-
-
-def unnamed(paths: Collection[str], *, fixed: bool) -> Iterator[str]:
-    """What is told of what cannot be declared, without its name."""
     if references := [path for path in paths if not writable([path])]:
         yield f"# left out: {plural(len(references), 'name')} that YAML would read as a reference (${{…}})"
-    people = [path for path in paths if writable([path]) and not nameable(path, fixed=fixed)]
+    if fixed:
+        return
+    found = keyed(paths)
+    people = {*found.hidden, *(path for path in paths if not nameable(path))}.difference(references)
     if people:
         yield (
-            f"# left out: {plural(len(people), 'name')} that hold an address or a number of somebody: what is keyed by "
-            "people has no columns"
+            f"# left out: {plural(len(people), 'name')} that hold an address or a number of somebody, or look like "
+            "names: what is keyed by people has no columns"
         )
+    if whole := [path for path in found.maps if nameable(path)]:
+        yield f"# kept whole, as JSON with these names in it (`free_text` is redacted): {', '.join(whole)}"
 
 
 def quoted(text: str) -> str:

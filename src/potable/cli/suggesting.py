@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from potable.cli.drafting import oldest, quotable, quoted, writable
+from potable.cli.drafting import oldest, quotable, quoted
+from potable.cli.keyed import writable
 from potable.cli.testing import selected
 from potable.columns import BORN
 from potable.contracts.checks import Check

@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 
 from potable import divergence
 from potable.datasets.disparities import Disparity as Disparity
-from potable.datasets.profile import BINS, Distribution, portions
+from potable.datasets.profile import Distribution, portions
 from potable.engines.base import Engine, collect, union_all
 from potable.errors import DataError
 
@@ -133,10 +133,11 @@ def _cell(column: ir.Value, item: Distribution) -> ir.Value | None:
         return None
     if not kind.is_numeric():
         return column if kind.is_string() or kind.is_boolean() else None
-    low, high = float(item.bins[0]), float(item.bins[-1])
-    slot = ((column.cast("float64") - low) / ((high - low) / BINS or 1.0)).floor().cast("int64")
+    low, high, bins = float(item.bins[0]), float(item.bins[-1]), len(item.counts)
+    slot = ((column.cast("float64") - low) / ((high - low) / bins)).floor()
     # the least of a null and a number is the number
-    return ibis.ifelse(slot.isnull(), ibis.null("int64"), ibis.greatest(ibis.least(slot, BINS - 1), 0))
+    inside = ibis.greatest(ibis.least(slot, bins - 1.0), 0.0).cast("int64")
+    return ibis.ifelse(slot.isnull(), ibis.null("int64"), inside)
 
 
 def _told(cell: ir.Value) -> ir.Value:

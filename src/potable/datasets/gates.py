@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from potable.datasets.sought import LONG_NUMBER, UNBROKEN, WORD, amid, digested, digests, folded, tail
@@ -98,20 +99,28 @@ def leak_scan(features: ir.Table, known: Known, *, id_column: str, engine: Engin
     return LeakScan(int(counts["n"]) * (len(texts) + len(numbers)), total, tuple(ordered))
 
 
-def require_clean(scan: LeakScan) -> None:
+def require_clean(scan: LeakScan, origins: Mapping[str, Sequence[str]] = MappingProxyType({})) -> None:
     """Refuse a dataset in which the scan found something.
+
+    Args:
+        origins: by column, the source columns that it reads.
 
     Raises:
         PrivacyRefusal: G001, naming columns, kinds and counts.
     """
     if scan.findings:
         shown = "; ".join(f"{found.column}: {found.count:,} {found.kind}" for found in scan.findings)
+        made = {
+            found.column: ", ".join(f"`{name}`" for name in origins.get(found.column, ())) for found in scan.findings
+        }
+        told = "; ".join(f"`{column}` reads {names}" for column, names in made.items() if names)
         raise PrivacyRefusal(
             "the finished dataset contains known identifiers",
             "G001",
             given=shown,
-            hint="`potable plan` shows from which source columns these output columns are made; a former identifier "
-            "that was a mistake is taken back by `null_values` (docs/changes.md)",
+            hint=f"{told or '`potable plan` shows from which source columns these are made'}: give those that hold "
+            "identifiers the category they need, so that they are dropped or redacted; a former identifier that was a "
+            "mistake is taken back by `null_values` (docs/changes.md)",
             state="nothing was published; the last version stays current",
             next="potable plan",
         )

@@ -1,10 +1,12 @@
 """How each column of the finished table is distributed, for the report and the card.
 
-Counts below `least` are never told apart: a class that small could be a person.
+Counts below `least` are never told apart: a class that small could be a person. So a histogram begins where `least`
+values lie below, at a round number, and ends in the same way: the least and the greatest value are one person's each.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +17,9 @@ import ibis.expr.types as ir
 from potable.engines.base import Engine, collect, scalars, union_all
 
 BINS = 20
+"""Most bins of a histogram."""
+_ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
+"""Widths of bins, times a power of ten."""
 MOST_WORDS = 12
 MISSING = frozenset(
     (
@@ -23,6 +28,8 @@ MISSING = frozenset(
     )
 )
 """Words that pandas takes for missing in a CSV file, unless told otherwise."""
+_FORMULA = r"^[=@\t\r]|^[+-].*[A-Za-z(|!]"
+"""What a spreadsheet calculates; of signs before a number it makes the number."""
 AT_ONCE = 16
 """Columns of which one query counts the values: each takes some megabytes, however few it has."""
 
@@ -53,22 +60,36 @@ def profile(rows: ir.Table, engine: Engine, *, least: int, hidden: Sequence[str]
             column = rows[names[index]]
             totals[f"nulls_{index}"] = column.isnull().cast("int64").sum().fill_null(0)
             totals[f"distinct_{index}"] = column.nunique()
-            if _numeric(column):
-                value = column.cast("float64")
-                totals |= {f"min_{index}": value.min(), f"max_{index}": value.max()}
         found |= scalars(engine, rows.agg(**totals))
-    shown = [index for index, name in enumerate(names) if name not in hidden]
-    numeric = [index for index in shown if _numeric(rows[names[index]])]
-    spans = {index: (found[f"min_{index}"], found[f"max_{index}"]) for index in numeric}
-    known = {index: (low, high) for index, (low, high) in spans.items() if None not in (low, high)}
-    histograms = _histograms(rows, {names[index]: span for index, span in known.items()}, engine)
-    words = _words(rows, [names[index] for index in shown if index not in spans], engine, least)
+    shown = [name for name in names if name not in hidden]
+    numeric = [name for name in shown if _numeric(rows[name])]
+    histograms = _histograms(rows, _spans(rows, numeric, engine, least), engine)
+    words = _words(rows, [name for name in shown if name not in numeric], engine, least)
     out = []
     for index, name in enumerate(names):
         bins, counts = histograms.get(name) or words.get(name) or ([], [])
         nulls, distinct = int(found[f"nulls_{index}"]), int(found[f"distinct_{index}"])
         out.append(Distribution(name, str(rows[name].type()), nulls, distinct, bins, _hidden(counts, least)))
     return out
+
+
+def formulas(rows: ir.Table, engine: Engine, *, hidden: Sequence[str] = ()) -> dict[str, int]:
+    """How many cells of each text column, but those `hidden`, a spreadsheet would take for a formula."""
+    texts = [name for name, kind in rows.schema().items() if kind.is_string() and name not in hidden]
+    found: dict[str, int] = {}
+    for some in portions(texts):
+        counts = {name: rows[name].re_search(_FORMULA).cast("int64").sum().fill_null(0) for name in some}
+        found |= scalars(engine, rows.agg(**counts))
+    return {name: int(count) for name, count in found.items() if count}
+
+
+def run_as_formulas(found: Mapping[str, int]) -> list[str]:
+    """What whoever opens the CSV file in a spreadsheet should know, a sentence for each column."""
+    return [
+        f"{count:,} cell{'s' * (count != 1)} of {name} begin{'s' * (count == 1)} as a formula (=, +, -, @), which a "
+        "spreadsheet would run when it opens the CSV file; import it as text, or read the Parquet file."
+        for name, count in found.items()
+    ]
 
 
 def misread(found: Sequence[Distribution]) -> list[str]:
@@ -95,18 +116,48 @@ _Drawn = dict[str, tuple[list[float | str], list[int]]]
 """Bins and counts by column."""
 
 
+def _spans(rows: ir.Table, names: Sequence[str], engine: Engine, least: int) -> dict[str, tuple[float, float]]:
+    """By column with so many numbers, the one that `least` are not greater than, and the one they are not less than."""
+    ends = []
+    for name in names:
+        values = rows.select(column=ibis.literal(name), value=rows[name].cast("float64")).filter(ibis._.value.notnull())
+        for order in (ibis.asc, ibis.desc):
+            outer = values.order_by(order("value")).limit(least)
+            ends.append(outer.group_by("column").agg(n=ibis._.count(), low=ibis._.value.min(), high=ibis._.value.max()))
+    found: dict[str, list[float]] = {}
+    for some in portions(ends):
+        for row in collect(engine, union_all(some)).to_pylist():
+            if row["n"] >= least:
+                found.setdefault(row["column"], []).extend((row["low"], row["high"]))
+    # of both ends the inner value
+    inner = {name: sorted(values)[1:3] for name, values in found.items()}
+    return {name: (low, high) for name, (low, high) in inner.items() if math.isfinite(high - low)}
+
+
+def _edges(low: float, high: float) -> tuple[float, list[float]]:
+    """Width and edges of at most `BINS` bins that hold both ends; all of them round numbers."""
+    exact = (high - low) / BINS or 1.0
+    power = math.floor(math.log10(exact))
+    for factor in (each * 10.0**more for more in (power, power + 1) for each in _ROUND):
+        first, last = math.floor(low / factor), math.ceil(high / factor)
+        if factor >= exact and last - first <= BINS:
+            break
+    digits = max(2 - power, 0)
+    return factor, [round(factor * edge, digits) for edge in range(first, max(last, first + 1) + 1)]
+
+
 def _histograms(rows: ir.Table, spans: Mapping[str, tuple[float, float]], engine: Engine) -> _Drawn:
-    """`BINS` equal bins between the least and the greatest value of each column, some at a time."""
-    widths = {name: (high - low) / BINS or 1.0 for name, (low, high) in spans.items()}
+    """Equal bins between two numbers of each column, some columns at a time; what lies beyond is in the outer bins."""
+    edges = {name: _edges(*span) for name, span in spans.items()}
     counted = []
-    for name, (low, _) in spans.items():
-        slot = ((rows[name].cast("float64") - low) / widths[name]).floor().cast("int64")
+    for name, (width, bins) in edges.items():
+        slot = ((rows[name].cast("float64") - bins[0]) / width).floor()
         # the least of a null and a number is the number
         slots = rows.select(slot=slot).filter(ibis._.slot.notnull())
-        slots = slots.select(column=ibis.literal(name), slot=ibis.least(slots.slot, BINS - 1))
+        inside = ibis.greatest(ibis.least(slots.slot, len(bins) - 2.0), 0.0).cast("int64")
+        slots = slots.select(column=ibis.literal(name), slot=inside)
         counted.append(slots.group_by(["column", "slot"]).agg(n=ibis._.count()))
-    bins = {name: [round(low + widths[name] * edge, 6) for edge in range(BINS + 1)] for name, (low, _) in spans.items()}
-    drawn: _Drawn = {name: (list(edges), [0] * BINS) for name, edges in bins.items()}
+    drawn: _Drawn = {name: ([*bins], [0] * (len(bins) - 1)) for name, (_, bins) in edges.items()}
     for some in portions(counted):
         for row in collect(engine, union_all(some)).to_pylist():
             drawn[row["column"]][1][row["slot"]] = row["n"]

@@ -7,8 +7,8 @@ as CSV and Parquet; the version that names the files is committed by whoever ran
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from potable.datasets.bias import Disparity, Groups, rates, require_fair
 from potable.datasets.card import CardFacts, card
 from potable.datasets.files import Written, chunks, write_both
 from potable.datasets.gates import Known, LeakScan, leak_scan, require_clean
-from potable.datasets.profile import Distribution, profile
+from potable.datasets.profile import Distribution, formulas, profile
 from potable.engines.base import Engine, collect, scalars
 from potable.errors import DataError, PrivacyRefusal
 from potable.store.objects import Store
@@ -39,10 +39,14 @@ class Spec:
     k: int
     suppress: bool
     """Whether classes below k lose their quasi-identifiers; otherwise they are refused."""
+    least: int
+    """Rows below which nothing is told apart beside the dataset."""
     kin: tuple[str, ...] = ()
     """Columns that would give quasi-identifiers back; emptied with them."""
     groups: Groups | None = None
     """Groups whose rates are compared."""
+    origins: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By column, the source columns it reads."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Published:
     """Rows per value of the label; empty without one."""
     distributions: tuple[Distribution, ...]
     disparities: tuple[Disparity, ...] = ()
+    formulas: Mapping[str, int] = field(default_factory=dict)
+    """Cells by text column that a spreadsheet would take for formulas."""
 
     @property
     def k(self) -> int:
@@ -105,8 +111,8 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
     count = _require_one_row_each(rows, spec, engine, expected=before)
     anonymity = _require_k(rows, spec, engine)
     scan = leak_scan(rows, known, id_column=spec.id_column, engine=engine, scratch=str(scratch / "known"))
-    require_clean(scan)
-    distributions = profile(rows, engine, least=max(spec.k, 1), hidden=(spec.id_column,))
+    require_clean(scan, spec.origins)
+    distributions = profile(rows, engine, least=spec.least, hidden=(spec.id_column,))
     disparities = rates(rows, spec.groups, distributions, engine) if spec.groups else []
     require_fair(disparities)
     ordered = rows.order_by(spec.id_column)
@@ -121,6 +127,7 @@ def publish(rows: ir.Table, spec: Spec, known: Known, *, engine: Engine, scratch
         balance=_balance(rows, spec, engine),
         distributions=tuple(distributions),
         disparities=tuple(disparities),
+        formulas=formulas(rows, engine, hidden=(spec.id_column,)),
     )
 
 
@@ -162,8 +169,15 @@ def _require_k(rows: ir.Table, spec: Spec, engine: Engine) -> Anonymity | None:
 
 
 def _balance(rows: ir.Table, spec: Spec, engine: Engine) -> dict[str, int]:
+    """Rows per value of the label; those of values with few rows together, unless there are only two values."""
     if not spec.label:
         return {}
     labels = rows.select(label=rows[spec.label].cast("string"))
-    counted = labels.group_by("label").agg(n=labels.count()).order_by("label")
-    return {row["label"]: row["n"] for row in collect(engine, counted).to_pylist()}
+    counted = labels.group_by("label").agg(n=labels.count())
+    by_size = counted.mutate(value=ibis.ifelse(counted.n < spec.least, ibis.null("string"), counted.label))
+    values = scalars(engine, counted.agg(n=counted.count()))["n"]
+    if values > 2:
+        counted = by_size.group_by(label=by_size.value).agg(n=by_size.n.sum())
+    found = {row["label"]: int(row["n"]) for row in collect(engine, counted.order_by("label")).to_pylist()}
+    rare = found.pop(None, 0)
+    return {**found, **({f"each in fewer than {spec.least} rows": rare} if rare else {})}

@@ -40,6 +40,8 @@ class Bounds:
     label: float
     """Change of the share of any value of a label of words, by the share it had."""
     severity: Literal["warn", "stop"]
+    least: int
+    """Rows below which a value is not told apart."""
     labels: Collection[str] = ()
     expected: Mapping[str, tuple[date, str]] = field(default_factory=dict)
     """Columns whose change is expected: until when, and why."""
@@ -93,7 +95,7 @@ def _compared(name: str, now: pa.Array, before: pa.Array, bounds: Bounds) -> Shi
     if pa.types.is_string(now.type) or pa.types.is_boolean(now.type):
         counts = _of_words(now), _of_words(before)
         if name in bounds.labels:
-            return _of_label(name, *counts, bounds)
+            return _of_label(name, *_with_rare_as_one(*counts, bounds.least), bounds)
         cells = _words(*counts)
     elif pa.types.is_integer(now.type) or pa.types.is_floating(now.type):
         cells = _numbers(now, before)
@@ -121,6 +123,20 @@ def _words(now: Counter[str | None], before: Counter[str | None]) -> Cells:
     ]
     left, right = [now[word] for word in own], [before[word] for word in own]
     return [*left, now.total() - sum(left)], [*right, before.total() - sum(right)]
+
+
+def _with_rare_as_one(
+    now: Counter[str | None], before: Counter[str | None], least: int
+) -> tuple[Counter[str | None], Counter[str | None]]:
+    """The same with values that few rows have as one value, unless there are only two: of these one tells the other."""
+    words = {*now, *before}
+    rare = {word for word in words if max(now[word], before[word]) < least} if len(words) > 2 else set()
+    one, other = Counter[str | None](), Counter[str | None]()
+    for counts, joined in ((now, one), (before, other)):
+        for word, rows in counts.items():
+            joined["any other"] += rows if word in rare else 0
+            joined[word] += 0 if word in rare else rows
+    return +one, +other
 
 
 def _numbers(now: pa.Array, before: pa.Array) -> Cells:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from potable.declarations import Declaration
+from potable.declarations import Declaration, FolderName
 from potable.quantities import share_of
 from potable.tables import Duration
 
@@ -177,7 +177,7 @@ class FeatureTest(Declaration):
 class FeatureSet(Declaration):
     """One dataset: its rows, its label and its features."""
 
-    dataset: str
+    dataset: FolderName
     """Name of the dataset."""
     subject: str
     """What a row is about; the dataset has one row per subject."""

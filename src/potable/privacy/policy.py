@@ -42,6 +42,8 @@ LegalBasis = Literal[
 ]
 """GDPR Art. 6(1)(a) to (f), and the legitimate uses of section 7(a) to (i) of India's DPDP Act 2023."""
 
+LEAST = 5
+"""Rows below which nothing is told apart, in cards, reports and records, where no `k` is declared."""
 STAYS = frozenset({"drop", "inside"})
 """What keeps a column out of the open zones."""
 
@@ -94,7 +96,7 @@ class AnonymityRule(Declaration):
 
     columns: Annotated[list[str], Field(min_length=1)]
     """Output columns that together could single a person out."""
-    k: Annotated[int, Field(ge=2)] = 5
+    k: Annotated[int, Field(ge=2)] = LEAST
     """Smallest number of rows that may share one combination."""
     below: Literal["suppress", "refuse"] = "suppress"
     """What happens to smaller groups: their columns are emptied, with every other feature made of the same source
@@ -157,6 +159,11 @@ class Policy(Declaration):
     """k-anonymity of the published dataset."""
     identify: Identify | None = None
     """Who may be told whom a row of the dataset is about."""
+
+    @property
+    def least(self) -> int:
+        """Rows below which nothing is told apart."""
+        return self.anonymity.k if self.anonymity else LEAST
 
     def rule_for(self, category: str) -> Rule | None:
         """The rule of `category` or of the nearest category it is part of; None refuses."""

@@ -84,6 +84,9 @@ class Contract:
     landed: Callable[[ir.Table], ir.Value] | None = None
     """When a row's raw object landed (timestamp, null for history), for tables with `known: landed`."""
 
+    told: Callable[[str], str] | None = None
+    """What anybody may be told of the name of an object; None for nothing."""
+
     def rule(self, column: str) -> Rule:
         """The rule of a column; `policy.check` has made sure there is one."""
         category = self.category(column)
@@ -101,6 +104,11 @@ class Contract:
         return tuple(
             name for name, column in self.table.columns.items() if not column.key and self.rule(name).protect in protect
         )
+
+    @property
+    def harmless(self) -> tuple[str, ...]:
+        """Text columns that leave as they are."""
+        return tuple(name for name in self.columns("keep") if self.table.columns[name].type == "string")
 
     @property
     def leaving(self) -> tuple[str, ...]:
@@ -183,8 +191,7 @@ def protect(
     scanned = require_no_residue(
         every,
         partial(_owned, every, contract, people),
-        contract.name,
-        _harmless(contract),
+        contract,
         people=people,
         engine=engine,
     )
@@ -278,12 +285,6 @@ def _redacted(rows: ir.Table, contract: Contract, people: People, engine: Engine
         return rows.select(*leaving)
     schema = pa.schema([*contract.schema(), (BUCKET, pa.int64())])
     return engine.map_batches(rows.select(*leaving, SUBJECT_ID), Redactor(texts, SUBJECT_ID, people.index), schema)
-
-
-def _harmless(contract: Contract) -> tuple[str, ...]:
-    """Text columns that leave as they are."""
-    kept = contract.columns("keep")
-    return tuple(name for name in kept if contract.table.columns[name].type == "string")
 
 
 def _actions(contract: Contract, marks: Mapping[str, Mapping[str, int]]) -> tuple[Action, ...]:

@@ -8,7 +8,8 @@ Values never enter the refusal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -19,38 +20,33 @@ from potable.privacy.folding import UNITS
 from potable.privacy.index import Index
 from potable.privacy.redact import named_in
 from potable.privacy.roster import SUBJECT_ID, canonical
+from potable.tables import OBJECT, ROW
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
-    from potable.privacy.protect import People
+    from potable.privacy.protect import Contract, People
 
 _SEVERAL_WORDS = rf"\S\s+\S|[{UNITS}]{{2}}"
 
 
 def require_no_residue(
-    rows: ir.Table,
-    owned: Callable[[], ir.Table],
-    name: str,
-    columns: Sequence[str],
-    *,
-    people: People,
-    engine: Engine,
+    rows: ir.Table, owned: Callable[[], ir.Table], contract: Contract, *, people: People, engine: Engine
 ) -> tuple[str, ...]:
     """The columns searched, when none of them holds an identifier in a row about somebody.
 
     Args:
         rows: all rows of the table, also those about nobody.
         owned: those about somebody, with `_subject_id`; asked for only where `rows` hold what may be an identifier.
-        name: the table.
-        columns: text columns that are kept as they are.
+        contract: of the table, some of whose text columns are kept as they are.
         people: identifiers.
         engine: runs it.
 
     Raises:
         PrivacyRefusal: G001, naming the columns and the kinds of identifiers found in them.
     """
+    columns = contract.harmless
     if not columns:
         return ()
     mostly_own = cache(partial(_mostly_own, rows, cache(owned), people=people, engine=engine))
@@ -59,12 +55,14 @@ def require_no_residue(
         # what only rows about nobody hold stays in the restricted root with them
         exposed = _exposed(owned(), tuple(exposed), mostly_own, people, engine)
     if exposed:
+        where = _where(owned(), exposed, contract, people, engine)
         raise PrivacyRefusal(
-            f"`{name}` would keep identifiers in {', '.join(f'`{column}`' for column in exposed)}",
+            f"`{contract.name}` would keep identifiers in {', '.join(f'`{column}`' for column in exposed)}",
             "G001",
             given="; ".join(f"{column}: {', '.join(sorted(kinds))}" for column, kinds in exposed.items()),
-            hint="change the category of these columns: `free_text` is redacted, a direct identifier is dropped; a "
-            "former identifier that was a mistake is taken back by `null_values` (docs/changes.md)",
+            hint=f"{f'first found: {where}; ' if where else ''}change the category of these columns: `free_text` is "
+            "redacted, a direct identifier is dropped; a former identifier that was a mistake is taken back by "
+            "`null_values` (docs/changes.md)",
             state="nothing was published",
         )
     return tuple(columns)
@@ -91,6 +89,47 @@ def _exposed(
         if telling or column in own:
             found[column].add(kind)
     return {column: kinds for column, kinds in found.items() if kinds}
+
+
+def _where(rows: ir.Table, exposed: Mapping[str, Set[str]], contract: Contract, people: People, engine: Engine) -> str:
+    """Where the first row is of each of the columns, in words; empty where it cannot be said without a name."""
+    if not contract.told:
+        return ""
+    found = {column: _first(rows, column, kinds, people, engine) for column, kinds in exposed.items()}
+    return "; ".join(f"`{name}` in {contract.told(at[0])}, record {at[1]:,}" for name, at in found.items() if at)
+
+
+def _first(rows: ir.Table, column: str, kinds: Set[str], people: People, engine: Engine) -> tuple[str, int] | None:
+    """The first of the rows that hold identifiers of these kinds in a column: its object, and its place there."""
+    import pyarrow as pa
+
+    schema = pa.schema([(OBJECT, pa.string()), (ROW, pa.int64())])
+    cells = rows.select(OBJECT, ROW, value=rows[column]).filter(rows[column].notnull())
+    known = people.identifiers.filter(
+        (people.identifiers.canonical != "") & people.identifiers.kind.isin(sorted(kinds))
+    )
+    equal = cells.mutate(canonical=canonical(cells.value)).semi_join(known, "canonical").select(OBJECT, ROW)
+    formed = engine.map_batches(cells, _Telling(people.index), schema)
+    places = rows_of(engine, union_all([equal, formed]).order_by(OBJECT, ROW).limit(1))
+    return (places[0][OBJECT], places[0][ROW]) if places else None
+
+
+@dataclass(frozen=True)
+class _Telling:
+    """Of rows (object, place, value) the places of those whose value holds an identifier; picklable."""
+
+    index: Index
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        values, found = batch.column(2), list[str]()
+        if detect.count(values) or _inside(values, self.index):
+            alone = ((text, pa.array([text])) for text in pc.unique(values).to_pylist())
+            found = [text for text, one in alone if detect.count(one) or _inside(one, self.index)]
+        held = pc.is_in(values, value_set=pa.array(found, pa.string()))
+        return batch.select([OBJECT, ROW]).filter(held)
 
 
 def _inside(values: pa.Array, index: Index) -> set[str]:

@@ -74,6 +74,7 @@ def _bounds(shop: Workshop) -> Bounds:
         psi=declared.psi,
         label=declared.label_change,
         severity=declared.severity,
+        least=shop.project.policy.least,
         labels=[label.name for label in shop.project.plan.labels],
         # what is expected once more may stand beside what was expected before
         expected={

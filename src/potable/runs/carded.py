@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from potable.datasets.card import CardColumn, CardFacts, CardGroup, Gap, PersonalData
-from potable.datasets.profile import Distribution, misread
+from potable.datasets.profile import Distribution, misread, run_as_formulas
 from potable.datasets.publish import Published
 from potable.features.plan import DERIVED, Feature, FeaturePlan, levels_of
 from potable.privacy.operators import band_labels
@@ -61,7 +61,7 @@ def card_facts(shop: Workshop, made: Published, lineage: Mapping[str, str]) -> C
             for group, rows, rate in zip(item.groups, item.rows, item.rates, strict=True)
         ],
         favourable=project.features.bias.favourable if project.features.bias else "",
-        limits=misread(made.distributions),
+        limits=[*misread(made.distributions), *run_as_formulas(made.formulas)],
     )
 
 

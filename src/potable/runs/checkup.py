@@ -115,7 +115,7 @@ def _moment(shop: Workshop, step: Step, profile: Profile, earlier: Earlier, toda
     compared = table.health.missing or table.health.incorrect or table.health.drift
     judged = earlier.judged(step.name, profile.batches[-1]) if compared and len(profile.batches) > 1 else 0
     policy = shop.project.agreed.policy
-    k = policy.anonymity.k if policy and policy.anonymity else 0
+    k = policy.least if policy else 0
     return Moment(today, reference, counts, _landed(shop.lake, step.name, profile), judged, k)
 
 

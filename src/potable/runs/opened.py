@@ -44,7 +44,12 @@ def protect_table(shop: Workshop, step: Step, attempt: str) -> Made:
     aside = attempt.replace("protected/", "quarantine/nobody/", 1)
     made = protect(
         layer.new if layer else shop.validated(step.name),
-        Contract(step.name, shop.project.tables[step.name], shop.project.policy),
+        Contract(
+            step.name,
+            shop.project.tables[step.name],
+            shop.project.policy,
+            told=shop.project.sources[step.name.split(".", 1)[0]].naming.told,
+        ),
         people=_people(shop),
         engine=shop.engine,
         places=Places(shop.lake.open.locate(f"{attempt}/rows"), shop.lake.restricted.locate(aside)),
@@ -151,15 +156,17 @@ def _spec(project: Project) -> Spec:
         label=plan.label.name if plan.label else "",
         quasi=tuple(anonymity.columns) if anonymity else (),
         k=anonymity.k if anonymity else 0,
+        least=project.policy.least,
         suppress=anonymity is not None and anonymity.below == "suppress",
         kin=plan.kin(anonymity.columns) if anonymity else (),
         groups=_groups(project),
+        origins={item.name: sorted(f"{table}.{column}" for table, column in item.reads) for item in plan.outputs},
     )
 
 
 def _groups(project: Project) -> Groups | None:
-    """The groups that features.yaml declares; none below k rows is told apart."""
-    bias, anonymity, label = project.features.bias, project.policy.anonymity, project.plan.label
+    """The groups that features.yaml declares; none below so few rows is told apart."""
+    bias, label = project.features.bias, project.plan.label
     if bias is None or label is None:
         return None
     return Groups(
@@ -170,7 +177,7 @@ def _groups(project: Project) -> Groups | None:
         max_difference=bias.max_difference,
         max_feature_difference=bias.max_feature_difference,
         severity=bias.severity,
-        least=anonymity.k if anonymity else 1,
+        least=project.policy.least,
     )
 
 

@@ -192,7 +192,7 @@ class FeatureRecord:
     distinct: int
     """Different values."""
     bins: Sequence[float | str] = ()
-    """Histogram edges (numbers, one more than counts) or the words themselves."""
+    """Histogram edges (numbers, one more than counts; the outer bins hold what lies beyond) or the words themselves."""
     counts: Sequence[int] = ()
     """Rows of each bin."""
 
@@ -222,7 +222,7 @@ class DatasetRecord:
     label: str
     """Name of the label; empty for rows without one."""
     balance: Mapping[str, int]
-    """Rows per value of the label."""
+    """Rows per value of the label; those of rare values together."""
     features: Sequence[FeatureRecord]
     """Each of its columns, those for id, as-of date and label too."""
     bias: Sequence[Disparity] = ()

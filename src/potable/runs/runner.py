@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import potable
 from potable import plugins
@@ -45,6 +45,9 @@ from potable.runs.vault import key_name, pseudonym_key, require_key
 from potable.runs.workshop import Workshop
 from potable.sources.ingest import current
 from potable.store.layout import Lake
+
+_SAID = ("problem", "given", "hint")
+"""Parts of an error without which nobody can mend what it is about."""
 
 
 @dataclass(frozen=True)
@@ -198,8 +201,16 @@ def _keep(lake: Lake, record: RunRecord) -> None:
             done = f"version {record.dataset.version} of `{record.dataset.name}` is published"
         failure.state = f"{done}; but its run record or audit entry could not be written"
         if record.error:
-            failure.hint += f" Before that, the run had failed: [{record.error['code']}] {record.error['problem']}"
+            # what it found is told nowhere else now
+            failed = [
+                f"[{error['code']}] {': '.join(filter(None, map(error.get, _SAID)))}" for error in _errors(record)
+            ]
+            failure.hint += f" Before that, the run had failed: {'; '.join(failed)}"
         raise
+
+
+def _errors(record: RunRecord) -> Sequence[Mapping[str, Any]]:
+    return cast("Sequence[Mapping[str, Any]]", record.error.get("errors") or [record.error])
 
 
 def landed_now(project: Project, lake: Lake, sources: Collection[str] | None = None) -> dict[str, tuple[Any, ...]]:

@@ -50,6 +50,8 @@ class Changes:
     """The identifiers of which a form came or went; None for none."""
     owners: ir.Table | None = None
     """(subject) of those whom these belong to."""
+    spelled: bool = False
+    """Whether identifiers came or went, also where no form did: redaction folds what kept texts may equal."""
 
 
 def last(lake: Lake, step: Step) -> Manifest | None:
@@ -235,7 +237,8 @@ def layer(shop: Workshop, step: Step) -> Layer | None:
         held=shop.held(subjects),
         came=bool(new - old),
     )
-    anything = standing.came or changed.keys is not None or changed.names is not None
+    # what stays is searched for new spellings, although it is redacted as before
+    anything = standing.came or changed.keys is not None or changed.names is not None or changed.spelled
     return Layer(earlier, shop.engine.read(sorted(new - old), schema), standing, anything)
 
 
@@ -295,7 +298,7 @@ def _compared(shop: Workshop, subjects: Manifest, identifiers: Manifest) -> Chan
         (folder / name).write_bytes(b"".join(chunks))
 
     if not names:
-        return Changes(keys if moves else None, None)
+        return Changes(keys if moves else None, None, spelled=bool(count(shop.engine, differing)))
     made = forms.forms(changed, shop.engine, between.forms)
     shape = saving.save(shop.engine.stream(made), names, write)
     index = Index(str(folder / "forms"), str(folder / "beginnings"), shape)

@@ -20,7 +20,7 @@ from pydantic import field_validator, model_validator
 
 from potable import headings
 from potable.columns import is_timezone, require_timezone
-from potable.declarations import Declaration, Inside
+from potable.declarations import Declaration, FolderName, Inside
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources.names import NOTHING_KNOWN, Naming, words
 from potable.sources.onwards import State
@@ -221,7 +221,7 @@ class Source(Declaration, Generic[T]):
     """Team responsible for its data."""
     timezone: str | None = None
     """Time zone of timestamps without an offset, such as `Europe/Berlin`; UTC by default. A column may override it."""
-    tables: dict[str, T]
+    tables: dict[FolderName, T]
     """Contract of each table."""
 
     @model_validator(mode="before")
