@@ -298,7 +298,9 @@ def _workshop(project: Project, lake: Lake, record: RunRecord) -> Iterator[Works
             carried(lake.restricted),
             tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder,
         ):
-            yield Workshop(project, lake, engine, Path(folder), pseudonym_key(lake.vault), record.run)
+            # who publishes meanwhile may have read more
+            parent = lake.versions(record.target).last()[0] if record.target else None
+            yield Workshop(project, lake, engine, Path(folder), pseudonym_key(lake.vault), record.run, parent)
     finally:
         engine.close()
 
