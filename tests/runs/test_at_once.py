@@ -101,4 +101,6 @@ def test_a_run_that_was_overtaken_does_not_make_older_data_current(
     assert len(published) == 1 and published[0].run != record.run
     assert "version 1" in record.error["state"]
     assert validated.run().outcome == "nothing new"
-    assert not [each for each in validated.lake.audit.entries() if (each["what"], each["run"]) == ("publish", record.run)]
+    assert not [
+        each for each in validated.lake.audit.entries() if (each["what"], each["run"]) == ("publish", record.run)
+    ]
