@@ -251,8 +251,8 @@ def _landed_at(stored: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, str]]
 def _earlier(project: Project, step: Step) -> Manifest | None:
     """The manifest of the newest run that has one for the same table."""
     lake = project.lake()
-    for run in _runs(project):
-        earlier = replace(step, fingerprint=_of(run, step.label))
+    for run in runs_of(project):
+        earlier = replace(step, fingerprint=finished(run, step.label))
         if earlier.fingerprint and (found := find(lake.restricted, earlier.folder)):
             return found
     return None
@@ -260,8 +260,8 @@ def _earlier(project: Project, step: Step) -> Manifest | None:
 
 def _nobody(project: Project, name: str) -> Manifest | None:
     """The manifest of the newest finished protect of a table."""
-    for run in _runs(project):
-        if fingerprint := _of(run, f"protect {name}"):
+    for run in runs_of(project):
+        if fingerprint := finished(run, f"protect {name}"):
             return find(project.lake().open, Step("protect", name, fingerprint, "protected").folder)
     return None
 
@@ -278,13 +278,13 @@ def _landed(validated: Manifest | None) -> int:
     return int(facts.get("landed") or facts.get("batch") or 0)
 
 
-def _of(run: RunRecord, label: str) -> str:
+def finished(run: RunRecord, label: str) -> str:
     """Fingerprint of a step that a run finished; empty when it did not."""
     found = [step.fingerprint for step in run.steps if step.step == label and step.state in ("done", "skipped")]
     return found[0] if found else ""
 
 
-def _runs(project: Project) -> Iterator[RunRecord]:
+def runs_of(project: Project) -> Iterator[RunRecord]:
     """Records of all runs of the project, newest first."""
     lake = project.lake()
     for path in reversed(lake.open.list("runs")):
