@@ -296,6 +296,8 @@ def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[S
 @contextmanager
 def _workshop(project: Project, lake: Lake, record: RunRecord) -> Iterator[Workshop]:
     scratch = project.root / project.platform.scratch
+    # who publishes from now on may have read more
+    parent = lake.versions(record.target).last()[0] if record.target else None
     engine: Engine = plugins.load("engines", project.platform.engine)(
         memory=record.memory, threads=project.platform.threads, scratch=scratch, **project.platform.engine_options()
     )
@@ -305,8 +307,6 @@ def _workshop(project: Project, lake: Lake, record: RunRecord) -> Iterator[Works
             carried(lake.restricted),
             tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder,
         ):
-            # who publishes meanwhile may have read more
-            parent = lake.versions(record.target).last()[0] if record.target else None
             yield Workshop(project, lake, engine, Path(folder), pseudonym_key(lake.vault), record.run, parent)
     finally:
         engine.close()
