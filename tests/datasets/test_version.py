@@ -38,3 +38,14 @@ def test_of_two_runs_at_once_one_publishes(tmp_path: Path, theirs: str) -> None:
             commit(ours, version("a"), meanwhile)
         assert caught.value.code == "E005"
     assert [each.run for each in history(ours)] == ["run-02"]
+
+
+def test_a_version_that_was_published_since_a_run_began_stays_current(tmp_path: Path) -> None:
+    log, noted = Log(Store(str(tmp_path)), "log"), list[Version]()
+    for made in ("a", "b"):
+        commit(log, version(made), noted.append)
+    assert commit(log, version("b", "run-02"), noted.append, parent=1)[1] is False
+    with pytest.raises(EnvironmentFailure, match="another run published version 2 of `d`") as caught:
+        commit(log, version("c"), noted.append, parent=1)
+    assert (caught.value.code, caught.value.retryable, len(noted)) == ("E005", True, 2)
+    assert commit(log, version("c"), noted.append, parent=2)[0].number == 3

@@ -11,7 +11,8 @@ import pytest
 from tests.runs.conftest import Bench, left_to_do
 from tests.runs.test_cleaning import EXAMPLE, Shop
 
-from potable.runs import landing, people
+from potable.datasets.version import history
+from potable.runs import landing, opened, people
 from potable.store.log import Log
 
 
@@ -82,3 +83,24 @@ def test_a_batch_that_another_run_wrote_is_not_landed_again(shop: Shop, monkeypa
     assert (record.exit_code, record.error) == (0, {})
     batches = [len([*log.iterdir()]) for log in (shop.root / "lake/restricted/raw").glob("*/batches")]
     assert batches == [1] * len(shop.project().sources)
+
+
+def test_a_run_that_was_overtaken_does_not_make_older_data_current(
+    validated: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtake() -> None:
+        validated.edit(("sources/desk.yaml", "tickets.ndjson"), "tickets*.ndjson")
+        validated.tickets("new", 9000)
+        validated.publish()
+
+    # a machine that sleeps for an hour before the gates, say
+    meanwhile(monkeypatch, opened, "build", overtake)
+    record = validated.run()
+    assert (record.exit_code, record.error["code"], record.error["retryable"]) == (3, "E005", True)
+    published = history(validated.lake.versions("customer_churn"))
+    assert len(published) == 1 and published[0].run != record.run
+    assert "version 1" in record.error["state"]
+    assert validated.run().outcome == "nothing new"
+    assert not [
+        each for each in validated.lake.audit.entries() if (each["what"], each["run"]) == ("publish", record.run)
+    ]

@@ -284,10 +284,10 @@ def test_a_run_that_was_taken_for_killed_writes_its_record_all_the_same(root: Pa
 def test_health_looks_no_further_back_than_to_runs_that_came_to_their_end(ran: Path) -> None:
     (name,) = listed(ran)["ended"]
     first = record_of(ran, name)
-    lake = noted(ran, lambda mine: replace(mine, number=GONE), ago=timedelta(hours=1)).lake()
-    rows = Earlier(lake, "").rows("crm.customers")
-    begun.settle(lake)
-    assert rows == Earlier(lake, "").rows("crm.customers") == first.tables[0].rows > 0
+    project = noted(ran, lambda mine: replace(mine, number=GONE), ago=timedelta(hours=1))
+    rows = Earlier(project, project.lake(), "").rows("crm.customers")
+    begun.settle(project.lake())
+    assert rows == Earlier(project, project.lake(), "").rows("crm.customers") == first.tables[0].rows > 0
 
 
 def test_notes_name_neither_the_machine_nor_who_runs(root: Path) -> None:

@@ -40,6 +40,8 @@ class Clinic:
 
     notes: Notes
     runs: int = 0
+    name: str = ""
+    """Of another project in the lake that runs go for; of its own by default."""
 
     def run(self, outcome: str = "published") -> list[Finding]:
         """Validate what is landed, check it up, and leave the record of a run that ended so."""
@@ -56,7 +58,8 @@ class Clinic:
             steps = [{"step": step.label, "state": "done", "fingerprint": step.fingerprint}]
             counts = {name: manifest.counts[name] for name in ("rows_in", "rows")}
             tables = [{"table": "notes.notes", **counts, "batch": manifest.facts["batch"]}]
-            record = {"run": shop.run, "outcome": outcome, "steps": steps, "tables": tables}
+            told = {"run": shop.run, "project": self.name or shop.project.platform.project}
+            record = {**told, "outcome": outcome, "steps": steps, "tables": tables}
             shop.lake.open.put_new(f"runs/{shop.run}.json", canonical(record))
         return list(shop.health.pop("notes.notes", ()))
 
@@ -101,6 +104,18 @@ def test_a_table_that_is_read_whole_is_compared_with_what_it_was(clinic: Clinic)
     clinic.notes.land(a=HIGH)
     assert states(clinic.run()) == ["warn"]
     # a run that changes nothing tells the same again
+    assert states(clinic.run()) == ["warn"]
+
+
+def test_a_run_of_another_project_in_the_lake_is_no_reference(clinic: Clinic) -> None:
+    clinic.notes.land(a=LOW)
+    clinic.run()
+    clinic.name = "other"
+    clinic.notes.land(a=HIGH)
+    assert states(clinic.run()) == ["warn"]
+    clinic.name = ""
+    # compared with its own run of before, not with the other's of the same data
+    clinic.notes.land(a=HIGH + LOW.splitlines()[1] + "\n")
     assert states(clinic.run()) == ["warn"]
 
 
@@ -220,11 +235,11 @@ def test_profiles_of_layers_are_one_file_in_the_restricted_root(clinic: Clinic) 
 
 
 def test_a_table_can_be_looked_at_after_a_run_that_failed_later(clinic: Clinic) -> None:
-    lake = clinic.notes.shop.lake
-    assert newest_profile(lake, "notes.notes") is None
+    project, lake = clinic.notes.shop.project, clinic.notes.shop.lake
+    assert newest_profile(project, lake, "notes.notes") is None
     clinic.notes.land(a=LOW)
     clinic.run("failed")
-    found = newest_profile(lake, "notes.notes")
+    found = newest_profile(project, lake, "notes.notes")
     assert found and found.rows == 90
 
 

@@ -445,6 +445,23 @@ def test_what_is_told_is_of_the_last_run_that_found_out_who_is_who(shop: Shop) -
     assert sorted(bool(found[one]) for one in wanted[1:3]) == [False, True], "one of both pseudonyms is theirs now"
 
 
+def test_where_all_is_again_as_it_was_who_is_who_is_too(shop: Shop) -> None:
+    wanted, data = ids(shop)[:3], shop.root / "data/customers.csv"
+    ask(shop, asked(scored(shop, wanted)))
+    before = (shop.root.parent / "people.csv").read_bytes()
+    right = data.read_text()
+    first, *others = right.splitlines(keepends=True)
+    mails = [line.split(",")[3] for line in others]
+    # an export in which everybody has somebody else's address, and the right one again
+    turned = [line.replace(mail, other) for line, mail, other in zip(others, mails, mails[1:] + mails[:1], strict=True)]
+    data.write_text("".join([first, *turned]))
+    assert shop.run().exit_code == 0
+    data.write_text(right)
+    assert shop.run().exit_code == 0
+    ask(shop, asked(scored(shop, wanted, "again.csv"), name="again-people.csv"))
+    assert (shop.root.parent / "again-people.csv").read_bytes() == before
+
+
 def test_a_column_that_was_not_validated_yet_is_told_before_anything_is_recorded(shop: Shop) -> None:
     shop.edit(
         "sources/crm.yaml",

@@ -26,7 +26,7 @@ import pytest
 from potable.datasets.version import current
 from potable.privacy import pseudonyms
 from potable.project import load
-from potable.runs import former
+from potable.runs import former, quarantined
 from potable.runs.plan import later_steps
 from potable.runs.runner import Options, landed_now, run
 from potable.runs.vault import existing_key, key_name
@@ -379,6 +379,21 @@ def held(root: Path) -> dict[str, Any]:
     return {**found, **{kind: lake.open.get(version.files[kind]) for kind in ("csv", "parquet")}}
 
 
+def held_back(root: Path) -> dict[str, list[tuple[str, int, int, tuple[str, ...]]]]:
+    """Where the records lie that are in quarantine, and why, table by table: as many as are counted."""
+    project = load(root)
+    found = {}
+    for name in project.tables:
+        held = quarantined.held(project, name)
+        assert held and held.current
+        if held.rows or held.nobody:
+            records = list(quarantined.records(project, held))
+            assert len(records) == held.rows + held.nobody
+            assert all(record.raw and record.batch and record.first_seen for record in records)
+            found[name] = [(record.object, record.row, record.batch, record.reasons) for record in records]
+    return found
+
+
 def fresh(root: Path, other: Path) -> Path:
     """A lake that has what was landed, the vault and nothing else."""
     shutil.rmtree(other, ignore_errors=True)
@@ -415,6 +430,7 @@ def live(seed: int, root: Path, days: int, monkeypatch: pytest.MonkeyPatch) -> N
         record = run(load(other), Options(), lambda event: None)
         assert record.exit_code == 0, record.error
         assert held(other) == found
+        assert held_back(other) == held_back(root)
         texts = shown(root, found)
         assert not [name for name in names if name in texts]
         for _ in range(company.rng.choice((1, 3, 6))):

@@ -18,6 +18,7 @@ from tests.runs.test_layers import NOTES, VARIABLES, notes_project
 
 from potable.cli.app import main
 from potable.privacy.protect import PLACES
+from potable.project import load
 from potable.runs import quarantined
 
 Call = Callable[..., tuple[int, str, str]]
@@ -261,6 +262,51 @@ def test_what_checks_found_is_told_as_great_expectations_does(call: Call, notes:
     assert facts(call("report", name, "-o", "json"))["report"].endswith(f"{name}.html")
 
 
+def test_records_are_of_what_was_landed_when_they_were_judged(call: Call, notes: Path) -> None:
+    def exported(name: str) -> list[dict[str, Any]]:
+        assert call("quarantine", "export", "notes.notes", "--to", str(notes / name), "--why", "ticket 7")[0] == 0
+        return [json.loads(line) for line in (notes / name).read_text().splitlines()]
+
+    before = exported("before.ndjson")
+    shown = facts(call("quarantine", "show", "notes.notes", "-o", "json"))
+    (notes / "notes" / "n.csv").write_text(DUMP.replace("E1,2020", "E9,2020-01-31,,1,0\nE1,2020", 1), encoding="utf-8")
+    assert call("run", "--only", "ingest", "--select", "notes")[0] == 0
+    assert exported("landed.ndjson") == before
+    assert facts(call("quarantine", "show", "notes.notes", "-o", "json")) == shown
+    assert call("run", "--only", "validate", "--select", "notes")[0] == 0
+    after = exported("after.ndjson")
+    assert [item["original"] for item in after] == [item["original"] for item in before]
+    assert [(item["record"], item["batch"]) for item in after] == [(item["record"] + 1, 2) for item in before]
+
+
+def test_records_of_an_object_that_is_gone_are_those_it_had(call: Call, notes: Path) -> None:
+    project = load(notes, offline=True)
+    found = quarantined.held(project, "notes.notes")
+    assert found
+    log = project.lake().batches("notes")
+    entry = {**log.entries()[0], "objects": [], "gone": ["n.csv"]}
+    log.append(entry, parent=1)
+    records = list(quarantined.records(project, found))
+    assert {(record.batch, bool(record.raw)) for record in records} == {(1, True)}
+    texts = [original.data.decode() for _, original in quarantined.originals(project, "notes.notes", records)]
+    assert texts[0] == "Kofi Ünal,2020-02-30,,7,0"
+
+
+def test_what_another_project_in_the_lake_holds_back_is_not_looked_at(call: Call, notes: Path) -> None:
+    other = shutil.copytree(notes, notes.parent / "other", ignore=shutil.ignore_patterns("lake"))
+    (other / "lake").symlink_to(notes / "lake")
+    for file, named in (("potable", "project: attrition"), ("features", "dataset: employee_attrition")):
+        text = (other / f"{file}.yaml").read_text()
+        assert named in text
+        (other / f"{file}.yaml").write_text(text.replace(named, f"{named}_too"))
+    edit(other, "amount, min_value: 0", "amount, min_value: 2")
+    assert command(other, "run", "--only", "validate", "--select", "notes") == 0
+    (notes / "notes" / "n.csv").write_text(f"{DUMP}E6,2020-01-31,,1,0\n", encoding="utf-8")
+    assert call("run", "--only", "ingest", "--select", "notes")[0] == 0
+    (found,) = facts(call("quarantine", "list", "notes.notes", "-o", "json"))
+    assert (found["quarantined"], found["current"]) == (4, False)
+
+
 def test_unknown_and_unvalidated_tables_are_told(call: Call) -> None:
     assert call("quarantine", "show", "notes.note")[0] == 2
     code, _, err = call("quarantine", "show", "hrms.people")
@@ -301,8 +347,8 @@ def test_rows_about_nobody_that_break_the_contract_by_now_count_once(
     # what the last protect found: one row that breaks the contract since, and one that does not
     places = [{"_object": "n.csv", "_row": row, "reason": "belongs_to_nobody"} for row in (1, 2)]
     pq.write_table(pa.Table.from_pylist(places, schema=PLACES), notes / "nobody.parquet")
-    protected = SimpleNamespace(counts={"quarantined": 2})
-    monkeypatch.setattr(quarantined, "_nobody", lambda lake, name: protected)
+    protected = SimpleNamespace(counts={"quarantined": 2}, facts={"origins": {"validated": "0" * 32}})
+    monkeypatch.setattr(quarantined, "_nobody", lambda project, name: protected)
     monkeypatch.setattr(quarantined, "nobody_files", lambda lake, manifest: [str(notes / "nobody.parquet")])
     command(notes, "quarantine", "list", "notes.notes", "-o", "json")
     (found,) = json.loads(capsys.readouterr().out)

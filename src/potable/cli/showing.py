@@ -115,7 +115,7 @@ def profiled(project: Project, name: str, period: str | None) -> tuple[ProfiledT
     if name not in project.tables:
         hint = did_you_mean(name, project.tables)
         raise ProjectError(f"there is no table `{name}`", "P031", hint=hint, allowed=", ".join(project.tables))
-    found = newest_profile(project.lake(), name)
+    found = newest_profile(project, project.lake(), name)
     if found is None:
         raise EnvironmentFailure(f"`{name}` has not been validated yet", "E008", next="potable run --only validate")
     contract = project.tables[name]

@@ -50,7 +50,9 @@ def history(log: Log) -> list[Version]:
     return [_version(entry, number) for number, entry in enumerate(log.entries(), 1)]
 
 
-def commit(log: Log, version: Version, note: Callable[[Version], None]) -> tuple[Version, bool]:
+def commit(
+    log: Log, version: Version, note: Callable[[Version], None], *, parent: int | None = None
+) -> tuple[Version, bool]:
     """Make `version` the current one; (the current version, whether it is new).
 
     Committing what is current already changes nothing.
@@ -59,13 +61,23 @@ def commit(log: Log, version: Version, note: Callable[[Version], None]) -> tuple
         log: of the dataset's versions.
         version: its number does not count.
         note: told of a new version before it becomes current, which it does not where this fails.
+        parent: number of the version that was current when the run began; any by default.
 
     Raises:
-        EnvironmentFailure: E005, another run published something else at the same time.
+        EnvironmentFailure: E005, another run published something else since then.
     """
     number, entry = log.last()
     if entry and entry["fingerprint"] == version.fingerprint:
         return _version(entry, number), False
+    if parent is not None and number != parent:
+        raise EnvironmentFailure(
+            f"another run published version {number} of `{version.dataset}` while this one went on",
+            "E005",
+            hint="this run's inputs may be older than that one's; what it finished is used by the next run",
+            state=f"version {number} is current; this run published nothing",
+            next="potable run",
+            retryable=True,
+        )
     note(replace(version, number=number + 1))
     data = asdict(version)
     del data["number"]

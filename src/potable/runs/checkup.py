@@ -23,8 +23,9 @@ from potable.contracts.profile import PROFILE
 from potable.datasets.version import history
 from potable.engines.base import Part
 from potable.errors import DataError
+from potable.project import Project
 from potable.runs.plan import Step
-from potable.runs.record import UNFINISHED
+from potable.runs.record import UNFINISHED, is_ours
 from potable.runs.workshop import Workshop
 from potable.store.layout import Lake
 from potable.store.log import entry_of
@@ -54,7 +55,7 @@ def check_up(shop: Workshop, tables: Collection[str], today: date) -> None:
     Raises:
         DataError: D008, something is worse than a contract allows, with severity `stop`.
     """
-    earlier = Earlier(shop.lake, shop.run)
+    earlier = Earlier(shop.project, shop.lake, shop.run)
     for name, table in shop.project.tables.items():
         if name not in tables:
             continue
@@ -137,16 +138,17 @@ def _landed(lake: Lake, name: str, profile: Profile) -> date | None:
     return None
 
 
-def newest_profile(lake: Lake, name: str) -> Profile | None:
+def newest_profile(project: Project, lake: Lake, name: str) -> Profile | None:
     """The profile of a table as the newest run that judged it left it, whatever became of that run."""
-    return Earlier(lake, "", failed=True).profile(Step("validate", name, zone="validated"))
+    return Earlier(project, lake, "", failed=True).profile(Step("validate", name, zone="validated"))
 
 
 class Earlier:
-    """What earlier runs knew of tables, read when it is asked for."""
+    """What earlier runs of a project knew of tables, read when it is asked for."""
 
-    def __init__(self, lake: Lake, run: str, *, failed: bool = False) -> None:
+    def __init__(self, project: Project, lake: Lake, run: str, *, failed: bool = False) -> None:
         """Look back from a run; with `failed` also at runs that failed, whose tables may not be what they should."""
+        self._project = project
         self._lake = lake
         self._run = run
         self._failed = failed
@@ -163,8 +165,12 @@ class Earlier:
         for path in self._paths:
             record = self._read.get(path) or entry_of(path, self._lake.open.get(path))
             self._read[path] = record
-            if record["run"] != self._run and (self._failed or record["outcome"] not in UNFINISHED):
+            ended = self._failed or record["outcome"] not in UNFINISHED
+            if record["run"] != self._run and ended and self._is_ours(record):
                 yield record
+
+    def _is_ours(self, record: Mapping[str, Any]) -> bool:
+        return is_ours(self._project, record["project"], record.get("target", ""))
 
     def profile(self, step: Step, batch: int | None = None) -> Profile | None:
         """The newest profile of the table, or the newest from before a batch was landed."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -35,7 +36,7 @@ from potable.privacy.roster import SUBJECT_ID, Held
 from potable.project import Project
 from potable.runs import handed, ledger, scores, since
 from potable.runs.disclosed import NOTHING, Call, refusal
-from potable.runs.quarantined import reading
+from potable.runs.quarantined import finished, reading, runs_of
 from potable.runs.scores import Scores, unreadable
 from potable.runs.vault import existing_key
 from potable.store.layout import Lake
@@ -221,20 +222,31 @@ class _Way:
 
     @cached_property
     def resolved(self) -> _Resolved:
-        """The newest ledger that was made from tables of this lake; others may share the vault.
+        """What the last run of the project came to, which may have found again what an earlier one made.
+
+        Where no record says so, the newest ledger that was made from tables of this lake; others may share the vault.
 
         Raises:
             EnvironmentFailure: E008, there is none.
         """
+        for run in runs_of(self.project):
+            fingerprint = finished(run, "resolve subjects")
+            made = since.found(self.lake, "vault", "subjects", fingerprint) if fingerprint else None
+            if made and (tables := self._tables(made.facts)):
+                return _Resolved(made.fingerprint, made.files, tables)
         for entry in ledger.log_of(self.lake.vault).newest():
-            origins = entry.get("facts", {}).get("origins", {})
-            tables = {name: since.found(self.lake, "validated", name, origin) for name, origin in origins.items()}
-            known = {name: manifest for name, manifest in tables.items() if manifest}
-            if known and len(known) == len(tables):
+            if tables := self._tables(entry.get("facts", {})):
                 files = {output: [File(**file) for file in listed] for output, listed in entry["files"].items()}
-                return _Resolved(entry["fingerprint"], files, known)
+                return _Resolved(entry["fingerprint"], files, tables)
         problem = "it has not been found out yet who is who"
         raise EnvironmentFailure(problem, "E008", state=NOTHING, next=self.project.next_run)
+
+    def _tables(self, facts: Mapping[str, Any]) -> dict[str, Manifest] | None:
+        """The validated tables that a `resolve` read, by what it says of itself; None where not all are there."""
+        origins = facts.get("origins", {})
+        tables = {name: since.found(self.lake, "validated", name, origin) for name, origin in origins.items()}
+        known = {name: manifest for name, manifest in tables.items() if manifest}
+        return known if len(known) == len(tables) else None
 
     @cached_property
     def keys(self) -> ir.Table:

@@ -100,7 +100,7 @@ def _land(running: Running, step: Step, *, fresh: bool) -> None:
             )
         )
     running.changed |= bool(made.new_objects)
-    shop.landed[step.name] = made.objects
+    shop.landed[step.name], shop.batches[step.name] = made.objects, made.batch
     state: State = "done" if made.new_objects else "skipped"
     seconds, held = round(time.monotonic() - begun, 3), running.watched.since(mark)
     running.add(step, StepRecord("ingest", step.label, state, seconds=seconds, bytes=made.bytes, memory=held))

@@ -32,7 +32,7 @@ def require_matched(shop: Workshop, tables: Collection[str], today: date) -> Non
     Raises:
         DataError: D008, more than a contract allows, or all of a table; D001, more go to quarantine than may.
     """
-    earlier = Earlier(shop.lake, shop.run)
+    earlier = Earlier(shop.project, shop.lake, shop.run)
     nobody: dict[str, int] = {}
     wanted = {name: table for name, table in shop.project.tables.items() if name in tables}
     for name, table in wanted.items():

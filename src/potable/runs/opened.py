@@ -221,6 +221,7 @@ def commit_version(shop: Workshop, note: Callable[[Version], None], today: date)
 
     Raises:
         DataError: D010, it lies farther from the version it is compared with than features.yaml allows.
+        EnvironmentFailure: E005, another run published something else since this one began.
     """
     name = shop.project.plan.dataset
     step, manifest = shop.done["publish", name]
@@ -237,5 +238,5 @@ def commit_version(shop: Workshop, note: Callable[[Version], None], today: date)
         published_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     shop.beside = compared(shop, version, today)
-    found, new = commit(shop.lake.versions(shop.project.dataset), version, note)
+    found, new = commit(shop.lake.versions(shop.project.dataset), version, note, parent=shop.parent)
     return replace(found), new

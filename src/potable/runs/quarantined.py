@@ -21,13 +21,14 @@ from potable.contracts.deletions import REASONS
 from potable.contracts.validate import quarantine_schema
 from potable.deployment import memory_bytes
 from potable.engines.base import Engine, scalars
-from potable.privacy.protect import PLACES, REASON
+from potable.errors import EnvironmentFailure
+from potable.privacy.protect import NOBODY, PLACES, REASON
 from potable.project import Project
 from potable.runs.plan import Step, validate_steps
-from potable.runs.record import RunRecord
+from potable.runs.record import RunRecord, is_ours
 from potable.runs.restricted import stopped_path
 from potable.runs.since import nobody_files
-from potable.sources.base import Original
+from potable.sources.base import Landed, Original
 from potable.sources.ingest import Raw, current
 from potable.store.layout import Lake
 from potable.store.manifest import Manifest, find
@@ -57,6 +58,10 @@ class Held:
     files: Sequence[str] = field(repr=False)
     """Absolute paths of the rows that broke the contract."""
     nobody_files: Sequence[str] = field(repr=False, default=())
+    landed: int = 0
+    """Newest batch of its source when these were judged; 0 where nobody knows."""
+    nobody_landed: int = 0
+    """The same of those about nobody."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ class Record:
     """Typed values by column; empty for rows about nobody."""
     unparsed: str = field(repr=False, default="")
     """JSON of the texts that could not be read, by column."""
+    landed: Landed | None = field(repr=False, default=None)
+    """The object as it was when the record was judged; None where that is not known."""
 
 
 def held(project: Project, name: str, *, last: bool = False) -> Held | None:
@@ -89,12 +96,12 @@ def held(project: Project, name: str, *, last: bool = False) -> Held | None:
     lake, source = project.lake(), name.split(".", 1)[0]
     landed = current(lake.batches(source)).landed
     (step,) = validate_steps(project, {source: landed}, [name])
-    found = (_earlier(lake, step) if last else None) or find(lake.restricted, step.folder)
+    found = (_earlier(project, step) if last else None) or find(lake.restricted, step.folder)
     halted = None if found else lake.restricted.get_if_present(stopped_path(step))
-    found = Manifest.from_bytes(halted) if halted else found or _earlier(lake, step)
+    found = Manifest.from_bytes(halted) if halted else found or _earlier(project, step)
     if found is None:
         return None
-    nobody = _nobody(lake, name)
+    nobody = _nobody(project, name)
     made = Held(
         name,
         rows=found.counts["quarantined"],
@@ -106,6 +113,8 @@ def held(project: Project, name: str, *, last: bool = False) -> Held | None:
         stopped=bool(halted),
         files=found.paths(lake.restricted, "quarantine"),
         nobody_files=nobody_files(lake, nobody) if nobody else (),
+        landed=_landed(found),
+        nobody_landed=_landed(_validated(lake, name, nobody)),
     )
     return replace(made, nobody=_besides(project, made)) if made.rows and made.nobody else made
 
@@ -126,7 +135,9 @@ def records(project: Project, found: Held, *, reason: str = "", limit: int | Non
     """
     source = found.table.split(".", 1)[0]
     log = project.lake().batches(source)
-    raw, landed_at = current(log), dict(_landed_at(log.stored()))
+    landed_at = dict(_landed_at(log.stored()))
+    # an object may have other records by now, or be gone
+    then = {number: current(log, until=number or None) for number in {found.landed, found.nobody_landed}}
     with reading(project) as engine:
         rows = _rows(project, found, engine)
         if reason:
@@ -134,7 +145,8 @@ def records(project: Project, found: Held, *, reason: str = "", limit: int | Non
         ordered = rows.order_by([OBJECT, ROW])
         for batch in engine.stream(ordered.limit(limit) if limit is not None else ordered):
             for row in batch.to_pylist():
-                yield _record(row, raw, landed_at)
+                nobodys = row[REASONS] == f"{NOBODY};"
+                yield _record(row, then[found.nobody_landed if nobodys else found.landed], landed_at)
 
 
 def mistyped(project: Project, found: Held) -> dict[str, int]:
@@ -160,7 +172,7 @@ def _unread(reasons: str) -> Iterator[str]:
 
 
 def originals(project: Project, table: str, held: Iterable[Record]) -> Iterator[tuple[Record, Original]]:
-    """Records, by object and row, as their raw objects hold them; each object is read once.
+    """Records, by object and row, as the raw objects hold them that they were judged in; each of these is read once.
 
     Raises:
         DataError: D007, an object cannot be read.
@@ -168,10 +180,16 @@ def originals(project: Project, table: str, held: Iterable[Record]) -> Iterator[
     """
     name, short = table.split(".", 1)
     lake = project.lake()
-    landed = current(lake.batches(name)).objects
     source = project.sources[name]
-    for place, some in groupby(held, key=lambda record: record.object):
-        (blob,) = source.blobs([landed[place]], lake.restricted.locate(""))
+    for landed, some in groupby(held, key=lambda record: record.landed):
+        if landed is None:
+            raise EnvironmentFailure(
+                f"which object some records of `{table}` were in is not known any more",
+                "E002",
+                hint="an earlier version of Potable judged them, and their source changed since",
+                next="potable quarantine replay",
+            )
+        (blob,) = source.blobs([landed], lake.restricted.locate(""))
         # the object is read while its records are asked for
         asked, told = tee(some)
         found = source.records(short, blob, (record.row for record in asked))
@@ -218,7 +236,7 @@ def _record(row: dict[str, Any], raw: Raw, landed_at: Mapping[int, str]) -> Reco
     batch, raw_path = (landed.batch, landed.place) if landed else (0, "")
     reasons = tuple(filter(None, row.pop(REASONS).split(";")))
     ordinal, unparsed = row.pop(ROW), row.pop("_unparsed") or ""
-    return Record(name, raw_path, ordinal, batch, landed_at.get(batch, ""), reasons, row, unparsed)
+    return Record(name, raw_path, ordinal, batch, landed_at.get(batch, ""), reasons, row, unparsed, landed)
 
 
 def _landed_at(stored: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, str]]:
@@ -230,31 +248,47 @@ def _landed_at(stored: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, str]]
         yield number, match[1].decode() if match else ""
 
 
-def _earlier(lake: Lake, step: Step) -> Manifest | None:
+def _earlier(project: Project, step: Step) -> Manifest | None:
     """The manifest of the newest run that has one for the same table."""
-    for run in _runs(lake):
-        earlier = replace(step, fingerprint=_of(run, step.label))
+    lake = project.lake()
+    for run in runs_of(project):
+        earlier = replace(step, fingerprint=finished(run, step.label))
         if earlier.fingerprint and (found := find(lake.restricted, earlier.folder)):
             return found
     return None
 
 
-def _nobody(lake: Lake, name: str) -> Manifest | None:
+def _nobody(project: Project, name: str) -> Manifest | None:
     """The manifest of the newest finished protect of a table."""
-    for run in _runs(lake):
-        if fingerprint := _of(run, f"protect {name}"):
-            return find(lake.open, Step("protect", name, fingerprint, "protected").folder)
+    for run in runs_of(project):
+        if fingerprint := finished(run, f"protect {name}"):
+            return find(project.lake().open, Step("protect", name, fingerprint, "protected").folder)
     return None
 
 
-def _of(run: RunRecord, label: str) -> str:
+def _validated(lake: Lake, name: str, protected: Manifest | None) -> Manifest | None:
+    """The manifest of the rows that a protect was made from."""
+    found = protected and Step("validate", name, protected.facts["origins"]["validated"], "validated")
+    return find(lake.restricted, found.folder) if found else None
+
+
+def _landed(validated: Manifest | None) -> int:
+    """The newest batch of the source when a table was judged; of before that was noted, the newest with a row of it."""
+    facts = validated.facts if validated else {}
+    return int(facts.get("landed") or facts.get("batch") or 0)
+
+
+def finished(run: RunRecord, label: str) -> str:
     """Fingerprint of a step that a run finished; empty when it did not."""
     found = [step.fingerprint for step in run.steps if step.step == label and step.state in ("done", "skipped")]
     return found[0] if found else ""
 
 
-def _runs(lake: Lake) -> Iterator[RunRecord]:
-    """Records of all runs, newest first."""
+def runs_of(project: Project) -> Iterator[RunRecord]:
+    """Records of all runs of the project, newest first."""
+    lake = project.lake()
     for path in reversed(lake.open.list("runs")):
         if path.endswith(".json"):
-            yield RunRecord.from_bytes(lake.open.get(path))
+            run = RunRecord.from_bytes(lake.open.get(path))
+            if is_ours(project, run.project, run.target):
+                yield run

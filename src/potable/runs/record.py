@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from pydantic import TypeAdapter
 
@@ -20,12 +20,28 @@ from potable.errors import Damaged
 from potable.store.manifest import canonical
 from potable.store.objects import Store
 
+if TYPE_CHECKING:
+    from potable.project import Project
+
 Verb = Literal["ingest", "validate", "resolve", "protect", "build", "publish"]
 VERBS: tuple[Verb, ...] = ("ingest", "validate", "resolve", "protect", "build", "publish")
 State = Literal["started", "progress", "done", "skipped", "failed"]
 Outcome = Literal["published", "nothing new", "done", "failed", "interrupted", "killed"]
 UNFINISHED: frozenset[Outcome] = frozenset({"failed", "interrupted", "killed"})
 """Outcomes of runs that did not come to their end; what they say of tables may be half of it."""
+
+
+def is_ours(project: Project, name: str, target: str) -> bool:
+    """Whether a run was one of the project: by its name, or by its dataset, where it was called otherwise until now.
+
+    Another project in the same lake may take other rows of the same tables.
+
+    Args:
+        name: of the project that was run.
+        target: its dataset, of another day with that day.
+    """
+    features = project.agreed.features
+    return name == project.platform.project or bool(features and target.split("@")[0] == features.dataset)
 
 
 def run_name(started: datetime) -> str:

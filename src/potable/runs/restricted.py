@@ -76,6 +76,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
         "drift": [asdict(item) for item in drifts],
         "seen": asdict(seen),
         "parsed": len(blobs),
+        "landed": shop.batches.get(source_name, 0),
         "stands_on": before.fingerprint,
         "again": {} if made.stopped else again(shop, step, before, made, attempt).facts(),
         "afterwards": {} if made.stopped else days(shop, step, before, made, attempt),

@@ -219,6 +219,13 @@ def landed_now(project: Project, lake: Lake, sources: Collection[str] | None = N
     return {name: current(lake.batches(name)).landed for name in wanted}
 
 
+def _take_landed(shop: Workshop, sources: Collection[str]) -> None:
+    """Go on from what the raw zone holds of sources."""
+    for name in (name for name in shop.project.sources if name in sources):
+        raw = current(shop.lake.batches(name))
+        shop.landed[name], shop.batches[name] = raw.landed, raw.batch
+
+
 def _execute(running: Running, options: Options) -> None:
     shop = running.shop
     wanted = selection(shop.project, options.select)
@@ -227,9 +234,9 @@ def _execute(running: Running, options: Options) -> None:
     if options.only in (None, "ingest"):
         land_all(running, first, fresh=options.full_refresh, then=partial(_landed, running, options, wanted))
     elif options.only == "validate":
-        shop.landed |= landed_now(shop.project, shop.lake, wanted.sources)
+        _take_landed(shop, wanted.sources)
     else:
-        shop.landed |= landed_now(shop.project, shop.lake)
+        _take_landed(shop, shop.project.sources)
     if empty := [name for name, objects in shop.landed.items() if not objects]:
         raise EnvironmentFailure(f"source `{empty[0]}` has not been landed yet", "E008", next=shop.project.next_run)
     steps = _after_ingest(shop, options, wanted)
@@ -300,6 +307,8 @@ def _after_ingest(shop: Workshop, options: Options, wanted: Selection) -> list[S
 @contextmanager
 def _workshop(project: Project, lake: Lake, record: RunRecord) -> Iterator[Workshop]:
     scratch = project.root / project.platform.scratch
+    # who publishes from now on may have read more
+    parent = lake.versions(record.target).last()[0] if record.target else None
     engine: Engine = plugins.load("engines", project.platform.engine)(
         memory=record.memory, threads=project.platform.threads, scratch=scratch, **project.platform.engine_options()
     )
@@ -309,7 +318,7 @@ def _workshop(project: Project, lake: Lake, record: RunRecord) -> Iterator[Works
             carried(lake.restricted),
             tempfile.TemporaryDirectory(dir=scratch, prefix="run-") as folder,
         ):
-            yield Workshop(project, lake, engine, Path(folder), pseudonym_key(lake.vault), record.run)
+            yield Workshop(project, lake, engine, Path(folder), pseudonym_key(lake.vault), record.run, parent)
     finally:
         engine.close()
 

@@ -72,8 +72,12 @@ class Workshop:
     """The vault's pseudonym key."""
     run: str = ""
     """Name of the run."""
+    parent: int | None = None
+    """Number of the version that was current when the run began; 0 before the first."""
     landed: dict[str, tuple[Landed, ...]] = field(default_factory=dict)
     """Current raw objects by source."""
+    batches: dict[str, int] = field(default_factory=dict)
+    """Number of the newest batch by source."""
     done: dict[tuple[str, str], tuple[Step, Manifest]] = field(default_factory=dict)
     """Finished steps by verb and name."""
     stopped: dict[str, Manifest] = field(default_factory=dict)
