@@ -47,6 +47,22 @@ def test_windows_that_begin_before_coverage_are_told(tmp_path: Path) -> None:
     assert names == ["tickets_6mo", "urgent_6mo"]
 
 
+def test_a_label_that_a_row_may_lack_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    call("init", "--example", "churn", str(folder))
+    assert "the last label" not in call("-C", str(folder), "check")
+    features = folder / "features.yaml"
+    label = "any() in next 3mo from crm.cancellations | words(true='Left', false='Stayed')"
+    assert label in features.read_text("utf-8")
+    when = "latest(reason) in next 3mo from crm.cancellations"
+    for other, told in ((when, True), (f"{when} else 'price'", False)):
+        features.write_text(features.read_text("utf-8").replace(label, other), "utf-8")
+        assert (
+            "`churn`, the last label, is null where somebody has no record" in call("-C", str(folder), "check")
+        ) is told
+        label = other
+
+
 def test_the_small_example_runs_from_its_own_folder(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     assert f"next: potable -C {folder} check" in call("init", "--example", "churn", str(folder))

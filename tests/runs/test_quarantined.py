@@ -307,6 +307,20 @@ def test_what_another_project_in_the_lake_holds_back_is_not_looked_at(call: Call
     assert (found["quarantined"], found["current"]) == (4, False)
 
 
+def test_the_report_is_of_the_newest_run_of_the_project(call: Call, notes: Path) -> None:
+    other = shutil.copytree(notes, notes.parent / "other", ignore=shutil.ignore_patterns("lake"))
+    (other / "lake").symlink_to(notes / "lake")
+    for file, named in (("potable", "project: attrition"), ("features", "dataset: employee_attrition")):
+        (other / f"{file}.yaml").write_text((other / f"{file}.yaml").read_text().replace(named, f"{named}_too"))
+    ours = facts(call("report", "-o", "json"))["run"]
+    assert command(other, "run", "--only", "validate", "--select", "notes") == 0
+    call("check")
+    assert facts(call("report", "-o", "json"))["run"] == ours
+    newest = sorted(path.stem for path in (notes / "lake" / "open" / "runs").glob("*.json"))[-1]
+    assert newest != ours
+    assert facts(call("report", newest, "-o", "json"))["run"] == newest
+
+
 def test_unknown_and_unvalidated_tables_are_told(call: Call) -> None:
     assert call("quarantine", "show", "notes.note")[0] == 2
     code, _, err = call("quarantine", "show", "hrms.people")

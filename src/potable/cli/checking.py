@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from potable.agreement import WAITING
-from potable.features.unknown import before_coverage
+from potable.features.unknown import before_coverage, may_lack
 from potable.project import Project
 from potable.report.numbers import plural, some
 
@@ -46,19 +46,24 @@ def _notes(project: Project, nobodys: Sequence[str]) -> list[str]:
             f"no column of {tables} is a `key`, so their records cannot be linked to a person: all of them "
             'will go to quarantine ("belongs to nobody")'
         )
-    notes += _early(project.agreed.plan) if project.agreed.plan else []
+    notes += _nulls(project.agreed.plan) if project.agreed.plan else []
     notes += [f"not written yet: {file.file} ({file.team}: {file.says})" for file in project.unwritten]
     if project.unwritten:
         notes.append("until then ingest, validate and resolve can run; protect, build and publish wait for these files")
     return notes
 
 
-def _early(plan: FeaturePlan) -> Iterator[str]:
-    """Features that are null instead of zero at early as-of dates, by table and the first date at which none is."""
+def _nulls(plan: FeaturePlan) -> Iterator[str]:
+    """Where nulls may come unexpected: features at early as-of dates, by the first at which none is, and the label."""
     found = defaultdict[tuple[str, date | None], list[str]](list)
     tables = {feature.name: feature.table for feature in plan.features}
     for name, whole in before_coverage(plan).items():
         found[tables[name], whole].append(f"`{name}`")
+    if label := may_lack(plan):
+        yield (
+            f"`{label}`, the last label, is null where somebody has no record in its window, and one row without it "
+            "stops `publish` (D005). If that can be: `else …`, or another label after it that is never null"
+        )
     for (table, whole), names in found.items():
         first = (plan.tables[table].coverage or (None,))[0]
         when = f"as-of dates before {whole}" if whole else "all as-of dates"

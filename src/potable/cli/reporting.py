@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from potable.cli.settings import show_text
@@ -13,12 +14,15 @@ from potable.project import Project
 from potable.report.html import render
 from potable.report.metrics import exposition, samples, standing
 from potable.runs import begun
-from potable.runs.record import RunRecord, record_of
+from potable.runs.record import RunRecord, is_ours, record_of, runs_of
 from potable.store.layout import Lake
 from potable.store.log import entry_of
 
 if TYPE_CHECKING:
     from potable.cli.answers.lake import Reported, Sample
+
+_RUNS_BEFORE = 10
+"""Runs of which a report draws how things went on."""
 
 
 def write_report(project: Project, record: RunRecord) -> str:
@@ -27,7 +31,7 @@ def write_report(project: Project, record: RunRecord) -> str:
     path = f"runs/{record.run}.html"
     if lake.open.size(path) is None:
         try:
-            lake.open.put(path, [render(record, history=_history(lake, record.run)).encode()])
+            lake.open.put(path, [render(record, history=_history(project, record.run)).encode()])
         except EnvironmentFailure as failure:
             failure.state = "the run and its record are complete; only the HTML page is missing"
             raise
@@ -72,14 +76,17 @@ def warned(problem: str) -> None:
 
 
 def _record(project: Project, run: str | None) -> RunRecord:
+    """The record of a run, of the lake's any; without a name, of the project's newest."""
     lake = project.lake()
-    runs = run_names(lake)
-    chosen = run or (runs[-1] if runs else None)
-    if chosen is None or chosen not in runs:
-        problem = f"there is no run `{run}`" if run else "nothing has been run yet"
-        hint = did_you_mean(run or "", runs)
-        raise EnvironmentFailure(problem, "E008", hint=hint, next=project.next_run)
-    return record_of(lake.open, chosen)
+    if run is None:
+        if newest := next(runs_of(project), None):
+            return newest
+        raise EnvironmentFailure("nothing has been run yet", "E008", next=project.next_run)
+    if run not in (runs := run_names(lake)):
+        raise EnvironmentFailure(
+            f"there is no run `{run}`", "E008", hint=did_you_mean(run, runs), next=project.next_run
+        )
+    return record_of(lake.open, run)
 
 
 def told_before(project: Project) -> str:
@@ -94,7 +101,10 @@ def run_names(lake: Lake) -> list[str]:
     return [name.removesuffix(".json") for name in names if name.endswith(".json")]
 
 
-def _history(lake: Lake, run: str) -> list[dict[str, Any]]:
-    """Records of the runs before this one, the latest ten."""
-    earlier = [f"runs/{name}.json" for name in run_names(lake) if name < run][-10:]
-    return [entry_of(path, lake.open.get(path)) for path in earlier]
+def _history(project: Project, run: str) -> list[dict[str, Any]]:
+    """Records of the project's runs before this one, the latest ten."""
+    lake = project.lake()
+    paths = (f"runs/{name}.json" for name in reversed(run_names(lake)) if name < run)
+    earlier = (entry_of(path, lake.open.get(path)) for path in paths)
+    ours = (each for each in earlier if is_ours(project, each["project"], each.get("target", "")))
+    return [*islice(ours, _RUNS_BEFORE)][::-1]

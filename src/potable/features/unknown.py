@@ -1,7 +1,7 @@
 """Where an empty window of a feature is unknown, not zero: outside of the days its table's `coverage` names.
 
 What `assemble` decides in queries is told here, for people, without any data.
-Entry: `before_coverage` for all as-of dates of a plan, `why_unknown` for one row.
+Entry: `before_coverage` and `may_lack` for a plan, `why_unknown` for one row.
 """
 
 from __future__ import annotations
@@ -35,6 +35,14 @@ def may_be_zero(feature: Feature) -> bool:
     """Whether no record means zero (or false) inside `coverage` and null outside, with no `else` in its place."""
     recipe = feature.recipe
     return AGGREGATES[recipe.aggregate or "value"].empty != "null" and recipe.otherwise is None
+
+
+def may_lack(plan: FeaturePlan) -> str:
+    """The label that no row may lack, where it is null for whoever has no record in its window; else empty."""
+    label = plan.label
+    if label is None or label.recipe.otherwise is not None:
+        return ""
+    return label.name if AGGREGATES[label.recipe.aggregate or "value"].empty == "null" else ""
 
 
 def why_unknown(feature: Feature, plan: FeaturePlan, as_of: date) -> str:

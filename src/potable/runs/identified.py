@@ -36,7 +36,8 @@ from potable.privacy.roster import SUBJECT_ID, Held
 from potable.project import Project
 from potable.runs import handed, ledger, scores, since
 from potable.runs.disclosed import NOTHING, Call, refusal
-from potable.runs.quarantined import finished, reading, runs_of
+from potable.runs.quarantined import finished, reading
+from potable.runs.record import runs_of
 from potable.runs.scores import Scores, unreadable
 from potable.runs.vault import existing_key
 from potable.store.layout import Lake

@@ -25,7 +25,7 @@ from potable.errors import EnvironmentFailure
 from potable.privacy.protect import NOBODY, PLACES, REASON
 from potable.project import Project
 from potable.runs.plan import Step, validate_steps
-from potable.runs.record import RunRecord, is_ours
+from potable.runs.record import RunRecord, runs_of
 from potable.runs.restricted import stopped_path
 from potable.runs.since import nobody_files
 from potable.sources.base import Landed, Original
@@ -282,13 +282,3 @@ def finished(run: RunRecord, label: str) -> str:
     """Fingerprint of a step that a run finished; empty when it did not."""
     found = [step.fingerprint for step in run.steps if step.step == label and step.state in ("done", "skipped")]
     return found[0] if found else ""
-
-
-def runs_of(project: Project) -> Iterator[RunRecord]:
-    """Records of all runs of the project, newest first."""
-    lake = project.lake()
-    for path in reversed(lake.open.list("runs")):
-        if path.endswith(".json"):
-            run = RunRecord.from_bytes(lake.open.get(path))
-            if is_ours(project, run.project, run.target):
-                yield run

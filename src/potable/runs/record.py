@@ -6,7 +6,7 @@ It holds names, counts, times and hashes; never a value of a protected column.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
@@ -42,6 +42,20 @@ def is_ours(project: Project, name: str, target: str) -> bool:
     """
     features = project.agreed.features
     return name == project.platform.project or bool(features and target.split("@")[0] == features.dataset)
+
+
+def runs_of(project: Project) -> Iterator[RunRecord]:
+    """Records of all runs of the project, newest first.
+
+    Raises:
+        Damaged: the bytes of one are none.
+    """
+    lake = project.lake()
+    for path in reversed(lake.open.list("runs")):
+        if path.endswith(".json"):
+            run = record_of(lake.open, path.removeprefix("runs/").removesuffix(".json"))
+            if is_ours(project, run.project, run.target):
+                yield run
 
 
 def run_name(started: datetime) -> str:
