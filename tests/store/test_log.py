@@ -114,6 +114,13 @@ def test_audit_entries_of_many_writers_all_arrive(tmp_path: Path) -> None:
     assert list(AuditLog(Store(str(tmp_path))).broken()) == []
 
 
+def test_what_is_no_entry_and_stands_where_one_belongs_is_told(tmp_path: Path) -> None:
+    log, folder = audited(tmp_path, 1)
+    (folder / "00000002.json").mkdir()
+    with pytest.raises(EnvironmentFailure):
+        log.add({"who": "ops"})
+
+
 @pytest.mark.parametrize("number", [1, 3, 5])
 def test_a_changed_audit_entry_is_seen(tmp_path: Path, number: int) -> None:
     log, folder = audited(tmp_path, 5)

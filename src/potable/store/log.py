@@ -123,7 +123,11 @@ class AuditLog:
         """Append `entry`, unless `allowed` raises; as it is stored, with its number and hash.
 
         Whatever `allowed` reads of the log is all there is before the entry, also when others write at the same time.
+
+        Raises:
+            EnvironmentFailure: E005, something stands where the entry belongs, and it is no entry.
         """
+        tried = -1
         while True:
             number, previous = self._log.last()
             allowed()
@@ -133,8 +137,10 @@ class AuditLog:
                 self._log.append(stored, parent=number)
                 return stored
             except EnvironmentFailure as failure:
-                if failure.code != "E005":
+                # who was first left an entry, which is the last one now
+                if failure.code != "E005" or number == tried:
                     raise
+                tried = number
 
     def entries(self) -> list[dict[str, Any]]:
         """All entries, oldest first; an empty one where the bytes are none."""
