@@ -1,6 +1,6 @@
 """Readers that Potable's own environment has: Potable, what limits it (DuckDB, xml2arrow, ADBC), and Spark, local.
 
-One thread each. Potable and DuckDB write typed zstd Parquet, Potable as `validate` does, by the engine; a database is
+One thread each, unless a name says two. Potable and DuckDB write typed zstd Parquet, Potable as `validate` does, by the engine; a database is
 landed, as `ingest` does: every value as text, in the order of the key, hashed.
 """
 
@@ -45,9 +45,9 @@ _SPARK_XML = (
 )
 
 
-def potable(kind: str, rows: str, folder: Path) -> None:
+def potable(kind: str, rows: str, folder: Path, threads: int = 1) -> None:
     """What `validate` does to a landed object: typed rows, written by the engine."""
-    _typed(*_DECLARED[kind], folder / f"{rows}.{kind}")
+    _typed(*_DECLARED[kind], folder / f"{rows}.{kind}", threads)
 
 
 def packed(kind: str, rows: str, folder: Path) -> None:
@@ -60,7 +60,7 @@ def children(kind: str, rows: str, folder: Path) -> None:
     _typed(*_CHILDREN, folder / f"{rows}.{kind}")
 
 
-def _typed(name: str, table: dict[str, Any], path: Path) -> None:
+def _typed(name: str, table: dict[str, Any], path: Path, threads: int = 1) -> None:
     import pyarrow as pa
 
     from potable.engines.duckdb import DuckDBEngine
@@ -72,7 +72,7 @@ def _typed(name: str, table: dict[str, Any], path: Path) -> None:
     declared = {"source": "s", "type": name, "path": "x", "tables": {"t": table}}
     source = load("sources", name).model_validate(declared)
     out = path.parent / f"potable-{path.name}"
-    engine = DuckDBEngine(memory=2 << 30, threads=1, scratch=path.parent / "scratch")
+    engine = DuckDBEngine(memory=2 << 30, threads=threads, scratch=path.parent / "scratch")
     blob = Blob(path.name, str(path.parent), path.name, False, path.stat().st_size)
     found = engine.map_items([blob], partial(source.parse, "t"), schema(source.tables["t"]))
     engine.write(found, str(out))
@@ -168,6 +168,7 @@ def spark(kind: str, rows: str, folder: Path) -> None:
 
 READERS = {
     "potable": potable,
+    "potable, 2 threads": partial(potable, threads=2),
     "potable, from gzip": packed,
     "potable, children": children,
     "DuckDB": duckdb,
