@@ -1,6 +1,6 @@
 """Reading sources: Potable beside what limits it and what people use instead, on the same bytes, in one run.
 
-    python bench/sources.py [--only csv] [--rows 1000000] [--megabytes 300] [--records 2000000] [--rounds 3] [--work DIR]
+    python bench/sources.py [--only csv] [--rows 1000000] [--megabytes 300] [--records 2000000] [--rounds 3]
 
 XML, CSV and lines of JSON to typed zstd Parquet, and a table of a real PostgreSQL. Every reading is a process of its
 own with one thread, unless its name says two, in turns; a first reading of few rows is not counted, so imports and the

@@ -1,7 +1,7 @@
 """Readers that Potable's own environment has: Potable, what limits it (DuckDB, xml2arrow, ADBC), and Spark, local.
 
-One thread each, unless a name says two. Potable and DuckDB write typed zstd Parquet, Potable as `validate` does, by the engine; a database is
-landed, as `ingest` does: every value as text, in the order of the key, hashed.
+One thread each, unless a name says two. Potable and DuckDB write typed zstd Parquet, Potable as `validate` does, by the
+engine; a database is landed, as `ingest` does: every value as text, in the order of the key, hashed.
 """
 
 from __future__ import annotations
