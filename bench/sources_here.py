@@ -6,8 +6,9 @@ engine; a database is landed, as `ingest` does: every value as text, in the orde
 
 from __future__ import annotations
 
+import atexit
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,6 @@ def children(kind: str, rows: str, folder: Path) -> None:
 def _typed(name: str, table: dict[str, Any], path: Path, threads: int = 1) -> None:
     import pyarrow as pa
 
-    from potable.engines.duckdb import DuckDBEngine
     from potable.plugins import load
     from potable.sources.base import Blob
     from potable.sources.typed import schema
@@ -71,12 +71,20 @@ def _typed(name: str, table: dict[str, Any], path: Path, threads: int = 1) -> No
     pa.set_cpu_count(1)
     declared = {"source": "s", "type": name, "path": "x", "tables": {"t": table}}
     source = load("sources", name).model_validate(declared)
-    out = path.parent / f"potable-{path.name}"
-    engine = DuckDBEngine(memory=2 << 30, threads=threads, scratch=path.parent / "scratch")
+    engine = _engine(path.parent / "scratch", threads)
     blob = Blob(path.name, str(path.parent), path.name, False, path.stat().st_size)
     found = engine.map_items([blob], partial(source.parse, "t"), schema(source.tables["t"]))
-    engine.write(found, str(out))
-    engine.close()
+    engine.write(found, str(path.parent / f"potable-{path.name}"))
+
+
+@cache
+def _engine(scratch: Path, threads: int) -> Any:
+    """With its workers, which a run starts once."""
+    from potable.engines.duckdb import DuckDBEngine
+
+    engine = DuckDBEngine(memory=2 << 30, threads=threads, scratch=scratch)
+    atexit.register(engine.close)
+    return engine
 
 
 def duckdb(kind: str, rows: str, folder: Path) -> None:

@@ -300,26 +300,6 @@ def test_a_java_that_was_killed_is_told_and_leaves_nothing(tmp_path: Path) -> No
     assert told(KILLED, tmp_path).splitlines() == ["5", *["E007 True"] * 3, "[]", "7"]
 
 
-def test_executors_of_a_cluster_log_no_values_of_a_query_that_fails(tmp_path: Path) -> None:
-    with cluster(tmp_path, workers=1) as machines:
-        section = SparkSettings(**json.loads(machines.settings())).options()
-        work = f"""
-from potable.engines.base import collect
-import pyarrow as pa
-engine = opened(master={section["master"]!r}, conf={section["conf"]!r})
-given = pa.table({{"s": ["s3cr3t"]}})
-parts = engine.write(engine.map_items([given], pa.Table.to_batches, given.schema), f"{{sys.argv[1]}}/made")
-read = engine.read([f"{{sys.argv[1]}}/made/{{part.path}}" for part in parts], given.schema)
-try:
-    collect(engine, read.mutate(n=read.s.cast("int64")))
-finally:
-    engine.close()
-"""
-        assert "(CAST_INVALID_INPUT)" in told(work, tmp_path / "scratch")
-        (log,) = (tmp_path / "work-0").glob("app-*/*/stderr")
-    assert "s3cr3t" not in log.read_text()
-
-
 def test_a_missing_connector_is_told_before_any_work(tmp_path: Path) -> None:
     from potable.engines import spark_stores
 

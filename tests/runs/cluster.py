@@ -48,6 +48,10 @@ class Cluster:
         """How many executors each worker has started."""
         return [len(list((self.folder / f"work-{n}").glob("app-*/*"))) for n in range(len(self.workers))]
 
+    def logs(self) -> list[Path]:
+        """What executors wrote to their stderr."""
+        return list(self.folder.glob("work-*/app-*/*/stderr"))
+
     def kill(self, number: int) -> None:
         """kill -9 a worker and its executors, as when a machine goes."""
         worker = psutil.Process(self.workers[number].pid)

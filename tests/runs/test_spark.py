@@ -14,13 +14,15 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.conftest import QUICK, require_s3a, require_spark
-from tests.runs.cluster import cluster
+from tests.engines.test_spark import told
+from tests.runs.cluster import Cluster, cluster
 from tests.runs.conftest import Bench, left_to_do, make_bench
 from tests.runs.kubernetes import OnKubernetes, spark_on_kubernetes
 from tests.runs.test_object_store import copied, moved
 from tests.runs.test_runs import killed, same_files
 from tests.runs.yarn import yarn
 
+from potable.deployment import SparkSettings
 from potable.runs.record import RunRecord
 from potable.store.log import Log
 from potable.store.objects import Store
@@ -166,7 +168,29 @@ def a_worker_is_lost(before: Bench, folder: Path, *tables: str, people: bool = T
             machines.kill(0)
 
         run_with_a_loss(other, tables[0], machines.settings(), {}, lose)
+        executors_log_no_value(machines, folder)
     half_was_made(before, other, *tables, people=people)
+
+
+def executors_log_no_value(machines: Cluster, folder: Path) -> None:
+    """Of a query that fails."""
+    section = SparkSettings(**json.loads(machines.settings())).options()
+    work = f"""
+from potable.engines.base import collect
+import pyarrow as pa
+engine = opened(master={section["master"]!r}, conf={section["conf"]!r})
+given = pa.table({{"s": ["s3cr3t"]}})
+parts = engine.write(engine.map_items([given], pa.Table.to_batches, given.schema), f"{{sys.argv[1]}}/made")
+read = engine.read([f"{{sys.argv[1]}}/made/{{part.path}}" for part in parts], given.schema)
+try:
+    collect(engine, read.mutate(n=read.s.cast("int64")))
+finally:
+    engine.close()
+"""
+    before = set(machines.logs())
+    assert "(CAST_INVALID_INPUT)" in told(work, folder / "scratch")
+    assert set(machines.logs()) - before
+    assert not [log for log in machines.logs() if "s3cr3t" in log.read_text()]
 
 
 @pytest.mark.long
