@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 from sources_documents import documents
@@ -68,8 +71,9 @@ OTHERS = Path(sys.prefix, "others", "bin", "python")
 def main() -> None:
     """Make the sources, time every reader on each and print a table for each kind."""
     given = _arguments()
-    if not OTHERS.exists():
-        print("pandas, lxml and dlt are missing: `make .venv/.others` installs them where this looks for them")
+    lacking = _lacking()
+    for name, why in lacking.items():
+        print(f"{name} is left out: {why}")
     kinds = [kind for kind in READERS if not given.only or kind in given.only]
     with tempfile.TemporaryDirectory(dir=given.work) as name, ExitStack() as stack:
         folder = Path(name)
@@ -83,7 +87,7 @@ def main() -> None:
         for kind in kinds:
             amount = given.records if kind == "sql" else (folder / f"rows.{kind}").stat().st_size / 1e6
             print(f"\n{MEANT[kind]}, {amount:,.0f} {'records' if kind == 'sql' else 'MB'}")
-            _table(_told(kind, folder, given.rounds), amount)
+            _table(_told(kind, folder, given.rounds, lacking), amount)
         if not given.only or "documents" in given.only:
             documents(folder, 3000)
 
@@ -99,10 +103,22 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _told(kind: str, folder: Path, rounds: int) -> dict[str, dict[str, float]]:
+def _lacking() -> dict[str, str]:
+    """Readers that this machine does not have, and what would install them."""
+    found = {} if OTHERS.exists() else dict.fromkeys(sorted(ELSEWHERE), "`make .venv/.others` installs it")
+    if not find_spec("pyspark") or not shutil.which("java"):
+        found["Spark"] = "`make .venv/.spark` installs it, and it needs Java"
+    elif not any(Path(sys.prefix, "jdbc").glob("*.jar")):
+        found["Spark, of a database"] = "`make .venv/.others` fetches its driver, by Maven"
+    return found
+
+
+def _told(kind: str, folder: Path, rounds: int, lacking: Collection[str]) -> dict[str, dict[str, float]]:
     """What every reader of a kind took in its best round."""
     least = "clock" if kind == "sql" else "processor"
-    readers = [name for name in READERS[kind] if OTHERS.exists() or name not in ELSEWHERE]
+    readers = [name for name in READERS[kind] if name not in lacking]
+    if kind == "sql" and "Spark, of a database" in lacking:
+        readers.remove("Spark")
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in readers}
     for _ in range(rounds):
         for name in readers:

