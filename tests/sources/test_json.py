@@ -20,8 +20,8 @@ from tests.sources.objects import SECRET, blob, parsed, refusal, values
 from potable.errors import DataError
 from potable.sources import jsonreading as module
 from potable.sources import jsonsplit
+from potable.sources.encodings import is_utf8
 from potable.sources.json import JsonSource
-from potable.sources.jsontext import is_utf8
 
 
 def source(columns: dict[str, Any] | None = None, **keys: Any) -> JsonSource:

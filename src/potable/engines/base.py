@@ -41,6 +41,10 @@ class Engine(Protocol):
     memory: int
     """Bytes the whole run may use on this machine."""
 
+    @property
+    def cores(self) -> int:
+        """Items that are worked on at a time."""
+
     def read(self, files: Sequence[str], schema: pa.Schema, *, over: ibis.Table | None = None) -> ibis.Table:
         """The Parquet `files` (absolute paths) as one relation of `schema`; no files give no rows.
 
@@ -48,8 +52,14 @@ class Engine(Protocol):
         whatever was made of it: a query need not be put together again.
         """
 
-    def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
-        """All batches that `function` makes of `items`, as a relation that can be consumed **once**."""
+    def map_items(
+        self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema, *, long: bool = False
+    ) -> ibis.Table:
+        """All batches that `function` makes of `items`, as a relation that can be consumed **once**.
+
+        Args:
+            long: whether single items take long, so that none should hold up the others.
+        """
 
     def map_batches(self, relation: ibis.Table, function: BatchFunction, schema: pa.Schema) -> ibis.Table:
         """`function` over the batches of `relation`, as a relation that can be consumed **once**."""

@@ -137,8 +137,14 @@ class DuckDBEngine:
         self._connection.unregister(f"{name}_schema")
         return name
 
-    def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
-        return self._registered(self._pool.stream(items, function, schema), schema)
+    @property
+    def cores(self) -> int:
+        return self._threads
+
+    def map_items(
+        self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema, *, long: bool = False
+    ) -> ibis.Table:
+        return self._registered(self._pool.stream(items, function, schema, long=long), schema)
 
     def map_batches(self, relation: ibis.Table, function: BatchFunction, schema: pa.Schema) -> ibis.Table:
         return self.map_items(self._apart(relation), OneBatch(function), schema)

@@ -78,8 +78,16 @@ class Pool:
         self._resting: threading.Timer | None = None
         self._forks = False
 
-    def stream(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def stream(
+        self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema, *, long: bool = False
+    ) -> Iterator[pa.RecordBatch]:
         """Batches of `function` over `items`, in no particular order.
+
+        Args:
+            items: what `function` is given, one by one.
+            function: what makes batches of an item.
+            schema: schema of these batches.
+            long: whether already the first items are worth workers.
 
         Raises:
             Exception: what `function` raised in the worker, as it was.
@@ -88,7 +96,7 @@ class Pool:
         queue = iter(items)
         ahead = list(islice(queue, 2))
         spent = 0.0
-        while ahead and (self._size < 2 or len(ahead) < 2 or self._patient(spent)):
+        while ahead and (self._size < 2 or not (long or (len(ahead) > 1 and not self._patient(spent)))):
             spent += yield from _timed(function, ahead.pop(0), schema)
             ahead += islice(queue, 1)
         if not ahead:

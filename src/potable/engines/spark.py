@@ -170,7 +170,13 @@ class SparkEngine:
         read = self._session.read.schema(kinds).options(**_READING)
         return self._guarded(lambda: self._view(read.parquet(*paths), over))
 
-    def map_items(self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema) -> ibis.Table:
+    @property
+    def cores(self) -> int:
+        return self._guarded(self._cores)
+
+    def map_items(
+        self, items: Iterable[Any], function: ItemFunction, schema: pa.Schema, *, long: bool = False
+    ) -> ibis.Table:
         pickled = [pickle.dumps(item) for item in items]
         return self._guarded(lambda: self._mapped(self._dealt(pickled), EachItem(function, schema), schema))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import ibis
@@ -19,8 +18,7 @@ from potable.engines.base import Part
 from potable.runs.plan import Step
 from potable.runs.workshop import Workshop
 from potable.sources.base import Blob, Source
-from potable.sources.groups import grouped, parse_group
-from potable.sources.groups import schema as group_schema
+from potable.sources.groups import parsed_rows
 from potable.store.manifest import Manifest
 
 
@@ -42,9 +40,7 @@ def versions(
     around = told.tables[table.parts_of]
     # what was landed before is known by its time, and ordinals are those of parts
     whole = [replace(blob, skip=()) for blob in blobs]
-    parsed = shop.engine.map_items(
-        list(grouped(whole)), partial(parse_group, told, table.parts_of), group_schema(around)
-    )
+    parsed = parsed_rows(shop.engine, told, table.parts_of, whole)
     rows = with_known_key(around, parsed)
     rows = rows.mutate(**{ENDED: marked(around, rows) if around.deletion else ibis.literal(False)})
     shape = versions_schema(table, key)

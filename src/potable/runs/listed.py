@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from potable.engines.base import scalars
 from potable.errors import DataError
 from potable.runs.plan import Step
 from potable.runs.workshop import Workshop
-from potable.sources.groups import grouped, parse_group
-from potable.sources.groups import schema as group_schema
+from potable.sources.groups import parsed_rows
 from potable.tables import BATCH, MISTYPED
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ def listed(shop: Workshop, step: Step, reached: int, folder: str) -> ir.Table | 
     blobs = source.blobs(lists, shop.lake.restricted.locate(""))
     if not blobs:
         return None
-    parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
+    parsed = parsed_rows(shop.engine, source, short, blobs)
     keys = parsed.select(*table.unique, BATCH, MISTYPED)
     place = shop.lake.restricted.locate(folder)
     parts = shop.engine.write(keys, place)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -27,8 +26,7 @@ from potable.privacy.called import snake
 from potable.privacy.classify import Guess, guessed, is_code
 from potable.project import Project
 from potable.sources.base import Blob, Source
-from potable.sources.groups import grouped, parse_group
-from potable.sources.groups import schema as landed_schema
+from potable.sources.groups import parsed_rows
 from potable.sources.ingest import current
 from potable.sources.suggest import ENOUGH, FEW, SHARED, Suggestion, added, concluded, is_amount, numbers_records, tally
 from potable.sources.typed import convert
@@ -100,7 +98,7 @@ def profile(project: Project, name: str, *, engine: Engine, scratch: str, fresh:
         again = f"potable run --only ingest --select {source_name}"
         raise EnvironmentFailure(f"no data of `{name}` is landed yet", "E008", next=again)
     found = looked(_parsed(source, short, blobs, engine), table, engine=engine, scratch=scratch, fresh=fresh)
-    parsed = engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), landed_schema(table))
+    parsed = parsed_rows(engine, source, short, blobs)
     places = Places(f"{scratch}/rows", f"{scratch}/aside")
     made = validate(parsed, Contract(name, table, project.checks[name]), engine=engine, places=places)
     broken = [result for result in made.results if not result.success]
@@ -147,7 +145,7 @@ def _parsed(source: Source[Any], short: str, blobs: Sequence[Blob], engine: Engi
     """The landed records as texts."""
     texts = as_texts(source.tables[short])
     changed = source.model_copy(update={"tables": {**source.tables, short: texts}})
-    return engine.map_items(list(grouped(blobs)), partial(parse_group, changed, short), landed_schema(texts))
+    return parsed_rows(engine, changed, short, blobs)
 
 
 def _written(rows: ir.Table, schema: pa.Schema, folder: str, engine: Engine) -> ir.Table:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,8 +27,7 @@ from potable.engines.base import Engine, collect
 from potable.errors import EnvironmentFailure, ProjectError
 from potable.sources.base import Landed, Source
 from potable.sources.everything import everything
-from potable.sources.groups import grouped, parse_group
-from potable.sources.groups import schema as group_schema
+from potable.sources.groups import parsed_rows
 from potable.sources.ingest import Landing, current
 from potable.sources.typed import schema
 from potable.tables import BATCH, ORIGIN, Table
@@ -100,8 +98,7 @@ def _require_comparable(source: Source[Any], table: str) -> None:
 def _parsed(source: Source[Any], table: str, landed: Sequence[Landed], landing: Landing, engine: Engine) -> ir.Table:
     root = landing.store.locate("")
     blobs = source.blobs(landed, root)
-    schema = group_schema(source.tables[table])
-    return engine.map_items(list(grouped(blobs)), partial(parse_group, source, table), schema)
+    return parsed_rows(engine, source, table, blobs)
 
 
 def _written(relation: ir.Table, folder: str, engine: Engine) -> ir.Table:

@@ -32,8 +32,7 @@ from potable.runs.listed import listed
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
 from potable.sources.base import Blob, Source
-from potable.sources.groups import OBSERVED, grouped, observe_group, parse_group
-from potable.sources.groups import schema as group_schema
+from potable.sources.groups import OBSERVED, grouped, observe_group, parsed_rows
 from potable.store.manifest import Manifest, find, fingerprint
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def validate_table(shop: Workshop, step: Step, attempt: str) -> Made:
     ours = {blob.name: blob for blob in source.blobs(mine, locate(""))}
     drifts = described(source, short, drift.compare(table, seen, fixed=source.fixed_columns), ours)
     drift.refuse(step.name, table, told(source, drifts))
-    parsed = shop.engine.map_items(list(grouped(blobs)), partial(parse_group, source, short), group_schema(table))
+    parsed = parsed_rows(shop.engine, source, short, blobs)
     aside = attempt.replace("validated/", "quarantine/", 1)
     profiled = read_profile(shop.lake.restricted, before)
     around = versions(shop, step, before, blobs, f"{attempt}/versions")

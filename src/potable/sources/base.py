@@ -24,6 +24,7 @@ from potable.declarations import Declaration, FolderName, Inside
 from potable.errors import DataError, EnvironmentFailure
 from potable.sources.names import NOTHING_KNOWN, Naming, words
 from potable.sources.onwards import State
+from potable.sources.shares import ALL, Share
 from potable.store.objects import Store
 from potable.tables import Table
 
@@ -182,6 +183,8 @@ class Blob:
     naming: Naming = NOTHING_KNOWN
     part: tuple[int, int] | None = None
     """First byte and number of the bytes it has in the pack at `path`; None where it is there by itself."""
+    share: Share = ALL
+    """Which of its records are meant; only of objects of tables that may be shared is it not all of them."""
 
     @property
     def shown(self) -> str:
@@ -348,6 +351,10 @@ class Source(Declaration, Generic[T]):
             DataError: D007, the object cannot be read; the message holds no data.
         """
         raise AttributeError(f"{type(self).__name__} does not say how to parse")
+
+    def may_share(self, table: str) -> bool:
+        """Whether `parse` minds which share of an object is meant, so that several processes may read a large one."""
+        return False
 
     def parse_all(self, table: str, blobs: Iterable[Blob]) -> Iterable[pa.RecordBatch]:
         """Typed batches of several objects; sources whose objects are single records type many at once."""

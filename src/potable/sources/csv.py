@@ -20,10 +20,12 @@ import pyarrow.csv as arrow_csv
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from potable.sources.base import Blob, Original
+from potable.sources.csvpieces import Pieces
 from potable.sources.dialect import Content, Dialect, newlines
 from potable.sources.encodings import as_written, declared, readable
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, positions, unreadable
 from potable.sources.originals import picked
+from potable.sources.pieces import Numbers
 from potable.sources.typed import typed_at, typed_spared, untyped
 from potable.tables import Table
 
@@ -101,13 +103,14 @@ class CsvSource(FileSource[CsvTable]):
         if dialect is None:
             return
         where = positions(contract, dialect.header, blob, hint=_TWICE)
-        ragged = _Ragged()
         done = 0
         last = ""
         try:
             # the last one tells how the file ends
             wanted = sorted({*where.values(), len(dialect.header) - 1})
-            with dialect.records(blob) as stream, closing(_batches(stream, dialect, ragged, wanted)) as batches:
+            stream = Pieces(dialect.records(blob), dialect, blob.share)
+            ragged = _Ragged(stream.numbers)
+            with stream, closing(_batches(stream, dialect, ragged, wanted)) as batches:
                 for batch in batches:
                     texts = {name: batch.column(wanted.index(index)) for name, index in where.items()}
                     ordinals = ragged.ordinals(done, batch.num_rows)
@@ -116,17 +119,22 @@ class CsvSource(FileSource[CsvTable]):
                         last = batch.column(batch.num_columns - 1)[-1].as_py()
                         yield (
                             typed_spared(contract, texts, blob.name, ordinals, dialect.encoding)
-                            if stream.odd
+                            if stream.content.odd
                             else typed_at(contract, texts, blob.name, ordinals)
                         )
                     yield from ragged.taken(contract, blob.name)
         except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
             raise unreadable(
-                blob, f"it is damaged or not well-formed CSV ({type(failure).__name__})", row=done
+                blob, f"it is damaged or not well-formed CSV ({type(failure).__name__})", row=ragged.before(done)
             ) from None
         yield from ragged.taken(contract, blob.name)
-        if stream.quotes % 2 and "\n" in last:
-            raise unreadable(blob, "a quote in its last record is never closed", row=done - 1)
+        stream.require(done + ragged.count, blob)
+        if blob.share.first and stream.content.quotes % 2 and "\n" in last:
+            raise unreadable(blob, "a quote in its last record is never closed", row=ragged.before(done) - 1)
+
+    def may_share(self, table: str) -> bool:
+        """Unless an escape may stand before the end of a line."""
+        return not self.tables[table].escape
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record's lines, in the file's own encoding and without the newline behind them."""
@@ -174,7 +182,7 @@ def _once(table: CsvTable, blob: Blob) -> Dialect | None:
     return found
 
 
-def _batches(stream: Content, dialect: Dialect, ragged: _Ragged, wanted: Sequence[int]) -> Generator[pa.RecordBatch]:
+def _batches(stream: Pieces, dialect: Dialect, ragged: _Ragged, wanted: Sequence[int]) -> Generator[pa.RecordBatch]:
     """The columns with these numbers; what a block of any other takes is not small, and data may have thousands."""
     names = [f"c{index}" for index in range(len(dialect.header))]
     try:
@@ -203,7 +211,7 @@ def _batches(stream: Content, dialect: Dialect, ragged: _Ragged, wanted: Sequenc
         yield from reader
     finally:
         # Arrow reads ahead in a thread of its own; one that is left behind when Python ends takes the process with it
-        stream.end_here()
+        stream.content.end_here()
         with suppress(pa.ArrowException, OSError, ValueError):
             for _ in reader:
                 pass
@@ -249,10 +257,20 @@ def _record(dialect: Dialect) -> re.Pattern[bytes]:
 class _Ragged:
     """Rows with the wrong number of fields: where they stood, and their texts until they are taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
         self._seen = array("q")
         self._texts: list[str] = []
         self._reasons: list[str] = []
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return len(self._seen)
+
+    def before(self, done: int) -> int:
+        """Ordinal of the last of so many good rows."""
+        return int(self.ordinals(done - 1, 1)[0].as_py()) if done else 0
 
     def keep(self, row: arrow_csv.InvalidRow) -> str:
         """Note a row, as pyarrow's handler; its number counts all records from 1."""
@@ -269,10 +287,11 @@ class _Ragged:
         good = np.arange(done + 1, done + rows + 1, dtype=np.int64)
         seen = np.array(self._seen, dtype=np.int64)
         before = seen - np.arange(1, len(seen) + 1)
-        return pa.array(good + np.searchsorted(before, good, side="left"))
+        return pa.array(self._numbers.at(good + np.searchsorted(before, good, side="left")))
 
     def taken(self, table: Table, name: str) -> Iterator[pa.RecordBatch]:
         """The rows kept since the last call, as a batch."""
         texts, reasons, self._texts, self._reasons = self._texts, self._reasons, [], []
         if texts:
-            yield untyped(table, name, self._seen[-len(texts) :], texts, reasons)
+            seen = self._numbers.at(np.array(self._seen[-len(texts) :], dtype=np.int64))
+            yield untyped(table, name, seen.tolist(), texts, reasons)

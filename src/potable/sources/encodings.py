@@ -19,9 +19,14 @@ from abc import abstractmethod
 from collections import Counter
 from typing import BinaryIO
 
+import numpy as np
+import pyarrow as pa
+
 _CHUNK = 1 << 20
 _MEANT = {"utf-8": "utf-8-sig", "gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949", "shift_jis": "cp932"}
 """Encodings and those that are written under their name, which have more signs: many of names (WHATWG Encoding)."""
+_LIKE_ASCII = ("ascii", "utf-8", "utf-8-sig", "cp1252", "iso8859-1", "iso8859-15")
+"""Encodings in which bytes below 128 are what they are in UTF-8, whatever stands before; there are others."""
 _ASCII = bytes(range(128))
 _ROW = -1
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -164,13 +169,52 @@ class Utf8(Chunked):
         super().__init__(stream)
         # the five bytes Windows-1252 leaves open become control characters, as browsers do it: nothing is lost
         errors = _OPEN if encoding == "cp1252" else "strict"
+        self._ascii, self._utf8 = encoding in _LIKE_ASCII, encoding in ("utf-8", "utf-8-sig")
+        self._begun = False
         self._spared = spared and errors == "strict" and not encoding.startswith(("utf-16", "utf-32"))
         self._decoder = codecs.getincrementaldecoder(encoding)(errors=_SPARED if self._spared else errors)
 
     def _converted(self, chunk: bytes) -> bytes:
-        made = self._decoder.decode(chunk, final=self._end).encode()
+        made = self._as_it_is(chunk) if self._begun else None
+        if made is None:
+            made = self._decoder.decode(chunk, final=self._end).encode()
+            # the first chunk may have a byte order mark
+            self._begun = True
         self.odd = self.odd or (self._spared and any(start in made for start in _ODD_STARTS))
         return made
+
+    def _as_it_is(self, chunk: bytes) -> bytes | None:
+        """The chunk where it is UTF-8 already, with what was left of the one before; None where it is not."""
+        left = self._decoder.getstate()[0]
+        if self._ascii and not left and chunk.isascii():
+            return chunk
+        if not self._utf8:
+            return None
+        data = left + chunk
+        end = len(data) if self._end else len(data) - _begun_sign(data)
+        if not is_utf8(data[:end]):
+            return None
+        self._decoder.setstate((data[end:], 0))
+        return data[:end]
+
+
+def _begun_sign(data: bytes) -> int:
+    """Bytes at the end of UTF-8 that are the beginning of a sign."""
+    for length, byte in enumerate(data[:-4:-1], 1):
+        if byte >= 0xC0:
+            return length if length < 2 + (byte >= 0xE0) + (byte >= 0xF0) else 0
+    return 0
+
+
+def is_utf8(block: bytes) -> bool:
+    """Whether all of it is UTF-8; Arrow looks several times as fast as a decoder."""
+    ends = np.array([0, len(block)], np.int32)
+    whole = pa.Array.from_buffers(pa.binary(), 1, [None, pa.py_buffer(ends), pa.py_buffer(block)])
+    try:
+        whole.cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def as_written(data: bytes, encoding: str, start: bytes) -> bytes:

@@ -99,8 +99,13 @@ class FixedSource(FileSource[FixedTable]):
         """Typed batches; records of another length come with their text only."""
         contract = self.tables[table]
         encoding = encoding_of(contract.encoding, blob)
-        for block in _records(contract, blob, encoding):
-            yield from _batches(contract, blob, block, encoding)
+        for piece, block in enumerate(_records(contract, blob, encoding)):
+            if blob.share.has(piece):
+                yield from _batches(contract, blob, block, encoding)
+
+    def may_share(self, table: str) -> bool:
+        """Yes."""
+        return True
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record, in the file's own encoding and without the newline behind it."""

@@ -1,4 +1,4 @@
-"""Groups of landed objects of one batch; a worker parses one group at a time.
+"""Groups of landed objects of one batch, and shares of large ones; a worker parses one group or share at a time.
 
 Imports little, because every worker process imports it: the declarations of sources, and pyarrow.
 """
@@ -6,15 +6,27 @@ Imports little, because every worker process imports it: the declarations of sou
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from potable.sources.base import Blob, Source
+from potable.sources.shares import Share
 from potable.tables import BATCH, LANDED, Table
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from potable.engines.base import Engine
 
 GROUP_BYTES = 4 << 20
 GROUP_OBJECTS = 128
+LARGE_BYTES = 16 << 20
+"""Bytes of an object, as received, that are worth a process of their own, and several."""
+MOST_SHARES = 16
+"""Shares of one object: each reads all of it, so more of them would gain little."""
 OBSERVED = pa.schema([("object", pa.string()), ("column", pa.string()), ("dialect", pa.string())])
 """What `observe_group` yields: a column an object has, or something found about how it is written."""
 _BATCH_ROWS = 8192
@@ -23,6 +35,26 @@ _BATCH_ROWS = 8192
 def schema(table: Table) -> pa.Schema:
     """Schema of what `parse_group` yields."""
     return pa.schema([*table.schema, *LANDED])
+
+
+def parsed_rows(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]) -> ir.Table:
+    """The rows of landed objects, as a relation that can be consumed once; large ones are shared by all processes."""
+    large = [blob for blob in blobs if blob.bytes >= LARGE_BYTES]
+    groups = [group for blob in large for group in _shares(source, table, blob, blobs, engine.cores)]
+    groups += grouped([blob for blob in blobs if blob.bytes < LARGE_BYTES])
+    parse = partial(parse_group, source, table)
+    return engine.map_items(groups, parse, schema(source.tables[table]), long=bool(large))
+
+
+def _shares(
+    source: Source[Any], table: str, blob: Blob, blobs: Sequence[Blob], cores: int
+) -> Iterable[tuple[Blob, ...]]:
+    """A large object, in shares where it would keep the others waiting."""
+    cores = min(cores, MOST_SHARES)
+    alike = 2 * cores * blob.bytes <= sum(blob.bytes for blob in blobs)
+    of = 1 if alike or not source.may_share(table) else cores
+    for number in range(of):
+        yield (replace(blob, share=Share(number, of)),)
 
 
 def grouped(blobs: Sequence[Blob]) -> Iterable[tuple[Blob, ...]]:

@@ -71,6 +71,10 @@ class JsonSource(NestedSource[JsonTable]):
         with reading.refusing():
             yield from reading.batches()
 
+    def may_share(self, table: str) -> bool:
+        """Unless the records are inside of lines."""
+        return not self.tables[table].steps or self.tables[table].format != "lines"
+
     def parse_all(self, table: str, blobs: Iterable[Blob]) -> Iterator[pa.RecordBatch]:
         """Typed batches of several files; the records of small ones share batches."""
         contract = self.tables[table]

@@ -22,9 +22,10 @@ import pyarrow.json as pajson
 
 from potable.columns import Column
 from potable.sources.cells import Cells, Number, apart, paths_told
+from potable.sources.encodings import is_utf8
 from potable.sources.jsonobjects import NEGATIVE_ZERO, Kept
 from potable.sources.jsonstructs import UNREADABLE
-from potable.sources.jsontext import decode, is_utf8
+from potable.sources.jsontext import decode
 from potable.sources.keypaths import steps
 from potable.sources.nested import NestedTable
 

@@ -24,11 +24,11 @@ import pyarrow.compute as pc
 from potable.headings import tells_nobody
 from potable.sources.base import Blob
 from potable.sources.cells import Cells, Number, plain
+from potable.sources.encodings import is_utf8
 from potable.sources.files import unreadable
 from potable.sources.jsonloose import Loose, Unlike
 from potable.sources.jsonrows import below
 from potable.sources.jsonstructs import UNREADABLE
-from potable.sources.jsontext import is_utf8
 from potable.sources.keypaths import dotted, steps
 from potable.sources.pages import Astray
 from potable.sources.records import at, column, read_json, read_line

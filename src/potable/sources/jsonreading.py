@@ -25,7 +25,7 @@ from potable.sources.jsonarrow import Found, Kinds
 from potable.sources.jsonobjects import decoded, uncollected
 from potable.sources.jsonobjects import texts as texts_at
 from potable.sources.jsonrows import Row, below, depth_of, ups_of
-from potable.sources.jsonsplit import LONGEST, Listless, filled, is_lines, lines, pieces
+from potable.sources.jsonsplit import LONGEST, Listless, count, filled, is_lines, lines, pieces
 from potable.sources.jsontext import Refused, canonical, decode
 from potable.sources.nested import batch_of
 from potable.sources.typed import typed_at, untyped
@@ -59,9 +59,15 @@ class Reading:
         return self.numbers[0]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Typed batches of all records."""
-        for block, left, strict in self._blocks():
-            if left or not self._plain:
+        """Typed batches of all records, or of those of the share that is meant."""
+        share = self.blob.share
+        for piece, (block, left, strict) in enumerate(self._blocks()):
+            # what lies deeper can be counted only by who reads it
+            if left and not share.first:
+                return
+            if not left and not share.has(piece):
+                self.numbers[0] += count(block) if isinstance(block, bytes) else len(block)
+            elif left or not self._plain:
                 yield from self._read(_records(block), left, strict=strict)
             else:
                 yield from self._at_once(block, strict=strict)

@@ -23,6 +23,7 @@ BLOCK = 2 << 20
 """Bytes read at once."""
 LONGEST = 16 << 20
 """The most bytes a record may have."""
+_NEWLINE, _OPEN = b"\n{"
 _BLANK = b" \t\r\n"
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb'[^\s,:\[\]{}"]*')
@@ -101,6 +102,15 @@ def filled(block: bytes) -> list[bytes]:
     """The lines of a block that are not blank."""
     # the empty ones are quickly told, those of blanks are rare
     return [line for line in block.split(b"\n") if line and not line.isspace()]
+
+
+def count(block: bytes) -> int:
+    """How many lines of a block are not blank."""
+    data = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(data == _NEWLINE)
+    if block.startswith(b"{") and not block.endswith(b"\n") and (data[ends + 1] == _OPEN).all():
+        return len(ends) + 1
+    return len(filled(block))
 
 
 def _require(short: bool) -> None:

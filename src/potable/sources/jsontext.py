@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
 from potable.sources.cells import Number
 
@@ -78,17 +77,6 @@ def text(value: Any) -> str | None:
 def is_number(value: Any) -> bool:
     """Whether a value is a number, as it is written or a whole one."""
     return type(value) in _NUMBERS
-
-
-def is_utf8(block: bytes) -> bool:
-    """Whether all of it is UTF-8; Arrow looks several times as fast as a decoder."""
-    ends = np.array([0, len(block)], np.int32)
-    whole = pa.Array.from_buffers(pa.binary(), 1, [None, pa.py_buffer(ends), pa.py_buffer(block)])
-    try:
-        whole.cast(pa.string())
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 def canonical(value: Any) -> str:

@@ -14,9 +14,11 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
+from typing import BinaryIO, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import xml2arrow
@@ -25,7 +27,8 @@ from pydantic import field_validator, model_validator
 from potable.sources.base import Blob, Malformed, Original
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.originals import xml_records
-from potable.sources.typed import typed, with_lost
+from potable.sources.pieces import Uncut
+from potable.sources.typed import typed_at, with_lost
 from potable.sources.wellformed import (
     ENTITY,
     REPEATED,
@@ -41,6 +44,8 @@ from potable.sources.wellformed import (
 from potable.sources.xmlbounds import Bounds
 from potable.sources.xmldoubled import Doubled, find
 from potable.sources.xmlelements import Above, Element, Positions
+from potable.sources.xmlpieces import Pieces
+from potable.tables import ROW
 
 _NAME = r"[^\W\d][\w.-]*"
 _RECORD = re.compile(rf"(/{_NAME})+")
@@ -95,33 +100,26 @@ class XmlSource(FileSource[XmlTable]):
         Where a record repeats an element that is read as one value, those cells cannot be read.
         """
         contract = self.tables[table]
-        done = 0
+        last = 0
         try:
             start, fields = head(decompressed(blob)), _Fields.of(contract)
             if start.name != fields.root:
                 raise Malformed(f"its root element is not `{fields.root}`")
-            try:
-                for batch in _batches(contract, fields, start, blob):
-                    yield batch
-                    done += batch.num_rows
-            except xml2arrow.Xml2ArrowError as failure:
-                if _reason(failure) != REPEATED:
-                    raise
-                if fields.above:
-                    raise Twice from None
-                doubled = find(_opened(blob, start, fields.record.path), fields.record.path, fields.record.places)
-                passed = 0
-                for batch in _batches(contract, fields, start, blob, doubled):
-                    new = batch.slice(max(0, done - passed))
-                    passed += batch.num_rows
-                    if new.num_rows:
-                        yield new
-                        done += new.num_rows
+            document = _Document.of(blob, start, fields)
+            if document is None:
+                return
+            for batch in _rows(contract, fields, document):
+                yield batch
+                last = batch[ROW][-1].as_py()
         except Malformed as failure:
-            raise unreadable(blob, failure.why, row=done, hint=failure.hint) from None
+            raise unreadable(blob, failure.why, row=last, hint=failure.hint) from None
         # xml2arrow stumbles over bytes that are not UTF-8 with a TypeError
         except (xml2arrow.Xml2ArrowError, TypeError, UnicodeDecodeError, RuntimeError, *DAMAGE) as failure:
-            raise unreadable(blob, _reason(failure), row=done) from None
+            raise unreadable(blob, _reason(failure), row=last) from None
+
+    def may_share(self, table: str) -> bool:
+        """Unless something is read of the elements around the records."""
+        return not _Fields.of(self.tables[table]).above
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record's element, in the document's own encoding."""
@@ -221,8 +219,76 @@ class _Fields:
         return self.record.path.split("/")[1]
 
 
+@dataclass(frozen=True)
+class _Document:
+    """One document on its way to the reader, or a share of it."""
+
+    blob: Blob
+    start: Head
+    pieces: Pieces | None
+    """The share; None where all of it is read."""
+
+    @classmethod
+    def of(cls, blob: Blob, start: Head, fields: _Fields) -> Self | None:
+        """The document, as far as its share goes; None where that has nothing.
+
+        Raises:
+            Malformed: it is not well-formed up to its first record.
+        """
+        if blob.share.whole:
+            return cls(blob, start, None)
+        pieces = Pieces.of(partial(decompressed, blob), start.encoding, fields.record.path, blob.share)
+        return cls(blob, start, pieces) if pieces or blob.share.first else None
+
+    def watched(
+        self,
+        record: str,
+        attributed: frozenset[str] = frozenset(),
+        without: Sequence[tuple[int, int]] = (),
+    ) -> Watched:
+        """The document, watched; `without` some pieces."""
+        stream = self.pieces.stream() if self.pieces else decompressed(self.blob)
+        return _watched(self.blob, stream, self.start, record, attributed, without)
+
+    def require(self, records: int) -> None:
+        """Refuse that the reader found another number of records than were given to it.
+
+        Raises:
+            Malformed: it did.
+        """
+        if self.pieces and not self.pieces.rest and records != self.pieces.records:
+            raise Uncut
+
+    def ordinals(self, done: int, rows: int) -> npt.NDArray[np.int64]:
+        """What the next rows behind `done` ones are called."""
+        own = np.arange(done + 1, done + rows + 1, dtype=np.int64)
+        return self.pieces.numbers.at(own) if self.pieces else own
+
+
+def _rows(table: XmlTable, fields: _Fields, document: _Document) -> Iterator[pa.RecordBatch]:
+    """Typed batches of a document, also of one in which records repeat an element that is read as one value."""
+    done = 0
+    try:
+        for batch in _batches(table, fields, document):
+            yield batch
+            done += batch.num_rows
+    except xml2arrow.Xml2ArrowError as failure:
+        if _reason(failure) != REPEATED:
+            raise
+        if fields.above:
+            raise Twice from None
+        doubled = find(document.watched(fields.record.path), fields.record.path, fields.record.places)
+        passed = 0
+        for batch in _batches(table, fields, document, doubled):
+            new = batch.slice(max(0, done - passed))
+            passed += batch.num_rows
+            if new.num_rows:
+                yield new
+                done += new.num_rows
+
+
 def _batches(
-    table: XmlTable, fields: _Fields, start: Head, blob: Blob, doubled: Doubled | None = None
+    table: XmlTable, fields: _Fields, document: _Document, doubled: Doubled | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Typed batches of a document.
 
@@ -231,19 +297,20 @@ def _batches(
     """
     done = 0
     with ExitStack() as held:
-        reading = _Reading(fields, start, blob, held, doubled.spans if doubled else ())
+        reading = _Reading(fields, document, held, doubled.spans if doubled else ())
         for texts, rows in reading.batches():
             lost: dict[str, dict[int, str]] = {}
             for name, places in fields.columns.items() if doubled else ():
                 cells = doubled.within(places, done + 1, rows) if doubled else {}
                 lost[name] = {row: f"{texts[name][row].as_py() or ''}; {text}" for row, text in cells.items()}
                 texts[name] = _without(texts[name], cells)
-            batch = typed(table, texts, blob.name, first=done + 1, rows=rows)
+            batch = typed_at(table, texts, document.blob.name, pa.array(document.ordinals(done, rows)))
             yield with_lost(table, batch, lost, "stands more than once")
             done += rows
+    document.require(done)
     if reading.doubtful():
         for element in fields.elements:
-            check(decompressed(blob), element.path, element.attributed.keys())
+            check(decompressed(document.blob), element.path, element.attributed.keys())
 
 
 def _without(texts: pa.StringArray, rows: Collection[int]) -> pa.StringArray:
@@ -257,17 +324,17 @@ class _Reading:
     """One document, read once for its records and once for each element above them, in step."""
 
     def __init__(
-        self, fields: _Fields, start: Head, blob: Blob, held: ExitStack, without: Sequence[tuple[int, int]] = ()
+        self, fields: _Fields, document: _Document, held: ExitStack, without: Sequence[tuple[int, int]] = ()
     ) -> None:
         self._fields = fields
-        self._start = start
+        self._document = document
         names = frozenset[str]().union(*(element.watched for element in fields.elements))
         self._valued = dict.fromkeys(names, 0)
 
         record = fields.record.path
-        self._watched = held.enter_context(_opened(blob, start, record, names, without))
+        self._watched = held.enter_context(document.watched(record, names, without))
         self._above = [
-            Above(element, element.batches(held.enter_context(_opened(blob, start, record))), self._valued)
+            Above(element, element.batches(held.enter_context(document.watched(record))), self._valued)
             for element in fields.above
         ]
         self._positions = Positions()
@@ -277,7 +344,7 @@ class _Reading:
         record, done = self._fields.record, 0
         for batch in record.batches(self._watched):
             values = {place: record.column(batch, place) for place in record.places}
-            values[f"{record.path}/#"] = pa.array(np.arange(done + 1, done + batch.num_rows + 1))
+            values[f"{record.path}/#"] = pa.array(self._document.ordinals(done, batch.num_rows))
             for above in self._above:
                 values |= self._around(above, batch)
             yield (
@@ -310,22 +377,27 @@ class _Reading:
             if path in values:
                 found.append(values[path].cast(pa.string()))
             else:
-                value = pa.scalar(self._start.attributes.get(path.rpartition("@")[2]), pa.string())
+                value = pa.scalar(self._document.start.attributes.get(path.rpartition("@")[2]), pa.string())
                 found.append(pa.repeat(value, batch.num_rows))
         return pc.coalesce(*found) if found[1:] else found[0]
 
 
-def _opened(
+def _opened(blob: Blob, start: Head, record: str) -> Watched:
+    """All of a document, watched."""
+    return _Document(blob, start, None).watched(record)
+
+
+def _watched(
     blob: Blob,
+    stream: BinaryIO,
     start: Head,
     record: str,
-    attributed: frozenset[str] = frozenset(),
-    without: Sequence[tuple[int, int]] = (),
+    attributed: frozenset[str],
+    without: Sequence[tuple[int, int]],
 ) -> Watched:
-    """The document, watched; `without` some pieces."""
     prefix, colon, _ = start.root.rpartition(":")
     bounds = Bounds(f"{prefix}{colon}{record.rpartition('/')[2]}", lambda: bounded(decompressed(blob)))
-    return Watched(decompressed(blob), start, attributed, bounds, without)
+    return Watched(stream, start, attributed, bounds, without)
 
 
 def _local(path: str) -> str:
