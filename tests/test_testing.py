@@ -302,6 +302,11 @@ class Fragile(Lines):
         yield from super().parse(table, blob)
 
 
+class Whole(Lines):
+    def may_share(self, table: str) -> bool:
+        return True
+
+
 class Telling(Lines):
     token: str = SECRET
 
@@ -313,6 +318,7 @@ FAULTS = {
     Bare: "rows_have_the_schema_of_the_contract",
     Gaps: "rows_say_where_they_stand",
     Moody: "parsing_twice_gives_the_same_rows",
+    Whole: "shares_of_an_object_are_all_of_it",
     Blind: "observed_columns_can_be_asked_for",
     Forgetful: "every_row_has_its_record",
     Here: "it_travels_to_another_process",

@@ -22,6 +22,7 @@ import pyarrow as pa
 from potable.errors import DataError, EnvironmentFailure, PotableError
 from potable.sources.base import Blob, Source
 from potable.sources.ingest import Ingested, Landing, ingest
+from potable.sources.shares import Share
 from potable.sources.typed import schema
 from potable.store.log import Log
 from potable.store.objects import Store
@@ -142,6 +143,18 @@ def parsing_twice_gives_the_same_rows(case: Case) -> None:
             _require(_sorted(alone) == _sorted(together), f"`{table}`: parse_all gives other rows than parse")
 
 
+def shares_of_an_object_are_all_of_it(case: Case) -> None:
+    """Where several processes may parse an object, each has other records, and together they have all."""
+    for table, blob in case.blobs:
+        if not case.source.may_share(table):
+            continue
+        whole = case.parsed(table, blob)
+        for of in (2, 3):
+            shares = [case.parsed(table, replace(blob, share=Share(number, of))) for number in range(of)]
+            same = _sorted(pa.concat_tables(shares)) == _sorted(whole)
+            _require(same, f"{of} shares of `{blob.name}` give other rows than all of it")
+
+
 def observed_columns_can_be_asked_for(case: Case) -> None:
     """What `observe` names can be a column's path; a column that has values is among it."""
     for table, blob in case.blobs:
@@ -240,6 +253,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     rows_have_the_schema_of_the_contract,
     rows_say_where_they_stand,
     parsing_twice_gives_the_same_rows,
+    shares_of_an_object_are_all_of_it,
     observed_columns_can_be_asked_for,
     every_row_has_its_record,
     it_travels_to_another_process,

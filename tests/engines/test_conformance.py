@@ -128,8 +128,11 @@ def test_a_missing_file_is_an_environment_failure(pair: Engine, tmp_path: Path) 
 
 @pytest.mark.parametrize("items", [[], [0, 0, 0], [5], [25, 0, 13, 7]], ids=["none", "empty", "one", "several"])
 def test_items_become_all_their_batches(pair: Engine, items: list[int]) -> None:
-    made = sorted(row["n"] for row in collect(pair, pair.map_items(items, fn.count_to, fn.NUMBERS)).to_pylist())
-    assert made == sorted(n for item in items for n in range(1, item + 1))
+    for long in (False, True):
+        relation = pair.map_items(items, fn.count_to, fn.NUMBERS, long=long)
+        made = sorted(row["n"] for row in collect(pair, relation).to_pylist())
+        assert made == sorted(n for item in items for n in range(1, item + 1))
+    assert pair.cores >= 1
 
 
 def test_items_may_be_a_generator_longer_than_memory_of_pipes(pair: Engine) -> None:

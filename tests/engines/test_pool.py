@@ -58,6 +58,19 @@ def test_a_short_stream_starts_no_process_and_a_long_one_goes_on_in_workers(
         pool.close()
 
 
+def test_items_that_take_long_are_given_to_workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "PATIENCE", 600)
+    monkeypatch.setattr(pool_module, "FORKED", 600)
+    pool = Pool(2)
+    try:
+        for items in (1, 3):
+            made = list(pool.stream([fn.numbers(n) for n in range(items)], Square(), fn.SQUARES, long=True))
+            assert sorted(n for batch in made for n in batch["n"].to_pylist()) == list(range(items))
+            assert os.getpid() not in {pid for batch in made for pid in batch["pid"].to_pylist()}
+    finally:
+        pool.close()
+
+
 def test_an_item_of_a_short_stream_that_fails_raises_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "PATIENCE", 0.2)
     with pytest.raises(DataError, match="cut short"):

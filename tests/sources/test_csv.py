@@ -475,3 +475,14 @@ def test_a_name_that_two_columns_have_is_refused_with_what_to_declare(tmp_path: 
         parsed(source(), made)
     named = {"header": False, "skip_lines": 1, "names": ["a", "first", "b"]}
     assert values(parsed(source(**named), made), "a", "b") == [("1", "3")]
+
+
+@pytest.mark.parametrize("before", [*range(1, 14)])
+def test_a_newline_in_quotes_is_whole_where_a_block_ends(
+    tmp_path: Path, before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK", 1 << 12)
+    row = b'"one\r\ntwo",z\r\n'
+    data = b"a,b\n" + b"x" * before + b",y\n" + row * 2000
+    found = values(parsed(source({"a": {}, "b": {}}), blob(tmp_path, data)), "a")
+    assert found == ["x" * before, *["one\r\ntwo"] * 2000]

@@ -54,7 +54,7 @@ class Pieces(io.RawIOBase):
         self._share = share
         self._mine, self._others, self._piece = 0, 0, 0
         self._held, self._given = b"", b""
-        self._rest = share.whole
+        self._rest, self._ended = share.whole, False
 
     def readable(self) -> bool:
         """Yes."""
@@ -66,14 +66,27 @@ class Pieces(io.RawIOBase):
         super().close()
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, at most `size` where that is not negative; none only at the end."""
-        while not self._given and not self._rest and self._next():
-            pass
-        if not self._given and self._rest:
-            return self.content.read(size)
-        size = len(self._given) if size < 0 else size
-        given, self._given = self._given[:size], self._given[size:]
+        """The next bytes, at most one fewer than `size` where that is not negative and there are so many.
+
+        They never end between a carriage return and its newline: pyarrow would take the newline for half of an end of
+        a line, also in quotes.
+        """
+        parts, length = [self._given], len(self._given)
+        while (size < 0 or length < size) and (part := self._more(size - length if size >= 0 else -1)):
+            parts.append(part)
+            length += len(part)
+        held = parts[0] if len(parts) == 1 else b"".join(parts)
+        end = size if 0 <= size <= len(held) else len(held)
+        end -= 1 < end == size and held[end - 1] == _RETURN
+        given, self._given = held[:end], held[end:]
         return given
+
+    def _more(self, size: int) -> bytes:
+        """What follows; empty only at the end."""
+        part = b""
+        while not (part or self._rest or self._ended):
+            part = self._next()
+        return part or (self.content.read(size) if self._rest else b"")
 
     def require(self, records: int, blob: Blob) -> None:
         """Refuse that a parser found another number of records than were given to it.
@@ -84,34 +97,32 @@ class Pieces(io.RawIOBase):
         if not self._rest and records != self._mine:
             raise unreadable(blob, Uncut().why, hint=Uncut.hint)
 
-    def _next(self) -> bool:
-        """Read the next piece; False at the end."""
+    def _next(self) -> bytes:
+        """What the share has of the bytes that are read next."""
         chunk = self.content.read(PIECE)
-        self._held += chunk
-        found = cut(self._held, self._quote, self._delimiter)
-        if found is None or len(self._held) - found.end > _LONGEST or not chunk:
-            return self._end(sure=bool(found) and not chunk)
-        if found.end:
-            if self._share.has(self._piece // IN_A_ROW):
-                self.numbers.add(self._mine, self._others)
-                self._given = self._held[: found.end]
-                self._mine += found.records
-            else:
-                self._others += found.records
-            self._piece += 1
-            self._held = self._held[found.end :]
-        return True
+        held = self._held = self._held + chunk
+        found = cut(held, self._quote, self._delimiter)
+        if found is None or len(held) - found.end > _LONGEST or not chunk:
+            return self._last()
+        if not found.end:
+            return b""
+        self._piece, self._held = self._piece + 1, held[found.end :]
+        if not self._share.has((self._piece - 1) // IN_A_ROW):
+            self._others += found.records
+            return b""
+        self.numbers.add(self._mine, self._others)
+        self._mine += found.records
+        return held[: found.end]
 
-    def _end(self, *, sure: bool) -> bool:
-        """Give the first share what is left, all that comes included."""
+    def _last(self) -> bytes:
+        """For the first share what is left, and all that comes; for the others, which need not read on, nothing."""
+        held, self._held = self._held, b""
         if self._share.first:
             self.numbers.add(self._mine, self._others)
-            self._given, self._rest = self._held, True
-        elif not sure:
-            # the others need not read on
-            self.content.end_here()
-        self._held = b""
-        return False
+            self._rest = True
+            return held
+        self._ended = True
+        return b""
 
 
 def cut(held: bytes, quote: str, delimiter: str) -> Cut | None:

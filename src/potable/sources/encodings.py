@@ -172,12 +172,19 @@ class Utf8(Chunked):
         self._ascii, self._utf8 = encoding in _LIKE_ASCII, encoding in ("utf-8", "utf-8-sig")
         self._begun = False
         self._spared = spared and errors == "strict" and not encoding.startswith(("utf-16", "utf-32"))
+        self._name = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)(errors=_SPARED if self._spared else errors)
 
     def _converted(self, chunk: bytes) -> bytes:
         made = self._as_it_is(chunk) if self._begun else None
         if made is None:
-            made = self._decoder.decode(chunk, final=self._end).encode()
+            try:
+                made = self._decoder.decode(chunk, final=self._end).encode()
+            except UnicodeDecodeError:
+                raise
+            except UnicodeError:
+                # UTF-16 and UTF-32 without the mark that says in which order bytes are
+                raise UnicodeDecodeError(self._name, b"", 0, 0, "no byte order mark") from None
             # the first chunk may have a byte order mark
             self._begun = True
         self.odd = self.odd or (self._spared and any(start in made for start in _ODD_STARTS))

@@ -13,7 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from itertools import product
+from itertools import accumulate, product
 from typing import BinaryIO, ClassVar, Self
 
 import numpy as np
@@ -120,6 +120,10 @@ class ParquetSource(NestedSource[ParquetTable]):
                     texts = [canonical(row.value) for row in odd]
                     yield untyped(contract, blob.name, [row.number for row in odd], texts, ["no object"] * len(odd))
 
+    def may_share(self, table: str) -> bool:
+        """Where rows are records: each share has whole row groups."""
+        return self.tables[table].flat
+
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The row, or the record inside of one, as JSON."""
         return next(self.records(table, blob, [ordinal])).data
@@ -174,8 +178,19 @@ class _Reading:
             raise unreadable(self.blob, told)
         # a batch without columns would not say how many rows it has
         names = names or self.schema.names[:1]
-        for read in self._file.iter_batches(self._rows_at_once(names), columns=names, use_threads=False):
-            self._require_valid(read, roots or ())
+        rows, groups = self._rows_at_once(names), range(self._file.num_row_groups)
+        if self.blob.share.whole:
+            yield from self._read(self._file.iter_batches(rows, columns=names, use_threads=False), roots or ())
+            return
+        starts = [0, *accumulate(self._file.metadata.row_group(group).num_rows for group in groups)]
+        for group in filter(self.blob.share.has, groups):
+            self.done = starts[group]
+            read = self._file.iter_batches(rows, row_groups=[group], columns=names, use_threads=False)
+            yield from self._read(read, roots or ())
+
+    def _read(self, batches: Iterator[pa.RecordBatch], roots: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        for read in batches:
+            self._require_valid(read, roots)
             for batch in _slices(read):
                 self.before, self.done = self.done, self.done + batch.num_rows
                 yield batch
