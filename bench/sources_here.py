@@ -66,15 +66,14 @@ def _typed(name: str, table: dict[str, Any], path: Path, threads: int = 1) -> No
 
     from potable.plugins import load
     from potable.sources.base import Blob
-    from potable.sources.typed import schema
+    from potable.sources.groups import parsed_rows
 
     pa.set_cpu_count(1)
     declared = {"source": "s", "type": name, "path": "x", "tables": {"t": table}}
     source = load("sources", name).model_validate(declared)
     engine = _engine(path.parent / "scratch", threads)
     blob = Blob(path.name, str(path.parent), path.name, False, path.stat().st_size)
-    found = engine.map_items([blob], partial(source.parse, "t"), schema(source.tables["t"]))
-    engine.write(found, str(path.parent / f"potable-{path.name}"))
+    engine.write(parsed_rows(engine, source, "t", [blob]), str(path.parent / f"potable-{path.name}"))
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sources.objects import blob, refusal
+from tests.sources.objects import blob, lost, refusal
 
 from potable.plugins import load
 from potable.sources import encodings
@@ -77,8 +77,8 @@ def test_what_is_utf8_can_be_decoded(parts: list[bytes]) -> None:
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
 @pytest.mark.parametrize(
     ("kind", "more"),
-    [("csv", {}), ("json", {}), ("fixed", {"widths": {"a": 2}}), ("text", {})],
-    ids=["csv", "json", "fixed", "text"],
+    [("csv", {}), ("json", {}), ("fixed", {"widths": {"a": 2}})],
+    ids=["csv", "json", "fixed"],
 )
 def test_a_file_without_the_mark_it_needs_is_refused(
     kind: str, more: dict[str, Any], encoding: str, tmp_path: Path
@@ -86,3 +86,10 @@ def test_a_file_without_the_mark_it_needs_is_refused(
     table = {"columns": {"a": {}}, "encoding": encoding, **more}
     source = load("sources", kind).model_validate({"source": "s", "type": kind, "path": "x", "tables": {"t": table}})
     assert "cod" in refusal(source, blob(tmp_path, "a,b\n1,2\n".encode(f"{encoding}-le")))
+
+
+def test_a_document_without_the_mark_it_needs_is_told(tmp_path: Path) -> None:
+    table = {"columns": {"a": {}}, "encoding": "utf-16"}
+    declared = {"source": "s", "type": "text", "path": "x", "tables": {"t": table}}
+    source = load("sources", "text").model_validate(declared)
+    assert lost(source, blob(tmp_path, "a text".encode("utf-16-le")))
