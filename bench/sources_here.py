@@ -66,14 +66,20 @@ def _typed(name: str, table: dict[str, Any], path: Path, threads: int = 1) -> No
 
     from potable.plugins import load
     from potable.sources.base import Blob
-    from potable.sources.groups import parsed_rows
+    from potable.sources.groups import parse_group, parsed_rows
+    from potable.sources.groups import schema as group_schema
 
     pa.set_cpu_count(1)
     declared = {"source": "s", "type": name, "path": "x", "tables": {"t": table}}
     source = load("sources", name).model_validate(declared)
     engine = _engine(path.parent / "scratch", threads)
     blob = Blob(path.name, str(path.parent), path.name, False, path.stat().st_size)
-    engine.write(parsed_rows(engine, source, "t", [blob]), str(path.parent / f"potable-{path.name}"))
+    found = parsed_rows(engine, source, "t", [blob])
+    if path.name.startswith("few."):
+        # a run starts its workers once, so it is not counted
+        parse, schema = partial(parse_group, source, "t"), group_schema(source.tables["t"])
+        found = engine.map_items([(blob,)] * threads, parse, schema, long=True)
+    engine.write(found, str(path.parent / f"potable-{path.name}"))
 
 
 @cache

@@ -298,13 +298,14 @@ def test_a_large_file_is_shared_where_it_would_keep_others_waiting(
         def map_items(self, items: list[tuple[Blob, ...]], *_: object, long: bool) -> object:
             return [(blob.name, blob.share.number, blob.share.of) for group in items for blob in group], long
 
-    def shares(*sizes: int, of: Source[Any] = source) -> object:
-        blobs = [Blob(str(size), "", "", False, size) for size in sizes]
+    def shares(*sizes: int, of: Source[Any] = source, name: str = "") -> object:
+        blobs = [Blob(f"{size}{name}", "", "", False, size) for size in sizes]
         return parsed_rows(cast("Any", Asked()), of, "t", blobs)
 
     four = [(number, 4) for number in range(4)]
     assert shares(100) == ([("100", *share) for share in four], True)
     assert shares(99) == ([("99", 0, 1)], False)
+    assert shares(13, name=".xml.gz") == ([("13.xml.gz", *share) for share in four], True)
     assert shares(900, 101, 1) == ([*[("900", *share) for share in four], ("101", 0, 1), ("1", 0, 1)], True)
     assert shares(*[200] * 8) == ([("200", 0, 1)] * 8, True)
     escaped = source_of("csv", {**LARGE["csv"][3], "escape": "\\"})

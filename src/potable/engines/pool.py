@@ -16,6 +16,7 @@ import os
 import pickle
 import pickletools
 import signal
+import struct
 import sys
 import threading
 import time
@@ -51,6 +52,8 @@ _BEFORE = "potable.engines.forked"
 """What the process that workers are forked from imports first."""
 _GUARD = 'a script of your own must start runs under `if __name__ == "__main__":`, because every worker imports it'
 _DONE, _FAILED, _BATCH = b"D", b"F", b"B"
+_SIZE = struct.Struct("!q")
+"""Bytes of a batch, behind its sign."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +263,21 @@ def _receive(pipe: Connection) -> bytes:
         raise _died() from None
 
 
+def _received_data(pipe: Connection, size: int) -> pa.Buffer:
+    """The bytes behind the sign of a batch, in one piece at once: as a message they would be copied several times."""
+    data = pa.allocate_buffer(size)
+    left = memoryview(data).cast("B")
+    while left:
+        try:
+            taken = os.readv(pipe.fileno(), [left])
+        except OSError:
+            raise _died() from None
+        if not taken:
+            raise _died()
+        left = left[taken:]
+    return data
+
+
 def _give_next(pipe: Connection, queue: Iterator[Any], busy: dict[Connection, Worker]) -> None:
     """Send the next item, or tell the worker that this task is over."""
     for item in queue:
@@ -276,8 +294,8 @@ def _received(busy: dict[Connection, Worker], queue: Iterator[Any], schema: pa.S
             message = _receive(pipe)
             if message[:1] == _FAILED:
                 raise pickle.loads(message[1:])
-            if message == _BATCH:
-                yield pa.ipc.read_record_batch(pa.py_buffer(_receive(pipe)), schema)
+            if message[:1] == _BATCH:
+                yield pa.ipc.read_record_batch(_received_data(pipe, _SIZE.unpack(message[1:])[0]), schema)
                 give_back_at_times()
             else:
                 _give_next(pipe, queue, busy)
@@ -306,15 +324,21 @@ def _serve(pipe: Connection, task: bytes) -> None:
         os.environ.update(variables)
         while (message := pipe.recv_bytes()) != _DONE:
             for batch in checked(function(pickle.loads(message)), schema):
-                # a message of its own: joined to the sign it would be copied twice
-                pipe.send_bytes(_BATCH)
-                pipe.send_bytes(batch.serialize())
+                _send_data(pipe, batch.serialize())
                 give_back_at_times()
             pipe.send_bytes(_DONE)
     except (EOFError, ConnectionError):
         raise
     except Exception as failure:
         pipe.send_bytes(_FAILED + _pickled(failure))
+
+
+def _send_data(pipe: Connection, data: pa.Buffer) -> None:
+    """Send a batch: a message with its size, and behind it the bytes as they are."""
+    pipe.send_bytes(_BATCH + _SIZE.pack(data.size))
+    left = memoryview(data)
+    while left:
+        left = left[os.write(pipe.fileno(), left) :]
 
 
 def _pickled(failure: Exception) -> bytes:

@@ -187,7 +187,7 @@ class Utf8(Chunked):
                 raise UnicodeDecodeError(self._name, b"", 0, 0, "no byte order mark") from None
             # the first chunk may have a byte order mark
             self._begun = True
-        self.odd = self.odd or (self._spared and any(start in made for start in _ODD_STARTS))
+        self.odd = self.odd or (self._spared and _has_odd(made))
         return made
 
     def _as_it_is(self, chunk: bytes) -> bytes | None:
@@ -203,6 +203,12 @@ class Utf8(Chunked):
             return None
         self._decoder.setstate((data[end:], 0))
         return data[:end]
+
+
+def _has_odd(data: bytes) -> bool:
+    """Whether there are bytes in UTF-8 that were spared."""
+    # a single byte is looked for many times as fast
+    return _ODD_STARTS[0][:1] in data and any(start in data for start in _ODD_STARTS)
 
 
 def _begun_sign(data: bytes) -> int:
@@ -230,7 +236,7 @@ def as_written(data: bytes, encoding: str, start: bytes) -> bytes:
     Args:
         start: the first bytes of the file, where UTF-16 says in which order its bytes are.
     """
-    if any(odd in data for odd in _ODD_STARTS):
+    if _has_odd(data):
         parts = re.split(f"({ODD})", data.decode())
         return b"".join(
             bytes([ord(part) - _ODD_FROM]) if place % 2 else as_written(part.encode(), encoding, start)

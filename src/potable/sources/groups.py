@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 GROUP_BYTES = 4 << 20
 GROUP_OBJECTS = 128
-LARGE_BYTES = 16 << 20
-"""Bytes of an object, as received, that are worth a process of their own, and several."""
+LARGE_BYTES = 64 << 20
+"""Bytes of an object that are worth a process of their own, and several where it would keep the others waiting."""
+_PACKED, _PACKED_NAMES = 8, (".gz", ".zst", ".bz2", ".xz")
+"""How many times its bytes a packed object of texts has."""
 MOST_SHARES = 16
 """Shares of one object: each reads all of it, so more of them would gain little."""
 OBSERVED = pa.schema([("object", pa.string()), ("column", pa.string()), ("dialect", pa.string())])
@@ -39,22 +41,24 @@ def schema(table: Table) -> pa.Schema:
 
 def parsed_rows(engine: Engine, source: Source[Any], table: str, blobs: Sequence[Blob]) -> ir.Table:
     """The rows of landed objects, as a relation that can be consumed once; large ones are shared by all processes."""
-    large = [blob for blob in blobs if blob.bytes >= LARGE_BYTES]
-    groups = [group for blob in large for group in _shares(source, table, blob, blobs, engine.cores)]
-    groups += grouped([blob for blob in blobs if blob.bytes < LARGE_BYTES])
+    large = [blob for blob in blobs if _size(blob) >= LARGE_BYTES]
+    groups = [*_shared(large, blobs, engine.cores, may=source.may_share(table))] if large else []
+    groups += grouped([blob for blob in blobs if _size(blob) < LARGE_BYTES])
     parse = partial(parse_group, source, table)
     return engine.map_items(groups, parse, schema(source.tables[table]), long=bool(large))
 
 
-def _shares(
-    source: Source[Any], table: str, blob: Blob, blobs: Sequence[Blob], cores: int
-) -> Iterable[tuple[Blob, ...]]:
-    """A large object, in shares where it would keep the others waiting."""
-    cores = min(cores, MOST_SHARES)
-    alike = 2 * cores * blob.bytes <= sum(blob.bytes for blob in blobs)
-    of = 1 if alike or not source.may_share(table) else cores
-    for number in range(of):
-        yield (replace(blob, share=Share(number, of)),)
+def _shared(large: Sequence[Blob], blobs: Sequence[Blob], cores: int, *, may: bool) -> Iterable[tuple[Blob, ...]]:
+    """Large objects, in shares where one would keep some of the processes waiting for it."""
+    total = sum(map(_size, blobs))
+    for blob in large:
+        of = min(cores, MOST_SHARES) if may and 2 * cores * _size(blob) > total else 1
+        yield from ((replace(blob, share=Share(number, of)),) for number in range(of))
+
+
+def _size(blob: Blob) -> int:
+    """About how many bytes are to be parsed."""
+    return blob.bytes * (_PACKED if blob.name.lower().endswith(_PACKED_NAMES) else 1)
 
 
 def grouped(blobs: Sequence[Blob]) -> Iterable[tuple[Blob, ...]]:

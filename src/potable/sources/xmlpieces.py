@@ -178,6 +178,7 @@ class _Stream(Layer):
 class _Form:
     """How records follow one another."""
 
+    name: bytes
     begin: bytes
     """The beginning of the first tag, and the sign behind the name."""
     blanks: bytes
@@ -189,17 +190,18 @@ class _Form:
         """The form of what starts with a record; None where no other comes behind it."""
         tag = re.escape(name.encode())
         found = re.compile(rb"</%b>(\s*)(<%b[\s>])" % (tag, tag)).search(held)
-        return cls(found[2], found[1], b"</" + name.encode() + b">") if found else None
+        return cls(name.encode(), found[2], found[1], b"</" + name.encode() + b">") if found else None
 
     def records(self, held: bytes, end: int, *, first: bool) -> int:
         """How many records a piece, up to `end`, consists of; 0 where it may have anything else."""
         if (b"!" in held and b"<!" in held) or (b"?" in held and b"<?" in held):
             return 0
-        # of every sort, also with blanks before the bracket, and of other elements whose names begin alike
-        count = held.count(self.end[:-1], 0, end)
-        sure = (
-            held.startswith(self.begin if first else self.blanks + self.begin)
-            and held.count(self.end + self.blanks + self.begin, 0, end) == count - 1
-            and held.count(self.begin[:-1], 0, end) == count
-        )
-        return count if sure else 0
+        if not held.startswith(self.begin if first else self.blanks + self.begin):
+            return 0
+        records = held.count(self.end + self.blanks + self.begin, 0, end) + 1
+        if held.count(self.name, 0, end) == 2 * records:
+            return records
+        # where the name stands elsewhere, too: tags of every sort, also with blanks before the bracket, and those of
+        # other elements whose names begin alike
+        tags = (held.count(tag, 0, end) for tag in (self.begin[:-1], self.end[:-1]))
+        return records if all(count == records for count in tags) else 0
