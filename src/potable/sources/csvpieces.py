@@ -10,6 +10,7 @@ Entry: `Pieces`.
 from __future__ import annotations
 
 import io
+from codecs import BOM_UTF8
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +54,8 @@ class Pieces(io.RawIOBase):
         self._quote, self._delimiter = dialect.declared.quote, dialect.delimiter
         self._share = share
         self._mine, self._others, self._piece = 0, 0, 0
-        self._held, self._given = b"", b""
+        # pyarrow takes one away from the beginning: not from that of a record
+        self._held, self._given = b"", BOM_UTF8
         self._rest, self._ended = share.whole, False
 
     def readable(self) -> bool:

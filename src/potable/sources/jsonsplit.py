@@ -45,19 +45,21 @@ def is_lines(stream: BinaryIO, *, whole: bool) -> bool:
         Malformed: it starts like neither.
     """
     with stream:
-        head = stream.read(BLOCK).lstrip(_BLANK)
+        head = b""
         while b"\n" not in head and len(head) < LONGEST and (more := stream.read(BLOCK)):
-            head += more
+            head = (head + more).lstrip(_BLANK)
         if not head or head.startswith(b"["):
             return False
         line, newline, after = head.partition(b"\n")
         if not newline and len(head) >= LONGEST:
             return False
+        while not after.strip(_BLANK) and (more := stream.read(BLOCK)):
+            after += more
         _, steps = brackets(line)
         if line.startswith(b"{") and (not len(steps) or steps.sum(dtype=np.int64) != 0):
             # its first line is damaged, or it is one document
             return after.lstrip(_BLANK)[:1] == b"{" and not after.startswith((b" ", b"\t"))
-        return whole or bool(after.strip(_BLANK) or stream.read(BLOCK).strip(_BLANK))
+        return whole or bool(after.strip(_BLANK))
 
 
 def lines(stream: BinaryIO) -> Iterator[bytes]:
@@ -73,6 +75,7 @@ def lines(stream: BinaryIO) -> Iterator[bytes]:
             left += chunk
             _require(len(left) <= LONGEST)
             continue
+        _require(len(left) + chunk.index(b"\n") <= LONGEST)
         yield left + chunk[:end]
         left = chunk[end + 1 :]
     yield left
@@ -219,6 +222,7 @@ class _Walk:
                 break
         if not found:
             raise Malformed("it is cut short")
+        _require(found.end() - found.start() <= LONGEST)
         self._at += found.end() - found.start()
         return found.group()
 
@@ -249,6 +253,8 @@ class _Walk:
             if any(not part or part.isspace() for part in kept):
                 raise Malformed("not well-formed JSON")
             if kept:
+                # no other one is longer than a block
+                _require(len(kept[0]) <= LONGEST)
                 first = False
                 yield kept
             if end:
