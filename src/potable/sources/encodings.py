@@ -51,8 +51,12 @@ def normal(encoding: str) -> str:
     Raises:
         LookupError: Python does not know it, or it is not an encoding of text.
     """
-    codec = codecs.lookup(encoding)
-    "".encode(codec.name)
+    try:
+        codec = codecs.lookup(encoding)
+        "".encode(codec.name)
+    except ValueError:
+        # a name with a NUL in it, or the encoding of no text at all
+        raise LookupError(encoding) from None
     return _MEANT.get(codec.name, codec.name)
 
 

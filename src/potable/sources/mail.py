@@ -104,7 +104,7 @@ def _moment(text: str) -> str:
     """A date header as ISO 8601; what is no date stays as it is and does not fit a timestamp."""
     try:
         return parsedate_to_datetime(text).isoformat()
-    except ValueError:
+    except (ValueError, OverflowError):
         return text
 
 
