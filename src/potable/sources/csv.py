@@ -108,7 +108,7 @@ class CsvSource(FileSource[CsvTable]):
         try:
             # the last one tells how the file ends
             wanted = sorted({*where.values(), len(dialect.header) - 1})
-            stream = Pieces(dialect.records(blob), dialect, blob.share)
+            stream = Pieces(dialect.records(blob), dialect, blob.share, _BLOCK)
             ragged = _Ragged(stream.numbers)
             with stream, closing(_batches(stream, dialect, ragged, wanted)) as batches:
                 for batch in batches:
@@ -123,10 +123,8 @@ class CsvSource(FileSource[CsvTable]):
                             else typed_at(contract, texts, blob.name, ordinals)
                         )
                     yield from ragged.taken(contract, blob.name)
-        except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
-            raise unreadable(
-                blob, f"it is damaged or not well-formed CSV ({type(failure).__name__})", row=ragged.before(done)
-            ) from None
+        except (pa.ArrowInvalid, OverflowError, UnicodeDecodeError, *DAMAGE) as failure:
+            raise unreadable(blob, _reason(failure), row=ragged.before(done)) from None
         yield from ragged.taken(contract, blob.name)
         stream.require(done + ragged.count, blob)
         if blob.share.first and stream.content.quotes % 2 and "\n" in last:
@@ -167,6 +165,12 @@ class CsvSource(FileSource[CsvTable]):
         """The delimiter and encoding that were found."""
         dialect = _once(self.tables[table], blob)
         return dialect.found if dialect else frozenset()
+
+
+def _reason(failure: Exception) -> str:
+    if isinstance(failure, OverflowError) or "straddling" in str(failure):
+        return f"a record is longer than {_BLOCK >> 20} MiB, or a quote is never closed"
+    return f"it is damaged or not well-formed CSV ({type(failure).__name__})"
 
 
 _last: list[tuple[CsvTable, Blob, Dialect | None]] = []

@@ -41,13 +41,14 @@ class Cut(NamedTuple):
 class Pieces(io.RawIOBase):
     """The records of a share of a file, as its content has them."""
 
-    def __init__(self, content: Content, dialect: Dialect, share: Share) -> None:
+    def __init__(self, content: Content, dialect: Dialect, share: Share, longest: int) -> None:
         """A share of `content`, which is at its first record.
 
         Args:
             content: the file; closing this closes it.
             dialect: how it is written.
             share: which pieces are given.
+            longest: bytes that a line may have.
         """
         self.content = content
         self.numbers = Numbers()
@@ -57,6 +58,7 @@ class Pieces(io.RawIOBase):
         # pyarrow takes one away from the beginning: not from that of a record
         self._held, self._given = b"", BOM_UTF8
         self._rest, self._ended = share.whole, False
+        self._longest, self._line = longest, -len(BOM_UTF8)
 
     def readable(self) -> bool:
         """Yes."""
@@ -72,6 +74,9 @@ class Pieces(io.RawIOBase):
 
         They never end between a carriage return and its newline: pyarrow would take the newline for half of an end of
         a line, also in quotes.
+
+        Raises:
+            OverflowError: a line is too long; pyarrow takes some that are, by where its blocks happen to end.
         """
         parts, length = [self._given], len(self._given)
         while (size < 0 or length < size) and (part := self._more(size - length if size >= 0 else -1)):
@@ -81,7 +86,16 @@ class Pieces(io.RawIOBase):
         end = size if 0 <= size <= len(held) else len(held)
         end -= 1 < end == size and held[end - 1] == _RETURN
         given, self._given = held[:end], held[end:]
+        self._measure(given)
         return given
+
+    def _measure(self, given: bytes) -> None:
+        """Look how long the lines are that end in what is given, or go on behind it."""
+        ends = [place for place in (given.find(b"\n"), given.find(b"\r")) if place >= 0]
+        if self._line + min(ends, default=len(given)) > self._longest:
+            raise OverflowError
+        last = max(given.rfind(b"\n"), given.rfind(b"\r"))
+        self._line = len(given) - last - 1 if ends else self._line + len(given)
 
     def _more(self, size: int) -> bytes:
         """What follows; empty only at the end."""

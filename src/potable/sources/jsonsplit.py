@@ -26,6 +26,7 @@ LONGEST = 16 << 20
 _NEWLINE, _OPEN = b"\n{"
 _BLANK = b" \t\r\n"
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _SCALAR = re.compile(rb'[^\s,:\[\]{}"]*')
 
 
@@ -211,10 +212,12 @@ class _Walk:
         return sign
 
     def _value(self, *, keep: bool = True) -> bytes:
-        """The value that starts here; empty, and not held in memory, when it is a list or object not to be kept."""
+        """The value that starts here; empty, and not held in memory, when it is not to be kept and may be long."""
         sign = self.peek()
         if sign and sign in b"[{":
             return b"".join(self._container(keep=keep))
+        if sign == b'"' and not keep:
+            return self._pass_over()
         form = _STRING if sign == b'"' else _SCALAR
         while not (found := form.match(self._held, self._at)) or (form is _SCALAR and found.end() == len(self._held)):
             _require(len(self._held) - self._at <= LONGEST)
@@ -225,6 +228,19 @@ class _Walk:
         _require(found.end() - found.start() <= LONGEST)
         self._at += found.end() - found.start()
         return found.group()
+
+    def _pass_over(self) -> bytes:
+        """Go behind the string that starts here."""
+        self._at += 1
+        while True:
+            found = _INSIDE.match(self._held, self._at)
+            self._at = found.end() if found else self._at
+            if self._held[self._at : self._at + 1] == b'"':
+                self._at += 1
+                return b""
+            # a backslash at the end belongs to what follows
+            if not self._more():
+                raise Malformed("it is cut short")
 
     def _container(self, *, keep: bool) -> Iterator[bytes]:
         """The parts of the list or object that starts here."""
