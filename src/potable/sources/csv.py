@@ -216,7 +216,7 @@ def _batches(stream: Pieces, dialect: Dialect, ragged: _Ragged, wanted: Sequence
     finally:
         # Arrow reads ahead in a thread of its own; one that is left behind when Python ends takes the process with it
         stream.content.end_here()
-        with suppress(pa.ArrowException, OSError, ValueError):
+        with suppress(pa.ArrowException, OSError, ValueError, OverflowError):
             for _ in reader:
                 pass
 

@@ -287,7 +287,7 @@ def _gzip(raw: BinaryIO) -> BinaryIO:
         from isal import igzip, igzip_lib
     except ModuleNotFoundError:
         return Unpacked(gzip.GzipFile(fileobj=raw, mode="rb"), raw)
-    return _Gzip(igzip.IGzipFile(fileobj=raw, mode="rb"), raw, igzip_lib.error)
+    return _Gzip(igzip.IGzipFile(fileobj=raw, mode="rb"), raw, igzip_lib.IsalError)
 
 
 class _Gzip(Unpacked):
