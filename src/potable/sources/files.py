@@ -293,7 +293,7 @@ def _gzip(raw: BinaryIO) -> BinaryIO:
 class _Gzip(Unpacked):
     """What isal unpacks; damage is an OSError, as it is of others."""
 
-    def __init__(self, inner: Any, raw: BinaryIO, damage: type[Exception]) -> None:
+    def __init__(self, inner: Any, raw: BinaryIO, damage: Any) -> None:
         super().__init__(inner, raw)
         self._damage = damage
 
