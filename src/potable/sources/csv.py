@@ -207,8 +207,10 @@ def _batches(stream: Pieces, dialect: Dialect, ragged: _Ragged, wanted: Sequence
                 strings_can_be_null=False,
             ),
         )
-    except pa.ArrowInvalid as failure:
-        if "Empty CSV file" in str(failure):
+    except BaseException as failure:
+        # its thread may read on
+        stream.content.end_here()
+        if isinstance(failure, pa.ArrowInvalid) and "Empty CSV file" in str(failure):
             return
         raise
     try:
