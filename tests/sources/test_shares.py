@@ -173,7 +173,9 @@ def test_shares_of_xml(
         "n": {"type": "integer", "path": "#"},
     }
     source = source_of("xml", {"record": "/d/r", "columns": columns})
-    text = "".join([f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?><d k="ä" xmlns:p="urn:p">', before])
+    text = "".join(
+        [f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?><d k="ä" xmlns:p="urn:p">', before]
+    )
     data = (text + "".join([*records, *between, *more, "</d>"])).encode(encoding)
     with cut_into(xml__PIECE=piece, xml__IN_A_ROW=row):
         require_all(source, data, of)
