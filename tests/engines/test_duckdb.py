@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -202,12 +204,37 @@ def test_what_an_object_store_refuses_is_no_bug(
         monkeypatch.setenv(name, value)
     with closing(DuckDBEngine(memory=1 << 30, threads=1, scratch=tmp_path)) as engine:
         rows = engine.map_items([3], fn.count_to, fn.NUMBERS)
-        for work in (
-            lambda: engine.write(rows, "s3://denied/x"),
-            lambda: collect(engine, engine.read(["s3://denied/x/0.parquet"], fn.NUMBERS)),
-            lambda: places.parts("s3://denied/x"),
+        step = f"s3://denied/lake/validated/s.t/{'0a' * 16}/7a"
+        for work, named in (
+            (lambda: engine.write(rows, f"{step}/rows"), "`validated/s.t` "),
+            (lambda: collect(engine, engine.read([f"{step}/0.parquet"], fn.NUMBERS)), "`validated/s.t` "),
+            (lambda: places.parts("s3://denied/x"), ""),
         ):
-            with pytest.raises(EnvironmentFailure, match=r"in the object store: permission denied") as caught:
+            with pytest.raises(
+                EnvironmentFailure, match=f"write {named}in the object store: permission denied"
+            ) as caught:
                 work()
             assert (caught.value.code, caught.value.retryable) == ("E004", True)
             assert "s3cret" not in caught.value.text()
+
+
+def test_which_folder_cannot_be_made_is_told(engine: DuckDBEngine, tmp_path: Path) -> None:
+    (tmp_path / "protected").mkdir()
+    (tmp_path / "protected" / "s.t").touch()
+    rows = engine.map_items([3], fn.count_to, fn.NUMBERS)
+    with pytest.raises(EnvironmentFailure) as caught:
+        engine.write(rows, str(tmp_path / "protected" / "s.t" / ("0a" * 16) / "7a"))
+    assert caught.value.code == "E004" and caught.value.problem.startswith(
+        "the engine could not read or write `protected/s.t`"
+    )
+
+
+def test_why_it_does_not_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("potable.engines.duckdb.tempfile.mkdtemp", full)
+    with pytest.raises(EnvironmentFailure) as caught:
+        DuckDBEngine(memory=1 << 30, threads=1, scratch=tmp_path)
+    assert caught.value.problem == "the engine cannot start (no space left on device)"
+    assert (caught.value.code, caught.value.retryable) == ("E007", True)

@@ -173,6 +173,7 @@ print("begins:", context.getConf().get("spark.hadoop.fs.s3a.secret.key") == odd)
 print("begins:", machine.java.lang.System.getProperty("spark.hadoop.fs.s3a.secret.key") == odd)
 print("begins:", machine.org.apache.spark.SparkEnv.get().securityManager().isAuthenticationEnabled())
 print("begins:", machine.java.lang.System.getProperty("spark.executor.heartbeatInterval"))
+print("begins:", Path(machine.java.lang.System.getProperty("java.io.tmpdir")).parent == Path(sys.argv[1]))
 
 given = pa.table({"p": [0, 1, 1], "n": [3, 5, 7]})
 for number, key in enumerate((None, "p")):
@@ -209,7 +210,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
 
 
 def test_nobody_else_on_the_machine_sees_the_configuration_or_is_let_in(life: Callable[[str], str]) -> None:
-    assert life("begins").split() == ["True", "False", "{'0o600'}", "[]", "True", "True", "True", "7s"]
+    assert life("begins").split() == ["True", "False", "{'0o600'}", "[]", "True", "True", "True", "7s", "True"]
 
 
 def test_files_have_the_permissions_of_the_umask_and_take_no_process_each(life: Callable[[str], str]) -> None:
@@ -265,6 +266,26 @@ engine._guarded(frame.collect)
 """
         text = told(work, tmp_path / "scratch")
     assert text.startswith("7") and "error[E007] the cluster provided no executor within 0.1 minutes" in text
+
+
+def test_a_java_that_does_not_run_is_told(tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"21.0.1\"' >&2\nexit 1\n")
+    java.chmod(0o755)
+    text = told("opened()", tmp_path / "scratch", JAVA_HOME=str(tmp_path))
+    assert "error[E007] Spark cannot start (JAVA_GATEWAY_EXITED)" in text and "does `java -version` work" in text
+
+
+def test_a_scratch_folder_without_room_is_told(tmp_path: Path) -> None:
+    work = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+opened()
+"""
+    text = told(work, tmp_path)
+    assert "error[E007] Spark cannot start (file too large)" in text and "of the scratch folder" in text
+    assert list(tmp_path.iterdir()) == []
 
 
 KILLED = """

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sources.objects import blob, lost, refusal
+from tests.tried import tried
 
 from potable.plugins import load
 from potable.sources import encodings
@@ -38,8 +38,8 @@ def _nothing(*_: object) -> None:
     return None
 
 
-@settings(deadline=None, max_examples=500)
-@given(
+@tried(
+    200,
     st.lists(PARTS, max_size=12),
     st.sampled_from(["utf-8", "utf-8-sig", "ascii", "cp1252", "iso8859-1", "gb18030", "utf-16", "shift_jis"]),
     st.booleans(),
@@ -62,8 +62,7 @@ def test_a_stream_is_what_its_decoder_makes_of_it(parts: list[bytes], encoding: 
     assert told[0] == told[1]
 
 
-@settings(max_examples=200)
-@given(st.lists(PARTS, max_size=6))
+@tried(100, st.lists(PARTS, max_size=6))
 def test_what_is_utf8_can_be_decoded(parts: list[bytes]) -> None:
     data = b"".join(parts)
     try:

@@ -90,11 +90,12 @@ class DuckDBEngine:
             )
         except (OSError, duckdb.Error) as failure:
             raise EnvironmentFailure(
-                f"the engine cannot start ({type(failure).__name__})",
+                f"the engine cannot start ({machine_says(failure) or type(failure).__name__})",
                 "E007",
                 given=str(scratch),
                 hint="is the scratch folder writable, and does this machine have the `memory` and `threads` of "
                 "potable.yaml?",
+                retryable=True,
             ) from failure
         self._ibis.compiler = Compiler()
         self._connection: Any = self._ibis.con
@@ -372,8 +373,9 @@ def _translated(failure: Exception) -> PotableError:
     if file and not said:
         return Damaged(file[1])
     if isinstance(failure, duckdb.IOException) or text.startswith("IO Error") or getattr(failure, "errno", None):
+        named = file[1] if file else places.folder_in(text)
         return EnvironmentFailure(
-            f"the engine could not read or write {f'`{file[1]}`' if file else 'its files'}{said and f': {said}'}",
+            f"the engine could not read or write {f'`{named}`' if named else 'its files'}{said and f': {said}'}",
             "E004",
             hint="" if said else "is the disk full, or was a file of the lake removed?",
             retryable=True,

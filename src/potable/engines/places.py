@@ -9,6 +9,7 @@ Entry: `parts` lists what was written.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,8 +22,11 @@ from urllib.parse import unquote
 import pyarrow.parquet as pq
 
 from potable.engines.base import Part
-from potable.errors import EnvironmentFailure, MissingExtra, PotableError
+from potable.errors import MADE_AGAIN, EnvironmentFailure, MissingExtra, PotableError
 from potable.reasons import of_store, why
+
+_FOLDER = re.compile(rf"/((?:{'|'.join(MADE_AGAIN)})/[\w.-]+)/[0-9a-f]{{16,}}")
+"""A folder of the lake or the vault, as failures name it: of a table or dataset, before a hash."""
 
 
 def scheme_of(path: str) -> str:
@@ -58,14 +62,21 @@ def reaching() -> Iterator[None]:
 
 def unreached(failure: Exception) -> EnvironmentFailure:
     """The error for what an object store did not do for an engine."""
+    folder = folder_in(str(failure))
     return EnvironmentFailure(
-        f"the engine could not read or write in the object store: {why(failure)}",
+        f"the engine could not read or write {f'`{folder}` ' if folder else ''}in the object store: {why(failure)}",
         "E004",
         hint="may this account read, write and list all of the lake, and is the store reachable?",
         state="nothing of this step was kept; the last version stays current",
         next="potable doctor",
         retryable=True,
     )
+
+
+def folder_in(text: str) -> str:
+    """The folder of a table or dataset that a failure's text names, of its zone and name alone; empty if none."""
+    found: list[str] = _FOLDER.findall(text)
+    return found[-1] if found else ""
 
 
 def make(directory: str) -> None:

@@ -140,10 +140,11 @@ class SparkEngine:
             self._scratch = Path(tempfile.mkdtemp(dir=scratch, prefix="spark-"))
         except OSError as failure:
             raise EnvironmentFailure(
-                f"the engine cannot start ({type(failure).__name__})",
+                f"the engine cannot start ({machine_says(failure) or type(failure).__name__})",
                 "E007",
                 given=str(scratch),
                 hint="is the scratch folder writable?",
+                retryable=True,
             ) from failure
         try:
             self._opened = spark_session.opened(settings, scratch)
@@ -381,9 +382,9 @@ def _translated(failure: Exception) -> PotableError:
             retryable=True,
         )
     if isinstance(failure, OSError) or any(sign in text for sign in _FILES):
-        said = machine_says(failure)
+        said, folder = machine_says(failure), places.folder_in(text)
         return EnvironmentFailure(
-            f"the engine could not read or write its files{said and f': {said}'}",
+            f"the engine could not read or write {f'`{folder}`' if folder else 'its files'}{said and f': {said}'}",
             "E004",
             hint="is the disk full, was a file of the lake removed, or can an executor not reach it?",
             retryable=True,

@@ -6,7 +6,9 @@ import os
 
 from pyspark.errors import PySparkException
 
-from potable.errors import EnvironmentFailure
+from potable.errors import EnvironmentFailure, machine_says
+
+_FULL = "no space left on device"
 
 
 def not_started(master: str, failure: Exception, log: str) -> EnvironmentFailure:
@@ -15,6 +17,12 @@ def not_started(master: str, failure: Exception, log: str) -> EnvironmentFailure
     Args:
         log: what Java said until then.
     """
+    # what Java says of a failure, it says only while it runs, but it is in the log
+    said = machine_says(failure) if isinstance(failure, OSError) else _FULL if _FULL in log.lower() else ""
+    if said:
+        hint = "`df -h` and `potable doctor` show free space and rights of the scratch folder"
+        return EnvironmentFailure(f"Spark cannot start ({said})", "E007", given=master, hint=hint, retryable=True)
+    condition = failure.getCondition() if isinstance(failure, PySparkException) else ""
     hint = "is the master reachable, and do `spark.conf` and `memory` fit this machine?"
     if "basedir must be absolute: ?" in log or "invalid null input: name" in log:
         hint = f"the user id {os.getuid()} has no name here, which Java needs: add it to /etc/passwd (of the image)"
@@ -24,7 +32,8 @@ def not_started(master: str, failure: Exception, log: str) -> EnvironmentFailure
         hint = "is `spark.driver.memory` (by default half of `memory`) a size such as 2g, at least 450m?"
     elif "HADOOP_CONF_DIR" in log:
         hint = "set HADOOP_CONF_DIR to the folder with YARN's configuration"
-    condition = failure.getCondition() if isinstance(failure, PySparkException) else ""
+    elif condition == "JAVA_GATEWAY_EXITED":
+        hint = "does `java -version` work where JAVA_HOME leads, and do `spark.conf` and `memory` fit this machine?"
     return EnvironmentFailure(
         f"Spark cannot start ({condition or type(failure).__name__})", "E007", given=master, hint=hint
     )

@@ -343,8 +343,10 @@ def configuration(settings: Settings, folder: Path) -> dict[str, str]:
     if settings.stores:
         ours |= spark_stores.settings(os.environ, local=settings.local)
     made = {**ours, **settings.conf, **spark_meaning.MEANING}
-    for key in ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"):
-        made[key] = f"{settings.conf.get(key, '')} {_JAVA}".strip()
+    # Java unpacks libraries of its own, and a Java that is killed leaves them
+    own = '"-Djava.io.tmpdir=' + re.sub(r'(["\\])', r"\\\1", str(folder)) + '" '
+    for key, first in (("spark.driver.extraJavaOptions", own), ("spark.executor.extraJavaOptions", "")):
+        made[key] = f"{first}{settings.conf.get(key, '')} {_JAVA}".strip()
     return made
 
 

@@ -13,7 +13,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from itertools import accumulate, product
+from functools import partial
+from itertools import product
 from typing import BinaryIO, ClassVar, Self
 
 import numpy as np
@@ -178,22 +179,24 @@ class _Reading:
             raise unreadable(self.blob, told)
         # a batch without columns would not say how many rows it has
         names = names or self.schema.names[:1]
-        rows, groups = self._rows_at_once(names), range(self._file.num_row_groups)
-        if self.blob.share.whole:
-            yield from self._read(self._file.iter_batches(rows, columns=names, use_threads=False), roots or ())
-            return
-        starts = [0, *accumulate(self._file.metadata.row_group(group).num_rows for group in groups)]
-        for group in filter(self.blob.share.has, groups):
-            self.done = starts[group]
-            read = self._file.iter_batches(rows, row_groups=[group], columns=names, use_threads=False)
-            yield from self._read(read, roots or ())
-
-    def _read(self, batches: Iterator[pa.RecordBatch], roots: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        for read in batches:
-            self._require_valid(read, roots)
+        for read in self._read(names):
+            self._require_valid(read, roots or ())
             for batch in _slices(read):
                 self.before, self.done = self.done, self.done + batch.num_rows
                 yield batch
+
+    def _read(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        share, groups = self.blob.share, range(self._file.num_row_groups)
+        read = partial(self._file.iter_batches, self._rows_at_once(names), columns=names, use_threads=False)
+        if share.whole:
+            # row groups may be tiny
+            yield from read()
+            return
+        for group in groups:
+            if share.has(group):
+                yield from read(row_groups=[group])
+            else:
+                self.done += self._file.metadata.row_group(group).num_rows
 
     def _require_valid(self, batch: pa.RecordBatch, declared: Sequence[str]) -> None:
         """Refuse values that are none of their type, such as texts that are not UTF-8, in the first of its columns."""

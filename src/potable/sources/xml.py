@@ -14,11 +14,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
-from typing import BinaryIO, Self
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import xml2arrow
@@ -27,24 +25,19 @@ from pydantic import field_validator, model_validator
 from potable.sources.base import Blob, Malformed, Original
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.originals import xml_records
-from potable.sources.pieces import Uncut
 from potable.sources.typed import typed_at, with_lost
 from potable.sources.wellformed import (
     ENTITY,
     REPEATED,
-    Head,
     Twice,
-    Watched,
-    bounded,
     check,
     first_records,
     head,
     repeated,
 )
-from potable.sources.xmlbounds import Bounds
+from potable.sources.xmldocument import Document, whole
 from potable.sources.xmldoubled import Doubled, find
 from potable.sources.xmlelements import Above, Element, Positions
-from potable.sources.xmlpieces import Pieces
 from potable.tables import ROW
 
 _NAME = r"[^\W\d][\w.-]*"
@@ -105,7 +98,7 @@ class XmlSource(FileSource[XmlTable]):
             start, fields = head(decompressed(blob)), _Fields.of(contract)
             if start.name != fields.root:
                 raise Malformed(f"its root element is not `{fields.root}`")
-            document = _Document.of(blob, start, fields)
+            document = Document.of(blob, start, fields.record.path)
             if document is None:
                 return
             for batch in _rows(contract, fields, document):
@@ -134,7 +127,7 @@ class XmlSource(FileSource[XmlTable]):
         contract = self.tables[table]
         record = _local(contract.record)
         try:
-            found = first_records(_opened(blob, head(decompressed(blob)), record), record)
+            found = first_records(whole(blob, head(decompressed(blob)), record), record)
         except (Malformed, UnicodeDecodeError, *DAMAGE):
             return None
         if found is None:
@@ -159,7 +152,7 @@ class XmlSource(FileSource[XmlTable]):
         """Elements that stand more than once in one record, where they are no records of a table."""
         record = _local(self.tables[table].record)
         try:
-            found = repeated(_opened(blob, head(decompressed(blob)), record), record)
+            found = repeated(whole(blob, head(decompressed(blob)), record), record)
         except (Malformed, UnicodeDecodeError, *DAMAGE):
             return {}
         return {path: {"record": made} for path in found if (made := f"{record}/{path}") not in self._records}
@@ -219,53 +212,7 @@ class _Fields:
         return self.record.path.split("/")[1]
 
 
-@dataclass(frozen=True)
-class _Document:
-    """One document on its way to the reader, or a share of it."""
-
-    blob: Blob
-    start: Head
-    pieces: Pieces | None
-    """The share; None where all of it is read."""
-
-    @classmethod
-    def of(cls, blob: Blob, start: Head, fields: _Fields) -> Self | None:
-        """The document, as far as its share goes; None where that has nothing.
-
-        Raises:
-            Malformed: it is not well-formed up to its first record.
-        """
-        if blob.share.whole:
-            return cls(blob, start, None)
-        pieces = Pieces.of(partial(decompressed, blob), start.encoding, fields.record.path, blob.share)
-        return cls(blob, start, pieces) if pieces or blob.share.first else None
-
-    def watched(
-        self,
-        record: str,
-        attributed: frozenset[str] = frozenset(),
-        without: Sequence[tuple[int, int]] = (),
-    ) -> Watched:
-        """The document, watched; `without` some pieces."""
-        stream = self.pieces.stream() if self.pieces else decompressed(self.blob)
-        return _watched(self.blob, stream, self.start, record, attributed, without)
-
-    def require(self, records: int) -> None:
-        """Refuse that the reader found another number of records than were given to it.
-
-        Raises:
-            Malformed: it did.
-        """
-        if self.pieces and not self.pieces.rest and records != self.pieces.records:
-            raise Uncut
-
-    def ordinals(self, done: int, rows: int) -> npt.NDArray[np.int64]:
-        """What the next rows behind `done` ones are called."""
-        own = np.arange(done + 1, done + rows + 1, dtype=np.int64)
-        return self.pieces.numbers.at(own) if self.pieces else own
-
-
-def _rows(table: XmlTable, fields: _Fields, document: _Document) -> Iterator[pa.RecordBatch]:
+def _rows(table: XmlTable, fields: _Fields, document: Document) -> Iterator[pa.RecordBatch]:
     """Typed batches of a document, also of one in which records repeat an element that is read as one value."""
     done = 0
     try:
@@ -288,7 +235,7 @@ def _rows(table: XmlTable, fields: _Fields, document: _Document) -> Iterator[pa.
 
 
 def _batches(
-    table: XmlTable, fields: _Fields, document: _Document, doubled: Doubled | None = None
+    table: XmlTable, fields: _Fields, document: Document, doubled: Doubled | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Typed batches of a document.
 
@@ -324,7 +271,7 @@ class _Reading:
     """One document, read once for its records and once for each element above them, in step."""
 
     def __init__(
-        self, fields: _Fields, document: _Document, held: ExitStack, without: Sequence[tuple[int, int]] = ()
+        self, fields: _Fields, document: Document, held: ExitStack, without: Sequence[tuple[int, int]] = ()
     ) -> None:
         self._fields = fields
         self._document = document
@@ -380,24 +327,6 @@ class _Reading:
                 value = pa.scalar(self._document.start.attributes.get(path.rpartition("@")[2]), pa.string())
                 found.append(pa.repeat(value, batch.num_rows))
         return pc.coalesce(*found) if found[1:] else found[0]
-
-
-def _opened(blob: Blob, start: Head, record: str) -> Watched:
-    """All of a document, watched."""
-    return _Document(blob, start, None).watched(record)
-
-
-def _watched(
-    blob: Blob,
-    stream: BinaryIO,
-    start: Head,
-    record: str,
-    attributed: frozenset[str],
-    without: Sequence[tuple[int, int]],
-) -> Watched:
-    prefix, colon, _ = start.root.rpartition(":")
-    bounds = Bounds(f"{prefix}{colon}{record.rpartition('/')[2]}", lambda: bounded(decompressed(blob)))
-    return Watched(stream, start, attributed, bounds, without)
 
 
 def _local(path: str) -> str:

@@ -121,8 +121,11 @@ class _Stream(Layer):
         super().__init__(pieces.open())
         self._pieces = pieces
         self._others, self._piece = 0, 0
-        self._given: bytes | memoryview = self._stream.read(pieces.lead.end)
+        self._given: bytes | memoryview = b""
         self._at, self._held = 0, b""
+        # a far stream may give less than it is asked for
+        while (lacks := pieces.lead.end - len(self._given)) and (more := self._stream.read(lacks)):
+            self._given += more
         self._form: _Form | None = None
         self._ended = False
 
