@@ -207,20 +207,28 @@ def _batches(stream: Pieces, dialect: Dialect, ragged: _Ragged, wanted: Sequence
                 strings_can_be_null=False,
             ),
         )
-    except BaseException as failure:
+    except pa.ArrowInvalid as failure:
         # its thread may read on
         stream.content.end_here()
-        if isinstance(failure, pa.ArrowInvalid) and "Empty CSV file" in str(failure):
+        if stream.failure:
+            raise stream.failure from None
+        if "Empty CSV file" in str(failure):
             return
         raise
     try:
         yield from reader
+    except pa.ArrowInvalid:
+        if stream.failure:
+            raise stream.failure from None
+        raise
     finally:
         # Arrow reads ahead in a thread of its own; one that is left behind when Python ends takes the process with it
         stream.content.end_here()
-        with suppress(pa.ArrowException, OSError, ValueError, OverflowError):
+        with suppress(pa.ArrowException):
             for _ in reader:
                 pass
+    if stream.failure:
+        raise stream.failure
 
 
 def _lines(stream: Content, dialect: Dialect, blob: Blob) -> Iterator[tuple[bytes, int]]:

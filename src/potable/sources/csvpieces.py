@@ -59,6 +59,8 @@ class Pieces(io.RawIOBase):
         self._held, self._given = b"", BOM_UTF8
         self._rest, self._ended = share.whole, False
         self._longest, self._line = longest, -len(BOM_UTF8)
+        self.failure: Exception | None = None
+        """What ended it before its end."""
 
     def readable(self) -> bool:
         """Yes."""
@@ -73,11 +75,23 @@ class Pieces(io.RawIOBase):
         """The next bytes, at most one fewer than `size` where that is not negative and there are so many.
 
         They never end between a carriage return and its newline: pyarrow would take the newline for half of an end of
-        a line, also in quotes.
+        a line, also in quotes. Nothing is raised: pyarrow reads ahead in a thread, and one that ends in a failure may
+        wait for itself for ever, so that the process cannot end.
+        """
+        try:
+            return self._filled(size)
+        except Exception as failure:
+            self.failure = self.failure or failure
+            return b""
+
+    def _filled(self, size: int) -> bytes:
+        """As `read`.
 
         Raises:
             OverflowError: a line is too long; pyarrow takes some that are, by where its blocks happen to end.
         """
+        if self.failure:
+            return b""
         parts, length = [self._given], len(self._given)
         while (size < 0 or length < size) and (part := self._more(size - length if size >= 0 else -1)):
             parts.append(part)
