@@ -486,3 +486,22 @@ def test_a_newline_in_quotes_is_whole_where_a_block_ends(
     data = b"a,b\n" + b"x" * before + b",y\n" + row * 2000
     found = values(parsed(source({"a": {}, "b": {}}), blob(tmp_path, data)), "a")
     assert found == ["x" * before, *["one\r\ntwo"] * 2000]
+
+
+DAMAGED = """
+import gzip, sys
+from pathlib import Path
+from tests.sources.objects import refusal, blob
+from tests.sources.test_csv import source
+data = gzip.compress(b"a,b\\n" + b"".join(b"%d,some text\\n" % number for number in range(200_000)), 1)
+for number in range(60):
+    end = len(data) * (number % 30 + 1) // 40 if number % 2 else 1000 + number
+    refusal(source({"a": {}}, encoding="utf-8"), blob(Path(sys.argv[1]), data[:end]))
+"""
+
+
+def test_a_process_that_read_damaged_files_ends(tmp_path: Path) -> None:
+    # pyarrow's thread that reads ahead waited for itself where reading failed, which showed only when Python ended
+    command = [sys.executable, "-c", DAMAGED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")

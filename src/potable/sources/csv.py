@@ -108,7 +108,7 @@ class CsvSource(FileSource[CsvTable]):
         try:
             # the last one tells how the file ends
             wanted = sorted({*where.values(), len(dialect.header) - 1})
-            stream = Pieces(dialect.records(blob), dialect, blob.share)
+            stream = Pieces(dialect.records(blob), dialect, blob.share, _BLOCK)
             ragged = _Ragged(stream.numbers)
             with stream, closing(_batches(stream, dialect, ragged, wanted)) as batches:
                 for batch in batches:
@@ -123,10 +123,8 @@ class CsvSource(FileSource[CsvTable]):
                             else typed_at(contract, texts, blob.name, ordinals)
                         )
                     yield from ragged.taken(contract, blob.name)
-        except (pa.ArrowInvalid, UnicodeDecodeError, *DAMAGE) as failure:
-            raise unreadable(
-                blob, f"it is damaged or not well-formed CSV ({type(failure).__name__})", row=ragged.before(done)
-            ) from None
+        except (pa.ArrowInvalid, OverflowError, UnicodeDecodeError, *DAMAGE) as failure:
+            raise unreadable(blob, _reason(failure), row=ragged.before(done)) from None
         yield from ragged.taken(contract, blob.name)
         stream.require(done + ragged.count, blob)
         if blob.share.first and stream.content.quotes % 2 and "\n" in last:
@@ -169,6 +167,12 @@ class CsvSource(FileSource[CsvTable]):
         return dialect.found if dialect else frozenset()
 
 
+def _reason(failure: Exception) -> str:
+    if isinstance(failure, OverflowError) or "straddling" in str(failure):
+        return f"a record is longer than {_BLOCK >> 20} MiB, or a quote is never closed"
+    return f"it is damaged or not well-formed CSV ({type(failure).__name__})"
+
+
 _last: list[tuple[CsvTable, Blob, Dialect | None]] = []
 """The file looked at last: it is asked two things, and finding its dialect reads all of it."""
 
@@ -204,17 +208,27 @@ def _batches(stream: Pieces, dialect: Dialect, ragged: _Ragged, wanted: Sequence
             ),
         )
     except pa.ArrowInvalid as failure:
+        # its thread may read on
+        stream.content.end_here()
+        if stream.failure:
+            raise stream.failure from None
         if "Empty CSV file" in str(failure):
             return
         raise
     try:
         yield from reader
+    except pa.ArrowInvalid:
+        if stream.failure:
+            raise stream.failure from None
+        raise
     finally:
         # Arrow reads ahead in a thread of its own; one that is left behind when Python ends takes the process with it
         stream.content.end_here()
-        with suppress(pa.ArrowException, OSError, ValueError):
+        with suppress(pa.ArrowException):
             for _ in reader:
                 pass
+    if stream.failure:
+        raise stream.failure
 
 
 def _lines(stream: Content, dialect: Dialect, blob: Blob) -> Iterator[tuple[bytes, int]]:

@@ -10,6 +10,7 @@ Entry: `Pieces`.
 from __future__ import annotations
 
 import io
+from codecs import BOM_UTF8
 from typing import NamedTuple
 
 import numpy as np
@@ -40,21 +41,26 @@ class Cut(NamedTuple):
 class Pieces(io.RawIOBase):
     """The records of a share of a file, as its content has them."""
 
-    def __init__(self, content: Content, dialect: Dialect, share: Share) -> None:
+    def __init__(self, content: Content, dialect: Dialect, share: Share, longest: int) -> None:
         """A share of `content`, which is at its first record.
 
         Args:
             content: the file; closing this closes it.
             dialect: how it is written.
             share: which pieces are given.
+            longest: bytes that a line may have.
         """
         self.content = content
         self.numbers = Numbers()
         self._quote, self._delimiter = dialect.declared.quote, dialect.delimiter
         self._share = share
         self._mine, self._others, self._piece = 0, 0, 0
-        self._held, self._given = b"", b""
+        # pyarrow takes one away from the beginning: not from that of a record
+        self._held, self._given = b"", BOM_UTF8
         self._rest, self._ended = share.whole, False
+        self._longest, self._line = longest, -len(BOM_UTF8)
+        self.failure: Exception | None = None
+        """What ended it before its end."""
 
     def readable(self) -> bool:
         """Yes."""
@@ -69,8 +75,23 @@ class Pieces(io.RawIOBase):
         """The next bytes, at most one fewer than `size` where that is not negative and there are so many.
 
         They never end between a carriage return and its newline: pyarrow would take the newline for half of an end of
-        a line, also in quotes.
+        a line, also in quotes. Nothing is raised: pyarrow reads ahead in a thread, and one that ends in a failure may
+        wait for itself for ever, so that the process cannot end.
         """
+        try:
+            return self._filled(size)
+        except Exception as failure:
+            self.failure = self.failure or failure
+            return b""
+
+    def _filled(self, size: int) -> bytes:
+        """As `read`.
+
+        Raises:
+            OverflowError: a line is too long; pyarrow takes some that are, by where its blocks happen to end.
+        """
+        if self.failure:
+            return b""
         parts, length = [self._given], len(self._given)
         while (size < 0 or length < size) and (part := self._more(size - length if size >= 0 else -1)):
             parts.append(part)
@@ -79,7 +100,16 @@ class Pieces(io.RawIOBase):
         end = size if 0 <= size <= len(held) else len(held)
         end -= 1 < end == size and held[end - 1] == _RETURN
         given, self._given = held[:end], held[end:]
+        self._measure(given)
         return given
+
+    def _measure(self, given: bytes) -> None:
+        """Look how long the lines are that end in what is given, or go on behind it."""
+        ends = [place for place in (given.find(b"\n"), given.find(b"\r")) if place >= 0]
+        if self._line + min(ends, default=len(given)) > self._longest:
+            raise OverflowError
+        last = max(given.rfind(b"\n"), given.rfind(b"\r"))
+        self._line = len(given) - last - 1 if ends else self._line + len(given)
 
     def _more(self, size: int) -> bytes:
         """What follows; empty only at the end."""

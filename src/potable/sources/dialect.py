@@ -54,7 +54,7 @@ class Dialect:
                 text = stream.read(LONGEST_HEADER).decode("utf-8", "ignore")
         except (UnicodeDecodeError, *DAMAGE) as failure:
             raise unreadable(blob, f"the start of the file cannot be decoded ({type(failure).__name__})") from None
-        lead = _LEAD.match(text)
+        lead = _lead(text, table)
         first = lead[0] if lead else ""
         head = _head(text[len(first) :], table)
         if not head.strip():
@@ -144,7 +144,11 @@ class Content(Chunked):
         return given
 
     def _converted(self, chunk: bytes) -> bytes:
-        return self._kept(chunk) if self._comment or self._skip else chunk
+        if self._comment or self._skip:
+            return self._kept(chunk)
+        # the last line that was skipped may have ended inside of a chunk
+        begun, self._line = self._line, b""
+        return begun + chunk
 
     def _kept(self, chunk: bytes) -> bytes:
         """Whole lines that are neither comments nor among the first ones."""
@@ -204,8 +208,15 @@ def _head(text: str, table: CsvTable) -> str:
     return text[:end]
 
 
+def _lead(text: str, table: CsvTable) -> re.Match[str] | None:
+    """The line that tells the delimiter, where there is one that can be a delimiter."""
+    lead = _LEAD.match(text)
+    return lead if lead and lead[1] not in (table.quote, table.escape) else None
+
+
 def _delimiter(head: str, table: CsvTable) -> str:
-    return max(_DELIMITERS, key=lambda sign: len(_fields(head, sign, table)))
+    signs = [sign for sign in _DELIMITERS if sign not in (table.quote, table.escape)]
+    return max(signs, key=lambda sign: len(_fields(head, sign, table)))
 
 
 def _fields(head: str, delimiter: str, table: CsvTable) -> list[str]:

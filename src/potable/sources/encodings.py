@@ -29,6 +29,7 @@ _LIKE_ASCII = ("ascii", "utf-8", "utf-8-sig", "cp1252", "iso8859-1", "iso8859-15
 """Encodings in which bytes below 128 are what they are in UTF-8, whatever stands before; there are others."""
 _ASCII = bytes(range(128))
 _ROW = -1
+_LONGEST_SIGN = 4
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """Byte order marks of UTF-16."""
 
@@ -50,8 +51,12 @@ def normal(encoding: str) -> str:
     Raises:
         LookupError: Python does not know it, or it is not an encoding of text.
     """
-    codec = codecs.lookup(encoding)
-    "".encode(codec.name)
+    try:
+        codec = codecs.lookup(encoding)
+        "".encode(codec.name)
+    except ValueError:
+        # a name with a NUL in it, or the encoding of no text at all
+        raise LookupError(encoding) from None
     return _MEANT.get(codec.name, codec.name)
 
 
@@ -74,25 +79,32 @@ def found(stream: BinaryIO) -> str:
         Ambiguous: it is neither UTF-8 nor Windows-1252 throughout, or surely another of the encodings of one byte.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    valid, multibyte, first, odd = True, False, True, Counter[int]()
+    valid, multibyte, before, odd = True, False, b"", Counter[int]()
     with stream:
         while chunk := stream.read(_CHUNK):
-            if first and chunk.startswith(UTF16):
+            if not before and chunk.startswith(UTF16):
                 return "utf-16"
-            first = False
-            valid = valid and _decodes(decoder, chunk)
+            was, valid = valid, valid and _decodes(decoder, chunk)
+            # a sign, or a row of them, may lie in two chunks
+            held = before + chunk
             # what is left when all invalid bytes are passed over
-            multibyte = multibyte or not (chunk.isascii() or chunk.decode("utf-8", "ignore").isascii())
+            multibyte = multibyte or not (held.isascii() or held.decode("utf-8", "ignore").isascii())
             if multibyte and not valid:
                 raise Ambiguous
             if not valid:
-                odd.update(chunk.translate(None, _ASCII))
-                odd[_ROW] += sum(map(len, _BESIDE.findall(chunk)))
+                odd.update((held if was else chunk).translate(None, _ASCII))
+                odd[_ROW] += _in_rows(held) - (0 if was else _in_rows(before))
+            before = held[-_LONGEST_SIGN + 1 :]
     if valid and _decodes(decoder, b"", final=True):
         return "utf-8-sig" if multibyte else "ascii"
     if multibyte or _from_elsewhere(odd):
         raise Ambiguous
     return "cp1252"
+
+
+def _in_rows(data: bytes) -> int:
+    """Bytes that stand three or more in a row as no letters of Western Europe do."""
+    return sum(map(len, _BESIDE.findall(data)))
 
 
 def _from_elsewhere(odd: Counter[int]) -> bool:
@@ -185,8 +197,8 @@ class Utf8(Chunked):
             except UnicodeError:
                 # UTF-16 and UTF-32 without the mark that says in which order bytes are
                 raise UnicodeDecodeError(self._name, b"", 0, 0, "no byte order mark") from None
-            # the first chunk may have a byte order mark
-            self._begun = True
+            # what comes first may be a byte order mark, or a part of it
+            self._begun = bool(made)
         self.odd = self.odd or (self._spared and _has_odd(made))
         return made
 
@@ -246,7 +258,11 @@ def as_written(data: bytes, encoding: str, start: bytes) -> bytes:
         encoding = "utf-16-be" if start.startswith(codecs.BOM_UTF16_BE) else "utf-16-le"
     elif encoding in ("utf-8-sig", "ascii"):
         return data
-    return data.decode().encode(encoding, _OPEN if encoding == "cp1252" else "strict")
+    try:
+        return data.decode().encode(encoding, _OPEN if encoding == "cp1252" else "strict")
+    except UnicodeEncodeError:
+        # some decoders of Japanese and Chinese take bytes that are not of their encoding
+        return data
 
 
 def readable(text: str) -> str:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import bz2
 import glob
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -32,6 +34,8 @@ from potable.tables import Table
 
 _STORES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 _WEB = ("https", "http")
+_PACKED = 1 << 16
+"""Packed bytes read at once."""
 
 
 class FileTable(Table):
@@ -201,13 +205,13 @@ def decompressed(blob: Blob) -> BinaryIO:
         raw.close()
         raise unreadable(blob, f"it is a {archive} archive; only zip archives are unpacked")
     if start[:2] == b"\x1f\x8b":
-        return Unpacked(_gzip(raw), raw)
+        return _gzip(raw)
     if start[:4] == b"\x28\xb5\x2f\xfd":
         return Unpacked(pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"), raw)
     if start[:3] == b"BZh":
-        return Unpacked(bz2.BZ2File(raw), raw)
+        return Unpacked(_Members(raw, bz2.BZ2Decompressor), raw)
     if start == b"\xfd7zXZ\x00":
-        return Unpacked(lzma.LZMAFile(raw), raw)
+        return Unpacked(_Members(raw, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ)), raw)
     return raw
 
 
@@ -278,12 +282,61 @@ def positions(
     return found
 
 
-def _gzip(raw: BinaryIO) -> Any:
+def _gzip(raw: BinaryIO) -> BinaryIO:
     try:
-        from isal import igzip
+        from isal import igzip, igzip_lib
     except ModuleNotFoundError:
-        return gzip.GzipFile(fileobj=raw, mode="rb")
-    return igzip.IGzipFile(fileobj=raw, mode="rb")
+        return Unpacked(gzip.GzipFile(fileobj=raw, mode="rb"), raw)
+    return _Gzip(igzip.IGzipFile(fileobj=raw, mode="rb"), raw, igzip_lib.IsalError)
+
+
+class _Gzip(Unpacked):
+    """What isal unpacks; damage is an OSError, as it is of others."""
+
+    def __init__(self, inner: Any, raw: BinaryIO, damage: Any) -> None:
+        super().__init__(inner, raw)
+        self._damage = damage
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes."""
+        try:
+            return super().read(size)
+        except self._damage as failure:
+            raise OSError(type(failure).__name__) from None
+
+
+class _Members(io.RawIOBase):
+    """All members of a file of bzip2 or xz; Python's own readers end where another one should begin and is damaged."""
+
+    def __init__(self, raw: BinaryIO, begin: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> None:
+        self._raw, self._begin = raw, begin
+        self._member = begin()
+
+    def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes, fewer only at the end."""
+        parts: list[bytes] = []
+        left = size
+        while left and (part := self._some(left)):
+            parts.append(part)
+            left -= len(part) if size >= 0 else 0
+        return b"".join(parts)
+
+    def _some(self, size: int) -> bytes:
+        """Some of the next bytes; none only at the end."""
+        while True:
+            packed = b""
+            if self._member.eof:
+                # zeros may fill it up
+                packed = self._member.unused_data.lstrip(b"\0")
+                while not packed and (more := self._raw.read(_PACKED)):
+                    packed = more.lstrip(b"\0")
+                if not packed:
+                    return b""
+                self._member = self._begin()
+            elif self._member.needs_input and not (packed := self._raw.read(_PACKED)):
+                raise EOFError("a member is cut short")
+            if part := self._member.decompress(packed, size):
+                return part
 
 
 def _inside(file: File) -> list[Arrival] | None:

@@ -182,7 +182,8 @@ def _lines(stream: Utf8) -> Iterator[pa.StringArray]:
         held = left + chunk
         end = held.rfind(b"\n") + 1
         held, left = held[:end], held[end:]
-        if len(left) > _BLOCK:
+        # no other line is longer than what was read
+        if max(len(left), held.find(b"\n")) > _BLOCK:
             raise OverflowError
         if held:
             yield _split(held)

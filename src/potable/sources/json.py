@@ -8,7 +8,8 @@ this line is quarantined; a document is cut into records without being parsed, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice, tee
 from typing import Literal
 
@@ -80,6 +81,7 @@ class JsonSource(NestedSource[JsonTable]):
         contract = self.tables[table]
         rows: list[Row] = []
         names: list[str] = []
+        small: list[Blob] = []
         for blob in blobs:
             if blob.bytes > _SMALL:
                 yield from self.parse(table, blob)
@@ -89,12 +91,23 @@ class JsonSource(NestedSource[JsonTable]):
             with reading.refusing():
                 rows += reading.rows(damaged)
             names += [blob.name] * (len(rows) - len(names))
+            small.append(blob)
             yield from untyped_of(contract, blob, damaged)
             if len(rows) >= _BATCH_ROWS:
-                yield batch_of(contract, rows, pa.array(names, pa.string()))
-                rows, names = [], []
+                yield self._together(table, small, rows, names)
+                rows, names, small = [], [], []
         if rows:
-            yield batch_of(contract, rows, pa.array(names, pa.string()))
+            yield self._together(table, small, rows, names)
+
+    def _together(self, table: str, blobs: Sequence[Blob], rows: Sequence[Row], names: Sequence[str]) -> pa.RecordBatch:
+        """The batch of all records of some files, by the file of each."""
+        try:
+            return batch_of(self.tables[table], rows, pa.array(names, pa.string()))
+        except Malformed:
+            # which of them it is tells its own parsing
+            for blob in blobs:
+                deque(self.parse(table, blob), maxlen=0)
+            raise
 
     def record(self, table: str, blob: Blob, ordinal: int) -> bytes:
         """The record as its file has it, in UTF-8; one that lies in a line or list of others as canonical JSON."""
@@ -113,7 +126,11 @@ class JsonSource(NestedSource[JsonTable]):
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Dotted paths of all values in the first records, as far as no column takes what is around them."""
         rows = self._first(table, blob)
-        return seen(self.tables[table], rows, self.inside(table)).keys() if rows else None
+        try:
+            return seen(self.tables[table], rows, self.inside(table)).keys() if rows else None
+        except Malformed:
+            # a path leads out of the records, which parsing refuses
+            return None
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Paths at which the first records have nothing but lists of objects, where no table has these."""

@@ -28,7 +28,7 @@ from potable.sources.keypaths import steps
 
 _DECODER = msgspec.json.Decoder(float_hook=msgspec.Raw)
 _ENCODER = msgspec.json.Encoder()
-NEGATIVE_ZERO = re.compile(rb"-0(?<=[\s:,\[]-0)(?![.eE])")
+NEGATIVE_ZERO = re.compile(rb"-0(?:(?<=[\s:,\[]-0)|(?<=\A-0))(?![.eE])")
 _BLANK = b" \t\r\n"
 _ENDS = re.compile(rb'"[ \t\r\n]*:')
 """Ends of keys, and texts that look like one; as many when they are written again."""

@@ -26,6 +26,7 @@ LONGEST = 16 << 20
 _NEWLINE, _OPEN = b"\n{"
 _BLANK = b" \t\r\n"
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _SCALAR = re.compile(rb'[^\s,:\[\]{}"]*')
 
 
@@ -45,19 +46,21 @@ def is_lines(stream: BinaryIO, *, whole: bool) -> bool:
         Malformed: it starts like neither.
     """
     with stream:
-        head = stream.read(BLOCK).lstrip(_BLANK)
+        head = b""
         while b"\n" not in head and len(head) < LONGEST and (more := stream.read(BLOCK)):
-            head += more
+            head = (head + more).lstrip(_BLANK)
         if not head or head.startswith(b"["):
             return False
         line, newline, after = head.partition(b"\n")
         if not newline and len(head) >= LONGEST:
             return False
+        while not after.strip(_BLANK) and (more := stream.read(BLOCK)):
+            after += more
         _, steps = brackets(line)
         if line.startswith(b"{") and (not len(steps) or steps.sum(dtype=np.int64) != 0):
             # its first line is damaged, or it is one document
             return after.lstrip(_BLANK)[:1] == b"{" and not after.startswith((b" ", b"\t"))
-        return whole or bool(after.strip(_BLANK) or stream.read(BLOCK).strip(_BLANK))
+        return whole or bool(after.strip(_BLANK))
 
 
 def lines(stream: BinaryIO) -> Iterator[bytes]:
@@ -73,6 +76,7 @@ def lines(stream: BinaryIO) -> Iterator[bytes]:
             left += chunk
             _require(len(left) <= LONGEST)
             continue
+        _require(len(left) + chunk.index(b"\n") <= LONGEST)
         yield left + chunk[:end]
         left = chunk[end + 1 :]
     yield left
@@ -208,10 +212,12 @@ class _Walk:
         return sign
 
     def _value(self, *, keep: bool = True) -> bytes:
-        """The value that starts here; empty, and not held in memory, when it is a list or object not to be kept."""
+        """The value that starts here; empty, and not held in memory, when it is not to be kept and may be long."""
         sign = self.peek()
         if sign and sign in b"[{":
             return b"".join(self._container(keep=keep))
+        if sign == b'"' and not keep:
+            return self._pass_over()
         form = _STRING if sign == b'"' else _SCALAR
         while not (found := form.match(self._held, self._at)) or (form is _SCALAR and found.end() == len(self._held)):
             _require(len(self._held) - self._at <= LONGEST)
@@ -219,8 +225,22 @@ class _Walk:
                 break
         if not found:
             raise Malformed("it is cut short")
+        _require(found.end() - found.start() <= LONGEST)
         self._at += found.end() - found.start()
         return found.group()
+
+    def _pass_over(self) -> bytes:
+        """Go behind the string that starts here."""
+        self._at += 1
+        while True:
+            found = _INSIDE.match(self._held, self._at)
+            self._at = found.end() if found else self._at
+            if self._held[self._at : self._at + 1] == b'"':
+                self._at += 1
+                return b""
+            # a backslash at the end belongs to what follows
+            if not self._more():
+                raise Malformed("it is cut short")
 
     def _container(self, *, keep: bool) -> Iterator[bytes]:
         """The parts of the list or object that starts here."""
@@ -249,6 +269,8 @@ class _Walk:
             if any(not part or part.isspace() for part in kept):
                 raise Malformed("not well-formed JSON")
             if kept:
+                # no other one is longer than a block
+                _require(len(kept[0]) <= LONGEST)
                 first = False
                 yield kept
             if end:

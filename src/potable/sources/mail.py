@@ -61,7 +61,8 @@ class MailSource(DocumentSource[MailTable]):
         try:
             message = BytesParser(policy=compat32).parsebytes(data)
             return _read(message, wanted)
-        except (MessageError, RecursionError, etree.LxmlError):
+        # what Python's reader says of parameters that are none: no other list of it is to be had
+        except (MessageError, RecursionError, etree.LxmlError, ValueError, TypeError, LookupError, AttributeError):
             raise Unread("damaged") from None
 
 
@@ -104,7 +105,7 @@ def _moment(text: str) -> str:
     """A date header as ISO 8601; what is no date stays as it is and does not fit a timestamp."""
     try:
         return parsedate_to_datetime(text).isoformat()
-    except ValueError:
+    except (ValueError, OverflowError):
         return text
 
 

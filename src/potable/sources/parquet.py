@@ -269,7 +269,7 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
                 yield reading
     except Malformed as failure:
         raise unreadable(blob, failure.why) from None
-    except (pa.ArrowException, NotImplementedError, *DAMAGE) as failure:
+    except (pa.ArrowException, NotImplementedError, UnicodeDecodeError, *DAMAGE) as failure:
         row = reading.done if reading else None
         raise unreadable(
             blob, f"it is damaged, or of an unsupported kind ({type(failure).__name__})", row=row

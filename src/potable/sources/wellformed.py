@@ -30,6 +30,8 @@ _FIRST_RECORDS = 100
 _FIRST_BYTES = 16 << 20
 _MOST_LEAVES = 10_000
 _LONGEST_HEAD = 1 << 20
+_WIDE = {**dict.fromkeys(UTF16, "utf-16"), b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
+"""UTF-16 by the first two bytes of a document, whatever it declares: parsers tell it so."""
 _AFTER_ROOT = rb"\s*>\s*(?:<!--.*?-->\s*|<\?.*?\?>\s*)*\Z"
 
 
@@ -86,7 +88,7 @@ def head(stream: BinaryIO) -> Head:
         if own:
             raise Malformed(OWN_TYPE)
         values = {local(key): value for key, value in attributes.items() if not key.startswith("xmlns")}
-        found.append(Head(name, values, encoding, doctype))
+        found.append(Head(name, values, _WIDE.get(begun) or encoding, doctype))
 
     stream, wide = readable(stream)
     parser = new_parser(wide and "utf-8")
@@ -94,7 +96,7 @@ def head(stream: BinaryIO) -> Head:
     parser.StartElementHandler = root
     with stream:
         piece = stream.read(_PIECE)
-        encoding = "utf-16" if piece.startswith(UTF16) else encoding
+        begun = piece[:2]
         fed = 0
         while fed < _LONGEST_HEAD:
             feed(parser, piece)

@@ -128,7 +128,7 @@ class XmlSource(FileSource[XmlTable]):
         record = _local(contract.record)
         try:
             found = first_records(whole(blob, head(decompressed(blob)), record), record)
-        except (Malformed, *DAMAGE):
+        except (Malformed, UnicodeDecodeError, *DAMAGE):
             return None
         if found is None:
             return None
@@ -144,7 +144,7 @@ class XmlSource(FileSource[XmlTable]):
         """The attributes of the root, but where its schema lies."""
         try:
             root = head(decompressed(blob))
-        except (Malformed, *DAMAGE):
+        except (Malformed, UnicodeDecodeError, *DAMAGE):
             return ()
         return [f"/{root.name}/@{name}" for name in root.attributes if not name.lower().endswith("schemalocation")]
 
@@ -153,7 +153,7 @@ class XmlSource(FileSource[XmlTable]):
         record = _local(self.tables[table].record)
         try:
             found = repeated(whole(blob, head(decompressed(blob)), record), record)
-        except (Malformed, *DAMAGE):
+        except (Malformed, UnicodeDecodeError, *DAMAGE):
             return {}
         return {path: {"record": made} for path in found if (made := f"{record}/{path}") not in self._records}
 
