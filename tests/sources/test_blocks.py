@@ -265,6 +265,14 @@ def test_a_minus_zero_that_is_a_record_keeps_its_sign(tmp_path: Path) -> None:
         assert values(parsed(source, held), "v") == ["-0"] * many
 
 
+def test_how_deep_records_lie_is_told_by_the_first(tmp_path: Path) -> None:
+    table = {"columns": {"z": {}, "w": {"path": "../../w"}}, "records": "x.y.v", "format": "document"}
+    data = b'{"w": 5, "x": [{"y": {"v": {"z": 1}}}, {"y": [{"v": {"z": 2}}]}]}'
+    found = values(parsed(source_of("json", table), blob(tmp_path, data)), "z", "w")
+    assert found == [("1", "5"), ("2", None)]
+    require_same("json", table, data, tmp_path)
+
+
 def test_a_path_that_leads_out_of_all_records_is_refused_whatever_is_asked(tmp_path: Path) -> None:
     source, held = source_of("json", {"columns": {"a": {"path": "../a"}}}), blob(tmp_path, b'{"a": 1}\n{"a": 2}\n')
     assert source.observe("t", held) is None

@@ -137,16 +137,16 @@ class Reading:
                 raise
 
     def _leads_out(self) -> bool:
-        """Whether a column takes a value of the document around the list that holds its records."""
+        """Whether a column takes a value of the document around the list that holds its records, by the first of them."""
         ups, steps = max(map(ups_of, self.table.value_paths), default=0), self.table.steps
         if not ups or not steps or not self._has_content():
             return False
         with self._open() as stream, self._maybe_listless():
             for some, taken in pieces(stream, steps):
-                depths = [depth for piece in some if (depth := depth_of(piece, steps[taken:])) is not None]
-                if depths:
+                depths = (depth_of(piece, steps[taken:]) for piece in some)
+                if (depth := next((depth for depth in depths if depth is not None), None)) is not None:
                     # a document that is a list itself has nothing around it
-                    return taken > 0 and ups > max(depths)
+                    return taken > 0 and ups > depth
         return False
 
     def _whole(self) -> bytes:
