@@ -137,7 +137,7 @@ class Reading:
                 raise
 
     def _leads_out(self) -> bool:
-        """Whether a column takes a value of the document around the list that holds its records, by the first of them."""
+        """Whether a column takes a value of the document around the list of records, as the first of them says."""
         ups, steps = max(map(ups_of, self.table.value_paths), default=0), self.table.steps
         if not ups or not steps or not self._has_content():
             return False
