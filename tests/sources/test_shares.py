@@ -117,9 +117,10 @@ def test_shares_of_csv(
         require_all(source, data, of)
 
 
+ALIKE = ['<p:r i="1"><a>x</a><b>2</b></p:r>\n']
 RECORDS = st.sampled_from(
     [
-        *['<p:r i="1"><a>x</a><b>2</b></p:r>\n'] * 30,
+        *ALIKE * 30,
         *('<p:r i="2"><b>no</b></p:r>\n', '<p:r i="3"/>\n', "<p:r><a/></p:r>\n", '<p:r i="4"><a>1</a></p:r>'),
         '<p:r i="5"><a>1</a><a>2</a></p:r>\n',
     ]
@@ -145,16 +146,10 @@ BETWEEN = st.sampled_from(
     st.integers(1, 3),
     OF,
 )
-@example(
-    "",
-    ['<p:r i="1"><a>x</a><b>2</b></p:r>\n'] * 9,
-    ["<g>"],
-    ['<p:r i="1"><a>x</a><b>2</b></p:r>\n'] * 9,
-    "utf-8",
-    80,
-    1,
-    2,
-)
+@example("", ALIKE * 9, ["<g>"], ALIKE * 9, "utf-8", 80, 1, 2)
+@example("", ALIKE * 2, ['<g><p:r i="8"><a>deep</a></p:r>\n</g>'], ALIKE * 3, "utf-8", 67, 1, 2)
+@example("", ALIKE * 6, ['<p:r i="6"><a><![CDATA[</p:r>\n<p:r i="7">]]></a></p:r>\n'], ALIKE * 6, "utf-8", 60, 1, 2)
+@example("", ALIKE * 6, ['<p:r i="6"><?p </p:r>\n<p:r i="7"> ?></p:r>\n'], ALIKE * 6, "utf-8", 60, 1, 2)
 def test_shares_of_xml(
     before: str,
     records: list[str],
@@ -200,6 +195,7 @@ ODD_VALUES = st.sampled_from(["", " ", "\r", '{"a": ', "}", '{"a": 1} {"a": 2}',
     st.sampled_from([(256, 8), (4, 2)]),
     OF,
 )
+@example(['{"a": "x", "b": 1}'] * 6, ["", " "], ['{"a": "x", "b": 1}'] * 6, "lines", 50, (256, 8), 2)
 def test_shares_of_json(
     values: list[str],
     odd: list[str],
