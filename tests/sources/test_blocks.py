@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -263,6 +264,24 @@ def test_a_minus_zero_that_is_a_record_keeps_its_sign(tmp_path: Path) -> None:
     for many in (2, 100):
         held = blob(tmp_path, f"[{','.join(['-0'] * many)}]".encode())
         assert values(parsed(source, held), "v") == ["-0"] * many
+
+
+def test_blanks_behind_the_first_line_are_not_held_in_memory() -> None:
+    class Blanks(io.RawIOBase):
+        read_so_far = most = 0
+
+        def read(self, size: int = -1) -> bytes:
+            first, self.read_so_far = not self.read_so_far, self.read_so_far + size
+            self.most = max(self.most, tracemalloc.get_traced_memory()[0])
+            return (b"{}\n" if first else b"").ljust(size) if self.read_so_far < 100 << 20 else b""
+
+    tracemalloc.start()
+    try:
+        stream = Blanks()
+        assert not jsonsplit.is_lines(stream, whole=False)  # type: ignore[arg-type]
+    finally:
+        tracemalloc.stop()
+    assert stream.read_so_far >= 100 << 20 and stream.most < 20 << 20
 
 
 def test_how_deep_records_lie_is_told_by_the_first(tmp_path: Path) -> None:

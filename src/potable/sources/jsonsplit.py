@@ -55,7 +55,8 @@ def is_lines(stream: BinaryIO, *, whole: bool) -> bool:
         if not newline and len(head) >= LONGEST:
             return False
         while not after.strip(_BLANK) and (more := stream.read(BLOCK)):
-            after += more
+            # blanks may go on for gigabytes; what counts of them is the first
+            after = after[:1] + more
         _, steps = brackets(line)
         if line.startswith(b"{") and (not len(steps) or steps.sum(dtype=np.int64) != 0):
             # its first line is damaged, or it is one document
