@@ -59,8 +59,9 @@ class QuarantinePolicy(Declaration):
     """How much may go to quarantine before a run stops."""
 
     at_most: int | str | None = None
-    """Largest number of rows: a count such as `100`, or a share of the table's rows such as `"0.5%"`; no limit by
-    default."""
+    """Largest number of rows: a count such as `100`, or a share such as `"0.5%"`. A table that declares none stops the
+    run where more than half of 100 or more new rows break their contract; all tables together have no limit by default.
+    """
 
     @field_validator("at_most")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from potable.contracts.validate import (
     validated_schema,
 )
 from potable.engines.base import Engine, collect
+from potable.engines.duckdb import DuckDBEngine
 from potable.sources.groups import schema
 from potable.sources.typed import typed, with_lost
 from potable.tables import BATCH, Table
@@ -112,6 +114,26 @@ def test_a_bad_row_goes_to_quarantine_with_its_reason_and_origin(engine: Engine,
     told = [(row["_reasons"], row["_object"], row["_row"]) for row in bad]
     assert told == [(f"{reason};", "file-1", number) for number, (_, reason) in enumerate(cases, 2)]
     assert made.rows_in == 7 and made.rows_out == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "bad", "declared", "stops"),
+    [(100, 51, {}, True), (100, 50, {}, False), (99, 99, {}, False), (100, 100, {"at_most": "100%"}, False)],
+)
+def test_where_most_of_what_is_new_breaks_the_contract_it_stops_without_a_limit(
+    tmp_path: Path, rows: int, bad: int, declared: dict[str, str], stops: bool
+) -> None:
+    """Beside any number of rows that stand; rows whose key another has do not break it."""
+    table = payslips(quarantine=declared)
+    stood = [{**GOOD, "emp_no": f"S{number}"} for number in range(1000)]
+    new = [{**GOOD, "emp_no": f"E{number}", "gross": "n/a" if number < bad else "1.00"} for number in range(rows)]
+    with closing(DuckDBEngine(memory=1 << 30, threads=1, scratch=tmp_path)) as engine:
+        first = judge_files(engine, tmp_path / "1", table, [(1, "file-1", [*stood, *stood])])
+        made = judge_files(engine, tmp_path / "2", table, [(2, "file-2", new)], stands(tmp_path / "1", first))
+    assert (first.reasons, first.stopped) == ({"duplicate": 1000}, [])
+    assert (made.reasons["mistyped"], made.stopped) == (bad, ["quarantine()"] * stops)
+    told = "51 of 100 new rows go to quarantine; where the table declares no `quarantine: {at_most: …}`"
+    assert [each[: len(told)] for each in made.told] == [told] * stops
 
 
 def test_a_required_cell_that_says_why_it_cannot_be_read_is_not_missing_too(engine: Engine, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 import ibis
@@ -42,12 +43,17 @@ from potable.contracts.splitting import Split, split_up
 from potable.contracts.structure import Structure, asked, observed
 from potable.engines.base import Engine, Part, union_all
 from potable.errors import DataError
+from potable.quantities import Limit
 from potable.tables import OBJECT, ORIGIN, UNPARSED, Table
 
 DUPLICATE = "duplicate"
 """Reason of a row whose key another has."""
 _DUPLICATES = "duplicates"
 """Total of the rows that are there because of their key."""
+UNDECLARED = Limit(share=Fraction(1, 2))
+"""How many new rows may break their contract where it declares no limit: more is a fault of it or of the source."""
+FEW = 100
+"""Of fewer new rows any number may."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +219,7 @@ def validate(
     stay = engine.read([*(() if result.rewritten else standing.files), *new], validated_schema(table))
     batches = judging.batches_of(staged, checks, standing.batches, engine)
     wholes = judging.of_wholes(judged, stay, result.rows_out, batches, engine)
-    return _concluded(result, [*judging.of_rules(judged), *wholes], table)
+    return _concluded(result, [*judging.of_rules(judged), *wholes], table, own)
 
 
 @dataclass(frozen=True)
@@ -249,8 +255,10 @@ def _staged(marked: ir.Table, table: Table, rules: Sequence[Rule], places: Place
     return engine.read([f"{places.rows}/staged/judged/{part.path}" for part in parts], staged_schema(table, rules))
 
 
-def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], table: Table) -> Validated:
-    """What was made, with the results and what they stop."""
+def _concluded(
+    made: Validated, found: Sequence[tuple[Check | None, Result]], table: Table, own: Mapping[str, int]
+) -> Validated:
+    """What was made, with the results and what they stop; `own` are counts of the rows judged now."""
     stopping = [(check, result) for check, result in found if check and stops(check, result)]
     names, told = [result.name for _, result in stopping], [result.told for _, result in stopping]
     first = stopping[0][0] if stopping else None
@@ -259,6 +267,12 @@ def _concluded(made: Validated, found: Sequence[tuple[Check | None, Result]], ta
     if limit and not limit.allows(made.rows_quarantined, made.rows_in):
         names.append("quarantine()")
         told.append(f"{made.rows_quarantined:,} of {made.rows_in:,} rows go to quarantine; at most {limit} may")
+    elif not limit and own["rows"] >= FEW and not UNDECLARED.allows(own["broken"], own["rows"]):
+        names.append("quarantine()")
+        told.append(
+            f"{own['broken']:,} of {own['rows']:,} new rows go to quarantine; where the table declares no "
+            f"`quarantine: {{at_most: …}}`, at most {UNDECLARED} of them may"
+        )
     return replace(made, results=[result for _, result in found], stopped=names, told=told, split_off=split_off)
 
 
