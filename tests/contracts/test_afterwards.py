@@ -78,6 +78,7 @@ def look(engine: Engine, tmp_path: Path) -> Look:
     return looked
 
 
+@pytest.mark.long_on_spark
 def test_days_that_were_written_down_when_they_had_come_are_told_with_what_was_written_with_them(look: Look) -> None:
     rows = tickets()
     (name, found), *none = look(rows).items()
@@ -88,6 +89,7 @@ def test_days_that_were_written_down_when_they_had_come_are_told_with_what_was_w
     assert (found["given"], found["words"]) == (["reason", "hours"], ["status"])
 
 
+@pytest.mark.long_on_spark
 def test_a_landing_long_after_the_newest_record_tells_the_same(look: Look) -> None:
     assert look(tickets(), until=datetime(2035, 1, 1)) == look(tickets()) != {}
 

@@ -151,6 +151,7 @@ def test_a_check_that_stops_does_so_at_the_first_failure(engine: Engine, tmp_pat
     assert made.stopped and made.rows_quarantined == 1
 
 
+@pytest.mark.long_on_spark
 def test_nulls_are_not_part_of_the_share(engine: Engine, tmp_path: Path) -> None:
     rows = [*paid("1", "-1"), *({**GOOD, "emp_no": f"N{index}", "gross": None} for index in range(8))]
     made = judge(engine, tmp_path, positive(mostly=0.6), rows)

@@ -50,6 +50,7 @@ def test_comparisons_for_pandas_and_spark_are_read(engine: Engine, tmp_path: Pat
     assert found == [judged for _, _, judged in COMPARISONS]
 
 
+@pytest.mark.long_on_spark
 def test_texts_for_pandas_and_spark_are_read_as_gx_writes_them_since_1_9(engine: Engine, tmp_path: Path) -> None:
     def through(text: str) -> dict[str, Any]:
         return {"type": "pass_through", "pass_through_filter": text}

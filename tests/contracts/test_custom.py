@@ -183,6 +183,7 @@ def test_a_row_that_fails_goes_to_quarantine_with_its_reason(
     assert (by_digit.element_count, by_digit.unexpected_count, by_digit.partial_unexpected_list) == (4, 1, ["A99"])
 
 
+@pytest.mark.long_on_spark
 def test_values_have_the_types_of_pandas(engine: Engine, customs: dict[str, Custom], tmp_path: Path) -> None:
     kinds = {
         "text": ("string", "str", ["a", None, "b"]),
@@ -351,6 +352,7 @@ def test_what_a_class_observed_is_shown_as_a_shape_where_its_column_has_a_catego
     assert result.success and result.observed_value == '{"aaaaa": ["A99", "A99"], "aaaaa": 9}'
 
 
+@pytest.mark.long_on_spark
 def test_more_values_than_memory_holds_are_refused_before_all_of_them_are_read(
     engine: Engine, customs: dict[str, Custom], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

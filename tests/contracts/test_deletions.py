@@ -294,6 +294,7 @@ def test_a_mark_is_a_truth_a_time_or_a_word(
     assert (made.rows_out, made.rows_deleted) == (gone.count(False), gone.count(True))
 
 
+@pytest.mark.long_on_spark
 def test_a_message_without_a_value_deletes_what_its_key_said_before(engine: Engine, tmp_path: Path) -> None:
     columns = {
         "id": {"path": ["id", "@key"]},

@@ -141,6 +141,7 @@ CELLS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.long_on_spark
 def test_layers_and_the_whole_say_the_same(
     engine: Engine, tmp_path_factory: pytest.TempPathFactory, examples: Examples
 ) -> None:

@@ -136,6 +136,7 @@ def test_where_most_of_what_is_new_breaks_the_contract_it_stops_without_a_limit(
     assert [each[: len(told)] for each in made.told] == [told] * stops
 
 
+@pytest.mark.long_on_spark
 def test_a_required_cell_that_says_why_it_cannot_be_read_is_not_missing_too(engine: Engine, tmp_path: Path) -> None:
     table = payslips()
     columns = {name: pa.array([GOOD[name] if name != "emp_no" else None], pa.string()) for name in table.columns}
@@ -216,6 +217,7 @@ def test_of_equal_keys_the_first_record_stays(engine: Engine, tmp_path: Path) ->
     assert made.reasons == {"duplicate": 2}
 
 
+@pytest.mark.long_on_spark
 def test_columns_of_a_key_may_be_called_as_we_call_what_we_count(engine: Engine, tmp_path: Path) -> None:
     names = ("n", "kept", "count", "value", "rows", "column")
     columns = {name: {"type": "string", "category": "none"} for name in names}
@@ -229,6 +231,7 @@ def test_columns_of_a_key_may_be_called_as_we_call_what_we_count(engine: Engine,
     assert (made.rows_in, made.rows_out, made.reasons) == (5, 3, {"duplicate": 2})
 
 
+@pytest.mark.long_on_spark
 def test_of_equal_keys_the_record_that_landed_first_stays(engine: Engine, tmp_path: Path) -> None:
     files = [(2, "a", [{**GOOD, "gross": "2"}]), (1, "b", [{**GOOD, "gross": "1"}]), (10, "0", [GOOD])]
     made = judge_files(engine, tmp_path, payslips(), files)
@@ -269,6 +272,7 @@ def test_a_later_known_record_of_one_key_is_a_correction(engine: Engine, tmp_pat
     assert made.rows_out == 2 and made.reasons == {"duplicate": 1}
 
 
+@pytest.mark.long_on_spark
 def test_what_the_declared_order_tells_apart_are_versions_not_duplicates(engine: Engine, tmp_path: Path) -> None:
     """Whether they come in one layer or in several, and as the cell goes out."""
     columns = {name: column.model_dump() for name, column in payslips().columns.items()}
@@ -285,6 +289,7 @@ def test_what_the_declared_order_tells_apart_are_versions_not_duplicates(engine:
     assert [row["turn"] for row in kept] == [None, 1, 2]
 
 
+@pytest.mark.long_on_spark
 def test_records_without_a_known_time_are_duplicates_of_each_other(engine: Engine, tmp_path: Path) -> None:
     columns = {name: column.model_dump() for name, column in payslips().columns.items()}
     columns["seen"] = {"type": "timestamp", "category": "none"}

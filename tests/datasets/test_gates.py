@@ -177,6 +177,7 @@ def test_the_refusal_names_columns_and_counts_but_no_value(scan):
     assert not any(part in text for person in PEOPLE for part in person[2:])
 
 
+@pytest.mark.long_on_spark
 def test_a_clean_scan_passes(scan):
     require_clean(scan())
 

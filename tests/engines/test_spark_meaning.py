@@ -159,6 +159,7 @@ def test_masters_of_spark_may_stand_there(master: str) -> None:
     assert SparkSettings.model_validate({"master": master}).options()["master"] == master
 
 
+@pytest.mark.long
 def test_a_setting_with_a_value_that_spark_cannot_read_is_named(tmp_path: Path) -> None:
     wrong = {"spark.sql.shuffle.partitions": "lots", "spark.driver.memory": "512m"}
     text = told(f"opened(conf={wrong})", tmp_path)

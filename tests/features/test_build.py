@@ -131,6 +131,7 @@ def test_employments_are_seen_as_known_then(world: World) -> None:
     assert (built.funnel.seen, built.funnel.employed) == (8, 4)
 
 
+@pytest.mark.long_on_spark
 def test_conditions_on_rows_use_tenure_and_columns(world: World) -> None:
     employments = [employed("ann", "2020-01-01", site="a"), employed("bob", "2020-01-01", site="b")]
     employments += [employed("new", "2024-06-01", site="a")]

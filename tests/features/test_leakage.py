@@ -34,6 +34,7 @@ def company() -> dict[str, list[dict[str, Any]]]:
     }
 
 
+@pytest.mark.long_on_spark
 def test_the_proof_covers_the_rows_of_the_sample(world: World) -> None:
     built = world.build(plan_of(world.path, FEATURES, embargo="30d"), company())
     assert built.proved_on == 2
@@ -55,6 +56,7 @@ def test_each_copy_has_everybody_and_loses_its_own_future(world: World, monkeypa
     assert seen == [(["ann", "bob"], ["ann", "bob"])] * len(leakage.DESTROYERS)
 
 
+@pytest.mark.long_on_spark
 @pytest.mark.parametrize("broken", [pytest.param(0, marks=pytest.mark.long_on_spark), 1], ids=["removed", "scrambled"])
 def test_each_copy_alone_refuses(world: World, monkeypatch: pytest.MonkeyPatch, broken: int) -> None:
     """A copy that lost a past row too stands for a query that reads what the other copy does not show."""

@@ -57,6 +57,7 @@ def test_the_record_before_is_the_one_seen_before_whatever_where_says(world: Wor
     }
 
 
+@pytest.mark.long_on_spark
 def test_a_label_may_ask_for_a_change_in_its_window(world: World) -> None:
     facts = [
         fact("ann", day, fact_id=index, word=word)
@@ -70,6 +71,7 @@ def test_a_label_may_ask_for_a_change_in_its_window(world: World) -> None:
     assert {person: found[person]["left"] for person in ("ann", "bob")} == {"ann": True, "bob": False}
 
 
+@pytest.mark.long_on_spark
 def test_tied_records_that_differ_leave_open_what_was_before(world: World) -> None:
     facts = [fact("ann", day, n=n) for day, n in (("2023-01-01", 1), ("2023-01-01", 2), ("2024-01-01", 3))]
     open_ = {
@@ -85,11 +87,13 @@ def test_tied_records_that_differ_leave_open_what_was_before(world: World) -> No
     assert row(world, within, [*later[:2], later[3], fact("ann", "2024-03-01", n=5)], table="hr.loose")["d"] == 0
 
 
+@pytest.mark.long_on_spark
 def test_tied_records_that_agree_leave_nothing_open(world: World) -> None:
     facts = [fact("ann", day, n=n) for day, n in (("2023-01-01", 1), ("2023-01-01", 1), ("2024-01-01", 3))]
     assert row(world, {"a": "count() where n != previous(n)"}, facts, table="hr.loose")["a"] == 1
 
 
+@pytest.mark.long_on_spark
 def test_a_streak_ends_where_it_does_not_hold_for_all_that_are_tied(world: World) -> None:
     days = (
         ("2024-01-01", True),
@@ -109,6 +113,7 @@ def test_a_streak_ends_where_it_does_not_hold_for_all_that_are_tied(world: World
     assert [found[name] for name in features] == [1, 0, 1, 0]
 
 
+@pytest.mark.long_on_spark
 def test_a_streak_of_the_future_is_a_label(world: World) -> None:
     plan = plan_of(
         world.path,

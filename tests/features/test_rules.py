@@ -517,6 +517,7 @@ def period(hired: str, ended: str | None) -> Row:
     return {"hired_on": date.fromisoformat(hired), "left_on": date.fromisoformat(ended) if ended else None}
 
 
+@pytest.mark.long_on_spark
 def test_of_the_states_of_an_employment_the_latest_one_counts(world: World) -> None:
     columns = {"emp_no": {"key": "emp_no"}, "day": "date", "seen": "timestamp", "site": "string"}
     copies = table(

@@ -130,6 +130,7 @@ def test_what_no_row_may_see_touches_nobody(days: Days) -> None:
     assert days.check(files) is None
 
 
+@pytest.mark.long_on_spark
 def test_a_fact_of_the_past_builds_its_subject_alone(days: Days, monkeypatch: pytest.MonkeyPatch) -> None:
     subject, before = someone(days)
     built: list[int] = []

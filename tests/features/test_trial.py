@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
 from tests.features.test_build import DRAWN, MANY, company
 from tests.features.world import TABLES, World, fact, plan_of
 
@@ -19,6 +20,7 @@ def rows_of(world: World, plan, files, people):  # type: ignore[no-untyped-def]
     return {row[plan.id_column]: row for row in found}
 
 
+@pytest.mark.long_on_spark
 def test_people_are_given_what_a_build_gives_them_at_the_same_dates(world: World) -> None:
     plan = plan_of(world.path, MANY, as_of=DRAWN, embargo="30d", where="tenure_days >= 90")
     files = world.files(company(), TABLES)

@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+import pytest
 from tests.features.world import TABLES, World, employed, plan_of
 
 from potable.engines.base import Engine
@@ -31,6 +32,7 @@ def test_windows_that_begin_before_coverage_are_told_with_the_first_date_that_is
     assert not before_coverage(plan_of(tmp_path, FEATURES, as_of="{at: 2016-06-30}"))
 
 
+@pytest.mark.long_on_spark
 def test_what_is_told_of_one_row_is_what_a_build_makes_of_it(tmp_path: Path, engine: Engine) -> None:
     for number, day in enumerate(DATES):
         (folder := tmp_path / str(number)).mkdir()

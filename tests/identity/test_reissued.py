@@ -51,6 +51,7 @@ def registry(engine: Engine, tmp_path: Path) -> Registry:
     return Registry(engine, tmp_path, TABLES)
 
 
+@pytest.mark.long_on_spark
 def test_a_key_that_only_one_had_is_theirs(registry: Registry) -> None:
     done = registry.whole(FIRST)
     assert done.owners["email:lee@x"] == done.owners["emp_no:E1"] == done.owners["national_id:N1"]

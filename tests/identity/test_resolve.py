@@ -146,6 +146,7 @@ def test_case_blanks_and_separators_do_not_part_people(first: Told) -> None:
     assert sum(row["value"].strip().lower().startswith(signs) for row in first.keys) == 3
 
 
+@pytest.mark.long_on_spark
 def test_people_with_several_numbers_of_a_roster_are_counted(first: Told) -> None:
     # E1 and E9 share N1, S1 and S2 share S; L1 has several keys, but one of each kind
     assert first.counts["several"] == 2

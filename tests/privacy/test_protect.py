@@ -52,6 +52,7 @@ def test_texts_are_redacted_and_marks_counted(company):
     }
 
 
+@pytest.mark.long_on_spark
 def test_a_date_of_birth_goes_from_texts_about_its_own_person_only(company):
     anna, will, *_ = company.data["hr.reviews"]
     comment = "Anna, born 17.05.1980 or on May 17th, 1980, is not 40; Will Low neither, 2 Jan 1990"
@@ -75,6 +76,7 @@ def test_somebody_elses_date_of_birth_is_nobodys(company):
     assert {row for row in kinds if row[1] == "birth"} == {("sa", "birth", "1999-09-09")}
 
 
+@pytest.mark.long_on_spark
 def test_a_column_that_is_kept_may_hold_dates_of_birth(company):
     """They are ordinary dates, and a policy may keep them."""
     company.declared = copy.deepcopy(company.declared)
@@ -287,6 +289,7 @@ def test_a_pseudonym_key_is_never_shown():
         PseudonymKey.derive(b"short", dataset="test", epoch=1)
 
 
+@pytest.mark.long_on_spark
 def test_an_empty_table_is_protected_too(company):
     company.data = {**company.data, "hr.reviews": []}
     made, rows = company.protect("hr.reviews")

@@ -264,6 +264,7 @@ def test_a_name_that_is_gone_is_not_a_name_any_more(office: Office) -> None:
     assert "Anna and Priya Raman did well" in found
 
 
+@pytest.mark.long_on_spark
 def test_a_date_of_birth_that_is_put_right_is_found_in_an_old_text(office: Office) -> None:
     before = replace(FIRST, reviews=[*FIRST.reviews, review(ANNA, "born 07.03.1984"), review(WILL, "on 07.03.1984")])
     before = replace(before, people=[(*ANNA, dt.date(1984, 3, 8)), WILL])

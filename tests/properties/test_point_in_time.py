@@ -77,6 +77,7 @@ def rows_of(given: list[Any], start: int) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.long_on_spark
 def test_features_do_not_change_with_the_future(world: World, plan: FeaturePlan, examples: Examples) -> None:
     after = st.tuples(futures, payloads)
 

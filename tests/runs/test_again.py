@@ -115,6 +115,7 @@ def open_desk(engine: Engine, tmp_path: Path) -> Open:
     return opened
 
 
+@pytest.mark.long_on_spark
 def test_a_column_that_a_later_file_fills_in_is_told(open_desk: Open) -> None:
     desk = open_desk()
     desk.land(a=[*OLD, *OPEN])
@@ -149,6 +150,7 @@ def test_what_lands_first_is_compared_with_nothing(open_desk: Open, monkeypatch:
     assert made.counts["quarantined"] == 5 and not made.facts["again"]["seen"]
 
 
+@pytest.mark.long_on_spark
 def test_a_first_landing_tells_by_its_days_what_was_filled_in_and_small_ones_change_nothing(open_desk: Open) -> None:
     desk = open_desk()
     opened = [date(2023, 1, 1) + timedelta(days=number) for number in range(400)]
@@ -168,6 +170,7 @@ def test_a_first_landing_tells_by_its_days_what_was_filled_in_and_small_ones_cha
     assert "`changed_on` lies after the day" in desk.found()[0].told
 
 
+@pytest.mark.long_on_spark
 def test_a_table_that_keeps_no_history_is_compared_without_days(engine: Engine, tmp_path: Path) -> None:
     root = tmp_path / "project"
     source = TICKETS.replace("    time: opened_on\n    known: KNOWN\n", "")

@@ -43,6 +43,8 @@ def listener(self, event):
 
 if __name__ == "__main__":
     Progress.__call__ = listener
+    # whoever runs the tests in the background has their processes ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main(["-C", {root!r}, *sys.argv[1:]])
 """
 

@@ -139,6 +139,7 @@ def test_where_the_known_time_need_not_move_with_a_change_the_first_state_stays(
     assert not IncrementalTable.model_validate({**declared, **changes}).landed_in_order
 
 
+@pytest.mark.long_on_spark
 def test_keys_that_cannot_be_read_delete_nothing(
     tmp_path_factory: pytest.TempPathFactory, engine: Engine, tmp_path: Path, clock: Clock
 ) -> None:

@@ -98,6 +98,7 @@ def test_what_is_kept_is_read_again(vault: Vault, monkeypatch: pytest.MonkeyPatc
     assert vault.found() == first and sum(first.values()) > len(ANNA)
 
 
+@pytest.mark.long_on_spark
 def test_only_what_came_is_made(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     vault.collected("a", ANNA)
     vault.found()
@@ -127,6 +128,7 @@ def test_what_stands_is_not_written_again(vault: Vault) -> None:
     assert second[: len(first)] == first and len(second) > len(first) and third == second
 
 
+@pytest.mark.long_on_spark
 def test_dates_of_birth_are_not_looked_for_in_a_dataset(vault: Vault) -> None:
     vault.collected("a", [*ANNA, ("s1", "birth", "1984-03-07")])
     found = vault.found()

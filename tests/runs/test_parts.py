@@ -155,6 +155,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return notes_project(tmp_path_factory.mktemp("orders") / "project", ORDERS)
 
 
+@pytest.mark.long_on_spark
 def test_what_is_there_again_within_the_second_in_which_it_ended_stays(
     tmp_path_factory: pytest.TempPathFactory, engine: Engine, tmp_path: Path
 ) -> None:
