@@ -37,6 +37,8 @@ _APART = "\x1f"
 """Between the first and the last name of a full name, until it is told what it may be shortened to."""
 _ENDS = (rf"^([^\s.,{_APART}-]{{2,}})[\s,-]", rf"[\s-]([^\s.,{_APART}-]{{2,}})$")
 """The first and the last of several words; an initial is none."""
+_SEVERAL = r"[\s,-]"
+"""Without one of these neither is found."""
 
 _KINDS = {
     "user.name": "full_name",
@@ -330,7 +332,13 @@ def _called(written: ir.StringValue) -> ir.ArrayValue:
     one, other = (written.re_extract(f"^([^{_APART}]*){_APART}([^{_APART}]*)$", part).nullif("") for part in (1, 2))
     first, last, ends = ([_word(part, end) for end in _ENDS] for part in (one, other, written))
     others = [(word, other) for word in first] + [(one, word) for word in last] + [(first[0], last[0])]
-    return ibis.array([written.replace(_APART, " "), *map(_value, others), _value(ends)])
+    whole, shortened = written.replace(_APART, " "), _value(ends)
+    # a dozen expressions find nothing in most names
+    return ibis.cases(
+        (~written.re_search(_SEVERAL), ibis.array([whole])),
+        (~written.contains(_APART), ibis.array([whole, shortened])),
+        else_=ibis.array([whole, *map(_value, others), shortened]),
+    )
 
 
 def _word(text: ir.StringValue, end: str) -> ir.StringValue:
