@@ -406,6 +406,21 @@ def test_leaves_of_the_first_records_are_observed(tmp_path: Path) -> None:
     assert made.observe("t", blob(tmp_path, page()[2])) is None
 
 
+def test_pages_tell_their_leaves_one_by_one_whatever_is_in_their_records(tmp_path: Path) -> None:
+    """Also where they cannot be read the quick way."""
+    told: dict[str, set[str] | None] = {
+        '{"id": 1, "name": "\\ud800"}': {"id", "name"},
+        '{"id": 1, "id": 1e999}': {"id"},
+        '{"a": {"b": 1, "b": {"c": 2}}}': {"a.b.c"},
+        "{}": set(),
+        "7": None,
+        '7, {"z": null}': {"z"},
+        "": None,
+    }
+    pages = [blob(tmp_path, f'{{"data": [{record}]}}'.encode(), f"{n}") for n, record in enumerate(told)]
+    assert [*source("http://x").observe_all("t", pages)] == [*told.values()]
+
+
 def test_keys_with_dots_are_found_by_the_paths_that_are_observed(tmp_path: Path) -> None:
     body = page({"@odata.etag": "7", "@id": "8", "user": {"e.mail": "a"}})[2]
     made = source("http://x", {name: {"path": path} for name, path in zip("abc", SPELLED, strict=True)})

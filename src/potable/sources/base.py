@@ -401,6 +401,11 @@ class Source(Declaration, Generic[T]):
         """
         return None
 
+    def observe_all(self, table: str, blobs: Iterable[Blob]) -> Iterator[Set[str] | None]:
+        """`observe` of several objects; sources of many small ones look at what the table says once."""
+        for blob in blobs:
+            yield self.observe(table, blob)
+
     def names(self, table: str, blob: Blob) -> Set[str] | None:
         """Everything a column of `table` could take from the object, for whoever writes the contract."""
         return self.observe(table, blob)

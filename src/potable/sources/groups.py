@@ -91,9 +91,9 @@ def observe_group(source: Source[Any], table: str, blobs: Sequence[Blob]) -> Ite
     """What each object has, and what was found about how it is written."""
     rows = [
         row
-        for blob in blobs
+        for blob, columns in zip(blobs, source.observe_all(table, blobs), strict=True)
         for row in [
-            *((blob.name, column, None) for column in sorted(source.observe(table, blob) or ())),
+            *((blob.name, column, None) for column in sorted(columns or ())),
             *((blob.name, None, part) for part in sorted(source.dialect(table, blob))),
         ]
     ]

@@ -12,9 +12,10 @@ import json
 import marshal
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from typing import Any, TypeAlias
 
 import httpx
@@ -35,6 +36,7 @@ from potable.sources.records import at, column, read_json, read_line
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder(dict[str, Any])
 _Text: TypeAlias = bytes | msgspec.Raw
 
 
@@ -114,6 +116,11 @@ class JsonPage(ABC):
     @abstractmethod
     def original(self, number: int) -> Any:
         """One of its records, from 0, numbers as numbers."""
+
+    def first(self, most: int) -> Sequence[Mapping[str, Any]]:
+        """As many of its records that are objects, for whoever wants to know their keys."""
+        numbers = (number for number in range(self.records) if number + 1 not in self.odd)
+        return [self.original(number) for number in islice(numbers, most)]
 
     @abstractmethod
     def at(self, path: str) -> Any:
@@ -234,6 +241,12 @@ class _Quick(JsonPage):
 
     def original(self, number: int) -> Any:
         return read_line(self.record(number).decode())
+
+    def first(self, most: int) -> Sequence[Mapping[str, Any]]:
+        try:
+            return [_ANY.decode(piece) for piece in self._pieces[:most]]
+        except UNREADABLE:
+            return super().first(most)
 
     def at(self, path: str) -> Any:
         text = self._at(steps(path))

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -194,16 +193,23 @@ class RestSource(Source[RestTable]):
 
     def observe(self, table: str, blob: Blob) -> Set[str] | None:
         """Paths of all values in the page's first records, but of lists that other tables have."""
-        if self.tables[table].record or self.tables[table].outward:
-            return self._as_files(table).observe(table, blob)
-        page = landed(blob, self.tables[table].sight([]))
-        if page.inside:
-            return self._as_files(table).observe(table, blob)
-        if page.records == len(page.odd):
-            return None
-        records = (page.original(number) for number in range(page.records) if number + 1 not in page.odd)
-        of_others = as_json(self.source, self._alike(table)).inside(table).difference(self.tables[table].paths)
-        return dict.fromkeys(path for path in leaves(islice(records, _FIRST_RECORDS)) if path not in of_others).keys()
+        return next(self.observe_all(table, [blob]))
+
+    def observe_all(self, table: str, blobs: Iterable[Blob]) -> Iterator[Set[str] | None]:
+        """What `observe` says of several pages."""
+        mine, files = self.tables[table], self._as_files(table)
+        if mine.record or mine.outward:
+            yield from files.observe_all(table, blobs)
+            return
+        sight, of_others = mine.sight([]), files.inside(table) - frozenset(mine.paths)
+        for blob in blobs:
+            page = landed(blob, sight)
+            if page.inside:
+                yield files.observe(table, blob)
+                continue
+            records = page.first(_FIRST_RECORDS)
+            met = dict.fromkeys(path for path in leaves(records) if path not in of_others)
+            yield met.keys() if records else None
 
     def children(self, table: str, blob: Blob) -> Mapping[str, Mapping[str, str]]:
         """Lists of objects inside the records, or of answers in XML elements that repeat in one."""
