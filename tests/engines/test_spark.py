@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from tests.conftest import QUICK, require_s3a, require_spark
 from tests.runs.cluster import cluster, connect_server
 
 from potable.deployment import SparkSettings
+from potable.errors import EnvironmentFailure
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-runs")]
@@ -96,6 +98,18 @@ def test_an_interrupted_query_leaves_no_traceback_on_the_terminal(tmp_path: Path
 def test_a_master_out_of_reach_is_told(tmp_path: Path) -> None:
     text = told("opened(master='sc://127.0.0.1:9')", tmp_path)
     assert "error[E007]" in text and "Connect server" in text
+
+
+def test_a_standalone_master_out_of_reach_is_told_at_once_unless_another_listens(tmp_path: Path) -> None:
+    from potable.engines.spark import SparkEngine
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        SparkEngine.require(master=f"spark://127.0.0.1:9,127.0.0.1:{port}")
+    for master in ("spark://127.0.0.1:9", f"spark://127.0.0.1:{port},127.0.0.1:9", "spark://nowhere.invalid:x"):
+        with pytest.raises(EnvironmentFailure, match="no Spark master answers") as told:
+            SparkEngine(memory=1 << 30, threads=1, scratch=tmp_path, master=master)
+        assert told.value.retryable and list(tmp_path.iterdir()) == []
 
 
 def test_yarn_without_its_configuration_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ from potable.engines import (
 from potable.engines.base import BatchFunction, ItemFunction, Part
 from potable.engines.java import require_java
 from potable.engines.spark_executors import unfit
+from potable.engines.spark_refusals import require_master
 from potable.engines.spark_session import Settings
 from potable.engines.spark_tasks import FOUND, ITEMS, WRITTEN, EachBatch, EachItem, carried
 from potable.errors import EnvironmentFailure, Outgrown, PotableError, machine_says
@@ -106,10 +107,11 @@ class SparkEngine:
         """What of this machine it needs, so that `doctor` can ask before anything starts.
 
         Raises:
-            EnvironmentFailure: E007, there is no Java for it.
+            EnvironmentFailure: E007, there is no Java for it, or no master where a cluster's should be.
         """
         if not master.startswith(spark_session.REMOTE):
             require_java()
+        require_master(master)
 
     def __init__(
         self,
@@ -147,6 +149,7 @@ class SparkEngine:
                 retryable=True,
             ) from failure
         try:
+            require_master(driven)
             self._opened = spark_session.opened(settings, scratch)
         except BaseException:
             shutil.rmtree(self._scratch, ignore_errors=True)

@@ -1,14 +1,44 @@
-"""Why Spark does not start, in our words: hints by what it says. Entry: `not_started`."""
+"""Why Spark does not start, in our words: hints by what it says.
+
+Entry: `require_master` before it is asked, `not_started` after it failed.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
+from contextlib import suppress
 
 from pyspark.errors import PySparkException
 
 from potable.errors import EnvironmentFailure, machine_says
 
 _FULL = "no space left on device"
+_STANDALONE = "spark://"
+_PATIENCE = 10
+"""Seconds in which a master must answer."""
+
+
+def require_master(master: str) -> None:
+    """Nothing where one of a cluster's standalone masters listens: Spark itself asks for a minute, and tells less.
+
+    Raises:
+        EnvironmentFailure: E007, none does.
+    """
+    if not master.startswith(_STANDALONE):
+        return
+    for address in master.removeprefix(_STANDALONE).split(","):
+        host, _, port = address.rpartition(":")
+        with suppress(OSError, ValueError, OverflowError):
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+            return
+    raise EnvironmentFailure(
+        "no Spark master answers",
+        "E007",
+        given=master,
+        hint="is it running, and do host and port of `master` lead to it?",
+        retryable=True,
+    )
 
 
 def not_started(master: str, failure: Exception, log: str) -> EnvironmentFailure:
