@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 fastavro = pytest.importorskip("fastavro", reason="fastavro is not installed")
 
+from potable.sources import avro  # noqa: E402
 from potable.sources.avro import decoder  # noqa: E402
 from potable.sources.cells import Number  # noqa: E402
 
@@ -70,3 +71,47 @@ def test_a_default_that_does_not_fit_costs_nothing() -> None:
 def test_a_schema_that_is_none_reads_nothing() -> None:
     assert decoder(["{"], Number) is None
     assert decoder([json.dumps(record("klingon"))], Number) is None
+
+
+LIST = {"type": "record", "name": "L", "namespace": "org", "fields": [{"name": "next", "type": ["null", "L"]}]}
+TREE = {
+    "type": "record",
+    "name": "T",
+    "fields": [{"name": "c", "type": {"type": "array", "items": {"type": "map", "values": "T"}}}],
+}
+PAIR = {
+    "type": "record",
+    "name": "A",
+    "fields": [
+        {"name": "x", "type": {"type": "array", "items": "int"}},
+        {"name": "b", "type": {"type": "record", "name": "B", "fields": [{"name": "a", "type": ["null", "A"]}]}},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "level", "end"), [(LIST, b"\2", b"\0"), (TREE, b"\2\2\0", b"\0"), (PAIR, b"\0\2", b"\0\0")]
+)
+def test_what_lies_in_itself_is_read_and_refused_where_it_is_endlessly_deep(
+    schema: Any, level: bytes, end: bytes
+) -> None:
+    """The process ended."""
+    decode = decoder([json.dumps(schema)], Number)
+    assert decode
+    closed = b"\0\0" if schema is TREE else b""
+    found = decode(level * 3 + end + closed * 3)
+    assert str(found).count("{") == {"L": 4, "T": 7, "A": 8}[schema["name"]]
+    with pytest.raises(ValueError, match="RecursionError"):
+        decode(level * 100_000 + end)
+
+
+def test_a_type_that_stands_twice_does_not_lie_in_itself() -> None:
+    point = {"type": "record", "name": "P", "fields": [{"name": "n", "type": "int"}]}
+    twice = {
+        "type": "record",
+        "name": "R",
+        "fields": [{"name": "a", "type": point}, {"name": "b", "type": ["null", "P"]}],
+    }
+    named: dict[str, Any] = {}
+    assert not avro._endless(fastavro.parse_schema(twice, named_schemas=named), named, frozenset(), set())
+    assert decoder(["[" * 100_000], Number) is None

@@ -16,11 +16,13 @@ from uuid import UUID
 
 import fastavro
 import numpy as np
+from fastavro import _read_py
 from fastavro.read import LOGICAL_READERS
 from fastavro.schema import SchemaParseException, UnknownType
 
 _SINGLE, _EXACT = "potable-single", "potable-decimal"
 """What numbers of single precision and decimals are called in schemas here."""
+_KINDS = ("record", "error", "enum", "fixed", "array", "map")
 
 
 def decoder(definitions: list[str], number: type[str] = str) -> Callable[[bytes], Any] | None:
@@ -34,21 +36,44 @@ def decoder(definitions: list[str], number: type[str] = str) -> Callable[[bytes]
     try:
         for text in definitions:
             schema = fastavro.parse_schema(_told(json.loads(text)), named_schemas=named)
-    except (ValueError, SchemaParseException, UnknownType, TypeError, KeyError):
+    except (ValueError, SchemaParseException, UnknownType, TypeError, KeyError, RecursionError):
         return None
+    # the quick reader goes as deep as the bytes say, and then the process ends
+    read = _read_py.schemaless_reader if _endless(schema, named, frozenset(), set()) else fastavro.schemaless_reader
 
     def decode(data: bytes) -> Any:
         stream = io.BytesIO(data)
         try:
-            found = fastavro.schemaless_reader(stream, schema, None)
+            found = _plain(read(stream, schema, None), number)
         # whatever a reader meets in bytes that are no record
         except Exception as broken:
             raise ValueError(type(broken).__name__) from None
         if stream.read(1):
             raise ValueError("more than a record")
-        return _plain(found, number)
+        return found
 
     return decode
+
+
+def _endless(schema: Any, named: dict[str, Any], around: frozenset[str], known: set[str]) -> bool:
+    """Whether its values may lie in one another without end.
+
+    Args:
+        around: names of the types that it lies in.
+        known: of those that were looked at.
+    """
+    if isinstance(schema, list):
+        return any(_endless(each, named, around, known) for each in schema)
+    if isinstance(schema, str):
+        return schema in around or (schema in named and _endless(named[schema], named, around, known))
+    if name := schema.get("name"):
+        if name in around or name in known:
+            return name in around
+        known.add(name)
+        around |= {name}
+    inside = [schema[key] for key in ("items", "values") if key in schema]
+    inside += [field["type"] for field in schema.get("fields", ())] or [schema["type"]]
+    return any(_endless(each, named, around, known) for each in inside if each not in _KINDS)
 
 
 def _told(schema: Any) -> Any:
