@@ -6,6 +6,7 @@ from typing import Any
 
 import great_expectations.expectations as gxe
 import pandas as pd
+from great_expectations.core.metric_domain_types import MetricDomainTypes
 from great_expectations.execution_engine import PandasExecutionEngine
 from great_expectations.expectations.expectation import (
     BatchExpectation,
@@ -26,6 +27,8 @@ from great_expectations.expectations.metrics.map_metric_provider import (
     column_pair_condition_partial,
     multicolumn_condition_partial,
 )
+from great_expectations.expectations.metrics.metric_provider import metric_value
+from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
 
 class CheckDigit(ColumnMapMetricProvider):
@@ -220,4 +223,51 @@ class ExpectColumnValuesToBeUniqueSomehow(gxe.ExpectColumnValuesToBeUnique):
 
 
 class ExpectTableToBeEven(BatchExpectation):
+    """By a metric of GX."""
+
+    even: bool = True
     metric_dependencies = ("table.row_count",)
+    success_keys = ("even",)
+
+    def _validate(self, metrics: Any, **kwargs: Any) -> Any:
+        found = metrics["table.row_count"]
+        return {"success": (found % 2 == 0) == self.even, "result": {"observed_value": found}}
+
+
+class Seen(TableMetricProvider):
+    metric_name = "table.seen"
+
+    @metric_value(engine=PandasExecutionEngine)
+    def _pandas(cls: Any, execution_engine: Any, metric_domain_kwargs: Any, **kwargs: Any) -> Any:
+        rows, _, _ = execution_engine.get_compute_domain(metric_domain_kwargs, MetricDomainTypes.TABLE)
+        filled = [int(rows[name].notna().sum()) for name in rows]
+        return {"first": [str(cell) for cell in rows.iloc[:1].to_numpy().ravel()][:1], "filled": filled}
+
+
+class ExpectTableToBeFilled(BatchExpectation):
+    """Looks at all columns, in their order."""
+
+    cells: int
+    metric_dependencies = ("table.seen",)
+    success_keys = ("cells",)
+
+    def _validate(self, metrics: Any, **kwargs: Any) -> Any:
+        found = metrics["table.seen"]["filled"]
+        return {"success": sum(found) >= self.cells, "result": {"observed_value": found}}
+
+
+class ExpectTableToBeSeen(BatchExpectation):
+    """Tells what it saw."""
+
+    metric_dependencies = ("table.seen",)
+
+    def _validate(self, metrics: Any, **kwargs: Any) -> Any:
+        return {"success": True, "result": {"observed_value": metrics["table.seen"]}}
+
+
+class ExpectTableToHaveColumns(gxe.ExpectTableColumnCountToEqual):
+    """With a verdict of its own about a metric of GX."""
+
+    def _validate(self, metrics: Any, **kwargs: Any) -> Any:
+        found = metrics["table.column_count"]
+        return {"success": found >= self.value, "result": {"observed_value": found}}

@@ -71,6 +71,10 @@ ALIKE: list[tuple[str, dict[str, Any]]] = [
     ("expect_column_mean_to_be_near", {"column": "more", "near": 2}),
     ("expect_column_values_to_end_in_one_digit", WORD),
     ("expect_column_values_to_be_unique_somehow", {**WORD, "mostly": 0.5}),
+    ("expect_table_to_be_even", {}),
+    ("expect_table_to_be_even", {"even": False}),
+    ("expect_table_to_be_filled", {"cells": 20}),
+    ("expect_table_to_have_columns", {"value": 7}),
 ]
 
 
@@ -282,10 +286,10 @@ def test_nothing_that_a_class_sees_is_printed_or_logged(
     assert "secret" not in shown.out + shown.err + caplog.text + str(made.results)
 
 
-def test_a_class_that_cannot_run_is_refused_with_the_reason(customs: dict[str, Custom]) -> None:
-    checks = [{"expect_table_to_be_even": {"column": "gross"}}]
-    _, (error,) = parse("payslips", payslips(checks=checks), customs=customs)
-    assert "may read any column" in error.problem and "expectations.py:" in error.problem
+def test_a_class_that_cannot_run_is_refused_with_the_reason() -> None:
+    refused = of_class("class ExpectX(QueryExpectation): pass")
+    _, (error,) = parse("payslips", payslips(checks=[{"expect_x": {}}]), customs={"expect_x": refused})
+    assert "it needs SQL for one database" in error.problem and "m.py:1" in error.problem
 
 
 @pytest.mark.parametrize(
@@ -296,7 +300,10 @@ def test_a_class_that_cannot_run_is_refused_with_the_reason(customs: dict[str, C
             "an expression, which could only be known by running",
         ),
         ("class ExpectX(Nothing): pass", "is not a GX class for rows"),
-        ("class ExpectX(QueryExpectation): pass", "it needs SQL for one database"),
+        (
+            "class ExpectX(gxe.ExpectTableRowCountToEqualOtherTable):\n  def _validate(self): pass",
+            "a check of two tables",
+        ),
         ("class ExpectColumnValuesToBeBetween(ColumnMapExpectation): pass", "with this name"),
     ],
 )
@@ -341,6 +348,44 @@ def test_a_column_is_judged_as_a_whole_of_the_rows_that_stay(
     assert made.rows_quarantined == 1 and made.stopped == ["expect_column_spread_to_be_even(dependents)"]
     assert (spread.success, spread.element_count) == (False, 3)
     assert (in_india.success, in_india.element_count) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "class ExpectX(BatchExpectation):\n  def _validate(self): pass",
+        "class ExpectX(gxe.ExpectTableRowCountToEqual):\n  def _validate(self): pass",
+    ],
+)
+def test_what_is_a_verdict_on_a_table_is_judged_of_all_its_columns(body: str) -> None:
+    found = of_class(body)
+    assert found.through_gx and found.of_table and found.word.severities == ("stop", "warn")
+
+
+def test_a_table_is_judged_as_a_whole_of_the_rows_that_stay(
+    local: Engine, customs: dict[str, Custom], tmp_path: Path
+) -> None:
+    """What the class observed may be of any column, and one of them has a category."""
+    checks = [
+        {"expect_column_values_to_be_between": {"column": "gross", "max_value": 100}},
+        {"expect_table_to_be_even": {}},
+        {"expect_table_to_be_even": {"row_condition": INDIA, "severity": "warn", **PARSER}},
+        {"expect_table_to_be_seen": {}},
+    ]
+    rows: list[Any] = [{}, {"currency": "USD"}, {"gross": "1000"}]
+    made = judged(local, tmp_path, customs, *checks, rows=rows)
+    whole, in_india, first = made.results[-3:]
+    assert (made.rows_quarantined, made.stopped) == (1, [])
+    assert [(each.success, each.element_count) for each in (whole, in_india)] == [(True, 2), (False, 1)]
+    assert first.observed_value.startswith('{"aaaaa": ["A9"], "aaaaaa": [9, 9,')
+
+
+def test_a_table_of_more_than_memory_holds_is_refused(
+    local: Engine, customs: dict[str, Custom], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "memory", 1 << 20)
+    with pytest.raises(EnvironmentFailure, match="needs all values of the table in memory"):
+        judged(local, tmp_path, customs, {"expect_table_to_be_even": {}}, rows=[{}] * 400)
 
 
 def test_what_a_class_observed_is_shown_as_a_shape_where_its_column_has_a_category(

@@ -2,8 +2,8 @@
 
 Their source is parsed and never executed, so reading a project needs neither Great Expectations nor trust in the
 code. A class that only sets arguments of one of GX's own expectations runs natively as that expectation; one that
-judges single rows, or named columns as a whole, runs through GX (`through_gx`). Any other class is refused, with the
-reason.
+judges single rows, or columns or the table as a whole, runs through GX (`through_gx`). Any other class is refused, with
+the reason.
 
 Entry: `classes`.
 """
@@ -35,7 +35,7 @@ _ROOTS: Mapping[str, Mapping[str, Argument]] = {
     },
 }
 """Classes of GX that judge row by row, and what they take."""
-_AGGREGATE = "ColumnAggregateExpectation"
+_AGGREGATE, _TABLE = "ColumnAggregateExpectation", "BatchExpectation"
 _SHARED = ("column", "columns", "choice")
 """Kinds of arguments that mean the same in any class."""
 _TOLD = ("description", "notes", "meta", "library_metadata", "windows")
@@ -61,6 +61,8 @@ class Custom:
     """The expectation of GX it is, where it only sets arguments of one."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Arguments the class sets."""
+    of_table: bool = False
+    """Whether it judges the table as a whole, and so may look at any column."""
     refused: str = ""
     """Why it does not run; empty when it does."""
 
@@ -174,12 +176,11 @@ def _custom(node: ast.ClassDef, body: _Body, root: str, module: Module, of_nulls
         return made(base, core=core, defaults=defaults, refused=wrong)
     if core == "unexpected_rows_expectation":
         return made(nothing, refused=_NO_CODE)
-    taken = base.arguments if base is not None and base.kind != "table" else _ROOTS.get(root)
-    if root == _AGGREGATE:
-        taken = {"column": _COLUMN}
+    of_table = root == _TABLE or (base is not None and base.kind == "table")
+    taken = base.arguments if base is not None else {**_ROOTS, _AGGREGATE: {"column": _COLUMN}, _TABLE: {}}.get(root)
     if taken is None or (base is not None and base.refers):
         return made(nothing, refused=_why_not(root, base))
-    shared = {key: argument for key, argument in taken.items() if argument.kind in _SHARED}
+    shared = {key: argument for key, argument in taken.items() if argument.kind in _SHARED and not of_table}
     defaults, wrong = _defaults(body, [*shared, "mostly", "row_condition", "condition_parser", "severity"])
     own_fields = {key: Argument("any", needed=_needed(value)) for key, value in _arguments(body).items()}
     inherited = {key: Argument("any", needed=argument.needed) for key, argument in taken.items()}
@@ -188,7 +189,7 @@ def _custom(node: ast.ClassDef, body: _Body, root: str, module: Module, of_nulls
         return made(Expectation("row", own), defaults=defaults, refused=wrong)
     # of the whole the share of rows is for the class to judge
     more = {"mostly": Argument("any")} if root in _ROOTS or (base is not None and base.counts_rows) else {}
-    return made(Expectation("column", {**own, **more}), defaults=defaults, refused=wrong)
+    return made(Expectation("column", {**own, **more}), defaults=defaults, of_table=of_table, refused=wrong)
 
 
 def _by_row(body: _Body, root: str, base: Expectation | None, of_nulls: Collection[str]) -> bool:
@@ -238,12 +239,10 @@ def _defaults(body: _Body, names: Sequence[str]) -> tuple[dict[str, Any], str]:
 
 
 def _why_not(root: str, base: Expectation | None) -> str:
-    if base is not None or root == "BatchExpectation":
-        return (
-            "it checks the whole table and may read any column, which GX could only do with all of them in memory; "
-            "write a class that checks each row, or one column as a whole"
-        )
-    return f"its base class `{root}` is not a GX class for rows or for a column ({', '.join([*_ROOTS, _AGGREGATE])})"
+    if base is not None:
+        return "it adds code to a check of two tables, and a class is given one"
+    known = ", ".join([*_ROOTS, _AGGREGATE, _TABLE])
+    return f"its base class `{root}` is not a GX class for rows, for a column or for a table ({known})"
 
 
 def _snake(name: str) -> str:

@@ -80,8 +80,12 @@ def of_finding(check: Check, found: Finding, elements: int, table: Table) -> Res
 
 
 def of_class(check: Check, found: Finding, elements: int, table: Table) -> Result:
-    """The result of a class of others about columns as a whole, which may have put values into anything it observed."""
-    clear, own = all(is_open(table, name) for name in check.columns), own_words(check.declared)
+    """The result of a class of others about columns, or the table, as a whole.
+
+    It may have put values into anything it observed.
+    """
+    looked_at = table.columns if check.custom and check.custom.of_table else check.columns
+    clear, own = all(is_open(table, name) for name in looked_at), own_words(check.declared)
 
     def masked(value: Any) -> Any:
         value = plain(value)
@@ -92,8 +96,8 @@ def of_class(check: Check, found: Finding, elements: int, table: Table) -> Resul
     observed, some = masked(found.observed), [masked(value) for value in found.unexpected]
     missing, unexpected = found.fields.get("missing_count"), found.fields.get("unexpected_count", 0)
     counts = {"unexpected_count": unexpected} if "unexpected_count" in found.fields else {}
-    safe = replace(found, observed=observed, personal=False, fields=counts, unexpected=some)
-    result = of_finding(check, safe, elements, table)
+    safe = replace(found, observed=observed, personal=False, fields=counts, unexpected=())
+    result = replace(of_finding(check, safe, elements, table), partial_unexpected_list=some)
     if missing is None:
         return result
     share, total = _share(unexpected, elements - missing), _share(unexpected, elements)

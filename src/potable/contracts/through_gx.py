@@ -1,7 +1,7 @@
 """Custom expectation classes, evaluated by Great Expectations itself on pandas.
 
-Rows are judged in the engine's workers, batch by batch of distinct values (`Failing`); columns as a whole in the
-run's process, where they fit into a share of its memory (`of_whole`). What GX logs or prints is suppressed, and
+Rows are judged in the engine's workers, batch by batch of distinct values (`Failing`); columns or tables as a whole in
+the run's process, where they fit into a share of its memory (`of_whole`). What GX logs or prints is suppressed, and
 so is the text of exceptions, because it may hold a value.
 """
 
@@ -96,7 +96,7 @@ class Failing:
 
 
 def of_whole(custom: Custom, arguments: Mapping[str, Any], whole: Whole, batches: Mapping[str, int]) -> Finding:
-    """What a class finds of columns as a whole, whose values are given to GX in the order in which they landed.
+    """What a class finds of columns as a whole, or of all of them, given to GX in the order in which rows landed.
 
     Args:
         batches: which batch each object came with.
@@ -106,7 +106,7 @@ def of_whole(custom: Custom, arguments: Mapping[str, Any], whole: Whole, batches
         ProjectError: P020 where the class cannot judge.
         MissingExtra: Great Expectations is not installed here.
     """
-    names = list(dict.fromkeys(named_columns(custom.word, arguments)))
+    names = list(whole.table.columns if custom.of_table else dict.fromkeys(named_columns(custom.word, arguments)))
     rows = _landed(custom, whole, names, batches)
     with _quiet():
         found = _validated(rows, custom, arguments)
@@ -148,7 +148,7 @@ def _weight(values: pa.Array) -> int:
 
 
 def _too_large(custom: Custom, names: Sequence[str], room: int) -> EnvironmentFailure:
-    asked = ", ".join(f"`{name}`" for name in names)
+    asked = "the table" if custom.of_table else ", ".join(f"`{name}`" for name in names)
     return EnvironmentFailure(
         f"`{custom.name}` needs all values of {asked} in memory, and they do not fit",
         "E007",
