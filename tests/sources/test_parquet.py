@@ -215,6 +215,14 @@ def test_a_footer_that_contradicts_itself_is_refused(tmp_path: Path, name: bytes
     assert "footer is damaged" in refusal(source({"a_thing": {}}), blob(tmp_path, data[:at] + name + data[at + 7 :]))
 
 
+def test_a_column_whose_levels_contradict_its_kind_is_refused(tmp_path: Path) -> None:
+    """It may have nulls, and the damaged schema says that it may not: what was told of it ended the process."""
+    data = saved({"a_thing": ["x", None] * 500})
+    optional, required = (b"\x25" + kind + b"\x18\x07a_thing" for kind in (b"\x02", b"\x00"))
+    assert data.count(optional) == 1
+    assert "damaged" in refusal(source({"a_thing": {}}), blob(tmp_path, data.replace(optional, required)))
+
+
 class Kms(encryption.KmsClient):
     """Keeps keys by not hiding them."""
 

@@ -8,14 +8,13 @@ that no longer count, which a warning says; have it exported, or read it by SQL.
 
 from __future__ import annotations
 
-import io
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
 from itertools import product
-from typing import BinaryIO, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +27,7 @@ from potable.sources.arrows import is_list, is_number, sizes, texts_of, values_o
 from potable.sources.base import Blob, Malformed, Original
 from potable.sources.cells import Cells, apart
 from potable.sources.files import DAMAGE, unreadable
+from potable.sources.footers import opened
 from potable.sources.inner import require_inside
 from potable.sources.jsonrows import SIGNS, Row, below
 from potable.sources.jsontext import canonical
@@ -40,12 +40,7 @@ from potable.sources.typed import typed, untyped
 _BATCH_ROWS = 8192
 _BATCH_BYTES = 32 << 20
 """Bytes of values that are worked on at once."""
-_OF_A_NUMBER = 4
-_BUFFER = 1 << 20
-"""Bytes of a column that are read at once."""
 _START, _ENCRYPTED = b"PAR1", b"PARE"
-_SIGNATURE = 28
-"""Bytes of a nonce and a tag."""
 _KEPT_BY = {
     "_delta_log/*.json": "Delta Lake",
     "metadata/*.metadata.json": "Iceberg",
@@ -231,24 +226,6 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         first = last
 
 
-def _repeated(metadata: pq.FileMetaData) -> list[str]:
-    """Columns of texts of which every value is written once in a row group, by their paths.
-
-    Read as what they are, they take no more room in memory than in the file, however long the texts.
-    """
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    chunks = ([group.column(number) for group in groups] for number in range(metadata.num_columns))
-    return [each[0].path_in_schema for each in chunks if each and all(map(_is_dictionary, each))]
-
-
-def _is_dictionary(chunk: pq.ColumnChunkMetaData) -> bool:
-    """Whether a chunk is a dictionary of texts and hardly more than a number for each value."""
-    if chunk.physical_type != "BYTE_ARRAY" or not chunk.has_dictionary_page:
-        return False
-    dictionary = chunk.data_page_offset - (chunk.dictionary_page_offset or 0)
-    return bool(chunk.total_compressed_size - dictionary <= _OF_A_NUMBER * chunk.num_values)
-
-
 @contextmanager
 def _reading(blob: Blob) -> Iterator[_Reading]:
     """The file, opened.
@@ -264,7 +241,7 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
                 raise unreadable(blob, "it is encrypted")
             if start != _START:
                 raise unreadable(blob, "it is not a Parquet file")
-            with _opened(stream) as file:
+            with opened(stream) as file:
                 reading = _Reading(file, blob)
                 yield reading
     except Malformed as failure:
@@ -274,37 +251,6 @@ def _reading(blob: Blob) -> Iterator[_Reading]:
         raise unreadable(
             blob, f"it is damaged, or of an unsupported kind ({type(failure).__name__})", row=row
         ) from None
-
-
-def _opened(stream: BinaryIO) -> pq.ParquetFile:
-    """The file that begins as one.
-
-    Raises:
-        Malformed: it has columns that are encrypted, or its footer contradicts itself.
-    """
-    opened = pa.PythonFile(stream, "r")
-    metadata = pq.read_metadata(opened)
-    if _is_signed(stream, metadata):
-        # what is looked for in a column that is encrypted ends the process
-        raise Malformed("it is encrypted")
-    try:
-        return pq.ParquetFile(
-            opened,
-            metadata=metadata,
-            buffer_size=_BUFFER,
-            read_dictionary=_repeated(metadata),
-            # moments of before 1677 are beyond what nanoseconds reach
-            coerce_int96_timestamp_unit="us",
-            page_checksum_verification=True,
-        )
-    except (KeyError, UnicodeDecodeError):
-        raise Malformed("its footer is damaged") from None
-
-
-def _is_signed(stream: BinaryIO, metadata: pq.FileMetaData) -> bool:
-    """Whether a signature stands behind the footer, as where columns are encrypted and the footer is not."""
-    stream.seek(-8, io.SEEK_END)
-    return int.from_bytes(stream.read(4), "little") == int(metadata.serialized_size) + _SIGNATURE
 
 
 def _roots(table: ParquetTable) -> list[str]:
