@@ -181,6 +181,7 @@ def test_bytes_and_bits_have_parts(mariadb: str, tmp_path: Path) -> None:
         (f"reader:{SECRET}", "hr", {"query": f"SELECT '{SECRET}' FROM"}, "does not understand"),
         (f"reader:{SECRET}", "hr", {"query": "SELECT (SELECT 1 UNION SELECT 2) AS id"}, "error 1242 of the server"),
         ("hurried", "hr", {"query": f"SELECT sleep(9) AS `{SECRET}` FROM people"}, "longer than the server allows"),
+        ("root", f"hr?ssl_ca=/{SECRET}.pem", {}, "a certificate or key that the URL names cannot be read"),
     ],
 )
 def test_what_mariadb_refuses_is_told(
@@ -188,7 +189,13 @@ def test_what_mariadb_refuses_is_told(
 ) -> None:
     run(mariadb, "CREATE OR REPLACE TABLE people (id int)", "INSERT INTO people VALUES (1)")
     with pytest.raises(EnvironmentFailure) as caught:
-        arrivals(source(mariadb.replace("root", user).replace("/hr?", f"/{database}?"), **keys), tmp_path)
+        arrivals(
+            source(
+                mariadb.replace("root", user).replace("/hr?", f"/{database}&" if "?" in database else f"/{database}?"),
+                **keys,
+            ),
+            tmp_path,
+        )
     assert caught.value.code == "E001"
     assert said in caught.value.problem
     assert SECRET not in caught.value.text() + repr(caught.value) + repr(caught.value.__cause__)

@@ -77,6 +77,7 @@ class Reason:
 
 
 REFUSED = Reason("the user name or password was refused", False)
+NO_CERTIFICATE = Reason("a certificate or key that the URL names cannot be read", False)
 NO_DATABASE = Reason("there is no such database, or this user may not see it", False)
 NO_TABLE = Reason("there is no such table", False)
 NO_COLUMN = Reason("there is no such column", False)

@@ -7,6 +7,7 @@ Neither server lets two connections share a snapshot, so parts of a table are re
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,6 +147,10 @@ class MysqlSession(Session):
     def reason(self, failure: Exception) -> Reason:
         if isinstance(failure, UnicodeDecodeError):
             return why.NOT_UTF8
+        if isinstance(failure, FileNotFoundError | PermissionError | IsADirectoryError | ssl.SSLError):
+            return why.NO_CERTIFICATE
+        if isinstance(failure, OSError):
+            return why.LOST
         code = failure.args[0] if failure.args else 0
         if code == 2003 and "[Errno -" in str(failure):
             return why.UNKNOWN_HOST
