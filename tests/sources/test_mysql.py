@@ -231,6 +231,20 @@ def test_a_killed_connection_lands_nothing_and_a_retry_everything(mariadb: str, 
     faults(source(reader(mariadb), {"id": {"type": "integer"}}, unique=["id"]), kill, 6_000)
 
 
+def test_a_lock_that_another_session_holds_is_not_waited_for_for_ever(
+    mariadb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialect, "_LONGEST_LOCK", 1)
+    run(mariadb, "DROP TABLE IF EXISTS moved", "CREATE TABLE moved AS SELECT 1 AS id")
+    made = source(mariadb, {"id": {}}, table="moved")
+    with connection(mariadb) as other:
+        other.query("LOCK TABLES moved WRITE")
+        with pytest.raises(EnvironmentFailure, match="locked by another session") as caught:
+            arrivals(made, tmp_path)
+    assert caught.value.retryable
+    assert values(rows(made, tmp_path), "id") == ["1"]
+
+
 def test_a_table_emptied_meanwhile_is_never_landed_empty(mariadb: str, tmp_path: Path) -> None:
     run(mariadb, *(f"CREATE OR REPLACE TABLE {name} (id int)" for name in ("first", "second")))
     run(mariadb, *(f"INSERT INTO {name} VALUES (1)" for name in ("first", "second")))

@@ -28,6 +28,8 @@ _START = (
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
+_LONGEST_LOCK = 300
+"""Seconds to wait for a lock, unless the server's own limit is shorter; its default is a day or a year."""
 _NUMBERS = {0, 1, 2, 3, 8, 9, 246}
 _FLOAT, _DOUBLE, _TIMESTAMP, _TIME, _DATETIME, _BIT = 4, 5, 7, 11, 12, 16
 _STRINGS = {15, 249, 250, 251, 252, 253, 254}
@@ -53,6 +55,8 @@ _CODES = {
     1040: why.FULL,
     1203: why.FULL,
     1226: why.FULL,
+    1129: why.BARRED,
+    1130: why.BARRED,
     1146: why.NO_TABLE,
     1051: why.NO_TABLE,
     1054: why.NO_COLUMN,
@@ -91,7 +95,8 @@ class MysqlSession(Session):
             self._connection = self._driver.connect(**self._settings, charset="utf8mb4", conv={}, autocommit=None)
         try:
             with self.told():
-                for statement in _START:
+                longest = f"SET SESSION lock_wait_timeout = LEAST(@@lock_wait_timeout, {_LONGEST_LOCK})"
+                for statement in (longest, *_START):
                     self._connection.query(statement)
             yield self
         finally:
