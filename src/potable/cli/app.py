@@ -153,8 +153,8 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
 @click.option(
     "--new-vault",
     is_flag=True,
-    help="Make a new key where the vault has lost the one that versions were published with; everybody gets another "
-    "pseudonym.",
+    help="Begin anew where the vault has lost the key or the ledger that versions were published with; everybody gets "
+    "another pseudonym.",
 )
 @click.option("--reason", default="", help="Reason, recorded in the audit log.")
 @click.option("--exit-code", is_flag=True, help="Exit with code 99 if nothing was new.")

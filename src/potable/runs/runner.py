@@ -63,7 +63,7 @@ class Options:
     full_refresh: bool = False
     """Read the sources from the beginning, and prove every finished step by making it again."""
     new_vault: bool = False
-    """Begin with a new key where the vault has none, though versions were published with one."""
+    """Begin with a new key or ledger where the vault has none, though versions were published with one."""
 
     def __post_init__(self) -> None:
         if self.select and self.only not in (None, *SELECTABLE):
