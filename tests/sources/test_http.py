@@ -8,11 +8,8 @@ import itertools
 import json
 import logging
 import socket
-import socketserver
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +20,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 from tests.sources.objects import SECRET
-from tests.sources.web import RESET, Answer, Server
+from tests.sources.web import RESET, Answer, Server, dripping
 
 from potable.errors import EnvironmentFailure
 from potable.sources import deadlines, http
@@ -281,25 +278,6 @@ def test_connections_are_kept(server: Server) -> None:
     assert server.connections == 1
 
 
-@contextmanager
-def raw(told: Callable[[], Iterator[bytes]]) -> Iterator[str]:
-    """URL of a server that sends what it is told to each who connects, piece by piece."""
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            self.request.recv(65536)
-            with suppress(OSError):
-                for piece in told():
-                    self.request.sendall(piece)
-                    time.sleep(0.01)
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as made:
-        made.daemon_threads = True
-        threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        yield f"http://127.0.0.1:{made.server_address[1]}"
-        made.shutdown()
-
-
 DRIPS: dict[str, Callable[[], Iterator[bytes]]] = {
     "body": lambda: chain([b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"], repeat(b"[")),
     "head": lambda: chain([b"HTTP/1.1 200 OK\r\nX-Padding: "], repeat(b"x")),
@@ -310,7 +288,7 @@ DRIPS: dict[str, Callable[[], Iterator[bytes]]] = {
 @pytest.mark.parametrize("drip", DRIPS)
 def test_an_answer_that_drips_for_ever_is_given_up(drip: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_SLOWEST", 3)
-    with raw(DRIPS[drip]) as url:
+    with dripping(DRIPS[drip]) as url:
         failure = refused(source(url, timeout=0.1, pace={"attempts": 1}))
     assert "gave up after 1 attempt: no answer (ReadTimeout)" in failure.problem
 

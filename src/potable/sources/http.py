@@ -14,7 +14,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -206,6 +206,10 @@ class Service:
             return answer
 
         return self._signed(url, headers, lambda request: self._patiently(request, name, kept, statuses, ask=ask))
+
+    def in_time(self) -> AbstractContextManager[None]:
+        """What is read meanwhile of the body of an answer comes in time, or ends with an `httpx.ReadTimeout`."""
+        return self._deadline.within(_SLOWEST * self._timeout)
 
     def _signed(
         self, url: httpx.URL, more: Mapping[str, str], answered: Callable[[Callable[[], httpx.Request]], P]
