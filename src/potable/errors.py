@@ -246,6 +246,8 @@ class Damaged(EnvironmentFailure):
         hint = "restore it from a copy (in a bucket: an earlier version of the object); it cannot be made again"
         if remade:
             hint = f"remove the folder `{step}`: the next run makes it again, from what it was made from"
+            if zone == "datasets":
+                hint += ", if that is still the same; else restore it from a copy"
         elif zone == "runs":
             hint = "restore it from a copy, or remove it: it only tells of an earlier run"
         super().__init__(

@@ -31,6 +31,18 @@ type: singer
 command: [{python}, tap.py]
 tables: {{t: {{stream: u, columns: {{a: {{category: none}}}}}}}}
 """
+STUCK = """
+import time
+from potable.cli.app import main
+from potable.runs import landing
+
+def ingest(*_, **__):
+    open("started", "w").close()
+    time.sleep(60)
+
+landing.ingest, landing._LAST_WORDS = ingest, 0.1
+main()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +101,20 @@ def test_a_program_ends_with_the_run_that_started_it(sign: signal.Signals, tmp_p
     assert run.returncode == 130 and "Traceback" not in told
     assert programs and not [each for each in programs if each.is_running()]
     assert not [*tmp_path.glob("potable-connector-*"), *tmp_path.glob(".potable/scratch/*")]
+
+
+def test_a_landing_that_hears_nothing_is_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "potable.yaml").write_text("project: c\n")
+    (tmp_path / "sources/s.yaml").write_text(SOURCE.format(python=sys.executable))
+    command = [sys.executable, "-c", STUCK, "run", "--only", "ingest"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as run:
+        while not (tmp_path / "started").exists() and run.poll() is None:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGTERM)
+        # if it were waited for, the test would take a minute
+        _, told = run.communicate(timeout=40)
+    assert run.returncode == 130 and "interrupted; finished steps are kept" in told
+    (record,) = tmp_path.glob("lake/open/runs/*.json")
+    assert json.loads(record.read_text())["outcome"] == "interrupted"
+    assert not [*tmp_path.glob("lake/open/runs/begun/*"), *tmp_path.glob(".potable/scratch/*")]

@@ -30,6 +30,35 @@ def test_a_vault_that_is_gone_is_not_taken_for_a_new_one(small: Bench) -> None:
     assert command(small, "doctor").returncode == 0
 
 
+def test_a_ledger_that_is_gone_does_not_make_everybody_somebody_new(small: Bench) -> None:
+    shutil.rmtree(small.root / "vault/ledger")
+    told = refused(small, "E011", 3)
+    assert "the vault has no ledger, but version 1 of `customer_churn` was made with one" in told
+    assert "version 1 stays current" in told and f"next:    potable -C {small.root} doctor" in told
+    small.edit("features.yaml", "seed: 1", "seed: 2")
+    assert command(small, "run", "--new-vault").returncode == 0
+
+
+def test_files_of_the_current_version_that_are_gone_are_told(small: Bench) -> None:
+    (file,) = small.root.glob("lake/open/datasets/**/*.parquet")
+    file.unlink()
+    for asked in (["show", "customer_churn"], ["get", str(small.root / "copy")]):
+        done = command(small, *asked)
+        assert done.returncode == 3 and f"`{file.relative_to(small.root / 'lake/open')}` is damaged" in done.stderr
+    # what is new is published, and is not compared
+    small.edit("features.yaml", "count() in 6mo\n", "count() in 7mo\n")
+    record = small.run()
+    assert record.outcome == "published" and record.dataset and record.dataset.beside
+    assert record.dataset.beside.unknown == "its Parquet file is missing or damaged"
+
+
+def test_a_profile_that_is_gone_is_named(small: Bench) -> None:
+    for file in small.root.glob("lake/restricted/validated/crm.customers/*/*/profile/*"):
+        file.unlink()
+    told = refused(small, "E011", 3)
+    assert "/profile/part.parquet` is damaged or missing" in told and "remove the folder `validated/crm" in told
+
+
 def test_without_a_version_a_vault_may_be_new(small: Bench) -> None:
     shutil.rmtree(small.root / "vault")
     shutil.rmtree(small.root / "lake/open/datasets")

@@ -24,7 +24,7 @@ from potable import estate
 from potable.cli.app import main
 from potable.cli.reporting import write_report
 from potable.errors import DataError, DataErrors, EnvironmentFailure, PrivacyRefusal
-from potable.runs import perform
+from potable.runs import perform, runner
 from potable.runs.record import RunRecord
 from potable.runs.runner import _keep
 from potable.store.objects import Store
@@ -331,6 +331,30 @@ def test_a_store_that_fails_at_the_very_end_does_not_deny_what_was_published(fin
         write_report(project, record)
     assert caught.value.state == "the run and its record are complete; only the HTML page is missing"
     assert bench.version.number == 1
+
+
+def test_a_store_that_fails_after_a_step_failed_does_not_hide_why(
+    small: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise EnvironmentFailure(
+            "the store is away", "E004", state="nothing was committed; the last version stays current"
+        )
+
+    def broken(*_: object) -> None:
+        raise EnvironmentFailure("the engine could not read or write its files", "E004")
+
+    monkeypatch.setattr(runner, "facts", away)
+    small.edit("features.yaml", "count() in 6mo\n", "count() in 7mo\n")
+    with monkeypatch.context() as patched:
+        patched.setitem(perform._MAKERS, ("build", ""), broken)
+        record = small.run()
+    assert record.outcome == "failed" and "the engine could not" in str(record.error["problem"])
+    assert small.project().lake().open.size(f"runs/{record.run}.json")
+    with pytest.raises(EnvironmentFailure) as caught:
+        small.run()
+    told = "version 2 of `customer_churn` is published; but its run record or audit entry could not be written"
+    assert caught.value.state == told and small.version.number == 2
 
 
 def test_nothing_is_published_that_the_audit_log_does_not_know_of(

@@ -7,7 +7,10 @@ import gzip
 import itertools
 import json
 import logging
+import socket
 import time
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,11 +20,12 @@ import httpx
 import pytest
 from pydantic import ValidationError
 from tests.sources.objects import SECRET
-from tests.sources.web import RESET, Answer, Server
+from tests.sources.web import RESET, Answer, Server, dripping
 
 from potable.errors import EnvironmentFailure
-from potable.sources import http
+from potable.sources import deadlines, http
 from potable.sources.ingest import Landing, ingest
+from potable.sources.onwards import State
 from potable.sources.rest import RestSource
 from potable.store.log import Log
 from potable.store.objects import Store
@@ -274,11 +278,44 @@ def test_connections_are_kept(server: Server) -> None:
     assert server.connections == 1
 
 
-def test_a_body_that_drips_for_ever_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = itertools.count(step=100.0)
-    monkeypatch.setattr(http, "time", SimpleNamespace(sleep=lambda _: None, monotonic=lambda: next(ticks)))
-    server.answers = [page(1)]
-    assert "ReadTimeout" in refused(source(server.url, timeout=1, pace={"attempts": 2})).problem
+DRIPS: dict[str, Callable[[], Iterator[bytes]]] = {
+    "body": lambda: chain([b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"], repeat(b"[")),
+    "head": lambda: chain([b"HTTP/1.1 200 OK\r\nX-Padding: "], repeat(b"x")),
+    "patience": lambda: repeat(b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("drip", DRIPS)
+def test_an_answer_that_drips_for_ever_is_given_up(drip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "_SLOWEST", 3)
+    with dripping(DRIPS[drip]) as url:
+        failure = refused(source(url, timeout=0.1, pace={"attempts": 1}))
+    assert "gave up after 1 attempt: no answer (ReadTimeout)" in failure.problem
+
+
+def test_patience_is_for_all_attempts_at_a_page_together(
+    server: Server, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(_: object) -> tuple[int, dict[str, str], bytes]:
+        clock.now += 25
+        return 500, {}, b""
+
+    server.answers = [slow]
+    failure = refused(source(server.url, pace={"patience": 60, "attempts": 20}))
+    assert "gave up after 3 attempts: HTTP 500" in failure.problem
+
+
+def test_who_waits_for_an_answer_that_nobody_wants_any_more_stops_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadlines, "_TURN", 0.05)
+
+    def unwanted() -> None:
+        raise KeyboardInterrupt
+
+    state = State()
+    state.wanted = unwanted
+    # it never answers, so the test would take minutes
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(KeyboardInterrupt):
+        list(source(f"http://127.0.0.1:{silent.getsockname()[1]}").arrivals(Path(), state))
 
 
 AUTHS: dict[str, Any] = {

@@ -139,6 +139,14 @@ def world(tmp_path: Path, topic: str) -> Callable[..., World]:
     return lambda brokers, **keys: World(tmp_path, declared(brokers.at, topic, **keys))
 
 
+def until(true: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came true")
+
+
 def numbered(*numbers: int) -> list[bytes]:
     return [json.dumps({"id": number, "who": {"mail": f"{number}@x"}}).encode() for number in numbers]
 
@@ -427,6 +435,21 @@ def test_a_topic_that_was_made_anew_or_moved_is_noticed() -> None:
     assert at.unread("s", table, 0, Span(0, 9)) == Span(0, 9)
     assert at.state()["restarts"] == {"0": [10]}
     assert Offsets.of("s", table, "d", at.state()).next == {}
+
+
+def test_a_topic_of_the_same_name_that_has_more_messages_already_is_noticed() -> None:
+    at, table = offsets({"0": 10})
+    first = Offsets.of("s", table, "c", at.state(), "one")
+    assert (first.next, first.topic_id) == ({"0": 10}, "one")
+    with pytest.raises(EnvironmentFailure, match="deleted and recreated") as caught:
+        Offsets.of("s", table, "c", first.state(), "two")
+    assert caught.value.code == "E009"
+    # brokers that do not tell change nothing
+    assert Offsets.of("s", table, "c", first.state(), "").topic_id == "one"
+    _, noting = offsets({}, "record")
+    again = Offsets.of("s", noting, "c", first.state(), "two")
+    assert again.unread("s", noting, 0, Span(0, 12)) == Span(0, 12)
+    assert (again.restarts, again.topic_id) == ({"0": [10]}, "two")
 
 
 PERSON = {
@@ -736,6 +759,24 @@ def test_deleted_messages_are_told_by_their_offsets(real: Brokers, world: Callab
     noting.ingest()
     assert values(noting.rows(), "id") == [1, 2, 5]
     assert noting.state["lost"] == {"0": [[2, 3]]}
+
+
+@pytest.mark.broker
+def test_a_topic_that_was_made_anew_loses_nothing(real: Brokers, world: Callable[..., World], topic: str) -> None:
+    client = create(real, topic)
+    real.send(topic, *numbered(1, 2))
+    made = world(real)
+    made.ingest()
+    for deleted in client.delete_topics([topic]).values():
+        deleted.result(20)
+    until(lambda: topic not in client.list_topics(timeout=10).topics)
+    create(real, topic)
+    real.send(topic, *numbered(3, 4, 5))
+    assert "deleted and recreated" in made.refused().problem
+    noting = world(real, lost="record")
+    noting.ingest()
+    assert sorted(values(noting.rows(), "id")) == [1, 2, 3, 4, 5]
+    assert noting.state["restarts"] == {"0": [2]}
 
 
 @pytest.mark.broker

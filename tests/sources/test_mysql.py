@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.sources.test_sql import COLUMNS, EXPECTED, ROWS, arrivals, rows, sour
 
 from potable.errors import EnvironmentFailure
 from potable.sources import sql as module
+from potable.sources.databases import base as why
 from potable.sources.databases import mysql as dialect
 from potable.sources.sql import SqlSource
 
@@ -236,6 +238,38 @@ def test_a_killed_connection_lands_nothing_and_a_retry_everything(mariadb: str, 
             run(mariadb, f"KILL {number}")
 
     faults(source(reader(mariadb), {"id": {"type": "integer"}}, unique=["id"]), kill, 6_000)
+
+
+def test_a_lock_that_another_session_holds_is_not_waited_for_for_ever(
+    mariadb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialect, "_LONGEST_LOCK", 1)
+    run(mariadb, "DROP TABLE IF EXISTS moved", "CREATE TABLE moved AS SELECT 1 AS id")
+    made = source(mariadb, {"id": {}}, table="moved")
+    with connection(mariadb) as other:
+        other.query("LOCK TABLES moved WRITE")
+        with pytest.raises(EnvironmentFailure, match="locked by another session") as caught:
+            arrivals(made, tmp_path)
+    assert caught.value.retryable
+    assert values(rows(made, tmp_path), "id") == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("code", "meant"),
+    [
+        (1040, why.FULL),
+        (1041, why.SHORT),
+        (1130, why.BARRED),
+        (1213, why.CONFLICT),
+        (2026, why.NO_TLS),
+        (3118, why.REFUSED),
+        (3169, why.LOST),
+    ],
+)
+def test_what_a_server_says_is_told(code: int, meant: why.Reason) -> None:
+    err = pytest.importorskip("pymysql", reason="pymysql is not installed").err
+    session = dialect.MysqlSession("s", SimpleNamespace(err=err), {})
+    assert session.reason(err.OperationalError(code, SECRET)) is meant
 
 
 def test_a_table_emptied_meanwhile_is_never_landed_empty(mariadb: str, tmp_path: Path) -> None:

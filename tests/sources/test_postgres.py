@@ -13,11 +13,14 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from adbc_driver_manager import AdbcStatusCode
+from adbc_driver_postgresql import dbapi
 from tests.sources.objects import SECRET, values
 from tests.sources.test_sql import arrivals, filled, rows, source
 
 from potable.errors import EnvironmentFailure
 from potable.sources import sql as module
+from potable.sources.databases import base as why
 from potable.sources.databases import forms
 from potable.sources.databases import postgres as dialect
 from potable.sources.databases.base import Origin, Select
@@ -244,7 +247,12 @@ def guarded(postgres: str) -> str:
         (
             ("?host", "?options=-c%20statement_timeout%3D200&host"),
             {"query": "SELECT id, pg_sleep(9)::text AS s FROM open_names"},
-            "longer than the server allows",
+            "the statement was cancelled, or ran longer than the server allows",
+        ),
+        (
+            ("?host", "?options=-c%20transaction_timeout%3D200&host"),
+            {"query": "SELECT id, pg_sleep(9)::text AS s FROM open_names"},
+            "the transaction ran longer than the server allows",
         ),
     ],
 )
@@ -257,6 +265,76 @@ def test_what_postgres_refuses_is_told(
     assert said in caught.value.problem
     assert caught.value.code == "E001"
     assert SECRET not in caught.value.text() + repr(caught.value) + repr(caught.value.__cause__)
+
+
+def test_a_server_that_lets_no_more_sessions_in_is_not_taken_for_a_wrong_password(guarded: str, tmp_path: Path) -> None:
+    filled(guarded.replace(f"guarded:{SECRET}", "postgres:"), "ALTER ROLE guarded CONNECTION LIMIT 0")
+    with pytest.raises(EnvironmentFailure, match="no free connection") as caught:
+        arrivals(source(guarded, {"id": {}}, table="open_names"), tmp_path)
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ('FATAL:  too many connections for database "roles"', why.FULL),
+        ("FATAL:  sorry, too many clients already", why.FULL),
+        ("FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute", why.FULL),
+        ("FATAL:  the database system is starting up", why.LOST),
+        ("FATAL:  the database system is shutting down", why.LOST),
+        ('FATAL:  role "guarded" is not permitted to log in', why.REFUSED),
+        ('FATAL:  no pg_hba.conf entry for host "10.0.0.9", user "a", database "hr", no encryption', why.BARRED),
+        ('FATAL:  database "hr" is not currently accepting connections', why.NO_DATABASE),
+        ("server does not support SSL, but SSL was required", why.NO_TLS),
+        ("SSL error: certificate verify failed", why.NO_TLS),
+        ("Connection refused", why.SILENT),
+    ],
+)
+def test_what_a_server_says_before_there_is_a_session_is_told(said: str, meant: why.Reason) -> None:
+    session = dialect.PostgresSession("s", "", dbapi)
+    assert (
+        session.reason(OSError(f'Failed to connect: connection to server at "db", port 5432 failed: {said}')) is meant
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "meant"),
+    [("40001", why.CONFLICT), ("40P01", why.CONFLICT), ("53200", why.SHORT), ("58030", why.SHORT), ("53300", why.FULL)],
+)
+def test_what_passes_on_a_server_may_be_tried_again(state: str, meant: why.Reason) -> None:
+    failure = dbapi.OperationalError("", status_code=AdbcStatusCode.IO, sqlstate=state)
+    assert dialect.PostgresSession("s", "", dbapi).reason(failure) is meant
+    assert meant.passing
+
+
+@pytest.mark.parametrize(("longest", "own"), [("100ms", ""), ("1h", "?options=-c%20lock_timeout%3D100&host")])
+def test_a_lock_that_another_session_holds_is_not_waited_for_for_ever(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: str, own: str
+) -> None:
+    monkeypatch.setattr(dialect, "_LONGEST_LOCK", longest)
+    filled(postgres, "DROP TABLE IF EXISTS moved; CREATE TABLE moved AS SELECT 1 AS id")
+    made = source(postgres.replace("?host", own or "?host"), {"id": {}}, table="moved")
+    with psycopg.connect(postgres) as other:
+        other.execute("LOCK TABLE moved")
+        with pytest.raises(EnvironmentFailure, match="locked by another session") as caught:
+            arrivals(made, tmp_path)
+    assert caught.value.retryable
+    assert values(rows(made, tmp_path), "id") == ["1"]
+
+
+def test_a_url_may_say_when_a_server_counts_as_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def connect(uri: str, **keys: Any) -> Any:
+        asked.append(uri)
+        raise dbapi.OperationalError("", status_code=AdbcStatusCode.IO)
+
+    monkeypatch.setattr(dbapi, "connect", connect)
+    for url in ("postgresql://db/hr", "postgresql://db/hr?keepalives_idle=5"):
+        with pytest.raises(EnvironmentFailure):
+            arrivals(source(url, {"id": {}}, table="staff"), tmp_path)
+    assert asked[0].startswith("postgresql://db/hr?connect_timeout=30&keepalives_idle=60&")
+    assert asked[1].startswith("postgresql://db/hr?keepalives_idle=5&connect_timeout=30&keepalives_interval=10&")
 
 
 @pytest.mark.parametrize("parts", [None, 3])

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.sources.bucket import contents, etag, land, landing, reading
 from tests.sources.test_archives import packed
-from tests.sources.web import RESET, Answer, Server
+from tests.sources.web import RESET, Answer, Server, dripping
 
 from potable.errors import EnvironmentFailure
-from potable.sources import places
+from potable.sources import http, places
 from potable.sources.ingest import current
 from potable.sources.preview import preview
 from potable.sources.xlsx import XlsxSource
@@ -161,6 +162,15 @@ def test_a_server_that_hangs_in_the_middle_is_asked_again(files: Files, tmp_path
     land(tmp_path, made)
     files.server.hang.set()
     assert contents(tmp_path, made) == {"a.csv": [str(n) for n in range(1000)]}
+
+
+def test_a_server_that_drips_a_file_for_ever_is_given_up(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_SLOWEST", 2)
+    with dripping(lambda: chain([b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"], repeat(b"a"))) as url:
+        files.server.url = url
+        assert "the connection broke (ReadTimeout)" in refused(tmp_path, source(files, timeout=0.1)).problem
 
 
 def test_a_file_that_changes_where_the_connection_broke_is_no_file_of_two_halves(files: Files, tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import socketserver
 import struct
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -81,3 +84,22 @@ class Server:
         self._httpd.shutdown()
         self._thread.join()
         self._httpd.server_close()
+
+
+@contextmanager
+def dripping(told: Callable[[], Iterator[bytes]]) -> Iterator[str]:
+    """URL of a server that sends what it is told to each who connects, piece by piece."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            with suppress(OSError):
+                for piece in told():
+                    self.request.sendall(piece)
+                    time.sleep(0.01)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as made:
+        made.daemon_threads = True
+        threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield f"http://127.0.0.1:{made.server_address[1]}"
+        made.shutdown()

@@ -23,7 +23,7 @@ from potable.cli.failing import tell, tell_interrupted, tell_mistyped
 from potable.cli.settings import PENDING, Commands, Settings, output_option, show_result, show_text
 from potable.errors import EnvironmentFailure, PotableError, unexpected
 from potable.lazy_pandas import make_pandas_lazy
-from potable.runs.stopping import stoppable, stopped
+from potable.runs.stopping import left, stoppable, stopped
 
 NOTHING_NEW, INTERRUPTED, BUG = 99, 130, 70
 
@@ -153,8 +153,8 @@ def plan(settings: Settings, /, output: str, exit_code: bool, estimate: bool, **
 @click.option(
     "--new-vault",
     is_flag=True,
-    help="Make a new key where the vault has lost the one that versions were published with; everybody gets another "
-    "pseudonym.",
+    help="Begin anew where the vault has lost the key or the ledger that versions were published with; everybody gets "
+    "another pseudonym.",
 )
 @click.option("--reason", default="", help="Reason, recorded in the audit log.")
 @click.option("--exit-code", is_flag=True, help="Exit with code 99 if nothing was new.")
@@ -293,7 +293,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     make_pandas_lazy()
     with stoppable():
-        _main(given)
+        try:
+            _main(given)
+        except SystemExit as ended:
+            if left():
+                # Python would wait for it, and a server may say nothing for ever
+                sys.stdout.flush()
+                os._exit(ended.code if isinstance(ended.code, int) else BUG)
+            raise
 
 
 def _main(given: Sequence[str]) -> None:

@@ -93,7 +93,7 @@ def _turned(name: str, was: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def _parquet(lake: Lake, version: Version) -> pq.ParquetFile:
-    return pq.ParquetFile(io.BytesIO(lake.open.get(version.files["parquet"])))
+    return pq.ParquetFile(io.BytesIO(lake.open.kept(version.files["parquet"])))
 
 
 def _recorded(lake: Lake, version: Version) -> Mapping[str, Any]:

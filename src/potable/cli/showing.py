@@ -45,7 +45,7 @@ def shown(project: Project, dataset: str | None, rows: int, number: int | None =
     of = published(project, dataset)
     lake, name, versions = of
     version = chosen(of, number)
-    file = pq.ParquetFile(io.BytesIO(lake.open.get(version.files["parquet"])))
+    file = pq.ParquetFile(io.BytesIO(lake.open.kept(version.files["parquet"])))
     first = next(file.iter_batches(rows)).to_pylist() if version.rows and rows else []
     places: Places = {
         "csv": lake.open.locate(version.files["csv"]),

@@ -9,12 +9,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 from datetime import date
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from potable.datasets.shifts import Beside
 from potable.datasets.stability import Bounds, require_stable, shifts
 from potable.datasets.version import Version, current, history, removed
 from potable.engines.places import mapped
+from potable.errors import Damaged
 from potable.runs.workshop import Workshop
 from potable.store.log import entry_of
 
@@ -44,13 +46,22 @@ def compared(shop: Workshop, version: Version, today: date) -> Beside | None:
     if reference.number in removed(lake.open, name):
         return Beside(named, unknown="its files were removed by `potable gc`")
     with ExitStack() as stack:
-        new, old = (
-            pq.ParquetFile(stack.enter_context(mapped(lake.open.locate(each.files["parquet"]))))
-            for each in (version, reference)
-        )
+        new, old = (_rows_of(shop, each, stack) for each in (version, reference))
+        if new is None:
+            raise Damaged(version.files["parquet"])
+        if old is None:
+            return Beside(named, unknown="its Parquet file is missing or damaged")
         found = shifts(new, old, _columns(shop, reference), _bounds(shop), today)
     require_stable(found, named, f"version {standing.number} stays current" if standing else "there is no version yet")
     return Beside(named, tuple(found))
+
+
+def _rows_of(shop: Workshop, version: Version, stack: ExitStack) -> pq.ParquetFile | None:
+    """The rows of a version; None where its file is not as it was written."""
+    try:
+        return pq.ParquetFile(stack.enter_context(mapped(shop.lake.open.locate(version.files["parquet"]))))
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return None
 
 
 def alike(shop: Workshop, version: Version) -> Version | None:

@@ -45,7 +45,7 @@ def write_profile(store: Store, folder: str, profile: pa.Table) -> Part:
 
 def read_profile(store: Store, manifest: Manifest) -> Profile:
     """The profile a validate step made; an empty one of a step that made none."""
-    files = [pq.read_table(io.BytesIO(store.get(file.path))) for file in manifest.files.get("profile", ())]
+    files = [pq.read_table(io.BytesIO(store.kept(file.path))) for file in manifest.files.get("profile", ())]
     return Profile(pa.concat_tables([PROFILE.empty_table(), *files]), manifest.facts.get("sketches", {}))
 
 

@@ -129,7 +129,7 @@ def explain(project: Project, version: Version, name: str, row: str | None) -> E
 
 def _row(lake: Lake, version: Version, id_column: str, name: str, row: str | None) -> dict[str, Any]:
     """The published row."""
-    file = io.BytesIO(lake.open.get(version.files["parquet"]))
+    file = io.BytesIO(lake.open.kept(version.files["parquet"]))
     if row is None:
         ids = pq.read_table(file, columns=[id_column, name])
         filled = ids.filter(pc.is_valid(ids[name]))

@@ -19,11 +19,14 @@ from potable.errors import PotableError
 from potable.runs.perform import Running, failing, perform
 from potable.runs.plan import Step, validate_steps
 from potable.runs.record import State, StepRecord
+from potable.runs.stopping import leave
 from potable.sources.ingest import Landing, ingest
 from potable.store.log import in_turn
 
 _PAUSE = 0.1
 """Seconds from one word on how a landing goes to the next."""
+_LAST_WORDS = 15.0
+"""Seconds in which landings end that nobody wants any more; programs get ten."""
 
 
 def land_all(running: Running, steps: Sequence[Step], *, fresh: bool, then: Callable[[str], None]) -> None:
@@ -36,15 +39,18 @@ def land_all(running: Running, steps: Sequence[Step], *, fresh: bool, then: Call
         fresh: whether sources are read from the beginning.
     """
     shop = running.shop
-    with ThreadPoolExecutor(shop.project.platform.threads) as pool:
-        landings = {pool.submit(_land, running, step, fresh=fresh): step for step in steps}
-        try:
-            for landing in as_completed(landings):
-                if landing.exception() is None:
-                    then(landings[landing].name)
-        except BaseException:
-            running.interrupted.set()
-            raise
+    pool = ThreadPoolExecutor(shop.project.platform.threads)
+    landings = {pool.submit(_land, running, step, fresh=fresh): step for step in steps}
+    try:
+        for landing in as_completed(landings):
+            if landing.exception() is None:
+                then(landings[landing].name)
+    except BaseException:
+        running.interrupted.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        leave(landings, patience=_LAST_WORDS)
+        raise
+    pool.shutdown()
     for landing in landings:
         landing.result()
     shop.landed = {step.name: shop.landed[step.name] for step in steps}

@@ -63,7 +63,7 @@ class Options:
     full_refresh: bool = False
     """Read the sources from the beginning, and prove every finished step by making it again."""
     new_vault: bool = False
-    """Begin with a new key where the vault has none, though versions were published with one."""
+    """Begin with a new key or ledger where the vault has none, though versions were published with one."""
 
     def __post_init__(self) -> None:
         if self.select and self.only not in (None, *SELECTABLE):
@@ -170,11 +170,24 @@ def _beginning(project: Project, options: Options) -> RunRecord:
 def _facts(running: Running, version: tuple[Version, bool] | None, failure: BaseException | None) -> dict[str, Any]:
     try:
         return facts(running.shop, version)
+    except EnvironmentFailure as away:
+        # a store that is away has no more to say of what failed before
+        if failure is None:
+            new = version[0] if version and version[1] else None
+            away.state = _unrecorded(new.dataset, new.number) if new else _unrecorded()
+            raise
+        return {}
     except Exception:
         # what is half done for a reason nobody foresaw need not fit together
         if failure is None or isinstance(failure, PotableError):
             raise
         return {}
+
+
+def _unrecorded(dataset: str = "", version: int = 0) -> str:
+    """What stands of a run that could not tell what it did."""
+    done = f"version {version} of `{dataset}` is published" if version else "what the run finished is kept"
+    return f"{done}; but its run record or audit entry could not be written"
 
 
 def _told(failure: BaseException | None) -> PotableError | None:
@@ -196,10 +209,8 @@ def _keep(lake: Lake, record: RunRecord) -> None:
         begun.end(lake, record.run)
         lake.audit.add(_audit(record))
     except EnvironmentFailure as failure:
-        done = "what the run finished is kept"
-        if record.outcome == "published" and record.dataset:
-            done = f"version {record.dataset.version} of `{record.dataset.name}` is published"
-        failure.state = f"{done}; but its run record or audit entry could not be written"
+        made = record.dataset if record.outcome == "published" else None
+        failure.state = _unrecorded(made.name, made.version) if made else _unrecorded()
         if record.error:
             # what it found is told nowhere else now
             failed = [

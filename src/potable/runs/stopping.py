@@ -1,16 +1,20 @@
 """Who wants a run to end before its time, by Ctrl-C or by the signal with which machines end processes.
 
-Entry: `stoppable` around all that may be interrupted, `stopped` to ask whether it was.
+Entry: `stoppable` around all that may be interrupted, `stopped` to ask whether it was; `leave` for what does not hear
+of it.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from typing import Any
 
 _came: list[int] = []
+_left: list[Future[Any]] = []
 
 
 @contextmanager
@@ -44,3 +48,14 @@ def stopped(failure: BaseException | None = None) -> str:
     if _came:
         return signal.Signals(_came[-1]).name
     return signal.SIGINT.name if isinstance(failure, KeyboardInterrupt) else ""
+
+
+def leave(work: Collection[Future[Any]], *, patience: float) -> None:
+    """Give threads time to end that were told to; whoever waits for a server that says nothing is left to it."""
+    _left.extend(work)
+    wait(work, timeout=patience)
+
+
+def left() -> bool:
+    """Whether something was left that has not ended, and would be waited for when the process ends."""
+    return any(not each.done() for each in _left)

@@ -9,6 +9,7 @@ import secrets
 from potable.datasets.version import current
 from potable.errors import Damaged, EnvironmentFailure
 from potable.project import Project
+from potable.runs import ledger
 from potable.store.layout import Lake
 from potable.store.objects import Store
 
@@ -38,22 +39,25 @@ def existing_key(vault: Store) -> bytes | None:
 
 
 def require_key(project: Project, lake: Lake) -> None:
-    """Nothing, where the vault has the key that versions were published with, or none was published.
+    """Nothing, where the vault has key and ledger that versions were published with, or none was published.
 
     A vault that is not mounted looks like a new one, and a new one would give everybody another pseudonym.
 
     Raises:
-        EnvironmentFailure: E011, the key is gone.
+        EnvironmentFailure: E011, one of them is gone.
     """
-    if project.agreed.features is None or existing_key(lake.vault) is not None:
+    if project.agreed.features is None:
         return
-    if version := current(lake.versions(project.features.dataset)):
+    lost = "key" if existing_key(lake.vault) is None else "" if ledger.log_of(lake.vault).last()[0] else "ledger"
+    if lost and (version := current(lake.versions(project.features.dataset))):
+        hint = "is the vault mounted, and `vault` in potable.yaml right?"
+        if lost == "ledger":
+            hint = "restore the vault's folder `ledger/` from a copy, the newest there is."
         raise EnvironmentFailure(
-            f"the vault has no key, but version {version.number} of `{version.dataset}` was made with one",
+            f"the vault has no {lost}, but version {version.number} of `{version.dataset}` was made with one",
             "E011",
             given=lake.vault.url,
-            hint="is the vault mounted, and `vault` in potable.yaml right? If it is lost, run with --new-vault, "
-            "and everybody gets another pseudonym",
+            hint=f"{hint} If it is lost, run with --new-vault, and everybody gets another pseudonym",
             state=f"nothing ran; version {version.number} stays current",
             next="potable doctor",
         )

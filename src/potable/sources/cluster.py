@@ -11,12 +11,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self
 
 import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr, model_validator
 
 from potable.declarations import Declaration
@@ -25,6 +27,9 @@ from potable.sources.messages import Message, gone
 
 _AT_ONCE = 1000
 """Messages taken from the client at once."""
+_LONGEST_ASKED = 10.0
+"""Seconds to wait for what is not needed."""
+_NO_ID = "A" * 22
 _QUEUED = 16 << 10
 """KiB that the client fetches ahead."""
 _REFUSED = (
@@ -117,14 +122,15 @@ class Cluster:
             EnvironmentFailure: E007, the client does not take the settings.
         """
         self._source, self._timeout, self._wanted = source, timeout, wanted
+        self._controlled = False
         self._troubles: list[str] = []
         # the client logs to stderr by default, and a broker's words may be in it
         quiet = logging.Logger("kafka")
         quiet.addHandler(logging.NullHandler())
+        self._asking = {**security.settings(base), "bootstrap.servers": brokers, "client.id": "potable"}
+        self._quiet = quiet
         settings: dict[str, Any] = {
-            **security.settings(base),
-            "bootstrap.servers": brokers,
-            "client.id": "potable",
+            **self._asking,
             "group.id": "potable",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
@@ -172,7 +178,23 @@ class Cluster:
             }
         except ck.KafkaException as refused:
             self._fail_by(refused.args[0].name())
+        self._controlled = found.controller_id in found.brokers
         return str(found.cluster_id or ""), spans
+
+    def ids(self, topics: list[str]) -> dict[str, str]:
+        """By topic, of those that `spans` found, what tells it from another one of its name; where the brokers tell."""
+        # without a controller nobody answers, as of clusters that only speak the protocol
+        if not self._controlled:
+            return {}
+        found = {}
+        with suppress(ck.KafkaException, ValueError):
+            client = AdminClient(self._asking, logger=self._quiet)
+            told = client.describe_topics(
+                ck.TopicCollection(topics), request_timeout=min(self._timeout, _LONGEST_ASKED)
+            )
+            for topic, answer in told.items():
+                found[topic] = str(answer.result().topic_id)
+        return {topic: name for topic, name in found.items() if name != _NO_ID}
 
     def _metadata(self) -> ck.admin.ClusterMetadata:
         """All topics; asked for in turns that grow, because the client tells of refusals only between them."""

@@ -14,7 +14,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -27,6 +27,7 @@ from pydantic import Field
 from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure
 from potable.sources.credentials import ApiKey, Basic, Bearer, ClientCredentials, Login, OAuth2, headers, query
+from potable.sources.deadlines import Deadline
 from potable.sources.records import read_json
 
 LONGEST_WAIT = 60.0
@@ -34,7 +35,7 @@ LONGEST_WAIT = 60.0
 _FIRST_WAIT = 0.2
 _LARGEST_PAGE = 256 << 20
 _SLOWEST = 20
-"""A body may take this many times `timeout` altogether; a server that drips bytes is given up."""
+"""An answer may take this many times `timeout` altogether; a server that drips bytes is given up."""
 _MARGIN = 30.0
 """Seconds before its end from which a token is not used any more."""
 _HINT = "check `url` and `auth` in the source's file, and that the service is up"
@@ -107,6 +108,8 @@ class Service:
         """
         self._source, self._auth, self._pace, self._timeout, self._wanted = source, auth, pace, timeout, wanted
         self._token, self._expires, self._next = "", 0.0, 0.0
+        self._deadline = Deadline(wanted)
+        self._watched = {"trace": self._deadline.trace}
         # they log every URL, and one may hold a key
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -204,6 +207,10 @@ class Service:
 
         return self._signed(url, headers, lambda request: self._patiently(request, name, kept, statuses, ask=ask))
 
+    def in_time(self) -> AbstractContextManager[None]:
+        """What is read meanwhile of the body of an answer comes in time, or ends with an `httpx.ReadTimeout`."""
+        return self._deadline.within(_SLOWEST * self._timeout)
+
     def _signed(
         self, url: httpx.URL, more: Mapping[str, str], answered: Callable[[Callable[[], httpx.Request]], P]
     ) -> P:
@@ -211,7 +218,8 @@ class Service:
 
         def request() -> httpx.Request:
             signed = url.copy_merge_params(query(self._auth))
-            return self._client.build_request("GET", signed, headers={**more, **headers(self._auth, self._bearer())})
+            told = {**more, **headers(self._auth, self._bearer())}
+            return self._client.build_request("GET", signed, headers=told, extensions=self._watched)
 
         try:
             return answered(request)
@@ -238,7 +246,8 @@ class Service:
         """A new token, and the seconds it lasts."""
 
         def request() -> httpx.Request:
-            return self._client.build_request("POST", client.token_url, data=client.form, headers=client.headers)
+            url, told, watched = client.token_url, client.headers, self._watched
+            return self._client.build_request("POST", url, data=client.form, headers=told, extensions=watched)
 
         try:
             return self._patiently(request, "the token endpoint", _granted)
@@ -264,9 +273,12 @@ class Service:
                 self._wanted()
                 time.sleep(pause)
                 waited += pause
-            tried += 1
+            tried, begun = tried + 1, time.monotonic()
             try:
-                status, received, body = (ask or self._asked)(request)
+                # each may take what time is left, and what one piece of it may take in any case
+                most = min(_SLOWEST * self._timeout, max(self._pace.patience - waited, self._timeout))
+                with self._deadline.within(most):
+                    status, received, body = (ask or self._asked)(request)
                 asked = self._told(status, received)
                 if status in statuses:
                     return read(body, received)
@@ -275,8 +287,9 @@ class Service:
                 status, asked, why = 0, None, f"no answer ({type(trouble).__name__})"
             except ValueError as trouble:
                 asked, why = None, str(trouble)
+            waited += time.monotonic() - begun
             self._passing(status, name)
-        raise failure(self._source, f"gave up after {tried} attempts: {why}")
+        raise failure(self._source, f"gave up after {tried} {'attempt' if tried == 1 else 'attempts'}: {why}")
 
     def _passing(self, status: int, name: str) -> None:
         """Refuse an answer that asking again will not change."""
@@ -290,7 +303,7 @@ class Service:
     def _asked(self, request: Callable[[], httpx.Request]) -> tuple[int, httpx.Headers, bytes]:
         """Status, headers and body of one request; no more of a body than a page may have."""
         built = self._paced(request)
-        body, end = bytearray(), time.monotonic() + _SLOWEST * self._timeout
+        body = bytearray()
         response = self._client.send(built, stream=True)
         try:
             # packed twice, a few bytes are gigabytes before they can be counted
@@ -302,8 +315,6 @@ class Service:
                 if len(body) > _LARGEST_PAGE:
                     why = f"a page is larger than {_LARGEST_PAGE >> 20} MiB; ask for fewer records per page"
                     raise failure(self._source, why, retryable=False)
-                if time.monotonic() > end:
-                    raise httpx.ReadTimeout("the body does not end")
         finally:
             response.close()
         return response.status_code, response.headers, bytes(body)
@@ -318,6 +329,7 @@ class Service:
             now = time.monotonic()
             if self._next > now:
                 time.sleep(self._next - now)
+                self._deadline.put_off(self._next - now)
             self._next = max(now, self._next) + 1 / self._pace.requests_per_second
         return built
 

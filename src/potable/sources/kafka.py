@@ -73,9 +73,11 @@ class KafkaSource(StreamSource[KafkaTable]):
                 registry = Registry(self.source, self.registry, timeout=self.timeout)
                 open_.enter_context(registry.service)
                 schemas = registry.definitions
-            name_of, spans = cluster.spans(sorted({table.topic for table in self.tables.values()}))
+            topics = sorted({table.topic for table in self.tables.values()})
+            name_of, spans = cluster.spans(topics)
+            ids = cluster.ids(topics)
             for name, table in self.tables.items():
-                offsets = Offsets.of(self.source, table, name_of, state.before.get(name))
+                offsets = Offsets.of(self.source, table, name_of, state.before.get(name), ids.get(table.topic, ""))
                 for partition, span in spans[table.topic].items():
                     span = offsets.unread(self.source, table, partition, span)
                     for found in _chunks(cluster, table, partition, span, schemas):
@@ -121,25 +123,40 @@ class Offsets:
     """First and last offset of what was deleted unread, by partition."""
     restarts: dict[str, list[int]] = field(default_factory=dict)
     """Offsets that had been read when a partition began anew."""
+    topic_id: str = ""
+    """What the brokers call the topic as long as it is the same, whatever its name; empty where they do not tell."""
 
     @classmethod
-    def of(cls, source: str, table: KafkaTable, cluster: str, before: Any) -> Self:
+    def of(cls, source: str, table: KafkaTable, cluster: str, before: Any, topic_id: str = "") -> Self:
         """What the last batch left; nothing when it read another topic.
 
+        Args:
+            topic_id: of the topic as it is now; empty where the brokers do not tell.
+
         Raises:
-            EnvironmentFailure: E009, it read another cluster, where offsets meant something else.
+            EnvironmentFailure: E009, it read another cluster, or a topic that was deleted since, where offsets meant
+                something else.
         """
         origin = hashlib.sha256(table.topic.encode()).hexdigest()[:16]
         if not isinstance(before, Mapping) or before.get("origin") != origin:
-            return cls(origin, cluster, False)
+            return cls(origin, cluster, False, topic_id=topic_id)
         if cluster and before["cluster"] not in ("", cluster):
             if table.lost == "fail":
                 raise gone(
                     source, f"`{table.topic}` was read from another cluster before, so its offsets are not valid here"
                 )
-            return cls(origin, cluster, True, {}, before["lost"], before["restarts"])
+            return cls(origin, cluster, True, {}, before["lost"], before["restarts"], topic_id)
         lost, restarts = copy.deepcopy((before["lost"], before["restarts"]))
-        return cls(origin, cluster, True, dict(before["offsets"]), lost, restarts)
+        was = before.get("topic_id", "")
+        # a topic that was made anew may already have more messages than were read of the one before
+        if was and topic_id and was != topic_id:
+            if table.lost == "fail":
+                why = f"`{table.topic}` was deleted and recreated since it was read, so its offsets begin again"
+                raise gone(source, why)
+            for partition, at in before["offsets"].items():
+                restarts.setdefault(partition, []).append(at)
+            return cls(origin, cluster, True, {}, lost, restarts, topic_id)
+        return cls(origin, cluster, True, dict(before["offsets"]), lost, restarts, topic_id or was)
 
     def unread(self, source: str, table: KafkaTable, partition: int, span: Span) -> Span:
         """What of a partition has not been read yet.
@@ -174,4 +191,5 @@ class Offsets:
             "offsets": dict(sorted(self.next.items(), key=lambda item: int(item[0]))),
             "lost": self.lost,
             "restarts": self.restarts,
+            "topic_id": self.topic_id,
         }

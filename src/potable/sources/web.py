@@ -175,7 +175,8 @@ class _Body(io.RawIOBase):
             try:
                 if self._answer is None:
                     self._begin()
-                piece = next(self._pieces, b"")
+                with self._found.service.in_time():
+                    piece = next(self._pieces, b"")
                 if not piece and self._at < (self._found.size or 0) and self._end is None:
                     # some servers give a part where all was asked for
                     raise httpx.RemoteProtocolError("the answer ends before the file does")

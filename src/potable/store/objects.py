@@ -23,7 +23,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import LocalStore, from_url
 
-from potable.errors import EnvironmentFailure
+from potable.errors import Damaged, EnvironmentFailure
 from potable.reasons import code_of, why
 
 if TYPE_CHECKING:
@@ -139,6 +139,17 @@ class Store:
         """
         with self._reporting(path):
             return bytes(obstore.get(self._store, path).bytes())
+
+    def kept(self, path: str) -> bytes:
+        """The bytes of a file that a manifest or version names.
+
+        Raises:
+            Damaged: it is gone.
+        """
+        try:
+            return self.get(path)
+        except FileNotFoundError:
+            raise Damaged(path) from None
 
     def get_if_present(self, path: str) -> bytes | None:
         """The object's bytes, or None."""

@@ -91,6 +91,11 @@ LOST = Reason("the server closed the connection")
 STOPPED = Reason("the statement was cancelled, or ran longer than the server allows")
 LOCKED = Reason("the table is locked by another session")
 FULL = Reason("the server has no free connection")
+BARRED = Reason("the server does not let this user in from this machine, or not without TLS", False)
+NO_TLS = Reason("TLS could not be agreed on with the server", False)
+TOO_LONG = Reason("the transaction ran longer than the server allows")
+CONFLICT = Reason("the server ended the transaction, because it conflicted with changes that it had to make")
+SHORT = Reason("the server is short of memory or disk, or its disk fails")
 ALTERED = Reason("the table was altered while it was being read")
 NOT_UTF8 = Reason("a text is not valid UTF-8", False)
 
@@ -178,6 +183,12 @@ def unreachable(source: str, reason: Reason, code: str = "E001", *, name: str = 
         NO_RIGHT: "grant SELECT to this user",
         STOPPED: "declare `partition`, or give this user a longer statement timeout",
         ALTERED: "run again",
+        LOCKED: "run again when whoever holds the lock has finished",
+        FULL: "run again later, or let this user have more connections; each part of `partition` needs one",
+        BARRED: "check the server's rules (pg_hba.conf), and `sslmode` in `url`",
+        NO_TLS: "check `sslmode` and `sslrootcert` in `url`",
+        TOO_LONG: "give this user a longer transaction timeout; all tables of a source are read in one transaction",
+        CONFLICT: "run again; of a standby raise `max_standby_streaming_delay`, or read the primary",
     }
     return EnvironmentFailure(
         f"source `{source}`: {what} could not be read: {reason.text}",

@@ -29,6 +29,8 @@ _START = (
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
+_LONGEST_LOCK = 300
+"""Seconds to wait for a lock, unless the server's own limit is shorter; its default is a day or a year."""
 _NUMBERS = {0, 1, 2, 3, 8, 9, 246}
 _FLOAT, _DOUBLE, _TIMESTAMP, _TIME, _DATETIME, _BIT = 4, 5, 7, 11, 12, 16
 _STRINGS = {15, 249, 250, 251, 252, 253, 254}
@@ -54,6 +56,8 @@ _CODES = {
     1040: why.FULL,
     1203: why.FULL,
     1226: why.FULL,
+    1129: why.BARRED,
+    1130: why.BARRED,
     1146: why.NO_TABLE,
     1051: why.NO_TABLE,
     1054: why.NO_COLUMN,
@@ -66,8 +70,12 @@ _CODES = {
     1969: why.STOPPED,
     3024: why.STOPPED,
     1412: why.ALTERED,
-    1053: why.LOST,
-    1927: why.LOST,
+    # what is locked or has expired is the account
+    **dict.fromkeys((1862, 3118, 4151), why.REFUSED),
+    **dict.fromkeys((2026, 3159), why.NO_TLS),
+    **dict.fromkeys((1021, 1037, 1038, 1041, 1114), why.SHORT),
+    1213: why.CONFLICT,
+    **dict.fromkeys((1053, 1158, 1159, 1160, 1161, 1927, 3169, 4031), why.LOST),
     2003: why.SILENT,
     2006: why.LOST,
     2013: why.LOST,
@@ -92,7 +100,8 @@ class MysqlSession(Session):
             self._connection = self._driver.connect(**self._settings, charset="utf8mb4", conv={}, autocommit=None)
         try:
             with self.told():
-                for statement in _START:
+                longest = f"SET SESSION lock_wait_timeout = LEAST(@@lock_wait_timeout, {_LONGEST_LOCK})"
+                for statement in (longest, *_START):
                     self._connection.query(statement)
             yield self
         finally:

@@ -20,6 +20,10 @@ from potable.sources.databases import forms
 from potable.sources.databases.base import BITS, INDEXED, KEY, NOT_NULL, Found, Origin, Reason, Select, Session, listed
 
 _BATCH_BYTES = 4 << 20
+_LONGEST_LOCK = "5min"
+"""How long to wait for a lock, unless this user's settings say; the server's own default is for ever."""
+_CONNECTION = {"connect_timeout": 30, "keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
+"""Settings of the connection that a URL may change: who has gone without a word is noticed in two minutes."""
 _SETTINGS = {
     "timezone": "UTC",
     "datestyle": "ISO",
@@ -62,23 +66,32 @@ _STATES = {
     "42": why.SYNTAX,
     "25006": why.WRITES,
     "57014": why.STOPPED,
+    "25P04": why.TOO_LONG,
+    "40": why.CONFLICT,
     "55P03": why.LOCKED,
     "57": why.LOST,
+    "58": why.SHORT,
     "08": why.LOST,
     "53300": why.FULL,
+    "53": why.SHORT,
 }
 """What an SQLSTATE, or its class, means."""
 _PHRASES = {
     "translate host name": why.UNKNOWN_HOST,
     "URI": why.BAD_URL,
+    # these name a role or a database too
+    "too many": why.FULL,
+    "connection slots": why.FULL,
+    "the database system": why.LOST,
+    "pg_hba.conf": why.BARRED,
     "password": why.REFUSED,
     "authentication": why.REFUSED,
     "role": why.REFUSED,
     "database": why.NO_DATABASE,
-    "too many": why.FULL,
-    "connection slots": why.FULL,
+    "SSL": why.NO_TLS,
+    "certificate": why.NO_TLS,
 }
-"""What libpq says before there is a session, when it gives no SQLSTATE."""
+"""What libpq says before there is a session, when it gives no SQLSTATE; the first that is found counts."""
 
 
 class PostgresSession(Session):
@@ -100,9 +113,11 @@ class PostgresSession(Session):
                 self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 if snapshot:
                     self._run(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
-                # SET needs no snapshot, so none is taken yet
+                # SET and SHOW need no snapshot, so none is taken yet
                 for name, value in _SETTINGS.items():
                     self._run(f"SET LOCAL {name} = '{value}'")
+                if self._said("SHOW lock_timeout") == "0":
+                    self._run(f"SET LOCAL lock_timeout = '{_LONGEST_LOCK}'")
             yield self
         finally:
             self._connection.close()
@@ -197,15 +212,20 @@ class PostgresSession(Session):
     @contextmanager
     def beside(self) -> Iterator[Session]:
         if not self._snapshot:
-            with self.told(), self._cursor(copy=True) as cursor:
-                cursor.execute("SELECT pg_export_snapshot()")
-                self._snapshot = cursor.fetchone()[0]
+            with self.told():
+                self._snapshot = self._said("SELECT pg_export_snapshot()", copy=True)
         with PostgresSession(self.source, self._uri, self._driver).opened(self._snapshot) as session:
             yield session
 
     def _run(self, statement: str) -> None:
         with self._cursor() as cursor:
             cursor.execute(statement)
+
+    def _said(self, query: str, *, copy: bool = False) -> str:
+        """The one value of the one row."""
+        with self._cursor(copy=copy) as cursor:
+            cursor.execute(query)
+            return str(cursor.fetchone()[0])
 
     def _cursor(self, *, copy: bool = False) -> Any:
         options = {
@@ -257,8 +277,9 @@ def connected(source: str, url: str, base: Path, origins: Sequence[Origin]) -> I
     except ModuleNotFoundError as missing:
         raise MissingExtra((missing.name or "").split(".")[0], "postgres") from None
     uri = f"postgresql:{url.partition(':')[2]}"
-    if "connect_timeout=" not in uri:
-        uri += f"{'&' if '?' in uri else '?'}connect_timeout=30"
+    for name, value in _CONNECTION.items():
+        if f"{name}=" not in uri:
+            uri += f"{'&' if '?' in uri else '?'}{name}={value}"
     with PostgresSession(source, uri, dbapi).opened() as session:
         session.lock(origins)
         yield session
