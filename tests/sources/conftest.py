@@ -1,4 +1,4 @@
-"""A real MariaDB server, the one the Makefile fetched or one that is installed; and connections that end mid-way."""
+"""Real servers of MariaDB (the one the Makefile fetched or one that is installed) and MySQL; and connections that end mid-way."""
 
 from __future__ import annotations
 
@@ -79,15 +79,59 @@ def mariadb() -> Iterator[str]:
             server.wait(30)
 
 
+@pytest.fixture(scope="session")
+def mysql_server() -> Iterator[str]:
+    """URL of a real MySQL server, as its root, with the user `reader` of `mariadb`, who may also come by TCP."""
+    pymysql = pytest.importorskip("pymysql", reason="pymysql is not installed")
+    root = Path(sys.prefix, "mysql", "usr")
+    if not (root / "sbin" / "mysqld").exists():
+        pytest.skip("there is no MySQL server: `make .venv/.mysql` fetches one from Debian's packages")
+    libraries = root / "lib" / "x86_64-linux-gnu"
+    with tempfile.TemporaryDirectory(prefix="mysql-") as folder:
+        address = Path(folder, "s")
+        command = [
+            # by the loader of its own C library
+            *(str(root / "lib64" / "ld-linux-x86-64.so.2"), "--library-path", str(libraries)),
+            *(str(root / "sbin" / "mysqld"), "--no-defaults", "--user=root", f"--basedir={root}"),
+            *(f"--datadir={folder}/data", f"--lc-messages-dir={root}/share/mysql", "--secure-file-priv=NULL"),
+            *("--mysqlx=OFF", "--skip-log-bin", "--innodb-buffer-pool-size=32M", "--performance-schema=OFF"),
+        ]
+        made = subprocess.run([*command, "--initialize-insecure"], capture_output=True, text=True, check=False)
+        if made.returncode:
+            pytest.skip(f"the MySQL server does not start here: {made.stderr[-300:]}")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        where = (f"--socket={address}", "--bind-address=127.0.0.1", f"--port={port}")
+        server = subprocess.Popen([*command, *where], stderr=subprocess.DEVNULL)
+        try:
+            _wait(server, address)
+            with pymysql.connect(unix_socket=str(address), user="root") as connection, connection.cursor() as cursor:
+                cursor.execute("CREATE DATABASE hr")
+                cursor.execute(f"CREATE USER reader@'%' IDENTIFIED BY '{SECRET}'")
+                cursor.execute("GRANT SELECT ON hr.* TO reader@'%'")
+                cursor.execute("SET cte_max_recursion_depth = 6000")
+                for most in (50, 6000):
+                    numbers = f"SELECT 1 AS seq UNION ALL SELECT seq + 1 FROM numbers WHERE seq < {most}"
+                    cursor.execute(
+                        f"CREATE TABLE hr.seq_1_to_{most} WITH RECURSIVE numbers AS ({numbers}) SELECT * FROM numbers"
+                    )
+                connection.commit()
+            yield f"mysql://root@localhost/hr?unix_socket={address}"
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
 def _wait(server: subprocess.Popen[bytes], address: Path) -> None:
     """Until the server takes a connection."""
-    for _ in range(600):
-        assert server.poll() is None, "the MariaDB server ended"
+    for _ in range(1200):
+        assert server.poll() is None, "the server ended"
         with socket.socket(socket.AF_UNIX) as probe:
             if address.exists() and not probe.connect_ex(str(address)):
                 return
         time.sleep(0.05)
-    pytest.fail("the MariaDB server takes no connection")
+    pytest.fail("the server takes no connection")
 
 
 @pytest.fixture

@@ -100,8 +100,9 @@ class MysqlSession(Session):
             self._connection = self._driver.connect(**self._settings, charset="utf8mb4", conv={}, autocommit=None)
         try:
             with self.told():
-                longest = f"SET SESSION lock_wait_timeout = LEAST(@@lock_wait_timeout, {_LONGEST_LOCK})"
-                for statement in (longest, *_START):
+                # MySQL takes no number of another kind here
+                longest = f"CAST(LEAST(@@lock_wait_timeout, {_LONGEST_LOCK}) AS UNSIGNED)"
+                for statement in (f"SET SESSION lock_wait_timeout = {longest}", *_START):
                     self._connection.query(statement)
             yield self
         finally:
