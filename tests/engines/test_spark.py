@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -39,10 +39,10 @@ except PotableError as failure:
 """
 
 
-def told(work: str, folder: Path, **environment: str) -> str:
+def told(work: str, folder: Path, *, within: Sequence[str] = (), **environment: str) -> str:
     """What a process of its own says that opens engines; it must not end by an error that is not ours."""
     script = OPEN.format(quick=QUICK, work=work.strip().replace("\n", "\n    "))
-    call = [sys.executable, "-c", script, str(folder)]
+    call = [*within, sys.executable, "-c", script, str(folder)]
     given = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), **environment}
     done = subprocess.run(call, env=given, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -89,6 +89,23 @@ except BaseException:
     print("interrupted")
 engine.close()
 """
+
+
+@pytest.mark.long
+def test_a_machine_that_does_not_know_its_own_name_runs_spark(tmp_path: Path) -> None:
+    """As containers are, and laptops in another network."""
+    alone = ["unshare", "--uts", "sh", "-c", 'hostname nowhere-at-all && exec "$@"', "sh"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("another name of this machine cannot be tried: `unshare --uts` needs root")
+    work = "engine = opened()\nprint(engine._opened.session.range(3).count())\nengine.close()"
+    assert told(work, tmp_path, within=alone) == "3\n"
+
+
+def test_of_a_cluster_it_is_told_that_the_machine_does_not_know_its_own_name() -> None:
+    from potable.engines.spark_refusals import not_started
+
+    failure = not_started("yarn", RuntimeError("s3cr3t"), "java.net.UnknownHostException: s3cr3t")
+    assert "SPARK_LOCAL_IP" in failure.hint and "s3cr3t" not in failure.text()
 
 
 def test_an_interrupted_query_leaves_no_traceback_on_the_terminal(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def not_started(master: str, failure: Exception, log: str) -> EnvironmentFailure
     hint = "is the master reachable, and do `spark.conf` and `memory` fit this machine?"
     if "basedir must be absolute: ?" in log or "invalid null input: name" in log:
         hint = f"the user id {os.getuid()} has no name here, which Java needs: add it to /etc/passwd (of the image)"
+    elif "UnknownHostException" in log:
+        hint = "Java does not find this machine by its own name: add it to /etc/hosts, or set SPARK_LOCAL_IP"
     elif "emory" in log and "must be at least" in log:
         hint = "`spark.executor.memory` and `spark.driver.memory` must be at least 450m"
     elif "heap size" in log or "JNI error" in log or "Size must be specified" in log:

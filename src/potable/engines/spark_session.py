@@ -10,15 +10,14 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from pyspark.sql import SparkSession
 from potable.engines import spark_files, spark_meaning, spark_stores
 from potable.engines.java import require_java
 from potable.engines.spark_executors import Watch
+from potable.engines.spark_launch import unseen
 from potable.engines.spark_refusals import not_started
 from potable.errors import EnvironmentFailure, PotableError
 
@@ -41,8 +41,6 @@ LEAST_HEAP = 512 << 20
 CONNECT_PORT = 15002
 REMOTE = "sc://"
 """How the URL of a Spark Connect server begins."""
-_ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
-_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f"}
 _JAVA = "-Dsun.jnu.encoding=UTF-8 -Dfile.encoding=UTF-8 -Duser.language=en -Duser.country=US -Duser.variant="
 """Names of files and the case of letters must not depend on the machine; the last word on a command line counts."""
 
@@ -279,36 +277,13 @@ def _launched(settings: Settings, folder: Path) -> Any:
     joined = {"spark.jars": spark_files.jar(folder)} | ({} if settings.local else {"spark.plugins": spark_files.QUIET})
     for key, own in joined.items():
         conf.set(key, ",".join(filter(None, (conf.get(key, ""), own))))
-    with (folder / "spark.log").open("wb") as log, _unseen(conf, folder):
+    with (folder / "spark.log").open("wb") as log, unseen(conf, folder, local=settings.local):
         gateway = launch_gateway(None, {"stdout": log, "stderr": log})
     SparkContext._ensure_initialized(gateway=gateway)
     session = SparkSession.builder.config(conf=conf).getOrCreate()
     # it would print a traceback where Java is killed, which we tell in our own words
     session.sparkContext._accumulatorServer.handle_error = lambda *_: None
     return session
-
-
-@contextmanager
-def _unseen(conf: SparkConf, folder: Path) -> Iterator[None]:
-    """Spark is told its configuration by a file that only we can read: command lines, anybody on the machine can."""
-    path = folder / "spark.conf"
-    path.touch(0o600)
-    path.write_text("".join(f"{_escaped(key)}={_escaped(value)}\n" for key, value in conf.getAll()), encoding="utf-8")
-    before = os.environ.get(_ARGUMENTS)
-    file = shlex.join(["--properties-file", str(path), "--load-spark-defaults"])
-    os.environ[_ARGUMENTS] = f"{file} {before or 'pyspark-shell'}"
-    try:
-        yield
-    finally:
-        path.unlink()
-        del os.environ[_ARGUMENTS]
-        if before is not None:
-            os.environ[_ARGUMENTS] = before
-
-
-def _escaped(text: str) -> str:
-    """A key or value as files of properties have it."""
-    return re.sub(r"[\\=:#! \n\r\t\f]", lambda found: _ESCAPES.get(found[0], f"\\{found[0]}"), text)
 
 
 def configuration(settings: Settings, folder: Path) -> dict[str, str]:
