@@ -183,6 +183,38 @@ def test_personal_data_may_not_lie_in_the_open_root(tmp_path: Path, places: str,
     assert all(f"`{name}` lies in `lake.open`" in text for name in named)
 
 
+def test_an_environment_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    with pytest.raises(ProjectError, match="or leave `--env` out") as caught:
+        load(root, environment="prod")
+    (root / "envs").mkdir()
+    for name in ("prod", "test"):
+        (root / "envs" / f"{name}.yaml").write_text("memory: 1GB\n")
+    assert load(root, environment="prod")
+    for name, told in {"prd": "did you mean `prod`?", "../prod": "did you mean `prod`?", "prod.yaml": "`prod`"}.items():
+        with pytest.raises(ProjectError) as caught:
+            load(root, environment=name)
+        text = caught.value.text()
+        assert caught.value.code == "P001" and told in text and "prod, test" in text and "init" not in text
+
+
+def test_who_called_from_the_wrong_folder_is_told_where_the_project_is(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    for folder in (tmp_path, root / "sources"):
+        assert f"`{root}` is one" in refused(folder)
+    (tmp_path / "q" / "r").mkdir(parents=True)
+    assert "potable init DIRECTORY" in refused(tmp_path / "q" / "r")
+
+
+@pytest.mark.parametrize("place", ["s3:/bucket/people", "s3:bucket", "s3://", "file:lake", "$HOME/lake", "lake/$TEAM"])
+def test_a_misspelled_place_does_not_become_a_folder_of_the_project(tmp_path: Path, place: str) -> None:
+    root = written(tmp_path / "p", *LATER)
+    lines = (root / "potable.yaml").read_text(encoding="utf-8").splitlines()
+    lines = [f"vault: '{place}'" if line.startswith("vault:") else line for line in lines]
+    (root / "potable.yaml").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    assert "error[P040] potable.yaml:" in (text := refused(root)) and "`vault` " in text
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

@@ -17,7 +17,7 @@ from potable.contracts.custom import Custom, classes
 from potable.contracts.suites import Suite, read_suite
 from potable.declarations import Document, overlay
 from potable.deployment import Platform
-from potable.errors import Place, PotableError, ProjectError, ProjectErrors
+from potable.errors import Place, PotableError, ProjectError, ProjectErrors, did_you_mean
 from potable.projectfiles import REFERS, read
 from potable.sources.base import Source
 from potable.tables import Table
@@ -93,9 +93,21 @@ class Reader:
         """potable.yaml with the environment's overlay."""
         base = self.document("potable")
         if environment and base:
-            top = self.document(environment, "envs")
+            top = self._environment(environment)
             self.documents["potable"] = base = overlay(base, top) if top else base
         return base
+
+    def _environment(self, name: str) -> Document | None:
+        """The file of an environment; None, and an error kept that names those there are."""
+        if os.path.lexists(self._root / "envs" / f"{name}.yaml"):
+            return self.document(name, "envs")
+        there = sorted(path.stem for path in (self._root / "envs").glob("*.yaml"))
+        missing = ProjectError(f"`envs/{name}.yaml` does not exist", "P001", place=Place(f"envs/{name}.yaml"))
+        missing.allowed, missing.hint = ", ".join(there), did_you_mean(name, there)
+        if not there:
+            missing.hint = "write there what differs from potable.yaml, or leave `--env` out"
+        self.errors.append(missing)
+        return None
 
     def features(self, as_of: date | None, *, scoring: bool) -> Document | None:
         """features.yaml with another as-of date laid over it, without labels where its rows are to be scored."""

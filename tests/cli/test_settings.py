@@ -43,8 +43,9 @@ def test_texts_and_errors_are_told_so(tmp_path: Path, capsys: pytest.CaptureFixt
         isinstance(failure, PotableError)
         and failure.next == f"potable -C {tmp_path / 'p'} source discover NAME --write"
     )
+    (tmp_path / "q").mkdir()
     with pytest.raises(PotableError) as caught:
-        cli.main(["-C", str(tmp_path), "check"], standalone_mode=False)
+        cli.main(["-C", str(tmp_path / "q"), "check"], standalone_mode=False)
     assert caught.value.next == "potable init DIRECTORY"
 
 
