@@ -266,6 +266,8 @@ def test_a_column_that_is_needed_and_not_kept_comes_with_what_to_do(tmp_path: Pa
         kept = {name: [c for c in each.columns if c != column] for name, each in TABLES.items()}
         hint = refused(tmp_path, "latest(n)", tables={**TABLES, "hr.facts": facts}, kept=kept).hint
         assert hint.startswith(f"declare {other}") and "or `user.x` the rule `protect: keep` in privacy.yaml" in hint
+        # what a loan's number was declared as led to a rule that is refused
+        assert "`none`, if it numbers records" in hint and "which no direct identifier may have" in hint
     facts = FACTS.model_copy(update={"order": "emp_no"})
     assert refused(tmp_path, "latest(n)", tables={**TABLES, "hr.facts": facts}).hint == (
         "declare another column as `order` in its source"
