@@ -183,6 +183,21 @@ def test_personal_data_may_not_lie_in_the_open_root(tmp_path: Path, places: str,
     assert all(f"`{name}` lies in `lake.open`" in text for name in named)
 
 
+def test_no_error_shows_a_credential_or_what_a_reference_stands_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACE", "canary")
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "potable.yaml", "vault: vault", "vault: lake/open/${env:PLACE}")
+    with (root / "potable.yaml").open("a", encoding="utf-8") as file:
+        file.write("observability: {pushgateway: {url: 'https://ops:canary@push:9091'}}\n")
+    text = refused(root)
+    assert "P007" in text and "credentials go under `auth`" in text and "canary" not in text
+    edit(root / "potable.yaml", "'https://ops:canary@push:9091'", "'https://push:9091'")
+    text = refused(root)
+    assert "lies in `lake.open`" in text and "lake/open/${env:PLACE}" in text and "canary" not in text
+
+
 def test_an_environment_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     root = written(tmp_path / "p", *LATER)
     with pytest.raises(ProjectError, match="or leave `--env` out") as caught:

@@ -141,7 +141,9 @@ def platform_errors(platform: Platform, base: Path, document: Document) -> list[
             name = ".".join(key)
             problem = f"`{name}` lies in `lake.open`, so whoever may read the dataset could read personal data"
             allowed = f"a place for `{name}` that is not in `lake.open`"
-            errors.append(ProjectError(problem, "P040", place=document.place(*key), given=url, allowed=allowed))
+            errors.append(
+                ProjectError(problem, "P040", place=document.place(*key), given=document.shown(url), allowed=allowed)
+            )
     return errors
 
 

@@ -20,7 +20,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from potable.declarations import SECRET_KEY, SECRET_NAMES, Document, Key
+from potable.declarations import SECRET_KEY, SECRET_VALUE, Document, Key
 from potable.errors import Place, PotableError, ProjectError, raise_all
 
 Resolver = Callable[[str], str]
@@ -28,10 +28,6 @@ Resolver = Callable[[str], str]
 _REFERENCE = re.compile(r"\$\{(\w+):([^}]+)\}")
 REFERS = "${"
 """How a reference begins: what data says with it in it must not be written into a project file."""
-_SECRET_VALUE = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bxox[baprs]-[\w-]{10,}"
-    rf"|\beyJ[\w-]{{10,}}\.[\w-]{{10,}}\.|://[^/\s:@]*:[^/\s@]+@|[?&;\s](?i:{SECRET_NAMES})=[^&;\s]"
-)
 _CONTAINERS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _SHORTEST = 4
 """Characters from which a resolved value is kept out of messages."""
@@ -185,7 +181,7 @@ class _Reader:
             return [self.resolve(item, (*path, index)) for index, item in enumerate(value)]
         literal = _REFERENCE.sub("", str(value)) if value is not None and not isinstance(value, bool) else ""
         name = next((part for part in reversed(path) if isinstance(part, str)), "")
-        if _SECRET_VALUE.search(literal) or (SECRET_KEY.search(name) and literal.strip()):
+        if SECRET_VALUE.search(literal) or (SECRET_KEY.search(name) and literal.strip()):
             self._refuse(path, "P007", f"`{name}` looks like a credential written into the file")
             return value
         if not isinstance(value, str):

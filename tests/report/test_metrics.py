@@ -191,6 +191,20 @@ def test_a_run_that_finds_nothing_new_confirms_the_version(ran: Path, capsys: py
     assert of(second, name) > of(first, name)
 
 
+def test_doctor_tells_where_metrics_would_not_arrive(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(observability: str) -> list[tuple[str, str]]:
+        configure(ran, observability)
+        code, out, _ = called(ran, capsys, "doctor", "-o", "json")
+        assert code == 0
+        return [(each["state"], each["detail"]) for each in json.loads(out) if each["what"] == "metrics"]
+
+    assert told("{textfile: metrics/churn.prom}") == [("ok", "metrics/churn.prom")]
+    ((state, detail),) = told("{textfile: nowhere/churn.prom}")
+    assert state == "note" and detail.startswith("nowhere/churn.prom: the folder is missing")
+    ((state, detail),) = told("{pushgateway: {url: 'http://127.0.0.1:1', timeout: 1s}}")
+    assert (state, detail) == ("note", "127.0.0.1:1: ConnectionRefusedError")
+
+
 def test_what_a_run_landed_is_told_and_not_what_lies_there(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "potable_source_received_bytes"
     whole = sum(path.stat().st_size for path in (ran / "data").glob("*.csv"))
