@@ -206,7 +206,12 @@ def test_an_environment_that_is_not_there_names_those_that_are(tmp_path: Path) -
     for name in ("prod", "test"):
         (root / "envs" / f"{name}.yaml").write_text("memory: 1GB\n")
     assert load(root, environment="prod")
-    for name, told in {"prd": "did you mean `prod`?", "../prod": "did you mean `prod`?", "prod.yaml": "`prod`"}.items():
+    for name, told in {
+        "": "`--env` is empty",
+        "prd": "did you mean `prod`?",
+        "../prod": "did you mean `prod`?",
+        "prod.yaml": "`prod`",
+    }.items():
         with pytest.raises(ProjectError) as caught:
             load(root, environment=name)
         text = caught.value.text()
@@ -221,7 +226,9 @@ def test_who_called_from_the_wrong_folder_is_told_where_the_project_is(tmp_path:
     assert "potable init DIRECTORY" in refused(tmp_path / "q" / "r")
 
 
-@pytest.mark.parametrize("place", ["s3:/bucket/people", "s3:bucket", "s3://", "file:lake", "$HOME/lake", "lake/$TEAM"])
+@pytest.mark.parametrize(
+    "place", ["", "s3:/bucket/people", "s3:bucket", "s3://", "file:lake", "$HOME/lake", "lake/$TEAM"]
+)
 def test_a_misspelled_place_does_not_become_a_folder_of_the_project(tmp_path: Path, place: str) -> None:
     root = written(tmp_path / "p", *LATER)
     lines = (root / "potable.yaml").read_text(encoding="utf-8").splitlines()

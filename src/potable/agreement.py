@@ -149,6 +149,8 @@ def platform_errors(platform: Platform, base: Path, document: Document) -> list[
 
 def _no_place(url: str) -> str:
     """What is wrong with a root, in words; nothing where it is a path or the URL of a store."""
+    if not url.strip():
+        return "is empty"
     scheme, remote, _ = url.partition("://")
     if remote and scheme not in STORES:
         return "is a URL of an unknown kind of store"

@@ -92,17 +92,19 @@ class Reader:
     def platform(self, environment: str | None) -> Document | None:
         """potable.yaml with the environment's overlay."""
         base = self.document("potable")
-        if environment and base:
+        if environment is not None and base:
             top = self._environment(environment)
             self.documents["potable"] = base = overlay(base, top) if top else base
         return base
 
     def _environment(self, name: str) -> Document | None:
         """The file of an environment; None, and an error kept that names those there are."""
-        if os.path.lexists(self._root / "envs" / f"{name}.yaml"):
+        if name and os.path.lexists(self._root / "envs" / f"{name}.yaml"):
             return self.document(name, "envs")
         there = sorted(path.stem for path in (self._root / "envs").glob("*.yaml"))
-        missing = ProjectError(f"`envs/{name}.yaml` does not exist", "P001", place=Place(f"envs/{name}.yaml"))
+        # as `--env "$STAGE"` is where nobody set it: without one it would be another lake
+        problem = f"`envs/{name}.yaml` does not exist" if name else "`--env` is empty"
+        missing = ProjectError(problem, "P001", place=Place(f"envs/{name}.yaml") if name else None)
         missing.allowed, missing.hint = ", ".join(there), did_you_mean(name, there)
         if not there:
             missing.hint = "write there what differs from potable.yaml, or leave `--env` out"
