@@ -239,6 +239,11 @@ def test_an_end_that_is_filled_in_later_is_read_only_where_its_own_time_is_known
         plan_of(tmp_path, {"hrms.employment": {"a": ask}}, tables=tables, where="left_on is null")
 
 
+def test_a_day_whose_label_nobody_knows_yet_is_sent_to_scoring(tmp_path: Path) -> None:
+    error = refused(tmp_path, "count()", label=LABEL, as_of="{at: 2090-03-31}")
+    assert (error.code, error.hint) == ("P032", "rows without label: `potable run --as-of 2090-03-31 --scoring`")
+
+
 def test_dates_to_draw_from_are_month_ends(tmp_path: Path) -> None:
     as_of = "{pick: random_month_end, between: [2024-01-31, 2024-04-29], seed: 1}"
     plan = plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=as_of)
