@@ -227,7 +227,8 @@ def test_who_called_from_the_wrong_folder_is_told_where_the_project_is(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "place", ["", "s3:/bucket/people", "s3:bucket", "s3://", "file:lake", "$HOME/lake", "lake/$TEAM"]
+    "place",
+    ["", "s3:/bucket/people", "s3:bucket", "s3://", "s3://bucket//people", "file:lake", "$HOME/lake", "lake/$TEAM"],
 )
 def test_a_misspelled_place_does_not_become_a_folder_of_the_project(tmp_path: Path, place: str) -> None:
     root = written(tmp_path / "p", *LATER)

@@ -151,12 +151,14 @@ def _no_place(url: str) -> str:
     """What is wrong with a root, in words; nothing where it is a path or the URL of a store."""
     if not url.strip():
         return "is empty"
-    scheme, remote, _ = url.partition("://")
+    scheme, remote, path = url.partition("://")
     if remote and scheme not in STORES:
         return "is a URL of an unknown kind of store"
     # else it would be a folder of that name in the project, with personal data
     if re.match(r"(s3|gs|az):(?!//[^/])|file:(?!//)", url):
         return "is a URL without `//` and a bucket behind it"
+    if remote and scheme != "file" and "//" in path:
+        return "has two slashes one after the other in its path"
     if re.search(r"\$\w", url):
         return "has a variable of a shell, which nothing replaces: write `${env:NAME}`"
     return ""

@@ -214,7 +214,8 @@ class _Reader:
             failure.place = failure.place or self.places[path][1]
             self.errors.append(failure)
         else:
-            self._refuse(path, "P006", f"`{match.group()}` cannot be read ({type(failure).__name__})")
+            hint = "is it there, and readable for this user? Paths of files are relative to the project folder"
+            self._refuse(path, "P006", f"`{match.group()}` cannot be read ({type(failure).__name__})", hint)
 
     def _provider(self, scheme: str) -> Resolver:
         if scheme in self._providers:
@@ -223,7 +224,7 @@ class _Reader:
 
         return secret_provider(scheme)
 
-    def _refuse(self, path: Key, code: str, problem: str) -> None:
+    def _refuse(self, path: Key, code: str, problem: str, hint: str = "") -> None:
         place = self.places[path][1]
         known = "${env:NAME}, ${file:PATH}, ${vault:MOUNT/PATH#KEY}, ${aws:NAME}"
         kept = f"replace it by a reference: {known}"
@@ -231,7 +232,7 @@ class _Reader:
             # its section is written into a file that everybody reads
             kept = "take it out: tasks have secrets from Airflow's connections, or from `env_from` of their pod"
         hints = {"P006": "set it in the environment or in the project's .env file", "P007": kept}
-        hint = hints.get(code, f"valid references are {known}")
+        hint = hint or hints.get(code, f"valid references are {known}")
         self.errors.append(ProjectError(problem, code, place=place, hint=hint))
 
     def _fail(self, problem: str, code: str, node: Node, *, hint: str) -> None:
