@@ -224,6 +224,7 @@ def test_who_called_from_the_wrong_folder_is_told_where_the_project_is(tmp_path:
         assert f"`{root}` is one" in refused(folder)
     (tmp_path / "q" / "r").mkdir(parents=True)
     assert "potable init DIRECTORY" in refused(tmp_path / "q" / "r")
+    assert "it does not exist" in refused(tmp_path / "q" / "~")
 
 
 @pytest.mark.parametrize(

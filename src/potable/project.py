@@ -156,7 +156,8 @@ def require_project(root: Path) -> None:
     """
     if (root / "potable.yaml").is_file():
         return
-    problem = "this folder is not a Potable project: it has no potable.yaml"
+    lack = "it has no potable.yaml" if root.is_dir() else "it does not exist"
+    problem = f"this folder is not a Potable project: {lack}"
     near = [*root.parents, *(path for path in sorted(root.glob("*/")))]
     if found := next((folder for folder in near if (folder / "potable.yaml").is_file()), None):
         hint = f"`{found}` is one: go there, or name it by `-C`"
