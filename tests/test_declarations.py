@@ -212,6 +212,7 @@ def test_what_cannot_be_resolved_is_told_with_its_place(tmp_path: Path, referenc
     (tmp_path / "latin").write_bytes(b"\xe9")
     error = only(tmp_path, f"name: a\ninner: {{label: '{reference}'}}")
     assert (error.code, str(error.place)) == ("P006", "potable.yaml:2:16")
+    assert ("readable for this user" in error.hint) == reference.startswith("${file") != (".env" in error.hint)
 
 
 def test_an_unknown_scheme_names_what_is_installed(tmp_path: Path) -> None:

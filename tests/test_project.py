@@ -183,6 +183,62 @@ def test_personal_data_may_not_lie_in_the_open_root(tmp_path: Path, places: str,
     assert all(f"`{name}` lies in `lake.open`" in text for name in named)
 
 
+def test_no_error_shows_a_credential_or_what_a_reference_stands_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACE", "canary")
+    root = written(tmp_path / "p", *LATER)
+    edit(root / "potable.yaml", "vault: vault", "vault: lake/open/${env:PLACE}")
+    with (root / "potable.yaml").open("a", encoding="utf-8") as file:
+        file.write("observability: {pushgateway: {url: 'https://ops:canary@push:9091'}}\n")
+    text = refused(root)
+    assert "P007" in text and "credentials go under `auth`" in text and "canary" not in text
+    edit(root / "potable.yaml", "'https://ops:canary@push:9091'", "'https://push:9091'")
+    text = refused(root)
+    assert "lies in `lake.open`" in text and "lake/open/${env:PLACE}" in text and "canary" not in text
+
+
+def test_an_environment_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    with pytest.raises(ProjectError, match="or leave `--env` out") as caught:
+        load(root, environment="prod")
+    (root / "envs").mkdir()
+    for name in ("prod", "test"):
+        (root / "envs" / f"{name}.yaml").write_text("memory: 1GB\n")
+    assert load(root, environment="prod")
+    for name, told in {
+        "": "`--env` is empty",
+        "prd": "did you mean `prod`?",
+        "../prod": "did you mean `prod`?",
+        "prod.yaml": "`prod`",
+    }.items():
+        with pytest.raises(ProjectError) as caught:
+            load(root, environment=name)
+        text = caught.value.text()
+        assert caught.value.code == "P001" and told in text and "prod, test" in text and "init" not in text
+
+
+def test_who_called_from_the_wrong_folder_is_told_where_the_project_is(tmp_path: Path) -> None:
+    root = written(tmp_path / "p", *LATER)
+    for folder in (tmp_path, root / "sources"):
+        assert f"`{root}` is one" in refused(folder)
+    (tmp_path / "q" / "r").mkdir(parents=True)
+    assert "potable init DIRECTORY" in refused(tmp_path / "q" / "r")
+    assert "it does not exist" in refused(tmp_path / "q" / "~")
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["", "s3:/bucket/people", "s3:bucket", "s3://", "s3://bucket//people", "file:lake", "$HOME/lake", "lake/$TEAM"],
+)
+def test_a_misspelled_place_does_not_become_a_folder_of_the_project(tmp_path: Path, place: str) -> None:
+    root = written(tmp_path / "p", *LATER)
+    lines = (root / "potable.yaml").read_text(encoding="utf-8").splitlines()
+    lines = [f"vault: '{place}'" if line.startswith("vault:") else line for line in lines]
+    (root / "potable.yaml").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    assert "error[P040] potable.yaml:" in (text := refused(root)) and "`vault` " in text
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

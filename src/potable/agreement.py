@@ -130,21 +130,38 @@ def platform_errors(platform: Platform, base: Path, document: Document) -> list[
         ("lake", "open"): platform.lake.open,
         ("vault",): platform.vault,
     }
+    allowed = ", ".join(["a path", *(f"{name}://" for name in STORES)])
     for key, url in roots.items():
-        scheme, remote, _ = url.partition("://")
-        if not remote or scheme in STORES:
-            continue
-        problem = f"`{'.'.join(key)}` is a URL of an unknown kind of store"
-        allowed = ", ".join(["a path", *(f"{name}://" for name in STORES)])
-        errors.append(ProjectError(problem, "P040", place=document.place(*key), allowed=allowed))
+        if problem := _no_place(url):
+            place = document.place(*key)
+            errors.append(ProjectError(f"`{'.'.join(key)}` {problem}", "P040", place=place, allowed=allowed))
     opened = location(roots.pop(("lake", "open")), base=base)
     for key, url in roots.items():
         if location(url, base=base).is_relative_to(opened):
             name = ".".join(key)
             problem = f"`{name}` lies in `lake.open`, so whoever may read the dataset could read personal data"
             allowed = f"a place for `{name}` that is not in `lake.open`"
-            errors.append(ProjectError(problem, "P040", place=document.place(*key), given=url, allowed=allowed))
+            errors.append(
+                ProjectError(problem, "P040", place=document.place(*key), given=document.shown(url), allowed=allowed)
+            )
     return errors
+
+
+def _no_place(url: str) -> str:
+    """What is wrong with a root, in words; nothing where it is a path or the URL of a store."""
+    if not url.strip():
+        return "is empty"
+    scheme, remote, path = url.partition("://")
+    if remote and scheme not in STORES:
+        return "is a URL of an unknown kind of store"
+    # else it would be a folder of that name in the project, with personal data
+    if re.match(r"(s3|gs|az):(?!//[^/])|file:(?!//)", url):
+        return "is a URL without `//` and a bucket behind it"
+    if remote and scheme != "file" and "//" in path:
+        return "has two slashes one after the other in its path"
+    if re.search(r"\$\w", url):
+        return "has a variable of a shell, which nothing replaces: write `${env:NAME}`"
+    return ""
 
 
 def not_yet(tables: Mapping[str, Table], documents: Mapping[str, Document]) -> list[ProjectError]:

@@ -28,6 +28,11 @@ Key = tuple[str | int, ...]
 SECRET_NAMES = "token|bearer|password|passwd|passphrase|pwd|secret|credentials?|(api|access|secret|private)[_-]?key"
 SECRET_KEY = re.compile(rf"(^|[_-]|(?<=[a-z])(?=[A-Z]))(?i:{SECRET_NAMES})s?$")
 """Keys whose values are credentials."""
+SECRET_VALUE = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bxox[baprs]-[\w-]{10,}"
+    rf"|\beyJ[\w-]{{10,}}\.[\w-]{{10,}}\.|://[^/\s:@]*:[^/\s@]+@|[?&;\s](?i:{SECRET_NAMES})=[^&;\s]"
+)
+"""Values that are credentials, or hold one."""
 _WANTED = "Input should be "
 _MERGED = "YAML 1.2 merges no mappings; share the value of one key: `columns: &one {…}`, `columns: *one`"
 _MAPPING = re.compile(
@@ -156,17 +161,17 @@ class Document:
         if isinstance(inner, ProjectError):
             inner.place = inner.place or self.place(*loc)
             return inner
-        message = _MAPPING.sub("a mapping", self._shown(error["msg"].removeprefix("Value error, ")))
+        message = _MAPPING.sub("a mapping", self.shown(error["msg"].removeprefix("Value error, ")))
         if kind == "tuple_type" or error["msg"].startswith("Tuple "):
             message = f"{_WANTED}a list of 2 values: `[…, …]`"
         given = error.get("input")
-        given = self._shown(given) if isinstance(given, str) else given
+        given = self.shown(given) if isinstance(given, str) else given
         shown = json.dumps(given, ensure_ascii=False) if isinstance(given, str | int | float | bool) else ""
-        if SECRET_KEY.search(str(loc[-1]) if loc else ""):
+        if SECRET_KEY.search(str(loc[-1]) if loc else "") or SECRET_VALUE.search(shown):
             shown = ""
         return ProjectError(f"`{name}`: {message}", "P005", place=self.place(*loc), given=shown[:80])
 
-    def _shown(self, text: str) -> str:
+    def shown(self, text: str) -> str:
         """`text` with every value that came from a reference replaced by that reference."""
         for value in sorted(self.resolved, key=len, reverse=True):
             text = text.replace(value, self.resolved[value])

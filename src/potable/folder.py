@@ -17,7 +17,7 @@ from potable.contracts.custom import Custom, classes
 from potable.contracts.suites import Suite, read_suite
 from potable.declarations import Document, overlay
 from potable.deployment import Platform
-from potable.errors import Place, PotableError, ProjectError, ProjectErrors
+from potable.errors import Place, PotableError, ProjectError, ProjectErrors, did_you_mean
 from potable.projectfiles import REFERS, read
 from potable.sources.base import Source
 from potable.tables import Table
@@ -92,10 +92,24 @@ class Reader:
     def platform(self, environment: str | None) -> Document | None:
         """potable.yaml with the environment's overlay."""
         base = self.document("potable")
-        if environment and base:
-            top = self.document(environment, "envs")
+        if environment is not None and base:
+            top = self._environment(environment)
             self.documents["potable"] = base = overlay(base, top) if top else base
         return base
+
+    def _environment(self, name: str) -> Document | None:
+        """The file of an environment; None, and an error kept that names those there are."""
+        if name and os.path.lexists(self._root / "envs" / f"{name}.yaml"):
+            return self.document(name, "envs")
+        there = sorted(path.stem for path in (self._root / "envs").glob("*.yaml"))
+        # as `--env "$STAGE"` is where nobody set it: without one it would be another lake
+        problem = f"`envs/{name}.yaml` does not exist" if name else "`--env` is empty"
+        missing = ProjectError(problem, "P001", place=Place(f"envs/{name}.yaml") if name else None)
+        missing.allowed, missing.hint = ", ".join(there), did_you_mean(name, there)
+        if not there:
+            missing.hint = "write there what differs from potable.yaml, or leave `--env` out"
+        self.errors.append(missing)
+        return None
 
     def features(self, as_of: date | None, *, scoring: bool) -> Document | None:
         """features.yaml with another as-of date laid over it, without labels where its rows are to be scored."""

@@ -154,13 +154,15 @@ def require_project(root: Path) -> None:
     Raises:
         ProjectError: P001, it is not.
     """
-    if not (root / "potable.yaml").is_file():
-        raise ProjectError(
-            "this folder is not a Potable project: it has no potable.yaml",
-            "P001",
-            given=str(root),
-            next="potable init DIRECTORY",
-        )
+    if (root / "potable.yaml").is_file():
+        return
+    lack = "it has no potable.yaml" if root.is_dir() else "it does not exist"
+    problem = f"this folder is not a Potable project: {lack}"
+    near = [*root.parents, *(path for path in sorted(root.glob("*/")))]
+    if found := next((folder for folder in near if (folder / "potable.yaml").is_file()), None):
+        hint = f"`{found}` is one: go there, or name it by `-C`"
+        raise ProjectError(problem, "P001", given=str(root), hint=hint)
+    raise ProjectError(problem, "P001", given=str(root), next="potable init DIRECTORY")
 
 
 def load(

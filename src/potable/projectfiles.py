@@ -20,7 +20,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from potable.declarations import SECRET_KEY, SECRET_NAMES, Document, Key
+from potable.declarations import SECRET_KEY, SECRET_VALUE, Document, Key
 from potable.errors import Place, PotableError, ProjectError, raise_all
 
 Resolver = Callable[[str], str]
@@ -28,10 +28,6 @@ Resolver = Callable[[str], str]
 _REFERENCE = re.compile(r"\$\{(\w+):([^}]+)\}")
 REFERS = "${"
 """How a reference begins: what data says with it in it must not be written into a project file."""
-_SECRET_VALUE = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bxox[baprs]-[\w-]{10,}"
-    rf"|\beyJ[\w-]{{10,}}\.[\w-]{{10,}}\.|://[^/\s:@]*:[^/\s@]+@|[?&;\s](?i:{SECRET_NAMES})=[^&;\s]"
-)
 _CONTAINERS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _SHORTEST = 4
 """Characters from which a resolved value is kept out of messages."""
@@ -185,7 +181,7 @@ class _Reader:
             return [self.resolve(item, (*path, index)) for index, item in enumerate(value)]
         literal = _REFERENCE.sub("", str(value)) if value is not None and not isinstance(value, bool) else ""
         name = next((part for part in reversed(path) if isinstance(part, str)), "")
-        if _SECRET_VALUE.search(literal) or (SECRET_KEY.search(name) and literal.strip()):
+        if SECRET_VALUE.search(literal) or (SECRET_KEY.search(name) and literal.strip()):
             self._refuse(path, "P007", f"`{name}` looks like a credential written into the file")
             return value
         if not isinstance(value, str):
@@ -218,7 +214,8 @@ class _Reader:
             failure.place = failure.place or self.places[path][1]
             self.errors.append(failure)
         else:
-            self._refuse(path, "P006", f"`{match.group()}` cannot be read ({type(failure).__name__})")
+            hint = "is it there, and readable for this user? Paths of files are relative to the project folder"
+            self._refuse(path, "P006", f"`{match.group()}` cannot be read ({type(failure).__name__})", hint)
 
     def _provider(self, scheme: str) -> Resolver:
         if scheme in self._providers:
@@ -227,7 +224,7 @@ class _Reader:
 
         return secret_provider(scheme)
 
-    def _refuse(self, path: Key, code: str, problem: str) -> None:
+    def _refuse(self, path: Key, code: str, problem: str, hint: str = "") -> None:
         place = self.places[path][1]
         known = "${env:NAME}, ${file:PATH}, ${vault:MOUNT/PATH#KEY}, ${aws:NAME}"
         kept = f"replace it by a reference: {known}"
@@ -235,7 +232,7 @@ class _Reader:
             # its section is written into a file that everybody reads
             kept = "take it out: tasks have secrets from Airflow's connections, or from `env_from` of their pod"
         hints = {"P006": "set it in the environment or in the project's .env file", "P007": kept}
-        hint = hints.get(code, f"valid references are {known}")
+        hint = hint or hints.get(code, f"valid references are {known}")
         self.errors.append(ProjectError(problem, code, place=place, hint=hint))
 
     def _fail(self, problem: str, code: str, node: Node, *, hint: str) -> None:

@@ -48,7 +48,7 @@ def test_what_was_changed_is_told_and_counted(folder: Path) -> None:
         "added": ["urgent_3mo"], "removed": ["urgent_6mo"], "redefined": ["tickets_6mo"], "retyped": []
     }  # fmt: skip
     assert facts["rows"][0] - facts["went"] + facts["came"] == facts["rows"][1] == facts["shared"] + facts["came"]
-    assert facts["cells"]["tickets_6mo"] and facts["went"]
+    assert facts["cells"]["tickets_6mo"] and facts["went"] and facts["lineage"] == ["features"]
     assert sum(facts["label"][1]["values"].values()) == facts["rows"][1]
 
 
@@ -57,7 +57,18 @@ def test_the_text_names_versions_definitions_and_shares(folder: Path) -> None:
     assert text.startswith("customer_churn version 1 → 2\n  rows     ")
     assert "  columns  added urgent_3mo; removed urgent_6mo; redefined tickets_6mo\n" in text
     assert "count() in 6mo → count() in 5mo" in text and "label    churn: Stayed" in text
-    assert "  columns " not in call(folder, "diff", "--from", "2", "--to", "2").output
+    assert "  made of  other features\n" in text
+    itself = call(folder, "diff", "--from", "2", "--to", "2").output
+    assert "  columns " not in itself and "  made of " not in itself
+
+
+def test_why_there_is_a_version_with_the_same_bytes_is_told(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    with (copy / "data/customers.csv").open("a", encoding="utf-8") as file:
+        file.write("C9,Ada,Ng,ada.ng@mail.example,1970-01-01,DE\n")
+    assert call(copy, "run").exit_code == 0
+    text = call(copy, "diff").output
+    assert "  made of  other input crm\n" in text and "difference; the CSV is the same, byte for byte\n" in text
 
 
 def test_a_version_that_is_not_there_is_refused(folder: Path) -> None:

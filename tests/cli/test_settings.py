@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from potable.cli.app import cli, main
 from potable.cli.settings import Settings, as_json, show_text
-from potable.errors import Place, PotableError
+from potable.errors import Place, PotableError, ProjectError
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,9 @@ def test_texts_and_errors_are_told_so(tmp_path: Path, capsys: pytest.CaptureFixt
         isinstance(failure, PotableError)
         and failure.next == f"potable -C {tmp_path / 'p'} source discover NAME --write"
     )
+    (tmp_path / "q").mkdir()
     with pytest.raises(PotableError) as caught:
-        cli.main(["-C", str(tmp_path), "check"], standalone_mode=False)
+        cli.main(["-C", str(tmp_path / "q"), "check"], standalone_mode=False)
     assert caught.value.next == "potable init DIRECTORY"
 
 
@@ -52,6 +53,14 @@ def test_texts_and_errors_are_told_so(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_where_folder_and_environment_stand_is_told(option: str, value: str) -> None:
     with pytest.raises(click.UsageError, match=f"{option} goes before the command: potable {option} {value} run"):
         cli.main(["run", option, "prod"], standalone_mode=False)
+
+
+def test_a_folder_that_was_replaced_meanwhile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "p").mkdir()
+    monkeypatch.chdir(tmp_path / "p")
+    (tmp_path / "p").rmdir()
+    with pytest.raises(ProjectError, match="is gone"):
+        cli.main(["check"], standalone_mode=False)
 
 
 def bug(*_: object, **__: object) -> None:

@@ -50,6 +50,16 @@ def test_the_front_matter_is_yaml_the_hub_reads():
     assert found["configs"] == [{"config_name": "default", "data_files": "employee_attrition.csv"}]
 
 
+def test_rows_of_one_day_are_read_by_the_name_under_which_they_are_copied():
+    day, read = "2026-03-31", 'pd.read_parquet("employee_attrition.parquet")'
+    for facts, name in (
+        (replace(FACTS, as_of=day), "employee_attrition@2026-03-31.parquet"),
+        (replace(FACTS, as_of=day, label=""), "employee_attrition@2026-03-31.scoring.parquet"),
+    ):
+        assert f'calls the file of another day "{name}"\ndata = {read}' in card(facts)
+    assert "of another day" not in card(FACTS)
+
+
 @pytest.mark.parametrize(
     ("rows", "size"), [(0, "n<1K"), (999, "n<1K"), (1_000, "1K<n<10K"), (500_000, "100K<n<1M"), (2 * 10**9, "n>1B")]
 )
@@ -162,9 +172,7 @@ def test_labels_beside_the_last_one_are_told_not_to_be_features():
 
 def test_who_has_no_row_is_counted_by_reason():
     text = card(replace(FACTS, seen=2_000, dropped={"no record that runs": 80, "`where` never holds": 8, "x": 0}))
-    assert (
-        "Of 2,000 with a record there, 88 have no row: no record that runs (80); \\`where\\` never holds (8)." in text
-    )
+    assert "Of 2,000 with a record there, 88 have no row: no record that runs (80); `where` never holds (8)." in text
     assert "have no row" not in card(replace(FACTS, seen=2_000, dropped={"x": 0}))
 
 

@@ -239,6 +239,11 @@ def test_an_end_that_is_filled_in_later_is_read_only_where_its_own_time_is_known
         plan_of(tmp_path, {"hrms.employment": {"a": ask}}, tables=tables, where="left_on is null")
 
 
+def test_a_day_whose_label_nobody_knows_yet_is_sent_to_scoring(tmp_path: Path) -> None:
+    error = refused(tmp_path, "count()", label=LABEL, as_of="{at: 2090-03-31}")
+    assert (error.code, error.hint) == ("P032", "rows without label: `potable run --as-of 2090-03-31 --scoring`")
+
+
 def test_dates_to_draw_from_are_month_ends(tmp_path: Path) -> None:
     as_of = "{pick: random_month_end, between: [2024-01-31, 2024-04-29], seed: 1}"
     plan = plan_of(tmp_path, {"hr.facts": {"a": "count()"}}, as_of=as_of)
@@ -266,6 +271,8 @@ def test_a_column_that_is_needed_and_not_kept_comes_with_what_to_do(tmp_path: Pa
         kept = {name: [c for c in each.columns if c != column] for name, each in TABLES.items()}
         hint = refused(tmp_path, "latest(n)", tables={**TABLES, "hr.facts": facts}, kept=kept).hint
         assert hint.startswith(f"declare {other}") and "or `user.x` the rule `protect: keep` in privacy.yaml" in hint
+        # what a loan's number was declared as led to a rule that is refused
+        assert "`none`, if it numbers records" in hint and "which no direct identifier may have" in hint
     facts = FACTS.model_copy(update={"order": "emp_no"})
     assert refused(tmp_path, "latest(n)", tables={**TABLES, "hr.facts": facts}).hint == (
         "declare another column as `order` in its source"

@@ -24,6 +24,7 @@ from potable.errors import DataError, EnvironmentFailure
 from potable.project import load
 from potable.report import exporting
 from potable.report.metrics import METRICS, Sample, Standing, exposition, samples, standing
+from potable.report.numbers import human_bytes
 from potable.runs import begun
 from potable.runs.record import RunRecord, run_name
 from potable.store.objects import Store
@@ -188,6 +189,33 @@ def test_a_run_that_finds_nothing_new_confirms_the_version(ran: Path, capsys: py
     assert of(second, name) == of(first, name)
     name = "potable_dataset_confirmed_timestamp_seconds"
     assert of(second, name) > of(first, name)
+
+
+def test_doctor_tells_where_metrics_would_not_arrive(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(observability: str) -> list[tuple[str, str]]:
+        configure(ran, observability)
+        code, out, _ = called(ran, capsys, "doctor", "-o", "json")
+        assert code == 0
+        return [(each["state"], each["detail"]) for each in json.loads(out) if each["what"] == "metrics"]
+
+    assert told("{textfile: metrics/churn.prom}") == [("ok", "metrics/churn.prom")]
+    ((state, detail),) = told("{textfile: nowhere/churn.prom}")
+    assert state == "note" and detail.startswith("nowhere/churn.prom: the folder is missing")
+    ((state, detail),) = told("{pushgateway: {url: 'http://127.0.0.1:1', timeout: 1s}}")
+    assert (state, detail) == ("note", "127.0.0.1:1: ConnectionRefusedError")
+
+
+def test_what_a_run_landed_is_told_and_not_what_lies_there(ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "potable_source_received_bytes"
+    whole = sum(path.stat().st_size for path in (ran / "data").glob("*.csv"))
+    assert of(written(ran), name, 'source="crm"') == [whole]
+    with (ran / "data/customers.csv").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    _, _, told = called(ran, capsys, "run")
+    changed = (ran / "data/customers.csv").stat().st_size
+    assert of(written(ran), name, 'source="crm"') == [changed] and changed < whole / 1.2
+    assert of(written(ran), name, 'source="desk"') == [0]
+    assert f"ingest crm  {human_bytes(changed)}  " in told
 
 
 def test_a_failed_run_is_told_and_what_stands_stays(

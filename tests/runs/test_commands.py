@@ -250,7 +250,8 @@ def test_errors_are_json_where_json_is_asked_for(call: Call, published: Bench, m
 
 
 def test_a_folder_without_a_project_says_what_to_do(call: Call, tmp_path: Path) -> None:
-    code, _, err = call("run", folder=tmp_path)
+    (tmp_path / "empty").mkdir()
+    code, _, err = call("run", folder=tmp_path / "empty")
     assert code == 2 and "error[P001]" in err and "potable init" in err
 
 

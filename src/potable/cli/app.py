@@ -20,7 +20,7 @@ import click
 import potable
 from potable.cli import dataset, groups
 from potable.cli.failing import tell, tell_interrupted, tell_mistyped
-from potable.cli.settings import PENDING, Commands, Settings, output_option, show_result, show_text
+from potable.cli.settings import PENDING, Commands, Settings, output_option, require_here, show_result, show_text
 from potable.errors import EnvironmentFailure, PotableError, unexpected
 from potable.lazy_pandas import make_pandas_lazy
 from potable.runs.stopping import left, stoppable, stopped
@@ -43,6 +43,8 @@ NOTHING_NEW, INTERRUPTED, BUG = 99, 130, 70
 def cli(context: click.Context, folder: Path, environment: str | None) -> None:
     """Turn records scattered over many systems into one dataset that is safe to train on."""
     context.obj = Settings(folder, environment)
+    if not folder.is_absolute():
+        require_here()
 
 
 @cli.command()

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from potable.cli.answers.dataset import Balance, ColumnsChanged, Compared
 
 
+_FOLLOW = ("definitions", "subjects", "build")
+"""Names of the lineage that follow from others."""
+
+
 def compared(project: Project, dataset: str | None, old: int | None, new: int | None) -> tuple[Compared, str]:
     """Facts and text about two versions; by default the current one and the one before it.
 
@@ -59,12 +63,14 @@ def _told(lake: Lake, name: str, old: Version, new: Version) -> tuple[Compared, 
         "shared": found.shared,
         "columns": columns,
         "cells": cells,
+        "lineage": _origins(old, new),
         "label": [_balance(before), _balance(after)],
     }
     told = {
         "rows": f"{human_count(old.rows)} → {human_count(new.rows)}: {human_count(found.came)} came,"
         f" {human_count(found.went)} went",
         "label": " → ".join(filter(None, (_shares(each) for each in facts["label"]))),
+        "made of": f"other {some(facts['lineage'], 8)}" if facts["lineage"] else "",
         "columns": "; ".join(f"{kind} {some(names, 8)}" for kind, names in _named(columns) if names),
         "cells": ""
         if found.shared
@@ -75,6 +81,8 @@ def _told(lake: Lake, name: str, old: Version, new: Version) -> tuple[Compared, 
     rows = [[name, count, share(count, found.shared), _turned(name, was, now)] for name, count in ranked(cells)]
     same = len(found.cells) - len(cells)
     closing = f"{plural(same, 'column')} without any difference" if found.shared else ""
+    if old.number != new.number and old.sha256["csv"] == new.sha256["csv"]:
+        closing += "; the CSV is the same, byte for byte"
     listed = table(rows, ["column", "other", "of rows", "definition"]) if rows else ""
     return facts, "\n\n".join(filter(None, ["\n".join(lines), listed, closing]))
 
@@ -86,6 +94,12 @@ def _named(columns: ColumnsChanged) -> list[tuple[str, Sequence[str]]]:
         ("redefined", columns["redefined"]),
         ("retyped", columns["retyped"]),
     ]
+
+
+def _origins(old: Version, new: Version) -> list[str]:
+    """What they were made from that differs, as the card names it."""
+    names = {**old.lineage, **new.lineage}
+    return [name for name in names if name not in _FOLLOW and old.lineage.get(name) != new.lineage.get(name)]
 
 
 def _turned(name: str, was: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -27,6 +27,7 @@ from potable.deployment import memory_bytes
 from potable.errors import PotableError
 from potable.machine import memory_limit
 from potable.project import Project
+from potable.report.exporting import looked
 from potable.runs import begun, disclosed
 from potable.runs.expired import expired
 from potable.runs.vault import require_key
@@ -72,6 +73,9 @@ def _findings(project: Project) -> Iterator[_Found]:
     yield from (_attempt(f"root {name}", work) for name, work in _roots(project))
     for name, source in project.sources.items():
         yield _attempt(f"source {name}", partial(_first, source, project))
+    for place, problem in looked(project):
+        # runs go on without
+        yield "metrics", "note" if problem else "ok", f"{place}: {problem}" if problem else place
     yield _attempt("dataset", lambda: _version(project))
     # a lake that cannot be asked is told above
     with suppress(PotableError):

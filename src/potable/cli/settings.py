@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from potable.errors import EnvironmentFailure, PotableError, Several, unexpected
+from potable.errors import EnvironmentFailure, PotableError, ProjectError, Several, unexpected
 
 if TYPE_CHECKING:
     from potable.project import Project
@@ -27,6 +27,19 @@ _NEXT = re.compile(r"(\bnext:? +)(potable (?!init\b|-).*)")
 _QUOTED = re.compile(r"(`)(potable (?!init\b|-)[^`]*)(?=`)")
 _OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Control characters that JSON lets pass, and those that turn the direction of a line."""
+
+
+def require_here() -> None:
+    """Nothing, where the folder a command was called in is there.
+
+    Raises:
+        ProjectError: P001, it was removed, as a deployment does that replaces it.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        problem, hint = "the folder this command was called in is gone", "it was removed or replaced: `cd` to it again"
+        raise ProjectError(problem, "P001", hint=hint) from None
 
 
 class Settings:

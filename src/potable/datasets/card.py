@@ -211,7 +211,9 @@ def _chosen(facts: CardFacts) -> list[str]:
 
 def _dropped(facts: CardFacts) -> list[str]:
     """Who has none."""
-    reasons = [f"{text(reason)} ({count:,})" for reason, count in facts.dropped.items() if count]
+    told = {text(reason): count for reason, count in facts.dropped.items() if count}
+    # they are our own words, and code in them is code
+    reasons = [f"{reason} ({count:,})".replace("\\`", "`") for reason, count in told.items()]
     if not reasons:
         return []
     lacking = sum(facts.dropped.values())

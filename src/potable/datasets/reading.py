@@ -44,7 +44,11 @@ def reading(columns: Sequence[Column], *, file: str, label: str, as_of: str) -> 
     ordered = [f"    {_text(each.name)}: {_text(list(each.words))}," for each in columns if each.words]
     labels = sorted((each.name for each in columns if each.forward), key=lambda name: name != label)
     dates = {each.name: "datetime64[ns]" for each in columns if each.type == "date"}
-    lines = ["import pandas as pd", "", f"data = pd.read_parquet({_text(file)}).astype({_text(dates)})"]
+    one_day = re.fullmatch(r"\d{4}-\d\d-\d\d", as_of)
+    # by its own name lies the file of the dataset to train on, where `potable get` copied both
+    named = f"{file.removesuffix('.parquet')}@{as_of}{'' if label else '.scoring'}.parquet"
+    told = [f"# `potable get` calls the file of another day {_text(named)}"] if one_day else []
+    lines = ["import pandas as pd", "", *told, f"data = pd.read_parquet({_text(file)}).astype({_text(dates)})"]
     if ordered:
         lines += ["ordered = {  # lowest first", *ordered, "}", "for column, words in ordered.items():"]
         lines += ["    data[column] = pd.Categorical(data[column], words, ordered=True)"]
@@ -57,11 +61,11 @@ def reading(columns: Sequence[Column], *, file: str, label: str, as_of: str) -> 
     kinds = _text(["number", "bool", "datetime", "category"])
     lines += [f"for column in x.select_dtypes(exclude={kinds}):  # words, and true or false with gaps"]
     lines += ['    x[column] = x[column].astype("category")']
-    told = "Every person has one row, so no split puts one on both sides." if label else ""
-    if label and not re.fullmatch(r"\d{4}-\d\d-\d\d", as_of):
+    said = "Every person has one row, so no split puts one on both sides." if label else ""
+    if label and not one_day:
         lines += ['test = data["as_of"] > data["as_of"].quantile(0.8)']
-        told += " The last line takes the latest as-of dates for the test, as a model meets them in use."
-    return "\n".join(["```python", *lines, "```", *(["", told] if told else [])])
+        said += " The last line takes the latest as-of dates for the test, as a model meets them in use."
+    return "\n".join(["```python", *lines, "```", *(["", said] if said else [])])
 
 
 def _text(value: object) -> str:

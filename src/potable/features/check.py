@@ -314,7 +314,8 @@ class _Checker:
         if not inside and labels:
             message = "no as-of date leaves a label window inside the data: see `coverage` of the label's table"
             allowed = self._known_days(labels)
-            self.findings.add(("rows", "as_of"), Problem(0, "P032", message, allowed=allowed))
+            hint = f"rows without label: `potable run --as-of {dates[0]} --scoring`" if len(dates) == 1 else ""
+            self.findings.add(("rows", "as_of"), Problem(0, "P032", message, hint, allowed))
         return RowRule(rows.from_, *rows.during, where, dates, covered, rows.as_of.seed, reads)
 
     def _window_inside(self, label: Feature, day: date) -> bool:

@@ -189,8 +189,9 @@ def _to_keep(name: str, column: Column, *, orders: bool) -> str:
     if column.key or column.category is None:
         return f"declare {other} in its source"
     return (
-        f"declare {other} in its source; or give `{name}` a category that is kept, or `{column.category}` the rule"
-        " `protect: keep` in privacy.yaml"
+        f"declare {other} in its source; or give `{name}` a category that is kept (`none`, if it numbers records and"
+        f" not people), or `{column.category}` the rule `protect: keep` in privacy.yaml (which no direct identifier may"
+        " have)"
     )
 
 

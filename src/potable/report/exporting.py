@@ -9,6 +9,7 @@ Entry: `exporting` around a run.
 from __future__ import annotations
 
 import base64
+import os
 import threading
 import time
 import urllib.error
@@ -131,18 +132,36 @@ def export(project: Project, text: str) -> list[str]:
     return problems
 
 
+def looked(project: Project) -> Iterator[tuple[str, str]]:
+    """Where metrics go, and what would keep them from it, empty for nothing; nothing is written or pushed."""
+    settings = project.platform.observability
+    if settings.textfile:
+        with suppress(RuntimeError):
+            folder = (project.root / Path(settings.textfile).expanduser()).parent
+            may = os.access(folder, os.W_OK | os.X_OK)
+            yield settings.textfile, "" if may else "the folder is missing, or not writable for this user"
+    if settings.pushgateway:
+        problem = _asked(settings.pushgateway, "/-/ready", "GET")
+        # a proxy before it may pass on nothing but what is pushed
+        yield urlsplit(settings.pushgateway.url).netloc, "" if problem == "HTTP 404" else problem
+
+
 def _pushed(project: Project, gateway: Pushgateway, data: bytes) -> str:
-    """What kept metrics from being pushed within the time for it, names and connections included; empty for nothing."""
+    return _asked(gateway, f"/metrics/job/potable{_group(project)}", "PUT", data)
+
+
+def _asked(gateway: Pushgateway, path: str, method: str, data: bytes | None = None) -> str:
+    """What kept a request from success within the time for it, names and connections included; empty for nothing."""
     found = [_LATE]
     seconds = span(gateway.timeout).total_seconds()
 
-    def push() -> None:
+    def ask() -> None:
         try:
             request = urllib.request.Request(
-                f"{gateway.url.rstrip('/')}/metrics/job/potable{_group(project)}",
+                gateway.url.rstrip("/") + path,
                 data,
                 {"Content-Type": _TYPE, "User-Agent": f"potable/{potable.__version__}", **headers(gateway.auth)},
-                method="PUT",
+                method=method,
             )
             with urllib.request.urlopen(request, timeout=seconds):
                 found[0] = ""
@@ -154,7 +173,7 @@ def _pushed(project: Project, gateway: Pushgateway, data: bytes) -> str:
             reason = getattr(failure, "reason", failure)
             found[0] = _LATE if isinstance(reason, TimeoutError) else type(reason).__name__
 
-    thread = threading.Thread(target=push, daemon=True)
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds)
     return found[0]

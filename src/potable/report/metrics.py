@@ -191,7 +191,7 @@ def _of_run(run: RunRecord) -> Iterator[Sample]:
         yield "potable_verb_duration_seconds", {"verb": spent.verb}, round(spent.seconds, 3)
     for step in run.steps:
         if step.verb == "ingest":
-            yield "potable_source_received_bytes", {"source": step.step.partition(" ")[2]}, step.bytes
+            yield "potable_source_received_bytes", {"source": step.step.partition(" ")[2]}, step.new_bytes
     yield from _drifted(run)
     for table in run.tables:
         labels = {"table": table.table}

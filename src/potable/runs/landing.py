@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 
 from potable.contracts.drift import CHANGED
 from potable.engines.freed import give_back
@@ -90,7 +91,7 @@ def _land(running: Running, step: Step, *, fresh: bool) -> None:
         if time.monotonic() < told + _PAUSE:
             return
         told = time.monotonic()
-        running.tell(step, "progress", StepRecord("ingest", step.label, "progress", bytes=received))
+        running.tell(step, "progress", StepRecord("ingest", step.label, "progress", new_bytes=received))
 
     landing = Landing(shop.lake.restricted, shop.lake.batches(step.name))
     with failing(running, step):
@@ -109,4 +110,5 @@ def _land(running: Running, step: Step, *, fresh: bool) -> None:
     shop.landed[step.name], shop.batches[step.name] = made.objects, made.batch
     state: State = "done" if made.new_objects else "skipped"
     seconds, held = round(time.monotonic() - begun, 3), running.watched.since(mark)
-    running.add(step, StepRecord("ingest", step.label, state, seconds=seconds, bytes=made.bytes, memory=held))
+    ended = StepRecord("ingest", step.label, state, seconds=seconds, bytes=made.bytes, memory=held)
+    running.add(step, replace(ended, new_bytes=made.new_bytes))

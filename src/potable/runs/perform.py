@@ -70,7 +70,7 @@ class Running:
                 finished=len(self.steps),
                 total=max(self.total, len(self.steps)),
                 rows=record.rows,
-                bytes=record.bytes,
+                bytes=record.new_bytes if record.verb == "ingest" else record.bytes,
                 quarantined=record.quarantined,
                 seconds=record.seconds,
             )

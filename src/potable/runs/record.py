@@ -105,7 +105,9 @@ class StepRecord:
     quarantined: int = 0
     """Rows that went to quarantine."""
     bytes: int = 0
-    """Bytes written (ingest: bytes as received)."""
+    """Bytes written (ingest: bytes as received, of all that is landed)."""
+    new_bytes: int = 0
+    """Bytes as received that this run landed; of ingest only."""
     memory: int = 0
     """Bytes the run held at most while it went on, over all its processes."""
     layered: bool = False

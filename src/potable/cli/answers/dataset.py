@@ -186,6 +186,8 @@ class Compared(TypedDict):
     """Columns that differ."""
     cells: Mapping[str, int]
     """By column, in how many shared rows its cell differs; columns without any difference are left out."""
+    lineage: Sequence[str]
+    """What they were made from that differs, as the lineage of a version names it: `input crm`, `features`, `code` …"""
     label: Sequence[Balance]
     """Their labels, a pair."""
 
