@@ -103,6 +103,11 @@ def of_store(failure: Exception) -> bool:
     return "Error performing " in text and _HOST.search(text) is not None and "status code: 404" not in text
 
 
+def answered(failure: Exception) -> bool:
+    """Whether a store answered, whatever it said."""
+    return _STATUS.search(str(failure)) is not None
+
+
 def _is(failure: Exception, name: str, text: str) -> bool:
     return type(failure).__name__ == name or text in str(failure)
 

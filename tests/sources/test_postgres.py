@@ -307,6 +307,17 @@ def test_what_passes_on_a_server_may_be_tried_again(state: str, meant: why.Reaso
     assert meant.passing
 
 
+def test_a_session_that_was_ended_before_another_joins_it_is_told_as_lost(postgres: str) -> None:
+    session = dialect.PostgresSession("s", postgres, dbapi)
+    with session.opened():
+        with session.beside():
+            pass
+        session._connection.close()
+        with pytest.raises(EnvironmentFailure, match="the server closed the connection") as caught, session.beside():
+            pass
+    assert caught.value.retryable
+
+
 @pytest.mark.parametrize(("longest", "own"), [("100ms", ""), ("1h", "?options=-c%20lock_timeout%3D100&host")])
 def test_a_lock_that_another_session_holds_is_not_waited_for_for_ever(
     postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: str, own: str

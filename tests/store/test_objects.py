@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.sources.web import Answer, Server
 from tests.store.breaking import Break, Breaking, breaking
 
 from potable.errors import EnvironmentFailure
+from potable.retries import RETRIES
 from potable.store.layout import SHUT, Lake
 from potable.store.objects import Store
 
@@ -303,6 +305,25 @@ def test_connections_that_always_break_are_given_up(broken: Breaking) -> None:
     assert (caught.value.code, caught.value.retryable, broken.objects) == ("E004", True, {})
     assert f"no answer from `{broken.url.removeprefix('http://')}`" in caught.value.problem
     assert broken.puts == 4
+
+
+def test_a_store_that_slows_clients_down_is_asked_again_for_a_while(
+    broken: Breaking, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More often than the library does by itself; its pauses are left out here."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    monkeypatch.setitem(RETRIES["backoff"], "init_backoff", timedelta(milliseconds=1))
+    monkeypatch.setitem(RETRIES["backoff"], "max_backoff", timedelta(milliseconds=1))
+    slow: Answer = (503, {}, b"<Error><Code>SlowDown</Code></Error>")
+    there: Answer = (200, {"ETag": '"1"', "Last-Modified": "Sun, 29 Nov 2026 10:00:00 GMT"}, b"ours")
+    server.answers = [*[slow] * 12, there]
+    assert Store("s3://lake").get("log/1") == b"ours"
+    server.answers, before = [slow], len(server.requests)
+    for work in (lambda: Store("s3://lake").get("log/1"), lambda: Store("s3://lake").put_new("log/1", b"ours")):
+        with pytest.raises(EnvironmentFailure, match="answers with HTTP 503"):
+            work()
+    # what was answered is not asked once more beside that
+    assert len(server.requests) == before + 2 * 13
 
 
 def test_a_write_that_met_another_on_its_way_is_tried_again(broken: Breaking) -> None:

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from potable.engines.base import Part
 from potable.errors import MADE_AGAIN, EnvironmentFailure, MissingExtra, PotableError
 from potable.reasons import of_store, why
+from potable.retries import RETRIES
 
 _FOLDER = re.compile(rf"/((?:{'|'.join(MADE_AGAIN)})/[\w.-]+)/[0-9a-f]{{16,}}")
 """A folder of the lake or the vault, as failures name it: of a table or dataset, before a hash."""
@@ -46,7 +47,7 @@ def filesystem(scheme: str) -> Any:
         from obstore.fsspec import FsspecStore
     except ImportError:
         raise MissingExtra("fsspec", "object-stores") from None
-    return FsspecStore(scheme)
+    return FsspecStore(scheme, retry_config=RETRIES)
 
 
 @contextmanager

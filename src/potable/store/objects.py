@@ -24,7 +24,8 @@ from obstore.exceptions import AlreadyExistsError, BaseError, GenericError
 from obstore.store import LocalStore, from_url
 
 from potable.errors import Damaged, EnvironmentFailure
-from potable.reasons import code_of, why
+from potable.reasons import answered, code_of, why
+from potable.retries import RETRIES
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -84,7 +85,7 @@ class Store:
                 self._root.mkdir(parents=True, mode=0o700 if private else 0o777, exist_ok=True)
                 for name in shut:
                     (self._root / name).mkdir(mode=0o700, exist_ok=True)
-            self._store = LocalStore(str(self._root), mkdir=True) if self._root else from_url(url)
+            self._store = LocalStore(str(self._root), mkdir=True) if self._root else from_url(url, retry_config=RETRIES)
 
     def locate(self, path: str) -> str:
         """The absolute path or URL an engine reads or writes `path` by."""
@@ -103,9 +104,9 @@ class Store:
                     if code_of(failure) != _CONFLICT or tried == len(_PAUSES):
                         # it may be ours, of an attempt whose answer was lost
                         return tried > 0 and self.get_if_present(path) == data
-                except GenericError:
+                except GenericError as failure:
                     # where a connection broke, obstore does not try a write under a condition again
-                    if self._root or tried == len(_PAUSES):
+                    if self._root or answered(failure) or tried == len(_PAUSES):
                         raise
                 time.sleep(_PAUSES[tried])
                 tried += 1

@@ -17,7 +17,19 @@ from potable.errors import MissingExtra
 from potable.sources.cells import Texts
 from potable.sources.databases import base as why
 from potable.sources.databases import forms
-from potable.sources.databases.base import BITS, INDEXED, KEY, NOT_NULL, Found, Origin, Reason, Select, Session, listed
+from potable.sources.databases.base import (
+    BITS,
+    INDEXED,
+    KEY,
+    NOT_NULL,
+    Found,
+    Origin,
+    Reason,
+    Select,
+    Session,
+    listed,
+    unreachable,
+)
 
 _BATCH_BYTES = 4 << 20
 _LONGEST_LOCK = "5min"
@@ -112,7 +124,7 @@ class PostgresSession(Session):
             with self.told():
                 self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 if snapshot:
-                    self._run(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+                    self._join(snapshot)
                 # SET and SHOW need no snapshot, so none is taken yet
                 for name, value in _SETTINGS.items():
                     self._run(f"SET LOCAL {name} = '{value}'")
@@ -216,6 +228,16 @@ class PostgresSession(Session):
                 self._snapshot = self._said("SELECT pg_export_snapshot()", copy=True)
         with PostgresSession(self.source, self._uri, self._driver).opened(self._snapshot) as session:
             yield session
+
+    def _join(self, snapshot: str) -> None:
+        """See what the session sees that exported `snapshot`."""
+        try:
+            self._run(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+        except self._driver.Error as failure:
+            # there is none any more: the session that has it was ended
+            if failure.sqlstate in ("42704", "22023"):
+                raise unreachable(self.source, why.LOST) from None
+            raise
 
     def _run(self, statement: str) -> None:
         with self._cursor() as cursor:
