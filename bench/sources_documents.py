@@ -11,7 +11,8 @@ from typing import Any
 from plain_parse import parse_docx
 
 from potable.plugins import load
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 
 
 def documents(here: Path, count: int) -> None:

@@ -65,7 +65,7 @@ def _typed(name: str, table: dict[str, Any], path: Path, threads: int = 1) -> No
     import pyarrow as pa
 
     from potable.plugins import load
-    from potable.sources.base import Blob
+    from potable.sources.blobs import Blob
     from potable.sources.groups import parse_group, parsed_rows
     from potable.sources.groups import schema as group_schema
 

@@ -32,7 +32,9 @@ from potable import plugins
 from potable.errors import DataError
 from potable.sources import extracting
 from potable.sources import kinesis as module
-from potable.sources.base import Arrival, Blob, Held, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
+from potable.sources.landed import Arrival, Held
 from potable.sources.onwards import State
 from potable.sources.typed import typed
 from potable.tables import Table

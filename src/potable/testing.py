@@ -20,7 +20,8 @@ from typing import Any
 import pyarrow as pa
 
 from potable.errors import DataError, EnvironmentFailure, PotableError
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.ingest import Ingested, Landing, ingest
 from potable.sources.shares import Share
 from potable.sources.typed import schema

@@ -32,7 +32,7 @@ from potable.runs.record import RunRecord, StepRecord
 from potable.runs.restricted import validate_table
 from potable.runs.runner import Options, run
 from potable.runs.workshop import Workshop
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.csv import CsvSource
 from potable.sources.ingest import Landing, current, ingest
 from potable.store.layout import Lake

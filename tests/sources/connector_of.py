@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from tests.sources.objects import landed_rows, raw_zone
 
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.ingest import Ingested, Landing, ingest
 
 

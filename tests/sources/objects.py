@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from potable.errors import DataError
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.ingest import Landing, current
 from potable.store.log import Log
 from potable.store.objects import Store

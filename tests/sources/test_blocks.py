@@ -22,7 +22,8 @@ from tests.sources.objects import blob, parsed, refusal, values
 from potable.errors import DataError, PotableError
 from potable.plugins import load
 from potable.sources import csv, encodings, fixed, jsonreading, jsonsplit, originals, wellformed, xmlelements
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.encodings import found
 from potable.sources.files import decompressed
 from potable.sources.mail import _moment

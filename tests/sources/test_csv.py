@@ -390,7 +390,7 @@ def test_a_damaged_line_costs_exactly_itself(
 
 MEMORY = """
 import sys
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from tests.sources import peak
 from tests.sources.test_csv import source
 made = source({"a": {}, "b": {"type": "integer"}, "c": {"type": "date", "format": "%d.%m.%Y"}})

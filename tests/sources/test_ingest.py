@@ -22,9 +22,10 @@ from tests.sources.objects import raw_zone
 
 from potable.errors import EnvironmentFailure
 from potable.sources import packs
-from potable.sources.base import Arrival, Held, Landed, Source
+from potable.sources.base import Source
 from potable.sources.csv import CsvSource
 from potable.sources.ingest import Ingested, Landing, current, ingest
+from potable.sources.landed import Arrival, Held, Landed
 from potable.sources.onwards import State
 from potable.sources.storing import SMALL
 from potable.tables import Table

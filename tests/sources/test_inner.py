@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from tests.sources.objects import blob, parsed, refusal, values
 
 from potable.plugins import load
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.json import JsonSource
 from potable.sources.messages import Chunk, Message
 

@@ -505,7 +505,7 @@ def _stripped(cell: str | None) -> str | None:
 
 MEMORY = """
 import sys
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from tests.sources import peak
 from tests.sources.test_json import source
 made = source({"a": {}, "b": {"type": "decimal(9,2)"}}, records="items", format=sys.argv[2])

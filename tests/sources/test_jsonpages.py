@@ -14,7 +14,7 @@ from tests.sources.objects import blob, parsed, values
 
 from potable.errors import DataError
 from potable.sources import jsonpages
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.jsonloose import Unlike
 from potable.sources.jsonpages import Sight, landed
 from potable.sources.records import read_json

@@ -47,7 +47,7 @@ class Listed(World):
 
 def lists_of(source: Any, landing: Landing) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """What is listed of keys, as the parser reads it."""
-    from potable.sources.base import Blob
+    from potable.sources.blobs import Blob
 
     for item in current(landing.log).objects.values():
         if item.keys_of:

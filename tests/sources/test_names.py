@@ -13,11 +13,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from potable.errors import EnvironmentFailure
-from potable.sources.base import Arrival, Blob, Held
+from potable.sources.blobs import Blob
 from potable.sources.csv import CsvSource
 from potable.sources.files import unreadable
 from potable.sources.ingest import Landing, ingest
 from potable.sources.kafka import KafkaSource
+from potable.sources.landed import Arrival, Held
 from potable.sources.names import LONGEST, Naming, told_column
 from potable.sources.rest import RestSource
 from potable.sources.sql import SqlSource

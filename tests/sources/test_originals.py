@@ -27,7 +27,8 @@ from tests.sources.objects import SECRET, blob, parsed
 
 from potable.errors import DataError, EnvironmentFailure, PotableError
 from potable.sources import csv, originals
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.rest import RestSource
 from potable.sources.sql import SqlSource
 

@@ -162,7 +162,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 LIMITED = """
 import resource, signal, sys
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.pdf import PdfSource
 
 columns = {"columns": {"text": {"path": "@text"}}}

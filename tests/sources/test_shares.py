@@ -23,7 +23,8 @@ from potable.engines.duckdb import DuckDBEngine
 from potable.errors import DataError
 from potable.plugins import load
 from potable.sources import csvpieces, fixed, groups, jsonreading, jsonsplit, xmlpieces
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.groups import parsed_rows
 from potable.sources.shares import Share
 

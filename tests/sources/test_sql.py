@@ -20,9 +20,9 @@ from tests.tried import tried
 
 from potable.errors import EnvironmentFailure
 from potable.sources import sql as module
-from potable.sources.base import Arrival
 from potable.sources.databases.chunks import parquet
 from potable.sources.ingest import Landing, ingest
+from potable.sources.landed import Arrival
 from potable.sources.sql import SqlSource
 from potable.store.log import Log
 from potable.store.objects import Store

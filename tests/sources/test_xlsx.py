@@ -349,7 +349,7 @@ def test_a_table_that_cannot_be_is_refused_in_the_project(keys: dict[str, Any]) 
 BOMB = """
 import io, sys, zipfile
 from potable.errors import DataError
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from tests.sources import peak
 from tests.sources.test_xlsx import source
 before = peak.megabytes()

@@ -12,7 +12,7 @@ from tests.sources.objects import SECRET, blob, parsed, refusal, values
 
 from potable.sources import wellformed, xmlelements
 from potable.sources import xml as module
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.xml import XmlSource
 
 COLUMNS: dict[str, Any] = {

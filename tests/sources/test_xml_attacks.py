@@ -55,7 +55,7 @@ import os, resource, signal, sys
 from pathlib import Path
 from tests.sources.objects import refusal
 from tests.sources.test_xml import source
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 import potable.store.objects, xml2arrow
 
 size = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmSize"))

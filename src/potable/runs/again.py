@@ -28,8 +28,8 @@ from potable.engines.base import union_all
 from potable.runs import since
 from potable.runs.plan import Step
 from potable.runs.workshop import Workshop
-from potable.sources.base import Landed
 from potable.sources.ingest import current
+from potable.sources.landed import Landed
 from potable.store.log import Log
 from potable.store.manifest import Manifest
 from potable.tables import BATCH, OBJECT, ROW, Table

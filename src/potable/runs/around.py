@@ -17,7 +17,8 @@ from potable.contracts.parts import ENDED, Around, versions_schema
 from potable.engines.base import Part
 from potable.runs.plan import Step
 from potable.runs.workshop import Workshop
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.groups import parsed_rows
 from potable.store.manifest import Manifest
 

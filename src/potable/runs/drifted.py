@@ -18,7 +18,8 @@ from potable.contracts.drift import Drift
 from potable.contracts.renaming import renamed
 from potable.contracts.results import shape
 from potable.errors import DataError
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.names import told_column
 from potable.sources.typed import clean, convert
 from potable.tables import Column

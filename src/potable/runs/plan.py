@@ -20,7 +20,7 @@ from potable.contracts.references import referring
 from potable.privacy.policy import IDENTIFY
 from potable.project import Project
 from potable.runs.record import Verb
-from potable.sources.base import Landed
+from potable.sources.landed import Landed
 from potable.store.layout import Lake, step_folder
 from potable.store.manifest import code_version, fingerprint
 from potable.store.objects import Store

@@ -25,7 +25,8 @@ from potable.privacy import detect
 from potable.privacy.called import snake
 from potable.privacy.classify import Guess, guessed, is_code
 from potable.project import Project
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.groups import parsed_rows
 from potable.sources.ingest import current
 from potable.sources.suggest import ENOUGH, FEW, SHARED, Suggestion, added, concluded, is_amount, numbers_records, tally

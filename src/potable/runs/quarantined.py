@@ -28,8 +28,9 @@ from potable.runs.plan import Step, validate_steps
 from potable.runs.record import RunRecord, runs_of
 from potable.runs.restricted import stopped_path
 from potable.runs.since import nobody_files
-from potable.sources.base import Landed, Original
+from potable.sources.blobs import Original
 from potable.sources.ingest import Raw, current
+from potable.sources.landed import Landed
 from potable.store.layout import Lake
 from potable.store.manifest import Manifest, find
 from potable.tables import OBJECT, ORIGIN, ROW

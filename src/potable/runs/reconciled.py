@@ -25,10 +25,11 @@ from potable.contracts.keyed import PLACE, with_known_key, with_order_key
 from potable.contracts.masks import place_of
 from potable.engines.base import Engine, collect
 from potable.errors import EnvironmentFailure, ProjectError
-from potable.sources.base import Landed, Source
+from potable.sources.base import Source
 from potable.sources.everything import everything
 from potable.sources.groups import parsed_rows
 from potable.sources.ingest import Landing, current
+from potable.sources.landed import Landed
 from potable.sources.typed import schema
 from potable.tables import BATCH, ORIGIN, Table
 

@@ -31,7 +31,8 @@ from potable.runs.drifted import described, told
 from potable.runs.listed import listed
 from potable.runs.plan import Step
 from potable.runs.workshop import Made, Workshop
-from potable.sources.base import Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.groups import OBSERVED, grouped, observe_group, parsed_rows
 from potable.store.manifest import Manifest, find, fingerprint
 

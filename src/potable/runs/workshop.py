@@ -24,7 +24,7 @@ from potable.identity.resolve import KEYS
 from potable.privacy.roster import Held
 from potable.project import Project
 from potable.runs.plan import Step
-from potable.sources.base import Landed
+from potable.sources.landed import Landed
 from potable.store.layout import Lake, step_folder
 from potable.store.manifest import File, Manifest, find
 from potable.tables import Table

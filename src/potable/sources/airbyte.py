@@ -18,9 +18,9 @@ from pydantic import Field, model_validator
 
 from potable.errors import EnvironmentFailure, did_you_mean
 from potable.sources import programs
-from potable.sources.base import Arrival
 from potable.sources.extracting import Stream
 from potable.sources.extracts import ExtractSource, ExtractTable, Form, one_way_each
+from potable.sources.landed import Arrival
 from potable.sources.onwards import State
 from potable.sources.programs import Program, failed
 from potable.sources.records import at

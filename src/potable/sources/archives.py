@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from potable.sources.base import Arrival, Unpacked
+from potable.sources.blobs import Unpacked
+from potable.sources.landed import Arrival
 
 _MOST_MEMBERS = 100_000
 _ALWAYS_FINE = 64 << 20

@@ -7,13 +7,9 @@ one table). Landing, hashing, typing, retries of a run and quarantine are not it
 
 from __future__ import annotations
 
-import io
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, fields
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import pyarrow as pa
 from pydantic import field_validator, model_validator
@@ -21,194 +17,14 @@ from pydantic import field_validator, model_validator
 from potable import headings
 from potable.columns import is_timezone, require_timezone
 from potable.declarations import Declaration, FolderName, Inside
-from potable.errors import DataError, EnvironmentFailure
-from potable.sources.names import NOTHING_KNOWN, Naming, words
+from potable.errors import DataError
+from potable.sources.blobs import Blob, Original
+from potable.sources.landed import Arrival, Landed
+from potable.sources.names import Naming, words
 from potable.sources.onwards import State
-from potable.sources.shares import ALL, Share
-from potable.store.objects import Store
 from potable.tables import Table
 
 T = TypeVar("T", bound=Table)
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """Bytes a source offers under a name that stays the same from run to run."""
-
-    name: str
-    tables: tuple[str, ...]
-    """Tables whose records it holds."""
-    open: Callable[[], BinaryIO]
-    """Opens the bytes as received; may be called more than once."""
-    stamp: str = ""
-    """Sign of change that is cheaper than the bytes (size and time, an ETag, a hash of rows); equal and not empty means
-    unchanged."""
-    skip: tuple[int, ...] = ()
-    """1-based ordinals of records that were landed before and do not count again."""
-    keys_of: str = ""
-    """Table of which it lists the keys there are now, instead of records; `tables` is empty then."""
-    far: bool = False
-    """Whether to open it again is to fetch it again; then it is kept on disk between hashing and storing."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """Bytes in memory, for `Arrival.open`."""
-
-    data: bytes = field(repr=False)
-
-    def __call__(self) -> BinaryIO:
-        return io.BytesIO(self.data)
-
-
-@dataclass(frozen=True)
-class Made:
-    """Bytes that are encoded from data in memory only when they are opened, for `Arrival.open`; never where the stamp
-    says that nothing has changed."""
-
-    make: Callable[[], bytes] = field(repr=False)
-
-    def __call__(self) -> BinaryIO:
-        return io.BytesIO(self.make())
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """One object of the raw zone, as its batch manifest lists it."""
-
-    name: str
-    tables: tuple[str, ...]
-    sha256: str
-    """Hash of the bytes as received."""
-    bytes: int
-    """Size as received."""
-    path: str
-    """Where it lies below the restricted root."""
-    zstd: bool
-    """Whether it is stored zstd-compressed."""
-    stored: int
-    """Size as stored."""
-    stamp: str = ""
-    batch: int = 0
-    """Number of the batch it came with in this content; 0 in the entry of that batch itself."""
-    skip: tuple[int, ...] = ()
-    """1-based ordinals of its records that do not count, because they were landed before."""
-    keys_of: str = ""
-    """Table of which it lists the keys there were."""
-    at: int | None = None
-    """Where it begins in the pack at `path`; None where it is there by itself."""
-
-    @property
-    def place(self) -> str:
-        """Where it lies, in words."""
-        return self.path if self.at is None else f"{self.path}, {self.stored} bytes from {self.at}"
-
-    def concerns(self, table: str) -> bool:
-        """Whether what `table` holds depends on it."""
-        return table in self.tables or table == self.keys_of
-
-    @classmethod
-    def from_entry(cls, entry: Mapping[str, Any]) -> Landed:
-        """The object a batch entry describes."""
-        # thousands lie in one pack
-        path = sys.intern(entry["path"]) if "at" in entry else entry["path"]
-        tables = _same(tuple(entry["tables"]))
-        return cls(**{**entry, "path": path, "tables": tables, "skip": tuple(entry.get("skip", ()))})
-
-    def to_entry(self) -> dict[str, Any]:
-        """The object as a batch entry describes it."""
-        entry = {field.name: getattr(self, field.name) for field in fields(self)}
-        absent = [name for name, value in (("keys_of", self.keys_of or None), ("at", self.at)) if value is None]
-        return {name: value for name, value in entry.items() if name not in absent}
-
-
-class Malformed(Exception):
-    """Bytes that are not what they should be; `why` quotes nothing of them."""
-
-    hint = ""
-    """What may help, where it is not to export the object again."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
-
-
-class Unpacked(io.BufferedIOBase, BinaryIO):
-    """A packed stream unpacked; closing it closes both."""
-
-    def __init__(self, inner: Any, raw: BinaryIO) -> None:
-        self._inner = inner
-        self._raw = raw
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        """The next bytes."""
-        # pyarrow's streams take no -1
-        data: bytes = self._inner.read() if size is None or size < 0 else self._inner.read(size)
-        return data
-
-    def close(self) -> None:
-        """Close it and what it is read from."""
-        self._inner.close()
-        self._raw.close()
-        super().close()
-
-
-@dataclass(frozen=True, slots=True)
-class Original:
-    """A record as its object holds it, and where it stands there."""
-
-    data: bytes = field(repr=False)
-    line: int | None = None
-    """The line it begins in, from 1; None where that is not known or means nothing."""
-    offset: int | None = None
-    """Bytes before it, in the unpacked object."""
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """A landed object as a parser sees it, in whatever process it runs."""
-
-    name: str
-    store: str
-    path: str
-    zstd: bool
-    bytes: int
-    batch: int = 1
-    """Number of the batch it came with."""
-    skip: tuple[int, ...] = ()
-    naming: Naming = NOTHING_KNOWN
-    part: tuple[int, int] | None = None
-    """First byte and number of the bytes it has in the pack at `path`; None where it is there by itself."""
-    share: Share = ALL
-    """Which of its records are meant; only of objects of tables that may be shared is it not all of them."""
-
-    @property
-    def shown(self) -> str:
-        """Its name as messages tell it."""
-        return self.naming.told(self.name)
-
-    def open(self) -> BinaryIO:
-        """The bytes as received.
-
-        Raises:
-            EnvironmentFailure: E002, the raw zone no longer holds it.
-        """
-        try:
-            store = _store(self.store)
-            raw: Any = io.BytesIO(store.part(self.path, *self.part)) if self.part else store.open(self.path)
-        except FileNotFoundError:
-            raise EnvironmentFailure(
-                f"`{self.shown}` was landed, but the raw zone no longer has it",
-                "E002",
-                given=self.path,
-                hint="restore the object from a backup; if it was removed on purpose, land the source again",
-                next="potable run --full-refresh",
-            ) from None
-        return Unpacked(pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"), raw) if self.zstd else raw
 
 
 class Source(Declaration, Generic[T]):
@@ -449,14 +265,3 @@ def _with_clock(table: Any, zone: str) -> Any:
         for name, column in table["columns"].items()
     }
     return {**table, "columns": columns}
-
-
-@cache
-def _same(tables: tuple[str, ...]) -> tuple[str, ...]:
-    """One tuple for all objects of the same tables."""
-    return tables
-
-
-@cache
-def _store(url: str) -> Store:
-    return Store(url)

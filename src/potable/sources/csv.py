@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from potable.sources.base import Blob, Original
+from potable.sources.blobs import Blob, Original
 from potable.sources.csvpieces import Pieces
 from potable.sources.dialect import Content, Dialect, newlines
 from potable.sources.encodings import as_written, declared, readable

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.dialect import Content, Dialect
 from potable.sources.files import unreadable
 from potable.sources.pieces import Numbers, Uncut

@@ -16,7 +16,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.encodings import Ambiguous, Chunked, Utf8, found
 from potable.sources.files import DAMAGE, decompressed, unreadable
 

@@ -15,7 +15,7 @@ from typing import ClassVar, TypeVar
 import pyarrow as pa
 
 from potable.errors import DataError
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.cells import whole
 from potable.sources.encodings import Ambiguous, Utf8, found, normal
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed

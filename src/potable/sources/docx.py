@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.documents import TWICE, DocumentSource, DocumentTable, Unread
 from potable.sources.files import COMPOUND, DAMAGE, is_sealed
 

@@ -13,8 +13,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from potable.sources.base import Arrival, Held
 from potable.sources.extracts import ExtractTable
+from potable.sources.landed import Arrival, Held
 from potable.sources.onwards import State
 
 _RECORDS = 50_000

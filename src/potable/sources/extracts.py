@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.cells import Cells, Number, NumberType, apart, number_of, texts
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.inner import InnerSource, InnerTable, Record, elements

@@ -26,8 +26,10 @@ from pydantic import Field, SecretStr, model_validator
 
 from potable.errors import DataError, EnvironmentFailure, MissingExtra
 from potable.sources.archives import members, why_refused
-from potable.sources.base import Arrival, Blob, Source, Unpacked
+from potable.sources.base import Source
+from potable.sources.blobs import Blob, Unpacked
 from potable.sources.credentials import Auth
+from potable.sources.landed import Arrival
 from potable.sources.onwards import State
 from potable.sources.places import File, Folder, Place
 from potable.tables import Table

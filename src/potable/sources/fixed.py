@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
 from potable.declarations import Declaration
-from potable.sources.base import Blob, Original
+from potable.sources.blobs import Blob, Original
 from potable.sources.dialect import encoding_of
 from potable.sources.encodings import Utf8, as_written, declared, readable
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable

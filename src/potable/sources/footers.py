@@ -12,7 +12,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from potable.sources.base import Malformed
+from potable.sources.blobs import Malformed
 
 _OF_A_NUMBER = 4
 _BUFFER = 1 << 20

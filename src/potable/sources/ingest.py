@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from potable.errors import EnvironmentFailure
-from potable.sources.base import Arrival, Held, Landed, Made, Source
+from potable.sources.base import Source
+from potable.sources.landed import Arrival, Held, Landed, Made
 from potable.sources.onwards import State
 from potable.sources.packs import Packs
 from potable.sources.storing import land

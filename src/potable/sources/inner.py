@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import model_validator
 
-from potable.sources.base import Blob, Malformed, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob, Malformed
 from potable.sources.cells import Cells, Number, NumberType, apart, texts, whole
 from potable.sources.files import unreadable
 from potable.sources.jsonrows import SIGNS, Row, below, value_at

@@ -16,7 +16,7 @@ from typing import Literal
 import pyarrow as pa
 from pydantic import field_validator
 
-from potable.sources.base import Blob, Malformed, Original
+from potable.sources.blobs import Blob, Malformed, Original
 from potable.sources.encodings import normal
 from potable.sources.files import DAMAGE
 from potable.sources.inner import lists_in, seen

@@ -23,7 +23,7 @@ import msgspec
 import pyarrow.compute as pc
 
 from potable.headings import tells_nobody
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.cells import Cells, Number, plain
 from potable.sources.encodings import is_utf8
 from potable.sources.files import unreadable

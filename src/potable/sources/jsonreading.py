@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from potable.sources.base import Blob, Malformed
+from potable.sources.blobs import Blob, Malformed
 from potable.sources.cells import Cells, paths_told, plain, whole
 from potable.sources.encodings import UTF16, Utf8, normal
 from potable.sources.files import DAMAGE, decompressed, unreadable

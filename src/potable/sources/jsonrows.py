@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from potable.sources.base import Malformed
+from potable.sources.blobs import Malformed
 from potable.sources.cells import Cells, apart, texts
 from potable.sources.jsontext import canonical, decode, is_number, text
 from potable.sources.keypaths import joined, steps

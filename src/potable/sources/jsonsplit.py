@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from potable.sources.base import Malformed
+from potable.sources.blobs import Malformed
 from potable.sources.jsontext import DEEPEST, brackets, decode, masked
 
 BLOCK = 2 << 20

@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from potable.sources.base import Arrival, Held
 from potable.sources.cluster import Cluster, Security, Span
+from potable.sources.landed import Arrival, Held
 from potable.sources.messages import Chunk, Schemas, gone
 from potable.sources.onwards import State
 from potable.sources.registry import Registry, SchemaRegistry

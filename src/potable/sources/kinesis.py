@@ -23,7 +23,7 @@ from pydantic import Field, SecretStr
 
 from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure
-from potable.sources.base import Arrival, Held
+from potable.sources.landed import Arrival, Held
 from potable.sources.messages import Chunk, Message, gone
 from potable.sources.onwards import State
 from potable.sources.streams import StreamSource, StreamTable

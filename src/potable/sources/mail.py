@@ -24,7 +24,7 @@ from typing import ClassVar
 from lxml import etree
 
 from potable.errors import MissingExtra
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.documents import DocumentSource, DocumentTable, Unread, content, decoded, form_lines
 
 _LONGEST_HEADER = 1 << 20

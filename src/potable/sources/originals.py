@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
 from potable.errors import DataError
-from potable.sources.base import Blob, Malformed, Original
+from potable.sources.blobs import Blob, Malformed, Original
 from potable.sources.encodings import as_written
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.wellformed import deeper, feed, new_parser

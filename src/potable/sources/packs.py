@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from potable.sources.base import Landed
+from potable.sources.landed import Landed
 from potable.store.objects import Store
 
 FULL = 8 << 20

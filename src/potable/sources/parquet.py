@@ -24,7 +24,7 @@ import pyarrow.types as kinds
 from pydantic import model_validator
 
 from potable.sources.arrows import is_list, is_number, sizes, texts_of, values_of
-from potable.sources.base import Blob, Malformed, Original
+from potable.sources.blobs import Blob, Malformed, Original
 from potable.sources.cells import Cells, apart
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.footers import opened

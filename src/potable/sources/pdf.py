@@ -19,7 +19,7 @@ from pypdf import apply_configuration
 from pypdf.errors import DependencyError, LimitReachedError
 
 from potable.errors import MissingExtra
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.documents import DocumentSource, DocumentTable, Unread, content, form_lines
 
 _MOST_PAGES = 1000

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from potable.sources.base import Malformed
+from potable.sources.blobs import Malformed
 
 
 class Uncut(Malformed):

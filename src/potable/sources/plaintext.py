@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from pydantic import field_validator
 
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.documents import DocumentSource, DocumentTable, content, decoded, form_lines
 from potable.sources.encodings import declared
 

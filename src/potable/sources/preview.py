@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from potable.errors import DataError, EnvironmentFailure
-from potable.sources.base import Arrival, Blob, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.files import EXPORT_AGAIN, FileSource
+from potable.sources.landed import Arrival
 from potable.sources.typed import schema
 from potable.tables import MISTYPED
 

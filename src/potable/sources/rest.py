@@ -18,10 +18,12 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from potable.sources.base import Arrival, Blob, Held, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob
 from potable.sources.credentials import Auth
 from potable.sources.http import Pace, Service, failure
 from potable.sources.jsonpages import JsonPage, landed, received
+from potable.sources.landed import Arrival, Held
 from potable.sources.onwards import Reading, State, no_keys
 from potable.sources.originals import missing
 from potable.sources.pages import Astray, Page

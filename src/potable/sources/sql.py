@@ -23,12 +23,14 @@ from pydantic import Field, model_validator
 
 from potable.declarations import Declaration
 from potable.errors import EnvironmentFailure, did_you_mean
-from potable.sources.base import Arrival, Blob, Made, Original, Source
+from potable.sources.base import Source
+from potable.sources.blobs import Blob, Original
 from potable.sources.cells import paths_told, plain
 from potable.sources.databases.base import Found, Origin, Select, Session
 from potable.sources.databases.chunks import chunks, content, parquet, side_by_side
 from potable.sources.databases.connect import connected
 from potable.sources.files import unreadable
+from potable.sources.landed import Arrival, Made
 from potable.sources.moments import moments
 from potable.sources.onwards import IncrementalTable, Reading, State, no_keys
 from potable.sources.originals import picked

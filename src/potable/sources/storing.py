@@ -18,7 +18,8 @@ from typing import Any, BinaryIO, Self
 import pyarrow as pa
 
 from potable.errors import EnvironmentFailure
-from potable.sources.base import Arrival, Landed, Source
+from potable.sources.base import Source
+from potable.sources.landed import Arrival, Landed
 from potable.store.objects import Store
 
 SMALL = 64 << 10

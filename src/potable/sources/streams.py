@@ -19,7 +19,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from potable.errors import MissingExtra
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.cells import Cells, Number, NumberType, apart, number_of, texts
 from potable.sources.files import DAMAGE, unreadable
 from potable.sources.inner import InnerSource, InnerTable, Record, elements

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 from xml.parsers import expat
 
-from potable.sources.base import Malformed
+from potable.sources.blobs import Malformed
 from potable.sources.encodings import UTF16, Layer, Utf8, normal
 from potable.sources.xmlbounds import DEEPEST, LONGEST, TOO_DEEP, TOO_LONG, Bounds
 from potable.sources.xmlencodings import readable

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO, BinaryIO, Self
 from xml.etree import ElementTree
 
-from potable.sources.base import Malformed
+from potable.sources.blobs import Malformed
 from potable.sources.files import DAMAGE
 
 LARGEST_PACKED = 256 << 20

@@ -22,7 +22,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 from python_calamine import CalamineError, CalamineWorkbook
 
-from potable.sources.base import Blob, Malformed, Original
+from potable.sources.blobs import Blob, Malformed, Original
 from potable.sources.cells import Cells
 from potable.sources.files import DAMAGE, FileSource, FileTable, is_sealed, positions, unreadable
 from potable.sources.originals import picked

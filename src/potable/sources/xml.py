@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import xml2arrow
 from pydantic import field_validator, model_validator
 
-from potable.sources.base import Blob, Malformed, Original
+from potable.sources.blobs import Blob, Malformed, Original
 from potable.sources.files import DAMAGE, FileSource, FileTable, decompressed, unreadable
 from potable.sources.originals import xml_records
 from potable.sources.typed import typed_at, with_lost

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from potable.sources.base import Blob
+from potable.sources.blobs import Blob
 from potable.sources.files import decompressed
 from potable.sources.pieces import Uncut
 from potable.sources.wellformed import Head, Watched, bounded

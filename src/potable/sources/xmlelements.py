@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import xml2arrow
 
-from potable.sources.base import Malformed
+from potable.sources.blobs import Malformed
 from potable.sources.wellformed import Watched
 
 _BATCH_ROWS = 16_384
