@@ -79,13 +79,15 @@ def _runs(text: str, kind: Kind, form: str) -> set[tuple[str, int]]:
             else:
                 whole = _edge(compact, starts, first) and _edge(compact, starts, last)
             # a letter that is a word by itself is no number amid others, as it is no name
-            if whole and not (len(form) == 1 and _LETTER.match(form) and _amid(blanks, first, 1)):
+            single = _LETTER.match(form) and all(map(continues, form[1:]))
+            if whole and not (single and _amid(blanks, first, len(form))):
                 found.add((form, first))
     return found
 
 
 @tried(150, IDENTIFIERS, st.lists(st.tuples(TEXT, st.sampled_from(PEOPLE)), max_size=4))
 @example([("a", "phone", "王")], [("王小明", "a"), ("王", "a"), ("12王", "a")])
+@example([("a", "phone", "김")], [("王김", "a"), ("김王", "a"), ("12김", "a")])
 def test_the_index_finds_exactly_the_forms_that_stand_in_a_text(identifiers, texts):
     known = index(identifiers)
     works = [plain(text) for text, _ in texts]
