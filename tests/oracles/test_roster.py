@@ -96,7 +96,7 @@ def expected(tables: Given, known: Mapping[tuple[str, str], tuple[str, bool]]) -
 
 
 def test_everybody_is_found_by_everything_once(engine: Engine, examples: Examples) -> None:
-    @settings(max_examples=examples(engine, 60), deadline=None)
+    @settings(max_examples=examples(engine, 30), deadline=None)
     @given(companies(), keys)
     def holds(company: Given, known: Mapping[tuple[str, str], tuple[str, bool]]) -> None:
         with tempfile.TemporaryDirectory() as folder:

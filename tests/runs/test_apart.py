@@ -131,7 +131,13 @@ def published(root: Path, data: dict[str, str]) -> tuple[RunRecord, bytes]:
     return record, lake.open.get(version.files["csv"])
 
 
-@pytest.mark.parametrize("days", [(FIRST, SECOND), (FIRST, {"phones-2.csv": SECOND["phones-2.csv"]}, SECOND)])
+@pytest.mark.parametrize(
+    "days",
+    [
+        pytest.param((FIRST, SECOND), marks=pytest.mark.long),
+        (FIRST, {"phones-2.csv": SECOND["phones-2.csv"]}, SECOND),
+    ],
+)
 def test_a_number_that_becomes_known_gives_the_bytes_of_a_fresh_lake(
     days: tuple[dict[str, str], ...], tmp_path: Path
 ) -> None:

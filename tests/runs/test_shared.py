@@ -61,7 +61,7 @@ def lent(root: Path) -> Path:
 @pytest.mark.parametrize(
     "days",
     [
-        (FIRST, HANDED_ON, MORE),
+        pytest.param((FIRST, HANDED_ON, MORE), marks=pytest.mark.long),
         pytest.param((FIRST, MORE, HANDED_ON, TAKEN_BACK), marks=pytest.mark.long),
         (FIRST, HANDED_ON, TAKEN_BACK),
     ],
