@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,17 @@ def files(folder: Path) -> list[str]:
 
 def compete(url: str, mark: bytes) -> bool:
     return Store(url).put_new("log/1", mark * 100_000)
+
+
+def test_a_part_is_whole_where_a_file_system_gives_less_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, read = Store(str(tmp_path)), os.pread
+    store.put("a", [b"0123456789"])
+    monkeypatch.setattr(os, "pread", lambda file, size, at: read(file, min(size, 3), at))
+    assert store.part("a", 1, 8) == b"12345678"
+    with pytest.raises(FileNotFoundError):
+        store.part("a", 1, 10)
 
 
 def test_a_missing_object_has_no_size_and_no_bytes(tmp_path: Path) -> None:

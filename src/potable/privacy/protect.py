@@ -188,13 +188,8 @@ def protect(
     import ibis
 
     every = rows.union(standing.rows) if standing else rows
-    scanned = require_no_residue(
-        every,
-        partial(_owned, every, contract, people),
-        contract,
-        people=people,
-        engine=engine,
-    )
+    owned = partial(_owned, every, contract, people)
+    scanned = require_no_residue(every, owned, contract, people=people, engine=engine)
     texts = contract.columns("redact")
     gone = touched(standing, contract.table, texts, normalise=people.normalise, engine=engine) if standing else None
     named = addressed(rows.union(gone.rows) if gone else rows, contract, people)

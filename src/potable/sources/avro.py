@@ -44,13 +44,16 @@ def decoder(definitions: list[str], number: type[str] = str) -> Callable[[bytes]
     def decode(data: bytes) -> Any:
         stream = io.BytesIO(data)
         try:
-            found = _plain(read(stream, schema, None), number)
+            found = read(stream, schema, None)
         # whatever a reader meets in bytes that are no record
         except Exception as broken:
             raise ValueError(type(broken).__name__) from None
         if stream.read(1):
             raise ValueError("more than a record")
-        return found
+        try:
+            return _plain(found, number)
+        except RecursionError:
+            raise ValueError("RecursionError") from None
 
     return decode
 
